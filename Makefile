@@ -5,22 +5,22 @@ V ?=
 CARGO := cargo
 QUIET := $(if $(V),,--quiet)
 
-# CARGO_TARGET_DIR is honoured; the programs lie there.
+# CARGO_TARGET_DIR is honoured; the programs are built there.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 # `make test` runs the programs that `cargo test` has built.
 HOST_PROFILE ?= release
 BIN := $(TARGET_DIR)/$(HOST_PROFILE:dev=debug)
 BUILD := build
 
-# The models of the store, by name: the first is loaded at boot. Adapters (GGUF) and training data (.jsonl, .txt) may be
-# named here, too: `llmtool pack` tells what a file is.
+# The models of the store, by name; the first is loaded at boot. Adapters (GGUF) and training data (.jsonl, .txt) may be
+# listed here too: `llmtool pack` recognises what a file is.
 MODELS := default=models/default.gguf tiny=models/tiny-f32.gguf
 STORE := $(BUILD)/store/store.tar
-# The policy with the keys that its models are signed by.
+# The policy with the keys that sign the store's models.
 STORE_POLICY := policy.toml
 
-# MODEL=FILE (or NAME=FILE, or several in quotes): models of your own in place of those, with adapters and training data.
-# `llmtool system` makes a system that they fit into, with CONTEXT tokens and a cache for SESSIONS of that length, and signs
+# MODEL=FILE (or NAME=FILE, or several in quotes): models of your own instead of those, with adapters and training data.
+# `llmtool system` makes a system that fits them, with CONTEXT tokens and a cache for SESSIONS of that length, and signs
 # them with this machine's key.
 MODEL ?=
 CONTEXT ?=
@@ -32,7 +32,7 @@ $(if $(MODEL_LOST),$(error MODEL='$(MODEL)': there is no file '$(MODEL_LOST)'$(i
 MODEL_OUT := $(BUILD)/own
 MODEL_SYSTEM := $(MODEL_OUT)/system.xml
 
-# BOARD=NAME: a file in boards/, which has what is needed of it here on lines of their own.
+# BOARD=NAME: a file in boards/. The values needed here are on lines of their own in it.
 BOARD ?= qemu_virt_aarch64
 BOARDS := $(patsubst boards/%.toml,%,$(wildcard boards/*.toml))
 $(if $(filter $(BOARD),$(BOARDS)),,$(error no board '$(BOARD)': there is $(BOARDS)))
@@ -41,34 +41,36 @@ ARCH := $(call board_line,arch)
 # Memory of the emulated board.
 MEMORY := $(call board_line,memory)
 
-# Who may do what, and beside it formats.bin, the automata of the formats that it has. A policy that is wrong stops the build
-# with its line and the reason.
+# The compiled policy; next to it is formats.bin, the automata of its formats. A wrong policy stops the build with line
+# and reason.
 POLICY := $(BUILD)/policy/policy.bin
 
-# The test builds' store: models that are sound, and files that must be refused. `llmtool pack` would
-# refuse them too, so this one is made by tar. These are signed by a key of `make`'s own, which the
-# test builds' policy trusts. Besides, one has no signature, one that of another key, one was altered after signing.
+# The test builds' store: valid models, and files that must be refused. `llmtool pack` would refuse those, so tar makes
+# this one. They are signed with a key that `make` creates, which the test builds' policy trusts; one has no signature,
+# one is signed with another key, and one was altered after signing.
 TEST_MODELS := default small chat truncated corrupt large
-# Training data: sound ones, and some whose second line is broken.
+# Training data: a valid file, and one whose second line is broken.
 TEST_DATA := tests/data/feelings.jsonl tests/data/broken.jsonl
 TEST_STORE := $(BUILD)/store-test/store.tar
 TEST_POLICY := $(BUILD)/policy-test/policy.bin
-# As the test builds', with a deadline that a hang reaches soon, and an emulated request on a busy machine does not.
+# Like the test builds' policy, with a deadline short enough to detect a hang soon, and long enough for an emulated
+# request on a busy machine.
 STORM_POLICY := $(BUILD)/policy-storm/policy.bin
 REDTEAM_POLICY := $(BUILD)/policy-redteam/policy.bin
-# The soak's: the main description and the storm's policy with two more clients.
+# For the soak: the main description and the storm's policy, with two more clients.
 SOAK_OUT := $(BUILD)/soak
 SOAK_POLICY := $(SOAK_OUT)/policy.bin
 REDTEAM_CLIENTS := tests/redteam/clients
 REDTEAM_CLIENTS_POLICY := $(BUILD)/policy-redteam-clients/policy.bin
 KEYS := $(BUILD)/keys
-# The secret key of the device that runs what is built here: it signs the adapters that it makes. Made once for a checkout;
-# the compiled policies hold it, and so do images, so that whoever reads one can sign as this device.
+# The secret key of the device that runs what is built here; it signs the adapters made on the device. It is created
+# once per checkout. The compiled policies and images contain it, so anyone who can read one can sign as this device.
 DEVICE_KEY := $(KEYS)/device.key.pem
 COMPILE_POLICY = $(BIN)/llmtool policy --device-key $(DEVICE_KEY)
 
-# EXAMPLE=triage: a system of examples/, with its own description, policies, files and programs in place of the main
-# one's. VARIANT: which of the programs that an example has for its component. What there is of both is in its build.mk.
+# EXAMPLE=triage: a system of examples/, with its own description, policies, files and programs instead of the main
+# ones. VARIANT selects one of the programs that an example has for its component. Each example's build.mk lists its
+# variants.
 EXAMPLE ?=
 VARIANT ?= rust
 EXAMPLE_DIR := examples/$(EXAMPLE)
@@ -87,9 +89,8 @@ SYSTEM_POLICY := $(SYSTEM_OUT)/policy.bin
 DISK ?= $(BUILD)/disk.img
 DISK_SIZE ?= 64MiB
 
-# The description of the system. LARGE=1 is the same with a larger arena and store, and a synthetic
-# model of 100 M parameters: a larger region is all that a larger model needs. LARGE=bench has the one of 15.7 M
-# parameters that speed is measured with.
+# The description of the system. LARGE=1 uses a larger arena and store, and a synthetic model of 100 M parameters: a
+# larger model only needs larger regions. LARGE=bench uses the model of 15.7 M parameters for speed measurements.
 LARGE ?=
 LARGE_DIR := $(BUILD)/large-$(LARGE)
 DESCRIPTION := $(if $(SYSTEM),systems/$(SYSTEM)/system.xml,$(if $(MODEL),$(MODEL_SYSTEM),$(if $(EXAMPLE),$(EXAMPLE_DIR)/system.xml,$(if $(LARGE),$(LARGE_DIR)/system.xml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/system.xml,system.xml)))))
@@ -100,13 +101,14 @@ MICROKIT_SDK ?= $(firstword $(wildcard /opt/microkit-sdk*))
 SDK := $(abspath $(MICROKIT_SDK))
 CONFIG ?= release
 INJECT ?=
-# A build whose inference measures itself when a prompt says so.
+# A build whose inference measures itself if a prompt says so.
 MEASURE ?=
-# The red team's image: its inference, its inference and its shell, or a hostile client beside honest ones, with its policy.
+# The red team's image and policy: a hostile inference, a hostile inference and shell, or a hostile client beside honest
+# ones.
 REDTEAM ?=
 # INJECT=1: with the test builds' store and policy; INJECT=shipped: with the shipped ones.
 SEL4_OUT := $(CURDIR)/$(BUILD)/$(BOARD)/sel4-$(CONFIG)$(if $(INJECT),-inject-$(INJECT))$(if $(MEASURE),-measure)$(if $(REDTEAM),-redteam-$(REDTEAM))$(if $(MODEL),-model)$(if $(LARGE),-large-$(LARGE))$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))$(if $(SYSTEM),-$(SYSTEM))
-# What the programs are compiled for: without floating point, and with it for inference.
+# Targets of the programs: without floating point, and with it for inference.
 TARGET_aarch64 := aarch64-unknown-none-softfloat
 FLOAT_TARGET_aarch64 := aarch64-unknown-none
 TARGET_riscv64 := riscv64imac-unknown-none-elf
@@ -114,15 +116,15 @@ FLOAT_TARGET_riscv64 := riscv64gc-unknown-none-elf
 SEL4_TRIPLE := $(TARGET_$(ARCH))
 SEL4_FLOAT_TRIPLE := $(FLOAT_TARGET_$(ARCH))
 SEL4_TARGET := $(CURDIR)/$(BUILD)/$(BOARD)/sel4-target-$(CONFIG)
-# The description with the board's addresses and interrupts, which the Microkit tool is given.
+# The description with the board's addresses and interrupts, which is the Microkit tool's input.
 RESOLVED := $(SEL4_OUT)/system.xml
 IMAGE := $(SEL4_OUT)/loader.img
 TESTED := $(filter-out shipped,$(INJECT))
 RUN_STORE = $(if $(MODEL),$(MODEL_OUT)/store.tar,$(if $(LARGE),$(LARGE_STORE),$(if $(TESTED),$(TEST_STORE),$(STORE))))
 RUN_POLICY = $(if $(SYSTEM),$(if $(TESTED),$(SYSTEM_OUT)/test/policy.bin,$(SYSTEM_POLICY)),$(if $(MODEL),$(MODEL_OUT)/policy.bin,$(if $(EXAMPLE),$(EXAMPLE_POLICY),$(if $(REDTEAM),$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS_POLICY),$(REDTEAM_POLICY)),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY))))))
-# Where the files are that fill regions. Those of an example lie beside its policy.
+# Where the files that fill regions are. Those of an example are next to its policy.
 FILES_PATH = $(dir $(RUN_STORE)) $(dir $(RUN_POLICY))
-# What must hold of the description.
+# The claims that must hold for the description.
 ISOLATION_POLICY := $(if $(SYSTEM),systems/$(SYSTEM)/isolation.toml,$(if $(EXAMPLE),$(EXAMPLE_DIR)/isolation.toml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/isolation.toml,tools/isolation/policy.toml)))
 
 SIM = $(BIN)/sel4-llm-sim $(DESCRIPTION) $(if $(SYSTEM),--disk $(DISK)) --search-path $(FILES_PATH) $(addprefix --program=,$(EXAMPLE_PROGRAMS))
@@ -162,14 +164,14 @@ store: $(RUN_STORE) ## pack the models and their signatures into the store archi
 .PHONY: policy
 policy: $(RUN_POLICY) $(EXAMPLE_FILES) ## check policy.toml and compile it
 
-# Each time: a model, the context or a template may have changed.
+# Always run, because a model, the context or a template may have changed.
 .PHONY: own
 own: llmtool
 	@$(BIN)/llmtool system $(MODEL) -o $(MODEL_OUT) --memory $(MEMORY) $(CONTEXT:%=--context %) $(SESSIONS:%=--sessions %) >&2
 
 $(MODEL_SYSTEM) $(MODEL_OUT)/store.tar $(MODEL_OUT)/policy.bin: own ;
 
-# Each time, so that its warnings are not forgotten.
+# Always run, so that its warnings are not forgotten.
 $(POLICY): policy.toml system.xml llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
 	@$(COMPILE_POLICY) $< --system system.xml -o $@ --formats $(@D)/formats.bin >&2
@@ -221,12 +223,12 @@ $(KEYS)/%.key.pem: | llmtool
 	@rm -f $(KEYS)/$*.pub.pem
 	@$(BIN)/llmtool keygen $(KEYS)/$* >/dev/null
 
-# The Microkit tool wants a prefill of the region's own size; tar ignores zeros at the end.
+# The Microkit tool requires a prefill of exactly the region's size; tar ignores zeros at the end.
 STORE_BYTES := $(shell printf '%d' $$(sed -nE 's/.*name="model_store" size="([^"]*)".*/\1/p' system.xml))
 
 MODEL_FILES := $(foreach model,$(MODELS),$(lastword $(subst =, ,$(model))))
 
-# A list of other models makes another store.
+# A different list of models makes another store.
 MODELS_LIST := $(dir $(STORE))models
 ifneq ($(shell cat $(MODELS_LIST) 2>/dev/null),$(strip $(MODELS)))
 .PHONY: $(MODELS_LIST)
@@ -276,8 +278,8 @@ docker-run: ## run in the Docker image
 
 ## ---- seL4 ---------------------------------------------------------------------------------------
 
-# `core` for the domains' targets: installed ones where rustup has them, else built from source,
-# which a stable compiler does only when told to. Without overflow checks, as the installed ones have it.
+# `core` for the domains' targets: installed if rustup has it, otherwise built from source, which a stable compiler does
+# only when told to. Overflow checks are off, as in the installed one.
 INSTALLED := $(shell rustup target list --installed 2>/dev/null)
 BUILD_STD := $(if $(filter $(SEL4_FLOAT_TRIPLE),$(INSTALLED)),,-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem \
 	$(foreach package,core compiler_builtins,--config profile.release.package.$(package).overflow-checks=false))
@@ -299,13 +301,14 @@ check-emulator:
 SEL4_INFERENCE := $(if $(filter-out clients,$(REDTEAM)),hostile-inference,inference)
 SEL4_SHELL := $(if $(filter shell,$(REDTEAM)),hostile-shell,shell)
 
-# The Microkit tool takes what the programs do not expect, so the checker comes first: on the description before
-# anything is built, on the programs' files before they become an image. The red team attacks worse descriptions, too.
+# The Microkit tool accepts variables that the programs do not expect, so the checker runs first: on the description
+# before anything is built, and on the programs' files before they become an image. The red team also attacks unsafe
+# descriptions.
 UNCHECKED := $(and $(REDTEAM),$(filter-out system.xml $(REDTEAM_CLIENTS)/system.xml,$(DESCRIPTION)))
 CHECK = $(if $(UNCHECKED),,$(BIN)/isolation check $(DESCRIPTION) --board $(BOARD) --policy $(ISOLATION_POLICY) --silent)
 
 RESOLVE = $(BIN)/sysdesc $(1) $(BOARD) $(2)
-# What the board's emulator wants beside an image.
+# What the board's emulator needs in addition to an image.
 UIMAGE := $(call board_line,uimage)
 WRAP = $(if $(UIMAGE),tools/uimage/uimage $(1) $(UIMAGE),:)
 
@@ -338,7 +341,7 @@ EMULATOR := $(call board_line,emulator) -m size=$(MEMORY) -display none -monitor
 QEMU := tools/qemu-console/qemu-console $(EMULATOR)
 # What the board's emulator has for a disk.
 DISK_OPTIONS = $(subst {disk},$(DISK),$(call board_line,disk))
-# An image, as the board's emulator boots it.
+# An image in the form that the board's emulator boots.
 BOOT_FILE = $(subst {image},$(1),$(call board_line,boot))
 BOOT = $(QEMU) $(BOOT_FILE)
 
@@ -346,8 +349,8 @@ BOOT = $(QEMU) $(BOOT_FILE)
 qemu: check-emulator image $(if $(SYSTEM),$(DISK)) ## run on seL4 in QEMU
 	@$(QEMU) $(if $(SYSTEM),$(DISK_OPTIONS)) $(call BOOT_FILE,$(IMAGE))
 
-# `cargo test` for the domains' target: a runner makes an image of the domain `tests` alone and boots it. Its cases need
-# a heap. MISBEHAVE=wrong|panic|fault|silence: a build that must fail, to see that the runner notices.
+# `cargo test` for the domains' target: a runner makes an image of only the domain `tests` and boots it. Its cases need
+# a heap. MISBEHAVE=wrong|panic|fault|silence makes a build that must fail, to check that the runner notices.
 MISBEHAVE ?=
 SILENCE ?= 60
 
@@ -368,7 +371,7 @@ test-sel4:
 	@echo '*** SKIPPED: the golden vectors on seL4: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
 endif
 
-# What each misbehaviour must be reported as.
+# How each misbehaviour must be reported.
 REPORT_wrong := failed: misbehaviour
 REPORT_panic := FAILED: panicked at
 REPORT_fault := silence for 15 s during misbehaviour
@@ -382,9 +385,9 @@ test-sel4-fails-%: check-sdk
 	@! $(MAKE) --no-print-directory test-sel4 MISBEHAVE=$* SILENCE=15 >$(BUILD)/test-sel4-$*.txt 2>&1
 	@grep '$(REPORT_$*)' $(BUILD)/test-sel4-$*.txt
 
-# Disk and files with a real device: a probe stands in for audit. What it says is judged by tests/disk/run.
+# Disk and files with a real device; a probe takes the place of audit. tests/disk/run judges its output.
 DISK_OUT := $(CURDIR)/$(BUILD)/sel4-disk-$(CONFIG)
-# The driver has a heap, and no other domain of these has: built with it, they would want one.
+# Only the driver has a heap. Built with alloc, the other domains would need one, too.
 SEL4_DISK_CARGO = $(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO))
 
 .PHONY: test-disk-sel4
@@ -414,7 +417,7 @@ lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@$(SEL4_CARGO:build=clippy) -p hostile-inference --target $(SEL4_FLOAT_TRIPLE) -- -D warnings
 	@$(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO:build=clippy)) -p tests --tests --target $(SEL4_FLOAT_TRIPLE) -- -D warnings
 
-# A panic of audit is the end of the system.
+# A panic of audit ends the system.
 .PHONY: panic-check
 panic-check: image ## no panic that a message could reach in the linked audit, but those that pds/audit/panics.toml argues
 	@$(CARGO) run $(QUIET) -p panic-check -- $(SEL4_OUT)/audit.elf pds/audit/panics.toml
@@ -436,7 +439,7 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 
 ## ---- Examples -----------------------------------------------------------------------------------
 
-# Its debug output is what there is to see of a component without a console, and a release kernel has none.
+# The debug output is all there is to see of a component without a console, and a release kernel has none.
 EXAMPLE_CONFIG := $(if $(filter command,$(firstword $(origin CONFIG))),$(CONFIG),debug)
 
 .PHONY: example
@@ -494,12 +497,12 @@ CLIENT_C := $(BUILD)/client-c
 AARCH64_CC ?= aarch64-linux-gnu-gcc
 RISCV64_CC ?= riscv64-unknown-elf-gcc
 SEL4_CC = $(if $(filter riscv64,$(ARCH)),$(RISCV64_CC),$(AARCH64_CC))
-# Without floating point, for a domain that may not use it.
+# Without floating point, for domains that may not use it.
 SEL4_CFLAGS := -ffreestanding $(if $(filter riscv64,$(ARCH)),-march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany,-mgeneral-regs-only -mstrict-align)
-# Without `std`, and linked into one object, so that it clashes with no other library in Rust.
+# Without `std`, and linked into one object, so that it does not clash with another Rust library.
 CLIENT_C_CARGO = $(CARGO) rustc $(QUIET) --locked --release -p sel4-llm-client-c --crate-type staticlib \
 	--features standalone --config 'profile.release.lto="fat"'
-# No name is visible but those of the header.
+# Only the names in the header are visible.
 CLIENT_C_NAMES = readelf --wide --symbols $(1) | awk '$$5 == "GLOBAL" && $$6 == "DEFAULT" && $$7 != "UND" && $$8 !~ /^sel4_llm_/ \
 	{ print "libsel4_llm.a has the name " $$8; wrong = 1 } END { exit wrong }' >&2
 
@@ -529,18 +532,18 @@ client-c-include:
 client-c-header: ## write clients/c/include/sel4_llm.h anew, after a change of clients/c/src
 	@WRITE_HEADER=1 $(CARGO) test $(QUIET) -p sel4-llm-client-c --test header
 
-# What the simulation has in place of libmicrokit: sim/c/include, and target/release/libmicrokit_sim.a.
+# The simulation's counterpart of libmicrokit: sim/c/include, and target/release/libmicrokit_sim.a.
 .PHONY: sim-c
 sim-c:
 	@$(CARGO) rustc $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim-c --crate-type staticlib >&2
 
 ## ---- Isolation ----------------------------------------------------------------------------------
 
-# Given to every check: the description, and what must hold of it.
+# Options of every check: the description, and what must hold for it.
 ISOLATION = $(BIN)/isolation check $(DESCRIPTION) --board $(BOARD) --policy $(ISOLATION_POLICY)
 ISOLATION_OUT := $(BUILD)/$(BOARD)/isolation$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))
 ISOLATION_REPORTS := --markdown $(ISOLATION_OUT)/report.md --json $(ISOLATION_OUT)/report.json --svg $(ISOLATION_OUT)/authority.svg
-# What the Microkit tool has put into the image, with the bytes that fill frames: 29 for each.
+# What the Microkit tool put into the image, including the bytes that fill frames: 29 for each.
 CAPDL := $(SEL4_OUT)/capdl.json
 
 .PHONY: isolation
@@ -584,9 +587,9 @@ capdl: image
 	@$(SDK)/bin/microkit $(RESOLVED) --search-path $(SEL4_OUT) $(FILES_PATH) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) --capdl-json $(CAPDL) >&2
 
-# The capDL that the checker's mutation tests start from: that of the release image, and that of a system with two clients,
-# the second of which runs the shell's program (so that nothing can be told of its events). Without fills, and with an arena, a store, adapters and formats of 16 pages: all pages of a
-# region are alike, and thousands of them make the tests slow.
+# The capDL inputs of the checker's mutation tests: one of the release image, and one of a system with two clients, the
+# second of which runs the shell's program (so nothing is known about its events). Fills are left out, and arena, store,
+# adapters and formats have 16 pages, because all pages of a region are alike and thousands of them make the tests slow.
 FIXTURES := tools/isolation/tests/fixtures
 FIXTURE_OUT := $(BUILD)/isolation-fixture
 
@@ -611,8 +614,8 @@ isolation-fixture: isolation-tool image
 ## ---- Test ---------------------------------------------------------------------------------------
 
 STAGES := lint doc unit monitor-fuzz unit-aarch64 loom isolation-description proofs e2e-sim
-# What `make test` runs besides, on those of LANE that the SDK has. The other boards boot, but their lane has not been seen
-# to pass from end to end; LANE=NAME or BOARD=NAME with one of its targets runs it there.
+# What `make test` also runs, on the boards of LANE that the SDK supports. The other boards boot, but their lane has not
+# been seen to pass from end to end; LANE=NAME, or BOARD=NAME with one of its targets, runs it there.
 LANE ?= qemu_virt_aarch64
 STAGES_SEL4 := lint-sel4 isolation test-sel4 test-disk-sel4 e2e-qemu panic-check
 SEL4_BOARDS := $(filter $(LANE),$(notdir $(wildcard $(SDK)/board/*)))
@@ -643,7 +646,7 @@ lint: ## formatting and clippy, warnings are errors
 doc: ## the documentation, warnings are errors
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(QUIET) --workspace --no-deps
 
-# For the tests of tools/train: TRAIN_PYTHON, if it is set, has what they import.
+# For the tests of tools/train: TRAIN_PYTHON, if set, has the packages that they import.
 TESTS_PYTHON = $(or $(TRAIN_PYTHON),python3)
 TRAIN_PROBE = $(TESTS_PYTHON) -c 'import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ("pytest", "torch", "sentencepiece", "gguf"))))'
 
@@ -657,7 +660,8 @@ unit: ## unit and integration tests
 	@$(TRAIN_PROBE) || echo '*** SKIPPED: the tests of tools/train were not run: they need what tools/train/requirements.txt lists ***' >&2
 	@! $(TRAIN_PROBE) || $(TESTS_PYTHON) -m pytest --quiet -p no:cacheprovider tools/train/tests
 
-# The monitor among random peers, faults and clocks, beside a reference: always the same runs, as many as there is time for.
+# The monitor with random peers, faults and clocks, compared with a reference: always the same runs, as many as time
+# allows.
 MONITOR_SECONDS ?= 20
 MONITOR_FIRST ?= 0
 
@@ -670,7 +674,7 @@ loom: ## the memory ordering of the ring, model-checked
 	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$(TARGET_DIR)/loom \
 		$(CARGO) test $(QUIET) --release -p sel4-llm-protocol --test loom
 
-# The engine's own tests on aarch64, where the NEON kernels are. The sysroot is what Debian's cross compiler brings.
+# The engine's own tests on aarch64, for the NEON kernels. The sysroot is from Debian's cross compiler.
 AARCH64_SYSROOT ?= /usr/aarch64-linux-gnu
 AARCH64_STD := $(if $(filter aarch64-unknown-linux-gnu,$(INSTALLED)),,-Zbuild-std)
 AARCH64_TOOLS := $(and $(shell command -v qemu-aarch64),$(shell command -v aarch64-linux-gnu-gcc),$(or $(filter aarch64-unknown-linux-gnu,$(INSTALLED)),$(wildcard $(shell rustc --print sysroot)/lib/rustlib/src/rust/library/std)))
@@ -687,8 +691,8 @@ else
 	@echo '*** SKIPPED: the NEON kernels in qemu-user: they need qemu-aarch64, aarch64-linux-gnu-gcc, and the target aarch64-unknown-linux-gnu or rust-src ***'
 endif
 
-# Line coverage of what must not fail. LLVM's tools must be those of rustc: rustup's component, or a distribution's of
-# the same version.
+# Line coverage of code that must not fail. LLVM's tools must match rustc's version: rustup's component, or a
+# distribution's.
 LLVM_VERSION = $(shell rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
 LLVM_BIN = $(firstword $(dir $(wildcard $(shell rustc --print sysroot)/lib/rustlib/*/bin/llvm-cov /usr/lib/llvm-$(LLVM_VERSION)/bin/llvm-cov)))
 COVERED := pds/audit protocol
@@ -702,8 +706,8 @@ coverage: ## line coverage of audit and the protocol, at least 98 % (needs cargo
 		$(CARGO) llvm-cov $(QUIET) -p sel4-llm-audit -p sel4-llm-protocol --lcov --output-path $(BUILD)/coverage/lcov.info
 	@tools/coverage/coverage $(BUILD)/coverage/lcov.info $(COVERED) --least 98 $(if $(MISSING),--missing)
 
-# The fuzzed crates have next to no unsafe code, so that no sanitizer is needed; a stable compiler takes
-# cargo-fuzz's flags when told to. What is new goes to build/fuzz, what broke to fuzz/artifacts.
+# The fuzzed crates have almost no unsafe code, so no sanitizer is needed; a stable compiler accepts cargo-fuzz's flags
+# when told to. New inputs go to build/fuzz, failing ones to fuzz/artifacts.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := gguf vocabulary text wire shell disk
 
@@ -724,7 +728,7 @@ PLANTED_SECONDS ?= 60
 fuzz-planted: ## see that the fuzz of the monitor finds bugs that are planted into it, each within PLANTED_SECONDS
 	@tests/monitor-fuzz/planted --seconds $(PLANTED_SECONDS) $(BUILD)/planted
 
-# A simulation whose inference misbehaves when a prompt says so.
+# A simulation whose inference misbehaves if a prompt says so.
 BUILD_INJECT = $(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim --features inject --bin sel4-llm-sim-inject >&2
 INJECT_SIM := $(BIN)/sel4-llm-sim-inject system.xml --search-path
 
@@ -771,7 +775,7 @@ SOAK_SEED ?= 1
 STORM_FAULTS ?= 200
 
 ENDURANCE = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) run $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-tests --bin
-# With the model that is shipped.
+# With the shipped model.
 STORM = $(ENDURANCE) storm -- --model models/default.gguf --models models --faults $(STORM_FAULTS)
 STORM_IMAGE := $(BUILD)/$(BOARD)/storm/loader.img
 
@@ -804,7 +808,7 @@ storm: llmtool $(STORE) $(STORM_POLICY) ## STORM_FAULTS faults and hangs in a ro
 
 ## ---- Red team ------------------------------------------------------------------------------------
 
-# The description that is attacked: REDTEAM_SYSTEM=FILE shows that the runner objects to one that gives too much away.
+# The description to attack. REDTEAM_SYSTEM=FILE shows that the runner rejects one that gives too much authority.
 REDTEAM_SYSTEM ?= system.xml
 REDTEAM_OUT := $(BUILD)/redteam
 REDTEAM_RUN = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests --test redteam
@@ -878,15 +882,15 @@ bench: llmtool $(BENCH_MODELS) ## speed on this machine: kernels (criterion), mo
 	@tools/bench/bench --llmtool $(BIN)/llmtool --criterion $(TARGET_DIR)/criterion \
 		--json $(TARGET_DIR)/bench.json models/default.gguf $(BENCH_MODELS)
 
-# BENCH_PEERS: more options of tools/bench-peers/bench-peers, such as --rows or --prefix.
+# BENCH_PEERS: further options of tools/bench-peers/bench-peers, such as --rows or --prefix.
 .PHONY: bench-peers
 bench-peers: llmtool $(BENCH_MODELS) $(BUILD)/bench/wide-f16.gguf ## speed of every format beside llama.cpp (PyPI, cmake, C++ compiler; an hour), and llama2.c in LLAMA2C
 	@tools/bench-peers/bench-peers --llmtool $(BIN)/llmtool --models $(BUILD)/bench --build $(BUILD)/peers \
 		--json $(TARGET_DIR)/bench-peers.json $(if $(LLAMA_CPP),--llama-cpp $(LLAMA_CPP)) $(if $(LLAMA2C),--llama2c $(LLAMA2C)) \
 		$(BENCH_PEERS)
 
-# Instructions do not depend on the machine, so this is no matter of time. The build is that of the domain on seL4 as far as
-# the compiler is concerned: strict alignment, and no SDOT.
+# Instruction counts do not depend on the machine. The build matches the domain on seL4 as far as the compiler is
+# concerned: strict alignment, and no SDOT.
 .PHONY: bench-neon
 bench-neon: ## instructions of the NEON kernels for each multiply-accumulate, in qemu-user
 	@test -n '$(AARCH64_TOOLS)' || { echo 'bench-neon needs qemu-aarch64, aarch64-linux-gnu-gcc, and the target aarch64-unknown-linux-gnu or rust-src' >&2; exit 1; }
@@ -906,7 +910,8 @@ bench-plot: llmtool ## draw docs/performance.svg, after bench-peers (matplotlib)
 	@$(CARGO) run $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-tests --bin test-models -- --sizes $(BENCH_SIZES) >&2
 	@tools/bench/plot --llmtool $(BIN)/llmtool --llama-bench $(BUILD)/peers/llama/bin/llama-bench --sizes $(BENCH_SIZES)
 
-# The measuring image with a second client (tests/clients/mute): it is silent in one, and asks and never reads in the other.
+# The measuring image with a second client (tests/clients/mute): silent in one, and in the other it asks and never
+# reads.
 BESIDE_OUT := $(BUILD)/bench-beside
 
 .PHONY: bench-beside
@@ -936,11 +941,12 @@ bench-qemu: check-sdk llmtool ## speed and instructions on seL4 in QEMU
 		--beside-silent $(BESIDE_OUT)/silent.img --beside-asking $(BESIDE_OUT)/asks.img \
 		--large $(SEL4_OUT)-large-bench/loader.img --large-model $(BUILD)/large-bench/default.gguf -- $(QEMU)
 
-# TRAIN=default, tiny or triage: a config of tools/train. The corpus is no part of the repository: tools/train/README.md.
+# TRAIN=default, tiny or triage: a config of tools/train. The corpus is not part of the repository:
+# tools/train/README.md.
 TRAIN ?= default
 MODEL_KEY ?= $(BUILD)/model/models.key.pem
 TRAIN_VENV := $(BUILD)/model/venv
-# A Python that has what tools/train/requirements.txt lists; if none is named, one is made.
+# A Python that has the packages in tools/train/requirements.txt; if none is given, one is created.
 TRAIN_PYTHON ?=
 
 $(TRAIN_VENV)/installed: tools/train/requirements.txt

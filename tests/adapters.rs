@@ -1,5 +1,5 @@
-//! Adapters end to end, on the runtime that the environment names: trained at the console, used, exported, and the same on
-//! the host.
+//! Adapters end to end, on the runtime given by the environment: trained at the console, used, exported, and reproduced
+//! on the host.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn folder(name: &str) -> PathBuf {
     path
 }
 
-/// Runs `llmtool`, which must succeed; what it prints.
+/// Runs `llmtool`, which must succeed, and returns its output.
 fn llmtool(arguments: &[&str]) -> String {
     let program = std::env::var("SEL4_LLM_LLMTOOL").expect("run this through make");
     let output = Command::new(program)
@@ -38,13 +38,13 @@ fn infer(options: &str) -> String {
     format!("llminfer \"{PROMPT}\" --max-tokens 24 --temperature 0 {options}")
 }
 
-/// What a text of [`infer`] is, in what was printed for it.
+/// The text of [`infer`] within its output.
 fn text(said: &str) -> &str {
     let text = said.rsplit_once("\n[24 tokens, ");
     text.unwrap_or_else(|| panic!("no text: {said}")).0
 }
 
-/// Runs commands one after the other; what each has printed.
+/// Runs commands one after the other and returns the output of each.
 fn answers(commands: &[String]) -> Vec<String> {
     let mut script = format!("login tester\n{}", mark(0));
     for (number, command) in (1..).zip(commands) {
@@ -59,7 +59,7 @@ fn as_tester(script: &str) -> Session {
     session_with_faults(format!("login tester\n{script}"))
 }
 
-/// The file of what was exported, which the device has signed.
+/// The exported file, signed by the device.
 fn import(session: &Session, folder: &Path) -> PathBuf {
     let (log, adapter) = (folder.join("console.log"), folder.join("adapter.gguf"));
     fs::write(&log, session.output.replace('\n', "\r\n")).unwrap();
@@ -116,7 +116,7 @@ fn an_adapter_is_trained_used_and_exported_and_the_host_says_the_same_with_it() 
     let texts = session.generations();
     assert_eq!(texts.len(), 2, "{output}");
     let (with, without) = (generate(Some(&adapter)), generate(None));
-    // What was printed before the first is no part of it.
+    // Output before the first is ignored.
     for (text, expected) in texts.iter().zip([&with, &without]) {
         let text = text.trim_end_matches('\n');
         assert!(
@@ -207,7 +207,7 @@ fn what_cannot_be_trained_or_loaded_is_one_clear_line_and_nothing_is_lost() {
     assert_eq!(refusals.count(), 2, "{}", session.output);
 }
 
-/// The number that a line of output begins with.
+/// The number at the beginning of an output line.
 fn number(output: &str) -> f64 {
     let number = output.split_whitespace().next().expect("a number");
     number.parse().expect("a number")
@@ -275,13 +275,13 @@ fn a_fault_in_the_middle_of_a_training_costs_nothing_and_leaves_base_and_adapter
         "llmctl budget".to_owned(),
         train("second"),
         "llmctl budget".to_owned(),
-        // It waits until inference serves again, of which a notice tells, perhaps in the middle of its text.
+        // Waits until inference is back in service, which a notice reports, possibly in the middle of the text.
         infer(""),
         infer(""),
         infer("--adapter first"),
         "llmctl adapters".to_owned(),
         "llmstats".to_owned(),
-        // The next one goes to its end.
+        // The next one runs to its end.
         train("second"),
         "llmctl audit verify".to_owned(),
     ];
@@ -339,7 +339,7 @@ fn ctrl_c_in_the_middle_of_a_training_keeps_nothing() {
     command("login tester");
     let alone = command(&infer(""));
     terminal.type_in("llmfinetune feelings --epochs 100\r");
-    // Its beginning, and then some updates later.
+    // The beginning, and some updates later.
     terminal.expect("step 0 of 800");
     terminal.expect(" of 800");
     terminal.type_in([0x03]);
@@ -400,7 +400,8 @@ fn llmtool_replays_trainings_and_what_was_generated_with_their_adapters() {
         "{said}"
     );
 
-    // Without the data the first cannot be repeated, and so is what was generated with it; the second is all in the log.
+    // Without the data, neither the first training nor the text generated with it can be repeated; the second is all in
+    // the log.
     let (said, _) = sel4_llm_tests::llmtool(&replay, export);
     assert!(
         said.contains("neither the folder nor --data has its data"),

@@ -1,14 +1,14 @@
-//! The console as a person sees it: scripted sessions at terminals of several widths, with the screen compared and not only
-//! the bytes. `make e2e-sim` and `make e2e-qemu` run it on both runtimes; `sel4_llm_tests::person` says how a case is
-//! written.
+//! The console as a person sees it: scripted sessions at terminals of several widths, comparing the screen and not only
+//! the bytes. `make e2e-sim` and `make e2e-qemu` run it on both runtimes; `sel4_llm_tests::person` explains how to
+//! write a case.
 //!
-//! A claim about every terminal goes through [`everywhere`], which has 40, 80 and 132 columns and one without control
-//! sequences.
+//! A claim about every terminal uses [`everywhere`], which has terminals of 40, 80 and 132 columns and one without
+//! control sequences.
 
 use sel4_llm_tests::is_emulated;
 use sel4_llm_tests::person::{Person, Term};
 
-/// The terminals that the console is looked at on.
+/// The terminals that the console is tested on.
 const TERMINALS: [(u16, Term); 4] = [
     (40, Term::Xterm),
     (80, Term::Xterm),
@@ -16,7 +16,7 @@ const TERMINALS: [(u16, Term); 4] = [
     (80, Term::Dumb),
 ];
 
-/// Has a person at each of [`TERMINALS`] look at a system that has just started.
+/// Lets a person at each of [`TERMINALS`] look at a system that has just started.
 fn everywhere(look: impl Fn(&mut Person, usize, Term)) {
     for (columns, term) in TERMINALS {
         let mut person = Person::start(columns, term);
@@ -50,11 +50,11 @@ fn exit_leaves_a_prompt_and_a_wrong_option_an_advice_on_every_terminal() {
     });
 }
 
-/// A prompt that is longer than each of the terminals is wide.
+/// A prompt longer than any of the terminals is wide.
 const LONG: &str = "Once upon a time there was a little girl named Lily who loved to play in the big garden behind the \
     house, and every morning she went out to see whether the red flowers were still there";
 
-/// Without the ends of rows.
+/// `text` without line breaks.
 fn joined(text: &str) -> String {
     text.replace('\n', "")
 }
@@ -74,7 +74,7 @@ fn a_long_line_stays_in_one_row_while_it_is_typed_and_is_above_whole_when_it_has
             "{row}"
         );
         assert!(row.len() < columns, "{row}");
-        // Its beginning, with what is hidden marked on the other side.
+        // The beginning of the line, with hidden text marked on the other side.
         person.type_in([0x01]);
         person.settle();
         let row = person.rows().pop().expect("a row");
@@ -83,7 +83,7 @@ fn a_long_line_stays_in_one_row_while_it_is_typed_and_is_above_whole_when_it_has
             "{row}"
         );
         assert_eq!(person.cursor().1, 5);
-        // In its middle, on both.
+        // In the middle, marked on both sides.
         person.type_in("\x06".repeat(90));
         person.settle();
         let row = person.rows().pop().expect("a row");
@@ -133,7 +133,7 @@ fn help_and_lists_are_wrapped_at_words() {
         for row in wide.lines() {
             assert!(row.chars().count() < usize::from(columns), "{row:?}");
         }
-        // Rows are those of the shell: the terminal has wrapped none, so no word is broken.
+        // The shell breaks the rows, not the terminal, so no word is split.
         let words: Vec<&str> = wide.split_whitespace().collect();
         for word in ["--repeat-penalty", "--max-tokens", "template", "bytes"] {
             assert!(words.iter().any(|has| has.contains(word)), "{word}: {wide}");
@@ -177,7 +177,7 @@ fn a_paste_is_one_prompt_and_runs_nothing() {
             "{}",
             person.text()
         );
-        // Commands that are pasted do not run, neither now nor with Enter.
+        // Pasted commands do not run, neither now nor with Enter.
         person.paste("exit\nexit\n");
         person.settle();
         person.type_in("\r");
@@ -204,7 +204,7 @@ fn a_quote_that_is_open_goes_on_in_the_next_line() {
     });
 }
 
-/// Becomes admin.
+/// Logs in as admin.
 fn log_in(person: &mut Person) {
     person.type_in("login admin\r");
     person.wait_for("passphrase:");
@@ -221,7 +221,7 @@ fn bars_end() {
         person.wait_for("loaded tiny");
         person.wait_for_prompt();
         let text = person.text();
-        // Those of the boot, too, and each in a row of its own.
+        // Includes those of the boot, each on its own row.
         let bars: Vec<&str> = text
             .lines()
             .filter(|line| line.contains("[#") || line.contains("[-"))
@@ -265,7 +265,7 @@ fn colours_follow_the_terminal_and_can_be_switched() {
         assert_eq!(person.has_colour(), term == Term::Xterm);
         if term == Term::Xterm {
             person.ask("color off");
-            // Off the screen with what has a colour.
+            // Clear the screen, including everything coloured.
             person.type_in([0x0c]);
             person.settle();
             person.ask("frob");
@@ -282,7 +282,7 @@ fn a_line_of_115200_baud_stalls_nobody_and_ctrl_c_empties_what_waits() {
     for (columns, term) in TERMINALS {
         let mut person = Person::start(columns, term);
         log_in(&mut person);
-        // Two entries each of more than a thousand bytes: the line takes five seconds for the log.
+        // Two entries of more than a thousand bytes each: the line needs five seconds for the log.
         for _ in 0..20 {
             person.ask("llminfer x --max-tokens 1");
         }
@@ -293,8 +293,8 @@ fn a_line_of_115200_baud_stalls_nobody_and_ctrl_c_empties_what_waits() {
         person.type_in([0x03]);
         person.wait_for("^C");
         let waited = person.bytes().len() - before;
-        // What is on its way between shell and terminal: the pipes and buffers of the host, and no more. QEMU's UART always
-        // has room: it is QEMU that waits for the reader, with the machine stopped and keys outside of it.
+        // What is in transit between shell and terminal: only the pipes and buffers of the host. QEMU's UART always has
+        // room: QEMU waits for the reader, with the machine stopped and keys left outside.
         assert!(
             is_emulated() || waited < 24_000,
             "{waited} bytes came after Ctrl-C"

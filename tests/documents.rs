@@ -1,10 +1,12 @@
-//! What the documents tell people to type is typed here: every fenced block of commands in the pages at the
-//! root of the repository and in `docs/`.
+//! Runs what the documents tell people to type: every fenced block of commands in the pages at the root of the
+//! repository and in `docs/`.
 //!
-//! A block of commands says what it is: `console` for those of the shell, behind its prompt, which are typed into the
-//! simulation, and `sh` for those of the host, which run one after the other in a folder with the repository's files. A
-//! command that cannot run here says why at the beginning of its comment: `# [minutes] ...`. [`REASONS`] are the reasons
-//! that there are, and [`NOT_RUN`] is how many commands have one: a new one has to be counted.
+//! The language of a block says what it is. `console` blocks have shell commands after a prompt, which are typed into
+//! the simulation. `sh` blocks have host commands, which run one after the other in a folder with the repository's
+//! files. If a command cannot run here, its comment begins with the reason: `# [minutes] ...`. [`REASONS`] lists the
+//! possible reasons, and [`NOT_RUN`] is the number of commands with one, so a new one must be counted.
+//!
+//! Another test keeps out phrases that read like a translation: those of `tests/prose/phrases.txt`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,18 +14,18 @@ use std::process::Command;
 
 use sel4_llm_tests::session;
 
-/// Why a command is not run.
+/// Reasons why a command is not run.
 const REASONS: &[&str] = &[
-    "[interactive]", // it goes on until somebody ends it
+    "[interactive]", // it runs until somebody ends it
     "[minutes]",     // it takes longer than a test should
     "[yours]",       // it needs a file, a key or a policy of the reader's own
-    "[device]",      // it needs what a device has made
+    "[device]",      // it needs something that a device made
 ];
 
-/// Commands that are not run.
+/// Number of commands that are not run.
 const NOT_RUN: usize = 28;
 
-/// What a line of the host begins with, or a line of a console: such a block must say that it is one.
+/// Beginnings of host commands and of console lines: a block with such a line must be marked as one.
 const COMMANDS: &[&str] = &[
     "make ",
     "llmtool ",
@@ -62,7 +64,7 @@ fn documents() -> Vec<PathBuf> {
     docs
 }
 
-/// A fenced block: where it begins, what language it says, its lines.
+/// A fenced block: its place, its language, its lines.
 struct Block {
     place: String,
     language: String,
@@ -87,7 +89,7 @@ fn blocks(path: &Path) -> Vec<Block> {
     blocks
 }
 
-/// A line without its comment, and the reason that the comment begins with.
+/// A line without its comment, and the reason at the beginning of the comment.
 fn split(line: &str) -> (&str, Option<&str>) {
     let Some((command, comment)) = line.split_once(" # ") else {
         return (line, None);
@@ -97,7 +99,7 @@ fn split(line: &str) -> (&str, Option<&str>) {
     (command.trim_end(), end.map(|end| &comment[..=end]))
 }
 
-/// Commands of the host. A quote that is not closed goes on in the next line.
+/// The host commands of a block. An open quote continues on the next line.
 fn host_commands(block: &Block) -> Vec<(String, Option<String>)> {
     let mut commands: Vec<(String, Option<String>)> = Vec::new();
     let mut open = false;
@@ -117,7 +119,7 @@ fn host_commands(block: &Block) -> Vec<(String, Option<String>)> {
     commands
 }
 
-/// What is typed at a console: commands behind its prompt, and passphrases.
+/// What is typed at a console: commands after the prompt, and passphrases.
 fn typed(line: &str) -> Option<&str> {
     if let Some(passphrase) = line.strip_prefix("passphrase: ") {
         return Some(passphrase);
@@ -126,7 +128,7 @@ fn typed(line: &str) -> Option<&str> {
     (before == "llm" || before.ends_with("@llm")).then_some(typed)
 }
 
-/// A folder with what the host's commands work on, which they may write into.
+/// A folder with the files that the host commands use, which they may write to.
 fn workplace() -> PathBuf {
     let folder = std::env::temp_dir().join(format!("sel4-llm-documents-{}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
@@ -140,7 +142,7 @@ fn workplace() -> PathBuf {
     }
     let tools = fs::canonicalize(root().join("tools")).expect("tools");
     std::os::unix::fs::symlink(tools, folder.join("tools")).expect("a link");
-    // An export of a log, as somebody captures it.
+    // An export of a log, as a user would capture it.
     let log =
         session("login admin\nsel4\nllminfer \"One day\" -n 4 --temp 0\nllmctl audit --json\n");
     assert_eq!(log.status, Some(0));
@@ -215,4 +217,92 @@ fn every_command_of_the_documents_runs_or_says_why_not() {
     let _ = fs::remove_dir_all(&folder);
     assert!(ran > 30, "{ran} commands ran");
     assert_eq!(not_run.len(), NOT_RUN, "{not_run:#?}");
+}
+
+const PHRASES: &str = "tests/prose/phrases.txt";
+
+/// The phrases before the section `[later]`, without their comments.
+fn phrases(list: &str) -> Vec<&str> {
+    let now = list.lines().take_while(|line| *line != "[later]");
+    now.filter_map(|line| line.split('#').next())
+        .map(str::trim)
+        .filter(|phrase| !phrase.is_empty())
+        .collect()
+}
+
+/// The number of each line of `text` that has the beginning of a phrase, and the phrase. A phrase may continue on the
+/// next line, behind the marker of a comment, a list or a quotation.
+fn found<'p>(text: &str, phrases: &[&'p str]) -> Vec<(usize, &'p str)> {
+    let mut joined = String::new();
+    let mut starts = Vec::new();
+    for line in text.lines() {
+        starts.push(joined.len());
+        let words = line.trim_start_matches([' ', '\t', '/', '!', '#', '>', '*', '-']);
+        joined += words.trim_end();
+        joined.push(' ');
+    }
+    let line = |at: usize| starts.partition_point(|&start| start <= at);
+    let places = |phrase: &&'p str| {
+        let phrase = *phrase;
+        let places: Vec<_> = joined.match_indices(phrase).collect();
+        places.into_iter().map(move |(at, _)| (at, phrase))
+    };
+    let mut found: Vec<_> = phrases.iter().flat_map(places).collect();
+    found.sort_unstable();
+    found
+        .into_iter()
+        .map(|(at, phrase)| (line(at), phrase))
+        .collect()
+}
+
+/// Tracked texts that people read, apart from the list of phrases.
+fn tracked() -> Vec<String> {
+    let listed = Command::new("git")
+        .args(["ls-files", "-z", "--"])
+        .args(["*.rs", "*.md", "*.toml", "*.py", "*Makefile"])
+        .current_dir(root())
+        .output()
+        .expect("git starts");
+    let error = String::from_utf8_lossy(&listed.stderr);
+    assert!(listed.status.success(), "git ls-files: {error}");
+    let names = String::from_utf8(listed.stdout).expect("names in UTF-8");
+    let exists = |name: &&str| !name.is_empty() && root().join(name).is_file();
+    names
+        .split('\0')
+        .filter(exists)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn no_file_has_a_phrase_that_reads_like_a_translation() {
+    let list = fs::read_to_string(root().join(PHRASES)).expect("the list of phrases");
+    let phrases = phrases(&list);
+    assert!(phrases.len() >= 30, "{PHRASES} has {}", phrases.len());
+    let files = tracked();
+    assert!(files.iter().any(|name| name == "tests/documents.rs"));
+    let mut wrong = Vec::new();
+    for name in files {
+        let bytes = fs::read(root().join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for (line, phrase) in found(&String::from_utf8_lossy(&bytes), &phrases) {
+            wrong.push(format!("{name}:{line}: {phrase:?}"));
+        }
+    }
+    let wrong = wrong.join("\n");
+    assert!(
+        wrong.is_empty(),
+        "reword these; {PHRASES} says how:\n{wrong}"
+    );
+}
+
+#[test]
+fn a_phrase_is_found_with_its_line_even_if_it_wraps() {
+    let list = "# a comment\none two  # why\n\nthree  # why\n[later]\nfour  # why\n";
+    let phrases = phrases(list);
+    assert_eq!(phrases, ["one two", "three"]);
+    let text = "x\n    /// first one\n    /// two four\n\n- three one  two\n> one\n> two";
+    assert_eq!(
+        found(text, &phrases),
+        [(2, "one two"), (5, "three"), (6, "one two")]
+    );
 }

@@ -1,4 +1,4 @@
-//! The system end to end, on the runtime that the environment names.
+//! The system end to end, on the runtime given by the environment.
 
 use sel4_llm_tests::{Terminal, is_emulated, llmtool_generate, session, session_with_faults};
 use std::time::Duration;
@@ -97,7 +97,7 @@ fn bad_input_gets_a_clear_line_and_the_system_goes_on() {
         let script = format!(
             "login admin\nsel4\n{line}\nllminfer \"One day\" --max-tokens 2 --temperature 0\n"
         );
-        // At a terminal, which QEMU's console is, an open quote goes on with the next line.
+        // At a terminal, such as QEMU's console, an open quote continues on the next line.
         if is_emulated() && expected.starts_with("the quote") {
             continue;
         }
@@ -163,7 +163,7 @@ fn a_model_that_is_refused_leaves_the_loaded_one_in_service() {
         let [before, after] = session.generations()[..] else {
             panic!("{name}: {output}");
         };
-        // After the lines of the boot and the login.
+        // After the output of boot and login.
         let before = before.lines().last().expect("a text");
         assert!(before.len() > 10 && after.ends_with(before), "{output}");
         assert!(output.contains("model        default"), "{output}");
@@ -174,7 +174,7 @@ fn a_model_that_is_refused_leaves_the_loaded_one_in_service() {
 #[test]
 fn a_person_edits_a_line_and_cancels_a_generation_but_not_the_system() {
     let mut terminal = Terminal::start();
-    // Backspace, a word that is deleted whole, an arrow key that finds no line before this one.
+    // Backspace, a whole word deleted, an arrow key without an earlier line.
     terminal.type_in("llmctl modelt\x7fs now\x17\x1b[A\r");
     assert!(terminal.expect("llm> ").contains("* default"));
 
@@ -183,13 +183,13 @@ fn a_person_edits_a_line_and_cancels_a_generation_but_not_the_system() {
     terminal.type_in([0x03]);
     terminal.expect("llm> ");
 
-    // One more Ctrl-C than a shell's terminal would survive, and the emulator's own escape.
+    // One more Ctrl-C than a shell's terminal would survive, and the emulator's own escape key.
     let first = llmtool_generate(
         "Once upon a time",
         &["--max-tokens", "2", "--temperature", "0"],
     );
-    // The simulation may have told the whole story before the key arrives. Each such story uses up what may leave inference
-    // at once, so that one of the next is slow enough.
+    // The simulation may have told the whole story before the key arrives. Each story uses up some of the egress
+    // allowance, so one of the next is slow enough.
     let cancelled = (0..8).any(|_| {
         terminal.type_in("llminfer \"Once upon a time\" --max-tokens 500 --temperature 0\r");
         terminal.expect(&first);
@@ -220,7 +220,7 @@ fn a_request_in_the_background_gives_the_text_that_it_gives_in_front() {
     ));
     let output = &session.output;
     let text = llmtool_generate("One day", &options);
-    // While it comes, and from what was kept.
+    // Once while it arrives, and once from what was kept.
     assert_eq!(output.matches(&text).count(), 2, "{output}");
     assert_eq!(output.matches("\n[20 tokens, ").count(), 2, "{output}");
     assert!(
@@ -240,14 +240,14 @@ fn whoever_sits_at_the_console_ends_it_only_with_the_permission() {
     terminal.type_in("llmctl halt\r");
     terminal.expect("you need the permission 'halt'");
     terminal.expect("llm> ");
-    // Ctrl-D gives up the login, and logs out whoever has logged in.
+    // Ctrl-D aborts the login, and logs out a user who is logged in.
     terminal.type_in("login admin\r");
     terminal.expect("passphrase: ");
     terminal.type_in([0x04]);
     terminal.expect("given up");
     terminal.expect("llm> ");
     let log_in = |terminal: &mut Terminal| {
-        // A passphrase can be tried once a second, also after a right one.
+        // A passphrase can be tried only once a second, even after a correct one.
         std::thread::sleep(Duration::from_millis(1200));
         terminal.type_in("login admin\r");
         terminal.expect("passphrase: ");
@@ -319,7 +319,7 @@ fn after_a_fault_the_next_prompt_gets_the_same_text_as_before() {
     let [before, after] = stories[..] else {
         panic!("{output}");
     };
-    // What shell says about the fault stands before the second text.
+    // Shell reports the fault before the second text.
     assert!(before.len() > 20 && after.ends_with(before), "{output}");
     assert_eq!(session.status, Some(0));
 }

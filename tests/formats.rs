@@ -1,10 +1,10 @@
-//! Formats, conversations and stop strings end to end, on the runtime that the environment names: the answers are those of the
-//! host, and an inference that leaves a format is cut off.
+//! Formats, conversations and stop strings end to end, on the runtime given by the environment: the answers match those
+//! on the host, and an inference that violates a format is cut off.
 
 use sel4_llm_tests::console::{mark, text_and_closing};
 use sel4_llm_tests::{Terminal, llmtool, llmtool_generate_with, session_with_faults};
 
-/// The model of the test store that can be talked to.
+/// The chat model of the test store.
 const CHAT: &str = "build/store-test/chat.gguf";
 
 /// The words of the format `verdict` in `tests/policy.toml`.
@@ -12,7 +12,7 @@ const VERDICTS: [&str; 3] = ["allow", "deny", "größer"];
 
 const OPTIONS: &str = "--max-tokens 24 --temperature 0";
 
-/// Runs commands as `tester`, one after the other; what each has printed.
+/// Runs commands as `tester`, one after the other, and returns the output of each.
 fn answers(commands: &[String]) -> Vec<String> {
     let mut script = format!("login tester\n{}", mark(0));
     for (number, command) in (1..).zip(commands) {
@@ -24,7 +24,7 @@ fn answers(commands: &[String]) -> Vec<String> {
     numbers.map(|number| session.before(number)).collect()
 }
 
-/// The text of an answer that has ended well.
+/// The text of an answer that ended normally.
 fn text(said: &str) -> &str {
     match text_and_closing(said) {
         Some((text, closing)) if closing.starts_with('[') => text.trim_end_matches('\n'),
@@ -32,7 +32,7 @@ fn text(said: &str) -> &str {
     }
 }
 
-/// What the host says to the prompt.
+/// The host's answer to the prompt.
 fn alone(model: &str, prompt: &str, options: &[&str]) -> String {
     let all: Vec<&str> = OPTIONS.split(' ').chain(options.iter().copied()).collect();
     llmtool_generate_with(model, prompt, &all)
@@ -95,7 +95,7 @@ fn a_conversation_at_the_console_has_the_turns_of_a_session_and_leaves_none_behi
     assert!(rest.contains(&format!("]\n{}", turn(&said[3]))), "{rest}");
     assert!(said[4].contains("without --system"), "{}", said[4]);
     assert!(said[6].contains("0 sessions"), "{}", said[6]);
-    // A model without a template is not talked to, and what is no conversation is completed.
+    // A model without a template does not chat, and a plain text is completed.
     assert!(
         said[8].contains("error: the model 'default' has no chat template"),
         "{}",
@@ -115,11 +115,11 @@ fn a_person_stops_an_answer_and_stays_in_the_conversation_until_ctrl_d() {
     terminal.expect("tester@llm> ");
     terminal.type_in("llmchat --max-tokens 20 --temperature 0\r");
     terminal.expect("tester@chat> ");
-    // Ctrl-C comes before the answer can be over.
+    // Ctrl-C comes before the answer can be complete.
     terminal.type_in("tell me a story\r\x03");
     let stopped = terminal.expect("tester@chat> ");
     assert!(stopped.contains("cancelled]"), "{stopped}");
-    // The line before comes back with an arrow; `llmchat` does not.
+    // An arrow recalls the line before; `llmchat` does not appear.
     terminal.type_in("\x1b[A\x1b[A\r");
     let answer = terminal.expect("tester@chat> ");
     assert!(answer.contains("tokens/s"), "{answer}");
@@ -166,7 +166,7 @@ fn answers_are_words_of_their_format_and_those_of_the_host() {
     }
     let (verified, status) = llmtool(&["audit", "verify"], &said[6]);
     assert_eq!(status, Some(0), "{verified}\n{}", said[6]);
-    // What was refused is not among them.
+    // Refused requests are not among them.
     let arguments = [
         "replay",
         "--models",
@@ -182,7 +182,7 @@ fn answers_are_words_of_their_format_and_those_of_the_host() {
 #[test]
 fn an_answer_ends_at_a_stop_string_of_which_nothing_is_shown() {
     let whole = alone("models/tiny-f32.gguf", "The king said", &[]);
-    // Two characters of the middle, which lie in different tokens or in one.
+    // Two characters from the middle, in different tokens or in one.
     let stop: String = whole.chars().skip(8).take(2).collect();
     let before = whole.split(&stop).next().unwrap_or_default();
     let infer = |more: &str| format!("llminfer \"The king said\" {OPTIONS} {more}");

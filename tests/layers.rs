@@ -1,5 +1,5 @@
-//! Which part of the repository may name which: a lower layer never names a higher one, and what two parts need has a
-//! place of its own.
+//! Which parts of the repository may name which: a lower layer never names a higher one, and code that two parts share
+//! has its own place.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The lines of a file that are code and have `part` in it, each with its file and number.
+/// Code lines of a file that contain `part`, each with file and line number.
 fn naming(file: &Path, part: &str) -> Vec<String> {
     let text = std::fs::read_to_string(file).expect("a file");
     let lines = text.lines().enumerate();
@@ -31,13 +31,13 @@ fn naming(file: &Path, part: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a domain's process runs after the lock-down must not come from what stands above all domains.
+/// Code that runs after a domain's process is locked down must not come from above the domains.
 #[test]
 fn the_confined_side_of_the_simulation_names_nothing_of_the_supervisor() {
     let sim = root().join("sim/src");
     let mut files = sources(&sim.join("pd"));
     files.extend(sources(&sim.join("roles")));
-    // What crosses between the two is below both.
+    // Shared code is below both.
     files.extend(["description.rs", "fault.rs", "signals.rs"].map(|file| sim.join(file)));
     assert!(files.len() > 8, "{files:?}");
     let naming: Vec<String> = files
@@ -47,7 +47,7 @@ fn the_confined_side_of_the_simulation_names_nothing_of_the_supervisor() {
     assert!(naming.is_empty(), "{naming:#?}");
 }
 
-/// Each package of the workspace with its folder, and the folders that it depends on, for whatever purpose.
+/// Each package of the workspace with its folder, and the folders it depends on, for any purpose.
 fn packages() -> Vec<(String, Vec<String>)> {
     let output = std::process::Command::new(env!("CARGO"))
         .args([

@@ -1,5 +1,5 @@
-//! The reference monitor end to end, on the runtime that the environment names: users, budgets, sessions, signatures,
-//! the log, recovery.
+//! The reference monitor end to end, on the runtime given by the environment: users, budgets, sessions, signatures, the
+//! log, recovery.
 
 use sel4_llm_tests::{Session, Terminal, llmtool, session, session_with_faults};
 
@@ -9,7 +9,7 @@ fn has(session: &Session, parts: &[&str]) {
     }
 }
 
-/// What `llmctl budget` says was used, each time that it was asked.
+/// The usage reported by each `llmctl budget`.
 fn used(session: &Session) -> Vec<u64> {
     let lines = session.output.lines();
     lines
@@ -169,7 +169,7 @@ fn a_session_goes_on_where_it_was_and_is_closed_when_its_user_says_so() {
     let [first, second, first_again, second_again, ..] = texts[..] else {
         panic!("{}", session.output)
     };
-    // After the lines of the boot and the login.
+    // After the output of boot and login.
     let first = first.lines().last().expect("a text");
     assert!(first_again.ends_with(first), "{}", session.output);
     assert_eq!(second, second_again, "{}", session.output);
@@ -253,7 +253,7 @@ fn counters_are_told_in_words_and_as_json() {
 
 #[test]
 fn audit_stops_after_too_many_restarts_until_an_admin_resets_it() {
-    // The shipped policy allows five restarts a minute; the test build's inference dies when told to.
+    // The shipped policy allows five restarts per minute; the test build's inference dies on request.
     let mut script = String::new();
     for _ in 0..6 {
         script += "llminfer \"!fault-write\"\n";
@@ -277,7 +277,7 @@ fn a_person_has_completion_history_and_a_passphrase_that_is_not_shown() {
     terminal.type_in("llmct\tmod\t\r");
     assert!(terminal.expect("models in the store").contains("* default"));
     terminal.expect("llm> ");
-    // Up: the line before; Ctrl-A and Ctrl-K empty it.
+    // Up recalls the line before; Ctrl-A and Ctrl-K empty it.
     terminal.type_in("\x1b[A");
     terminal.expect("llmctl models");
     terminal.type_in("\x01\x0bwhoami\r");
@@ -289,7 +289,7 @@ fn a_person_has_completion_history_and_a_passphrase_that_is_not_shown() {
     let shown = terminal.expect("logged in as admin");
     assert!(!shown.contains("sel4"), "{shown}");
     terminal.expect("llm> ");
-    // The history has the login, not the passphrase.
+    // The history contains the login, but not the passphrase.
     terminal.type_in("\x1b[A");
     terminal.expect("login admin");
     terminal.type_in("\x15llmctl load ti\t\r");

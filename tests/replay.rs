@@ -1,5 +1,5 @@
-//! What the system computes is what the host computes, on the runtime that the environment names: with 32 sessions at
-//! once, and from the audit log alone.
+//! The system computes the same as the host, on the runtime given by the environment: with 32 sessions at once, and
+//! from only the audit log.
 
 use sel4_llm_tests::console::{mark, text_and_closing};
 use sel4_llm_tests::{llmtool, llmtool_generate_with, session, session_with_faults};
@@ -15,7 +15,7 @@ fn quoted(prompt: &str) -> String {
     format!("\"{}\"", prompt.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Options of the `i`th of many requests: greedy and seeded ones, of several temperatures.
+/// Options of the `i`th of many requests: greedy and seeded, with several temperatures.
 fn varied(i: usize, tokens: usize) -> Vec<String> {
     let temperature = ["0", "0.8", "1.5"][i % 3];
     ["--max-tokens", "--temperature", "--seed"]
@@ -29,12 +29,12 @@ fn varied(i: usize, tokens: usize) -> Vec<String> {
         .collect()
 }
 
-/// A prompt that no other `i` has.
+/// A prompt that is unique to `i`.
 fn distinct(i: usize) -> String {
     format!("{} {i}", PROMPTS[i % PROMPTS.len()])
 }
 
-/// Most requests that were admitted and had not ended at the same time, by the log.
+/// According to the log, the maximum number of requests that were in flight at the same time.
 fn most_at_once(log: &str) -> i32 {
     let (mut now, mut most) = (0, 0);
     for line in log.lines() {
@@ -53,7 +53,7 @@ fn thirty_two_sessions_at_once_give_each_the_text_that_it_gives_alone() {
     for i in 0..SESSIONS {
         let (prompt, options) = (quoted(&distinct(i)), varied(i, TOKENS).join(" "));
         script += &format!("llminfer {prompt} {options} --background\n");
-        // Inference answers when it has taken what is in its ring, which is shorter than 32.
+        // Inference answers once it has read its ring, which holds fewer than 32 messages.
         if i % 8 == 7 {
             script += "llmctl status\n";
         }
@@ -64,7 +64,7 @@ fn thirty_two_sessions_at_once_give_each_the_text_that_it_gives_alone() {
     }
     script += &format!("llmctl audit --json\n{}", mark(SESSIONS + 1));
 
-    // Whether all run at once is up to the scheduler of the machine; what they give is not.
+    // Whether all run at once depends on the machine's scheduler; their output does not.
     let mut most = 0;
     for _ in 0..5 {
         let session = session_with_faults(&script);
@@ -85,7 +85,7 @@ fn thirty_two_sessions_at_once_give_each_the_text_that_it_gives_alone() {
     panic!("at most {most} sessions ran at once");
 }
 
-/// Has `llmtool` verify an export and replay it, and expects all of `requests` to be reproduced.
+/// Lets `llmtool` verify an export and replay it, and expects all of `requests` to be reproduced.
 fn replay(export: &str, arguments: &[&str], requests: usize) {
     let (said, status) = llmtool(&["audit", "verify"], export);
     assert_eq!(status, Some(0), "{said}\n{export}");
@@ -127,7 +127,7 @@ fn llmtool_replays_a_log_with_faults_cancellations_and_two_models() {
         infer("The wind blew", "--session s --seed 5 --max-tokens 9"),
         infer("and", "--session s --max-tokens 9 --temperature 0"),
         infer("!fault-write", ""),
-        // The session has ended with the fault, and says so once.
+        // The session ended with the fault, and reports that once.
         infer("on", "--session s --max-tokens 4"),
         infer("on", "--session s --max-tokens 4"),
         infer("One day", "--max-tokens 512 --background"),
@@ -138,6 +138,6 @@ fn llmtool_replays_a_log_with_faults_cancellations_and_two_models() {
     ]
     .concat();
     let session = session_with_faults(script);
-    // Five were answered, and the one that was cancelled has an output, too.
+    // Five were answered, and the cancelled one has output, too.
     replay(&session.before(1), &["--models", "build/store-test"], 6);
 }

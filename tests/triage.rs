@@ -1,5 +1,5 @@
-//! The example `triage`, whichever variant of its component runs in it: what it decides is the same on every runtime, since
-//! the model's arithmetic is.
+//! The example `triage`, for any variant of its component: its decisions are the same on every runtime, because the
+//! model's arithmetic is.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,32 +7,32 @@ use std::time::Duration;
 use sel4_llm_tests::export::Joined;
 use sel4_llm_tests::{Terminal, llmtool_generate_with, without_sequences};
 
-/// The lines that the component reads, and what is right of each but the last two, for which no budget is left.
+/// The component's input lines, with the correct decision for each but the last two, for which no budget is left.
 const EVENTS: &str = include_str!("../examples/triage/events.txt");
 const RIGHT: &str = include_str!("../examples/triage/right.txt");
 const STANDING: &str = include_str!("../examples/triage/standing.txt");
 const MODEL: &str = "models/triage.gguf";
 
-/// Events that are judged.
+/// Number of events judged.
 const JUDGED: usize = 500;
-/// How many of them are judged right.
+/// Number judged correctly.
 const JUDGED_RIGHT: usize = 496;
-/// Tokens that all of them cost, and what the policy gives.
+/// Tokens that they cost altogether, and what the policy grants.
 const USED: u64 = 112_074;
 const BUDGET: u64 = 112_600;
 const END: &str = "triage: all lines decided: 281 routine, 221 escalated";
 const CLASSES: &str = "ignore,log,warn,alarm";
 
-/// Longest that all events take, on an emulator on a busy machine.
+/// Time limit for all events, on an emulator on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// Waits until all lines are decided; what was shown until then.
+/// Waits until all lines are decided, and returns the output up to then.
 fn decided(terminal: &mut Terminal) -> String {
     let shown = terminal.wait_for(END, PATIENCE);
     without_sequences(&shown.expect("all lines are decided as they should be"))
 }
 
-/// What follows `before` in the one line that has it.
+/// What follows `before` on the one line that contains it.
 fn after<'s>(shown: &'s str, before: &str) -> &'s str {
     let mut parts = shown.split(before).skip(1);
     match (parts.next(), parts.next()) {
@@ -41,7 +41,7 @@ fn after<'s>(shown: &'s str, before: &str) -> &'s str {
     }
 }
 
-/// The answer to each line that was judged, from 1; each line is decided once, and by its answer.
+/// The answer to each judged line, from 1; each line is decided once, according to its answer.
 fn answers(shown: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for (number, line) in (1..).zip(EVENTS.lines()).take(JUDGED) {
@@ -80,7 +80,7 @@ fn log_in(terminal: &mut Terminal) {
     terminal.expect("llm> ");
 }
 
-/// What the budget of the component's user has become.
+/// The remaining budget of the component's user.
 fn budget() -> String {
     let left = BUDGET - USED;
     format!("triage: {left} of {BUDGET} tokens left ({USED} used, 0 reserved)")
@@ -95,14 +95,14 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
     assert_eq!(judged_right(&answers), JUDGED_RIGHT);
     const { assert!(100 * JUDGED_RIGHT >= 97 * JUDGED) };
 
-    // The standing text has some 190 tokens and is paid for once.
+    // The fixed text has some 190 tokens and is paid for only once.
     let times = after(&shown, "the first answer took ");
     let mut numbers = times.split(|c: char| !c.is_ascii_digit());
     let mut number = || numbers.find_map(|text| text.parse::<u64>().ok()).unwrap();
     let (first, others, each) = (number(), number(), number());
     assert_eq!(others, JUDGED as u64 - 1);
-    // A fifth in the emulator. In the simulation this model takes no longer than messages do, and their times are the busy
-    // machine's.
+    // A fifth in the emulator. In the simulation, this model takes no longer than messages do, whose times depend on
+    // the busy machine.
     let in_emulator = std::env::var("SEL4_LLM_EXAMPLE").is_ok_and(|run| run.contains("qemu"));
     assert!(
         if in_emulator {
@@ -113,7 +113,7 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
         "{times}"
     );
 
-    // The shell, which has had its prompt since the boot, asks the same model, and gets what the tool gets.
+    // The shell, which has had its prompt since boot, asks the same model and gets the same as the tool.
     let line = "The lab sensor reports smoke.";
     terminal.type_in(format!(
         "llminfer \"{line}\" --system \"You watch a site.\" --format triage --max-tokens 4 --temperature 0\r"
@@ -122,13 +122,13 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
     let options = [&options[..], &["-n", "4", "--temperature", "0"]].concat();
     terminal.expect(llmtool_generate_with(MODEL, line, &options).as_str());
     terminal.expect("llm> ");
-    // Who the component is, nobody else can be.
+    // Nobody else can log in as the component's user.
     terminal.type_in("login triage\r");
     terminal.expect("that user is another client's own");
     terminal.expect("llm> ");
     log_in(&mut terminal);
 
-    // Each asked for its own, and each is on record.
+    // Each asked for its own, and each is logged.
     terminal.type_in("llmctl budget triage\r");
     terminal.expect(budget().as_str());
     terminal.expect("llm> ");
@@ -141,14 +141,14 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
     log.add(&without_sequences(&export)).unwrap();
     let of_triage = |event| log.of(event).filter(|entry| entry.user == "triage");
     assert_eq!(of_triage("admit").count(), JUDGED);
-    // A refusal that repeats itself is counted, and written down later and later.
+    // A repeated refusal is counted, and logged less and less often.
     assert!((1..=2).contains(&of_triage("refuse").count()));
     assert_eq!(of_triage("fail").count(), 0);
     assert_eq!(log.charged("triage"), USED);
     let ends = log.ends().unwrap();
     let ends = ends.values().filter(|entry| entry.user == "triage");
     assert_eq!(ends.count(), JUDGED);
-    // What the log has of each answer is the hash of it.
+    // The log has the hash of each answer.
     let mut hashes = BTreeMap::new();
     for (entry, answer) in of_triage("finish").zip(&answers) {
         assert_eq!(entry.generated_tokens, 1, "a class is one token");
@@ -162,7 +162,7 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
 #[test]
 fn an_inference_that_dies_under_a_question_changes_no_decision() {
     let mut terminal = Terminal::launch("SEL4_LLM_EXAMPLE_INJECT");
-    // The boot. The shell takes what is typed now, and asks as soon as the component does.
+    // During boot. The shell accepts typing now, and asks at the same time as the component.
     terminal.expect("verifying");
     terminal.type_in("llminfer \"!fault-write\" --raw\r");
     let shown = decided(&mut terminal);

@@ -5,71 +5,71 @@ use crate::{Shape, hash, sectors_of};
 use protocol::record::{Hash, Record};
 use thiserror::Error;
 
-/// Why an entry is not written. Nothing has changed.
+/// Why an entry was not written. The log has not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum AppendError {
-    /// Its sequence number or its link is not that of the next entry.
+    /// Its sequence number or its link does not follow the newest entry.
     #[error(
         "entry {found} cannot follow entry {newest} of the log on the disk, or is not linked to it"
     )]
     NotNext {
-        /// Its sequence number.
+        /// Sequence number of the entry.
         found: u64,
-        /// That of the newest.
+        /// Sequence number of the newest entry.
         newest: u64,
     },
-    /// It has another length of text than its record says, or more than any request.
+    /// The length of its text differs from what its record says, or exceeds that of any request.
     #[error("the text of entry {sequence} has {bytes} bytes")]
     Text {
-        /// Its sequence number.
+        /// Sequence number of the entry.
         sequence: u64,
         /// Bytes of its text.
         bytes: usize,
     },
-    /// What was written must be flushed first.
+    /// Too many written sectors are not flushed yet.
     #[error("{unflushed} sectors of the log are written and not flushed: flush them first")]
     FlushFirst {
-        /// How many.
+        /// Sectors written but not flushed.
         unflushed: u64,
     },
-    /// The buffer is too small.
+    /// The output buffer is too small.
     #[error("the entry needs {needed} bytes of sectors, the buffer has {there}")]
     Buffer {
-        /// Bytes that it needs.
+        /// Bytes needed.
         needed: usize,
-        /// Bytes that there are.
+        /// Bytes available.
         there: usize,
     },
 }
 
-/// Where the sectors of an entry go.
+/// Which sectors an entry is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed {
     /// The first sector, counted from the beginning of the file.
     pub slot: u32,
     /// Sectors from there on.
     pub sectors: u32,
-    /// Sectors that follow them from the beginning of the file on.
+    /// Sectors that wrap round to the beginning of the file.
     pub wrapped: u32,
 }
 
-/// A state of the log, to say later that it is durable.
+/// A point in the log, used to report later that everything up to it is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(u64);
 
-/// A log that is open.
+/// An open log.
 #[derive(Clone, Debug)]
 pub struct Log {
     pub(crate) shape: Shape,
     pub(crate) device: Device,
     pub(crate) life: u32,
-    /// Where the next entry begins.
+    /// Position at which the next entry begins.
     pub(crate) next: u64,
-    /// Up to where all is durable.
+    /// Position up to which everything is durable.
     pub(crate) durable: u64,
-    /// Sequence number of the newest.
+    /// Sequence number of the newest entry.
     pub(crate) sequence: u64,
-    /// Hash of the newest.
+    /// Hash of the newest entry.
     pub(crate) head: Hash,
 }
 
@@ -104,17 +104,17 @@ impl Log {
         self.next
     }
 
-    /// Sectors that are written and not flushed.
+    /// Sectors written but not flushed.
     #[must_use]
     pub const fn unflushed(&self) -> u64 {
         self.next.saturating_sub(self.durable)
     }
 
-    /// Puts the next entry into `out`, and says where it goes. Whoever cannot write it there writes the same bytes again;
-    /// the log goes on behind it.
+    /// Encodes the next entry into `out` and says which sectors it goes to. If the write fails, write the same bytes
+    /// again: the log has already moved past them.
     ///
     /// # Errors
-    /// It is not the next entry, what is there must be flushed first, or the buffer is too small.
+    /// The entry is not the next one, a flush is due first, or the buffer is too small.
     pub fn append(
         &mut self,
         record: &Record,
@@ -185,18 +185,18 @@ impl Log {
         }
     }
 
-    /// The state of the log now: whoever flushes what was written so far says so with it.
+    /// The current state of the log. Take a mark before a flush and pass it to [`Self::flushed`] afterwards.
     #[must_use]
     pub const fn mark(&self) -> Mark {
         Mark(self.next)
     }
 
-    /// What was written up to `mark` is durable.
+    /// Records that everything written up to `mark` is durable.
     pub fn flushed(&mut self, mark: Mark) {
         self.durable = self.durable.max(mark.0.min(self.next));
     }
 
-    /// Whether what was written up to `mark` is durable.
+    /// Whether everything written up to `mark` is durable.
     #[must_use]
     pub const fn is_durable(&self, mark: Mark) -> bool {
         mark.0 <= self.durable

@@ -1,4 +1,4 @@
-//! What is found in a file that should be a log.
+//! What opening a file as a log finds.
 
 use crate::append::Log;
 use crate::sector::Device;
@@ -6,10 +6,10 @@ use crate::{MAX_SLOTS, MIN_SLOTS};
 use protocol::record::{Hash, Record};
 use thiserror::Error;
 
-/// Why a file is not opened as a log. It is left as it is.
+/// Why a file was not opened as a log. The file is left unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum OpenError {
-    /// A size that no log has.
+    /// No log has this size.
     #[error(
         "the log's file has {slots} sectors, but needs {MIN_SLOTS} to {MAX_SLOTS} (make one with 'llmtool disk create --log-size')"
     )]
@@ -17,44 +17,44 @@ pub enum OpenError {
         /// Sectors of the file.
         slots: u64,
     },
-    /// The log was begun in a file of another size.
+    /// The log was started in a file of another size.
     #[error(
         "the log's file has {slots} sectors, but the log in it was written to a file of {log}: put the whole file back, or begin a new one"
     )]
     OtherSize {
         /// Sectors of the file.
         slots: u32,
-        /// Sectors that the log says.
+        /// Sectors according to the log.
         log: u32,
     },
-    /// The log of another device.
+    /// The log belongs to another device.
     #[error("the log on the disk is that of another device; this one does not write into it")]
     OtherDevice {
-        /// Whose.
+        /// The device that it belongs to.
         device: Device,
     },
-    /// No log at all.
+    /// The file holds no log at all.
     #[error("the log's file holds something that is no log; a new one must be all zeros")]
     NotALog,
 }
 
-/// What was found at the end of a log.
+/// The state of the end of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// Nothing was ever written.
     Empty,
-    /// All entries are there, to the end.
+    /// All entries are present, to the end.
     Whole,
-    /// What was written last is there in part, as a power cut leaves it. Nothing that was durable is missing.
+    /// The last write is incomplete, as after a power cut. Nothing that was durable is missing.
     Torn,
-    /// An entry that was durable is missing or was changed.
+    /// A durable entry is missing or was changed.
     Damaged {
         /// Sequence number of the last entry before it; 0 if there is none.
         after: u64,
     },
 }
 
-/// An entry, as it is found.
+/// An entry read from the log.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'o> {
     /// Its record.
@@ -63,23 +63,23 @@ pub struct Entry<'o> {
     pub text: &'o [u8],
     /// The position of its first sector.
     pub position: u64,
-    /// Whether it holds the hash of the entry that was found before it. Of the first, nobody knows.
+    /// Whether it holds the hash of the entry found before it. For the first entry this is unknown.
     pub is_linked: bool,
 }
 
-/// A log that is open, and what it holds.
+/// An open log and what it holds.
 #[derive(Clone, Debug)]
 pub struct Opened {
     /// The log.
     pub log: Log,
-    /// What was found.
+    /// The state of its end.
     pub found: Found,
-    /// Whose log it is; `None` if it is empty.
+    /// The device that the log belongs to; `None` if it is empty.
     pub device: Option<Device>,
-    /// Entries.
+    /// Number of entries.
     pub entries: u64,
-    /// Sequence number of the oldest; of the next one if there is none.
+    /// Sequence number of the oldest entry, or of the next one if the log is empty.
     pub first: u64,
-    /// The hash that the oldest holds of the entry before it.
+    /// The hash that the oldest entry holds of its predecessor.
     pub anchor: Hash,
 }

@@ -1,7 +1,7 @@
-//! Finding the end of a log, and what is wrong with it.
+//! Finds the end of a log, and any damage in it.
 //!
-//! All sectors are read twice: in the order of the file, to see whose log it is and how far it goes, and from the oldest
-//! entry to the newest, to check each and its link. Whoever opens a log reads one sector at a time, when it has time.
+//! Every sector is read twice: first in file order, to learn whose log it is and how far it goes; then from the oldest
+//! entry to the newest, to check each entry and its link. The caller reads one sector at a time, whenever it has time.
 
 use crate::append::Log;
 use crate::found::{Entry, Found, OpenError, Opened};
@@ -9,7 +9,7 @@ use crate::sector::{Device, Header, PIECE, SECTOR, Sector};
 use crate::{MAX_ENTRY_BYTES, MAX_SLOTS, MAX_UNFLUSHED, MIN_SLOTS, Shape, hash, sectors_of};
 use protocol::record::{Hash, RECORD_BYTES, Record};
 
-/// What the first pass has seen.
+/// Results of the first pass.
 #[derive(Debug, Default)]
 struct Seen {
     /// The highest position.
@@ -25,9 +25,9 @@ struct Seen {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Reads all slots in their order.
+    /// Reads all slots in file order.
     Scan(u32),
-    /// Reads all positions in their order, to this one.
+    /// Reads all positions in order, up to `end`.
     Walk {
         at: u64,
         end: u64,
@@ -35,18 +35,18 @@ enum Stage {
     Done,
 }
 
-/// An entry of which not all parts were seen.
+/// An entry whose parts have not all been read.
 #[derive(Debug)]
 struct Partial {
     begin: u64,
     header: Header,
-    /// The part that comes next.
+    /// The part expected next.
     next: u16,
-    /// Bytes that are in the buffer.
+    /// Bytes in the buffer.
     filled: usize,
 }
 
-/// The last entry that counts.
+/// The last valid entry.
 #[derive(Clone, Copy, Debug)]
 struct Last {
     sequence: u64,
@@ -59,7 +59,7 @@ struct Last {
 #[derive(Debug)]
 pub struct Opening<'b> {
     shape: Shape,
-    /// `None`: that of whatever device it is.
+    /// `None` accepts the log of any device.
     device: Option<Device>,
     buffer: &'b mut [u8; MAX_ENTRY_BYTES],
     stage: Stage,
@@ -74,7 +74,8 @@ pub struct Opening<'b> {
 }
 
 impl<'b> Opening<'b> {
-    /// Opens the log in a file of so many sectors. With a device, that of another one is refused. `buffer` holds an entry.
+    /// Opens the log in a file of `slots` sectors. If `device` is given, the log of another device is refused. `buffer`
+    /// holds one entry.
     ///
     /// # Errors
     /// [`OpenError::Size`].
@@ -129,7 +130,7 @@ impl<'b> Opening<'b> {
         self.shape.slots
     }
 
-    /// The sector that is wanted next, counted from the beginning of the file; `None` when all were seen.
+    /// The sector to read next, counted from the beginning of the file; `None` when all were read.
     #[must_use]
     pub fn wants(&self) -> Option<u32> {
         match self.stage {
@@ -139,7 +140,7 @@ impl<'b> Opening<'b> {
         }
     }
 
-    /// Takes the sector that was wanted; `None` if it cannot be read. An entry that it makes whole is returned.
+    /// Takes the sector asked for, or `None` if it could not be read. Returns an entry when this sector completes it.
     pub fn give(&mut self, sector: Option<&[u8; SECTOR]>) -> Option<Entry<'_>> {
         let sector = sector.map_or(Sector::Garbage, Sector::read);
         match self.stage {
@@ -189,7 +190,7 @@ impl<'b> Opening<'b> {
                     seen.durable = seen.durable.max(header.durable);
                     seen.life = seen.life.max(header.life);
                 } else {
-                    // Somebody has moved it.
+                    // A valid sector in the wrong place: something moved it.
                     seen.garbage = true;
                 }
             }
@@ -225,17 +226,17 @@ impl<'b> Opening<'b> {
             .saturating_sub(u64::from(self.shape.slots));
         Stage::Walk {
             at: oldest,
-            // Beyond the end lies what was begun and came not even to one whole sector.
+            // Past the end there may be writes that were started but completed no sector.
             end: highest.saturating_add(self.shape.slack()),
         }
     }
 
-    /// Looks at the sector of a position; the record of an entry that it makes whole, whether that is linked, and where it
-    /// begins.
+    /// Takes the sector of a position. Returns the record of an entry that it completes, whether the entry is linked, and
+    /// where it begins.
     fn walk(&mut self, at: u64, sector: Sector<'_>) -> Option<(Record, bool, u64)> {
         let (header, piece) = match sector {
             Sector::Whole(header, piece) if self.is_at(&header, at) => (header, piece),
-            // What was here before: nothing has been written to it since.
+            // The previous round's contents: nothing has been written here since.
             Sector::Whole(header, _) if self.is_older(&header, at) => {
                 self.gap(at, false);
                 return None;
@@ -267,7 +268,8 @@ impl<'b> Opening<'b> {
             partial.begin.checked_add(u64::from(partial.next)) == Some(at) && header == expected
         };
         let Some(partial) = self.partial.as_mut().filter(continues) else {
-            // Before the first entry: the rest of one whose beginning has been overwritten, if that is spent.
+            // Before the first entry there may be the tail of an entry whose beginning was overwritten. It counts as a
+            // gap only if it is not stale.
             let begin = match self.last {
                 None => at.saturating_sub(u64::from(header.part)),
                 Some(_) => at,
@@ -276,7 +278,7 @@ impl<'b> Opening<'b> {
             return None;
         };
         let rest = self.buffer.get_mut(partial.filled..).unwrap_or(&mut []);
-        // The last piece of the longest entry is cut: zeros follow.
+        // The last piece of the longest entry is cut off; only zeros follow.
         let length = rest.len().min(PIECE);
         for (to, from) in rest.iter_mut().zip(piece) {
             *to = *from;
@@ -305,7 +307,7 @@ impl<'b> Opening<'b> {
         Some(header.device) == self.seen.device && header.slots == self.shape.slots
     }
 
-    /// Whether it is left of what an earlier life could not finish.
+    /// Whether the sector is a leftover that an earlier life did not finish.
     fn is_stale(&self, header: &Header) -> bool {
         self.last.is_some_and(|last| header.life < last.life)
     }
@@ -316,7 +318,7 @@ impl<'b> Opening<'b> {
             .begin
             .saturating_add(u64::from(partial.header.parts));
         let Some((record, hash)) = self.whole_entry(partial) else {
-            // Its parts have their seals, but are no entry.
+            // Every part has a valid seal, but together they are not an entry.
             self.gap(partial.begin, true);
             return None;
         };
@@ -327,8 +329,8 @@ impl<'b> Opening<'b> {
                 && last.sequence.checked_add(1) == Some(record.sequence)
                 && last.end == begin
         });
-        // What lies before `durable` was there. The first behind it may count though it cannot be linked, if what it should
-        // be linked to was there and is lost.
+        // Everything before `durable` was present. The first entry after it may count even without a link, if the entry
+        // that it links to was durable and is lost.
         let is_lost = self.last.is_none_or(|last| last.end < durable);
         let counts = begin < durable || begin == durable && is_lost;
         match linked {
@@ -336,7 +338,7 @@ impl<'b> Opening<'b> {
             None if counts => self.first = Some((record.sequence, record.previous)),
             Some(false) if counts => {
                 self.damage();
-                // What was never finished does not become an entry because others are missing.
+                // An unfinished entry does not become valid because others are missing.
                 if stale {
                     return None;
                 }
@@ -356,7 +358,7 @@ impl<'b> Opening<'b> {
         Some((record, linked == Some(true)))
     }
 
-    /// The record in the buffer and its entry's hash, if they are what the sectors say.
+    /// The record in the buffer and the hash of its entry, if both match the sectors.
     fn whole_entry(&self, partial: &Partial) -> Option<(Record, Hash)> {
         let filled = self.buffer.get(..partial.filled)?;
         let (record, rest) = Record::read_prefix(filled)?;
@@ -369,7 +371,7 @@ impl<'b> Opening<'b> {
         sound.then_some((record, hash))
     }
 
-    /// The entry that was begun is not whole.
+    /// Drops the current entry, which is incomplete.
     fn drop_partial(&mut self) {
         if let Some(partial) = self.partial.take() {
             let stale = self.is_stale(&partial.header);
@@ -377,7 +379,7 @@ impl<'b> Opening<'b> {
         }
     }
 
-    /// There is no entry at a position; `written`: something was written there that is none.
+    /// Notes that there is no entry at a position. `written`: something invalid was written there.
     fn gap(&mut self, at: u64, written: bool) {
         self.drop_partial();
         self.note(at, written);
@@ -388,7 +390,7 @@ impl<'b> Opening<'b> {
             self.torn |= written;
             return;
         }
-        // The first positions are overwritten by what comes next, or begin in the middle of an entry.
+        // The oldest positions are about to be overwritten, or begin in the middle of an entry.
         let overwritten = at.saturating_add(u64::from(self.shape.slots));
         let is_spent = overwritten < self.seen.durable.saturating_add(self.shape.slack());
         if self.last.is_some() || !is_spent {
@@ -401,10 +403,10 @@ impl<'b> Opening<'b> {
         self.damaged_after = Some(self.damaged_after.unwrap_or(after));
     }
 
-    /// The log, when all sectors were seen. `device`: whose a log that was empty is from now on.
+    /// The log, once all sectors were read. An empty log belongs to `device` from now on.
     ///
     /// # Errors
-    /// The file holds no log of this device.
+    /// The file does not hold a log of this device.
     pub fn finish_for(self, device: Device) -> Result<Opened, OpenError> {
         if let Some(error) = self.error {
             return Err(error);
@@ -416,7 +418,7 @@ impl<'b> Opening<'b> {
             (None, false, None) => Found::Empty,
             (None, false, Some(_)) => Found::Whole,
         };
-        // Damage can have taken the newest. What comes next must not lie before what was durable.
+        // Damage may have destroyed the newest entries. The next one must not lie before anything durable.
         let next = next.max(self.seen.durable);
         let sequence = self.last.map_or(0, |last| last.sequence);
         Ok(Opened {

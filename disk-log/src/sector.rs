@@ -1,4 +1,4 @@
-//! One sector: how it is written, and what it must be to count.
+//! One sector: how it is written, and when it counts.
 
 use protocol::record::Hash;
 use sha2::{Digest as _, Sha256};
@@ -17,7 +17,7 @@ const VERSION: u16 = 1;
 
 const SEAL: usize = 16;
 
-/// No log gets there. Sums with positions do not overflow.
+/// No log reaches this, so sums of positions do not overflow.
 const MAX_POSITION: u64 = 1 << 60;
 
 /// Which device a log belongs to: the first half of the SHA-256 of its public key.
@@ -44,37 +44,38 @@ struct Layout {
 
 const _: () = assert!(size_of::<Layout>() == SECTOR);
 
-/// What a sector says of itself.
+/// The header of a sector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// Which part of its entry, from 0.
+    /// Which part of its entry this is, from 0.
     pub part: u16,
     /// Parts of the entry.
     pub parts: u16,
     /// Sectors of the log.
     pub slots: u32,
-    /// How often the log had been opened.
+    /// How often the log had been opened for writing.
     pub life: u32,
-    /// Sectors before it.
+    /// Sectors written before it since the log was created.
     pub position: u64,
-    /// Up to where all was durable.
+    /// Position up to which everything was durable.
     pub durable: u64,
     /// Sequence number of the entry.
     pub sequence: u64,
-    /// Whose log.
+    /// The device that the log belongs to.
     pub device: Device,
     /// SHA-256 of the entry.
     pub entry: Hash,
 }
 
-/// What a sector is.
+/// What a sector holds.
 #[derive(Debug)]
 pub(crate) enum Sector<'s> {
-    /// It was never written.
+    /// Zeros: it was never written.
     Zero,
-    /// It is whole.
+    /// A complete sector.
     Whole(Header, &'s [u8; PIECE]),
-    /// The beginning of one, and zeros: all that a write into an empty file can leave.
+    /// The beginning of a sector followed by zeros, which is all that an interrupted write into an empty file can
+    /// leave.
     Begun,
     /// Anything else.
     Garbage,
@@ -118,7 +119,7 @@ impl Sector<'_> {
     }
 }
 
-/// Writes a sector.
+/// Encodes a sector.
 pub(crate) fn write(header: &Header, piece: &[u8], to: &mut [u8; SECTOR]) {
     let mut layout = Layout {
         magic: MAGIC,

@@ -16,7 +16,7 @@ const SMALL: Shape = Shape {
 
 type Sectors = Vec<[u8; SECTOR]>;
 
-/// Sectors and the slots that they are for.
+/// Sectors and the slots they are written to.
 type Placement = Vec<(u32, [u8; SECTOR])>;
 
 /// An entry that was appended.
@@ -26,7 +26,7 @@ struct Written {
     text: Vec<u8>,
 }
 
-/// What was found, and the entries with whether they are linked.
+/// What was found, and each entry with whether it is linked.
 type Reading = Result<(Opened, Vec<(Written, bool)>), OpenError>;
 
 fn open_for(sectors: &Sectors, shape: Shape, device: Device) -> Reading {
@@ -92,7 +92,7 @@ fn write(sectors: &mut Sectors, log: &mut Log, text: usize, salt: u64) -> Writte
     written
 }
 
-/// The entries are the end of what was written, each linked to the one before.
+/// Whether `found` is the tail of `written`, each entry linked to the one before.
 fn is_end(found: &[(Written, bool)], written: &[Written]) -> bool {
     let entries: Vec<Written> = found.iter().map(|(entry, _)| entry.clone()).collect();
     let linked = found.iter().skip(1).all(|(_, linked)| *linked);
@@ -111,7 +111,7 @@ fn a_log_goes_on_where_it_ended_and_forgets_the_oldest() {
     let mut written = Vec::new();
     let mut log = opened.log;
     for salt in 0..100u64 {
-        // Entries of 2, 2, 2, 3 and 4 sectors, so that they lie across the end of the file in every way.
+        // Entries of 2, 2, 2, 3 and 4 sectors, so that the file's end cuts them in every way.
         let text = [0, 100, 304, 305, 1000][salt as usize % 5];
         written.push(write(&mut sectors, &mut log, text, salt));
         let (opened, found) = open(&sectors);
@@ -119,7 +119,8 @@ fn a_log_goes_on_where_it_ended_and_forgets_the_oldest() {
         assert!(is_end(&found, &written), "{salt}");
         assert_eq!(found.len() as u64, opened.entries);
         assert_eq!(opened.device, Some(DEVICE));
-        // All but what the slots of the newest took, which begins in the middle of an entry, and what the next ones may take.
+        // Everything but the slots of the newest entry, which begins in the middle of an entry, and those that the next
+        // entries may take.
         let taken: usize = found
             .iter()
             .map(|(w, _)| sectors_of(w.text.len()).unwrap())
@@ -140,7 +141,7 @@ fn a_log_goes_on_where_it_ended_and_forgets_the_oldest() {
                 &written.last().unwrap().text
             )
         );
-        // Sometimes it goes on as a log that was opened anew.
+        // Sometimes it continues as a log that was opened again.
         if salt % 7 == 0 {
             log = opened.log;
         }
@@ -156,7 +157,7 @@ fn every_prefix_of_every_write_is_a_power_cut_that_loses_nothing_durable() {
         let before = sectors.clone();
         let (entry, to) = next(&mut log, [0, 700][salt as usize % 2], salt).unwrap();
         for cut in 0..to.len() {
-            // All bytes matter once round the file; later, those at both ends.
+            // Every byte is tried in the first round of the file; later, only those at both ends.
             let step = if salt < 3 || salt == 22 { 1 } else { 57 };
             for bytes in (0..SECTOR).step_by(step).chain([1, 7, 8, 496, 511]) {
                 let mut torn = before.clone();
@@ -199,7 +200,7 @@ fn every_change_of_a_durable_byte_is_found_or_takes_the_oldest() {
                 for (entry, _) in &found {
                     assert!(written.contains(entry), "a changed entry at {slot}, {byte}");
                 }
-                // The last entry was flushed, but no other says so: it could be a write that was cut off.
+                // The last entry was flushed, but no other entry records that, so it could be an interrupted write.
                 let expected = if slot < 22 {
                     let after = slot as u64 / 2;
                     assert_eq!(found.len(), 11);
@@ -232,10 +233,10 @@ fn entries_that_were_exchanged_or_brought_back_are_damage() {
         (opened.found, found.len()),
         (Found::Damaged { after: 3 }, 7)
     );
-    // The one behind the gap is not linked.
+    // The entry behind the gap is not linked.
     let linked: Vec<bool> = found.iter().map(|(_, linked)| *linked).collect();
     assert_eq!(linked, [false, true, true, false, true, true, true]);
-    // It goes on behind the damage, and stays damaged.
+    // Writing continues behind the damage, and the log stays damaged.
     let mut log = opened.log;
     assert_eq!(log.sequence(), 8);
     write(&mut gone, &mut log, 0, 9);
@@ -251,7 +252,7 @@ fn what_an_earlier_life_could_not_finish_never_mixes_with_what_comes_later() {
     let mut sectors = empty();
     let mut log = open(&sectors).0.log;
     let mut written = vec![write(&mut sectors, &mut log, 0, 1)];
-    // Of two entries that were not flushed, parts have come through: not the first of either.
+    // Parts of two unflushed entries were written, but the first part of neither.
     let (_, one) = next(&mut log, 800, 2).unwrap();
     let (_, two) = next(&mut log, 800, 3).unwrap();
     put(&mut sectors, &one[1..]);
@@ -259,7 +260,7 @@ fn what_an_earlier_life_could_not_finish_never_mixes_with_what_comes_later() {
     let (opened, found) = open(&sectors);
     assert_eq!((opened.found, opened.log.sequence()), (Found::Torn, 1));
     assert!(is_end(&found, &written));
-    // The next entry has another content, and only its first sector comes through; the rest are parts of the old one.
+    // The next entry differs, and only its first sector is written; the other parts are those of the old entry.
     let mut log = opened.log;
     let (entry, to) = next(&mut log, 800, 4).unwrap();
     let mut mixed = sectors.clone();
@@ -267,7 +268,7 @@ fn what_an_earlier_life_could_not_finish_never_mixes_with_what_comes_later() {
     let (opened, found) = open(&mixed);
     assert_eq!((opened.found, opened.log.sequence()), (Found::Torn, 1));
     assert!(is_end(&found, &written));
-    // If all of it comes through, what the earlier life left behind it is nobody's.
+    // If the new entry is complete, what the earlier life left behind it is ignored.
     put(&mut sectors, &to);
     log.flushed(log.mark());
     written.push(entry);
@@ -312,7 +313,7 @@ fn a_file_that_is_not_this_devices_log_is_refused() {
         let size = Opening::new(slots, None, &mut buffer).unwrap_err();
         assert_eq!(size, OpenError::Size { slots });
     }
-    // Of any device.
+    // Accepts any device.
     let mut opening = Opening::of(SMALL, None, &mut buffer);
     while let Some(slot) = opening.wants() {
         opening.give(Some(&sectors[slot as usize]));
@@ -426,14 +427,14 @@ fn the_longest_entry_of_a_log_of_the_smallest_size_is_read_back() {
     assert_eq!((opened.found, texts), (Found::Whole, vec![longest.text]));
 }
 
-/// What happens to a disk that may write in any order what was not flushed.
+/// Events on a disk that may write unflushed sectors in any order.
 #[derive(Clone, Debug)]
 enum Act {
     Append {
         text: usize,
     },
     Flush,
-    /// The power goes: which of the sectors that were not flushed have come through, and how many bytes of the others.
+    /// A power cut: which unflushed sectors were written, and how many bytes of the others.
     Cut {
         through: u64,
         bytes: Vec<usize>,
@@ -457,7 +458,7 @@ proptest! {
     fn no_order_of_writes_flushes_and_power_cuts_loses_or_changes_what_was_durable(acts in acts()) {
         let mut sectors = empty();
         let mut log = open(&sectors).0.log;
-        // Of this chain: what was appended, and how many of those are durable.
+        // Entries of this chain that were appended, and how many of them are durable.
         let mut written: Vec<Written> = Vec::new();
         let mut durable = 0;
         let mut pending: BTreeMap<u32, [u8; SECTOR]> = BTreeMap::new();
@@ -521,7 +522,7 @@ proptest! {
         if let Ok((opened, found)) = open_for(&sectors, SMALL, DEVICE) {
             prop_assert!(found.iter().all(|(entry, _)| written.contains(entry)));
             let mut log = opened.log;
-            // It can be written on.
+            // The log can be written afterwards.
             write(&mut sectors, &mut log, 10, 77);
         }
     }

@@ -1,54 +1,55 @@
-//! The triple timer counter of Zynq's (AMD UG1085, "Triple-timer Counters"): its first timer is audit's watchdog, its second
-//! audit's alarm, its third audit's clock. All are in one block of registers, so nobody but its owner can stop or set them.
+//! The triple timer counter of Zynq (AMD UG1085, "Triple-timer Counters"). Its three timers are audit's watchdog, alarm
+//! and clock. All are in one register block, so nobody but its owner can stop or set them.
 //!
-//! Zynq UltraScale+ has 32 bits for what Zynq-7000 and QEMU's model of either have 16 bits for. Watchdog and alarm count by
-//! 16, which does for a second: an alarm further away is taken in parts. The clock uses all there are, and must be read before
-//! it has gone round: after 45 minutes with 32 bits, after half a minute with 16. The watchdog sees to that.
+//! Zynq UltraScale+ has 32-bit registers; Zynq-7000 and QEMU's model of either have 16 bits. Watchdog and alarm use
+//! only 16 bits, enough for a second: a later alarm is taken in parts. The clock uses the full width and must be read
+//! before it wraps, after 45 minutes with 32 bits or half a minute with 16. The watchdog ensures that.
 //!
-//! Why not the processor's counter, which the kernel leaves readable: QEMU until 8.2 looks at the wrong bit of `CNTHCTL_EL2`,
-//! and traps.
+//! The processor's counter, which the kernel leaves readable, is not used because QEMU up to 8.2 tests the wrong bit
+//! of `CNTHCTL_EL2` and traps.
 
 use crate::counter::{MICROSECONDS, Rounding, convert};
 use crate::{Clock, Registers, Watchdog};
 
-/// Registers of the first timer; the second's are 4 bytes further on, the third's 8.
+/// Registers of the first timer; those of the second are at +4, of the third at +8.
 const CLOCK_CONTROL: usize = 0x00;
 const COUNTER_CONTROL: usize = 0x0c;
 const VALUE: usize = 0x18;
 const INTERVAL: usize = 0x24;
-/// Reading clears it.
+/// Cleared by reading.
 const INTERRUPTS: usize = 0x54;
 const INTERRUPTS_ENABLED: usize = 0x60;
 
-/// Which of the three timers.
+/// Offsets of the three timers.
 const WATCHDOG: usize = 0x00;
 const ALARM: usize = 0x04;
 const CLOCK: usize = 0x08;
 
-/// Of watchdog and alarm: each counts 2^12 cycles of the device's clock as one, 41 µs at 100 MHz.
+/// Prescaler of watchdog and alarm: one count is 2^12 cycles of the device's clock, 41 µs at 100 MHz.
 const PRESCALE_BITS: u32 = 12;
-/// Of the clock: a wide one has a resolution of 0.64 µs at 100 MHz, a narrow one of half a millisecond.
+/// Prescalers of the clock: a wide one has a resolution of 0.64 µs at 100 MHz, a narrow one half a millisecond.
 const WIDE_BITS: u32 = 6;
 const NARROW_BITS: u32 = 16;
 
-/// In the counter's control: stopped; counts to the interval and starts anew; from 0; no output of a wave.
+/// Bits of the counter control register: stopped; interval mode, which restarts at the interval; restart from 0;
+/// waveform output off.
 const STOPPED: u32 = 1;
 const TO_INTERVAL: u32 = 1 << 1;
 const FROM_ZERO: u32 = 1 << 4;
 const NO_WAVE: u32 = 1 << 5;
 
-/// The interrupt of an interval that is over.
+/// The interval has elapsed.
 const INTERVAL_OVER: u32 = 1;
 
-/// The longest interval that both widths have.
+/// The longest interval that both widths support.
 const MOST_COUNTS: u64 = 0xffff;
 
-/// Cycles a second of the clock that the device has.
+/// Frequency of the device's clock, in Hz.
 #[derive(Clone, Copy, Debug)]
 pub struct Hertz {
-    /// With registers of 32 bits.
+    /// With 32-bit registers.
     pub wide: u32,
-    /// With registers of 16 bits.
+    /// With 16-bit registers.
     pub narrow: u32,
 }
 
@@ -56,15 +57,15 @@ pub struct Hertz {
 #[derive(Debug)]
 pub struct Timers<R> {
     registers: R,
-    /// Cycles a second of the device's clock.
+    /// Frequency of the device's clock, in Hz.
     hertz: u64,
-    /// Cycles that the clock counts as one, as a power of two.
+    /// Cycles per count of the clock, as a power of two.
     clock_bits: u32,
-    /// The clock's highest value.
+    /// The clock's largest value.
     mask: u32,
-    /// What the clock said last.
+    /// The clock's last reading.
     last: u32,
-    /// What it has counted since the start.
+    /// Counts since the start.
     counted: u64,
 }
 
@@ -100,22 +101,22 @@ impl<R: Registers> Timers<R> {
         self.registers.write(register.saturating_add(timer), value);
     }
 
-    /// Stops a timer and forgets its interrupt.
+    /// Stops a timer and clears its interrupt.
     fn stop(&mut self, timer: usize) {
         self.write(timer, COUNTER_CONTROL, STOPPED | NO_WAVE);
         self.clear(timer);
     }
 
     fn clear(&mut self, timer: usize) {
-        // Reading is what clears it; what it was for is known.
+        // Reading clears it. The cause is already known.
         let _ = self.registers.read(INTERRUPTS.saturating_add(timer));
     }
 
-    /// Has a timer interrupt after so many counts, again and again.
+    /// Makes a timer interrupt periodically, every `counts` counts.
     fn count(&mut self, timer: usize, counts: u64) {
         self.stop(timer);
         self.write(timer, CLOCK_CONTROL, prescale(PRESCALE_BITS));
-        // The interval's last value is counted, too.
+        // The last value of the interval is counted as well.
         let interval = counts.clamp(2, MOST_COUNTS).saturating_sub(1);
         self.write(timer, INTERVAL, interval as u32);
         self.write(timer, INTERRUPTS_ENABLED, INTERVAL_OVER);
@@ -123,7 +124,7 @@ impl<R: Registers> Timers<R> {
     }
 }
 
-/// The clock control that counts 2^bits cycles as one: bit 0 switches the prescaler on, above it is the exponent less 1.
+/// Clock control value for 2^bits cycles per count: bit 0 enables the prescaler, the exponent less 1 is above it.
 const fn prescale(bits: u32) -> u32 {
     1 | (bits.saturating_sub(1) << 1)
 }
@@ -143,7 +144,7 @@ impl<R: Registers> Clock for Timers<R> {
         let Some(at_us) = at_us else {
             return self.stop(ALARM);
         };
-        // More than a second is taken in parts, so no product overflows.
+        // Anything beyond a second is taken in parts, so no product overflows.
         let ahead_us = at_us.saturating_sub(self.now_us()).min(MICROSECONDS);
         let counts = convert(
             ahead_us,
@@ -161,7 +162,7 @@ impl<R: Registers> Watchdog for Timers<R> {
         true
     }
 
-    /// Nothing to do: the timer goes on by itself, and no clock is behind it that somebody could set.
+    /// Nothing to do: the timer is periodic, and does not depend on a clock that somebody could set.
     fn look(&mut self) {}
 }
 
@@ -190,7 +191,7 @@ mod tests {
         }
     }
 
-    /// The device as the manual has it, with registers of this many bits.
+    /// Model of the device as in the manual, with registers of `bits` bits.
     #[derive(Debug)]
     struct Model {
         timers: [Timer; 3],
@@ -279,7 +280,7 @@ mod tests {
         (device, timers)
     }
 
-    /// When ticks came, in milliseconds from now.
+    /// Times of the ticks, in milliseconds from now.
     fn ticks(device: &Device, timers: &mut Timers<Device>, ms: u64) -> Vec<u64> {
         let mut came = Vec::new();
         for at in 1..=ms {
@@ -293,7 +294,7 @@ mod tests {
         came
     }
 
-    /// The board's, and QEMU's.
+    /// The board's device, and QEMU's.
     const DEVICES: [(u32, u64); 2] = [(u32::MAX, 100_000_000), (0xffff, 133_000_000)];
 
     #[test]
@@ -322,7 +323,7 @@ mod tests {
                 assert!((second * 1_000_000).abs_diff(now) < 1000, "{second}: {now}");
                 before = now;
             }
-            // Half a minute without a look, which no watchdog lets pass.
+            // Half a minute without a look, which the watchdog would never allow.
             device.0.borrow_mut().advance(30_000_000);
             assert!(timers.now_us().abs_diff(before + 30_000_000) < 1000);
         }

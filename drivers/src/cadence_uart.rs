@@ -1,17 +1,18 @@
-//! The Cadence UART of Zynq's (AMD UG1085, "UART Controllers") as a console.
+//! The Cadence UART of Zynq (AMD UG1085, "UART Controllers") as a console.
 //!
-//! Four things that an emulator does not ask for and a board does:
+//! Four things that real hardware needs and an emulator does not:
 //!
-//! - The receive interrupt comes when the FIFO is filled to its trigger level, which is set to a single byte: then there is
-//!   none below it that a timeout would be needed for. It is a latched bit. It is cleared when the FIFO was seen empty, and
-//!   then the FIFO is looked at once more, so that a byte which came in between is not left behind.
-//! - Zynq UltraScale+ says of each byte at the end of the FIFO what is wrong with it, before it is read. Zynq-7000 and QEMU
-//!   have 0 in that place.
-//! - The interrupt for room comes when the transmit FIFO has become empty. Its bit is cleared before the FIFO is filled, never
-//!   after: it could have become empty again in between. So it may come once for a FIFO that was empty before.
-//! - An overrun is told when the FIFO has been read to its end, which is where the bytes are missing.
+//! - The receive interrupt comes when the FIFO reaches its trigger level. The level is set to one byte, so no timeout
+//!   is needed. The interrupt is latched: it is cleared when the FIFO was seen empty, and the FIFO is then checked once
+//!   more for a byte that came in between.
+//! - Zynq UltraScale+ reports the errors of the next byte in the FIFO before it is read. Zynq-7000 and QEMU read as 0
+//!   there.
+//! - The transmit interrupt comes when the transmit FIFO has become empty. Its bit is cleared before the FIFO is
+//!   filled, never after, because the FIFO could have emptied in between. So the interrupt may come once for a FIFO
+//!   that was already empty.
+//! - An overrun is reported when the FIFO has been read to its end, because that is where the bytes are missing.
 //!
-//! Who has booted the machine has set the line's speed and its format.
+//! The boot firmware has set the line's speed and format.
 
 use crate::{DAMAGED, Registers, Serial, fill, received};
 
@@ -23,10 +24,10 @@ const INTERRUPTS: usize = 0x14;
 const RECEIVE_TRIGGER: usize = 0x20;
 const STATUS: usize = 0x2c;
 const FIFO: usize = 0x30;
-/// What is wrong with the byte that is read next.
+/// Errors of the next byte.
 const BYTE_STATUS: usize = 0x48;
 
-/// In the control register: on and off are bits of their own, and off wins.
+/// In the control register: enable and disable are separate bits, and disable wins.
 const RECEIVE_ON: u32 = 1 << 2;
 const RECEIVE_OFF: u32 = 1 << 3;
 const TRANSMIT_ON: u32 = 1 << 4;
@@ -38,14 +39,14 @@ const OFF: u32 = RECEIVE_OFF | TRANSMIT_OFF;
 const RECEIVE_EMPTY: u32 = 1 << 1;
 const TRANSMIT_FULL: u32 = 1 << 4;
 
-/// Interrupts: the receive FIFO has reached its level; bytes were lost.
+/// Interrupts: the receive FIFO has reached its trigger level; bytes were lost.
 const RECEIVED: u32 = 1 << 0;
 const OVERRUN: u32 = 1 << 5;
 /// Interrupt: the transmit FIFO has become empty.
 const TRANSMITTED: u32 = 1 << 3;
 const INPUT: u32 = RECEIVED | OVERRUN;
 
-/// Of the next byte: parity or framing error; break.
+/// Errors of the next byte: parity or framing; break.
 const PARITY_OR_FRAMING: u32 = 0b11;
 const BREAK: u32 = 1 << 2;
 
@@ -58,7 +59,7 @@ pub struct Uart<R> {
 }
 
 impl<R: Registers> Uart<R> {
-    /// Begins to listen. What was typed before is still there, and raises an interrupt.
+    /// Enables reception. Input typed before is still in the FIFO, and raises an interrupt.
     #[must_use]
     pub fn start(mut registers: R) -> Self {
         let control = registers.read(CONTROL);
@@ -87,7 +88,7 @@ impl<R: Registers> Uart<R> {
         self.registers.read(STATUS) & RECEIVE_EMPTY != 0
     }
 
-    /// Whether there is nothing to read. Then the next byte interrupts.
+    /// Whether the FIFO is empty. Afterwards, the next byte raises an interrupt.
     fn has_ended(&mut self) -> bool {
         if !self.is_empty() {
             return false;
@@ -141,23 +142,23 @@ mod tests {
 
     const DEPTH: usize = 64;
 
-    /// The device as the manual has it.
+    /// Model of the device as in the manual.
     #[derive(Debug)]
     struct Model {
-        /// Bytes with their status.
+        /// Bytes and their status.
         received: VecDeque<(u8, u32)>,
         sent: Vec<u8>,
-        /// What waits in the transmit FIFO, if it is not a device that is always ready.
+        /// The transmit FIFO, unless the model is always ready.
         transmit: Option<VecDeque<u8>>,
-        /// Reads of the status until there is room to write.
+        /// Status reads until there is room to write.
         busy: usize,
         control: u32,
         trigger: u32,
         mask: u32,
         raised: u32,
-        /// Arrives right after the next status that says that the FIFO is empty.
+        /// A byte that arrives right after the next status read that reports an empty FIFO.
         sneaks_in: Option<u8>,
-        /// Whether a cleared interrupt comes again while the FIFO is at its level. The manual does not say.
+        /// Whether a cleared interrupt is raised again while the FIFO is at its level. The manual does not say.
         is_level: bool,
     }
 
@@ -180,12 +181,12 @@ mod tests {
             }
         }
 
-        /// The line has carried a byte.
+        /// The line transmits one byte.
         fn carry(&mut self) {
             let fifo = self.transmit.as_mut().unwrap();
             if let Some(byte) = fifo.pop_front() {
                 self.sent.push(byte);
-                // When it becomes empty, not for as long as it is.
+                // On becoming empty, not while it stays empty.
                 if fifo.is_empty() {
                     self.raised |= TRANSMITTED;
                 }
@@ -256,7 +257,7 @@ mod tests {
         }
     }
 
-    /// As it is at reset: receiver and transmitter are off.
+    /// The device after reset: receiver and transmitter are off.
     fn device(is_level: bool) -> Device {
         Device(Rc::new(RefCell::new(Model {
             received: VecDeque::new(),
@@ -361,7 +362,7 @@ mod tests {
     fn a_line_that_is_slow_gets_every_byte_by_interrupts_and_nobody_waits() {
         let device = device(true);
         device.0.borrow_mut().transmit = Some(VecDeque::new());
-        // Set from before, as after a reset.
+        // Already set, as after a reset.
         device.0.borrow_mut().raised = TRANSMITTED;
         let mut uart = Uart::start(device.clone());
         assert!(!device.0.borrow().interrupts(), "nobody has asked for it");

@@ -1,14 +1,14 @@
 //! The processor's counter as a clock in microseconds.
 
-/// A counter of 64 bits that runs at a fixed rate from the start of the machine and that nobody can set.
+/// A 64-bit counter that runs at a fixed rate from machine start and that nobody can set.
 pub trait Counter {
-    /// What it says now.
+    /// Current value.
     fn ticks(&mut self) -> u64;
-    /// Ticks a second.
+    /// Ticks per second.
     fn hertz(&mut self) -> u64;
 }
 
-/// A second in the unit of [`now_us`].
+/// Microseconds per second.
 pub(crate) const MICROSECONDS: u64 = 1_000_000;
 
 /// Microseconds since the machine started.
@@ -21,20 +21,21 @@ pub fn now_us(counter: &mut impl Counter) -> u64 {
     )
 }
 
-/// Where a fraction goes.
+/// Rounding direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rounding {
     Down,
-    /// For alarms: one that is a tick early would wake its owner for nothing.
+    /// Up, for alarms: one that fires a tick early would wake its owner for nothing.
     Up,
 }
 
-/// `count` of `from` a second as a count of `to` a second. Whole seconds and the rest apart: the product would overflow
-/// 64 bits within days, and a division of 128 costs audit some hundred instructions at each wake-up.
+/// Converts a `count` at `from` Hz to a count at `to` Hz. Whole seconds and the remainder are converted separately: the
+/// product would overflow 64 bits within days, and a 128-bit division costs audit some hundred instructions per
+/// wake-up.
 pub(crate) fn convert(count: u64, from: u64, to: u64, rounding: Rounding) -> u64 {
     let from = from.max(1);
     let whole = count.checked_div(from).unwrap_or(0);
-    // Below `from` times `to`: a million and a clock of at most some GHz.
+    // Less than `from` times `to`, which is a million times at most some GHz.
     let rest = count.checked_rem(from).unwrap_or(0).saturating_mul(to);
     let rest = match rounding {
         Rounding::Down => rest.checked_div(from).unwrap_or(0),

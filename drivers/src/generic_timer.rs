@@ -1,14 +1,14 @@
 //! Arm's generic timer: its counter as the clock, its comparator as the alarm.
 //!
-//! On a board whose kernel lets every domain write the comparator, a wake-up of it means nothing but "look". What nobody
-//! can take from audit is the watchdog.
+//! On a board whose kernel lets every domain write the comparator, its interrupt only means "look". The watchdog is
+//! what nobody can take from audit.
 
 use crate::Clock;
 use crate::counter::{self, Counter, MICROSECONDS, Rounding, convert};
 
 /// The counter's comparator.
 pub trait Comparator: Counter {
-    /// Interrupts as long as the counter is at or beyond this, or never.
+    /// Interrupts while the counter is at or past `at`; `None` disables it.
     fn compare(&mut self, at: Option<u64>);
 }
 
@@ -17,7 +17,7 @@ pub trait Comparator: Counter {
 pub struct Timer<C>(C);
 
 impl<C: Comparator> Timer<C> {
-    /// The timer with this comparator, which is left as it is.
+    /// Creates the timer and leaves its comparator unchanged.
     #[must_use]
     pub const fn new(comparator: C) -> Self {
         Self(comparator)

@@ -1,37 +1,37 @@
-//! The goldfish real-time clock (QEMU `hw/rtc/goldfish_rtc.c`): one alarm, in nanoseconds, for audit's watchdog and for
-//! its timer. Nobody but the owner of its registers can change either.
+//! The goldfish real-time clock (QEMU `hw/rtc/goldfish_rtc.c`): one nanosecond alarm, shared by audit's watchdog and
+//! timer. Only the owner of its registers can change either.
 //!
-//! The time itself comes from the processor's counter, since the device's clock is one that somebody can set: an emulator's
-//! is by default that of its host, whose steps it passes on. So alarms are set relative to what the device says at that
-//! moment. As with the PL031, a step forward makes a tick come early, and a step backward puts it off until its owner looks.
+//! The time comes from the processor's counter because somebody can set the device's clock: an emulator follows its
+//! host's clock by default, steps included. So alarms are set relative to the device's time at that moment. As with the
+//! PL031, a step forward makes a tick come early, and a step backward delays it until its owner looks.
 
 use crate::counter::{self, Counter};
 use crate::{Clock, Registers, Watchdog};
 
-/// Nanoseconds; reading the lower half keeps the upper one that goes with it.
+/// Nanoseconds. Reading the low half latches the high half.
 const TIME_LOW: usize = 0x00;
 const TIME_HIGH: usize = 0x04;
-/// Writing the lower half sets the alarm, so the upper half is written first.
+/// Writing the low half arms the alarm, so the high half is written first.
 const ALARM_LOW: usize = 0x08;
 const ALARM_HIGH: usize = 0x0c;
-/// 1: the interrupt is let through.
+/// 1 enables the interrupt.
 const INTERRUPT_ENABLED: usize = 0x10;
 /// Writing anything clears the interrupt.
 const CLEAR_INTERRUPT: usize = 0x1c;
 
-/// The period of the watchdog, in nanoseconds.
+/// Period of the watchdog, in nanoseconds.
 const SECOND: u64 = 1_000_000_000;
 /// Nanoseconds in a microsecond.
 const MICROSECOND: u64 = 1_000;
 
-/// The device. Its alarm is set at all times, for the next tick or for what was asked for before that.
+/// The device. Its alarm is always armed, for the next tick or for an earlier request.
 #[derive(Debug)]
 pub struct Rtc<R, C> {
     registers: R,
     counter: C,
-    /// When the next tick is due, by the device's clock.
+    /// Time of the next tick, on the device's clock.
     tick: u64,
-    /// When the timer is due, by the device's clock.
+    /// Time of the timer's alarm, on the device's clock.
     alarm: Option<u64>,
 }
 
@@ -52,14 +52,14 @@ impl<R: Registers, C: Counter> Rtc<R, C> {
         rtc
     }
 
-    /// What the device's clock says.
+    /// Current time of the device's clock.
     fn now(&mut self) -> u64 {
         let low = self.registers.read(TIME_LOW);
         let high = self.registers.read(TIME_HIGH);
         (u64::from(high) << 32) | u64::from(low)
     }
 
-    /// Sets the device's alarm for what comes first. A time that is over interrupts at once.
+    /// Arms the device's alarm for whichever comes first. A time in the past interrupts at once.
     fn set(&mut self) {
         let at = self.alarm.map_or(self.tick, |alarm| alarm.min(self.tick));
         let [low, high] = [at, at >> 32].map(|half| (half & u64::from(u32::MAX)) as u32);
@@ -112,12 +112,12 @@ mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
 
-    /// The device as QEMU has it: its clock follows the host's, and so does the timer behind the alarm.
+    /// Model of QEMU's device: its clock follows the host's, as does the timer behind the alarm.
     #[derive(Debug, Default)]
     struct Model {
         /// The device's clock.
         clock: u64,
-        /// What the processor's counter says; nobody sets it.
+        /// The processor's counter, which nobody sets.
         ticks: u64,
         high: u32,
         at: u64,
@@ -188,7 +188,7 @@ mod tests {
         }
     }
 
-    /// In steps of a millisecond; returns when ticks came, and when other interrupts did, in milliseconds from now.
+    /// Runs in steps of a millisecond. Returns the times of ticks and of other interrupts, in milliseconds from now.
     fn run(device: &Device, rtc: &mut Rtc<Device, Device>, ms: u64) -> [std::vec::Vec<u64>; 2] {
         let mut came = [std::vec![], std::vec![]];
         for at in 1..=ms {

@@ -1,9 +1,9 @@
-//! Drivers of the devices that boards have: UARTs, which are the console, and timers, which wake audit.
+//! Drivers for board devices: UARTs for the console, and timers that wake audit.
 //!
-//! What a domain uses is one of three traits, [`Serial`], [`Clock`] and [`Watchdog`]; which driver is behind it, the
-//! board's file in `boards/` says, and no domain. A driver says which registers are read and written, and when; where the
-//! registers are is the runtime's to know ([`Registers`]). So they are tested on the host, with models of the devices, in
-//! states that an emulator never shows.
+//! A domain uses one of three traits: [`Serial`], [`Clock`] or [`Watchdog`]. The board's file in `boards/` picks the
+//! driver, so no domain depends on one. A driver decides which registers to access and when; the runtime knows their
+//! address ([`Registers`]). So drivers are tested on the host against models of the devices, in states that an emulator
+//! never shows.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -37,8 +37,8 @@ pub mod ns16550a;
 pub mod pl011;
 pub mod pl031;
 
-/// The registers of a device, by the offsets that its manual has. Each access is one of the width that the device wants,
-/// at most 32 bits, and none is left out or moved.
+/// Registers of a device, by the offsets in its manual. Each access has the width that the device requires, at most 32
+/// bits; accesses are neither dropped nor reordered.
 pub trait Registers {
     /// Reads a register.
     fn read(&mut self, offset: usize) -> u32;
@@ -46,22 +46,21 @@ pub trait Registers {
     fn write(&mut self, offset: usize, value: u32);
 }
 
-/// A line to a person, whichever UART it is: bytes out, keys in.
+/// A serial console, whichever UART it is: bytes out, keys in.
 pub trait Serial {
-    /// Takes as many of the bytes as the device has room for now, and says how many. It never waits.
+    /// Writes as many of the bytes as the device has room for now, and returns how many. Never blocks.
     fn put(&mut self, bytes: &[u8]) -> usize;
-    /// Whether the device interrupts as soon as it has room again. [`Self::put`] must have found none, or there may be no
+    /// Enables the interrupt for free space. Call it only after [`Self::put`] found no room, otherwise there may be no
     /// interrupt.
     fn interrupt_on_room(&mut self, wanted: bool);
-    /// The next byte, if there is one; [`DAMAGED`] in place of what came damaged or was lost, and Ctrl-C for a break.
+    /// The next byte, if any: [`DAMAGED`] for input that was damaged or lost, Ctrl-C for a break.
     fn get(&mut self) -> Option<u8>;
-    /// Whether the device interrupts for what it has received. What comes while it does not stays in it, or is lost.
+    /// Enables the interrupt for received bytes. While it is off, input stays in the device or is lost.
     fn interrupt_on_input(&mut self, wanted: bool);
-    /// Acknowledges an interrupt, before [`Self::get`] and [`Self::put`] do what it was for. It comes again for bytes that
-    /// are left unread.
+    /// Acknowledges an interrupt, before [`Self::get`] and [`Self::put`] handle it. Bytes left unread raise it again.
     fn acknowledge(&mut self);
 
-    /// Writes a byte as soon as there is room for it, and waits for that: for programs that have nothing else to do.
+    /// Writes a byte, busy-waiting for room. For programs that have nothing else to do.
     fn write(&mut self, byte: u8) {
         while self.put(&[byte]) == 0 {
             core::hint::spin_loop();
@@ -69,30 +68,31 @@ pub trait Serial {
     }
 }
 
-/// What time it is, and an interrupt at a time.
+/// The time, and an interrupt at a given time.
 pub trait Clock {
-    /// Microseconds since the machine started. Never less than what it said before.
+    /// Microseconds since machine start. Never decreases.
     fn now_us(&mut self) -> u64;
-    /// Asks for an interrupt at this time, or for none, in place of the one that was asked for before, also if that has
-    /// come. It may come early: who is woken looks at the time and asks again.
+    /// Requests an interrupt at this time, or none. Replaces the previous request, even one that has already fired. It
+    /// may come early: the caller checks the time and asks again.
     fn arm(&mut self, at_us: Option<u64>);
 }
 
 /// A tick of about 1 Hz that only its owner can stop.
 pub trait Watchdog {
-    /// Its interrupt has come: clears it. False if it came for the [`Clock`] of the same device, and no second is over.
+    /// Clears the interrupt when it comes. False if it came for the [`Clock`] of the same device and no second has
+    /// passed.
     fn tick(&mut self) -> bool;
-    /// Something else has woken the domain: makes sure that the next tick is a second away at most. However often this is
-    /// called, it does not put a tick off.
+    /// Call when something else has woken the domain: ensures that the next tick is at most a second away. Calling it
+    /// often does not delay a tick.
     fn look(&mut self);
 }
 
-/// A clock and a watchdog that are devices of their own.
+/// A clock and a watchdog on separate devices.
 #[derive(Debug)]
 pub struct Apart<C, W> {
-    /// Tells the time.
+    /// The clock.
     pub clock: C,
-    /// Ticks.
+    /// The watchdog.
     pub watchdog: W,
 }
 
@@ -114,14 +114,14 @@ impl<C, W: Watchdog> Watchdog for Apart<C, W> {
     }
 }
 
-/// Stands for a byte that was damaged on the line, and for those that were lost. It is no UTF-8, so it shows on the line
-/// and no prompt with it is taken.
+/// Stands for bytes damaged or lost on the line. It is not valid UTF-8, so it is visible, and a prompt that contains it
+/// is refused.
 pub const DAMAGED: u8 = 0xff;
 
-/// What a break on the line stands for: Ctrl-C, since it is the user's way to be heard.
+/// A break on the line is read as Ctrl-C, which is how a user asks for attention.
 const INTERRUPT: u8 = 0x03;
 
-/// Gives the bytes to `send` one by one, as long as `has_room` says that the device takes another; how many it took.
+/// Passes bytes to `send` one at a time while `has_room` says that the device takes another; returns how many it took.
 fn fill<R>(
     registers: &mut R,
     bytes: &[u8],
@@ -139,7 +139,7 @@ fn fill<R>(
     taken
 }
 
-/// What a received byte stands for, by what the device says of it.
+/// The byte to deliver for a received one, given its status.
 const fn received(data: u32, is_break: bool, is_damaged: bool) -> u8 {
     let [byte, ..] = data.to_le_bytes();
     if is_break {

@@ -1,32 +1,32 @@
-//! The 16550A UART (National Semiconductor PC16550D) as a console. Registers are named by their number; how far apart they
-//! lie, and how wide each is, is the board's.
+//! The 16550A UART (National Semiconductor PC16550D) as a console. Registers are identified by number; the board
+//! defines their spacing and width.
 //!
-//! Three things that an emulator does not ask for and a board does:
+//! Three things that real hardware needs and an emulator does not:
 //!
-//! - With the FIFO on, the receive interrupt comes at its trigger level or four characters after the last one: the same bit
-//!   lets both through, so that a single key is heard.
-//! - The line's status says of the byte that is read next what is wrong with it, and forgets it when it is read: it is read
-//!   once for each byte. A damaged byte, and bytes that were lost, are given as [`DAMAGED`].
-//! - A break on the line is given as Ctrl-C.
+//! - With the FIFO on, the receive interrupt comes at its trigger level, or four characters after the last one. One bit
+//!   enables both, so a single key is noticed.
+//! - The line status reports the errors of the next byte, and reading it clears them, so it is read once per byte.
+//!   Damaged and lost bytes are delivered as [`DAMAGED`].
+//! - A break on the line is delivered as Ctrl-C.
 //!
-//! Who has booted the machine has set the line's speed and its format, and has switched the FIFO on or left it off. All that
-//! stays: to switch the FIFO would also lose what was typed before.
+//! The boot firmware has set the line's speed and format, and the FIFO on or off. All of it stays: switching the FIFO
+//! would also lose what was typed before.
 
 use crate::{DAMAGED, Registers, Serial, fill, received};
 
-/// Received on reading, to send on writing.
+/// Receive buffer on reading, transmit buffer on writing.
 const DATA: usize = 0;
 const INTERRUPTS_ENABLED: usize = 1;
 const LINE_STATUS: usize = 5;
 
-/// Interrupts: received bytes, also the timeout; the line's status, which is errors and breaks.
+/// Interrupts: received bytes, including the timeout; line status, for errors and breaks.
 const RECEIVED: u32 = 1 << 0;
 const LINE: u32 = 1 << 2;
 const INPUT: u32 = RECEIVED | LINE;
-/// Interrupt: there is room to write. With the FIFO on, that is when it has become empty.
+/// Interrupt: there is room to write. With the FIFO on, that means it has become empty.
 const TRANSMITTED: u32 = 1 << 1;
 
-/// In the line's status: there is a byte; bytes were lost; parity or framing error; break; there is room to write.
+/// Line status bits: data ready; bytes were lost; parity or framing error; break; room to write.
 const READY: u32 = 1 << 0;
 const OVERRUN: u32 = 1 << 1;
 const PARITY_OR_FRAMING: u32 = 0b11 << 2;
@@ -37,17 +37,16 @@ const ROOM: u32 = 1 << 5;
 #[derive(Debug)]
 pub struct Uart<R> {
     registers: R,
-    /// Interrupts that are on.
+    /// Enabled interrupts.
     enabled: u32,
-    /// What the line's status said when it was read for something else, and has forgotten: errors of the byte that is read
-    /// next, and whether bytes were lost.
+    /// Line status bits cleared by an earlier read: the errors of the next byte, and whether bytes were lost.
     errors: u32,
-    /// Bytes were lost after the one that was read last.
+    /// Bytes were lost after the last byte read.
     has_lost: bool,
 }
 
 impl<R: Registers> Uart<R> {
-    /// Begins to listen. What was typed before is still there, and raises an interrupt.
+    /// Enables reception. Input typed before is still in the FIFO, and raises an interrupt.
     #[must_use]
     pub fn start(mut registers: R) -> Self {
         registers.write(INTERRUPTS_ENABLED, INPUT);
@@ -70,7 +69,7 @@ impl<R: Registers> Uart<R> {
         }
     }
 
-    /// The line's status, with what an earlier reading has made it forget.
+    /// The line status, including bits that an earlier read cleared.
     fn status(&mut self) -> u32 {
         let status = self.registers.read(LINE_STATUS);
         self.errors |= status & (OVERRUN | PARITY_OR_FRAMING | BREAK);
@@ -79,8 +78,8 @@ impl<R: Registers> Uart<R> {
 }
 
 impl<R: Registers> Serial for Uart<R> {
-    // Reading the line's status ends its interrupt; that of received bytes ends when they are read, so it comes again for
-    // what had to be left.
+    // Reading the line status ends its interrupt. The receive interrupt ends when the bytes are read, so it comes again
+    // for bytes that had to be left.
     fn acknowledge(&mut self) {
         self.status();
     }
@@ -91,7 +90,7 @@ impl<R: Registers> Serial for Uart<R> {
         }
         let status = self.status();
         if status & READY == 0 {
-            // An overrun without a byte to read cannot be, but if it is, it is told.
+            // There should be no overrun without a byte to read, but one that happens is reported.
             let errors = core::mem::take(&mut self.errors);
             return (errors & OVERRUN != 0).then_some(DAMAGED);
         }
@@ -105,8 +104,8 @@ impl<R: Registers> Serial for Uart<R> {
         self.interrupt_on(INPUT, wanted);
     }
 
-    // Without the FIFO there is room for one byte at a time, and with it the bit says that all sixteen places are free. A
-    // byte for each reading of it does for both.
+    // Without the FIFO there is room for one byte; with it, the bit says that all sixteen places are free. Reading the
+    // bit before every byte works for both.
     fn put(&mut self, bytes: &[u8]) -> usize {
         fill(
             self,
@@ -116,7 +115,7 @@ impl<R: Registers> Serial for Uart<R> {
         )
     }
 
-    // Switched on while there is room, it comes at once.
+    // If it is enabled while there is room, it comes at once.
     fn interrupt_on_room(&mut self, wanted: bool) {
         self.interrupt_on(TRANSMITTED, wanted);
     }
@@ -133,24 +132,24 @@ mod tests {
 
     const DEPTH: usize = 16;
 
-    /// The device as its manual has it, with the FIFO on.
+    /// Model of the device as in the manual, with the FIFO on.
     #[derive(Debug, Default)]
     struct Model {
-        /// Bytes with their errors.
+        /// Bytes and their errors.
         received: VecDeque<(u8, u32)>,
         sent: Vec<u8>,
-        /// What waits in the transmit FIFO, if it is not a device that is always ready.
+        /// The transmit FIFO, unless the model is always ready.
         transmit: Option<VecDeque<u8>>,
-        /// Readings of the status until there is room to write.
+        /// Status reads until there is room to write.
         busy: usize,
         enabled: u32,
-        /// Lost since the status was read.
+        /// Bytes were lost since the status was read.
         overrun: bool,
-        /// The line is quiet, or the trigger level is reached.
+        /// The line is idle, or the trigger level is reached.
         is_raised: bool,
     }
 
-    /// The level that firmware has set: the interrupt of fewer bytes comes when the line is quiet.
+    /// The trigger level that firmware has set. Fewer bytes interrupt when the line goes idle.
     const LEVEL: usize = 8;
 
     impl Model {
@@ -163,12 +162,12 @@ mod tests {
             self.is_raised |= self.received.len() >= LEVEL;
         }
 
-        /// Four characters without a byte.
+        /// Four character times without a byte.
         fn rest(&mut self) {
             self.is_raised = !self.received.is_empty();
         }
 
-        /// The line has carried a byte.
+        /// The line transmits one byte.
         fn carry(&mut self) {
             let byte = self.transmit.as_mut().unwrap().pop_front();
             self.sent.extend(byte);

@@ -1,23 +1,22 @@
 //! The PL011 UART (Arm DDI 0183) as a console: bytes out, keys in.
 //!
-//! Four things that an emulator does not ask for and a board does:
+//! Four things that real hardware needs and an emulator does not:
 //!
-//! - With the FIFO on, the receive interrupt comes when the FIFO is filled to its level. For the keys below that there is
-//!   the receive-timeout interrupt, 32 bits after the last one: without it a single key stays in the FIFO, unseen.
-//! - A byte comes with four bits that say what is wrong with it. A damaged byte is no key that was pressed, and what was
-//!   lost is seen by nobody unless it is said: both are given as [`DAMAGED`].
-//! - A line is slow: its FIFO holds what it carries in a millisecond or two. So [`Serial::put`] takes what has room, and an
-//!   interrupt says when there is more: when the FIFO *falls* to its level. It must have been filled above it before, so
-//!   who wants that interrupt fills it first.
-//! - A break on the line is given as Ctrl-C.
+//! - With the FIFO on, the receive interrupt comes at its trigger level. For fewer keys there is the receive-timeout
+//!   interrupt, 32 bits after the last one; without it, a single key would stay in the FIFO unnoticed.
+//! - Each byte comes with four error bits. A damaged byte is not a key press, and nobody notices lost bytes unless they
+//!   are reported: both are delivered as [`DAMAGED`].
+//! - A line is slow: the FIFO holds what it transmits in a millisecond or two. So [`Serial::put`] takes what fits, and
+//!   an interrupt says when there is more room: when the FIFO *falls* to its level. The FIFO must have been above the
+//!   level before, so the caller fills it first.
+//! - A break on the line is delivered as Ctrl-C.
 //!
-//! Who has booted the machine has set the line's speed and its format, which depend on a clock that this driver knows
-//! nothing of, and has switched the FIFO on or left it off. All that stays: to switch the FIFO would also lose what was
-//! typed before.
+//! The boot firmware has set the line's speed and format, which depend on a clock unknown to this driver, and the FIFO
+//! on or off. All of it stays: switching the FIFO would also lose what was typed before.
 
 use crate::{DAMAGED, Registers, Serial, fill, received};
 
-/// Data; on reading, with the error bits of the byte.
+/// Data register; on reading, it includes the byte's error bits.
 const DATA: usize = 0x00;
 /// Writing anything clears an overrun.
 const ERROR_CLEAR: usize = 0x04;
@@ -27,30 +26,30 @@ const FIFO_LEVELS: usize = 0x34;
 const MASK: usize = 0x38;
 const CLEAR: usize = 0x44;
 
-/// In the flags: nothing to read, no room to write.
+/// Flags: nothing to read; no room to write.
 const RECEIVE_EMPTY: u32 = 1 << 4;
 const TRANSMIT_FULL: u32 = 1 << 5;
 
-/// In the control register: the UART, its transmitter and its receiver are on.
+/// Control register: UART, transmitter and receiver enabled.
 const ENABLED: u32 = 1 | (1 << 8) | (1 << 9);
 
-/// In the register of levels: that of the receive FIFO. 0 is the lowest, an eighth: the sooner its interrupt comes, the
-/// less is lost while a domain above this one runs.
+/// Interrupt level of the receive FIFO. 0 is the lowest, an eighth: the earlier the interrupt, the less is lost while a
+/// higher-priority domain runs.
 const RECEIVE_LEVEL: u32 = 0b111 << 3;
 
 /// Interrupt: the transmit FIFO has fallen to its level.
 const TRANSMITTED: u32 = 1 << 5;
 
-/// Interrupts: the receive FIFO has reached its level; there is something in it and the line is quiet.
+/// Interrupts: the receive FIFO has reached its level; it is not empty and the line is idle.
 const RECEIVED: u32 = 1 << 4;
 const RECEIVE_TIMEOUT: u32 = 1 << 6;
-/// Interrupts of errors: framing, parity, break, overrun.
+/// Error interrupts: framing, parity, break, overrun.
 const ERRORS: u32 = 0b1111 << 7;
 
-/// All that say that there is something to read.
+/// All interrupts that mean there is something to read.
 const INPUT: u32 = RECEIVED | RECEIVE_TIMEOUT | ERRORS;
 
-/// With a byte: framing or parity error; break; bytes after the one before were lost.
+/// Error bits of a byte: framing or parity; break; bytes before it were lost.
 const FRAMING_OR_PARITY: u32 = 0b11 << 8;
 const BREAK: u32 = 1 << 10;
 const OVERRUN: u32 = 1 << 11;
@@ -59,14 +58,14 @@ const OVERRUN: u32 = 1 << 11;
 #[derive(Debug)]
 pub struct Uart<R> {
     registers: R,
-    /// Bytes were lost after the one that was read last.
+    /// Bytes were lost after the last byte read.
     has_lost: bool,
-    /// Interrupts that are on.
+    /// Enabled interrupts.
     mask: u32,
 }
 
 impl<R: Registers> Uart<R> {
-    /// Begins to listen. What was typed before is still there, and raises an interrupt.
+    /// Enables reception. Input typed before is still in the FIFO, and raises an interrupt.
     #[must_use]
     pub fn start(mut registers: R) -> Self {
         let levels = registers.read(FIFO_LEVELS);
@@ -130,7 +129,7 @@ impl<R: Registers> Serial for Uart<R> {
         self.interrupt_on(INPUT, wanted);
     }
 
-    /// The interrupts of received bytes end when they are read, so they come again for what had to be left.
+    /// Receive interrupts end when the bytes are read, so they come again for bytes that had to be left.
     fn acknowledge(&mut self) {
         self.registers.write(CLEAR, ERRORS | TRANSMITTED);
     }
@@ -147,14 +146,14 @@ mod tests {
 
     const DEPTH: usize = 16;
 
-    /// The device as its manual has it, with the FIFO on.
+    /// Model of the device as in the manual, with the FIFO on.
     #[derive(Debug)]
     struct Model {
         received: VecDeque<u32>,
         sent: Vec<u8>,
-        /// What waits in the transmit FIFO, if it is not a device that is always ready.
+        /// The transmit FIFO, unless the model is always ready.
         transmit: Option<VecDeque<u8>>,
-        /// Reads of the flags until there is room to write.
+        /// Flag reads until there is room to write.
         busy: usize,
         control: u32,
         levels: u32,
@@ -168,7 +167,7 @@ mod tests {
             [2, 4, 8, 12, 14][((self.levels >> 3) & 7) as usize]
         }
 
-        /// A byte with its error bits arrives.
+        /// A byte arrives with its error bits.
         fn arrive(&mut self, data: u32) {
             if self.received.len() == DEPTH {
                 *self.received.back_mut().unwrap() |= OVERRUN;
@@ -182,20 +181,20 @@ mod tests {
             }
         }
 
-        /// 32 bits without a byte.
+        /// 32 bit times without a byte.
         fn rest(&mut self) {
             if !self.received.is_empty() {
                 self.raw |= RECEIVE_TIMEOUT;
             }
         }
 
-        /// The line has carried a byte.
+        /// The line transmits one byte.
         fn carry(&mut self) {
             let fifo = self.transmit.as_mut().unwrap();
             if let Some(byte) = fifo.pop_front() {
                 self.sent.push(byte);
                 let level = [2, 4, 8, 12, 14][(self.levels & 7) as usize];
-                // When it falls to its level, not for as long as it is below.
+                // On falling to its level, not while it is below.
                 if fifo.len() == level {
                     self.raw |= TRANSMITTED;
                 }
@@ -269,7 +268,7 @@ mod tests {
         }
     }
 
-    /// As it is at reset, but for the FIFO.
+    /// The device after reset, except for the FIFO.
     fn device() -> Device {
         Device(Rc::new(RefCell::new(Model {
             received: VecDeque::new(),
@@ -301,7 +300,7 @@ mod tests {
                 (MASK, 0x7d0)
             ]
         );
-        // Who has switched it on has set its speed: nothing is written that is there.
+        // The firmware that enabled it has set its speed, so the driver leaves those registers alone.
         device.0.borrow_mut().writes.clear();
         let _uart = Uart::start(device.clone());
         assert!(

@@ -1,30 +1,31 @@
 //! The PL031 real-time clock (Arm DDI 0224) as a tick of 1 Hz: audit's watchdog.
 //!
-//! The rule that keeps it alive: whenever the driver looks, the alarm is set for the next second, or it is set anew. The
-//! alarm compares with a clock that somebody else can set: an emulator's is by default that of its host, whose steps it
-//! passes on. A step forward makes a tick come early, which harms nobody: a tick only says "look", and what time it is
-//! audit knows from another counter. A step backward by an hour puts the alarm off by an hour. Nothing in the device tells
-//! of that, so its owner looks ([`Watchdog::look`]) whenever something else wakes it: one write, and the next tick is a second
-//! away again. What is left is a step backward during which nothing at all wakes the domain; see `docs/operations.md`.
+//! The invariant: whenever the driver looks, the alarm is armed for the next second, or is armed anew. The alarm
+//! compares with a clock that somebody else can set: an emulator follows its host's clock by default, steps included. A
+//! step forward makes a tick come early, which is harmless: a tick only says "look", and audit takes the time from
+//! another counter. A step backward by an hour delays the alarm by an hour. The device does not report that, so its
+//! owner calls [`Watchdog::look`] whenever something else wakes it: one write, and the next tick is a second away
+//! again. What remains is a step backward during which nothing at all wakes the domain; see `docs/operations.md`.
 
 use crate::{Registers, Watchdog};
 
 /// The counter, in seconds.
 const DATA: usize = 0x00;
-/// The interrupt comes when the counter has this value.
+/// The counter value at which the interrupt comes.
 const MATCH: usize = 0x04;
-/// 1: the interrupt is let through.
+/// 1 enables the interrupt.
 const MASK: usize = 0x10;
 /// 1: the counter has matched since the last clear.
 const RAW_STATUS: usize = 0x14;
 /// Writing 1 clears the interrupt.
 const CLEAR: usize = 0x1c;
 
-/// Tries to set the alarm before the second that it is for has come. A try takes microseconds, so that two are enough.
+/// Attempts to arm the alarm before its second arrives. An attempt takes microseconds, so two are enough.
 const TRIES: usize = 4;
 
-/// So many seconds after its second an alarm counts as late and not as lost: its interrupt is on its way, and to set it
-/// anew would put it off. An emulator that is short of time is late by that; a clock that was set forward is farther off.
+/// Up to this many seconds past its second, an alarm counts as late rather than lost: its interrupt is on the way, and
+/// arming it again would delay it. A slow emulator is this late at most; after a clock step forward the distance is
+/// larger.
 const LATE: u32 = 10;
 
 /// The device, whose alarm is always one second away.
@@ -43,7 +44,7 @@ impl<R: Registers> Alarm<R> {
         alarm
     }
 
-    /// Seconds until the alarm; huge if it is over.
+    /// Seconds until the alarm; a huge number if it is in the past.
     fn distance(&mut self) -> u32 {
         let at = self.registers.read(MATCH);
         at.wrapping_sub(self.registers.read(DATA))
@@ -53,8 +54,8 @@ impl<R: Registers> Alarm<R> {
         self.registers.read(RAW_STATUS) & 1 != 0
     }
 
-    /// Sets the alarm for the next second. It goes off on equality alone, so if that second comes in between, the one
-    /// after it is taken.
+    /// Arms the alarm for the next second. It fires only on equality, so if that second arrives meanwhile, the one
+    /// after it is used.
     fn set(&mut self) {
         for _ in 0..TRIES {
             let next = self.registers.read(DATA).wrapping_add(1);
@@ -94,11 +95,11 @@ mod tests {
     use std::vec::Vec;
 
     const SECOND: i64 = 1_000_000;
-    /// How long the runtime lets pass between two wake-ups if nobody takes its timer away.
+    /// How long the runtime lets pass between two wake-ups unless its timer is taken away.
     const LOOK: i64 = 2 * SECOND;
 
-    /// The device as QEMU has it (hw/rtc/pl031.c): a counter that follows the host's clock, and a timer on that clock,
-    /// which is set when the match is written and knows nothing of what happens to the clock afterwards.
+    /// Model of QEMU's device (hw/rtc/pl031.c): a counter that follows the host's clock, and a timer on that clock,
+    /// which is set when the match is written and ignores later changes of the clock.
     #[derive(Debug, Default)]
     struct Model {
         /// The host's clock.
@@ -110,7 +111,7 @@ mod tests {
         is_masked_in: bool,
         has_matched: bool,
         accesses: usize,
-        /// What each access takes.
+        /// Duration of each access.
         access_us: i64,
     }
 
@@ -170,15 +171,15 @@ mod tests {
         }
     }
 
-    /// Audit's domain: it is woken by the alarm, and looks at other times.
+    /// Audit's domain: the alarm wakes it, and it also looks at other times.
     struct Domain {
         device: Device,
         alarm: Alarm<Device>,
-        /// Time that really passes; the device's clock may say something else.
+        /// Real time; the device's clock may differ.
         now: i64,
         ticks: Vec<i64>,
         looked: i64,
-        /// Nothing but the alarm wakes it: a hostile domain has taken the timer away.
+        /// Only the alarm wakes it: a hostile domain has taken the timer away.
         deaf: bool,
     }
 
@@ -200,11 +201,11 @@ mod tests {
         }
 
         fn step_clock(&self, us: i64) {
-            // The emulator's main loop sees what is due now.
+            // The emulator's main loop handles what is due now.
             self.device.0.borrow_mut().advance(us);
         }
 
-        /// In steps of a hundredth of a second.
+        /// Runs in steps of a hundredth of a second.
         fn run(&mut self, us: i64) {
             let until = self.now + us;
             while self.now < until {
@@ -231,7 +232,7 @@ mod tests {
 
     #[test]
     fn it_ticks_once_a_second() {
-        // The last one's counter wraps around.
+        // The last clock wraps around.
         for clock in [0, 999_999, 1_764_450_000 * SECOND + 7, 0xffff_fffd * SECOND] {
             for access_us in [0, 1, 50] {
                 let mut domain = Domain::new(clock, access_us);
@@ -269,8 +270,8 @@ mod tests {
 
     #[test]
     fn an_interrupt_that_is_late_is_not_put_off_by_looking() {
-        // An emulator that is short of time. Its timer counts from when it was set, not from the full second, so the counter
-        // may be past the second that was asked for before the interrupt comes.
+        // A slow emulator. Its timer counts from when it was set, not from the full second, so the counter may be past
+        // the requested second before the interrupt comes.
         for lag in [SECOND / 50, SECOND / 5, SECOND, 2 * SECOND] {
             for phase in 0..20 {
                 let mut domain = Domain::new(1_764_450_000 * SECOND + phase * SECOND / 20, 0);

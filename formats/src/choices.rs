@@ -1,19 +1,19 @@
-//! A list of answers that comes with a request.
+//! The list of allowed answers that a request can bring.
 //!
-//! Its automaton needs no table: a state is how many bytes there are, and which choices begin with them.
+//! Its automaton needs no table: a state is the number of bytes so far and the set of choices that begin with them.
 
 use crate::{Automaton, MAX_CHOICES, MAX_CHOICES_BYTES};
 
-/// What is between two choices where they are hashed; no choice has it.
+/// Separates choices when they are hashed; no choice contains it.
 pub const SEPARATOR: char = '\n';
 
-/// Choices: texts without line feeds, none empty, no two the same. One may be a prefix of another; an answer that is at
-/// the end of the shorter one may end there or go on.
+/// Choices: non-empty, distinct texts without line feeds. One may be a prefix of another; after the shorter one, an
+/// answer may end or continue.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Choices {
-    /// One after the other, with a byte between them.
+    /// All choices, one after the other, separated by a byte.
     text: [u8; MAX_CHOICES_BYTES],
-    /// Where each begins and ends in it.
+    /// Where each choice begins and ends in `text`.
     ranges: [(u16, u16); MAX_CHOICES],
     count: usize,
 }
@@ -21,42 +21,42 @@ pub struct Choices {
 /// A state of [`Choices`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChoiceState {
-    /// Those that begin with what there is, one bit each.
+    /// The choices that begin with the bytes so far, one bit each.
     alive: u32,
-    /// Bytes that there are.
+    /// Number of bytes so far.
     at: u16,
 }
 
 const _: () = assert!(MAX_CHOICES <= 32 && MAX_CHOICES_BYTES <= u16::MAX as usize);
 
-/// Why a list cannot be used.
+/// Why a list of choices is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChoicesError {
-    /// There is none.
+    /// The list is empty.
     #[error("there are no choices")]
     None,
-    /// One has no text.
+    /// A choice is empty.
     #[error("choice {choice} is empty")]
     Empty {
-        /// Which, from 1.
+        /// Its number, from 1.
         choice: usize,
     },
-    /// Two are the same.
+    /// Two choices are the same.
     #[error("choice {choice} is there twice")]
     Twice {
-        /// The second, from 1.
+        /// Number of the second one, from 1.
         choice: usize,
     },
-    /// One has a line feed.
+    /// A choice contains a line feed.
     #[error("choice {choice} has a line feed")]
     LineFeed {
-        /// Which, from 1.
+        /// Its number, from 1.
         choice: usize,
     },
     /// There are too many.
     #[error("more than {MAX_CHOICES} choices")]
     Count,
-    /// They are too long.
+    /// The choices are too long together.
     #[error(
         "the choices have more than {MAX_CHOICES_BYTES} bytes together, one between each two included"
     )]
@@ -64,10 +64,10 @@ pub enum ChoicesError {
 }
 
 impl Choices {
-    /// These choices.
+    /// Checks and stores the choices.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// The list breaks a rule of [`Choices`].
     pub fn new<'c>(choices: impl IntoIterator<Item = &'c str>) -> Result<Self, ChoicesError> {
         let mut list = Self {
             text: [0; MAX_CHOICES_BYTES],
@@ -115,8 +115,8 @@ impl Choices {
         })
     }
 
-    /// Where the rest of each choice that is alive begins in one row of all their bytes, and that rest. A place says which
-    /// rest it is: there are [`MAX_CHOICES_BYTES`] and one.
+    /// For each choice still possible: the offset of its rest in the row of all choices' bytes, and the rest itself.
+    /// The offset identifies the rest and is at most [`MAX_CHOICES_BYTES`].
     pub fn rests(&self, state: ChoiceState) -> impl Iterator<Item = (usize, &[u8])> + Clone {
         let ranges = (0..MAX_CHOICES as u32).zip(self.ranges.iter().take(self.count));
         ranges.filter_map(move |(n, (start, end))| {
@@ -128,7 +128,7 @@ impl Choices {
     }
 }
 
-/// As the list of its choices.
+/// Prints the list of choices.
 impl core::fmt::Debug for Choices {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let texts = self
@@ -152,7 +152,7 @@ impl Automaton for Choices {
     fn next(&self, state: ChoiceState, byte: u8) -> Option<ChoiceState> {
         let mut alive = 0;
         let mut bits = state.alive;
-        // Only those that are left are looked at.
+        // Only the choices still possible are examined.
         while bits != 0 {
             let n = bits.trailing_zeros();
             bits &= bits.wrapping_sub(1);
@@ -172,7 +172,7 @@ impl Automaton for Choices {
 
     fn shortest(&self, state: ChoiceState) -> u16 {
         let lengths = self.rests(state).map(|(_, rest)| rest.len());
-        // At most `MAX_CHOICES_BYTES`; none are left only in a state of another list.
+        // At most `MAX_CHOICES_BYTES`. There is no rest only if the state belongs to another list.
         lengths.min().map_or(u16::MAX, |length| length as u16)
     }
 

@@ -1,4 +1,4 @@
-//! An automaton as a table.
+//! An automaton stored as a table.
 
 use crate::{Automaton, MAX_STATES};
 use zerocopy::FromBytes;
@@ -9,25 +9,25 @@ use zerocopy::little_endian::U16;
 pub struct State(u16);
 
 impl State {
-    /// Its number, from 0, below [`Dfa::states`] of its format.
+    /// The state's number, from 0, below [`Dfa::states`] of its format.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// A format: a table over classes of bytes that no word tells apart.
+/// A format: a transition table over classes of bytes that the language does not distinguish.
 #[derive(Clone, Copy, Debug)]
 pub struct Dfa<'f> {
     /// The class of each byte.
     classes: &'f [u8; 256],
-    /// See [`Automaton::shortest`], of each state.
+    /// [`Automaton::shortest`] of each state.
     shortest: &'f [U16],
-    /// See [`Automaton::exit`], of each state.
+    /// [`Automaton::exit`] of each state.
     exits: &'f [u8],
-    /// A row for each state: the next state plus 1 for each class; 0: none.
+    /// One row per state: for each class the next state plus 1, or 0 if there is none.
     next: &'f [U16],
-    /// Length of a row.
+    /// Length of a row, which is the number of classes.
     width: usize,
 }
 
@@ -49,7 +49,7 @@ impl<'f> Dfa<'f> {
         }
     }
 
-    /// The table at the beginning of `bytes`, not checked any further: [`Self::check`] does that.
+    /// The table at the beginning of `bytes`, checked only for its size; [`Self::check`] checks the rest.
     pub(crate) fn open(bytes: &'f [u8], states: usize, classes: usize) -> Option<Self> {
         let (map, rest) = bytes.split_first_chunk::<256>()?;
         let (shortest, rest) = <[U16]>::ref_from_prefix_with_elems(rest, states).ok()?;
@@ -65,8 +65,8 @@ impl<'f> Dfa<'f> {
         })
     }
 
-    /// Whether the promises of this crate hold. Each state names the first byte of its shortest way to a word, which makes
-    /// the proof one look at each state.
+    /// Whether the promises of this crate hold. Each state names the first byte of its shortest path to a word, so the
+    /// proof needs one look at each state.
     pub(crate) fn check(&self) -> bool {
         let states = self.shortest.len();
         if !(1..=MAX_STATES).contains(&states) || !(1..=256).contains(&self.width) {
@@ -88,19 +88,19 @@ impl<'f> Dfa<'f> {
             let mut nexts = row.iter().filter_map(|next| next.get().checked_sub(1));
             exit && nexts.all(|next| {
                 let there = self.shortest.get(usize::from(next));
-                // No way is shorter than the one that is named.
+                // No path is shorter than the one named.
                 there.is_some_and(|there| there.get() >= shortest.saturating_sub(1))
             })
         })
     }
 
-    /// How many states it has.
+    /// Number of states.
     #[must_use]
     pub const fn states(&self) -> usize {
         self.shortest.len()
     }
 
-    /// All its states, the start first.
+    /// All states, the start first.
     pub fn all(&self) -> impl Iterator<Item = State> + use<> {
         // At most `MAX_STATES`.
         (0..self.shortest.len() as u16).map(State)
@@ -126,7 +126,7 @@ impl Automaton for Dfa<'_> {
     }
 
     fn shortest(&self, state: State) -> u16 {
-        // A state of another format is as far as can be.
+        // A state of another format is treated as infinitely far from a word.
         let shortest = self.shortest.get(state.index());
         shortest.map_or(u16::MAX, |shortest| shortest.get())
     }

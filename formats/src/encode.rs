@@ -1,4 +1,4 @@
-//! How an image is made, on the host: any automaton is trimmed, minimised, numbered and laid out.
+//! Makes an image, on the host: an automaton is trimmed, minimised, numbered and laid out.
 
 use crate::dfa::Dfa;
 use crate::image::{Entry, Header, is_name};
@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use zerocopy::IntoBytes;
 
-/// In [`Table::next`]: there is none.
+/// In [`Table::next`]: no next state.
 pub const NONE: u32 = u32::MAX;
 
 /// Any deterministic automaton over bytes. The start is state 0.
@@ -16,58 +16,58 @@ pub const NONE: u32 = u32::MAX;
 pub struct Table {
     /// The class of each byte.
     pub classes: [u8; 256],
-    /// How many classes there are, and so the length of a row.
+    /// Number of classes, which is the length of a row.
     pub width: usize,
-    /// A row for each state: the next state for each class, or [`NONE`].
+    /// One row per state: the next state for each class, or [`NONE`].
     pub next: Vec<u32>,
     /// Whether each state accepts.
     pub accepts: Vec<bool>,
 }
 
-/// Why an automaton is no format.
+/// Why an automaton cannot be a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
-    /// No text belongs to it.
+    /// Its language is empty.
     #[error("no text belongs to it")]
     Empty,
-    /// The empty text is its only word.
+    /// Its only word is the empty text.
     #[error("only the empty text belongs to it")]
     OnlyEmpty,
-    /// It has too many states.
+    /// It needs too many states.
     #[error("it needs {states} states, at most {MAX_STATES} are allowed")]
     States {
-        /// How many it needs.
+        /// States needed.
         states: usize,
     },
-    /// All of them have too many.
+    /// All formats together need too many states.
     #[error("the formats need {states} states together, at most {MAX_ALL_STATES} are allowed")]
     AllStates {
-        /// How many they need.
+        /// States needed.
         states: usize,
     },
-    /// Too many formats.
+    /// There are too many formats.
     #[error("{formats} formats, at most {MAX_FORMATS} are allowed")]
     Formats {
-        /// How many there are.
+        /// Number of formats.
         formats: usize,
     },
     /// The image is too large.
     #[error("the formats need {bytes} bytes together, the region has {REGION_BYTES}")]
     Bytes {
-        /// How many they need.
+        /// Bytes needed.
         bytes: usize,
     },
-    /// A name that is none, or that two have.
+    /// A name is invalid or used twice.
     #[error(
         "a format needs a name of its own: 1 to 32 visible ASCII characters without quotes and backslashes"
     )]
     Name,
-    /// The table is not one: a row or a state is missing.
+    /// The table is incomplete: a row or a state is missing.
     #[error("the table of the automaton is incomplete")]
     Table,
 }
 
-/// A minimal automaton as an image has it.
+/// A minimal automaton, laid out as in an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
     bytes: Vec<u8>,
@@ -76,7 +76,7 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    /// The minimal automaton of the language of `table`.
+    /// Minimises the automaton `table`.
     ///
     /// # Errors
     /// The language cannot be a format.
@@ -117,7 +117,7 @@ impl Encoded {
         Dfa::open(&self.bytes, self.states, self.classes).filter(Dfa::check)
     }
 
-    /// How many states it has.
+    /// Number of states.
     #[must_use]
     pub const fn states(&self) -> usize {
         self.states
@@ -130,10 +130,10 @@ impl Encoded {
     }
 }
 
-/// The image of these formats.
+/// Builds the image of these formats.
 ///
 /// # Errors
-/// There are too many, they are too large, or a name is wrong.
+/// There are too many formats, they are too large, or a name is wrong.
 pub fn image<'e>(
     formats: impl IntoIterator<Item = (&'e str, &'e Encoded)>,
 ) -> Result<Vec<u8>, EncodeError> {
@@ -186,12 +186,12 @@ pub fn image<'e>(
     Ok(image)
 }
 
-/// The rows of a table, from the start on.
+/// Rows of a table, beginning with the start state.
 fn rows(table: &Table) -> impl Iterator<Item = &[u32]> {
     table.next.chunks_exact(table.width.max(1))
 }
 
-/// Which states lead to each.
+/// For each state, the states that lead to it.
 fn predecessors(table: &Table) -> Vec<Vec<u32>> {
     let mut before = vec![Vec::new(); table.accepts.len()];
     for (state, row) in (0u32..).zip(rows(table)) {
@@ -206,7 +206,7 @@ fn predecessors(table: &Table) -> Vec<Vec<u32>> {
     before
 }
 
-/// Bytes from each state to the nearest that accepts; [`NONE`] if none can be reached.
+/// Bytes from each state to the nearest accepting one; [`NONE`] if none is reachable.
 fn shortest(table: &Table) -> Vec<u32> {
     let before = predecessors(table);
     let mut found: Vec<u32> = table
@@ -235,14 +235,14 @@ fn shortest(table: &Table) -> Vec<u32> {
     found
 }
 
-/// Bytes of the longest word from each state that can reach one; [`NONE`] if there is no longest.
+/// Length of the longest word from each state that can reach one; [`NONE`] if it is unbounded.
 fn longest(table: &Table, shortest: &[u32]) -> Vec<u32> {
     let alive = |state: u32| {
         shortest
             .get(state as usize)
             .is_some_and(|length| *length != NONE)
     };
-    // How many edges of each state lead to states whose longest word is not known.
+    // For each state, the number of edges to states whose longest word is unknown.
     let open = rows(table).map(|row| row.iter().filter(|n| **n != NONE && alive(**n)).count());
     let mut open: Vec<usize> = open.collect();
     let before = {
@@ -284,10 +284,10 @@ fn longest(table: &Table, shortest: &[u32]) -> Vec<u32> {
     found
 }
 
-/// The block of equivalent states that each state is in (Moore, 1956); [`NONE`] where no word can be reached.
+/// The block of equivalent states that each state is in (Moore, 1956); [`NONE`] if no word is reachable.
 ///
-/// It begins with the lengths of the shortest and the longest word, which are the same for equivalent states: without
-/// that, the states of a bounded repetition would fall apart one by one.
+/// The initial blocks use the lengths of the shortest and the longest word, which are equal for equivalent states.
+/// Without that, the states of a bounded repetition would separate one at a time.
 fn blocks(table: &Table, shortest: &[u32]) -> Vec<u32> {
     let longest = longest(table, shortest);
     let mut numbers = BTreeMap::new();
@@ -328,7 +328,7 @@ fn blocks(table: &Table, shortest: &[u32]) -> Vec<u32> {
     }
 }
 
-/// A minimal automaton, its states in the order in which bytes reach them first.
+/// A minimal automaton, its states numbered in the order in which bytes first reach them.
 struct Minimal {
     classes: [u8; 256],
     width: usize,
@@ -358,7 +358,7 @@ impl Minimal {
                     NONE => NONE,
                     block => *numbers.entry(block).or_insert_with(|| {
                         members.push(next);
-                        // At most as many as states.
+                        // There are at most as many blocks as states.
                         members.len().saturating_sub(1) as u32
                     }),
                 };
@@ -402,7 +402,7 @@ impl Minimal {
         }
     }
 
-    /// It has at most [`MAX_STATES`] states, so all numbers fit.
+    /// There are at most [`MAX_STATES`] states, so all numbers fit.
     fn encode(&self) -> Encoded {
         let mut bytes = self.classes.to_vec();
         for length in &self.shortest {
@@ -421,7 +421,7 @@ impl Minimal {
     }
 }
 
-/// The automaton of a list of words, for tests.
+/// Test helper: the automaton of a list of words.
 #[must_use]
 pub fn words(list: &[&[u8]]) -> Table {
     let mut classes = [0; 256];

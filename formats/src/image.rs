@@ -1,4 +1,4 @@
-//! The set of named formats in a region.
+//! The set of named formats, as laid out in a region.
 //!
 //! ```text
 //!   magic [u8; 8]   version u32   count u32
@@ -14,13 +14,13 @@ use crate::{MAX_ALL_STATES, MAX_FORMATS, MAX_NAME_BYTES, MAX_STATES};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-/// What an image begins with.
+/// The first bytes of an image.
 pub const MAGIC: [u8; 8] = *b"llm-frmt";
 
 /// Version of the layout.
 pub const VERSION: u32 = 1;
 
-/// The beginning of an image.
+/// Header of an image.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(crate) struct Header {
@@ -29,13 +29,13 @@ pub(crate) struct Header {
     pub(crate) count: U32,
 }
 
-/// A format in the list.
+/// Directory entry of a format.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(crate) struct Entry {
     /// Padded with zeros.
     pub(crate) name: [u8; MAX_NAME_BYTES],
-    /// Where its table lies in the image.
+    /// Offset of its table in the image.
     pub(crate) offset: U32,
     pub(crate) states: U32,
     pub(crate) classes: U32,
@@ -43,7 +43,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// The name, if it is one.
+    /// The name, if it is valid.
     fn name(&self) -> Option<&str> {
         let end = self.name.iter().position(|byte| *byte == 0);
         let (name, padding) = self.name.split_at_checked(end.unwrap_or(MAX_NAME_BYTES))?;
@@ -63,38 +63,38 @@ impl Entry {
     }
 }
 
-/// Whether a format can be called so: 1 to [`MAX_NAME_BYTES`] visible ASCII characters without quotes and backslashes, as
-/// all names of a policy.
+/// Whether `name` can name a format: 1 to [`MAX_NAME_BYTES`] visible ASCII characters without quotes or backslashes,
+/// like every name in a policy.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
     (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-/// Why bytes are no set of formats.
+/// Why bytes are not a valid set of formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatsError {
-    /// They are too few.
+    /// There are too few bytes.
     #[error("the region is too small for the formats that it says it has")]
     Size,
-    /// They do not begin with [`MAGIC`].
+    /// The bytes do not begin with [`MAGIC`].
     #[error("this is no set of formats; 'llmtool policy --formats' writes one")]
     Magic,
-    /// Another layout.
+    /// The layout has another version.
     #[error("formats of another version; compile them anew")]
     Version,
-    /// More formats or states than the limits allow.
+    /// There are more formats or states than the limits allow.
     #[error("more formats or states than the limits allow")]
     Count,
-    /// A name that is none, or that two have.
+    /// A name is invalid or used twice.
     #[error("the name of a format is missing, wrong, or there twice")]
     Name,
-    /// A table that leads out of itself, or to where no word can be reached.
+    /// A table points outside itself, or to a state from which no word is reachable.
     #[error("the table of a format is damaged")]
     Table,
 }
 
-/// The formats in a region.
+/// The set of formats in a region.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Formats<'f> {
     image: &'f [u8],
@@ -108,25 +108,25 @@ pub struct Named<'f> {
     pub index: usize,
     /// Its name.
     pub name: &'f str,
-    /// How many states the formats before it have.
+    /// Number of states in all formats before this one.
     pub first_state: usize,
     /// Its automaton.
     pub dfa: Dfa<'f>,
-    /// The automaton as it lies in the image.
+    /// Its table, as laid out in the image.
     pub table: &'f [u8],
 }
 
 impl<'f> Formats<'f> {
-    /// No formats.
+    /// The empty set.
     pub const NONE: Self = Self {
         image: &[],
         entries: &[],
     };
 
-    /// Reads and checks the set at the beginning of `image`, once: what it lets through needs no further checks.
+    /// Reads and checks the set at the beginning of `image`. Its formats need no further checks.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The image is not valid.
     pub fn read(image: &'f [u8]) -> Result<Self, FormatsError> {
         let require = |condition, error| if condition { Ok(()) } else { Err(error) };
         let (header, rest) = Header::ref_from_prefix(image).map_err(|_| FormatsError::Size)?;
@@ -151,7 +151,7 @@ impl<'f> Formats<'f> {
         Ok(Self { image, entries })
     }
 
-    /// All of them, in the order of the policy.
+    /// All formats, in the order of the policy.
     pub fn iter(&self) -> impl Iterator<Item = Named<'f>> + use<'f> {
         let image = self.image;
         let mut first_state = 0usize;
@@ -169,26 +169,26 @@ impl<'f> Formats<'f> {
         })
     }
 
-    /// How many there are.
+    /// Number of formats.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// States of all of them together, at most [`MAX_ALL_STATES`].
+    /// Number of states of all formats together, at most [`MAX_ALL_STATES`].
     #[must_use]
     pub fn states(&self) -> usize {
         let states = self.entries.iter().map(|entry| entry.states.get() as usize);
         states.fold(0, usize::saturating_add)
     }
 
-    /// The one with this number.
+    /// The format of this number.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Named<'f>> {
         let before = self.entries.get(..index)?;
@@ -203,7 +203,7 @@ impl<'f> Formats<'f> {
         })
     }
 
-    /// The one with this name.
+    /// The format of this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Named<'f>> {
         self.iter().find(|named| named.name == name)

@@ -1,52 +1,52 @@
-//! Stop strings: texts at which an answer ends, and of which nothing is shown.
+//! Stop strings: texts that end an answer and are not shown.
 //!
-//! Engine and audit run the same [`StopMatcher`] over the text that an answer has: the engine to end an answer, audit to
-//! see that it did. What may be the beginning of a stop string is held back until it is known not to be one, so a stop
-//! string that arrives in several tokens is not shown in part.
+//! Engine and audit run the same [`StopMatcher`] over the text of an answer: the engine to end the answer, audit to
+//! check that it ended. Text that may be the beginning of a stop string is held back until that is ruled out, so a stop
+//! string that arrives in several tokens is never shown in part.
 //!
-//! The stop string that counts is the one that is complete first. If several are complete with the same byte, it is the
-//! longest of them, so nothing of any is shown.
+//! The stop string that is complete first counts. If several are complete with the same byte, the longest counts, so no
+//! part of any is shown.
 
 use crate::{MAX_STOP_BYTES, MAX_STOPS};
 
-/// Stop strings of one request: at most [`MAX_STOPS`], each of 1 to [`MAX_STOP_BYTES`] bytes. One may be a part of
-/// another. They are text, so what is shown of a text in whole characters is in whole characters, too.
+/// Stop strings of a request: at most [`MAX_STOPS`], each of 1 to [`MAX_STOP_BYTES`] bytes. One may contain another.
+/// They are text, so cutting text at a stop string never splits a character.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stops {
     stops: [Stop; MAX_STOPS],
     count: u8,
 }
 
-/// One of them, with what the search of Knuth, Morris and Pratt needs.
+/// A stop string with its failure function for the search of Knuth, Morris and Pratt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stop {
     bytes: [u8; MAX_STOP_BYTES],
     len: u8,
-    /// For each number of bytes that match, less one: how many still do if the next byte does not.
+    /// For each number of matching bytes, less one: how many still match if the next byte does not.
     borders: [u8; MAX_STOP_BYTES],
 }
 
 const _: () = assert!(MAX_STOP_BYTES <= u8::MAX as usize);
 const _: () = assert!(MAX_STOPS <= u8::MAX as usize);
 
-/// Why a list of stop strings cannot be used.
+/// Why a list of stop strings is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StopsError {
-    /// One has no bytes.
+    /// A stop string is empty.
     #[error("stop string {stop} is empty")]
     Empty {
-        /// Which, from 1.
+        /// Its number, from 1.
         stop: usize,
     },
-    /// One is too long.
+    /// A stop string is too long.
     #[error("stop string {stop} has {bytes} bytes, at most {MAX_STOP_BYTES} are allowed")]
     Bytes {
-        /// Which, from 1.
+        /// Its number, from 1.
         stop: usize,
-        /// Bytes that it has.
+        /// Its length in bytes.
         bytes: usize,
     },
-    /// There are too many.
+    /// There are too many stop strings.
     #[error("there are more than {MAX_STOPS} stop strings")]
     Count,
 }
@@ -58,7 +58,7 @@ impl Stop {
         borders: [0; MAX_STOP_BYTES],
     };
 
-    /// A string of at most [`MAX_STOP_BYTES`] bytes; `None` if it is longer.
+    /// Prepares a string of at most [`MAX_STOP_BYTES`] bytes; `None` if it is longer.
     fn new(text: &[u8]) -> Option<Self> {
         let mut stop = Self::EMPTY;
         stop.bytes.get_mut(..text.len())?.copy_from_slice(text);
@@ -75,8 +75,8 @@ impl Stop {
         self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
     }
 
-    /// How many bytes match after one more, if `matched` did: fewer than all of them. It is bounded, since each turn
-    /// goes on with fewer.
+    /// Number of bytes that match after one more, given that `matched` did, which is fewer than all. The loop is
+    /// bounded because each turn continues with fewer.
     fn step(&self, matched: u8, byte: u8) -> u8 {
         let mut matched = matched;
         loop {
@@ -98,7 +98,7 @@ impl Default for Stop {
     }
 }
 
-/// As its text.
+/// Prints its text.
 impl core::fmt::Debug for Stop {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "\"{}\"", self.text().escape_ascii())
@@ -106,16 +106,16 @@ impl core::fmt::Debug for Stop {
 }
 
 impl Stops {
-    /// No stop strings: no text ends an answer.
+    /// No stop strings, so no text ends an answer.
     pub const NONE: Self = Self {
         stops: [Stop::EMPTY; MAX_STOPS],
         count: 0,
     };
 
-    /// These stop strings.
+    /// Checks and prepares the stop strings.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// The list breaks a rule of [`Stops`].
     pub fn new<'s>(stops: impl IntoIterator<Item = &'s str>) -> Result<Self, StopsError> {
         let mut list = Self::NONE;
         for text in stops {
@@ -132,13 +132,13 @@ impl Stops {
         Ok(list)
     }
 
-    /// Whether there is none.
+    /// Whether there are no stop strings.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The bytes of each.
+    /// The bytes of each stop string.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.stops
             .iter()
@@ -147,30 +147,30 @@ impl Stops {
     }
 }
 
-/// Finds the stop strings of one request in the text of its answer, byte by byte. It is to be given the same [`Stops`]
-/// at each call. With others it finds nothing that means anything, but does no worse.
+/// Finds the stop strings of a request in the text of its answer, byte by byte. Pass the same [`Stops`] to each call;
+/// with others the result is meaningless, but nothing worse happens.
 ///
-/// It keeps no text: what it holds back is the beginning of a stop string.
+/// It stores no text, because what it holds back is the beginning of a stop string.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StopMatcher {
-    /// For each stop string: how many of its bytes the text up to here ends with, at most all but one.
+    /// For each stop string: how many of its bytes the text so far ends with, at most all but one.
     matched: [u8; MAX_STOPS],
     found: bool,
 }
 
-/// What a byte did.
+/// What a byte led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pushed<'s> {
-    /// Bytes that were held back and may now be shown.
+    /// Bytes held back until now that may be shown.
     pub released: &'s [u8],
-    /// The byte itself if it may be shown, too, behind those.
+    /// The byte itself, if it may be shown after those.
     pub byte: Option<u8>,
-    /// Whether a stop string is complete. What may be shown is then all in front of it.
+    /// Whether a stop string is complete. Everything that may be shown comes before it.
     pub stopped: bool,
 }
 
 impl StopMatcher {
-    /// Before the first byte.
+    /// A matcher before the first byte.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -179,9 +179,9 @@ impl StopMatcher {
         }
     }
 
-    /// Takes a byte of the text. Behind a stop string nothing is shown any more.
+    /// Takes a byte of the text. After a stop string nothing is shown any more.
     ///
-    /// A call goes through each stop string once at most.
+    /// A call examines each stop string at most once.
     pub fn push<'s>(&mut self, stops: &'s Stops, byte: u8) -> Pushed<'s> {
         if self.found {
             return Pushed {
@@ -201,7 +201,7 @@ impl StopMatcher {
             }
         }
         let stopped = complete > 0;
-        // What belongs to a stop string that is complete, or may belong to one, counted from the byte backwards.
+        // Bytes that belong, or may belong, to a stop string, counted backwards from this byte.
         let kept = if stopped { complete } else { longest };
         let shown = held.len().saturating_add(1).saturating_sub(kept.into());
         if stopped {
@@ -217,8 +217,8 @@ impl StopMatcher {
         }
     }
 
-    /// What is held back since a stop string begins so, fewer than [`MAX_STOP_BYTES`] bytes. If the text is over, it may
-    /// be shown; behind a stop string it is nothing.
+    /// Bytes held back because a stop string begins with them, fewer than [`MAX_STOP_BYTES`]. At the end of the text
+    /// they may be shown; after a stop string this is empty.
     #[must_use]
     pub fn held<'s>(&self, stops: &'s Stops) -> &'s [u8] {
         let matched = stops.stops.iter().zip(self.matched);
@@ -247,7 +247,7 @@ mod tests {
         Stops::new(list.iter().copied()).unwrap()
     }
 
-    /// What is shown before the end of the text, what is held back at its end, and whether a stop string is in it.
+    /// What is shown before the end of the text, what is held back then, and whether a stop string was found.
     fn run(stops: &Stops, text: &[u8]) -> (Vec<u8>, Vec<u8>, bool) {
         let mut matcher = StopMatcher::new();
         let mut shown = Vec::new();
@@ -267,7 +267,7 @@ mod tests {
         (shown, matcher.held(stops).to_vec(), matcher.is_found())
     }
 
-    /// The same, by looking at all of the text: the shown text, the held text, and whether it stopped.
+    /// Oracle that looks at the whole text: the shown text, the held text, and whether it stopped.
     fn search(stops: &Stops, text: &[u8]) -> (Vec<u8>, Vec<u8>, bool) {
         for end in 1..=text.len() {
             let ends = |stop: &&[u8]| text[..end].ends_with(stop);
@@ -319,7 +319,7 @@ mod tests {
         let long = "a".repeat(MAX_STOP_BYTES);
         let list = stops(&[&long, &long[1..]]);
         let text = std::format!("{}b{long}", &long[2..]);
-        // The shorter one is complete a byte before the longer one.
+        // The shorter stop string is complete a byte before the longer one.
         let before = text.as_bytes()[..MAX_STOP_BYTES - 1].to_vec();
         assert_eq!(run(&list, text.as_bytes()), (before, Vec::new(), true));
     }

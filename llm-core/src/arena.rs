@@ -1,9 +1,9 @@
-//! One block of memory, handed out from the bottom and never returned piece by piece.
+//! One block of memory, allocated from the bottom and never freed piece by piece.
 //!
-//! An [`Arena`] gives *spans*, not references: plain handles of offset and length. So the owner of
-//! the arena can drop one model and load another without lifetimes in its way, and nothing here is
-//! `unsafe`. The forward pass splits the arena at a [`Mark`]: what lies below (weights, vocabulary)
-//! is read shared, what lies above (KV cache, activations) is borrowed mutably, piece by piece.
+//! An [`Arena`] hands out *spans* instead of references: plain handles of offset and length. So its owner can drop one
+//! model and load another without fighting lifetimes, and nothing here is `unsafe`. The forward pass splits the arena
+//! at a [`Mark`]: the part below (weights, vocabulary) is shared for reading, the part above (KV cache, activations) is
+//! borrowed mutably, piece by piece.
 
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -12,7 +12,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Alignment of every span in bytes: one cache line, and the widest vector register.
 pub const ALIGNMENT: usize = 64;
 
-/// What a span is for, so that a status report can tell.
+/// Purpose of a span, for status reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Matrices and norms.
@@ -25,22 +25,22 @@ pub enum Purpose {
     Vocabulary,
     /// Low-rank adapters of the model.
     Adapters,
-    /// What a training needs while it is under way.
+    /// Working memory of a fine-tuning job.
     Training,
-    /// The rest.
+    /// Everything else.
     Other,
 }
 
 impl Purpose {
-    /// How many there are.
+    /// Number of purposes.
     pub const COUNT: usize = 7;
 }
 
-/// Types that can lie in the arena: plain data, valid for any bytes.
+/// Types that the arena can hold: plain data, valid for any bytes.
 pub trait Plain: FromBytes + IntoBytes + Immutable + KnownLayout + Copy {}
 impl<T: FromBytes + IntoBytes + Immutable + KnownLayout + Copy> Plain for T {}
 
-/// A handle on `len` values of type `T` in an arena.
+/// A handle to `len` values of type `T` in an arena.
 #[derive(Debug)]
 pub struct Span<T> {
     offset: usize,
@@ -61,7 +61,7 @@ impl<T> Default for Span<T> {
 }
 
 impl<T> Span<T> {
-    /// No values.
+    /// An empty span.
     pub const EMPTY: Self = Self {
         offset: 0,
         len: 0,
@@ -74,22 +74,22 @@ impl<T> Span<T> {
         self.len
     }
 
-    /// Whether it has none.
+    /// Whether it is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The bytes that it occupies, as offsets in the arena.
+    /// The byte range it occupies in the arena.
     #[must_use]
     pub const fn range(&self) -> Range<usize> {
         self.offset..self.offset + self.len * size_of::<T>()
     }
 
-    /// `len` of its values from `start` on.
+    /// The sub-span of `len` values from `start`.
     ///
     /// # Panics
-    /// They are not all inside.
+    /// The sub-span is not inside the span.
     #[must_use]
     pub const fn part(&self, start: usize, len: usize) -> Self {
         assert!(
@@ -103,10 +103,10 @@ impl<T> Span<T> {
         }
     }
 
-    /// The same values after [`Arena::remove`] has taken `bytes` bytes out that lay below them.
+    /// The same span after [`Arena::remove`] has removed `bytes` bytes below it.
     ///
     /// # Panics
-    /// There are not so many below.
+    /// There are fewer bytes below it.
     #[must_use]
     pub(crate) const fn moved_down(&self, bytes: usize) -> Self {
         assert!(bytes <= self.offset, "a span moved below the arena");
@@ -118,18 +118,18 @@ impl<T> Span<T> {
     }
 }
 
-/// Why there is no span.
+/// Why an allocation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArenaError {
     /// The memory does not begin on a boundary of [`ALIGNMENT`] bytes.
     #[error("the arena's memory is not {ALIGNMENT}-byte aligned")]
     Misaligned,
-    /// More was asked for than is left.
+    /// More was requested than is left.
     #[error("{needed} bytes asked for {purpose:?}, {left} left in the arena")]
     Exhausted {
-        /// What it was for.
+        /// The purpose of the request.
         purpose: Purpose,
-        /// Bytes asked for, rounded up to the alignment; `usize::MAX` if that overflows.
+        /// Bytes requested, rounded up to the alignment; `usize::MAX` if that overflows.
         needed: usize,
         /// Bytes left.
         left: usize,
@@ -142,28 +142,28 @@ pub struct Usage {
     by_purpose: [usize; Purpose::COUNT],
     /// Bytes in use.
     pub current: usize,
-    /// Most bytes that were in use since the arena was made.
+    /// Peak bytes in use since the arena was created.
     pub peak: usize,
-    /// Bytes that there are.
+    /// Size of the arena in bytes.
     pub capacity: usize,
 }
 
 impl Usage {
-    /// Bytes in use for `purpose`, alignment included.
+    /// Bytes in use for `purpose`, including alignment.
     #[must_use]
     pub const fn of(&self, purpose: Purpose) -> usize {
         self.by_purpose[purpose as usize]
     }
 }
 
-/// A level to roll back to, or to split at.
+/// An allocation level to roll back to, or to split at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
     used: usize,
     by_purpose: [usize; Purpose::COUNT],
 }
 
-/// See the module.
+/// A bump allocator; see the module.
 #[derive(Debug)]
 pub struct Arena<'m> {
     memory: &'m mut [u8],
@@ -196,7 +196,7 @@ impl<'m> Arena<'m> {
         })
     }
 
-    /// Hands out `len` zeros.
+    /// Allocates `len` zeros.
     ///
     /// # Errors
     /// There is no room; nothing has changed.
@@ -223,17 +223,17 @@ impl<'m> Arena<'m> {
         })
     }
 
-    /// The present level.
+    /// The current level.
     #[must_use]
     pub const fn mark(&self) -> Mark {
         self.level
     }
 
-    /// Gives back all that was handed out after `mark`. Spans above it must not be used any more:
-    /// they would show whatever is put there next.
+    /// Frees everything allocated after `mark`. Spans above it must not be used any more, because they would refer to
+    /// whatever is allocated there next.
     ///
     /// # Panics
-    /// `mark` lies above the present level: it belongs to another arena or another time.
+    /// `mark` is above the current level: it belongs to another arena or another time.
     pub fn rollback(&mut self, mark: Mark) {
         assert!(
             mark.used <= self.level.used,
@@ -242,11 +242,11 @@ impl<'m> Arena<'m> {
         self.level = mark;
     }
 
-    /// Takes bytes that were handed out for `purpose` out of the middle. What lies above moves down; its spans and marks
-    /// are wrong until their owner has moved them, too ([`Span::moved_down`]).
+    /// Removes bytes allocated for `purpose` from the middle. Everything above moves down; its spans and marks are
+    /// wrong until their owner has moved them too ([`Span::moved_down`]).
     ///
     /// # Panics
-    /// They are not all handed out for `purpose`, or not whole multiples of [`ALIGNMENT`].
+    /// The bytes were not all allocated for `purpose`, or are not whole multiples of [`ALIGNMENT`].
     pub(crate) fn remove(&mut self, range: Range<usize>, purpose: Purpose) {
         let used = self.level.used;
         assert!(range.start <= range.end && range.end <= used);
@@ -256,12 +256,12 @@ impl<'m> Arena<'m> {
         self.level.by_purpose[purpose as usize] -= range.len();
     }
 
-    /// Gives everything back. The peak stays.
+    /// Frees everything. The peak stays.
     pub fn reset(&mut self) {
         self.rollback(Mark::default());
     }
 
-    /// How much is in use.
+    /// Current use.
     #[must_use]
     pub const fn usage(&self) -> Usage {
         Usage {
@@ -272,7 +272,7 @@ impl<'m> Arena<'m> {
         }
     }
 
-    /// Bytes that there are.
+    /// Size of the arena in bytes.
     #[must_use]
     pub const fn capacity(&self) -> usize {
         self.memory.len()
@@ -281,25 +281,25 @@ impl<'m> Arena<'m> {
     /// The values of `span`.
     ///
     /// # Panics
-    /// `span` is not of this arena.
+    /// `span` does not belong to this arena.
     #[must_use]
     pub fn get<T: Plain>(&self, span: Span<T>) -> &[T] {
         cast(&self.memory[span.range()])
     }
 
-    /// The values of `span`.
+    /// The values of `span`, mutable.
     ///
     /// # Panics
-    /// `span` is not of this arena.
+    /// `span` does not belong to this arena.
     #[must_use]
     pub fn get_mut<T: Plain>(&mut self, span: Span<T>) -> &mut [T] {
         cast_mut(&mut self.memory[span.range()])
     }
 
-    /// The arena in two: what lies below `mark`, to read, and what lies above, to write.
+    /// Splits the arena: the part below `mark` for reading, the part above for writing.
     ///
     /// # Panics
-    /// `mark` lies above the present level.
+    /// `mark` is above the current level.
     #[must_use]
     pub fn split(&mut self, mark: Mark) -> (Frozen<'_>, Working<'_>) {
         assert!(
@@ -342,7 +342,7 @@ pub struct Working<'a> {
 }
 
 impl<'a> Working<'a> {
-    /// As [`Self::disjoint`], for as long as the arena is lent.
+    /// Like [`Self::disjoint`], with the lifetime of the arena's borrow.
     ///
     /// # Panics
     /// A span is not above the mark, or two overlap.
@@ -354,7 +354,7 @@ impl<'a> Working<'a> {
             .expect("spans of one arena, above the mark, that do not overlap")
     }
 
-    /// The values of `span`.
+    /// The values of `span`, mutable.
     ///
     /// # Panics
     /// `span` is not above the mark.
@@ -364,7 +364,7 @@ impl<'a> Working<'a> {
         cast_mut(&mut self.memory[range.start - self.base..range.end - self.base])
     }
 
-    /// The bytes of several spans at once; [`as_mut`] gives them their type back.
+    /// The bytes of several spans at once; [`as_mut`] restores their type.
     ///
     /// # Panics
     /// A span is not above the mark, or two overlap.

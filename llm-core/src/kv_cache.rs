@@ -1,9 +1,9 @@
 //! Keys and values of the tokens that the sessions have seen.
 //!
-//! A session's positions lie in blocks of sixteen, which come from one pool, so that sessions of any
-//! length share it without fragments; a table per session says which blocks it has. Each layer and key head
-//! has a plane for keys and one for values with a part for every block, so that attention, which reads one plane
-//! after the other, reads memory in order where blocks were handed out in order. A part:
+//! A session's positions are in blocks of sixteen from a common pool, so that sessions of any length share it without
+//! fragmentation. A table per session lists its blocks. Each layer and key head has a plane for keys and one for
+//! values, with a part for every block. Attention reads one plane after the other, so it reads memory in order if
+//! blocks were allocated in order. A part:
 //!
 //! ```text
 //!   F32, F16   [16 positions][head]                     rows
@@ -11,15 +11,15 @@
 //!       values [head / 64][16 scales], [head / 16][4][16][4 bytes] tiles: a register has four positions of 16 elements
 //! ```
 //!
-//! In 8 bits a scale serves 64 elements of a head (`SCALED`): Gemma 3 has heads of 256, and one scale for all of them cost
-//! 0.8 % of perplexity.
+//! In 8 bits a scale serves 64 elements of a head (`SCALED`): Gemma 3 has heads of 256, and a single scale for each
+//! cost 0.8 % of perplexity.
 //!
-//! What is stored is all that attention ever reads, also for tokens of the same prefill, so the state
-//! after n tokens does not depend on how they were fed, on other sessions, or on where the blocks lie.
+//! Attention only ever reads what is stored, even for tokens of the same prefill. So the state after n tokens does not
+//! depend on how they were fed, on other sessions, or on where the blocks are.
 //!
-//! So sessions of one owner that begin with the same tokens, with the same adapter, can have the same blocks in their tables
-//! (`KvCache::share`): whole blocks that have been computed, which nobody writes any more. Such blocks outlive their
-//! sessions until their room is needed.
+//! Sessions of one owner that begin with the same tokens and the same adapter can therefore share blocks
+//! (`KvCache::share`): whole blocks that are computed and never written again. Such blocks outlive their sessions until
+//! their room is needed.
 
 mod prefixes;
 
@@ -36,20 +36,20 @@ use zerocopy::FromBytes;
 /// Positions of a block.
 pub const BLOCK_POSITIONS: usize = 16;
 
-/// Elements of a head that share a scale in 8 bits; the last ones of a head may be fewer.
+/// Elements of a head that share a scale in 8 bits; the last group of a head may be smaller.
 pub(crate) const SCALED: usize = 64;
 
 /// Bytes of the scales of [`SCALED`] elements in a block: one f32 for each position.
 const SCALES: usize = BLOCK_POSITIONS * size_of::<f32>();
 
-/// How keys and values are stored.
+/// Storage type of keys and values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KvType {
     /// IEEE binary32: exact, for comparisons.
     F32,
     /// IEEE binary16, rounded to nearest even.
     F16,
-    /// Eight bits, −127…127, with a scale in f32 for each position and 64 elements of a head.
+    /// Eight bits, −127…127, with an f32 scale per position and 64 elements of a head.
     Q8,
 }
 
@@ -65,10 +65,10 @@ impl KvType {
     }
 }
 
-/// What a cache is made for.
+/// Dimensions of a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KvShape {
-    /// How keys and values are stored.
+    /// Storage type of keys and values.
     pub ty: KvType,
     /// Blocks of the model.
     pub layers: usize,
@@ -76,16 +76,16 @@ pub struct KvShape {
     pub kv_heads: usize,
     /// Elements of a head.
     pub head_size: usize,
-    /// Most positions of a session.
+    /// Maximum number of positions of a session.
     pub context: usize,
-    /// Sessions at once.
+    /// Number of sessions.
     pub sessions: usize,
     /// Positions that all sessions share.
     pub positions: usize,
 }
 
 impl KvShape {
-    /// Bytes of the keys, or of the values, of one head in a block: whole cache lines.
+    /// Bytes of one head's keys, or values, in a block: whole cache lines.
     #[inline]
     pub(crate) const fn part_bytes(&self) -> usize {
         (BLOCK_POSITIONS * self.ty.bytes(self.head_size)).next_multiple_of(64)
@@ -96,18 +96,18 @@ impl KvShape {
         2 * self.layers * self.kv_heads * self.part_bytes()
     }
 
-    /// Blocks of the pool.
+    /// Number of blocks in the pool.
     #[inline]
     const fn blocks(&self) -> usize {
         self.positions.div_ceil(BLOCK_POSITIONS)
     }
 
-    /// Words of a session's table: how many blocks it has, then which.
+    /// Words of a session's table: the number of its blocks, then the blocks.
     const fn table_len(&self) -> usize {
         1 + self.context.div_ceil(BLOCK_POSITIONS)
     }
 
-    /// Bytes in the arena; `None` if that overflows, or if there are more blocks than a table can name.
+    /// Size in the arena in bytes; `None` if that overflows, or if there are more blocks than a table can name.
     #[must_use]
     pub const fn bytes(&self) -> Option<usize> {
         if self.blocks() > u16::MAX as usize {
@@ -136,34 +136,34 @@ impl KvShape {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{needed} positions asked for, {free} left in the KV cache")]
 pub struct CacheFull {
-    /// Positions that more blocks were needed for, whole blocks.
+    /// Positions in the blocks that were needed.
     pub needed: usize,
-    /// Positions in free blocks.
+    /// Positions in the blocks that are free.
     pub free: usize,
 }
 
-/// The pool and its tables.
+/// The pool and the tables of the sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct KvCache {
     shape: KvShape,
     pool: Span<u8>,
     tables: Span<u16>,
-    /// As [`Blocks`] has them.
+    /// As in [`Blocks`].
     blank: Span<u16>,
     blocks: Span<Block>,
     lists: Span<Lists>,
 }
 
-/// A session's table, its tokens, and the blocks of all.
+/// A session's table and tokens, and the blocks of all sessions.
 struct Parts<'a> {
-    /// How many blocks it has, then which.
+    /// The number of its blocks, then the blocks.
     table: &'a mut [u16],
     tokens: &'a [u32],
     blocks: Blocks<'a>,
 }
 
 impl Parts<'_> {
-    /// How many blocks the session has.
+    /// Number of the session's blocks.
     fn has(&self) -> usize {
         usize::from(self.table[0])
     }
@@ -176,7 +176,7 @@ impl Parts<'_> {
 }
 
 impl KvCache {
-    /// A cache whose blocks are all free.
+    /// A cache with all blocks free.
     ///
     /// # Errors
     /// The arena has no room.
@@ -194,7 +194,7 @@ impl KvCache {
         Ok(cache)
     }
 
-    /// What it was made for.
+    /// The cache's dimensions.
     #[must_use]
     pub const fn shape(&self) -> &KvShape {
         &self.shape
@@ -225,14 +225,14 @@ impl KvCache {
         }
     }
 
-    /// Positions in blocks that no session has, those of retained prefixes included.
+    /// Positions in blocks that no session has, including retained prefixes.
     #[must_use]
     pub fn free_positions(&self, arena: &Arena<'_>) -> usize {
         let blank = arena.get(self.blank).first().copied().unwrap_or(0);
         usize::from(blank) * BLOCK_POSITIONS + self.retained_positions(arena)
     }
 
-    /// Positions of prefixes that no session has: what was computed for sessions that are gone.
+    /// Positions of retained prefixes: computed for sessions that are gone.
     #[must_use]
     pub fn retained_positions(&self, arena: &Arena<'_>) -> usize {
         let retained = arena.get(self.lists).first().map(Lists::retained);
@@ -249,7 +249,7 @@ impl KvCache {
         usize::from(count.unwrap_or(0)) * BLOCK_POSITIONS
     }
 
-    /// Positions of the blocks in which so many positions lie, at most a context.
+    /// Positions of the blocks that `positions` positions need, at most a context.
     #[must_use]
     pub fn rounded(&self, positions: usize) -> usize {
         positions
@@ -257,11 +257,11 @@ impl KvCache {
             .next_multiple_of(BLOCK_POSITIONS)
     }
 
-    /// Gives `session` room for `positions` positions in all, at most the context; what it has is kept. Blocks that nothing is
-    /// known of come first, then those of the prefixes that have been retained for the longest, whose content is lost.
+    /// Gives `session` room for `positions` positions in all, at most the context; what it has is kept. Blank blocks
+    /// are taken first, then those of the prefixes retained longest, whose contents are lost.
     ///
     /// # Errors
-    /// The pool has too little; nothing has changed.
+    /// The pool has too few blocks; nothing has changed.
     ///
     /// # Panics
     /// There is no such session.
@@ -292,9 +292,10 @@ impl KvCache {
         Ok(())
     }
 
-    /// Gives a session that has no blocks those that hold its `tokens` already, because a session of the same origin began
-    /// with the same ones: as many as can be, without the last token, whose logits somebody wants. Whole blocks are shared;
-    /// what another block begins with is copied into one of the session's own. Positions that need not be computed.
+    /// Gives a session without blocks those that already hold its `tokens`, because a session of the same origin began
+    /// with them: as many as possible, except the last token, whose logits are needed. Whole blocks are shared; a
+    /// partial match is copied into a block of the session's own. Returns the number of positions that need no
+    /// computation.
     ///
     /// # Panics
     /// There is no such session, or it has blocks.
@@ -321,7 +322,7 @@ impl KvCache {
         let Some((from, positions)) = parts.blocks.find_longest(parent, origin, wanted) else {
             return shared;
         };
-        // It must not be the one that is taken.
+        // Protects the source from being taken.
         parts.blocks.refer(from);
         let own = parts.blocks.take();
         parts.blocks.give_up(from);
@@ -333,7 +334,7 @@ impl KvCache {
         shared + positions
     }
 
-    /// Copies what a block holds, all of it: what a session has not reached is not read before it is written.
+    /// Copies a whole block. What the session has not reached is written before it is read.
     fn copy(&self, arena: &mut Arena<'_>, from: u16, to: u16) {
         let bytes = self.shape.part_bytes();
         let planes = arena
@@ -345,8 +346,8 @@ impl KvCache {
         }
     }
 
-    /// All `tokens` of a session have been computed: its whole blocks can be shared from now on and are not written any more.
-    /// Of two blocks that hold the same, the session keeps the one that was known before.
+    /// Call when all `tokens` of a session are computed: its whole blocks can be shared from now on and are not written
+    /// any more. If two blocks hold the same, the session keeps the one known first.
     ///
     /// # Panics
     /// There is no such session, or it has fewer positions.
@@ -386,12 +387,12 @@ impl KvCache {
         }
     }
 
-    /// Forgets what is known of blocks that no session has.
+    /// Drops all retained prefixes.
     pub fn forget_retained(&self, arena: &mut Arena<'_>) {
         self.parts(arena, 0, Span::EMPTY).blocks.forget_retained();
     }
 
-    /// Whether nobody but `session` reads the block of one of its positions, so that it may be written.
+    /// Whether only `session` reads the block of one of its positions, so that it may be written.
     ///
     /// # Panics
     /// There is no such session, or it has no such position.
@@ -400,7 +401,7 @@ impl KvCache {
         arena.get(self.blocks)[usize::from(block)].is_private()
     }
 
-    /// Takes all blocks of `session` back.
+    /// Frees all blocks of `session`.
     ///
     /// # Panics
     /// There is no such session.
@@ -408,7 +409,7 @@ impl KvCache {
         self.truncate(arena, session, 0);
     }
 
-    /// Takes back the blocks of `session` that its first `positions` positions do not need.
+    /// Frees the blocks of `session` beyond its first `positions` positions.
     ///
     /// # Panics
     /// There is no such session.
@@ -416,8 +417,8 @@ impl KvCache {
         let mut parts = self.parts(arena, session, Span::EMPTY);
         let has = parts.has();
         let kept = positions.div_ceil(BLOCK_POSITIONS).min(has);
-        // The last one first: in the order in which they would be taken again, and so that no block is retained for longer
-        // than the one before it.
+        // Last one first: that is the order in which they would be reused, and no block is then retained longer than
+        // its predecessor.
         for &block in parts.table[1 + kept..=has].iter().rev() {
             parts.blocks.give_up(block);
         }
@@ -430,7 +431,7 @@ impl KvCache {
         self.shape.blocks() * BLOCK_POSITIONS
     }
 
-    /// Where pool and table of `session` lie.
+    /// Locations of the pool and of the table of `session`.
     pub(crate) const fn spans(&self, session: usize) -> (Span<u8>, Span<u16>) {
         (self.pool, self.table(session))
     }
@@ -438,7 +439,7 @@ impl KvCache {
 
 #[cfg(test)]
 impl KvCache {
-    /// Checks the books ([`Blocks::check`]); the known blocks.
+    /// Checks the invariants ([`Blocks::check`]), and returns the known blocks.
     pub(crate) fn check(&self, arena: &mut Arena<'_>) -> std::vec::Vec<Known> {
         let tables: std::vec::Vec<_> = (0..self.shape.sessions)
             .map(|session| {
@@ -449,7 +450,7 @@ impl KvCache {
         self.parts(arena, 0, Span::EMPTY).blocks.check(&tables)
     }
 
-    /// What a block holds.
+    /// Contents of a block.
     pub(crate) fn content(&self, arena: &Arena<'_>, block: usize) -> std::vec::Vec<u8> {
         let parts = arena.get(self.pool).chunks_exact(self.shape.part_bytes());
         let parts = parts.skip(block).step_by(self.shape.blocks());
@@ -457,18 +458,18 @@ impl KvCache {
     }
 }
 
-/// What one layer of one session has in the cache, to read.
+/// One layer of one session in the cache, for reading.
 #[derive(Clone, Copy)]
 pub(crate) struct CachedLayer<'a> {
     pub(crate) shape: &'a KvShape,
     pub(crate) pool: &'a [u8],
-    /// As [`KvCache::spans`] has it.
+    /// The session's table; see [`KvCache::spans`].
     pub(crate) table: &'a [u16],
     pub(crate) layer: usize,
 }
 
 impl<'a> CachedLayer<'a> {
-    /// What a key head has there.
+    /// The keys and values of one key head.
     #[inline(always)]
     pub(crate) fn head(&self, head: usize) -> CachedHead<'a> {
         let plane = 2 * (self.layer * self.shape.kv_heads + head);
@@ -512,7 +513,7 @@ impl<'a> CachedHead<'a> {
 /// Stores the keys and values of one position in one layer.
 ///
 /// # Errors
-/// A value is not finite, or not in f16.
+/// A value is not finite, or does not fit f16.
 #[inline(always)]
 pub(crate) fn store(
     shape: &KvShape,
@@ -571,7 +572,7 @@ fn store_rows<T: Plain + Into<f32>>(
     Ok(())
 }
 
-/// q = round(x · 127 / max |x|), scale max |x| / 127, for each [`SCALED`] elements; those that are nearly zero are zero.
+/// q = round(x · 127 / max |x|), scale max |x| / 127, per [`SCALED`] elements; nearly zero groups become zero.
 #[inline(always)]
 fn quantize_head(
     x: &[f32],
@@ -595,13 +596,13 @@ fn quantize_head(
     Ok(())
 }
 
-/// Where element `i` of the values of a position lies, behind the scales.
+/// Offset of element `i` of a position's values, after the scales.
 #[inline(always)]
 pub(crate) const fn value_place(slot: usize, i: usize) -> usize {
     ((i / 16 * 4 + slot / 4) * 16 + i % 16) * 4 + slot % 4
 }
 
-/// The scales of keys or values in 8 bits, sixteen for each [`SCALED`] elements of a head, and what follows.
+/// Splits 8-bit keys or values into their scales, sixteen per [`SCALED`] elements of a head, and the rest.
 #[inline(always)]
 pub(crate) fn scales(part: &[u8], head_size: usize) -> (&[[f32; BLOCK_POSITIONS]], &[u8]) {
     let (scales, rest) = part.split_at(head_size.div_ceil(SCALED) * SCALES);

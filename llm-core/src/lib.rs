@@ -1,13 +1,13 @@
-//! The engine of sel4-llm: it runs quantised transformers from GGUF files inside one block of
-//! memory, with one arithmetic on every machine.
+//! The engine of sel4-llm: runs quantised transformers from GGUF files inside one block of memory, with the same
+//! arithmetic on every machine.
 //!
-//! Nothing here allocates or knows a runtime, and nothing but [`simd`] is `unsafe`: its vector loads
-//! and stores, calls of code that is compiled for an instruction set, and NEON's assembly. Everything that lives longer
-//! than a call lies in an [`arena::Arena`]; the same model, token ids, KV type and sampler state give the same logits and
-//! tokens, bit for bit, wherever the crate is built (`docs/numerics.md`).
+//! Nothing here allocates or depends on a runtime, and only [`simd`] is `unsafe`: its vector loads and stores, calls of
+//! code compiled for an instruction set, and NEON's assembly. Everything that outlives a call is in an
+//! [`arena::Arena`]. The same model, token ids, KV type and sampler state give the same logits and tokens, bit for bit,
+//! wherever the crate is built (`docs/numerics.md`).
 //!
-//! A newcomer reads [`transformer`] first (the forward pass, top to bottom), then [`simd::scalar`]
-//! (the arithmetic), then [`backend`] (what the inference domain drives).
+//! Where to start reading: [`transformer`] (the forward pass, top to bottom), then [`simd::scalar`] (the arithmetic),
+//! then [`backend`] (the interface that the inference domain drives).
 
 #![no_std]
 #![deny(unsafe_code)]
@@ -33,6 +33,6 @@ pub mod tokenizer;
 pub mod transformer;
 pub mod verify;
 
-/// Version of the arithmetic. Any change of output bits needs a new one; the audit log records it,
-/// so that a replay knows which arithmetic it must repeat.
+/// Version of the arithmetic. Any change of output bits needs a new version. The audit log records it, so that a replay
+/// knows which arithmetic to repeat.
 pub const NUMERICS_VERSION: u32 = 2;

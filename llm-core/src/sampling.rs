@@ -1,11 +1,11 @@
-//! From logits to a token.
+//! Chooses a token from logits.
 //!
-//! In this order, which is llama.cpp's default: repetition penalty (Keskar et al., *CTRL*, 2019),
-//! top-k, top-p (Holtzman et al., 2020), min-p (Nguyen et al., 2024), temperature, and a draw from
-//! the distribution that is left. Temperature 0 takes the largest logit after the penalty.
+//! The steps follow llama.cpp's default order: repetition penalty (Keskar et al., *CTRL*, 2019), top-k, top-p (Holtzman
+//! et al., 2020), min-p (Nguyen et al., 2024), temperature, and a draw from the remaining distribution. Temperature 0
+//! takes the largest logit after the penalty.
 //!
-//! Candidates are in the order of falling logits, equals in the order of rising ids, and sums run
-//! in that order, so that the same logits and the same generator give the same token everywhere.
+//! Candidates are ordered by falling logits, ties by rising ids, and sums run in that order. So the same logits and the
+//! same generator give the same token everywhere.
 
 use crate::simd::scalar;
 use core::cmp::Ordering;
@@ -13,31 +13,30 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// What fractions are counted in.
+/// Unit of fractions.
 const MILLION: f64 = 1e6;
 
-/// How tokens are chosen. Fractions are in millionths, since requests come from domains that have
-/// no floating point.
+/// Sampling parameters. Fractions are in millionths, because requests come from domains without floating point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SamplerParams {
     /// Seed of the generator.
     pub seed: u64,
     /// 0 is greedy.
     pub temperature: u32,
-    /// How many candidates are kept; 0 keeps all.
+    /// Number of candidates kept; 0 keeps all.
     pub top_k: u32,
-    /// The likeliest candidates are kept whose probabilities reach this; 1 keeps all.
+    /// The likeliest candidates are kept until their probabilities reach this; 1 keeps all.
     pub top_p: u32,
-    /// Candidates below this times the likeliest go; 0 keeps all.
+    /// Candidates less likely than this times the likeliest are dropped; 0 keeps all.
     pub min_p: u32,
-    /// Logits of recent tokens are divided by this if positive, else multiplied; 1 does nothing.
+    /// Positive logits of recent tokens are divided by this, others multiplied; 1 does nothing.
     pub repeat_penalty: u32,
-    /// How many recent tokens, prompt included.
+    /// Number of recent tokens considered, including the prompt.
     pub repeat_last_n: u32,
 }
 
 impl SamplerParams {
-    /// The largest logit, always.
+    /// Always takes the largest logit.
     #[must_use]
     pub const fn greedy() -> Self {
         Self {
@@ -52,25 +51,25 @@ impl SamplerParams {
     }
 }
 
-/// The nearest f32 of a number of millionths.
+/// The f32 nearest to a number of millionths.
 fn fraction(millionths: u32) -> f32 {
     (f64::from(millionths) / MILLION) as f32
 }
 
-/// Which tokens may be chosen.
+/// The set of tokens that may be chosen.
 pub trait Allowed {
-    /// Whether this one may be.
+    /// Whether this token may be chosen.
     fn allows(&self, id: u32) -> bool;
 
-    /// Calls `each` for all that may be, at least once, if they can be found by looking at `most` tokens or fewer. Otherwise
-    /// it is never called, and the answer is `false`.
+    /// Calls `each` for all allowed tokens, each at least once, if looking at `most` tokens or fewer finds them all.
+    /// Otherwise does not call it, and returns `false`.
     fn list(&self, most: usize, each: impl FnMut(u32)) -> bool;
 }
 
-/// Allowed tokens are listed if that takes a look at no more than this part of the vocabulary.
+/// Allowed tokens are listed if that examines at most this fraction of the vocabulary.
 const LISTED: usize = 16;
 
-/// In [`Candidate::id`]: it is allowed. No vocabulary has so many tokens.
+/// In [`Candidate::id`]: the token is allowed. No vocabulary is large enough to use this bit.
 const MARK: u32 = 1 << 31;
 
 /// A token and its logit.
@@ -81,13 +80,13 @@ pub struct Candidate {
     id: u32,
 }
 
-/// Falling logits, then rising ids. A total order on finite logits, −0 below +0.
+/// Falling logits, then rising ids: a total order on finite logits, with −0 below +0.
 fn by_rank(a: &Candidate, b: &Candidate) -> Ordering {
     b.logit.total_cmp(&a.logit).then(a.id.cmp(&b.id))
 }
 
-/// Parameters and the state of the generator: Xoshiro256++ (Blackman and Vigna, 2019), seeded
-/// through SplitMix64.
+/// Sampling parameters and the state of the generator: Xoshiro256++ (Blackman and Vigna, 2019), seeded through
+/// SplitMix64.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     params: SamplerParams,
@@ -95,7 +94,7 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// A sampler at its start.
+    /// A sampler in its initial state.
     #[must_use]
     pub fn new(params: SamplerParams) -> Self {
         Self {
@@ -104,14 +103,14 @@ impl Sampler {
         }
     }
 
-    /// Chooses a token. `logits` are finite and at least one; `candidates` is scratch of the same
-    /// length; `history` is what the session has seen, prompt included.
+    /// Chooses a token. There must be at least one logit, and all must be finite. `candidates` is scratch of the same
+    /// length; `history` is what the session has seen, including the prompt.
     pub fn sample(&mut self, logits: &[f32], history: &[u32], candidates: &mut [Candidate]) -> u32 {
         self.sample_except(logits, history, [], candidates)
     }
 
-    /// As [`Self::sample`], but none of the tokens `suppressed`, which come in descending order and leave at
-    /// least one.
+    /// Like [`Self::sample`], excluding the tokens `suppressed`, which must be in descending order and leave at least
+    /// one.
     pub fn sample_except(
         &mut self,
         logits: &[f32],
@@ -135,11 +134,11 @@ impl Sampler {
         self.draw(kept)
     }
 
-    /// As [`Self::sample`], but only a token that is allowed: the choice is that among all candidates if the logits of the
-    /// others are masked. `None` if none is allowed.
+    /// Like [`Self::sample`], but only among allowed tokens: the choice is the same as with the logits of the others
+    /// masked. `None` if no token is allowed.
     ///
-    /// Which tokens are allowed is asked of as few as can be: of the likeliest if the choice is among few, of those that
-    /// can be listed if they are few.
+    /// It asks about as few tokens as possible: the likeliest if the choice is among few, otherwise those that can be
+    /// listed if they are few.
     pub fn sample_allowed(
         &mut self,
         logits: &[f32],
@@ -207,7 +206,7 @@ impl Sampler {
         }
     }
 
-    /// Top-k, top-p and min-p; the candidates that are left, sorted.
+    /// Applies top-k, top-p and min-p; returns the remaining candidates, sorted.
     fn filter<'c>(&self, mut candidates: &'c mut [Candidate]) -> &'c mut [Candidate] {
         let top_k = self.params.top_k as usize;
         if top_k > 0 && top_k < candidates.len() {
@@ -232,7 +231,7 @@ impl Sampler {
             }
         }
         let min_p = fraction(self.params.min_p);
-        // The likeliest has likelihood 1 and min_p is at most 1: one is always left.
+        // The likeliest has relative likelihood 1 and min_p is at most 1, so at least one remains.
         let likely = candidates
             .iter()
             .take(kept)
@@ -257,12 +256,12 @@ impl Sampler {
                 return candidate.id;
             }
         }
-        // Only if the product above was rounded up to the total.
+        // Reached only if the product above was rounded up to the total.
         candidates[candidates.len() - 1].id
     }
 }
 
-/// The candidates that are marked, without their marks.
+/// The marked candidates, with their marks removed.
 fn marked(candidates: &mut [Candidate]) -> &mut [Candidate] {
     let mut kept = 0;
     for at in 0..candidates.len() {
@@ -276,8 +275,8 @@ fn marked(candidates: &mut [Candidate]) -> &mut [Candidate] {
     &mut candidates[..kept]
 }
 
-/// The likeliest candidates that are allowed: at least `needed` if there are so many, and any that is likelier than the last
-/// of them. They are looked for among ever more of the likeliest.
+/// The likeliest allowed candidates: at least `needed` if there are that many, and all that are likelier than the last
+/// of them. The search covers more and more of the likeliest.
 fn likeliest<'c>(
     candidates: &'c mut [Candidate],
     needed: usize,
@@ -303,12 +302,11 @@ fn likeliest<'c>(
     &mut candidates[..kept]
 }
 
-/// The candidates but those of some ids, in descending order. What is chosen does not depend on the order of
-/// candidates.
+/// The candidates without some ids, given in descending order. The choice does not depend on the order of candidates.
 fn without(ids: impl IntoIterator<Item = u32>, candidates: &mut [Candidate]) -> &mut [Candidate] {
     let mut left = candidates.len();
     for id in ids {
-        // Its candidate is still where it was: only those of higher ids have gone.
+        // Its candidate is still in place: only those of higher ids were removed.
         if left > 1 && (id as usize) < left {
             left -= 1;
             candidates.swap(id as usize, left);
@@ -443,7 +441,7 @@ mod tests {
             greedy.sample_except(&logits, &[], [4, 3, 1, 0], &mut scratch),
             2
         );
-        // Otherwise the choice is that of a vocabulary without them.
+        // Otherwise the choice is the same as in a vocabulary without them.
         let mut scratch = [Candidate { logit: 0.0, id: 0 }; 5];
         let mut all = Sampler::new(sampling());
         let mut fewer = Sampler::new(sampling());

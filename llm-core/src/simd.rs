@@ -1,12 +1,10 @@
 //! The inner loops, one module per instruction set.
 //!
-//! [`scalar`] is the reference: short, obviously right, and kept for ever as the oracle of the fast
-//! ones, which give the same bits. The fast ones work on [`tiles`]: sixteen rows of a matrix lie
-//! interleaved, and the lanes of a vector hold different rows, so that each row still adds its blocks
-//! in ascending order.
+//! [`scalar`] is the reference: short, obviously right, and kept for ever as the oracle of the fast ones, which give
+//! the same bits. The fast ones work on [`tiles`]: sixteen rows of a matrix are interleaved, and the lanes of a vector
+//! hold different rows, so that each row still adds its blocks in ascending order.
 //!
-//! Which one runs is decided by a [`Cpu`], which the caller passes in: a protection domain cannot ask
-//! the CPU.
+//! The caller passes a [`Cpu`] to choose one, because a protection domain cannot query the CPU.
 
 #![cfg_attr(
     not(any(
@@ -37,85 +35,85 @@ use backward::{AdamW, AttentionBack, LossBack, Peak, Spread};
 use matrix::Tiles;
 use zerocopy::{FromBytes, IntoBytes};
 
-/// The loops that are the same code for every CPU, compiled for its vectors: a compiler neither reorders nor
-/// contracts float operations, so the bits are the same. `$then` gets the list after `$arguments`.
+/// Loops with the same code for every CPU, compiled for its vectors. A compiler neither reorders nor contracts float
+/// operations, so the bits are the same. `$then` gets the list after `$arguments`.
 macro_rules! for_each_loop {
     ($then:ident $($arguments:tt)*) => {
         $then! { $($arguments)*
-            /// As [`scalar::rms_norm`].
+            /// Like [`scalar::rms_norm`].
             fn rms_norm(x: &mut [f32], weight: &[f32], epsilon: f32) = scalar::rms_norm;
-            /// As [`scalar::layer_norm`].
+            /// Like [`scalar::layer_norm`].
             fn layer_norm(x: &mut [f32], weight: &[f32], epsilon: f32) = scalar::layer_norm;
-            /// As [`scalar::swiglu`].
+            /// Like [`scalar::swiglu`].
             fn swiglu(gate: &mut [f32], up: &[f32]) = scalar::swiglu;
-            /// As [`scalar::silu`].
+            /// Like [`scalar::silu`].
             fn silu(x: &mut [f32]) = scalar::silu;
-            /// As [`scalar::gelu`].
+            /// Like [`scalar::gelu`].
             fn gelu(x: &mut [f32]) = scalar::gelu;
-            /// As [`scalar::geglu`].
+            /// Like [`scalar::geglu`].
             fn geglu(gate: &mut [f32], up: &[f32]) = scalar::geglu;
-            /// As [`scalar::soft_cap`].
+            /// Like [`scalar::soft_cap`].
             fn soft_cap(x: &mut [f32], cap: f32) = scalar::soft_cap;
-            /// As [`scalar::scale`].
+            /// Like [`scalar::scale`].
             fn scale(x: &mut [f32], s: f32) = scalar::scale;
-            /// As [`scalar::rotate`].
+            /// Like [`scalar::rotate`].
             fn rotate(heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool) = scalar::rotate;
-            /// As [`scalar::add`].
+            /// Like [`scalar::add`].
             fn add(x: &mut [f32], y: &[f32]) = scalar::add;
-            /// As [`scalar::adapter_down`].
+            /// Like [`scalar::adapter_down`].
             fn adapter_down(a: &[f32], x: &[f32], scale: f32, t: &mut [f32]) = scalar::adapter_down;
-            /// As [`scalar::adapter_up`].
+            /// Like [`scalar::adapter_up`].
             fn adapter_up(b: &[f32], t: &[f32], y: &mut [f32]) = scalar::adapter_up;
-            /// As [`quantize::max_magnitude`].
+            /// Like [`quantize::max_magnitude`].
             fn max_magnitude(x: &[f32]) -> Result<f32, NonFinite> = quantize::max_magnitude;
-            /// As [`quantize::quantize_activations`].
+            /// Like [`quantize::quantize_activations`].
             fn quantize_activations(x: &[f32], out: &mut [ActivationQ8]) -> Result<(), NonFinite>
                 = quantize::quantize_activations;
-            /// As [`quantize::quantize_activations_k`].
+            /// Like [`quantize::quantize_activations_k`].
             fn quantize_activations_k(x: &[f32], out: &mut [ActivationQ8K]) -> Result<(), NonFinite>
                 = quantize::quantize_activations_k;
-            /// As [`kv_cache::store`].
+            /// Like [`kv_cache::store`].
             fn store(
                 shape: &KvShape, pool: &mut [u8], table: &[u16], layer: usize, position: usize,
                 rows: [&[f32]; 2],
             ) -> Result<(), NonFinite> = kv_cache::store;
-            /// As [`backward::rms_norm_back`].
+            /// Like [`backward::rms_norm_back`].
             fn rms_norm_back(x: &[f32], weight: &[f32], epsilon: f32, back: &mut [f32]) = backward::rms_norm_back;
-            /// As [`backward::layer_norm_back`].
+            /// Like [`backward::layer_norm_back`].
             fn layer_norm_back(x: &[f32], weight: &[f32], epsilon: f32, back: &mut [f32]) = backward::layer_norm_back;
-            /// As [`backward::silu_back`].
+            /// Like [`backward::silu_back`].
             fn silu_back(x: &mut [f32], back: &[f32]) = backward::silu_back;
-            /// As [`backward::gelu_back`].
+            /// Like [`backward::gelu_back`].
             fn gelu_back(x: &mut [f32], back: &[f32]) = backward::gelu_back;
-            /// As [`backward::swiglu_back`].
+            /// Like [`backward::swiglu_back`].
             fn swiglu_back(gate: &mut [f32], up: &mut [f32], back: &[f32]) = backward::swiglu_back;
-            /// As [`backward::geglu_back`].
+            /// Like [`backward::geglu_back`].
             fn geglu_back(gate: &mut [f32], up: &mut [f32], back: &[f32]) = backward::geglu_back;
-            /// As [`backward::rotate_back`].
+            /// Like [`backward::rotate_back`].
             fn rotate_back(heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool) = backward::rotate_back;
-            /// As [`backward::softmax_more`].
+            /// Like [`backward::softmax_more`].
             fn softmax_more(peak: &mut Peak, logits: &[f32]) = backward::softmax_more;
-            /// As [`backward::loss_back`].
+            /// Like [`backward::loss_back`].
             fn loss_back(logits: &mut [f32], of: &LossBack) = backward::loss_back;
-            /// As [`scalar::dot_f32`].
+            /// Like [`scalar::dot_f32`].
             fn dot(a: &[f32], b: &[f32]) -> f32 = scalar::dot_f32;
-            /// As [`backward::adam_w`].
+            /// Like [`backward::adam_w`].
             fn adam_w(
                 parameters: &mut [f32], gradients: &[f32], means: &mut [f32], squares: &mut [f32], by: &AdamW,
             ) = backward::adam_w;
-            /// As [`tiles::dequantize_rows`].
+            /// Like [`tiles::dequantize_rows`].
             fn dequantize_rows(ty: TensorType, w: &[u8], first: usize, columns: usize, out: &mut [f32])
                 = tiles::dequantize_rows;
-            /// As [`AttentionBack::run`].
+            /// Like [`AttentionBack::run`].
             fn attend_back(attention: &mut AttentionBack<'_>) = AttentionBack::run;
-            /// As [`Attention::quantize`].
+            /// Like [`Attention::quantize`].
             fn quantize_queries(attention: &mut Attention<'_>) -> Result<(), NonFinite>
                 = Attention::quantize;
         }
     };
 }
 
-/// A function of each loop for an instruction set.
+/// Defines a function for each loop, for an instruction set.
 #[cfg(target_arch = "x86_64")]
 macro_rules! compile {
     ($features:literal $($(#[$doc:meta])* fn $name:ident($($argument:ident: $ty:ty),* $(,)?) $(-> $result:ty)? = $path:path;)*) => {$(
@@ -127,7 +125,7 @@ macro_rules! compile {
     )*};
 }
 
-/// A method of [`Cpu`] for each loop.
+/// Defines a method of [`Cpu`] for each loop.
 macro_rules! dispatch {
     ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $ty:ty),* $(,)?) $(-> $result:ty)? = $path:path;)*) => {
         #[allow(unsafe_code)]
@@ -162,8 +160,8 @@ mod neon;
 pub mod scalar;
 pub mod tiles;
 
-/// Instructions that the kernels may use. A value says that the CPU has them, so only those that the
-/// build or the CPU itself vouches for can be made.
+/// Instructions that the kernels may use. A value guarantees that the CPU has them, so only those that the build or the
+/// CPU itself confirms can be created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cpu(Isa);
 
@@ -185,10 +183,10 @@ enum Isa {
 }
 
 impl Cpu {
-    /// Nothing but Rust: the reference.
+    /// Plain Rust: the reference.
     pub const SCALAR: Self = Self(Isa::Scalar);
 
-    /// What every CPU has that this build runs on: a constant of the target.
+    /// What every CPU that can run this build has: a constant of the target.
     #[must_use]
     pub const fn of_build() -> Self {
         #[cfg(all(target_arch = "aarch64", target_feature = "dotprod"))]
@@ -203,14 +201,14 @@ impl Cpu {
         Self::SCALAR
     }
 
-    /// The best that this CPU has.
+    /// The best that this CPU supports.
     #[cfg(any(test, feature = "detect"))]
     #[must_use]
     pub fn detect() -> Self {
         Self::all().next_back().unwrap_or(Self::SCALAR)
     }
 
-    /// Everything that this CPU has, the best last.
+    /// Everything that this CPU supports, the best last.
     #[cfg(any(test, feature = "detect"))]
     pub fn all() -> impl DoubleEndedIterator<Item = Self> {
         let found = [
@@ -248,7 +246,7 @@ impl Cpu {
         }
     }
 
-    /// Whether matrices should lie in [`tiles`].
+    /// Whether matrices should be stored in [`tiles`].
     #[must_use]
     pub const fn wants_tiles(self) -> bool {
         !matches!(self.0, Isa::Scalar)
@@ -257,7 +255,7 @@ impl Cpu {
     /// Attention of one position.
     ///
     /// # Errors
-    /// A query is not finite, where that must be known.
+    /// A query is not finite, in the KV types that need to know.
     #[allow(unsafe_code)]
     pub(crate) fn attend(self, mut attention: Attention<'_>) -> Result<(), NonFinite> {
         self.quantize_queries(&mut attention)?;
@@ -285,7 +283,7 @@ impl Cpu {
         Ok(())
     }
 
-    /// As [`Spread::run_scalar`].
+    /// Like [`Spread::run_scalar`].
     #[allow(unsafe_code)]
     pub(crate) fn spread(self, spread: Spread<'_>) {
         match self.0 {
@@ -302,7 +300,7 @@ impl Cpu {
         }
     }
 
-    /// As [`Half::down_scalar`].
+    /// Like [`Half::down_scalar`].
     #[allow(unsafe_code)]
     pub(crate) fn adapter_half_down(self, half: Half<'_>, x: &[f32], scale: f32, t: &mut [f32]) {
         match self.0 {
@@ -319,7 +317,7 @@ impl Cpu {
         }
     }
 
-    /// As [`Half::up_scalar`].
+    /// Like [`Half::up_scalar`].
     #[allow(unsafe_code)]
     pub(crate) fn adapter_half_up(self, half: Half<'_>, t: &[f32], y: &mut [f32]) {
         match self.0 {
@@ -336,11 +334,12 @@ impl Cpu {
         }
     }
 
-    /// out\[t · stride + r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\]: `out` begins with the first row of `w` for the first token,
-    /// and may have more rows of a token, which are not touched. The same bits on every CPU: [`scalar`] says which.
+    /// out\[t · stride + r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\]: `out` begins with the first row of `w` for the first
+    /// token, and may have further rows per token, which are left unchanged. The bits are the same on every CPU:
+    /// [`scalar`] defines them.
     ///
     /// # Panics
-    /// The activations are not of the kind that the type wants ([`TensorType::activations`]).
+    /// The activations do not have the form that the type requires ([`TensorType::activations`]).
     pub fn multiply(self, w: &Matrix<'_>, x: Activations<'_>, stride: usize, out: &mut [f32]) {
         let blocks = w.columns / w.ty.block_len();
         let row = w.ty.block_bytes() * blocks;
@@ -350,7 +349,7 @@ impl Cpu {
             0
         };
         let (in_tiles, left) = w.bytes.split_at(tiled * row);
-        // What does not lie on the boundary of a register goes the slow way.
+        // Data not aligned to a register is handled by the slow path.
         let quads = match tiled {
             0 => Some(&[][..]),
             _ => <[Quad]>::ref_from_bytes(in_tiles).ok(),
@@ -390,22 +389,22 @@ impl Cpu {
     }
 }
 
-/// A matrix as the kernels read it.
+/// A matrix as input of the kernels.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
-    /// How its elements are stored.
+    /// Type of its elements.
     pub ty: TensorType,
     /// Rows.
     pub rows: usize,
     /// Elements of a row.
     pub columns: usize,
-    /// Whether whole groups of sixteen rows lie in [`tiles`]; otherwise all rows are as in a file.
+    /// Whether whole groups of sixteen rows are in [`tiles`]; otherwise all rows are as in a file.
     pub tiled: bool,
     /// Its rows.
     pub bytes: &'a [u8],
 }
 
-/// Activations as a matrix wants them, the tokens one after the other.
+/// Activations in the form that a matrix requires, one token after the other.
 #[derive(Clone, Copy, Debug)]
 pub enum Activations<'a> {
     /// \[tokens, columns\]

@@ -1,5 +1,5 @@
-//! Small models and aligned memory for tests, also those of other crates (feature `testing`). They need a
-//! heap, but no operating system.
+//! Small models and aligned memory for tests, including those of other crates (feature `testing`). They need a heap,
+//! but no operating system.
 
 pub mod kernels;
 
@@ -20,14 +20,14 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-/// Zeroed memory on a 64-byte boundary, as an arena wants it.
+/// Zeroed memory aligned to 64 bytes, as an arena requires.
 pub struct Memory {
     lines: Vec<Line>,
     bytes: usize,
 }
 
 impl Memory {
-    /// `bytes` zeros.
+    /// Allocates `bytes` zeros.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         Self {
@@ -58,7 +58,7 @@ impl GgufWriter {
         self
     }
 
-    /// Takes a key out again.
+    /// Removes a key.
     pub fn remove_key(&mut self, key: &str) {
         let key = string(key.as_bytes());
         self.keys.retain(|entry| !entry.starts_with(&key));
@@ -129,24 +129,24 @@ impl GgufWriter {
         self
     }
 
-    /// Takes a tensor out again.
+    /// Removes a tensor.
     pub fn remove_tensor(&mut self, name: &str) -> &mut Self {
         self.tensors.retain(|tensor| tensor.0 != name);
         self
     }
 
-    /// Bytes of the last tensor, to spoil them.
+    /// Bytes of the last tensor, for corrupting them.
     ///
     /// # Panics
-    /// There is none.
+    /// There is no tensor.
     pub fn last_tensor(&mut self) -> &mut Vec<u8> {
         &mut self.tensors.last_mut().expect("a tensor").3
     }
 
-    /// Bytes of a tensor, to spoil them.
+    /// Bytes of a tensor, for corrupting them.
     ///
     /// # Panics
-    /// There is none of that name.
+    /// There is no tensor of that name.
     pub fn tensor_bytes(&mut self, name: &str) -> &mut Vec<u8> {
         let tensor = self.tensors.iter_mut().find(|tensor| tensor.0 == name);
         &mut tensor.expect("a tensor").3
@@ -221,17 +221,16 @@ impl Default for Shape {
     }
 }
 
-/// Letters that the synthetic vocabulary has besides the 256 bytes and the three specials.
+/// Letters of the synthetic vocabulary, in addition to the 256 bytes and the three special tokens.
 const LETTERS: &str = "▁abcdefghijklmnopqrstuvwxyz.,!?";
 
-/// A llama model with pseudo-random weights and a vocabulary of bytes and letters. Equal shapes give
-/// equal files.
+/// A llama model with pseudo-random weights and a vocabulary of bytes and letters. Equal shapes give equal files.
 #[must_use]
 pub fn model(shape: Shape) -> GgufWriter {
     model_with_words(shape, 0, &[])
 }
 
-/// As [`model`], with the control tokens of ChatML besides, and this chat template.
+/// Like [`model`], with the control tokens of ChatML and this chat template.
 #[must_use]
 pub fn chat_model(shape: Shape, template: &str) -> GgufWriter {
     let mut writer = model_with_words(shape, 0, &["<|im_start|>", "<|im_end|>"]);
@@ -239,8 +238,8 @@ pub fn chat_model(shape: Shape, template: &str) -> GgufWriter {
     writer
 }
 
-/// What speed is measured with: 15.7 M parameters, 6 blocks of width 384 with 6 heads, a feed-forward layer
-/// of 1536, 4096 tokens.
+/// The model for speed measurements: 15.7 M parameters, 6 blocks of width 384 with 6 heads, a feed-forward layer of
+/// 1536, 4096 tokens.
 #[must_use]
 pub fn benchmark(ty: TensorType) -> GgufWriter {
     let shape = Shape {
@@ -256,8 +255,8 @@ pub fn benchmark(ty: TensorType) -> GgufWriter {
     model_with_vocabulary(shape, 4096)
 }
 
-/// As [`benchmark`], for formats in blocks of 256: 119 M parameters, 30 blocks of width 512 with 8 heads, half as many for
-/// keys, a feed-forward layer of 1536, 49152 tokens; much like SmolLM2 135M, which is 576 wide.
+/// Like [`benchmark`], for formats in blocks of 256: 119 M parameters, 30 blocks of width 512 with 8 heads, half as many
+/// key heads, a feed-forward layer of 1536, 49152 tokens. Similar to SmolLM2 135M, which is 576 wide.
 #[must_use]
 pub fn wide(ty: TensorType) -> GgufWriter {
     let shape = Shape {
@@ -273,12 +272,12 @@ pub fn wide(ty: TensorType) -> GgufWriter {
     model_with_vocabulary(shape, 49152)
 }
 
-/// As [`model`], with more tokens, to a number of them.
+/// Like [`model`], extended to `tokens` tokens.
 pub(crate) fn model_with_vocabulary(shape: Shape, tokens: usize) -> GgufWriter {
     model_with_words(shape, tokens - 3 - 256 - LETTERS.chars().count(), &[])
 }
 
-/// As [`model`], with more tokens: words of letters and digits, and control tokens.
+/// Like [`model`], with additional tokens: words of letters and digits, and control tokens.
 fn model_with_words(shape: Shape, words: usize, controls: &[&str]) -> GgufWriter {
     let mut writer = GgufWriter::default();
     let Shape {
@@ -304,7 +303,7 @@ fn model_with_words(shape: Shape, words: usize, controls: &[&str]) -> GgufWriter
     let mut random = |n: usize, scale: f32| -> Vec<f32> {
         (0..n)
             .map(|_| {
-                // Numerical Recipes' linear congruential generator: enough for weights.
+                // Numerical Recipes' linear congruential generator is good enough for weights.
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 ((state >> 8) as f32 / (1 << 23) as f32 - 1.0) * scale
             })
@@ -352,7 +351,7 @@ fn model_with_words(shape: Shape, words: usize, controls: &[&str]) -> GgufWriter
     writer
 }
 
-/// A vocabulary of bytes, letters, so many words of digits, and control tokens; the number of its tokens.
+/// Writes a vocabulary of bytes, letters, `words` words of digits, and control tokens; returns its number of tokens.
 fn spm_vocabulary(writer: &mut GgufWriter, words: usize, controls: &[&str]) -> usize {
     let mut tokens: Vec<Vec<u8>> = [&b"<unk>"[..], b"<s>", b"</s>"]
         .map(<[u8]>::to_vec)
@@ -394,8 +393,8 @@ fn spm_vocabulary(writer: &mut GgufWriter, words: usize, controls: &[&str]) -> u
     vocabulary
 }
 
-/// A gpt2 model of byte tokens with pseudo-random weights; `kv_heads` of the shape mean nothing. Equal
-/// shapes give equal files.
+/// A gpt2 model of byte tokens with pseudo-random weights; the shape's `kv_heads` are ignored. Equal shapes give equal
+/// files.
 #[must_use]
 pub fn gpt2(shape: Shape) -> GgufWriter {
     let mut writer = GgufWriter::default();
@@ -491,8 +490,8 @@ pub fn gpt2(shape: Shape) -> GgufWriter {
     writer
 }
 
-/// The shape of the block that this project began with: gpt2 with 6 layers, 384 wide, 6 heads, and a
-/// feed-forward layer of four times the width.
+/// The shape that this project began with: gpt2 with 6 layers, 384 wide, 6 heads, and a feed-forward layer of four
+/// times the width.
 #[must_use]
 pub const fn seed_shape(ty: TensorType) -> Shape {
     Shape {
@@ -507,7 +506,7 @@ pub const fn seed_shape(ty: TensorType) -> Shape {
     }
 }
 
-/// The character that stands for a byte in files of byte-level BPE.
+/// The character that represents a byte in files of byte-level BPE.
 #[must_use]
 pub fn byte_character(byte: u8) -> char {
     let printable = |byte: u8| matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);

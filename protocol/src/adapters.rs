@@ -1,19 +1,19 @@
-//! How the region of adapters is divided, which audit alone writes and inference reads.
+//! The layout of the adapter region, which only audit writes and inference reads.
 //!
-//! First come examples that were typed at a console, as lines of JSON, then adapters made on this device, one after the
-//! other, each a GGUF file. Where each lies, audit keeps in its own memory: inference learns of a part of the region from
-//! the command that names it, and audit does not write that part before the command is answered.
+//! It begins with examples typed at a console, as lines of JSON. Adapters made on this device follow, each a GGUF file.
+//! Audit keeps their locations in its own memory. Inference learns about a part of the region from the command that
+//! names it, and audit does not write that part until the command is answered.
 
-/// Bytes of the region; `system.xml` gives it this size.
+/// Size of the region in bytes; `system.xml` gives it this size.
 pub const REGION_BYTES: usize = 0x10_0000;
 
-/// Of them, those for examples, at the beginning (64 KiB).
+/// Bytes for examples, at the beginning of the region (64 KiB).
 pub const EXAMPLES_BYTES: usize = 64 << 10;
 
-/// Every adapter begins at a multiple of this: a cache line, and more than the alignment of a GGUF file's tensors.
+/// Alignment of each adapter: a cache line, which is more than the tensors of a GGUF file need.
 pub const ALIGN: usize = 64;
 
-/// Bytes for adapters made on this device, all together.
+/// Bytes for all adapters made on this device.
 pub const MADE_BYTES: usize = REGION_BYTES - EXAMPLES_BYTES;
 
 const _: () = assert!(
@@ -23,5 +23,5 @@ const _: () = assert!(
         && crate::limits::MAX_PART_BYTES.is_multiple_of(8)
 );
 
-/// Name of the data that are the examples typed at a console.
+/// Name under which the typed examples are used as training data.
 pub const EXAMPLES: &str = "examples";

@@ -1,8 +1,8 @@
-//! An adapter as lines of text, in which it leaves a system that has a console and nothing else.
+//! An adapter as lines of text, to carry it out of a system that has only a console.
 //!
-//! Shell prints it, `llmtool adapter import` reads it out of whatever a console has caught: the line [`BEGIN`], the file in
-//! Base64 (RFC 4648, 4) in lines of [`COLUMNS`] characters, what [`Closing`] says, the line [`END`]. What must be known of the
-//! file stands behind it, since shell hears it at the end and keeps no file.
+//! Shell prints it, and `llmtool adapter import` finds it in a console capture: the line [`BEGIN`], the file in Base64
+//! (RFC 4648, 4) in lines of [`COLUMNS`] characters, the lines of [`Closing`], the line [`END`]. The file's metadata
+//! comes after it because shell learns it last and does not keep the file.
 
 use crate::record::Hex;
 use crate::wire::client::Exported;
@@ -14,13 +14,13 @@ pub const BEGIN: &str = "-----BEGIN SEL4-LLM ADAPTER-----";
 /// The last line.
 pub const END: &str = "-----END SEL4-LLM ADAPTER-----";
 
-/// Characters of a line of Base64; the last has fewer.
+/// Characters per line of Base64; the last line may be shorter.
 pub const COLUMNS: usize = 76;
 
-/// Bytes that a line of Base64 holds.
+/// Bytes encoded in a line of Base64.
 pub const LINE_BYTES: usize = COLUMNS / 4 * 3;
 
-/// What a line of [`Closing`] begins with.
+/// Prefixes of the lines of [`Closing`].
 pub mod member {
     /// The adapter's name.
     pub const NAME: &str = "Name: ";
@@ -28,13 +28,13 @@ pub mod member {
     pub const BYTES: &str = "Bytes: ";
     /// SHA-256 of the file.
     pub const SHA256: &str = "SHA-256: ";
-    /// SHA-256 of the file of the model that it was made for.
+    /// SHA-256 of the model file that the adapter was made for.
     pub const BASE_SHA256: &str = "Base-SHA-256: ";
-    /// Ed25519 over the SHA-256 of the file, by the device's key.
+    /// Ed25519 signature over the SHA-256 of the file, made with the device's key.
     pub const SIGNATURE: &str = "Signature: ";
 }
 
-/// The lines behind the file, each but the last with its end.
+/// The lines after the file, all but the last with a line break.
 #[derive(Clone, Copy, Debug)]
 pub struct Closing<'e>(pub &'e Exported);
 

@@ -10,7 +10,7 @@ pub const ONE: u32 = 1_000_000;
 /// Digits after the point that are kept.
 const DIGITS: u32 = 6;
 
-/// Why a text is no decimal fraction.
+/// Why a text is not a decimal fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecimalError {
     /// Not of the form `12`, `0.8` or `.5`.
@@ -83,15 +83,15 @@ impl core::fmt::Display for Millionths {
     }
 }
 
-/// Digits after the point that a number in billionths has.
+/// Decimal places of a number in billionths.
 const BILLIONTH_DIGITS: usize = 9;
 
-/// Parses a small number such as `0.001` or `1e-3` to billionths: exactly, or not at all. `None` if it is no number, is
-/// finer than a billionth, or is more than `u32::MAX` of them.
+/// Parses a small number such as `0.001` or `1e-3` to billionths, without rounding. `None` if it is not a number, is
+/// finer than a billionth, or exceeds `u32::MAX` billionths.
 #[must_use]
 pub fn parse_billionths(text: &str) -> Option<u32> {
     let (number, power) = match text.split_once(['e', 'E']) {
-        // Two digits are more than a number within the limits needs.
+        // Two digits of exponent are more than a number within the limits needs.
         Some((number, power)) if power.len() <= 3 => (number, power.parse::<i32>().ok()?),
         Some(_) => return None,
         None => (text, 0),

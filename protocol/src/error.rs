@@ -5,10 +5,10 @@ use crate::wire::codec::numbered;
 use crate::wire::declare::{layout, numbers};
 
 numbers! {
-    /// Stable numbers of the reasons. A number is never given a new meaning.
+    /// Reason codes, with stable numbers. A number is never reused.
     #[derive(Hash)]
     pub enum ErrorCode {
-        /// The prompt has no byte.
+        /// The prompt is empty.
         EmptyPrompt = 1,
         /// `value` bytes of prompt, `limit` allowed.
         PromptBytes = 2,
@@ -32,20 +32,20 @@ numbers! {
         TooManyRequests = 11,
         /// Audit's ring to inference is full: `value` of `limit` slots are in use.
         Busy = 12,
-        /// No request of this number is active.
+        /// There is no active request with this number.
         NoSuchRequest = 13,
-        /// The session has a request under way.
+        /// The session has a request in flight.
         SessionBusy = 14,
         /// The session was evicted to make room for others; it had `value` turns.
         SessionEvicted = 15,
-        /// The session ended when inference was restarted or loaded another model, or when a turn failed that had begun; it
-        /// had `value` turns, with the one that failed.
+        /// The session ended because inference was restarted or loaded another model, or because a turn that had begun
+        /// failed; it had `value` turns, including the failed one.
         SessionLost = 16,
-        /// `value` sessions of the user are there, `limit` allowed.
+        /// The user has `value` sessions, `limit` allowed.
         TooManySessions = 17,
         /// The user has no session of this name.
         NoSuchSession = 18,
-        /// A name that is none: visible ASCII without quotes, of a length within its limit.
+        /// Invalid name: it must be visible ASCII without quotes, of a length within its limit.
         BadName = 19,
 
         /// No model is loaded.
@@ -54,10 +54,10 @@ numbers! {
         NoSuchModel = 21,
         /// The name has `value` bytes, 1 to `limit` allowed.
         NameLength = 22,
-        /// The file is not the GGUF file that it should be; the detail says where. `value` is the
-        /// offset or the number that was wrong, where there is one.
+        /// The file is not a valid GGUF file; the detail says where. `value` is the offset or the wrong number, if
+        /// there is one.
         BadModel = 23,
-        /// The file uses something that the engine has no support for; the detail names it.
+        /// The file uses a feature that the engine does not support; the detail names it.
         UnsupportedModel = 24,
         /// The model needs `value` bytes, the arena has `limit`.
         ModelTooLarge = 25,
@@ -67,7 +67,7 @@ numbers! {
         ModelInUse = 27,
         /// The store has no signature for the model.
         Unsigned = 28,
-        /// The model's signature is by none of the keys that the policy trusts, or the file was changed.
+        /// The model's signature matches no key that the policy trusts, or the file was changed.
         BadSignature = 29,
 
         /// The session's context of `limit` tokens has no room for `value`.
@@ -83,13 +83,13 @@ numbers! {
         InferenceFault = 41,
         /// Inference broke the protocol and was restarted.
         ProtocolViolation = 42,
-        /// Inference did not stop when it was asked to and was restarted.
+        /// Inference did not stop when asked and was restarted.
         Unresponsive = 43,
         /// The receiver does not know this request.
         Unsupported = 44,
         /// Inference was restarted `value` times within `limit` microseconds: audit has stopped trying.
         RestartsExhausted = 45,
-        /// The kernel has refused to stop inference (`value` 1) or to start it anew (`value` 2): audit leaves it alone.
+        /// The kernel refused to stop inference (`value` 1) or to restart it (`value` 2); audit leaves it alone.
         ControlRefused = 46,
 
         /// The user's role does not allow it; `value` is the permission, one bit.
@@ -98,11 +98,11 @@ numbers! {
         QuotaExceeded = 51,
         /// User or passphrase is wrong; another try is possible in `value` microseconds.
         LoginFailed = 52,
-        /// Too soon after another login, above all one that failed: `value` microseconds to wait.
+        /// Too soon after another login, especially a failed one: `value` microseconds to wait.
         LoginDelayed = 53,
         /// The policy has no user of this name.
         NoSuchUser = 54,
-        /// The policy cannot be used, so that nobody may do anything; `value` says why, see `policy`.
+        /// The policy is invalid, so nobody may do anything; `value` is the reason, see `policy`.
         BadPolicy = 55,
         /// A budget of `value` tokens, at most `limit` allowed.
         BudgetTokens = 56,
@@ -110,18 +110,19 @@ numbers! {
         BudgetPeriod = 57,
         /// The passphrase has `value` bytes, at most `limit` allowed.
         PassphraseLength = 58,
-        /// A login without a passphrase, by a name whose user has one or that no user has. It is no failed attempt: the same
-        /// request with a passphrase may follow at once.
+        /// A login without a passphrase, for a user who has one or does not exist. It does not count as a failed
+        /// attempt: the same request may follow at once with a passphrase.
         PassphraseNeeded = 59,
-        /// Its user has cancelled it before it was done.
+        /// The user cancelled it before it was complete.
         Cancelled = 60,
-        /// The user's share of the audit log is used up: `value` bytes may be needed, `limit` are left until time gives more.
+        /// The user's share of the audit log is used up: `value` bytes may be needed, `limit` are available until more
+        /// accrue.
         LogShare = 61,
-        /// The policy names no client on the channel of the one that asks, so it may do nothing.
+        /// The policy lists no client on the channel that the request came from, so that client may do nothing.
         UnknownClient = 62,
-        /// The client is one user for good: the policy does not let it log in.
+        /// The client always runs as one user: the policy does not let it log in.
         NoLogin = 63,
-        /// The user is another client's own, so nobody else logs in as it.
+        /// The user belongs to another client, so nobody else can log in as that user.
         ClientsUser = 64,
 
         /// There is no adapter of this name, in the store or made on this device.
@@ -132,30 +133,30 @@ numbers! {
         AdapterNotLoaded = 72,
         /// The session began with another adapter, or with none.
         OtherAdapter = 73,
-        /// `value` adapters are loaded, or kept of those made on this device; `limit` allowed.
+        /// `value` adapters are loaded, or made on this device and kept; `limit` allowed.
         TooManyAdapters = 74,
         /// An adapter has this name already.
         AdapterExists = 75,
-        /// `value` requests that are under way use the adapter.
+        /// `value` requests in flight use the adapter.
         AdapterInUse = 76,
-        /// The file is not an adapter that the loaded model can have; the detail says why.
+        /// The file is not an adapter for the loaded model; the detail says why.
         BadAdapter = 77,
         /// Model and adapters would need `value` bytes, the arena has `limit`.
         AdapterTooLarge = 78,
         /// The adapter was made for another model.
         OtherBase = 79,
-        /// An adapter of `value` bytes was made, and the memory for them has `limit` free.
+        /// An adapter of `value` bytes was made, but only `limit` bytes are free for adapters.
         AdapterRoom = 80,
-        /// The adapter is one of the store, so there is nothing to export.
+        /// The adapter comes from the store, so there is nothing to export.
         NotOfDevice = 81,
         /// The policy gives this device no key to sign an adapter with.
         NoDeviceKey = 82,
-        /// A fine-tuning is under way: there is one at a time, it keeps models and adapters as they are, and if memory does not
-        /// allow both it keeps requests for text away.
+        /// A fine-tuning job is running. There is one at a time; while it runs, models and adapters cannot change, and
+        /// if memory is short, requests for text are refused.
         Training = 83,
-        /// Memory allows the fine-tuning only alone, and `value` requests are under way.
+        /// The fine-tuning job fits in memory only on its own, and `value` requests are in flight.
         TrainAlone = 84,
-        /// The fine-tuning needs `value` bytes, `limit` are free; the detail says what would fit.
+        /// The fine-tuning job needs `value` bytes, `limit` are free; the detail says what would fit.
         TrainMemory = 85,
         /// A rank of `value`, 1 to `limit` allowed.
         TrainRank = 86,
@@ -165,9 +166,9 @@ numbers! {
         TrainEpochs = 88,
         /// A learning rate of `value` billionths; above 0, at most `limit` allowed.
         TrainRate = 89,
-        /// Targets of the number `value`, 1 (attention) to `limit` (all) allowed.
+        /// Target set `value`, 1 (attention) to `limit` (all) allowed.
         TrainTargets = 90,
-        /// Line `value` of the data is no example; the detail says why.
+        /// Line `value` of the data is not a valid example; the detail says why.
         BadData = 91,
         /// The data holds no examples.
         EmptyData = 92,
@@ -179,38 +180,38 @@ numbers! {
         ExampleBytes = 95,
         /// The example is not one line of UTF-8; `value` is the offset of the first wrong byte.
         BadExample = 96,
-        /// The examples would have `value` bytes with this one, there is room for `limit`.
+        /// With this example, the examples would take `value` bytes; there is room for `limit`.
         ExamplesFull = 97,
 
         /// The policy has no format of this name.
         UnknownFormat = 110,
-        /// The policy does not allow the user's role, or the client, this format or choices of its own.
+        /// The policy does not allow this user's role, or the client, to use this format or choices of its own.
         FormatNotAllowed = 111,
-        /// The policy allows the user's role, or the client, only requests with a format.
+        /// The policy requires a format for requests by the user's role, or from the client.
         FormatNeeded = 112,
-        /// Stop strings beside a format or choices, which say where an answer ends.
+        /// Stop strings were given with a format or choices, which already determine where an answer ends.
         FormatAndStops = 113,
-        /// A format and choices: a request has one or the other.
+        /// Both a format and choices were given; a request may have only one.
         FormatAndChoices = 114,
         /// The model's vocabulary cannot spell the format.
         FormatNotSpelled = 115,
-        /// The format's shortest answer takes `value` tokens, `limit` may be generated. `value` is 0 to a client: only the log
-        /// has it.
+        /// The format's shortest answer takes `value` tokens, `limit` may be generated. Clients get 0 as `value`: only
+        /// the log has the number.
         FormatTooLong = 116,
-        /// Inference left the format of the answer, or ended it too soon. What it said so is not shown.
+        /// Inference violated the answer's format, or ended it too soon. The offending text is not shown.
         FormatBreach = 117,
-        /// Inference went on over a stop string. What it said so is not shown.
+        /// Inference continued past a stop string. The offending text is not shown.
         StopBreach = 118,
         /// The model has no chat template, so it only completes texts.
         NoTemplate = 119,
-        /// The model's chat template takes no system text.
+        /// The model's chat template does not support system text.
         NoSystem = 120,
         /// `value` segments, `limit` allowed.
         Segments = 121,
-        /// Segment `value` (from 1) is not of the role that is due: after a system text, if there is one, user and assistant
-        /// take turns, the user is last, and what goes on has no system text.
+        /// Segment `value` (from 1) has the wrong role. User and assistant alternate, after an optional system text,
+        /// and the user is last. A session that continues takes no system text.
         SegmentRole = 122,
-        /// Segment `value` (from 1) has a text that the model's chat template cannot have; the detail says why.
+        /// The chat template cannot represent the text of segment `value` (from 1); the detail says why.
         SegmentText = 123,
         /// `value` stop strings, `limit` allowed.
         StopStrings = 124,
@@ -218,13 +219,13 @@ numbers! {
         StopBytes = 125,
         /// `value` choices, `limit` allowed.
         Choices = 126,
-        /// The choices have `value` bytes together, with one between each two; `limit` allowed.
+        /// The choices take `value` bytes together, with a separator between each two; `limit` allowed.
         ChoicesBytes = 127,
-        /// Choice `value` (from 1) has no text.
+        /// Choice `value` (from 1) is empty.
         ChoiceEmpty = 128,
-        /// Choice `value` (from 1) is there already.
+        /// Choice `value` (from 1) is a duplicate.
         ChoiceTwice = 129,
-        /// Choice `value` (from 1) has a line feed.
+        /// Choice `value` (from 1) contains a line feed.
         ChoiceLineFeed = 130,
 
         /// There is no disk, or this system has none.
@@ -277,7 +278,7 @@ numbers! {
 }
 
 impl ErrorCode {
-    /// All are below this, so that they can be counted in an array.
+    /// All codes are below this, so an array can count them.
     pub const END: usize = 160;
 
     /// The code with this number.
@@ -286,7 +287,8 @@ impl ErrorCode {
         numbered(code)
     }
 
-    /// Whether inference may give this reason. The others are audit's to give, and mean something in its log.
+    /// Whether inference may report this reason. Only audit may report the others, because they have a meaning in its
+    /// log.
     #[must_use]
     pub const fn is_of_inference(self) -> bool {
         self.leaves_session()
@@ -316,7 +318,7 @@ impl ErrorCode {
             )
     }
 
-    /// Whether a turn that fails for this reason before its first token leaves its session as it was: inference has
+    /// Whether a turn that fails for this reason before its first token leaves its session unchanged, because inference
     /// refused it before it began.
     #[must_use]
     pub const fn leaves_session(self) -> bool {
@@ -344,19 +346,19 @@ impl ErrorCode {
 }
 
 layout! {
-    /// A reason as it crosses a boundary: code, value, limit. Fixed size, no floats, no text.
+    /// A reason in its wire form: code, value, limit. Fixed size, no floats, no text.
     pub struct Failure [20] {
-        /// What is wrong.
+        /// The reason.
         pub code: ErrorCode,
-        /// The value that was wrong; its meaning belongs to the code.
+        /// The offending value; its meaning depends on the code.
         pub value: u64,
-        /// The limit that it broke; 0 where there is none.
+        /// The limit that was exceeded; 0 if there is none.
         pub limit: u64,
     }
 }
 
 impl Failure {
-    /// A failure that has neither value nor limit.
+    /// A failure without value or limit.
     #[must_use]
     pub const fn of(code: ErrorCode) -> Self {
         Self {
@@ -366,7 +368,7 @@ impl Failure {
         }
     }
 
-    /// A value and the limit that it broke.
+    /// A failure with a value and the limit that it exceeded.
     #[must_use]
     pub const fn over(code: ErrorCode, value: u64, limit: u64) -> Self {
         Self { code, value, limit }

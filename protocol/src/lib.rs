@@ -1,22 +1,21 @@
-//! What crosses the boundaries between the protection domains of sel4-llm, and nothing else.
+//! What crosses the boundaries between the protection domains of sel4-llm. Nothing else does.
 //!
 //! - [`limits`]: the one table of limits that every crate uses;
 //! - [`error`]: stable numeric error codes (text for people is made in the shell);
 //! - [`wire`]: message types, checked when they are parsed;
 //! - [`name`]: names of users, sessions and models;
-//! - [`policy`]: who may do what, as `llmtool policy` compiles it for audit;
+//! - [`policy`]: permissions and limits, as `llmtool policy` compiles them for audit;
 //! - [`record`]: entries of the audit log;
 //! - [`store`]: the archive of models, adapters and training data;
-//! - [`adapters`]: how the region of adapters made on this device is divided;
+//! - [`adapters`]: the layout of the region for adapters made on this device;
 //! - [`armour`]: an adapter as lines of text;
 //! - [`region`]: word access to memory that another domain can read or write;
 //! - [`ring`]: single-writer rings over two such regions, with epochs;
 //! - [`decimal`]: exact decimal fractions for domains that have no floating point.
 //!
-//! The rule that keeps a reader safe: a value in a shared region is copied to private memory
-//! exactly once, then validated, then used. Whatever bytes and indices a peer writes, a reader gets
-//! a message, an error, or nothing; it never panics, never reads out of bounds, never loops
-//! without bound.
+//! The rule that keeps a reader safe: copy a value from a shared region to private memory exactly once, then validate
+//! it, then use it. Whatever bytes and indices a peer writes, a reader gets a message, an error, or nothing. It never
+//! panics, reads out of bounds, or loops without bound.
 
 #![cfg_attr(not(loom), no_std)]
 #![deny(unsafe_code)]
@@ -38,7 +37,7 @@
     )
 )]
 
-// What is forbidden cannot be allowed again further in: `unsafe` is in `region` alone.
+// `forbid` cannot be overridden further in. Only `region` may use `unsafe`.
 #[forbid(unsafe_code)]
 pub mod adapters;
 #[forbid(unsafe_code)]
@@ -68,6 +67,6 @@ pub mod testing;
 #[forbid(unsafe_code)]
 pub mod wire;
 
-/// Version of everything in this crate that another domain can see. A peer of another version is
-/// not understood, and its messages are counted and dropped.
+/// Version of everything in this crate that another domain can see. Messages of a peer with another version are counted
+/// and dropped.
 pub const VERSION: u16 = 8;

@@ -3,7 +3,7 @@
 use core::fmt;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-/// A name of at most `N` bytes. Any bytes can be received as one; [`Self::check`] says whether they are.
+/// A name of at most `N` bytes. Any bytes can be received as one; [`Self::check`] tells whether they are valid.
 #[derive(
     Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned,
 )]
@@ -24,10 +24,10 @@ pub type Nonce = Name<{ crate::limits::MAX_NONCE_BYTES }>;
 pub type ModelName = Name<{ crate::limits::MAX_NAME_BYTES }>;
 
 impl<const N: usize> Name<N> {
-    /// No name.
+    /// The empty name.
     pub const EMPTY: Self = Self([0; N]);
 
-    /// `text` as a name; `None` if it is too long, or has anything but visible ASCII: names are compared by people,
+    /// `text` as a name. `None` if it is too long, or contains anything but visible ASCII, because people compare names
     /// on a console.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
@@ -39,7 +39,7 @@ impl<const N: usize> Name<N> {
         name.check().then_some(name)
     }
 
-    /// This name and `ending`; `None` if that is too long, or no name.
+    /// This name followed by `ending`; `None` if the result is too long or not a name.
     #[must_use]
     pub fn followed_by(&self, ending: &[u8]) -> Option<Self> {
         let mut name = *self;
@@ -51,14 +51,14 @@ impl<const N: usize> Name<N> {
         name.check().then_some(name)
     }
 
-    /// Whether it is a name, or none: visible ASCII without quotes and backslashes, then zeros alone.
+    /// Whether this is a valid or empty name: visible ASCII without quotes and backslashes, then only zeros.
     #[must_use]
     pub fn check(&self) -> bool {
         let (text, padding) = self.parts();
         text.iter().all(|byte| is_allowed(*byte)) && padding.iter().all(|byte| *byte == 0)
     }
 
-    /// Whether it is none.
+    /// Whether the name is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.first().is_none_or(|byte| *byte == 0)
@@ -70,7 +70,7 @@ impl<const N: usize> Name<N> {
         &self.0
     }
 
-    /// Its text; "" for what [`Self::check`] refuses.
+    /// The name's text; "" if [`Self::check`] refuses it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         let (text, _) = self.parts();

@@ -1,7 +1,7 @@
-//! Who may do what: the compiled policy, which audit alone reads.
+//! Permissions and limits: the compiled policy, which only audit reads.
 //!
-//! `llmtool policy` checks `policy.toml` and writes a [`Policy`] into the file that prefills the region `policy`.
-//! Audit checks it again: [`Policy::read`] is total, and what it lets through can be used without further checks.
+//! `llmtool policy` checks `policy.toml` and writes a [`Policy`] into the file that prefills the region `policy`. Audit
+//! checks it again: [`Policy::read`] is total, and its result needs no further checks.
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +14,7 @@ use crate::limits::{
 use crate::name::UserName;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// What the policy begins with.
+/// The first bytes of a policy.
 pub const MAGIC: [u8; 8] = *b"llm-plcy";
 
 /// Version of the format.
@@ -25,28 +25,28 @@ pub const POLICY_REGION_BYTES: usize = 0x1000;
 
 const _: () = assert!(size_of::<Policy>() <= POLICY_REGION_BYTES);
 
-/// What a role may do, one bit each.
+/// What a role may do, as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Permission {
-    /// Generate text, and see models, adapters and counters.
+    /// Generate text, and list models, adapters and counters.
     Infer = 1,
-    /// Load another model, load and drop adapters.
+    /// Load another model; load and drop adapters.
     Load = 2,
-    /// Fine-tune; export and forget what was made.
+    /// Fine-tune; export and forget the results.
     FineTune = 4,
-    /// Change budgets, and see those of others.
+    /// Change budgets, and see those of other users.
     Budget = 8,
     /// Read and verify the audit log.
     Log = 16,
-    /// Make audit try again after too many restarts.
+    /// Make audit try again after it gave up restarting.
     Reset = 32,
     /// End the system for everybody.
     Halt = 64,
 }
 
 impl Permission {
-    /// All of them.
+    /// All permissions.
     pub const ALL: [Self; 7] = [
         Self::Infer,
         Self::Load,
@@ -57,7 +57,7 @@ impl Permission {
         Self::Halt,
     ];
 
-    /// The bits of all of them: those that a role's permissions can have.
+    /// The bits of all permissions, so of any valid set.
     pub const EVERY: u32 = {
         let (mut bits, mut rest) = (0, Self::ALL.as_slice());
         while let [first, others @ ..] = rest {
@@ -117,38 +117,39 @@ pub enum LogFailure {
     GoOn = 1,
 }
 
-/// Name in `formats = [...]` of `policy.toml` for choices that come with a request; no format can be called so.
+/// Name in `formats = [...]` of `policy.toml` for choices that come with a request; no format can have this name.
 pub const CHOICES: &str = "choices";
 
 /// Which formats answers may have.
 ///
-/// A role has one and a client has one; [`Policy::format_rule`] combines them. A request that names no format is free
-/// text, which a rule forbids only if a format must be used.
+/// A role and a client each have one; [`Policy::format_rule`] combines them. A request without a format is free text,
+/// which a rule forbids only if it requires a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct FormatRule {
-    /// Bit n: the format with the number n in the region `formats`. Bit [`MAX_FORMATS`]: choices that come with a request.
+    /// Bit n allows format number n in the region `formats`; bit [`MAX_FORMATS`] allows choices that come with a
+    /// request.
     allowed: u32,
-    /// 1: a request must use one of them.
+    /// 1: a request must use one of the allowed formats.
     must: u32,
 }
 
 impl FormatRule {
     const CHOICES: u32 = 1 << MAX_FORMATS;
 
-    /// All formats may be used, and choices, and none need be.
+    /// Allows all formats and choices, and requires none.
     pub const ANY: Self = Self {
         allowed: (Self::CHOICES << 1).wrapping_sub(1),
         must: 0,
     };
 
-    /// No format may be used, and none need be.
+    /// Allows no format, and requires none.
     pub const NONE: Self = Self {
         allowed: 0,
         must: 0,
     };
 
-    /// As this one, and a format may be used as well. A number that no format can have changes nothing.
+    /// Also allows a format. A number that no format can have changes nothing.
     #[must_use]
     pub const fn with(self, format: usize) -> Self {
         match format < MAX_FORMATS {
@@ -160,7 +161,7 @@ impl FormatRule {
         }
     }
 
-    /// As this one, and requests may bring choices.
+    /// Also allows requests to bring choices.
     #[must_use]
     pub const fn with_choices(self) -> Self {
         Self {
@@ -169,37 +170,37 @@ impl FormatRule {
         }
     }
 
-    /// As this one, but a request must use a format.
+    /// Also requires a format.
     #[must_use]
     pub const fn with_must(self) -> Self {
         Self { must: 1, ..self }
     }
 
-    /// Whether a format may be used, by its number in the region `formats`.
+    /// Whether the format of this number in the region `formats` is allowed.
     #[must_use]
     pub const fn allows(self, format: usize) -> bool {
         format < MAX_FORMATS && self.allowed & 1 << format != 0
     }
 
-    /// Whether a request may bring choices.
+    /// Whether choices in a request are allowed.
     #[must_use]
     pub const fn allows_choices(self) -> bool {
         self.allowed & Self::CHOICES != 0
     }
 
-    /// Whether a request must use a format, or bring choices.
+    /// Whether a request must use a format or choices.
     #[must_use]
     pub const fn must_use(self) -> bool {
         self.must != 0
     }
 
-    /// Whether neither a format may be used nor choices.
+    /// Whether neither a format nor choices are allowed.
     #[must_use]
     pub const fn is_none(self) -> bool {
         self.allowed == 0
     }
 
-    /// What both allow, with a format if either says that one must be used.
+    /// What both rules allow. A format is required if either requires one.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self {
@@ -208,7 +209,7 @@ impl FormatRule {
         }
     }
 
-    /// Whether it is about no more than `formats` formats.
+    /// Whether the rule names only the first `formats` formats.
     const fn fits(self, formats: u32) -> bool {
         let named = match 1u32.checked_shl(formats) {
             Some(next) => next.wrapping_sub(1) | Self::CHOICES,
@@ -218,27 +219,27 @@ impl FormatRule {
     }
 }
 
-/// What users of a role may do, and how much of it at once.
+/// Permissions and limits of the users of a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct Role {
-    /// Its name.
+    /// The role's name.
     pub name: UserName,
     /// Bits of [`Permission`].
     pub permissions: u32,
-    /// Most tokens that one request may generate.
+    /// Maximum number of tokens that a request may generate.
     pub max_tokens: u32,
-    /// Most sessions that a user may have, those of single requests included.
+    /// Maximum number of sessions of a user, including those of single requests.
     pub max_sessions: u32,
-    /// Bytes of the audit log that the entries of a user of this role may take in an hour, and at once: nobody can push
-    /// out what others did faster than that.
+    /// Bytes of the audit log that the entries of a user of this role may take per hour, and at once. It limits how
+    /// fast anybody can push out the entries of others.
     pub log_bytes_per_hour: u32,
-    /// Which formats its users' answers may have.
+    /// Formats that answers to its users may have.
     pub formats: FormatRule,
 }
 
 impl Role {
-    /// Whether it may.
+    /// Whether the role has this permission.
     #[must_use]
     pub const fn may(&self, permission: Permission) -> bool {
         self.permissions & permission as u32 != 0
@@ -251,11 +252,11 @@ impl Role {
 pub struct PassphraseHash {
     /// Memory in KiB.
     pub memory_kib: u32,
-    /// Passes over it; 0: there is no passphrase.
+    /// Passes over the memory; 0 means that there is no passphrase.
     pub passes: u32,
-    /// Salt.
+    /// The salt.
     pub salt: [u8; 16],
-    /// Result.
+    /// The resulting hash.
     pub hash: [u8; 32],
 }
 
@@ -265,7 +266,7 @@ pub struct PassphraseHash {
 pub struct User {
     /// The name to log in with.
     pub name: UserName,
-    /// Tokens (of prompts and generated) in a period.
+    /// Tokens per period, of prompts and generated text.
     pub budget_tokens: u64,
     /// The period in microseconds.
     pub budget_period_us: u64,
@@ -279,26 +280,25 @@ pub struct User {
 
 /// A client: a domain with a channel and a pair of rings to audit.
 ///
-/// What the clients may have at once adds up to no more than there is, so each client's part is its own whatever the
-/// others do.
+/// The clients' limits add up to no more than the total, so each client has its share whatever the others do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct Client {
     /// Name of its domain in `system.xml`.
     pub name: UserName,
-    /// Audit's number of its channel. It alone says who asks.
+    /// Audit's number for the client's channel. Only this identifies the sender.
     pub channel: u32,
-    /// Index of the user that it is; of a client that may log in, until it does and after a logout.
+    /// Index of the client's user. A client that may log in is this user until it does, and after a logout.
     pub user: u32,
-    /// 1: it may log in as another user.
+    /// 1: the client may log in as another user.
     pub login: u32,
-    /// Most requests of it that are admitted and not over.
+    /// Maximum number of its requests in flight.
     pub requests: u32,
-    /// Most sessions of it, those of single requests included.
+    /// Maximum number of its sessions, including those of single requests.
     pub sessions: u32,
-    /// Most messages of it that inference has not read.
+    /// Maximum number of its messages that inference has not read.
     pub commands: u32,
-    /// Which formats answers to it may have, whoever asks there.
+    /// Formats that answers to this client may have, whichever user asks.
     pub formats: FormatRule,
 }
 
@@ -306,23 +306,23 @@ pub struct Client {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct TrustedKey {
-    /// What people call it.
+    /// The key's name.
     pub name: UserName,
     /// Ed25519 public key (RFC 8032).
     pub public: [u8; 32],
 }
 
-/// The key that this device signs with what it makes: an Ed25519 secret key (RFC 8032), which audit alone reads.
+/// The key that this device signs its products with: an Ed25519 secret key (RFC 8032), which only audit reads.
 #[derive(Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(transparent)]
 pub struct DeviceKey(pub [u8; 32]);
 
 impl DeviceKey {
-    /// No key: this device signs nothing, so it makes nothing.
+    /// No key: this device signs nothing, so it can make no adapters.
     pub const NONE: Self = Self([0; 32]);
 }
 
-/// Nothing shows it.
+/// Hides the key.
 impl core::fmt::Debug for DeviceKey {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match *self {
@@ -332,7 +332,7 @@ impl core::fmt::Debug for DeviceKey {
     }
 }
 
-/// The policy. Of the arrays, as many as the counts say are in use; the rest is zero.
+/// The policy. Each count says how many elements of its array are in use; the others are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct Policy {
@@ -342,40 +342,40 @@ pub struct Policy {
     pub version: u32,
     /// 1: records hold prompts as text; 0: only their SHA-256.
     pub keep_prompts: u32,
-    /// How long an inference may take, in microseconds.
+    /// Time limit of a request for text, in microseconds.
     pub deadline_us: u64,
-    /// How long a fine-tuning may take, in microseconds.
+    /// Time limit of a fine-tuning job, in microseconds.
     pub train_deadline_us: u64,
-    /// How long inference has to obey a stop, in microseconds.
+    /// Time that inference has to obey a stop, in microseconds.
     pub stop_grace_us: u64,
-    /// Restarts of inference within [`Self::restart_window_us`] after which audit stops trying.
+    /// Number of restarts of inference within [`Self::restart_window_us`] after which audit stops trying.
     pub max_restarts: u32,
-    /// Clients in use.
+    /// Number of clients.
     pub client_count: u32,
-    /// In microseconds.
+    /// The window, in microseconds.
     pub restart_window_us: u64,
-    /// Payload bytes that may leave inference in a second, on average.
+    /// Average limit of the payload bytes per second that may leave inference.
     pub egress_bytes_per_second: u32,
-    /// Payload bytes that may leave it at once.
+    /// Payload bytes that may leave inference in a burst.
     pub egress_burst_bytes: u32,
-    /// Wait after the first login that failed, in microseconds; it doubles with each more.
+    /// Wait after the first failed login, in microseconds; each further failure doubles it.
     pub login_delay_us: u64,
-    /// The longest wait.
+    /// The longest wait, in microseconds.
     pub login_delay_max_us: u64,
-    /// Roles in use.
+    /// Number of roles.
     pub role_count: u32,
-    /// Users in use.
+    /// Number of users.
     pub user_count: u32,
-    /// Keys in use.
+    /// Number of keys.
     pub key_count: u32,
-    /// Context that models are loaded with, in tokens; a model's own applies where it is smaller.
+    /// Context that models are loaded with, in tokens, unless the model's own is smaller.
     pub context_tokens: u32,
-    /// 1: what users write may become tokens that the model's vocabulary marks as user-defined; 0: it becomes ordinary
-    /// tokens only.
+    /// 1: text from users may become tokens that the model's vocabulary marks as user-defined. 0: it becomes only
+    /// ordinary tokens.
     pub user_defined: u32,
-    /// Formats in the region `formats`.
+    /// Number of formats in the region `formats`.
     pub format_count: u32,
-    /// Bytes at the beginning of that region which hold them; 0 without formats.
+    /// Bytes of the formats at the beginning of that region; 0 without formats.
     pub formats_bytes: u32,
     /// When an entry of the log is on the disk, in a system with one: [`LogWrite`].
     pub log_write: u32,
@@ -385,7 +385,7 @@ pub struct Policy {
     pub reserved: u32,
     /// SHA-256 of these bytes; zeros without formats.
     pub formats_sha256: [u8; 32],
-    /// What adapters that are made here are signed with.
+    /// The key that signs adapters made on this device.
     pub device_key: DeviceKey,
     /// Roles.
     pub roles: [Role; MAX_ROLES],
@@ -397,23 +397,23 @@ pub struct Policy {
     pub clients: [Client; MAX_CLIENTS],
 }
 
-/// Why bytes are no policy. The numbers are what [`crate::error::ErrorCode::BadPolicy`] has as its value.
+/// Why bytes are not a valid policy. The numbers are the values of [`crate::error::ErrorCode::BadPolicy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[repr(u16)]
 pub enum PolicyError {
     /// The region is too small.
     #[error("the region is too small for a policy")]
     Size = 1,
-    /// It does not begin with [`MAGIC`].
+    /// The bytes do not begin with [`MAGIC`].
     #[error("this is no policy; see 'llmtool policy'")]
     Magic = 2,
-    /// Another version.
+    /// The policy has another version.
     #[error("a policy of another version; compile it anew")]
     Version = 3,
-    /// More roles, users, keys or formats than there can be, or no role or user.
+    /// There are more roles, users, keys or formats than allowed, or no role or user.
     #[error("no roles or users, or more of something than the limits allow")]
     Count = 4,
-    /// A name that is none, or that two have.
+    /// A name is invalid or used twice.
     #[error("a name is missing, wrong, or there twice")]
     Name = 5,
     /// A user's role, or a client's user, does not exist, or a client's user has a passphrase.
@@ -422,7 +422,7 @@ pub enum PolicyError {
     /// A number is out of its range.
     #[error("a number is out of its range")]
     Range = 7,
-    /// The formats in their region are not those that the policy was compiled with.
+    /// The formats in their region are not the ones that the policy was compiled with.
     #[error("the formats in their region are not those of the policy: compile both together")]
     Formats = 8,
 }
@@ -431,7 +431,7 @@ impl Policy {
     /// Reads and checks the policy at the beginning of `bytes`.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The policy is not valid.
     pub fn read(bytes: &[u8]) -> Result<Self, PolicyError> {
         let (policy, _) = Self::read_from_prefix(bytes).map_err(|_| PolicyError::Size)?;
         policy.check()?;
@@ -462,19 +462,19 @@ impl Policy {
         self.roles.get(..self.role_count as usize).unwrap_or(&[])
     }
 
-    /// Users in use.
+    /// The users.
     #[must_use]
     pub fn users(&self) -> &[User] {
         self.users.get(..self.user_count as usize).unwrap_or(&[])
     }
 
-    /// Keys in use.
+    /// The keys.
     #[must_use]
     pub fn keys(&self) -> &[TrustedKey] {
         self.keys.get(..self.key_count as usize).unwrap_or(&[])
     }
 
-    /// Clients in use.
+    /// The clients.
     #[must_use]
     pub fn clients(&self) -> &[Client] {
         self.clients
@@ -482,8 +482,8 @@ impl Policy {
             .unwrap_or(&[])
     }
 
-    /// Which formats an answer may have that a user of `role` asks for at `client`, both by their index. Of a role or a
-    /// client that is not there: none, and one must be used.
+    /// The format rule for a user of `role` at `client`, both given as indices. If either does not exist, the rule
+    /// allows no format and requires one.
     #[must_use]
     pub fn format_rule(&self, role: usize, client: usize) -> FormatRule {
         let role = self.roles().get(role).map(|role| role.formats);
@@ -497,7 +497,7 @@ impl Policy {
     /// Checks what [`Self::read`] promises.
     ///
     /// # Errors
-    /// What is wrong.
+    /// The first rule that is broken.
     pub fn check(&self) -> Result<(), PolicyError> {
         let require = |condition, error| if condition { Ok(()) } else { Err(error) };
         require(self.magic == MAGIC, PolicyError::Magic)?;
@@ -534,7 +534,7 @@ impl Policy {
             && (1..=MAX_CONTEXT_TOKENS).contains(&(self.context_tokens as usize))
             && (1..=MAX_RESTARTS).contains(&(self.max_restarts as usize))
             && self.egress_bytes_per_second > 0
-            // One event of the greatest length must find room.
+            // There must be room for one event of the maximum length.
             && self.egress_burst_bytes as usize >= MIN_EGRESS_BURST_BYTES
             && self.login_delay_us > 0
             && self.login_delay_us <= self.login_delay_max_us
@@ -561,7 +561,7 @@ impl Policy {
             let PassphraseHash {
                 memory_kib, passes, ..
             } = user.passphrase;
-            // Argon2 wants eight blocks of 1 KiB for its lane.
+            // Argon2 needs eight blocks of 1 KiB for its lane.
             let fits = user.budget_tokens <= MAX_BUDGET_TOKENS
                 && BUDGET_PERIOD_US.contains(&user.budget_period_us)
                 && passes <= MAX_KDF_PASSES
@@ -585,7 +585,7 @@ impl Policy {
                 && client.commands > 0
                 && client.formats.fits(self.format_count);
             require(fits, PolicyError::Range)?;
-            // Nobody types a passphrase for it.
+            // Nobody could type a passphrase there.
             let user = self.users().get(client.user as usize);
             let open = user.is_some_and(|user| user.passphrase.passes == 0);
             require(open, PolicyError::Reference)?;
@@ -601,14 +601,14 @@ impl Policy {
     }
 }
 
-/// Least burst of the egress cap: several events of the greatest length, so that a cap cannot stop an honest inference.
+/// Smallest burst of the egress cap: several events of the maximum length, so that a cap cannot stop honest inference.
 pub const MIN_EGRESS_BURST_BYTES: usize = 1024;
 
-/// Least share of the audit log in bytes an hour (64 KiB): what the largest request with its prompt's text takes, several
-/// times over.
+/// Smallest share of the audit log in bytes per hour (64 KiB), several times the entry of the largest request including
+/// its prompt.
 pub const MIN_LOG_BYTES_PER_HOUR: u32 = 64 << 10;
 
-/// Whether all are names, and no two the same.
+/// Whether all are valid names and distinct.
 fn distinct<'a>(names: impl Iterator<Item = &'a UserName> + Clone) -> bool {
     names.clone().enumerate().all(|(i, name)| {
         name.check() && !name.is_empty() && !names.clone().take(i).any(|other| other == name)

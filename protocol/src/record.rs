@@ -1,20 +1,21 @@
 //! Entries of the audit log, as audit keeps them, shell prints them and `llmtool` checks them.
 //!
-//! An entry is a [`Record`] of fixed size and, where the policy keeps prompts, the request's parts after it, as they came
-//! ([`crate::wire::Parts`]). Each holds
-//! the SHA-256 of the whole entry before it (record and text), so a log whose last hash is known cannot be changed
-//! without notice: not an entry, not their order, not their number. The first entry after boot has zeros there; when
-//! the log's memory is full the oldest entries go, and the hash that the oldest one left holds is the *anchor*.
+//! An entry is a [`Record`] of fixed size and, if the policy keeps prompts, the parts of the request as they arrived
+//! ([`crate::wire::Parts`]). Each entry holds the SHA-256 of the whole entry before it, record and text. So once the
+//! last hash is known, no entry, nor their order or number, can be changed unnoticed. The first entry after boot has
+//! zeros there. When the log's memory is full the oldest entries are dropped; the hash held by the oldest remaining one
+//! is the *anchor*.
 //!
-//! The output hash of a request is the SHA-256 over its tokens as they passed audit, for each the token's number and
-//! the length of its text as 32-bit little endian integers, then the text. A request that failed after text has
-//! passed has the hash of that.
+//! The output hash of a request is the SHA-256 over its tokens as they passed audit: for each, the token's number and
+//! the length of its text as 32-bit little-endian integers, then the text. A request that fails after some text has
+//! passed gets the hash of that text.
 //!
 //! # Export
 //!
-//! `llmctl audit --json` prints one JSON object a line: [`Opening`], the entries ([`Json`]), [`Ending`]. Names of the
-//! members are those of the fields; hashes are lower-case hexadecimal, text is escaped to ASCII. The text of a request is an
-//! array of its parts, each a kind and a text. Everything that is hashed is there, so `llmtool audit verify` computes the chain from the lines alone.
+//! `llmctl audit --json` prints one JSON object per line: [`Opening`], the entries ([`Json`]), [`Ending`]. Members are
+//! named like the fields; hashes are lower-case hexadecimal, and text is escaped to ASCII. The text of a request is an
+//! array of its parts, each with kind and text. Everything that is hashed is included, so `llmtool audit verify` needs
+//! only the lines to compute the chain.
 
 use crate::name::{FormatName, ModelName, UserName};
 use crate::wire::codec::Wire;
@@ -37,7 +38,7 @@ pub type Hash = [u8; 32];
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $number:literal $text:literal,)*) => {
-        /// What a record is about.
+        /// Kinds of records.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u16)]
         pub enum Kind {
@@ -69,70 +70,74 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Audit has started.
+    /// Audit started.
     Boot = 1 "boot",
-    /// A model was verified and loaded; `name` and `model_sha256` say which, `value` its size in bytes, `limit` the context
-    /// in tokens that the policy gives it.
+    /// A model was verified and loaded: `name` and `model_sha256` identify it, `value` is its size in bytes, `limit`
+    /// the context in tokens that the policy gives it.
     Load = 2 "load",
     /// A request was admitted; `value` is how many tokens were reserved for it.
     Admit = 3 "admit",
-    /// `count` requests were refused; `code`, `value` and `limit` say why. `name` is the model or user that was asked
-    /// for, or the session that was to be closed.
+    /// `count` requests were refused: `code`, `value` and `limit` give the reason, `name` the model or user that was
+    /// asked for, or the session to be closed.
     Refuse = 4 "refuse",
     /// A request was cancelled by its user.
     Cancel = 5 "cancel",
     /// A request finished; `code` is the reason.
     Finish = 6 "finish",
-    /// A request failed after admission; `code`, `value` and `limit` say why.
+    /// A request failed after admission: `code`, `value` and `limit` give the reason.
     Fail = 7 "fail",
-    /// The deadline of a request passed; `limit` is how long it had, in microseconds.
+    /// The deadline of a request passed; `limit` is the time it had, in microseconds.
     Timeout = 8 "timeout",
-    /// Inference died or was stopped; `code` is the kind of fault, `value` the address, `limit` the instruction
+    /// Inference died or was stopped: `code` is the kind of fault, `value` the address, `limit` the instruction
     /// pointer.
     Fault = 9 "fault",
-    /// Inference serves again; `value` is how long it took in microseconds, `limit` the restarts since boot.
+    /// Inference is back in service: `value` is the time taken in microseconds, `limit` the number of restarts since
+    /// boot.
     Recover = 10 "recover",
-    /// A peer broke the protocol `count` times, or answered what was over already, and the messages were dropped; `code`
-    /// is 1 for the client of this `name` and 2 for inference.
+    /// A peer broke the protocol `count` times, or answered something that was already over; the messages were dropped.
+    /// `code` is 1 for the client of this `name` and 2 for inference.
     Violation = 11 "violation",
-    /// A user has logged in; one without a passphrase `count` times.
+    /// A user logged in. Logins without a passphrase are counted in `count`.
     Login = 12 "login",
-    /// `count` logins were refused; `name` is what was typed if it names a user, `code` why.
+    /// `count` logins were refused: `name` is what was typed if it names a user, `code` the reason.
     LoginFailed = 13 "login-failed",
-    /// A user has logged out, `count` times.
+    /// A user logged out, `count` times.
     Logout = 14 "logout",
-    /// A budget was changed; `name` is whose, `value` the tokens, `limit` the period in microseconds.
+    /// A budget was changed: `name` is its user, `value` the tokens, `limit` the period in microseconds.
     Budget = 15 "budget",
-    /// A session was evicted to make room, by inference for keys and values, or by audit for another session; `session`
-    /// says which, `value` how many turns it had.
+    /// A session was evicted, by inference for keys and values or by audit for another session: `session` identifies
+    /// it, `value` is its number of turns.
     Evict = 16 "evict",
-    /// Audit has stopped trying to restart inference. After too many restarts `code` is 0, and there were `value` of them
-    /// within `limit` microseconds. If the kernel has refused, `code` and `value` are those of the failure.
+    /// Audit stopped trying to restart inference. After too many restarts, `code` is 0, and `value` restarts happened
+    /// within `limit` microseconds. If the kernel refused, `code` and `value` are those of the failure.
     Stop = 17 "stop",
-    /// An admin has made audit try again.
+    /// An admin made audit try again.
     Reset = 18 "reset",
-    /// A session ended at its user's wish, or was over and its user wants no more of it; `name` and `session` say which.
+    /// A session ended at its user's request, or had ended already and its user discarded it; `name` and `session`
+    /// identify it.
     Close = 19 "close",
-    /// An adapter was verified and loaded beside the model; `name` and `adapter_sha256` say which, `model_sha256` the model,
-    /// `value` is the size of its file in bytes, `code` 1 if it lies in the store and 2 if it was made on this device.
+    /// An adapter was verified and loaded beside the model: `name` and `adapter_sha256` identify it, `model_sha256` the
+    /// model; `value` is its file size in bytes, `code` 1 for one in the store and 2 for one made on this device.
     Adapter = 20 "adapter",
-    /// An adapter was dropped; `name` and `adapter_sha256` say which. One made on this device (`code` 2) is forgotten.
+    /// An adapter was dropped: `name` and `adapter_sha256` identify it. One made on this device (`code` 2) is
+    /// forgotten.
     DropAdapter = 21 "drop-adapter",
-    /// A fine-tuning was admitted: `train` says how, `model_sha256` for which model, `prompt_sha256` and `prompt_bytes` by
-    /// which data, `name` what the adapter will be called, `value` how many tokens were reserved, `code` 1 if the data lie in
-    /// the store and 2 if they were typed.
+    /// A fine-tuning job was admitted: `train` holds its parameters, `model_sha256` identifies the model,
+    /// `prompt_sha256` and `prompt_bytes` the data; `name` will be the adapter's name, `value` is the number of tokens
+    /// reserved, `code` 1 for data in the store and 2 for typed data.
     Tune = 22 "tune",
-    /// A fine-tuning has ended. Beside what its admission says: `code` 1 if it went through all epochs and 4 if it was
-    /// cancelled, `adapter_sha256` what came out (zeros if it was cancelled), `value` the size of that in bytes,
-    /// `prompt_tokens` and `generated_tokens` the tokens and updates, `limit` the loss in millionths of a nat a token, as
-    /// inference says.
+    /// A fine-tuning job ended. Beyond the fields of its admission: `code` is 1 if it completed all epochs and 4 if it
+    /// was cancelled, `adapter_sha256` identifies the result (zeros if it was cancelled), `value` is its size in bytes,
+    /// `prompt_tokens` and `generated_tokens` are the tokens and updates, `limit` the loss in millionths of a nat per
+    /// token, as reported by inference.
     Tuned = 23 "tuned",
-    /// An adapter made on this device was exported; `name` and `adapter_sha256` say which, `value` is its size in bytes.
+    /// An adapter made on this device was exported: `name` and `adapter_sha256` identify it, `value` is its size in
+    /// bytes.
     Export = 24 "export",
-    /// An example was typed; `prompt_sha256` and `prompt_bytes` are those of the line, `value` how many bytes there are with
-    /// it. Without a hash: all were forgotten.
+    /// An example was typed: `prompt_sha256` and `prompt_bytes` describe its line, `value` is the total number of bytes
+    /// including it. Without a hash: all examples were forgotten.
     Example = 25 "example",
-    /// A user may end the system, and was told so: what follows is up to the client that asked.
+    /// A user allowed to end the system asked to, and was told so. The client that asked does the rest.
     Halt = 26 "halt",
     /// Audit goes on with the log that was found on the disk: `code` is what was found (1 nothing, 2 all of it, 3 a write at
     /// its end that was not finished, and was dropped, 4 damage), `value` the entries, `limit` for damage the number of the
@@ -148,7 +153,7 @@ kinds! {
 }
 
 layout! {
-    /// One entry without its text. Fields that its kind has no use for are zero.
+    /// An entry without its text. Fields that its kind does not use are zero.
     pub struct Record [496] {
         /// [`RECORD_VERSION`].
         pub version: u16,
@@ -156,54 +161,55 @@ layout! {
         pub kind: u16,
         /// Depends on the kind.
         pub code: u16,
-        /// How keys and values are stored: [`crate::wire::engine::KvType`], as inference says.
+        /// Storage type of keys and values, as reported by inference: [`crate::wire::engine::KvType`].
         pub kv_type: u16,
-        /// Version of the arithmetic, as inference says.
+        /// Version of the arithmetic, as reported by inference.
         pub numerics: u32,
-        /// Audit's number of the request.
+        /// Audit's number for the request.
         pub request: u32,
         /// Sequence number, from 1, without gaps.
         pub sequence: u64,
-        /// Microseconds since boot, never falling.
+        /// Microseconds since boot; never decreases.
         pub time_us: u64,
-        /// SHA-256 of the entry before.
+        /// SHA-256 of the previous entry.
         pub previous: Hash,
-        /// Who asked.
+        /// The user who asked.
         pub user: UserName,
-        /// Number of the session; no other session since boot has it.
+        /// Number of the session, unique since boot.
         pub session: u32,
         /// Turn of the session, from 1.
         pub turn: u32,
-        /// Bytes of the request's parts, or of the data or the example.
+        /// Bytes of the request's parts, of the data or of the example.
         pub prompt_bytes: u32,
-        /// Tokens of the prompt, as inference says; at most the bytes and two, and for a conversation what its template adds.
+        /// Tokens of the prompt, as reported by inference: at most its bytes plus two, plus what the chat template
+        /// adds.
         pub prompt_tokens: u32,
-        /// Tokens that passed.
+        /// Tokens that passed audit.
         pub generated_tokens: u32,
         /// Bytes of text that follow the record.
         pub text_bytes: u32,
-        /// Sampler, seed and the most tokens to generate.
+        /// Sampler, seed and token limit.
         pub params: InferParams,
-        /// How a fine-tuning goes.
+        /// Parameters of a fine-tuning job.
         pub train: TrainParams,
-        /// The format that the answer is bound to; `choices` for those of the request; empty for none.
+        /// Format that the answer is constrained to; `choices` for the request's own; empty for none.
         pub format: FormatName,
-        /// SHA-256 of the format's automaton as it lies in the region; of the request's choices with a line feed between
-        /// each two; zeros for none.
+        /// SHA-256 of the format's automaton as laid out in the region, or of the request's choices separated by line
+        /// feeds; zeros for none.
         pub format_sha256: Hash,
-        /// Segments of the conversation; 0: a text to be completed.
+        /// Segments of the conversation; 0 for a text to be completed.
         pub segments: u32,
-        /// Stop strings.
+        /// Number of stop strings.
         pub stops: u16,
-        /// 1: the policy let what the texts spell become tokens that the vocabulary marks as user-defined.
+        /// 1: the policy let text become tokens that the vocabulary marks as user-defined.
         pub user_defined: u16,
-        /// SHA-256 of the model's file, by audit.
+        /// SHA-256 of the model file, computed by audit.
         pub model_sha256: Hash,
-        /// SHA-256 of the adapter's file, by audit: that a request runs with; zeros for none.
+        /// SHA-256 of the file of the adapter that the request uses, computed by audit; zeros for none.
         pub adapter_sha256: Hash,
-        /// SHA-256 of the request's parts as they came, or of the data or the example.
+        /// SHA-256 of the request's parts as they arrived, of the data or of the example.
         pub prompt_sha256: Hash,
-        /// See the module.
+        /// Output hash; see the module.
         pub output_sha256: Hash,
         /// From admission to the end, in microseconds.
         pub latency_us: u64,
@@ -213,8 +219,8 @@ layout! {
         pub value: u64,
         /// Depends on the kind.
         pub limit: u64,
-        /// For kinds that are written ever more rarely while they go on: how many there were since the last entry of this
-        /// user (or peer) for this reason, with this one. The other fields are those of the newest.
+        /// For kinds that are written less and less often while they repeat: the number of events since the last entry
+        /// of this user (or peer) for this reason, including this one. The other fields describe the newest.
         pub count: u64,
         /// A model, an adapter, a user or a session.
         pub name: ModelName,
@@ -222,7 +228,7 @@ layout! {
 }
 
 impl Record {
-    /// A record of this kind and nothing else.
+    /// A record of this kind with all other fields zero.
     #[must_use]
     pub const fn new(kind: Kind) -> Self {
         Self {
@@ -262,20 +268,20 @@ impl Record {
         }
     }
 
-    /// Its bytes, as they are hashed, kept and sent.
+    /// The record's bytes, as they are hashed, stored and sent.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; RECORD_BYTES] {
         zerocopy::transmute!(self.to_wire())
     }
 
-    /// The record that `bytes` begin with, and what follows it; `None` if there is none.
+    /// The record at the beginning of `bytes`, and what follows it; `None` if there is none.
     #[must_use]
     pub fn read_prefix(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (layout, rest) = <Self as Wire>::Layout::try_ref_from_prefix(bytes).ok()?;
         Some((Self::from_wire(layout)?, rest))
     }
 
-    /// What it is about, if that is known.
+    /// The record's kind, if known.
     #[must_use]
     pub const fn kind(&self) -> Option<Kind> {
         Kind::from_u16(self.kind)
@@ -292,8 +298,8 @@ impl Display for Hex<'_> {
     }
 }
 
-/// A text as a JSON string of visible ASCII: what else there is, is escaped, so that it is harmless on a terminal and
-/// survives a serial line. Bytes that are no UTF-8 become U+FFFD.
+/// A text as a JSON string of visible ASCII. Everything else is escaped, so it is harmless on a terminal and survives a
+/// serial line. Invalid UTF-8 becomes U+FFFD.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonText<'a>(pub &'a [u8]);
 
@@ -321,7 +327,7 @@ impl Display for JsonText<'_> {
 }
 
 impl Json<'_> {
-    /// The parts of a request, whose lengths no text can hold; otherwise the text.
+    /// The parts of a request, because a text cannot hold their lengths; otherwise the text.
     fn write_text(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let parts = match self.record.kind() {
             Some(Kind::Admit) => Parts::parse(self.text),
@@ -349,7 +355,7 @@ impl Json<'_> {
 /// First line of an export.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening {
-    /// What the first entry holds as the hash of the one before it.
+    /// The hash that the first entry holds of its predecessor.
     pub anchor: Hash,
     /// Sequence number of the first entry.
     pub first: u64,
@@ -370,9 +376,9 @@ impl Display for Opening {
 pub struct Ending {
     /// SHA-256 of the last entry.
     pub head: Hash,
-    /// Entries printed.
+    /// Number of entries printed.
     pub entries: u64,
-    /// Whether some in between were left out, so that the chain cannot be checked.
+    /// Whether entries were left out, in which case the chain cannot be checked.
     pub filtered: bool,
 }
 

@@ -1,28 +1,28 @@
 //! Word access to memory that another protection domain can read or write.
 //!
-//! Responsible for: the only loads and stores that touch shared memory. Everything above works on
-//! private copies.
+//! This module contains the only loads and stores that touch shared memory. Everything above it works on private
+//! copies.
 //!
-//! The rule: shared memory is read with relaxed loads of 8 bytes and an acquire fence, and
-//! published with a release store (an acquire *load* from a read-only mapping is undefined in
-//! Rust); there is no read-modify-write, and no reference to shared data outlives one access.
+//! The rule: read shared memory with relaxed loads of 8 bytes and an acquire fence, and publish with a release store
+//! (an acquire *load* from a read-only mapping is undefined in Rust). There is no read-modify-write, and no reference
+//! to shared data outlives one access.
 
 /// Memory of `words()` 8-byte words that this domain may read.
 ///
-/// An index out of range reads 0: callers check sizes once, when a ring is made.
+/// An index out of range reads 0. Callers check sizes once, when a ring is created.
 pub trait ReadWords {
     /// Size in 8-byte words.
     fn words(&self) -> usize;
     /// Relaxed load.
     fn load(&self, index: usize) -> u64;
-    /// Orders the loads before it against all that comes after.
+    /// Orders the loads before it before everything after it.
     fn acquire_fence(&self);
 }
 
-/// Memory of which a trusted peer names parts that it leaves alone while they are read.
+/// Memory in which a trusted peer designates parts, and leaves each alone while it is read.
 pub trait ReadParts {
-    /// `bytes` bytes from `offset` on, if it has them. Only for a part that the writer has named, and until it is told that
-    /// the part is no longer read.
+    /// `bytes` bytes from `offset`, if they exist. Only for a part that the writer has designated, and only until the
+    /// writer is told that it is no longer read.
     fn part(&self, offset: u64, bytes: u64) -> Option<&[u8]>;
 }
 
@@ -35,13 +35,13 @@ impl ReadParts for &[u8] {
     }
 }
 
-/// Memory that this domain alone may write.
+/// Memory that only this domain may write.
 pub trait WriteWords: ReadWords {
     /// Relaxed store; out of range does nothing.
     fn store(&self, index: usize, value: u64);
-    /// Release store: whoever sees `value` after an acquire fence sees all that was stored before.
+    /// Release store: a reader that sees `value` after an acquire fence also sees everything stored before it.
     fn publish(&self, index: usize, value: u64);
-    /// Orders all that was stored before it against the stores that come after.
+    /// Orders the stores before it before the stores after it.
     fn release_fence(&self);
 }
 
@@ -62,15 +62,15 @@ mod mapped {
         words: usize,
     }
 
-    // SAFETY: the region is plain memory that is accessed with atomic loads alone.
+    // SAFETY: the region is plain memory, accessed only with atomic loads.
     unsafe impl Send for ReadOnlyRegion {}
 
     impl ReadOnlyRegion {
         /// The region of `bytes` bytes at `start`.
         ///
         /// # Safety
-        /// `start` is 8-byte aligned and `bytes` bytes from it stay mapped readable for the life of
-        /// the program; nothing in this domain makes a reference to them.
+        /// `start` is 8-byte aligned, and `bytes` bytes from it stay mapped readable for the life of the program.
+        /// Nothing in this domain creates a reference to them.
         #[must_use]
         pub const unsafe fn new(start: NonNull<u64>, bytes: usize) -> Self {
             Self {
@@ -85,11 +85,10 @@ mod mapped {
             }
             // SAFETY: index < words, so the address lies in the mapping (`new`).
             let address = unsafe { self.start.as_ptr().add(index) };
-            // SAFETY: aligned and mapped (`new`), and AtomicU64 has the layout of u64; every access of this
-            // domain to the region goes through an atomic made here. Only `load` is called on it, relaxed: that
-            // of eight bytes is a plain load on x86_64 and aarch64, which `core::sync::atomic` allows on
-            // memory that is mapped read-only. The reference ends with the access: callers are private and
-            // use it in one expression.
+            // SAFETY: aligned and mapped (`new`), and AtomicU64 has the layout of u64. Every access of this domain to
+            // the region goes through an atomic made here. Only relaxed `load` is called on it: for eight bytes that is
+            // a plain load on x86_64 and aarch64, which `core::sync::atomic` allows on read-only memory. The reference
+            // ends with the access, because callers are private and use it in one expression.
             Some(unsafe { &*address.cast::<AtomicU64>() })
         }
     }
@@ -109,26 +108,27 @@ mod mapped {
         }
     }
 
-    /// A mapping that this domain may read, and of which a trusted peer names parts that it leaves alone.
+    /// A mapping that this domain may read, in which a trusted peer designates parts and leaves them alone.
     #[derive(Debug)]
     pub struct PartsRegion {
         start: NonNull<u8>,
         bytes: usize,
     }
 
-    // SAFETY: it is only read, and what is read nobody writes meanwhile (`new`).
+    // SAFETY: it is only read, and nobody writes what is being read (`new`).
     unsafe impl Send for PartsRegion {}
-    // SAFETY: as above; readers share.
+    // SAFETY: as above; readers share it.
     unsafe impl Sync for PartsRegion {}
 
     impl PartsRegion {
         /// The region of `bytes` bytes at `start`.
         ///
         /// # Safety
-        /// `start` is not null and `bytes` bytes from it stay mapped readable for the life of the program. [`ReadParts::part`]
-        /// is called only with parts that the one domain which writes the region has named, and what it returns is no longer
-        /// used when that domain is told so; the domain is trusted not to write what it has named before that. For the region of
-        /// adapters the writer is audit, a part is named by a command, and the first report that answers the command ends it.
+        /// `start` is not null, and `bytes` bytes from it stay mapped readable for the life of the program.
+        /// [`ReadParts::part`] is called only with parts designated by the one domain that writes the region, and its
+        /// result is no longer used once that domain is told so. The writer is trusted not to write a designated part
+        /// before that. For the region of adapters, the writer is audit: a command designates a part, and the first
+        /// report that answers the command releases it.
         #[must_use]
         pub const unsafe fn new(start: NonNull<u8>, bytes: usize) -> Self {
             Self { start, bytes }
@@ -144,13 +144,13 @@ mod mapped {
             }
             // SAFETY: start <= bytes, so the address lies in the mapping or at its end (`new`).
             let address = unsafe { self.start.as_ptr().add(start) };
-            // SAFETY: `len` bytes from there are mapped (`new`) and initialized (the kernel's zeros, or what was written);
-            // nobody writes them while the slice is used (`new`). Bytes need no alignment.
+            // SAFETY: `len` bytes from there are mapped (`new`) and initialized (the kernel's zeros, or what was
+            // written). Nobody writes them while the slice is used (`new`). Bytes need no alignment.
             Some(unsafe { core::slice::from_raw_parts(address, len) })
         }
     }
 
-    /// A mapping that this domain alone may write.
+    /// A mapping that only this domain may write.
     #[derive(Debug)]
     pub struct ReadWriteRegion(ReadOnlyRegion);
 
@@ -212,7 +212,7 @@ mod tests {
     fn messages_pass_over_mapped_memory() {
         let mut memory = [vec![0u64; REGION_BYTES / 8], vec![0u64; REGION_BYTES / 8]];
         let [a, b] = memory.each_mut().map(|words| NonNull::from(&mut words[0]));
-        // SAFETY: all of that memory, which is borrowed for the whole test and touched by the regions alone.
+        // SAFETY: all of that memory, which is borrowed for the whole test and accessed only through the regions.
         let region = |start| unsafe { ReadOnlyRegion::new(start, REGION_BYTES) };
         // SAFETY: as above.
         let own = |start| unsafe { ReadWriteRegion::new(start, REGION_BYTES) };
@@ -237,7 +237,7 @@ mod tests {
     fn a_part_is_what_lies_there_and_there_is_none_behind_the_end() {
         let memory = [1u8, 2, 3, 4];
         let start = NonNull::from(&memory[0]);
-        // SAFETY: all of that memory, which lives for the whole test and which nobody writes.
+        // SAFETY: all of that memory, which lives for the whole test and is never written.
         let region = unsafe { PartsRegion::new(start, 4) };
         let parts: [&dyn ReadParts; 2] = [&region, &&memory[..]];
         for parts in parts {
@@ -253,7 +253,7 @@ mod tests {
     fn words_out_of_range_read_zero_and_are_not_written() {
         let mut memory = [7u64; 4];
         let start = NonNull::from(&mut memory[0]);
-        // SAFETY: two of the four words, borrowed for the whole test.
+        // SAFETY: two of the four words, which are borrowed for the whole test.
         let region = unsafe { ReadWriteRegion::new(start, 16) };
         region.store(1, 9);
         region.store(2, 9);

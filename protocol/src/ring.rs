@@ -1,4 +1,4 @@
-//! Single-writer rings: two regions, one per direction, each written by one domain alone.
+//! Single-writer rings: two regions, one per direction, each written by only one domain.
 //!
 //! ```text
 //!   region of A (A writes, B reads)          region of B (B writes, A reads)
@@ -12,15 +12,14 @@
 //!   └──────────────────────────────┘         └──────────────────────────────┘
 //! ```
 //!
-//! Head and tail are published as `epoch << 32 | index`; indices run freely over 32 bits. What is
-//! of another epoch is ignored: shared regions keep their contents when a peer is restarted, and
-//! audit cannot clear a region that its peer writes.
+//! Head and tail are published as `epoch << 32 | index`; indices are free-running 32-bit counters. Anything from
+//! another epoch is ignored: shared regions keep their contents when a peer is restarted, and audit cannot clear a
+//! region that its peer writes.
 //!
-//! A producer never believes a tail that would give it more room than there is: to it the ring is
-//! full, and it sends nothing ([`SendError::Violation`]). A consumer never believes a head that would
-//! give it more messages than fit: it drops them all ([`Violation::Index`]). Audit counts what it
-//! receives wrongly; an impossible tail is counted nowhere. A signal says only "look": whoever sends
-//! or reads, signals afterwards, and whoever is woken reads until the ring is empty.
+//! A producer never trusts a tail that claims more room than exists: it treats the ring as full and sends nothing
+//! ([`SendError::Violation`]). A consumer never trusts a head that claims more messages than fit: it drops them all
+//! ([`Violation::Index`]). Audit counts violations on receiving; impossible tails are not counted. A signal only means
+//! "look": signal after sending or reading, and on wake-up read until the ring is empty.
 
 mod frame;
 #[cfg(all(test, not(loom)))]
@@ -35,17 +34,17 @@ const VERSION_WORD: usize = 0;
 const EPOCH_WORD: usize = 1;
 const HEAD_WORD: usize = 2;
 const TAIL_WORD: usize = 3;
-/// One cache line of header, so that slots start on a line of their own.
+/// One cache line of header, so that slots start on their own line.
 const FIRST_SLOT_WORD: usize = 8;
 const HEADER_WORDS: usize = 2;
 
-/// Largest payload of one message: the longest parts of a request, and before them a record of the log.
+/// Largest payload of a message: the longest parts of a request, after a record of the log.
 pub const PAYLOAD_BYTES: usize = crate::limits::MAX_PARTS_BYTES + 504;
 /// [`PAYLOAD_BYTES`] in words.
 pub const PAYLOAD_WORDS: usize = PAYLOAD_BYTES / 8;
-/// Messages that a ring holds. Sixteen tokens in flight hide the slowest consumer, the UART.
+/// Messages that a ring holds. Sixteen tokens in flight hide the latency of the slowest consumer, the UART.
 pub const SLOTS: usize = 16;
-/// Bytes that a region must have; `system.xml` gives it this size.
+/// Size of a region in bytes; `system.xml` gives it this size.
 pub const REGION_BYTES: usize = 0x23000;
 
 const _: () = assert!(
@@ -60,19 +59,19 @@ const fn region_words(slots: usize, payload_words: usize) -> usize {
     FIRST_SLOT_WORD + slots * (HEADER_WORDS + payload_words)
 }
 
-/// What a peer did that no honest peer does. The message or the index is dropped.
+/// A protocol violation by a peer. The message or the index is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// The head or tail gives more messages than the ring has slots.
+    /// The head or tail implies more messages than the ring has slots.
     #[error("an index that the ring cannot have")]
     Index,
-    /// A message of another protocol version.
+    /// The message has another protocol version.
     #[error("a message of another protocol version")]
     Version,
-    /// A message of another epoch inside the current one.
+    /// A message has an epoch other than the current one.
     #[error("a message of another epoch")]
     Epoch,
-    /// A payload longer than a slot.
+    /// The payload is longer than a slot.
     #[error("a payload longer than a slot")]
     Length,
 }
@@ -83,48 +82,48 @@ pub enum SendError {
     /// The peer has not read enough yet.
     #[error("the ring is full")]
     Full,
-    /// The peer's tail is impossible. There is no room until it is possible again.
+    /// The peer's tail is impossible. There is no room until it becomes valid again.
     #[error("the peer's tail is impossible")]
     Violation,
     /// The payload does not fit a slot.
     #[error("the payload does not fit a slot")]
     TooLong,
-    /// There is no epoch yet, or audit has begun another: [`Endpoint::follow`] it first.
+    /// There is no epoch yet, or audit has begun another: call [`Endpoint::follow`] first.
     #[error("the epoch is over")]
     Stale,
 }
 
-/// One end of a pair of rings: it sends into its own region and receives from its peer's.
+/// One end of a pair of rings: sends into its own region and receives from its peer's.
 #[derive(Debug)]
 pub struct Endpoint<R, W, const RING: usize = SLOTS, const PAYLOAD: usize = PAYLOAD_WORDS> {
     theirs: R,
     ours: W,
     epoch: u32,
-    /// Messages that we have sent in this epoch, modulo 2³².
+    /// Messages sent in this epoch, modulo 2³².
     head: u32,
-    /// Messages that we have received in this epoch, modulo 2³².
+    /// Messages received in this epoch, modulo 2³².
     tail: u32,
-    /// Of them, those that our peer was told of, or will be when the owner asks.
+    /// How many of these the peer was told of, or will be when the owner asks.
     told: u32,
-    /// We have made enough room to tell our peer, since the owner last asked.
+    /// Enough room was made to signal the peer since the owner last asked.
     owes_signal: bool,
 }
 
-/// Why a pair of regions makes no endpoint.
+/// A region is too small for an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a region of {words} words, the ring needs {needed}")]
 pub struct RegionTooSmall {
-    /// What the region has.
+    /// Words in the region.
     pub words: usize,
-    /// What the ring needs.
+    /// Words that the ring needs.
     pub needed: usize,
 }
 
 impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
     Endpoint<R, W, RING, PAYLOAD>
 {
-    /// An endpoint without an epoch: nothing is sent or received until [`Self::lead`] (audit) or
-    /// [`Self::follow`] (its peers).
+    /// An endpoint without an epoch: nothing is sent or received until [`Self::lead`] (audit) or [`Self::follow`] (its
+    /// peers) is called.
     ///
     /// # Errors
     /// A region is too small.
@@ -152,19 +151,19 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         self.epoch
     }
 
-    /// Audit's side: begins an epoch: not 0, not the one that ends, and after a restart none that the peer which ended
-    /// could foresee, since its region outlives it. Whatever was in flight is gone.
+    /// Audit's side: begins an epoch, discarding everything in flight. The epoch must not be 0 or the one that ends.
+    /// After a restart it must not be one that the old peer could predict, because its region outlives it.
     pub fn lead(&mut self, epoch: u32) {
         self.begin(epoch);
     }
 
-    /// Audit's side: the first epoch after `last` that nothing in the peer's region names. A peer can count, and one that
-    /// was restarted may have left indices and messages of the epoch that would come next; what it could not know is
-    /// which one will. The peer that wrote them must have been stopped.
+    /// Audit's side: the first epoch after `last` that nothing in the peer's region names. A peer can count, and a
+    /// restarted one may have left indices and messages of the next epochs, but it cannot know which epoch will be
+    /// chosen. The peer that wrote them must have been stopped.
     #[must_use]
     pub fn epoch_after(&self, last: u32) -> u32 {
         let mut epoch = last;
-        // One more try than there are words that can name one.
+        // One more attempt than there are words that can name an epoch.
         for _ in 0..=RING.saturating_add(3) {
             epoch = epoch.wrapping_add(1).max(1);
             if !self.is_named(epoch) {
@@ -174,7 +173,7 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         epoch
     }
 
-    /// Whether an index or a message in the peer's region is of this epoch.
+    /// Whether an index or a message in the peer's region has this epoch.
     fn is_named(&self, epoch: u32) -> bool {
         let names = |word: usize| untagged(self.theirs.load(word)).0 == epoch;
         // `new` has checked that the ring is small.
@@ -186,7 +185,7 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
             || slots.any(|slot| names(slot_word::<RING, PAYLOAD>(slot).wrapping_add(1)))
     }
 
-    /// The peer's side: joins the epoch that audit has chosen. True if it is a new one.
+    /// The peer's side: joins the epoch that audit has chosen. True if it is new.
     pub fn follow(&mut self) -> bool {
         let offered = self.theirs.load(EPOCH_WORD);
         self.theirs.acquire_fence();
@@ -207,8 +206,8 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         self.epoch != 0 && echoed == u64::from(self.epoch)
     }
 
-    /// The version of the protocol that the peer's region names, which is [`VERSION`] if the peer is built from the same
-    /// tree; 0 while it has not begun. Where the word stands is the same in every version.
+    /// The protocol version in the peer's region: [`VERSION`] if the peer is built from the same tree, 0 while it has
+    /// not begun. Its word is at the same offset in every version.
     #[must_use]
     pub fn peer_version(&self) -> u64 {
         self.theirs.load(VERSION_WORD)
@@ -224,19 +223,19 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         self.ours.store(HEAD_WORD, tagged(epoch, 0));
         self.ours.store(TAIL_WORD, tagged(epoch, 0));
         self.ours.publish(EPOCH_WORD, u64::from(epoch));
-        // No slot of this epoch is stored before the peer can see that the last one is over.
+        // No slot of this epoch may be stored before the peer can see that the last epoch is over.
         self.ours.release_fence();
     }
 
-    /// Messages that can be sent now.
+    /// Number of messages that can be sent now.
     #[must_use]
     pub fn free(&self) -> usize {
         self.sent_and_unread()
             .map_or(0, |unread| RING.saturating_sub(unread))
     }
 
-    /// Messages sent that the peer has not read. A tail of another epoch says that the peer has
-    /// read nothing of this one.
+    /// Messages sent that the peer has not read. A tail of another epoch means that the peer has read nothing of this
+    /// one.
     fn sent_and_unread(&self) -> Result<usize, SendError> {
         if self.epoch == 0 {
             return Err(SendError::Stale);
@@ -278,10 +277,10 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         Ok(())
     }
 
-    /// Overwrites the payloads that we have sent and the peer has read, for a sender whose message must not outlive its
-    /// use. True if the peer has read all, so that nothing is left; else call it again when the peer has signalled.
+    /// Overwrites the payloads that the peer has read, for a sender whose message must not outlive its use. True if the
+    /// peer has read everything, so that nothing is left; otherwise call again when the peer has signalled.
     ///
-    /// A peer that claims to have read more than was sent has read nothing.
+    /// A peer that claims to have read more than was sent is treated as having read nothing.
     pub fn wipe_read(&mut self) -> bool {
         let Ok(unread) = self.sent_and_unread() else {
             return false;
@@ -301,8 +300,8 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
     /// Receives one message into `frame`; false if there is none.
     ///
     /// # Errors
-    /// What the peer did wrong. The message is dropped (with an impossible index: all messages
-    /// are), and the endpoint goes on.
+    /// The peer broke the protocol. The message is dropped (for an impossible index, all messages are), and the
+    /// endpoint continues.
     pub fn receive(&mut self, frame: &mut Frame<PAYLOAD>) -> Result<bool, Violation> {
         let (epoch, head) = untagged(self.theirs.load(HEAD_WORD));
         self.theirs.acquire_fence();
@@ -333,8 +332,8 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
             frame.header = header;
             Ok(true)
         });
-        // Audit may begin an epoch while its peer copies: the slot is then half old, half new, and
-        // the fences order the word that tells (see `begin`).
+        // Audit may begin an epoch while its peer copies, which leaves the slot half old, half new. The fences order
+        // the word that reveals this (see `begin`).
         self.theirs.acquire_fence();
         if untagged(self.theirs.load(HEAD_WORD)).0 != self.epoch {
             return Ok(false);
@@ -343,7 +342,7 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         result
     }
 
-    /// Gives slots back. The release orders our loads of them before the peer's next stores.
+    /// Frees slots. The release orders our loads of them before the peer's next stores.
     fn consume_up_to(&mut self, index: u32) {
         self.tail = index;
         if index.wrapping_sub(self.told) >= const { signal_after(RING) } {
@@ -353,17 +352,18 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         self.ours.publish(TAIL_WORD, tagged(self.epoch, index));
     }
 
-    /// Whether we have made room for a quarter of a ring since the last call: the peer may be waiting for it, so signal it.
+    /// Whether a quarter of the ring was freed since the last call. If so, signal the peer, which may be waiting for
+    /// it.
     ///
-    /// No signal is lost on a peer that waits while a quarter of its ring or more is unread: when it looked, we had not
-    /// read past what it was told of by so much, so the reading of what is left passes that. In return most messages cost
-    /// no signal back.
+    /// A peer that waits while at least a quarter of its ring is unread always gets a signal: when it looked, less than
+    /// that had been read beyond what it was told, so reading the rest crosses the threshold. In return, most messages
+    /// need no signal back.
     pub fn take_owed_signal(&mut self) -> bool {
         core::mem::take(&mut self.owes_signal)
     }
 }
 
-/// Messages that are read before the peer is told.
+/// Messages read before the peer is signalled.
 #[allow(clippy::cast_possible_truncation)] // `new` has checked that the ring is small.
 const fn signal_after(ring: usize) -> u32 {
     let quarter = ring as u32 / 4;
@@ -374,7 +374,7 @@ const fn tagged(epoch: u32, index: u32) -> u64 {
     (epoch as u64) << 32 | index as u64
 }
 
-#[allow(clippy::cast_possible_truncation)] // Both halves of the word are wanted.
+#[allow(clippy::cast_possible_truncation)] // Both halves of the word are used.
 const fn untagged(word: u64) -> (u32, u32) {
     ((word >> 32) as u32, word as u32)
 }
@@ -393,7 +393,7 @@ fn pack(header: Header, epoch: u32) -> [u64; HEADER_WORDS] {
     ]
 }
 
-#[allow(clippy::cast_possible_truncation)] // The halves and quarters of a word are wanted.
+#[allow(clippy::cast_possible_truncation)] // The halves and quarters of a word are used.
 fn unpack([first, second]: [u64; HEADER_WORDS], epoch: u32) -> Result<Header, Violation> {
     if (first >> 48) as u16 != VERSION {
         return Err(Violation::Version);

@@ -1,20 +1,20 @@
 //! The store: a tar archive of models, adapters, training data and their signatures, in a region that nobody writes.
 //!
-//! What a file is, its name and its folder say: `NAME.gguf` is a model, `NAME.gguf` in a folder `adapters` an adapter,
-//! `NAME.jsonl` or `NAME.txt` in a folder `data` training data. Each has its signature beside it.
+//! The name and folder of a file determine what it is: `NAME.gguf` is a model, `NAME.gguf` in the folder `adapters` is
+//! an adapter, `NAME.jsonl` or `NAME.txt` in the folder `data` is training data. Its signature is beside it.
 //!
-//! Audit looks models up, verifies them, and tells inference where in the store the verified bytes lie, so there is one
-//! reader of the archive and no second opinion of what a name means. Why not a crate: audit must be total, and what is
-//! needed of tar (`ustar`: name, size, data, in blocks of 512 bytes) is less than an argument that another's reader
-//! never panics. `llmtool pack` writes the archive with the crate `tar`; the tests read what that wrote.
+//! Audit finds and verifies a file, then tells inference where the verified bytes are. So the archive has one reader,
+//! and there is no second interpretation of a name. The reader is hand-written because audit must be total: what it
+//! needs of tar (`ustar`: name, size, data, in blocks of 512 bytes) is less work than proving that a crate never
+//! panics. `llmtool pack` writes the archive with the crate `tar`, and the tests read its output.
 
 use crate::error::{ErrorCode, Failure};
 use crate::limits::MAX_NAME_BYTES;
 
-/// Bytes of a block of the archive: each header is one, data are padded to whole ones.
+/// Size of a block: a header is one block, and data are padded to whole blocks.
 const BLOCK: usize = 512;
 
-/// What a model's file name ends in; the rest is the model's name.
+/// Suffix of a model's file name; the rest is the model's name.
 pub const MODEL_SUFFIX: &str = ".gguf";
 
 /// The folder of adapters.
@@ -23,13 +23,13 @@ pub const ADAPTERS_FOLDER: &str = "adapters";
 /// The folder of training data.
 pub const DATA_FOLDER: &str = "data";
 
-/// What the file names of training data end in; the rest is the name.
+/// Suffixes of training data; the rest is the name.
 pub const DATA_SUFFIXES: [&str; 2] = [".jsonl", ".txt"];
 
-/// The file of the audit log, at the top of a disk.
+/// The audit log's file, at the top of a disk.
 pub const LOG_FILE: &str = "AUDIT.LOG";
 
-/// What is added to a file's name for its signature: 64 bytes, Ed25519 over the SHA-256 of the file.
+/// Suffix of signature files, which hold 64 bytes: Ed25519 over the SHA-256 of the file.
 pub const SIGNATURE_SUFFIX: &str = ".sig";
 
 /// Bytes of a signature.
@@ -40,17 +40,17 @@ pub const SIGNATURE_BYTES: usize = 64;
 pub struct File<'s> {
     /// Its path in the archive.
     pub path: &'s str,
-    /// Where its data begin in the archive, in bytes.
+    /// Offset of its data in the archive, in bytes.
     pub offset: usize,
     /// Its data.
     pub data: &'s [u8],
 }
 
 impl<'s> File<'s> {
-    /// The last part of its path.
+    /// The last component of its path.
     #[must_use]
     pub fn file_name(&self) -> &'s str {
-        // Forwards: a search from the end has panics that no compiler can rule out.
+        // Splits forwards, because a search from the end contains panics that no compiler can rule out.
         let mut name = self.path;
         while let Some((_, rest)) = name.split_once('/') {
             name = rest;
@@ -58,7 +58,7 @@ impl<'s> File<'s> {
         name
     }
 
-    /// The folder that it lies in; "" at the top.
+    /// Its folder; "" at the top.
     #[must_use]
     pub fn folder(&self) -> &'s str {
         let (mut folder, mut name) = ("", self.path);
@@ -68,13 +68,13 @@ impl<'s> File<'s> {
         folder
     }
 
-    /// The model's name, if it is one that can be asked for.
+    /// The model's name, if the file is a model with a valid name.
     #[must_use]
     pub fn model(&self) -> Option<&'s str> {
         self.name_as(Content::Model)
     }
 
-    /// Its name, if this is its content and it can be asked for.
+    /// The file's name without suffix, if it has this content and a valid name.
     #[must_use]
     pub fn name_as(&self, content: Content) -> Option<&'s str> {
         let (file, folder) = (self.file_name(), self.folder());
@@ -99,7 +99,7 @@ pub struct Store<'s> {
     archive: &'s [u8],
 }
 
-/// What a file is.
+/// Content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     /// A model.
@@ -111,7 +111,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// Why there is none of a name.
+    /// The error for a missing name.
     const fn missing(self) -> ErrorCode {
         match self {
             Self::Model => ErrorCode::NoSuchModel,
@@ -128,18 +128,18 @@ pub struct Item<'s> {
     pub name: &'s str,
     /// Its file.
     pub file: File<'s>,
-    /// Its signature, if it has one of the right length.
+    /// Its signature, if there is one of the right length.
     pub signature: Option<[u8; SIGNATURE_BYTES]>,
 }
 
 impl<'s> Store<'s> {
-    /// The store in `archive`, which is checked whenever it is read.
+    /// A store over `archive`, which is checked on every read.
     #[must_use]
     pub const fn new(archive: &'s [u8]) -> Self {
         Self { archive }
     }
 
-    /// Its files, in the archive's order. They end where the archive does, or where it is damaged.
+    /// The files in archive order, up to the end of the archive or the first damage.
     pub fn files(&self) -> impl Iterator<Item = File<'s>> + use<'s> {
         let archive = self.archive;
         let mut at = 0;
@@ -154,18 +154,18 @@ impl<'s> Store<'s> {
         })
     }
 
-    /// Its models; see [`Self::items`].
+    /// All models; see [`Self::items`].
     ///
     /// # Errors
-    /// It is no tar archive.
+    /// The archive is not a tar archive.
     pub fn models(&self) -> Result<impl Iterator<Item = Item<'s>> + use<'s>, Failure> {
         self.items(Content::Model)
     }
 
-    /// What it has of this content. Other files, and those whose names nobody can type, are left out.
+    /// All files of this content. Other files, and those whose names cannot be typed, are left out.
     ///
     /// # Errors
-    /// It is no tar archive.
+    /// The archive is not a tar archive.
     pub fn items(
         &self,
         content: Content,
@@ -187,15 +187,15 @@ impl<'s> Store<'s> {
     /// The first model of this name.
     ///
     /// # Errors
-    /// There is none, or no store.
+    /// There is no such model, or no store.
     pub fn find(&self, name: &str) -> Result<Item<'s>, Failure> {
         self.find_item(Content::Model, name)
     }
 
-    /// The first of this content and name.
+    /// The first file of this content and name.
     ///
     /// # Errors
-    /// There is none, or no store.
+    /// There is no such file, or no store.
     pub fn find_item(&self, content: Content, name: &str) -> Result<Item<'s>, Failure> {
         let mut items = self.items(content)?;
         items
@@ -203,22 +203,22 @@ impl<'s> Store<'s> {
             .ok_or(Failure::of(content.missing()))
     }
 
-    /// The signature beside a file.
+    /// The signature beside the file `of`.
     fn signature(&self, of: &File<'_>) -> Option<[u8; SIGNATURE_BYTES]> {
         let is_it = |file: &File<'_>| file.path.strip_suffix(SIGNATURE_SUFFIX) == Some(of.path);
         self.files().find(is_it)?.data.try_into().ok()
     }
 }
 
-/// A header and what follows it.
+/// An archive header and its data.
 struct Entry<'s> {
     file: Option<File<'s>>,
-    /// Where the next header lies.
+    /// Offset of the next header.
     next: usize,
 }
 
 impl<'s> Entry<'s> {
-    /// The entry whose header lies at `at`; `None` at the end, which is a block of zeros, and where there is no header.
+    /// The entry whose header is at `at`. `None` at the end, which is a zero block, and where there is no valid header.
     fn at(archive: &'s [u8], at: usize) -> Option<Self> {
         let offset = at.checked_add(BLOCK)?;
         let header = archive.get(at..offset)?;
@@ -228,9 +228,9 @@ impl<'s> Entry<'s> {
         let bytes = usize::try_from(octal(header.get(124..136)?)?).ok()?;
         let data = archive.get(offset..offset.checked_add(bytes)?)?;
         let next = offset.checked_add(bytes.checked_next_multiple_of(BLOCK)?)?;
-        // '0' or zero is a file; directories, links and extensions are passed over.
+        // '0' or zero means a file. Directories, links and extensions are skipped.
         let is_file = matches!(header.get(156)?, b'0' | 0);
-        // A prefix makes the name longer than any model's.
+        // A prefix would make the name longer than that of any model.
         let whole = header.get(345) == Some(&0) || header.get(257..262) != Some(b"ustar");
         let name = header.get(..100)?;
         let name = name.split(|byte| *byte == 0).next()?;
@@ -242,12 +242,12 @@ impl<'s> Entry<'s> {
     }
 }
 
-/// Longest path that the name field of a header holds.
+/// Longest path that a header's name field holds.
 const MAX_PATH_BYTES: usize = 100;
 
 const _: () = assert!(MAX_NAME_BYTES < MAX_PATH_BYTES);
 
-/// Whether the header's checksum is that of its bytes, the checksum's own taken as spaces.
+/// Whether the header's checksum is right; the checksum field itself counts as spaces.
 fn has_checksum(header: &[u8]) -> bool {
     let sum = header.iter().enumerate().fold(0u64, |sum, (i, byte)| {
         let byte = if (148..156).contains(&i) { b' ' } else { *byte };
@@ -256,7 +256,7 @@ fn has_checksum(header: &[u8]) -> bool {
     header.get(148..156).and_then(octal) == Some(sum)
 }
 
-/// A number in octal digits, ended by a space or a zero.
+/// Parses an octal number terminated by a space or a zero.
 fn octal(field: &[u8]) -> Option<u64> {
     let mut value = 0u64;
     let mut any = false;

@@ -9,8 +9,8 @@ use alloc::rc::Rc;
 use alloc::vec;
 use core::cell::Cell;
 
-/// A region that its clones share, within one thread. Whoever has it plays any role: the honest
-/// writer, the reader, or a hostile owner that stores what it likes.
+/// A region shared by its clones, within one thread. A holder can play any role: honest writer, reader, or hostile
+/// owner that stores anything.
 #[derive(Clone, Debug)]
 pub struct TestRegion(Rc<[Cell<u64>]>);
 
@@ -18,13 +18,13 @@ pub struct TestRegion(Rc<[Cell<u64>]>);
 pub type TestEndpoint = Endpoint<TestRegion, TestRegion>;
 
 impl TestRegion {
-    /// Zeros, as many as `system.xml` gives a ring's region.
+    /// A zeroed region of the size that `system.xml` gives a ring.
     #[must_use]
     pub fn new() -> Self {
         Self::with_words(REGION_BYTES / 8)
     }
 
-    /// `words` zeros.
+    /// A zeroed region of `words` words.
     #[must_use]
     pub fn with_words(words: usize) -> Self {
         Self(vec![Cell::new(0); words].into())
@@ -63,7 +63,7 @@ impl WriteWords for TestRegion {
     fn release_fence(&self) {}
 }
 
-/// Audit's end and its peer's, and the peer's region for a peer that is hostile.
+/// Audit's end and its peer's, and the peer's region for playing a hostile peer.
 ///
 /// # Panics
 /// Never: the regions have the size that the rings need.
@@ -73,7 +73,7 @@ pub fn endpoints() -> (TestEndpoint, TestEndpoint, TestRegion) {
     (audit, peer, peers_region)
 }
 
-/// As [`endpoints`], and audit's region, for who looks at what audit has written.
+/// Like [`endpoints`], plus audit's region for inspecting what audit wrote.
 ///
 /// # Panics
 /// Never, as above.
@@ -88,10 +88,10 @@ pub fn all_of_endpoints() -> (TestEndpoint, TestEndpoint, TestRegion, TestRegion
     (audits_end, peers_end, peer, audit)
 }
 
-/// These parts, whatever they hold, for as long as the test runs.
+/// Builds parts, valid or not, that live as long as the test.
 ///
 /// # Panics
-/// They are in an order that no message has.
+/// The parts are in an order that no message has.
 #[must_use]
 #[allow(clippy::expect_used)]
 pub fn parts(parts: &[(PartKind, &[u8])]) -> Parts<'static> {
@@ -105,23 +105,23 @@ pub fn parts(parts: &[(PartKind, &[u8])]) -> Parts<'static> {
     Parts::parse(bytes.leak()).expect("parts in order")
 }
 
-/// A text to be completed, whatever it is, for as long as the test runs.
+/// Builds a text to be completed, valid or not, that lives as long as the test.
 ///
 /// # Panics
-/// Never: a text alone is in order.
+/// Never: a single text is always in order.
 #[must_use]
 pub fn completion(text: &[u8]) -> Parts<'static> {
     parts(&[(PartKind::Text, text)])
 }
 
-/// [`policy`] as it lies in its region.
+/// [`policy`] as laid out in its region.
 #[must_use]
 pub fn policy_bytes() -> alloc::vec::Vec<u8> {
     zerocopy::IntoBytes::as_bytes(&policy()).to_vec()
 }
 
-/// A policy for tests: `guest` without a passphrase, who may only generate, and `admin`, who may everything and whose
-/// passphrase hash is zeros.
+/// A policy for tests: `guest` has no passphrase and may only generate; `admin` may do everything, and its passphrase
+/// hash is zeros.
 #[must_use]
 pub fn policy() -> crate::policy::Policy {
     use crate::limits;

@@ -1,28 +1,28 @@
-//! Untrusted bytes become text that is safe on a terminal, and that shows all that is in it.
+//! Turns untrusted bytes into text that is safe on a terminal and hides nothing from the reader.
 //!
-//! **Dropped** are all controls of C0 and C1 but newline and tab, and DEL. So no escape sequence gets through, in 7 or 8
-//! bits, and no carriage return that would overwrite a line. What is left of a sequence is text and shows.
+//! **Dropped**: all C0 and C1 controls except newline and tab, and DEL. So no 7-bit or 8-bit escape sequence gets
+//! through, nor a carriage return that would overwrite a line. The remainder of a sequence is shown as text.
 //!
-//! **Shown as U+FFFD** are bytes that are no UTF-8, and what a terminal would not show ([`is_hidden`]). Text that nobody
-//! sees can carry what a reader should know of (a message to whoever copies the text, a second prompt, more bits than the
-//! answer seems to have), and can make two texts that look alike differ. Covered is, and a test compares with Unicode's own
-//! tables that none of the first two is missing:
+//! **Shown as U+FFFD**: invalid UTF-8, and characters that a terminal would not show ([`is_hidden`]). Invisible text
+//! can carry something the reader should know about (a message to whoever copies the text, a second prompt, more bits
+//! than the answer seems to have), and can make two texts that look alike differ. A test compares the first two of
+//! these groups with Unicode's own tables:
 //!
-//! - every code point that Unicode calls default-ignorable: soft hyphen, zero-width space and joiners, word joiner, marks,
-//!   embeddings, overrides and isolates of direction, invisible operators, fillers of Hangul, Khmer's inherent vowels,
-//!   Mongolian and other variation selectors (U+FE00 to U+FE0F, U+E0100 to U+E01EF), the byte order mark, controls of
-//!   shorthand and musical notation, tags, and what is reserved for more of the kind (U+E0000 to U+E0FFF);
-//! - every other format character (category Cf) that stands for nothing visible: interlinear annotation, joiners of
-//!   Egyptian hieroglyphs. Those that are drawn around numbers (Prepended_Concatenation_Mark) pass;
-//! - separators of lines and paragraphs, of which terminals make what they like, and the filler of Khitan.
+//! - every code point that Unicode calls default-ignorable: soft hyphen, zero-width space and joiners, word joiner,
+//!   marks, embeddings, overrides and isolates of direction, invisible operators, Hangul fillers, Khmer inherent
+//!   vowels, Mongolian and other variation selectors (U+FE00 to U+FE0F, U+E0100 to U+E01EF), the byte order mark,
+//!   shorthand and musical format controls, tags, and the range reserved for more of them (U+E0000 to U+E0FFF);
+//! - every other format character (category Cf) without a visible form: interlinear annotation, Egyptian hieroglyph
+//!   joiners. Those drawn around numbers (Prepended_Concatenation_Mark) pass;
+//! - line and paragraph separators, which terminals treat differently, and the Khitan filler.
 //!
-//! Joiners and selectors have a use: some scripts need them to look right, and emoji are put together by them. They are
-//! shown all the same, wherever they stand: whether one is there is not to be seen, so a rule that lets one pass where it
-//! could be of use gives a hidden bit to each such place. What it costs is the look of those scripts on a serial console,
-//! which seldom has the font for them.
+//! Joiners and selectors have legitimate uses: some scripts need them to look right, and emoji are composed with them.
+//! They are replaced anyway, everywhere. Their presence is invisible, so a rule that permits one where it could be
+//! useful would permit a hidden bit there. The cost is how those scripts look on a serial console, which seldom has a
+//! font for them.
 //!
-//! Not covered is what shows, but resembles something else (letters of different scripts, kinds of spaces), and marks that
-//! are stacked onto a letter.
+//! Not covered: visible characters that resemble others (letters of different scripts, kinds of spaces), and marks
+//! stacked onto a letter.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -47,20 +47,20 @@
 #[cfg(test)]
 extern crate std;
 
-/// What stands for bytes that are no UTF-8, and for what would not show.
+/// Replaces invalid UTF-8 and characters that would not show.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
-/// Turns a stream of untrusted bytes into safe characters. A character may be split across calls:
-/// the state is here.
+/// Converts a stream of untrusted bytes to safe characters. It holds the state for a character that is split across
+/// calls.
 #[derive(Clone, Debug, Default)]
 pub struct Sanitiser {
-    /// The beginning of a character that is not complete yet.
+    /// The beginning of an incomplete character.
     held: [u8; 4],
     len: usize,
 }
 
 impl Sanitiser {
-    /// One at its start.
+    /// A converter at the start of a stream.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -69,14 +69,14 @@ impl Sanitiser {
         }
     }
 
-    /// Takes `bytes` and gives the safe characters that are complete to `write`.
+    /// Takes `bytes` and passes the complete safe characters to `write`.
     pub fn push(&mut self, bytes: &[u8], write: &mut impl FnMut(char)) {
         for &byte in bytes {
             self.push_byte(byte, write);
         }
     }
 
-    /// Ends the stream: what is held back will not be completed.
+    /// Ends the stream; an incomplete character is replaced.
     pub fn finish(&mut self, write: &mut impl FnMut(char)) {
         if self.len > 0 {
             self.len = 0;
@@ -85,7 +85,7 @@ impl Sanitiser {
     }
 
     fn push_byte(&mut self, byte: u8, write: &mut impl FnMut(char)) {
-        // Most text, and complete in itself.
+        // ASCII, which is most text, is complete in itself.
         if self.len == 0 && byte.is_ascii() {
             let character = char::from(byte);
             if is_safe(character) {
@@ -108,10 +108,10 @@ impl Sanitiser {
                     _ => {}
                 }
             }
-            // It may become a character.
+            // It may still become a character.
             Err(error) if error.error_len().is_none() => {}
             Err(_) => {
-                // The last byte broke what was held; it may begin a character of its own.
+                // The last byte broke the held sequence, but may begin a character of its own.
                 let alone = self.len == 1;
                 self.len = 0;
                 write(REPLACEMENT);
@@ -130,36 +130,36 @@ pub const fn is_safe(character: char) -> bool {
     !is_control && !is_hidden(character)
 }
 
-/// Whether a terminal would show nothing for a character, or something that is not it; see the module.
+/// Whether a terminal would show nothing, or something else, for a character; see the module.
 #[must_use]
 pub const fn is_hidden(character: char) -> bool {
     matches!(character,
-        // Soft hyphen, joiner of graphemes.
+        // Soft hyphen, combining grapheme joiner.
         '\u{ad}' | '\u{34f}'
-        // Direction: a mark, marks, embeddings and overrides, isolates; among them zero-width space and joiners, and
-        // separators of lines and paragraphs.
+        // Direction marks, embeddings, overrides and isolates, including zero-width space and joiners, and line and
+        // paragraph separators.
         | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        // Word joiner, invisible operators, isolates, controls that are deprecated.
+        // Word joiner, invisible operators, isolates, deprecated controls.
         | '\u{2060}'..='\u{206f}'
-        // Fillers of Hangul; inherent vowels of Khmer; filler of Khitan.
+        // Hangul fillers; Khmer inherent vowels; Khitan filler.
         | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}'
         | '\u{17b4}' | '\u{17b5}' | '\u{16fe4}'
         // Variation selectors: Mongolian with its vowel separator, all others in two blocks, the second with the tags.
         | '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}'
-        // Byte order mark; reserved, and interlinear annotation.
+        // Byte order mark; reserved code points, and interlinear annotation.
         | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
         // Controls of hieroglyphs, shorthand and musical notation.
         | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
 }
 
-/// The beginning of a text, at most `max` bytes of it, that cuts no character in two.
+/// The longest prefix of at most `max` bytes that does not split a character.
 #[must_use]
 pub fn beginning(text: &[u8], max: usize) -> &[u8] {
     let Some(cut) = text.get(..max) else {
         return text;
     };
     match core::str::from_utf8(cut) {
-        // A character was not complete.
+        // The last character was incomplete.
         Err(error) if error.error_len().is_none() => cut.get(..error.valid_up_to()).unwrap_or(cut),
         _ => cut,
     }
@@ -197,7 +197,7 @@ mod tests {
         );
     }
 
-    /// All characters of a class of Unicode, in the syntax of regular expressions.
+    /// All characters of a Unicode class, in regular expression syntax.
     fn class(pattern: &str) -> impl Iterator<Item = char> {
         let hir = regex_syntax::Parser::new().parse(pattern).unwrap();
         let regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(class)) =

@@ -1,7 +1,7 @@
-//! Sectors of a disk, and how the file system's crates reach them.
+//! Sectors of a disk, and how the file system crates access them.
 //!
-//! A disk may answer later: [`Blocks`] is polled, so that a domain that waits for another one's notification and a
-//! program that reads a file use the same code.
+//! A disk may answer later, so [`Blocks`] is polled. That way the same code serves a domain that waits for a
+//! notification and a program that reads a file.
 
 use core::cell::{Cell, RefCell};
 use core::future::Future;
@@ -23,10 +23,10 @@ const BLOCK_SIZE: BlockSize = match BlockSize::new(SECTOR as u32) {
 /// Why sectors cannot be read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BlockError {
-    /// They are not on the disk.
+    /// The sectors are not on the disk.
     #[error("sector {sector} was asked for, but the disk has {sectors}")]
     Range {
-        /// The first that is not there.
+        /// The first sector that does not exist.
         sector: u64,
         /// Sectors of the disk.
         sectors: u64,
@@ -40,24 +40,24 @@ pub enum BlockError {
     /// The device cannot be written.
     #[error("the disk is write-protected")]
     ReadOnly,
-    /// One operation asked for more sectors than a sound file system needs.
+    /// One operation asked for more sectors than an intact file system needs.
     #[error("the file system needs more than {limit} sectors for one operation: it is damaged")]
     Budget {
-        /// The most sectors.
+        /// The limit in sectors.
         limit: u64,
     },
 }
 
-/// What a disk keeps of an operation between two polls; zero before the first.
+/// State that a disk keeps of an operation between two polls; zero before the first poll.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ticket(pub u64);
 
 /// A disk of sectors.
 ///
-/// An operation that is [`Poll::Pending`] is asked for again, with the same arguments and the same ticket, when something
-/// has happened. Buffers are whole sectors. No operation keeps a buffer between two polls.
+/// If an operation is [`Poll::Pending`], call it again with the same arguments and ticket when something has happened.
+/// Buffers are whole sectors. No operation keeps a buffer between two polls.
 pub trait Blocks {
-    /// Sectors that there are.
+    /// Number of sectors.
     fn sectors(&self) -> u64;
 
     /// Whether it can be written.
@@ -79,10 +79,10 @@ pub trait Blocks {
         data: &[u8],
     ) -> Poll<Result<(), BlockError>>;
 
-    /// Makes durable what was written.
+    /// Makes all previous writes durable.
     fn flush(&mut self, ticket: &mut Ticket) -> Poll<Result<(), BlockError>>;
 
-    /// Nobody will ask for this operation again.
+    /// Abandons an operation: nobody will poll it again.
     fn cancel(&mut self, ticket: &mut Ticket) {
         *ticket = Ticket::default();
     }
@@ -130,35 +130,35 @@ macro_rules! lent {
 }
 
 lent! {
-    /// A disk that is lent.
+    /// A borrowed disk.
     &mut B, self => (**self), (**self)
 }
 
 lent! {
-    /// A disk that a file system and others use in turn.
+    /// A disk that a file system shares with others.
     &RefCell<B>, self => self.borrow(), self.borrow_mut()
 }
 
-/// A disk in memory. What is behind its last whole sector is not part of it.
+/// A disk in memory. Bytes after the last whole sector are not part of it.
 #[derive(Clone, Debug)]
 pub struct Memory<M> {
     bytes: M,
 }
 
 impl<M: AsRef<[u8]> + AsMut<[u8]>> Memory<M> {
-    /// The disk that is in `bytes`.
+    /// A disk over `bytes`.
     #[must_use]
     pub const fn new(bytes: M) -> Self {
         Self { bytes }
     }
 
-    /// The bytes.
+    /// The disk's bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.bytes.as_ref()
     }
 
-    /// The bytes, to change them.
+    /// The disk's bytes, mutable.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         self.bytes.as_mut()
     }
@@ -171,10 +171,10 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Memory<M> {
     }
 }
 
-/// Whether `bytes` from the sector `first` on are whole sectors of a disk that has `sectors`.
+/// Checks that `bytes` starting at sector `first` are whole sectors of a disk of `sectors`.
 ///
 /// # Errors
-/// They are not.
+/// The range is not on the disk, or not whole sectors.
 pub fn check_range(sectors: u64, first: u64, bytes: usize) -> Result<(), BlockError> {
     let count = bytes.div_ceil(SECTOR) as u64;
     match first.checked_add(count) {
@@ -216,7 +216,7 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Blocks for Memory<M> {
     }
 }
 
-/// Runs an operation on a disk that never makes anybody wait. On one that does, this polls without a pause.
+/// Runs an operation on a disk that never waits. On one that does, this busy-polls.
 pub fn block_on<T>(operation: impl Future<Output = T>) -> T {
     let mut operation = pin!(operation);
     let mut context = Context::from_waker(Waker::noop());
@@ -231,7 +231,7 @@ pub fn block_on<T>(operation: impl Future<Output = T>) -> T {
 /// Reads whole sectors.
 ///
 /// # Errors
-/// The disk's.
+/// The disk failed.
 pub async fn read<B: Blocks>(blocks: &mut B, first: u64, out: &mut [u8]) -> Result<(), BlockError> {
     let mut ticket = Ticket::default();
     core::future::poll_fn(|_| blocks.read(&mut ticket, first, out)).await
@@ -240,22 +240,22 @@ pub async fn read<B: Blocks>(blocks: &mut B, first: u64, out: &mut [u8]) -> Resu
 /// Writes whole sectors.
 ///
 /// # Errors
-/// The disk's.
+/// The disk failed.
 pub async fn write<B: Blocks>(blocks: &mut B, first: u64, data: &[u8]) -> Result<(), BlockError> {
     let mut ticket = Ticket::default();
     core::future::poll_fn(|_| blocks.write(&mut ticket, first, data)).await
 }
 
-/// Makes durable what was written.
+/// Makes all previous writes durable.
 ///
 /// # Errors
-/// The disk's.
+/// The disk failed.
 pub async fn flush<B: Blocks>(blocks: &mut B) -> Result<(), BlockError> {
     let mut ticket = Ticket::default();
     core::future::poll_fn(|_| blocks.flush(&mut ticket)).await
 }
 
-/// [`Blocks`] as the file system's crates want it, with a limit to what one operation may read and write.
+/// Adapts [`Blocks`] to the file system crates, and limits the sectors that one operation may access.
 #[derive(Debug)]
 pub(crate) struct Device<'b, B> {
     pub blocks: B,
@@ -272,7 +272,7 @@ impl<'b, B: Blocks> Device<'b, B> {
         }
     }
 
-    /// Pays for an operation once, when its ticket is new.
+    /// Charges an operation to the budget once, when its ticket is new.
     fn pay(&self, state: &mut State, bytes: usize) -> Result<(), FsError<BlockError>> {
         if !state.paid {
             let left = self.budget.get().checked_sub((bytes / SECTOR) as u64);

@@ -1,13 +1,13 @@
-//! What can be wrong with a disk.
+//! Errors of disks and file systems.
 
 use crate::blocks::BlockError;
 use hadris_io::{Error as FsError, ErrorKind, Location};
 use thiserror::Error;
 
-/// Where on the disk something is wrong.
+/// Where on the disk the error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// It is not known.
+    /// Unknown.
     Unknown,
     /// A byte of the partition.
     Byte(u64),
@@ -28,10 +28,10 @@ impl core::fmt::Display for Place {
     }
 }
 
-/// Why something on a disk cannot be had.
+/// Why a disk operation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum StorageError {
-    /// Nothing that could hold a file system.
+    /// The disk is too small for a file system.
     #[error(
         "the disk has {sectors} sectors, which is too few for a file system; make one of at least 1 MiB"
     )]
@@ -39,7 +39,7 @@ pub enum StorageError {
         /// Sectors of the disk.
         sectors: u64,
     },
-    /// Neither a file system nor a partition with one.
+    /// There is no file system, on the whole disk or in a partition.
     #[error(
         "the disk has no FAT file system, neither in a partition nor on the whole disk; make one with 'llmtool disk create'"
     )]
@@ -52,56 +52,56 @@ pub enum StorageError {
         /// Where.
         place: Place,
     },
-    /// No file or folder of the name.
+    /// There is no file or folder of this name.
     #[error("there is no such file on the disk")]
     NotFound,
-    /// A folder where a file was asked for.
+    /// The path is a folder, but a file was needed.
     #[error("this is a folder, not a file")]
     IsFolder,
-    /// A file where a folder was asked for.
+    /// The path is a file, but a folder was needed.
     #[error("this is a file, not a folder")]
     IsFile,
-    /// A name is there already.
+    /// The name exists already.
     #[error("a file of this name is there already")]
     Exists,
-    /// A name that a FAT file system cannot have, or one that leads out of its folder.
+    /// A name that FAT does not allow, or one that leads out of its folder.
     #[error(
         "this name cannot be on the disk: 1 to 255 characters, no control characters, none of \"*:<>?\\|, no '.' or ' ' \
          at the end"
     )]
     BadName,
-    /// No room.
+    /// The disk is full.
     #[error("the disk is full")]
     Full,
-    /// More than a FAT file holds.
+    /// The file would exceed the largest size of a FAT file.
     #[error("the file would be larger than 4 GiB")]
     FileTooLarge,
-    /// The disk or its file system cannot be written.
+    /// The disk or its file system is read-only.
     #[error("the disk is write-protected")]
     ReadOnly,
-    /// Sectors cannot be had.
+    /// Sectors could not be read or written.
     #[error(transparent)]
     Disk(#[from] BlockError),
-    /// A limit of this crate.
+    /// The disk exceeds a limit of this crate.
     #[error("the disk has more than {limit} {what}")]
     TooMany {
-        /// Of what.
+        /// What there are too many of.
         what: &'static str,
-        /// The most.
+        /// The limit.
         limit: usize,
     },
-    /// A file whose sectors do not follow one another.
+    /// The sectors of the file are not contiguous.
     #[error(
         "the file lies in several pieces, but must lie in one; copy it onto a disk that has enough room in a row"
     )]
     Scattered,
-    /// A file that must have whole sectors.
+    /// The file must consist of whole sectors.
     #[error("the file has {bytes} bytes, but needs a multiple of 512 above zero")]
     Uneven {
-        /// Its size.
+        /// Its size in bytes.
         bytes: u64,
     },
-    /// Something that is not done.
+    /// The operation is not supported.
     #[error("this cannot be done: {0}")]
     Unsupported(&'static str),
 }
@@ -110,7 +110,7 @@ impl From<FsError<BlockError>> for StorageError {
     fn from(error: FsError<BlockError>) -> Self {
         match (error.kind(), error.device_error()) {
             (ErrorKind::ReadOnly, _) => Self::ReadOnly,
-            // A chain or table that points outside the disk is the table's fault.
+            // If a chain or table points outside the disk, the table is damaged.
             (_, Some(BlockError::Range { sector, .. })) => Self::Damaged {
                 what: "it points outside of the disk",
                 place: Place::Sector(*sector),

@@ -1,4 +1,4 @@
-//! Where on a disk the file system lies.
+//! Locates the file system on a disk.
 
 use crate::blocks::{BlockError, Blocks, Device, SECTOR};
 use crate::error::StorageError;
@@ -13,13 +13,13 @@ use hadris_part::async_::scan;
 use hadris_storage::Partition;
 use hadris_storage::async_::BlockDevice;
 
-/// Partitions that are looked into; those of a card are one or two.
+/// Partitions that are examined; a card has one or two.
 const MAX_PARTITIONS: usize = 16;
 
-/// How a disk is divided.
+/// How a disk is partitioned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
-    /// Not at all: the file system is the disk.
+    /// Not partitioned: the file system fills the disk.
     None,
     /// By a master boot record.
     Mbr,
@@ -27,22 +27,22 @@ pub enum Table {
     Gpt,
 }
 
-/// Where the file system lies.
+/// Location of the file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// How the disk is divided.
+    /// How the disk is partitioned.
     pub table: Table,
-    /// The first sector of the file system.
+    /// First sector of the file system.
     pub first: u64,
     /// Sectors of its partition.
     pub sectors: u64,
 }
 
 impl Found {
-    /// Its first byte and its bytes.
+    /// The offset of its first byte, and its size in bytes.
     pub(crate) const fn bytes(&self) -> (u64, u64) {
         let sector = SECTOR as u64;
-        // `find` checks that the partition lies on the disk, whose bytes a 64-bit number counts.
+        // `find` has checked that the partition lies on the disk, so the byte counts fit in 64 bits.
         (
             self.first.saturating_mul(sector),
             self.sectors.saturating_mul(sector),
@@ -50,11 +50,11 @@ impl Found {
     }
 }
 
-/// Finds the first FAT file system: on the whole disk, else in the partitions in their order.
+/// Finds the first FAT file system: on the whole disk, otherwise in the partitions in order.
 ///
 /// # Errors
-/// There is none, or the disk fails. If the partitions hold something that looks like one, the error says what is wrong
-/// with that.
+/// There is no file system, or the disk failed. If a partition holds something that resembles one, the error says what
+/// is wrong with it.
 pub async fn find<B: Blocks>(blocks: &mut B) -> Result<Found, StorageError> {
     let budget = Cell::new(OPERATION_SECTORS);
     let mut device = Device::new(blocks, &budget, OPERATION_SECTORS);
@@ -107,12 +107,12 @@ pub async fn find<B: Blocks>(blocks: &mut B) -> Result<Found, StorageError> {
     Err(wrong.error())
 }
 
-/// What was found where a file system could be.
+/// The result of probing one place for a file system.
 #[derive(Clone, Copy)]
 enum Wrong {
-    /// Nothing like one.
+    /// Nothing that resembles one.
     Nothing,
-    /// Something like one.
+    /// A damaged one.
     Damaged(StorageError),
 }
 
@@ -131,7 +131,7 @@ impl Wrong {
         }
     }
 
-    /// The table is wrong, too.
+    /// This error, unless the partition table is damaged as well.
     fn or(self, table: &FsError<BlockError>) -> StorageError {
         match self {
             Self::Damaged(error) => error,
@@ -147,7 +147,7 @@ impl Wrong {
     }
 }
 
-/// Whether it is the disk that fails, not what is on it.
+/// Whether the disk failed, rather than its contents being wrong.
 fn is_fatal(error: &FsError<BlockError>) -> bool {
     !matches!(
         error.device_error(),
@@ -169,12 +169,12 @@ async fn probe<D: BlockDevice<Error = BlockError>>(
     Ok(())
 }
 
-/// Looks through the file system and tells `each` in a line what is wrong; how many findings there were.
+/// Checks the whole file system, passes each finding to `each` as a line, and returns the number of findings.
 ///
-/// `scratch` needs 1,536 bytes, and more makes it faster: a bit for each cluster spares a second pass.
+/// `scratch` needs at least 1,536 bytes. More makes the check faster: one bit per cluster saves a second pass.
 ///
 /// # Errors
-/// There is no file system, or the disk fails.
+/// There is no file system, or the disk failed.
 pub async fn check<B: Blocks>(
     blocks: &mut B,
     scratch: &mut [u8],

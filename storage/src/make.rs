@@ -1,4 +1,4 @@
-//! A new disk: a partition table and an empty file system.
+//! Creates a partition table and an empty file system.
 
 extern crate alloc;
 
@@ -13,25 +13,25 @@ use hadris_part::gpt::types::BASIC_DATA;
 use hadris_part::{DiskLayout, MbrType, PartitionSpec, Size};
 use hadris_storage::Partition;
 
-/// What a new disk is to be.
+/// Parameters of a new disk.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'p> {
-    /// How it is divided.
+    /// How it is partitioned.
     pub table: Table,
-    /// The name of the file system: up to 11 ASCII characters.
+    /// Label of the file system: up to 11 ASCII characters.
     pub label: &'p str,
-    /// The numbers that name disk and partition, so that no two disks have the same.
+    /// Seed of the disk and partition identifiers, so that no two disks share them.
     pub seed: [u8; 32],
 }
 
-/// The smallest disk that is made: a partition begins at 1 MiB.
+/// The smallest disk that is made: its partition begins at 1 MiB.
 pub const MIN_SECTORS: u64 = 4096;
 
-/// Writes the table and the file system. What the disk held is lost. The width of the file system follows from the size:
-/// FAT12 below 16 MiB, FAT16 below 512 MiB, FAT32 from there.
+/// Writes the partition table and the file system. Everything on the disk is lost. The FAT width depends on the size:
+/// FAT12 below 16 MiB, FAT16 below 512 MiB, otherwise FAT32.
 ///
 /// # Errors
-/// It is too small, or cannot be written.
+/// The disk is too small, or cannot be written.
 pub async fn make<B: Blocks>(blocks: &mut B, plan: &Plan<'_>) -> Result<(), StorageError> {
     let sectors = blocks.sectors();
     if sectors < MIN_SECTORS {
@@ -69,7 +69,7 @@ async fn divide<B: Blocks>(
     Ok((partition.start(), partition.len()))
 }
 
-/// The width that every system expects of a file system of this size.
+/// The FAT width that every system expects for this size.
 const fn width(sectors: u64) -> FatKind {
     match sectors {
         0..0x8000 => FatKind::Fat12,
@@ -78,7 +78,7 @@ const fn width(sectors: u64) -> FatKind {
     }
 }
 
-/// The type of a partition says the width, and that it is found by its sectors.
+/// The partition type gives the width, and says that LBA addressing is used.
 fn mbr(sectors: u64) -> DiskLayout {
     let kind = match width(sectors.saturating_sub(2048)) {
         FatKind::Fat12 => MbrType::FAT12,
@@ -95,7 +95,7 @@ fn gpt(seed: &[u8; 32]) -> DiskLayout {
         guid.iter_mut()
             .zip(bytes)
             .for_each(|(to, from)| *to = *from);
-        // Version 4, variant 1: as those that are made at random.
+        // Version 4, variant 1, like random GUIDs.
         let [_, _, _, _, _, _, _, version, variant, ..] = &mut guid;
         *version = *version & 0x0f | 0x40;
         *variant = *variant & 0x3f | 0x80;

@@ -164,7 +164,7 @@ fn an_extent_says_where_the_sectors_of_a_file_lie() {
     put(&mut volume, "AUDIT.LOG", &contents(64 * SECTOR, 3)).unwrap();
     let extent = block_on(volume.extent("AUDIT.LOG")).unwrap();
     assert_eq!(extent.sectors, 64);
-    // Two files that grow in turn lie in pieces.
+    // Two files that grow in turn are fragmented.
     block_on(async {
         let mut one = volume.create("one").await.unwrap();
         let mut two = volume.create("two").await.unwrap();
@@ -256,12 +256,12 @@ fn a_disk_without_a_file_system_is_told_from_a_damaged_one() {
     let mut image = made(Table::Mbr, 4 * MIB);
     image.bytes_mut()[2048 * SECTOR..].fill(0);
     assert_eq!(found(&mut image), Err(StorageError::NoFileSystem));
-    // A card that was cut short.
+    // A truncated card image.
     let mut bytes = made(Table::Mbr, 4 * MIB).bytes().to_vec();
     bytes.truncate(3 * MIB);
     let error = found(&mut Memory::new(bytes)).unwrap_err();
     assert!(matches!(error, StorageError::Damaged { .. }), "{error}");
-    // The backup of a GUID partition table serves if the first was overwritten.
+    // If the first GUID partition table was overwritten, its backup is used.
     let mut image = made(Table::Gpt, 4 * MIB);
     image.bytes_mut()[SECTOR..10 * SECTOR].fill(0xee);
     assert_eq!(found(&mut image).map(|found| found.table), Ok(Table::Gpt));
@@ -294,12 +294,12 @@ fn a_folder_that_holds_itself_is_listed_to_a_limit() {
     assert!(!findings(&mut image).is_empty());
 }
 
-/// A disk whose operations take their time, and fail from some number on.
+/// A disk whose operations take several polls, and fail after a given number.
 struct Slow {
     image: Image,
-    /// Times that an operation is pending.
+    /// Polls for which an operation is pending.
     polls: u64,
-    /// Operations that succeed.
+    /// Operations that still succeed.
     left: u64,
     writable: bool,
 }
@@ -425,7 +425,7 @@ fn a_disk_that_fails_at_any_operation_is_an_error_and_the_next_mount_is_sound() 
     assert!(operations > 20, "{operations}");
 }
 
-/// Everything that can be done to a disk, whatever it holds.
+/// Runs every operation on a disk, whatever it holds.
 fn everything(image: &mut Image) {
     let _ = block_on(check(image, &mut [0; 2048], |finding| {
         let _ = finding.to_string();
@@ -485,7 +485,7 @@ fn filled(table: Table) -> Image {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 200 } else { 3000 }))]
 
-    /// Changes where a file system has its structures: tables, first sectors, folders.
+    /// Mutates the places that hold file system structures: tables, first sectors, folders.
     #[test]
     fn no_image_makes_it_panic_or_go_on_for_ever(
         table in prop::sample::select(vec![Table::None, Table::Mbr, Table::Gpt]),

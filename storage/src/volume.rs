@@ -11,20 +11,20 @@ use hadris_fat_raw::short_name;
 use hadris_fs::{Extent as Run, OpenOptions, SeekFrom};
 use hadris_storage::Partition;
 
-/// Sectors that one operation may read and write: 128 MiB. The tables of the largest file system have that many, so only a
+/// Sectors that one operation may read and write: 128 MiB. The largest file system's tables are this big, so only a
 /// damaged one needs more.
 pub const OPERATION_SECTORS: u64 = 1 << 18;
 
-/// Files that can be open at once.
+/// Files that can be open at the same time.
 pub const OPEN_FILES: usize = 4;
 
-/// What a file is called, at the top of the disk, until it is whole and takes its name.
+/// Name of a file at the top of the disk until it is complete and renamed.
 pub const UNFINISHED: &str = "UNFINISH.ED";
 
-/// Bytes of the longest path: a name of 255 characters that are three bytes each, in a folder.
+/// Longest path in bytes: one folder and a name of 255 characters, three bytes each.
 pub const MAX_PATH_BYTES: usize = 1024;
 
-/// What a mounted volume stands on. It outlives the volume, and serves one at a time.
+/// State that a mounted volume borrows. It outlives the volume, and serves one at a time.
 #[derive(Debug, Default)]
 pub struct Ground {
     token: MountToken,
@@ -32,7 +32,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// A new one.
+    /// Creates the state for one volume.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -42,31 +42,31 @@ impl Ground {
     }
 }
 
-/// What a file system is.
+/// Properties of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Info {
-    /// Where it lies.
+    /// Its location on the disk.
     pub found: Found,
-    /// Bits of an entry in its table.
+    /// FAT width.
     pub kind: FatKind,
-    /// Bytes of a cluster.
+    /// Bytes per cluster.
     pub cluster_bytes: u32,
-    /// Whether it can be written.
+    /// Whether it is writable.
     pub writable: bool,
-    /// Whether it was not closed when it was last written.
+    /// Whether it was not unmounted cleanly after the last write.
     pub was_dirty: bool,
 }
 
-/// Sectors of the disk in a row.
+/// A contiguous run of sectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// The first, counted from the beginning of the disk.
+    /// The first sector, counted from the beginning of the disk.
     pub first: u64,
-    /// How many.
+    /// Number of sectors.
     pub sectors: u64,
 }
 
-/// A file that is open.
+/// An open file.
 #[derive(Debug)]
 pub struct OpenFile<'g> {
     file: File<'g>,
@@ -83,7 +83,7 @@ impl OpenFile<'_> {
 
 /// A FAT file system.
 ///
-/// What is written below it, directly to the sectors of a file, must not be read through it: it keeps a sector.
+/// It caches a sector, so what is written directly to the sectors of a file must not be read through it.
 #[derive(Debug)]
 pub struct Volume<'g, B: Blocks> {
     pub(crate) fat: Fat<'g, Partition<Device<'g, B>>, OPEN_FILES>,
@@ -92,10 +92,10 @@ pub struct Volume<'g, B: Blocks> {
 }
 
 impl<'g, B: Blocks> Volume<'g, B> {
-    /// Finds and mounts the file system of a disk. A disk that cannot be written is mounted for reading.
+    /// Finds and mounts the file system of a disk, read-only if the disk is read-only.
     ///
     /// # Errors
-    /// There is none, it is damaged, or the disk fails.
+    /// There is no file system, it is damaged, or the disk failed.
     pub async fn mount(mut blocks: B, ground: &'g mut Ground) -> Result<Self, StorageError> {
         let Ground { token, budget } = ground;
         let budget = &*budget;
@@ -112,7 +112,7 @@ impl<'g, B: Blocks> Volume<'g, B> {
         })
     }
 
-    /// What it is.
+    /// Properties of the file system.
     #[must_use]
     pub fn info(&self) -> Info {
         let geometry = self.fat.info();
@@ -125,10 +125,10 @@ impl<'g, B: Blocks> Volume<'g, B> {
         }
     }
 
-    /// Bytes that are free.
+    /// Free bytes.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk failed.
     pub async fn free_bytes(&mut self) -> Result<u64, StorageError> {
         self.begin();
         let stats = self.fat.stats().await?;
@@ -136,12 +136,12 @@ impl<'g, B: Blocks> Volume<'g, B> {
         Ok(stats.free_blocks().saturating_mul(cluster))
     }
 
-    /// Gives an operation its sectors.
+    /// Resets the sector budget for a new operation.
     pub(crate) fn begin(&self) {
         self.budget.set(OPERATION_SECTORS);
     }
 
-    /// The folder of a path, and its last name.
+    /// The folder of a path, and the last name in it.
     async fn parent<'p>(&mut self, path: &'p str) -> Result<(Dir, &'p str), StorageError> {
         self.begin();
         if path.len() > MAX_PATH_BYTES {
@@ -158,10 +158,10 @@ impl<'g, B: Blocks> Volume<'g, B> {
         Ok((folder, rest))
     }
 
-    /// Opens a file to read it. `path` has its folders, divided by `/`. Case of ASCII letters makes no difference.
+    /// Opens a file for reading. `path` consists of folders and a name, separated by `/`. ASCII case is ignored.
     ///
     /// # Errors
-    /// There is none, or too many are open.
+    /// There is no such file, or too many are open.
     pub async fn open(&mut self, path: &str) -> Result<OpenFile<'g>, StorageError> {
         let (folder, name) = self.parent(path).await?;
         self.open_as(folder, name, OpenOptions::new().read()).await
@@ -186,10 +186,11 @@ impl<'g, B: Blocks> Volume<'g, B> {
         }
     }
 
-    /// Reads from `offset` on; how many bytes there were. Fewer than `out` has only at the end of the file.
+    /// Reads from `offset` and returns the number of bytes read, less than the length of `out` only at the end of the
+    /// file.
     ///
     /// # Errors
-    /// The file system is damaged, or the disk fails.
+    /// The file system is damaged, or the disk failed.
     pub async fn read(
         &mut self,
         file: &OpenFile<'g>,
@@ -211,19 +212,19 @@ impl<'g, B: Blocks> Volume<'g, B> {
         Ok(done)
     }
 
-    /// Closes a file. What was written to it is found by its new size only after this.
+    /// Closes a file. The new size of a written file is recorded only here.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk failed.
     pub async fn close(&mut self, file: OpenFile<'g>) -> Result<(), StorageError> {
         self.begin();
         Ok(self.fat.close(file.file).await?)
     }
 
-    /// The sectors of a file, if they are whole and in a row.
+    /// The sectors of a file, if it is contiguous and consists of whole sectors.
     ///
     /// # Errors
-    /// They are not; there is no such file; the file system is damaged.
+    /// The file is not, does not exist, or the file system is damaged.
     pub async fn extent(&mut self, path: &str) -> Result<Extent, StorageError> {
         let file = self.open(path).await?;
         let extent = self.extent_of(&file).await;
@@ -251,20 +252,20 @@ impl<'g, B: Blocks> Volume<'g, B> {
         })
     }
 
-    /// Makes a file of this name, which must not be there, to write it.
+    /// Creates a file for writing. The name must be new.
     ///
     /// # Errors
-    /// It is there, its folder is not, or the disk is full or cannot be written.
+    /// The file exists, its folder does not, or the disk is full or read-only.
     pub async fn create(&mut self, path: &str) -> Result<OpenFile<'g>, StorageError> {
         let (folder, name) = self.parent(path).await?;
         let options = OpenOptions::new().read().write().create_new();
         self.open_as(folder, name, options).await
     }
 
-    /// Writes at the end of a file.
+    /// Appends to a file.
     ///
     /// # Errors
-    /// The disk is full or cannot be written. Then a part may be written.
+    /// The disk is full or cannot be written. Part of the data may have been written.
     pub async fn append(
         &mut self,
         file: &mut OpenFile<'g>,
@@ -284,7 +285,7 @@ impl<'g, B: Blocks> Volume<'g, B> {
         Ok(())
     }
 
-    /// Makes the folders of a path that are not there.
+    /// Creates the missing folders of a path.
     ///
     /// # Errors
     /// One of them is a file, or the disk is full or cannot be written.
@@ -296,7 +297,7 @@ impl<'g, B: Blocks> Volume<'g, B> {
         Ok(())
     }
 
-    /// Gives a file another name. A file that has it goes.
+    /// Renames a file, replacing any file of the new name.
     ///
     /// # Errors
     /// There is no such file, or the disk cannot be written.
@@ -310,23 +311,23 @@ impl<'g, B: Blocks> Volume<'g, B> {
     /// Removes a file.
     ///
     /// # Errors
-    /// There is none, or the disk cannot be written.
+    /// There is no such file, or the disk cannot be written.
     pub async fn remove(&mut self, path: &str) -> Result<(), StorageError> {
         let (folder, name) = self.parent(path).await?;
         Ok(self.fat.remove_file(folder, name).await?)
     }
 
-    /// Makes durable what was written.
+    /// Makes all previous writes durable.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk failed.
     pub async fn sync(&mut self) -> Result<(), StorageError> {
         self.begin();
         Ok(self.fat.sync().await?)
     }
 }
 
-/// Whether a file can have this path: folders and a name, divided by `/`.
+/// Checks that a file can have this path: folders and a name, separated by `/`.
 ///
 /// # Errors
 /// [`StorageError::BadName`].
@@ -340,7 +341,7 @@ pub fn check_path(path: &str) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// `.` and `..` name no file, and nobody needs them.
+/// `.` and `..` are not allowed as names, and nobody needs them.
 fn check_name(name: &str) -> Result<(), StorageError> {
     if matches!(name, "" | "." | "..") {
         return Err(StorageError::BadName);

@@ -1,4 +1,4 @@
-//! The files of a disk, one after the other.
+//! Walks the files of a disk one by one.
 
 use crate::blocks::Blocks;
 use crate::error::StorageError;
@@ -7,41 +7,41 @@ use core::ops::ControlFlow;
 use hadris_fat::embedded::Dir;
 use hadris_fs::DirCursor;
 
-/// Folders within one another that are looked into.
+/// Nested folders that are entered.
 pub const MAX_DEPTH: usize = 8;
 
-/// Entries of a disk that are listed. Folders that hold one another would make a list without an end.
+/// Entries of a disk that are listed. Without a limit, folders that contain each other would never end.
 pub const MAX_ENTRIES: usize = 4096;
 
-/// Bytes of the longest name: 255 characters of UTF-16, at most three bytes each in UTF-8.
+/// Longest name in bytes: 255 characters of UTF-16, at most three bytes each in UTF-8.
 const MAX_NAME_BYTES: usize = 765;
 
 type Path = heapless::String<MAX_PATH_BYTES>;
 
-/// What an entry is.
+/// Kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemKind {
-    /// A file of so many bytes.
+    /// A file.
     File {
-        /// Its size.
+        /// Its size in bytes.
         bytes: u64,
     },
-    /// A folder, which is looked into next.
+    /// A folder, which is entered next.
     Folder,
-    /// A folder that is too deep to be looked into, or an entry whose path is too long; the path is what fits.
+    /// A folder that is nested too deeply, or an entry whose path is too long; the path is truncated.
     Unreachable,
 }
 
-/// An entry.
+/// An entry of the walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Item<'w> {
-    /// Its folders and its name, divided by `/`.
+    /// Its folders and its name, separated by `/`.
     pub path: &'w str,
-    /// What it is.
+    /// Its kind.
     pub kind: ItemKind,
 }
 
-/// Where a walk through the folders is.
+/// State of a walk through the folders.
 #[derive(Debug)]
 pub struct Walk {
     folders: heapless::Vec<Level, MAX_DEPTH>,
@@ -54,7 +54,7 @@ pub struct Walk {
 struct Level {
     folder: Dir,
     next: DirCursor,
-    /// Bytes of the path to the folder, with the `/`.
+    /// Bytes of the folder's path, including the `/`.
     path: usize,
 }
 
@@ -62,7 +62,7 @@ struct Seen {
     is_folder: bool,
     bytes: u64,
     next: DirCursor,
-    /// Not the whole name.
+    /// The name was truncated.
     is_cut: bool,
 }
 
@@ -73,7 +73,7 @@ impl Default for Walk {
 }
 
 impl Walk {
-    /// A walk from the beginning.
+    /// Starts a walk at the root.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -87,7 +87,7 @@ impl Walk {
     /// The next entry; `None` at the end.
     ///
     /// # Errors
-    /// A folder cannot be read. The walk goes on behind it. There are more than [`MAX_ENTRIES`]. Then it is over.
+    /// A folder cannot be read: the walk continues after it. There are more than [`MAX_ENTRIES`]: the walk is over.
     pub async fn next<B: Blocks>(
         &mut self,
         volume: &mut Volume<'_, B>,
@@ -140,9 +140,9 @@ impl Walk {
         }))
     }
 
-    /// The folder whose path is the walk's is looked into next.
+    /// Enters the folder whose path is the walk's.
     fn step_into(&mut self, folder: Dir) -> ItemKind {
-        // With the `/` that follows, which `next` adds to no item, as it cuts the path first.
+        // Including the `/` that follows. `next` cuts the path first, so items do not get it.
         let path = self.path.len().saturating_add(1);
         if self.path.push('/').is_err() || !self.enter(folder, path) {
             return ItemKind::Unreachable;
@@ -160,7 +160,7 @@ impl Walk {
     }
 }
 
-/// The next entry of a folder, whose name goes to `name`.
+/// The next entry of a folder. Its name goes to `name`.
 async fn look<B: Blocks>(
     volume: &mut Volume<'_, B>,
     level: Level,

@@ -1,5 +1,4 @@
-//! The books of a client of the soak (`tests/clients/soak`), as it has told them line by line, and whether they are those
-//! of audit.
+//! The accounts of a soak client (`tests/clients/soak`), built from its output lines, and whether they match audit's.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +6,10 @@ use serde::Deserialize;
 
 use crate::export::{Entry, Joined, Table, is_charged};
 
-/// Requests for text in a turn, as the client has it.
+/// Requests for text per turn, as in the client.
 pub const TURN: u64 = 60;
 
-/// A request that is over, as the client has seen it.
+/// A completed request, from the client's point of view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct End {
     kind: String,
@@ -18,32 +17,32 @@ struct End {
     prompt: u64,
     generated: u64,
     turn: u32,
-    /// Of the text that came.
+    /// Tokens of the text that arrived.
     tokens: u64,
     bytes: u64,
     sha256: String,
 }
 
-/// What `llmtool replay` says that a request has said.
+/// What `llmtool replay` says about a request's output.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Said {
-    /// Audit's number of it.
+    /// Audit's number for it.
     request: u32,
     bytes: u64,
     sha256: String,
 }
 
-/// The lines of `llmtool replay --texts`, by the number of the request.
+/// The lines of `llmtool replay --texts`, by request number.
 ///
 /// # Errors
-/// One is none.
+/// A line is not valid.
 pub fn said(text: &str) -> Result<BTreeMap<u32, Said>, String> {
     let parse = |line| serde_json::from_str(line).map_err(|error| format!("{error} in {line}"));
     let all = text.lines().map(parse).collect::<Result<Vec<Said>, _>>()?;
     Ok(all.into_iter().map(|said| (said.request, said)).collect())
 }
 
-/// Sums over all turns.
+/// Totals over all turns.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sums {
     asked: u64,
@@ -56,10 +55,10 @@ struct Sums {
     unexpected: u64,
 }
 
-/// See the module.
+/// A client's accounts; see the module.
 #[derive(Debug)]
 pub struct Books {
-    /// Its name, and that of its user.
+    /// Its name, which is also its user's.
     pub name: &'static str,
     ends: BTreeMap<u64, End>,
     turns: u64,
@@ -67,7 +66,7 @@ pub struct Books {
 }
 
 impl Books {
-    /// Of a client that has done nothing.
+    /// The accounts of a client that has done nothing.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self {
@@ -87,22 +86,22 @@ impl Books {
         }
     }
 
-    /// Requests for text that are over.
+    /// Completed requests for text.
     #[must_use]
     pub fn ended(&self) -> usize {
         self.ends.len()
     }
 
-    /// Turns that are over.
+    /// Completed turns.
     #[must_use]
     pub const fn turns(&self) -> u64 {
         self.turns
     }
 
-    /// Takes a line, if the client has said it.
+    /// Takes a line if it came from this client.
     ///
     /// # Errors
-    /// It tells of what must not be, such as a second end of a request.
+    /// The line reports something impossible, such as a second end of a request.
     pub fn take(&mut self, line: &str) -> Result<(), String> {
         let said = line.strip_prefix(self.name);
         let Some(said) = said.and_then(|rest| rest.strip_prefix(": ")) else {
@@ -148,7 +147,7 @@ impl Books {
         }
     }
 
-    /// Each request of the turns that are over has its end, and audit has sent nothing that nobody has asked for.
+    /// Checks that each request of completed turns has ended, and that audit sent nothing unrequested.
     fn check_turn(&self) -> Result<(), String> {
         let Self {
             name, ends, turns, ..
@@ -171,7 +170,7 @@ impl Books {
                 "{name} has asked {asked} times in {turns} turns of {TURN}, and got {ended} ends"
             ));
         }
-        // A cancellation that comes too late is answered as well, and so is one of a message that was answered.
+        // A late cancellation is answered as well, and so is the cancellation of a message that was answered.
         if malformed > 0 || unexpected > cancels + answered {
             return Err(format!(
                 "{name} was sent {malformed} malformed messages, and {unexpected} that answer nothing: it has cancelled \
@@ -181,8 +180,8 @@ impl Books {
         Ok(())
     }
 
-    /// Compares the books with the log: each request that was admitted has the same end in both, to the token and the
-    /// byte, and each other one was refused. When no request is under way.
+    /// Compares the accounts with the log: each admitted request has the same end in both, to the token and the byte,
+    /// and every other one was refused. Call it when no request is in flight.
     ///
     /// # Errors
     /// Something differs.
@@ -214,10 +213,10 @@ impl Books {
         }
     }
 
-    /// Compares the texts with those that a replay of the log gives.
+    /// Compares the texts with those from a replay of the log.
     ///
     /// # Errors
-    /// One differs, or one is missing.
+    /// A text differs or is missing.
     pub fn compare_texts(&self, log: &Joined, texts: &BTreeMap<u32, Said>) -> Result<(), String> {
         let ends = log.ends()?;
         let name = self.name;
@@ -236,7 +235,7 @@ impl Books {
         Ok(())
     }
 
-    /// What there was of it.
+    /// Adds the totals to a table.
     pub fn fill(&self, table: &mut Table) {
         let name = self.name;
         let count = |kind: &str| self.ends.values().filter(|end| end.kind == kind).count();
@@ -263,7 +262,7 @@ impl Books {
     }
 }
 
-/// Whether the end that the client was told of is that of the log.
+/// Whether the end that the client saw matches the log.
 fn agrees(end: &End, logged: &Entry) -> bool {
     if logged.event == "finish" {
         let by_log = (
@@ -276,7 +275,7 @@ fn agrees(end: &End, logged: &Entry) -> bool {
             && (end.code, end.prompt, end.generated, end.turn) == by_log
             && end.tokens == end.generated;
     }
-    // At its deadline it was told all that it has paid for.
+    // At its deadline, it had received everything it paid for.
     let whole = !is_charged(logged) || end.tokens == logged.generated_tokens;
     end.kind == "failed" && end.code == logged.code && whole
 }

@@ -1,16 +1,16 @@
-//! What the console prints, for programs that read it.
+//! Parses the console's output for programs.
 //!
-//! A *mark* is a line that is no command. The shell answers it itself, when everything before it has been answered: so
-//! what stands between two answers to marks belongs to the command between the marks.
+//! A *mark* is a line that is not a command. The shell itself answers it, once everything before it has been answered.
+//! So the output between the answers to two marks belongs to the command between the marks.
 
-/// Whether a line is news that no command has asked for: of audit, of a job that has ended, or of the simulation about a
-/// process that died.
+/// Whether a line is a notice that no command asked for: from audit, about a job that ended, or from the simulation
+/// about a process that died.
 #[must_use]
 pub fn is_notice(line: &str) -> bool {
     ["audit: ", "sim: "].iter().any(|who| line.starts_with(who)) || ended_job(line).is_some()
 }
 
-/// The job that a notice is about, and what it says.
+/// The job that a notice is about, and its message.
 #[must_use]
 pub fn ended_job(line: &str) -> Option<(u32, &str)> {
     let (job, what) = line.strip_prefix("job ")?.split_once(": ")?;
@@ -19,26 +19,26 @@ pub fn ended_job(line: &str) -> Option<(u32, &str)> {
     is_end.then_some((job.parse().ok()?, what))
 }
 
-/// Without notices.
+/// `text` without notices.
 #[must_use]
 pub fn without_notices(text: &str) -> String {
     let lines = text.split_inclusive('\n');
     lines.filter(|line| !is_notice(line)).collect()
 }
 
-/// The mark of a number.
+/// The mark with this number.
 #[must_use]
 pub fn mark(number: usize) -> String {
     format!("mark-{number}\n")
 }
 
-/// What the shell answers to the mark of a number.
+/// The shell's answer to the mark with this number.
 #[must_use]
 pub fn answer_to_mark(number: usize) -> String {
     format!("error: no command 'mark-{number}'; see 'help'\n")
 }
 
-/// The text of a generation, and the line that closes it.
+/// The text of a generation, and its closing line.
 #[must_use]
 pub fn text_and_closing(section: &str) -> Option<(&str, &str)> {
     let section = section.strip_suffix('\n')?;

@@ -1,4 +1,4 @@
-//! Exports of the audit log: pieces become one, and what is in it is added up.
+//! Exports of the audit log: joins pieces, and adds up their contents.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use protocol::error::ErrorCode;
 use protocol::wire::FinishReason;
 use serde::Deserialize;
 
-/// What is looked at of an entry; `protocol::record` says what it means.
+/// The members of an entry that are used here; `protocol::record` defines them.
 #[derive(Clone, Debug, Deserialize)]
 #[allow(missing_docs)]
 pub struct Entry {
@@ -27,7 +27,7 @@ pub struct Entry {
     pub output_sha256: String,
 }
 
-/// Of the parameters of a request.
+/// Parameters of a request.
 #[derive(Clone, Debug, Deserialize)]
 #[allow(missing_docs)]
 pub struct Params {
@@ -41,7 +41,7 @@ struct Ending {
     filtered: bool,
 }
 
-/// A log that was exported in pieces, each of which overlaps the one before.
+/// A log exported in pieces, each of which overlaps the previous one.
 #[derive(Debug, Default)]
 pub struct Joined {
     opening: String,
@@ -52,10 +52,10 @@ pub struct Joined {
 }
 
 impl Joined {
-    /// Adds what `llmctl audit --json` has printed. The first piece begins with the first entry of the log.
+    /// Adds the output of `llmctl audit --json`. The first piece begins with the first entry of the log.
     ///
     /// # Errors
-    /// It is no piece of this log, or something between it and the last is missing.
+    /// It is not a piece of this log, or entries between it and the last piece are missing.
     pub fn add(&mut self, piece: &str) -> Result<(), String> {
         let lines: Vec<&str> = piece.lines().filter(|l| l.starts_with('{')).collect();
         let [opening, entries @ .., ending] = &lines[..] else {
@@ -100,7 +100,7 @@ impl Joined {
         Ok(())
     }
 
-    /// As one export.
+    /// The log as one export.
     #[must_use]
     pub fn export(&self) -> String {
         let (lines, head, entries) = (self.lines.join("\n"), &self.head, self.lines.len());
@@ -108,23 +108,23 @@ impl Joined {
         format!("{}\n{lines}\n{ending}\n", self.opening)
     }
 
-    /// How many entries are about this.
+    /// Number of entries of this kind.
     #[must_use]
     pub fn count(&self, event: &str) -> usize {
         self.of(event).count()
     }
 
-    /// The entries about this.
+    /// Entries of this kind.
     pub fn of(&self, event: &str) -> impl Iterator<Item = &Entry> {
         self.entries
             .iter()
             .filter(move |entry| entry.event == event)
     }
 
-    /// The end of each request for text by its number.
+    /// The end of each request for text, by number.
     ///
     /// # Errors
-    /// One has two ends, an end before its beginning, or another session or turn at its end.
+    /// A request has two ends, ends before it begins, or ends in another session or turn.
     pub fn ends(&self) -> Result<BTreeMap<u32, &Entry>, String> {
         let mut open: BTreeMap<u32, &Entry> = BTreeMap::new();
         let mut ends = BTreeMap::new();
@@ -136,7 +136,7 @@ impl Joined {
                         return Err(format!("request {} was admitted twice", entry.request));
                     }
                 }
-                // Loads fail, too; they have no session.
+                // Loads fail as well; they have no session.
                 "finish" | "fail" if entry.session > 0 => {
                     let begun = open.remove(&entry.request);
                     let same = begun.is_some_and(|begun| {
@@ -157,7 +157,7 @@ impl Joined {
         Ok(ends)
     }
 
-    /// The tokens that a user has to pay.
+    /// Tokens charged to a user.
     #[must_use]
     pub fn charged(&self, user: &str) -> u64 {
         self.entries
@@ -168,7 +168,7 @@ impl Joined {
     }
 }
 
-/// Whether a request has ended as it should have, or at its deadline by its own will: then its tokens were counted.
+/// Whether a request ended normally, or at its deadline by itself, in which case its tokens count.
 #[must_use]
 pub fn is_charged(entry: &Entry) -> bool {
     let at_deadline = entry.event == "fail"
@@ -177,7 +177,7 @@ pub fn is_charged(entry: &Entry) -> bool {
     entry.event == "finish" || at_deadline
 }
 
-/// Whether the line that the console closed a request with says the same as its end in the log.
+/// Whether the console's closing line of a request agrees with its end in the log.
 #[must_use]
 pub fn agrees(closing: &str, end: &Entry) -> bool {
     if end.event == "finish" {
@@ -199,7 +199,7 @@ pub fn agrees(closing: &str, end: &Entry) -> bool {
     closing.starts_with(failure(end.code))
 }
 
-/// What the console says first about a failure of a request that was admitted.
+/// The beginning of the console's message about a failed request.
 fn failure(code: u16) -> &'static str {
     match ErrorCode::from_u16(code) {
         Some(ErrorCode::InferenceFault) => "error: inference died while it had the request",
@@ -227,7 +227,7 @@ pub struct Table(String);
 impl Table {
     /// Adds a line.
     pub fn row(&mut self, name: &str, value: impl std::fmt::Display) {
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _ = writeln!(self.0, "{name:<44} {value}");
     }
 }
@@ -238,7 +238,7 @@ impl std::fmt::Display for Table {
     }
 }
 
-/// Least, middle and greatest of times, in milliseconds.
+/// Minimum, median and maximum of times, in milliseconds.
 #[must_use]
 pub fn spread(mut us: Vec<u64>) -> String {
     us.sort_unstable();
@@ -257,7 +257,7 @@ mod tests {
     use super::*;
     use protocol::record::{Json, Kind, Record};
 
-    /// An export of entries with these numbers and kinds, of one request.
+    /// An export of entries with these numbers and kinds, about one request.
     fn piece(entries: &[(u64, Kind)]) -> String {
         let mut text = "{\"log\":\"sel4-llm\"}\n".to_owned();
         for (sequence, kind) in entries {
@@ -309,7 +309,7 @@ mod tests {
             (log.ends().map(|ends| ends.len()), log.charged(""))
         };
         assert_eq!(ends(&[admit, finish]), (Ok(1), 5));
-        // Inference has died: nothing is charged.
+        // Inference died, so nothing is charged.
         assert_eq!(ends(&[admit, fail]), (Ok(1), 0));
         assert_eq!(ends(&[admit]), (Ok(0), 0));
         for wrong in [

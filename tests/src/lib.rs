@@ -1,14 +1,14 @@
 //! Drives a running sel4-llm through its console, for the end-to-end suite.
 //!
-//! The suite does not know the runtime. The environment says how to start it:
-//! `SEL4_LLM_RUN` (the system), `SEL4_LLM_RUN_INJECT` (one whose inference misbehaves when a prompt
-//! says so, with the test store and the test policy), `SEL4_LLM_RUN_INJECT_SHIPPED` (the same with the policy of
-//! `policy.toml` and its models), `SEL4_LLM_EXAMPLE` and `SEL4_LLM_EXAMPLE_INJECT` (an example, likewise) and `SEL4_LLM_LLMTOOL` (the host tool), as commands for a shell, run from the
-//! repository's root.
+//! The suite does not know the runtime. The environment says how to start it, as shell commands run from the
+//! repository's root: `SEL4_LLM_RUN` (the system), `SEL4_LLM_RUN_INJECT` (one whose inference misbehaves if a prompt
+//! says so, with the test store and the test policy), `SEL4_LLM_RUN_INJECT_SHIPPED` (the same with `policy.toml` and
+//! its models), `SEL4_LLM_EXAMPLE` and `SEL4_LLM_EXAMPLE_INJECT` (an example, likewise) and `SEL4_LLM_LLMTOOL` (the
+//! host tool).
 //!
-//! [`session`] gives a script on a pipe, as `make run` gets it from another program. [`Terminal`] is
-//! a person at a serial console: a pseudo-terminal and keys, and what bytes come. [`person::Person`] has a terminal of a size
-//! besides, which answers as one does, and looks at its screen.
+//! [`session`] pipes a script into the system, as another program would. [`Terminal`] is a person at a serial console:
+//! a pseudo-terminal, keys, and the bytes that come back. [`person::Person`] also has a terminal of a given size, which
+//! answers queries, and looks at its screen.
 
 pub mod books;
 pub mod console;
@@ -27,13 +27,12 @@ use expectrl::process::unix::WaitStatus;
 use expectrl::session::{OsSession, Session as Console};
 use expectrl::{Eof, Expect as _, Needle};
 
-/// Longest wait for anything on the console. Emulation on a busy machine is slow; a test that hangs
-/// says so in the end.
+/// Longest wait for anything on the console. Emulation on a busy machine is slow; a test that hangs fails eventually.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a session printed, and how it ended.
+/// The output of a session, and how it ended.
 pub struct Session {
-    /// Its output, ends of lines as `\n`.
+    /// Its output, with `\n` as line breaks.
     pub output: String,
     /// Its exit status.
     pub status: Option<i32>,
@@ -63,7 +62,7 @@ fn finish(mut command: Command, input: &[u8]) -> Output {
     child.wait_with_output().expect("the system ends")
 }
 
-/// Types `input` into a system and lets it end.
+/// Types `input` into a system and waits for it to end.
 ///
 /// # Panics
 /// The system cannot be started.
@@ -72,7 +71,7 @@ pub fn session(input: impl AsRef<[u8]>) -> Session {
     run("SEL4_LLM_RUN", input.as_ref())
 }
 
-/// As [`session`], with an inference that misbehaves on demand, and the test store.
+/// Like [`session`], with an inference that misbehaves on demand, and the test store.
 ///
 /// # Panics
 /// The system cannot be started.
@@ -81,7 +80,7 @@ pub fn session_with_faults(input: impl AsRef<[u8]>) -> Session {
     run("SEL4_LLM_RUN_INJECT", input.as_ref())
 }
 
-/// As [`session_with_faults`], with the policy of `policy.toml`.
+/// Like [`session_with_faults`], with the policy of `policy.toml`.
 ///
 /// # Panics
 /// The system cannot be started.
@@ -90,7 +89,7 @@ pub fn session_with_faults_and_the_shipped_policy(input: impl AsRef<[u8]>) -> Se
     run("SEL4_LLM_RUN_INJECT_SHIPPED", input.as_ref())
 }
 
-/// Runs the host tool with these arguments and a file of this text as the last one; what it printed, and its status.
+/// Runs the host tool with these arguments and, as the last one, a file with this text. Returns its output and status.
 ///
 /// # Panics
 /// The tool cannot be started.
@@ -121,8 +120,8 @@ fn run(variable: &str, input: &[u8]) -> Session {
     }
 }
 
-/// What a terminal's output says without colours, redrawn lines, and what of `typed` shows after the shell's prompts: a line
-/// that is longer than the terminal is wide, in several rows.
+/// A terminal's output without colours and redrawn lines, and the part of `typed` shown after the shell's prompts. A
+/// line longer than the terminal's width is on several rows.
 fn printed(output: &str, typed: &str) -> String {
     let plain = without_sequences(output).replace("\r\n", "\n");
     let lines = plain.split_inclusive('\n');
@@ -135,7 +134,7 @@ fn printed(output: &str, typed: &str) -> String {
             said.push_str(line);
             continue;
         };
-        // A long line was shown in part, and was drawn anew and whole when it was run.
+        // A long line was shown in part, and redrawn completely when it was run.
         let whole = echoed.rsplit('\x08').next().unwrap_or(echoed);
         let mut echoed = whole.trim_end_matches('\n').to_owned();
         let goes_on = |echoed: &str, row: &str| {
@@ -150,8 +149,8 @@ fn printed(output: &str, typed: &str) -> String {
     said
 }
 
-/// What was typed there if a line is a prompt: `llm> ` or, in a conversation, `chat> `, before it the user who is not the
-/// default one, or the one for a passphrase.
+/// The input on a line that begins with a prompt: `llm> ` or, in a conversation, `chat> `, preceded by a user other
+/// than the default one; or the passphrase prompt.
 fn behind_prompt(line: &str) -> Option<&str> {
     let behind_a_user = |prompt| {
         let (user, typed) = line.split_once(prompt)?;
@@ -162,7 +161,7 @@ fn behind_prompt(line: &str) -> Option<&str> {
     passphrase.or_else(|| ["llm> ", "chat> "].into_iter().find_map(behind_a_user))
 }
 
-/// `text` without colours and other control sequences of a terminal (ECMA-48), which the shell writes to one.
+/// `text` without colours and other terminal control sequences (ECMA-48), which the shell writes to a terminal.
 #[must_use]
 pub fn without_sequences(text: &str) -> String {
     let mut parts = text.split("\x1b[");
@@ -183,7 +182,7 @@ pub fn llmtool_generate(prompt: &str, options: &[&str]) -> String {
     llmtool_generate_with("models/default.gguf", prompt, options)
 }
 
-/// As [`llmtool_generate`], with this model.
+/// Like [`llmtool_generate`], with this model.
 ///
 /// # Panics
 /// The tool fails.
@@ -202,10 +201,10 @@ pub fn llmtool_generate_with(model: &str, prompt: &str, options: &[&str]) -> Str
 }
 
 impl Session {
-    /// What was printed before a mark and after the mark before it; see [`console::mark`].
+    /// The output between the previous mark and this one; see [`console::mark`].
     ///
     /// # Panics
-    /// The mark is not there.
+    /// The mark is missing.
     #[must_use]
     pub fn before(&self, mark: usize) -> String {
         let end = console::answer_to_mark(mark);
@@ -218,13 +217,13 @@ impl Session {
         console::without_notices(text)
     }
 
-    /// The texts of its generations: what stands before each closing line.
+    /// The texts of its generations, each of which comes before a closing line.
     #[must_use]
     pub fn generations(&self) -> Vec<&str> {
         let mut texts = Vec::new();
         let mut rest = self.output.split_once(".\n").map_or("", |(_, rest)| rest);
         loop {
-            // A text can be empty: then its closing line follows the one before.
+            // A text can be empty; then its closing line directly follows the previous one.
             let at = match closing(rest) {
                 Some(_) if rest.starts_with('[') => 0,
                 _ => match rest.find("\n[") {
@@ -241,13 +240,13 @@ impl Session {
     }
 }
 
-/// Whether the system runs in QEMU, by the command that starts it.
+/// Whether the system runs in QEMU, judging by the command that starts it.
 #[must_use]
 pub fn is_emulated() -> bool {
     std::env::var("SEL4_LLM_RUN").is_ok_and(|command| command.contains("qemu-system-"))
 }
 
-/// Length of the closing line that `text` begins with, its end included.
+/// Length of the closing line at the beginning of `text`, including its line break.
 fn closing(text: &str) -> Option<usize> {
     let end = text.find('\n')?;
     text[..end].contains(" tokens/s").then_some(end + 1)
@@ -266,7 +265,7 @@ impl Terminal {
         Self::start_of("SEL4_LLM_RUN")
     }
 
-    /// As [`Self::start`], the system that this variable of the environment names.
+    /// Like [`Self::start`], for the system that this environment variable names.
     ///
     /// # Panics
     /// It does not start.
@@ -278,7 +277,7 @@ impl Terminal {
         terminal
     }
 
-    /// As [`Self::start_of`], without waiting for anything.
+    /// Like [`Self::start_of`], without waiting.
     ///
     /// # Panics
     /// It does not start.
@@ -289,7 +288,7 @@ impl Terminal {
         Self(session)
     }
 
-    /// Types.
+    /// Types keys.
     ///
     /// # Panics
     /// The terminal is gone.
@@ -297,7 +296,7 @@ impl Terminal {
         self.0.send(keys).expect("the terminal takes input");
     }
 
-    /// Waits until `what` has appeared; the text up to its end.
+    /// Waits until `what` appears, and returns the text up to its end.
     ///
     /// # Panics
     /// It does not appear.
@@ -310,7 +309,7 @@ impl Terminal {
         shown + &String::from_utf8_lossy(found.get(0).unwrap_or_default())
     }
 
-    /// As [`Self::expect`], for so long; none if it does not appear.
+    /// Like [`Self::expect`], with a time limit; `None` if it does not appear.
     #[must_use]
     pub fn wait_for(&mut self, what: &str, patience: Duration) -> Option<String> {
         self.0.set_expect_timeout(Some(patience));
@@ -319,20 +318,20 @@ impl Terminal {
         found.map(|found| String::from_utf8_lossy(found.before()).into_owned() + what)
     }
 
-    /// Leaves it by Ctrl-], which whatever runs the system takes for itself; its exit status.
+    /// Leaves with Ctrl-], which the runtime handles itself, and returns the exit status.
     ///
     /// # Panics
-    /// It does not end, or not by itself.
+    /// It does not end, or was killed.
     #[must_use]
     pub fn leave(mut self) -> i32 {
         self.type_in([0x1d]);
         self.end()
     }
 
-    /// Waits for the end of the system; its exit status.
+    /// Waits for the system to end, and returns the exit status.
     ///
     /// # Panics
-    /// It does not end, or not by itself.
+    /// It does not end, or was killed.
     #[must_use]
     pub fn end(mut self) -> i32 {
         self.0.expect(Eof).expect("the end of the output");
@@ -355,7 +354,7 @@ mod unit {
         );
         let all = "llm> llmstats\nadmin@llm> whoami\nchat> Hi\nadmin@chat> /exit\nHe said llm> twice\nerror: x\n";
         assert_eq!(printed(all, ""), "He said llm> twice\nerror: x\n");
-        // The rows of a long line are its own; what only looks like one is not.
+        // The rows of a long line belong to it; text that only looks like one does not.
         let typed = "whoami\nllminfer \"One day a fox\" -n 4\n";
         let all = "llm> llminfer \"\x08\x08<er \x08\x08llminfer \"One\r\n day a fo\r\nx\" -n 4\r\n met\r\nllm> whoami\r\n day\r\n";
         assert_eq!(printed(all, typed), " met\n day\n");

@@ -1,4 +1,4 @@
-//! A system that runs for as long as a program talks to it.
+//! A system that keeps running while a program talks to it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -8,37 +8,37 @@ use std::time::{Duration, Instant};
 use crate::console;
 use crate::disk::Image;
 
-/// Why a system is not as it should be.
+/// What went wrong with a system.
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
     /// Nothing came for `PATIENCE`.
     #[error("no answer to {command:?} within {} s; the last that it printed: {last:?}", crate::PATIENCE.as_secs())]
     Silent {
-        /// What was typed.
+        /// The command.
         command: String,
-        /// End of its output.
+        /// The end of its output.
         last: String,
     },
-    /// It has ended.
+    /// It ended.
     #[error("the system ended; the last that it printed: {last:?}")]
     Ended {
-        /// End of its output.
+        /// The end of its output.
         last: String,
     },
     /// Its console takes no input.
     #[error("the console: {0}")]
     Console(#[from] std::io::Error),
-    /// It says what it should not.
+    /// Its output is wrong.
     #[error("{0}")]
     Wrong(String),
 }
 
-/// What a command has printed, and how long that took.
+/// The output of a command, and how long it took.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Without notices.
+    /// The output without notices.
     pub text: String,
-    /// Notices of audit, and of jobs that have ended.
+    /// Notices from audit, and about jobs that ended.
     pub notices: Vec<String>,
     /// From the line to the end of its answer.
     pub took: Duration,
@@ -48,21 +48,21 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct Live {
     child: Child,
-    /// `None`: it has got the end of its input.
+    /// `None` once its input was closed.
     stdin: Option<ChildStdin>,
     output: Receiver<Vec<u8>>,
     /// Lines of its standard error.
     errors: Receiver<String>,
-    /// What came and belongs to no answer yet.
+    /// Output that does not belong to an answer yet.
     pending: String,
     marks: usize,
 }
 
 impl Live {
-    /// Starts what the variable says, with more arguments, and waits until it is ready.
+    /// Starts the command in the variable, with more arguments, and waits until it is ready.
     ///
     /// # Errors
-    /// It does not get ready.
+    /// It does not become ready.
     ///
     /// # Panics
     /// The variable is not set, or `sh` cannot be started.
@@ -97,7 +97,7 @@ impl Live {
         );
         let (sender, errors) = channel();
         std::thread::spawn(move || {
-            // It is read to its end, also when nobody wants it any more: whoever writes it must not wait.
+            // Read it to the end, even if nobody needs it any more, so that the writer never blocks.
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let _ = sender.send(line);
             }
@@ -123,24 +123,24 @@ impl Live {
         Ok(live)
     }
 
-    /// Number of the process that was started.
+    /// Process id of the system.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The lines of standard error that have come since the last call: with `--debug`, the debug output of domains.
+    /// The lines of standard error since the last call: with `--debug`, the domains' debug output.
     pub fn said(&self) -> impl Iterator<Item = String> {
         self.errors.try_iter()
     }
 
-    /// Waits until something has come on standard error, for so long; `None` if nothing has.
+    /// Waits for output on standard error, with a time limit; `None` if there is none.
     #[must_use]
     pub fn next_said(&self, patience: Duration) -> Option<String> {
         self.errors.recv_timeout(patience).ok()
     }
 
-    /// Runs lines, and gives what they print.
+    /// Runs lines and returns their output.
     ///
     /// # Errors
     /// No answer comes.
@@ -150,7 +150,7 @@ impl Live {
         self.answer(lines, began)
     }
 
-    /// Runs a line, and types Ctrl-C after a while.
+    /// Runs a line and types Ctrl-C after a delay.
     ///
     /// # Errors
     /// No answer comes.
@@ -212,10 +212,10 @@ impl Live {
         })
     }
 
-    /// What is printed up to the line that has `what`, without that line.
+    /// The output up to the line that contains `what`, without that line.
     fn wait_for(&mut self, what: &str, command: &str) -> Result<String, Broken> {
         let until = Instant::now() + crate::PATIENCE;
-        // Where to look from: what is before was looked at.
+        // Where to search from: everything before it was searched.
         let mut from = 0;
         loop {
             let found = self.pending[from..].find(what).map(|at| from + at);
@@ -253,7 +253,7 @@ impl Live {
         self.pending[start.unwrap_or(0)..].to_owned()
     }
 
-    /// Ends its input, and with that the system.
+    /// Closes its input, which ends the system.
     ///
     /// # Errors
     /// It does not end with status 0.
@@ -278,7 +278,7 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        // Without its input it ends by itself; if it has ended, there is nobody to kill.
+        // Without input it ends by itself; if it has already ended, there is nothing to kill.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

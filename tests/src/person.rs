@@ -1,8 +1,8 @@
-//! A person at a terminal of some size: what is compared is the *screen*, not the bytes.
+//! A person at a terminal of some size: tests compare the *screen*, not the bytes.
 //!
-//! The terminal is the `vt100` crate. It does not answer by itself, so this does, as a terminal of that size would: the
-//! cursor's position (`ESC [6n`) and what it is (`ESC [c`). [`Term::Dumb`] answers nothing, and a control sequence that
-//! reaches it fails the test, because it would show.
+//! The terminal is the `vt100` crate. It does not answer queries, so this module does, as a terminal of that size
+//! would: for the cursor's position (`ESC [6n`) and its type (`ESC [c`). [`Term::Dumb`] answers nothing, and a control
+//! sequence sent to it fails the test, because it would be visible.
 //!
 //! To add a case to `tests/console.rs`:
 //!
@@ -16,7 +16,7 @@
 //! person.leave();                                     // Ctrl-], and the status must be 0
 //! ```
 //!
-//! A line that the terminal itself has wrapped is one line of [`Person::text`] and several of [`Person::rows`].
+//! A line wrapped by the terminal itself is one line of [`Person::text`] and several of [`Person::rows`].
 
 use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
@@ -29,24 +29,24 @@ use crate::PATIENCE;
 
 /// Rows of the terminal.
 const ROWS: u16 = 24;
-/// Rows that went off its upper edge and are kept: more than a test prints.
+/// Rows kept after scrolling off the top: more than a test prints.
 const SCROLLBACK: usize = 4000;
-/// Between two looks at the console.
+/// Interval between two looks at the console.
 const TICK: Duration = Duration::from_millis(5);
-/// Silence after which nothing more is expected to change on the screen. An emulated system on a busy machine takes its time
-/// to answer a key.
+/// Silence after which the screen is not expected to change any more. An emulated system on a busy machine takes its
+/// time to answer a key.
 const QUIET: Duration = Duration::from_millis(400);
 
 /// What a terminal can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Term {
-    /// It has control sequences and answers queries.
+    /// It supports control sequences and answers queries.
     Xterm,
-    /// It has a carriage return, a backspace and a line feed.
+    /// It supports only carriage return, backspace and line feed.
     Dumb,
 }
 
-/// What the terminal says to the system.
+/// What the terminal sends to the system.
 #[derive(Debug, Default)]
 struct Answers(Vec<u8>);
 
@@ -71,14 +71,14 @@ impl vt100::Callbacks for Answers {
     }
 }
 
-/// A person, and the terminal in front of them.
+/// A person and their terminal.
 pub struct Person {
     session: OsSession,
     terminal: vt100::Parser<Answers>,
     term: Term,
-    /// Bytes that the terminal takes in a second; any number if none.
+    /// Bytes per second that the terminal accepts; `None` for no limit.
     rate: Option<u32>,
-    /// All bytes that it has taken.
+    /// All bytes accepted so far.
     taken: Vec<u8>,
     since: Instant,
 }
@@ -88,7 +88,7 @@ fn size(number: u16) -> NonZeroU16 {
 }
 
 impl Person {
-    /// Starts the system at a terminal of so many columns, and waits for the prompt.
+    /// Starts the system at a terminal of this many columns, and waits for the prompt.
     ///
     /// # Panics
     /// It does not start.
@@ -97,7 +97,7 @@ impl Person {
         Self::start_of("SEL4_LLM_RUN", columns, term)
     }
 
-    /// As [`Self::start`], the system that this variable of the environment names.
+    /// Like [`Self::start`], for the system that this environment variable names.
     ///
     /// # Panics
     /// It does not start.
@@ -110,7 +110,7 @@ impl Person {
         person
     }
 
-    /// As [`Self::start_of`], without waiting for anything.
+    /// Like [`Self::start_of`], without waiting.
     ///
     /// # Panics
     /// It does not start.
@@ -144,12 +144,12 @@ impl Person {
         }
     }
 
-    /// From now on the terminal is a serial line that carries so many bits in a second, ten for each byte.
+    /// From now on, the terminal is a serial line with this bit rate, ten bits per byte.
     pub const fn slow_down(&mut self, baud: u32) {
         self.rate = Some(baud / 10);
     }
 
-    /// The window is dragged to another width.
+    /// Resizes the window to another width.
     ///
     /// # Panics
     /// The terminal is gone.
@@ -163,7 +163,7 @@ impl Person {
 
     // ---- Hands ------------------------------------------------------------------------------------
 
-    /// Types.
+    /// Types keys.
     ///
     /// # Panics
     /// The terminal is gone.
@@ -171,7 +171,7 @@ impl Person {
         self.session.send(keys).expect("the terminal takes input");
     }
 
-    /// Pastes, as the terminal does it: in brackets if the shell has asked for them, ends of lines as the Enter key.
+    /// Pastes as a terminal does: in brackets if the shell asked for them, with line breaks as the Enter key.
     pub fn paste(&mut self, text: &str) {
         self.look();
         let text = text.replace('\n', "\r");
@@ -184,7 +184,7 @@ impl Person {
 
     // ---- Eyes -------------------------------------------------------------------------------------
 
-    /// Takes what has come, and lets the terminal answer; whether anything came.
+    /// Processes new output and lets the terminal answer. Returns whether there was any.
     ///
     /// # Panics
     /// A dumb terminal got a control sequence.
@@ -192,7 +192,7 @@ impl Person {
         let mut bytes = [0; 4096];
         let most = match self.rate {
             None => bytes.len(),
-            // What a line of that speed carries between two looks.
+            // What a line of that speed transmits between two looks.
             Some(rate) => {
                 let carried = u128::from(rate) * self.since.elapsed().as_millis() / 1000;
                 usize::try_from(carried).unwrap_or(0).min(bytes.len())
@@ -223,10 +223,10 @@ impl Person {
         true
     }
 
-    /// Looks until this is so.
+    /// Looks until a condition holds.
     ///
     /// # Panics
-    /// It does not become so.
+    /// It never holds.
     pub fn wait_until(&mut self, what: &str, so: impl Fn(&Self) -> bool) {
         let start = Instant::now();
         loop {
@@ -245,7 +245,7 @@ impl Person {
         }
     }
 
-    /// Looks until `text` is on the screen or was.
+    /// Looks until `text` is, or was, on the screen.
     ///
     /// # Panics
     /// It does not appear.
@@ -253,10 +253,10 @@ impl Person {
         self.wait_until(text, |person| person.text().contains(text));
     }
 
-    /// Looks until the last line is a prompt with nothing behind it.
+    /// Looks until the last line is an empty prompt.
     ///
     /// # Panics
-    /// There is none.
+    /// There is no prompt.
     pub fn wait_for_prompt(&mut self) {
         self.wait_until("prompt", |person| {
             let text = person.text();
@@ -265,7 +265,7 @@ impl Person {
         });
     }
 
-    /// Types a command; what stands between its line and the next prompt.
+    /// Types a command and returns the output between its line and the next prompt.
     ///
     /// # Panics
     /// It is not answered.
@@ -294,7 +294,7 @@ impl Person {
         }
     }
 
-    /// All that can be seen, with what has scrolled away. A line that the terminal has wrapped is one line.
+    /// Everything visible, including what scrolled away. A line wrapped by the terminal is one line.
     #[must_use]
     pub fn text(&self) -> String {
         let mut screen = self.terminal.screen().clone();
@@ -302,7 +302,7 @@ impl Person {
         let mut text = String::new();
         screen.set_scrollback(usize::MAX);
         let mut above = screen.scrollback();
-        // The rows above, one at a time, and then the screen as a whole.
+        // The rows above one at a time, then the screen as a whole.
         loop {
             let wrapped = |row| screen.row_wrapped(row);
             if above == 0 {
@@ -327,7 +327,7 @@ impl Person {
         lines.join("\n").trim_end().to_owned()
     }
 
-    /// The rows of the screen as they show, without those at its end that are empty.
+    /// The rows of the screen as shown, without empty ones at the end.
     #[must_use]
     pub fn rows(&self) -> Vec<String> {
         let screen = self.terminal.screen();
@@ -368,7 +368,7 @@ impl Person {
         })
     }
 
-    /// Whether the text that shows like this is dimmed in all of its cells. It must be in one row.
+    /// Whether all cells of this text are dimmed. It must be on one row.
     #[must_use]
     pub fn is_dim(&self, text: &str) -> bool {
         let screen = self.terminal.screen();
@@ -385,7 +385,7 @@ impl Person {
         })
     }
 
-    /// The bytes that came so far.
+    /// All bytes received so far.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.taken
@@ -393,10 +393,10 @@ impl Person {
 
     // ---- The end ----------------------------------------------------------------------------------
 
-    /// Leaves by Ctrl-], which whatever runs the system takes for itself, and waits for its end.
+    /// Leaves with Ctrl-], which the runtime handles itself, and waits for the end.
     ///
     /// # Panics
-    /// It does not end, or not with status 0.
+    /// It does not end, or has a status other than 0.
     pub fn leave(mut self) {
         self.type_in("\x1d");
         self.session.set_expect_timeout(Some(PATIENCE));

@@ -1,5 +1,5 @@
-//! A console that a program works at, and that remembers what it asked for and what it was told, so that both can be
-//! compared with the audit log.
+//! A console operated by a program that remembers its requests and the answers, so that both can be compared with the
+//! audit log.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -15,18 +15,18 @@ use crate::live::{Answer, Broken, Live};
 /// Users of the test builds' policy.
 pub const USERS: [&str; 3] = ["guest", "tester", "admin"];
 
-/// Jobs that nobody has waited for. The shell keeps 32, and the oldest that has ended goes for a new one.
+/// Jobs that nobody has waited for. The shell keeps 32, and drops the oldest finished one for a new one.
 const MOST_JOBS: usize = 20;
 
-/// Entries that an export repeats of the one before.
+/// Number of entries that an export repeats from the previous one.
 const OVERLAP: u64 = 20;
 
 /// A request for text.
 #[derive(Debug)]
 struct Asked {
-    #[allow(dead_code)] // For the message of an error.
+    #[allow(dead_code)] // For an error message.
     what: String,
-    /// The line that closed it, once it has come.
+    /// Its closing line, once it has arrived.
     closing: Option<String>,
 }
 
@@ -34,11 +34,11 @@ struct Asked {
 struct Job {
     id: u32,
     user: &'static str,
-    /// Index of what was asked.
+    /// Index into the list of requests.
     asked: usize,
 }
 
-/// See the module.
+/// The console; see the module.
 #[derive(Debug)]
 pub struct Scripted {
     /// The system.
@@ -48,19 +48,19 @@ pub struct Scripted {
     asked: Vec<Asked>,
     jobs: VecDeque<Job>,
     user: &'static str,
-    /// Jobs of which a notice has told that they ended.
+    /// Jobs whose end a notice announced.
     announced: BTreeMap<u32, usize>,
-    /// The other clients, the limit of each one's budget, and how many turns it was told to take.
+    /// The other clients, the limit of each one's budget, and the number of turns each was told to take.
     others: Vec<(Books, u64)>,
     turns: u64,
-    /// How long questions took that no request for text is part of.
+    /// Duration of commands that do not generate text.
     shell_us: Vec<u64>,
     checkpoints: usize,
 }
 
 impl Scripted {
-    /// Starts the system with faults, and gives every user a budget whose period does not end. `others`: the clients of
-    /// the soak that it has.
+    /// Starts a system that can misbehave, and gives every user a budget whose period does not end. `others`: its soak
+    /// clients.
     ///
     /// # Errors
     /// It does not start.
@@ -84,22 +84,22 @@ impl Scripted {
         Ok(scripted)
     }
 
-    /// Who is logged in.
+    /// The logged-in user.
     #[must_use]
     pub const fn user(&self) -> &'static str {
         self.user
     }
 
-    /// Requests for text so far that were typed.
+    /// Number of requests for text typed so far.
     #[must_use]
     pub const fn typed(&self) -> usize {
         self.asked.len()
     }
 
-    /// Requests for text of all clients that are over, and those that were typed.
+    /// Completed requests for text of all clients, including typed ones.
     ///
     /// # Errors
-    /// Another client says what it should not.
+    /// Another client reports something wrong.
     pub fn requests(&mut self) -> Result<usize, Broken> {
         for line in self.live.said() {
             take_line(&mut self.others, &line)?;
@@ -108,11 +108,11 @@ impl Scripted {
         Ok(self.asked.len() + of_others)
     }
 
-    /// Has the other clients take another turn, by a new limit of each one's budget: what it has used by now, and as many
-    /// tokens as `allowance` says. Only who may change budgets can, and only after a checkpoint.
+    /// Makes the other clients take another turn, by raising the limit of each one's budget to its current use plus
+    /// `allowance`. Only users who may change budgets can do this, and only after a checkpoint.
     ///
     /// # Errors
-    /// It does not work.
+    /// It fails.
     pub fn begin_turn(&mut self, mut allowance: impl FnMut() -> u64) -> Result<(), Broken> {
         self.turns += 1;
         for index in 0..self.others.len() {
@@ -120,7 +120,7 @@ impl Scripted {
             let (name, before) = (books.name, *before);
             let (used, _) = self.budget(name)?;
             let mut limit = used + allowance();
-            // The same again would begin no turn.
+            // The same limit again would not start a turn.
             limit += u64::from(limit == before);
             self.set_budget(name, limit)?;
             self.others[index].1 = limit;
@@ -128,7 +128,7 @@ impl Scripted {
         Ok(())
     }
 
-    /// Waits until the other clients have taken their turns.
+    /// Waits until the other clients have finished their turns.
     fn wait_for_turns(&mut self) -> Result<(), Broken> {
         let mut heard = Instant::now();
         while self
@@ -151,14 +151,14 @@ impl Scripted {
                         self.turns
                     )));
                 }
-                // The supervisor's process may have ended: then a question finds it.
+                // The supervisor may have died; asking a question detects that.
                 None => self.ask("whoami").map(|_| ())?,
             }
         }
         Ok(())
     }
 
-    /// Numbers of the user's jobs that may be under way.
+    /// Numbers of the user's jobs that may still be running.
     #[must_use]
     pub fn jobs(&self) -> Vec<u32> {
         let mine = self.jobs.iter().filter(|job| job.user == self.user);
@@ -173,7 +173,7 @@ impl Scripted {
         }
     }
 
-    /// Runs a line that is no request for text, and gives its answer, which must not be empty.
+    /// Runs a line that does not generate text, and returns its answer, which must not be empty.
     ///
     /// # Errors
     /// No answer comes, or an empty one.
@@ -187,10 +187,10 @@ impl Scripted {
         }
     }
 
-    /// Becomes this user; false if audit does not allow it now.
+    /// Logs in as this user; false if audit does not allow it now.
     ///
     /// # Errors
-    /// No answer comes, or one that is none.
+    /// There is no answer, or not a valid one.
     pub fn log_in(&mut self, user: &'static str) -> Result<bool, Broken> {
         let (line, expected) = match user {
             "guest" => ("logout", "logged out; now guest "),
@@ -209,10 +209,11 @@ impl Scripted {
         }
     }
 
-    /// Gives a user a budget, in a period that does not end before all this has. Only who may change budgets can.
+    /// Gives a user a budget, in a period that does not end during the test. Only users who may change budgets can do
+    /// this.
     ///
     /// # Errors
-    /// It does not work.
+    /// It fails.
     pub fn set_budget(&mut self, user: &str, tokens: u64) -> Result<(), Broken> {
         let line = format!("llmctl budget {user} --tokens {tokens} --period 8000h");
         let answer = self.ask(&line)?;
@@ -222,7 +223,7 @@ impl Scripted {
         }
     }
 
-    /// What a user has used, and what is reserved.
+    /// Tokens that a user has used and reserved.
     fn budget(&mut self, user: &str) -> Result<(u64, u64), Broken> {
         let answer = self.ask(&format!("llmctl budget {user}"))?;
         let number = |before: &str, after: &str| -> Option<u64> {
@@ -235,10 +236,10 @@ impl Scripted {
         }
     }
 
-    /// A request for text: what it printed before its closing line, and that line.
+    /// Runs a request for text. Returns its output before the closing line, and that line.
     ///
     /// # Errors
-    /// It is not closed.
+    /// There is no closing line.
     pub fn infer(
         &mut self,
         line: &str,
@@ -253,7 +254,7 @@ impl Scripted {
             // Ctrl-C came before the shell sent the request. If it was sent, the log says so.
             return Ok(Default::default());
         }
-        // After a refusal for want of tokens the shell tells what is left.
+        // After a refusal for lack of tokens, the shell says what is left.
         let budget = format!("\n{}: ", self.user);
         let refused = answer.text.split_once(&budget).filter(|(before, rest)| {
             before.starts_with("error: ") && rest.contains(" tokens left (")
@@ -270,10 +271,10 @@ impl Scripted {
         Ok((text.to_owned(), closing.to_owned()))
     }
 
-    /// A request for text in the background.
+    /// Starts a request for text in the background.
     ///
     /// # Errors
-    /// It does not begin.
+    /// It does not start.
     pub fn start_job(&mut self, line: &str) -> Result<(), Broken> {
         while self.jobs.len() >= MOST_JOBS {
             self.wait_for_oldest()?;
@@ -283,7 +284,7 @@ impl Scripted {
             .strip_prefix("job ")
             .and_then(|rest| rest.split_once(": under way"))
             .and_then(|(id, _)| id.parse().ok());
-        // What the shell refuses as it reads the line never becomes a job.
+        // If the shell refuses the line on reading it, it never becomes a job.
         let refused =
             text_and_closing(&answer).filter(|(_, closing)| closing.starts_with("error: "));
         if id.is_none() && refused.is_none() {
@@ -304,10 +305,10 @@ impl Scripted {
         Ok(())
     }
 
-    /// Waits for the job that was started first, as its user.
+    /// Waits for the oldest job, as its user.
     ///
     /// # Errors
-    /// It is not closed.
+    /// It has no closing line.
     pub fn wait_for_oldest(&mut self) -> Result<(), Broken> {
         let Some(job) = self.jobs.pop_front() else {
             return Ok(());
@@ -329,10 +330,10 @@ impl Scripted {
         Ok(())
     }
 
-    /// Becomes this user, however long audit has whoever failed to log in wait.
+    /// Logs in as this user, however long audit makes failed logins wait.
     ///
     /// # Errors
-    /// As [`Self::log_in`].
+    /// See [`Self::log_in`].
     pub fn insist_on(&mut self, user: &'static str) -> Result<(), Broken> {
         while !self.log_in(user)? {
             std::thread::sleep(Duration::from_millis(250));
@@ -343,7 +344,7 @@ impl Scripted {
     /// Waits for all jobs, exports the log, and compares every user's budget with it, to the token.
     ///
     /// # Errors
-    /// Something does not agree.
+    /// Something disagrees.
     pub fn checkpoint(&mut self) -> Result<(), Broken> {
         while !self.jobs.is_empty() {
             self.wait_for_oldest()?;
@@ -351,7 +352,7 @@ impl Scripted {
         self.wait_for_turns()?;
         let before = self.user;
         self.insist_on("tester")?;
-        // Inference answers, so no death of it is still to be heard of.
+        // Inference answers, so none of its deaths is still to be reported.
         self.ask("llmctl status")?;
         self.ask("llmctl status")?;
         let stats = self.ask("llmstats --json")?;
@@ -399,12 +400,12 @@ impl Scripted {
         self.insist_on(before)
     }
 
-    /// What audit has counted is what the log has.
+    /// Checks that audit's counters match the log.
     fn compare_counters(&self, stats: &serde_json::Value) -> Result<(), Broken> {
         let log = &self.log;
         let failed = log.of("fail").filter(|entry| entry.session > 0).count() as u64;
         let charged = || log.entries.iter().filter(|entry| is_charged(entry));
-        // What is refused again and again is recorded ever more rarely, with the number: some may have no entry yet.
+        // Repeated refusals are logged less and less often, with their number, so some may have no entry yet.
         let refusals = log.of("refuse").chain(log.of("login-failed"));
         let recorded: u64 = refusals.map(|entry| entry.count).sum();
         let refused = stats["refused"].as_u64().unwrap_or(0);
@@ -439,13 +440,13 @@ impl Scripted {
         Ok(())
     }
 
-    /// Every request has one decision and, if it was admitted, one end in the log, and the console said the same.
+    /// Checks that every request has one decision and, if admitted, one end in the log, and that the console agreed.
     fn compare_with_log(&self) -> Result<(), Broken> {
         let ends = self.log.ends().map_err(Broken::Wrong)?;
-        // The others have books of their own.
+        // The other clients have their own accounts.
         let typed = |entry: &&Entry| self.others.iter().all(|(it, _)| it.name != entry.user);
         let mut admitted = self.log.of("admit").filter(typed).peekable();
-        // What was refused need not have an entry of its own, so it is told from the rest by what the console said.
+        // A refusal need not have its own entry, so the console's output identifies it.
         for asked in &self.asked {
             let closing = asked.closing.as_deref().unwrap_or("");
             let end = admitted.peek().and_then(|entry| ends.get(&entry.request));
@@ -471,10 +472,10 @@ impl Scripted {
         }
     }
 
-    /// Has audit and `llmtool` verify the log, and `llmtool` replay it; figures into a table. The last thing to do.
+    /// Lets audit and `llmtool` verify the log, and `llmtool` replay it; adds figures to a table. Call it last.
     ///
     /// # Errors
-    /// Something does not hold.
+    /// A check fails.
     ///
     /// # Panics
     /// `llmtool` cannot be started.
@@ -564,7 +565,7 @@ impl Scripted {
     }
 }
 
-/// A line of standard error, if it is one of the other clients'.
+/// Handles a line of standard error that comes from one of the other clients.
 fn take_line(others: &mut [(Books, u64)], line: &str) -> Result<(), Broken> {
     let mut books = others.iter_mut().map(|(books, _)| books);
     books
@@ -572,7 +573,7 @@ fn take_line(others: &mut [(Books, u64)], line: &str) -> Result<(), Broken> {
         .map_err(Broken::Wrong)
 }
 
-/// How many entries, and of which codes.
+/// Number of entries and their codes.
 fn reasons<'e>(entries: impl Iterator<Item = &'e Entry>) -> String {
     let mut codes: BTreeMap<u16, usize> = BTreeMap::new();
     for entry in entries {
@@ -589,7 +590,7 @@ fn reasons<'e>(entries: impl Iterator<Item = &'e Entry>) -> String {
     text
 }
 
-/// What `llmtool` prints.
+/// The output of `llmtool`.
 fn tool(arguments: &[&str], file: &str) -> Result<String, Broken> {
     let (text, status) = crate::llmtool(arguments, file);
     if status == Some(0) {

@@ -25,7 +25,7 @@ fn looping() -> Encoded {
     #[rustfmt::skip]
     let next = vec![
         1, 2, NONE, NONE,
-        0, 2, 3, NONE, // The same state again, and a way into a trap.
+        0, 2, 3, NONE, // The same state again, and a transition into a dead state.
         NONE, NONE, NONE, NONE,
         3, 3, 3, 3,
     ];
@@ -72,7 +72,7 @@ fn formats_come_back_by_name_and_number_with_their_languages() {
 
 #[test]
 fn the_automaton_is_minimal_and_trimmed() {
-    // Two states: what comes before `b`, and what comes after it.
+    // Two states: before `b`, and after it.
     let looping = looping();
     assert_eq!(looping.states(), 2);
     // `ac` and `bc` share what follows.
@@ -127,13 +127,13 @@ fn what_is_no_format_is_refused() {
     let mut short = words(&[b"a"]);
     short.next.pop();
     assert_eq!(Encoded::new(&short).unwrap_err(), EncodeError::Table);
-    // 32 states with 256 classes each are small; as many as fit a format are not.
+    // 32 states with 256 classes each are small; the maximum number of states is not.
     let mut wide = words(&[]);
     wide.accepts = vec![false; 4000];
     wide.next = (0..4000 * 256u32)
         .map(|cell| match (cell / 256, cell % 256) {
             (3999, _) => NONE,
-            // Each byte leads to another state, so that each has a class of its own.
+            // Each byte leads to another state, so each needs a class of its own.
             (state, byte) => 3999.min(state + 1 + byte),
         })
         .collect();
@@ -204,12 +204,12 @@ fn what_is_no_image_is_refused() {
     );
 }
 
-/// What reading promises, seen from outside.
+/// Whether what `read` promises holds, seen from outside.
 fn keeps_its_promises(formats: &Formats<'_>) -> bool {
     formats.iter().all(|one| {
         let dfa = one.dfa;
         dfa.all().all(|state| {
-            // The way out leads to a word, in as many bytes as it says.
+            // Following the exits reaches a word, in as many bytes as promised.
             let mut at = state;
             for left in (0..dfa.shortest(state)).rev() {
                 match dfa.next(at, dfa.exit(at)) {

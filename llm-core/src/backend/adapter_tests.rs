@@ -1,4 +1,4 @@
-//! Sessions with adapters, which come and go while requests are under way.
+//! Sessions with adapters that come and go while requests are in flight.
 
 use super::session_tests::{OPTIONS, PROMPTS, sampled};
 use super::*;
@@ -49,7 +49,7 @@ fn turn(session: usize, adapter: Option<u8>) -> Turn {
     }
 }
 
-/// What each session has got: tokens, text, and whether it has come to its end.
+/// Output of each session: tokens, text, and whether it has ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Got {
     ids: Vec<u32>,
@@ -61,7 +61,7 @@ fn step(backend: &mut TransformerBackend<'_>, got: &mut [Got]) -> bool {
     let mut text = Text::new();
     match backend.step(&mut text) {
         Progress::Idle => return false,
-        // Who is forgotten had come to its end.
+        // An evicted session must have ended.
         Progress::Evicted(n) => assert!(got[n].ended),
         Progress::Working | Progress::Session(_, Ok(Step::Prefill { .. })) => {}
         Progress::Session(n, Ok(Step::Token { id })) => {
@@ -74,7 +74,7 @@ fn step(backend: &mut TransformerBackend<'_>, got: &mut [Got]) -> bool {
     true
 }
 
-/// What prompt and adapter give to a request that nothing disturbs.
+/// What a prompt and adapter give to an undisturbed request.
 fn alone(prompt: &str, adapter: Option<u8>, params: &GenerateParams) -> Got {
     with_backend(4 << 20, OPTIONS, |backend| {
         let adapters = adapters();
@@ -129,7 +129,7 @@ fn a_session_keeps_the_adapter_that_it_began_with() {
                 Err(GenerateError::NoSuchAdapter { adapter })
             );
         }
-        // It is as it was, and goes on.
+        // The session is unchanged, and continues.
         let next = Turn {
             fresh: false,
             ..turn(0, Some(3))
@@ -137,7 +137,7 @@ fn a_session_keeps_the_adapter_that_it_began_with() {
         backend.start(next, Prompt::Text(b"more"), &params).unwrap();
         while step(backend, &mut got) {}
         assert_eq!(got[0].ids.len(), 10);
-        // A fresh turn begins with whatever it names.
+        // A fresh turn may start with any adapter.
         backend
             .start(turn(0, None), Prompt::Text(b"hello"), &params)
             .unwrap();
@@ -159,7 +159,7 @@ fn an_adapter_in_use_is_not_dropped_and_idle_sessions_go_with_theirs() {
                 .unwrap();
         }
         while step(backend, &mut got) {}
-        // One that rests uses it, too.
+        // A resting request uses it, too.
         let rests = Turn {
             credit: 0,
             ..turn(2, Some(2))
@@ -227,7 +227,8 @@ fn a_ninth_adapter_and_one_in_a_taken_place_are_refused() {
     });
 }
 
-/// The arena is so small that an adapter takes positions of the pool; one that would leave less than a context is refused.
+/// The arena is so small that an adapter takes positions from the pool; one that would leave less than a context is
+/// refused.
 #[test]
 fn adapters_take_the_room_of_the_pool_and_no_more_than_leaves_one_context() {
     let file = base();
@@ -264,7 +265,7 @@ fn adapters_take_the_room_of_the_pool_and_no_more_than_leaves_one_context() {
     });
 }
 
-/// Sessions of the property, and the adapters that they may have: those in place 0 and 1 come and go.
+/// Sessions of the property test, and their possible adapters: those in place 0 and 1 come and go.
 const SESSIONS: usize = 6;
 const ADAPTERS: [Option<u8>; SESSIONS] = [None, Some(2), Some(3), Some(4), Some(2), None];
 
@@ -283,7 +284,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// Requests with their adapters while others come and go: who got what.
+/// Runs requests with their adapters while others come and go; returns each session's output.
 fn play(positions: usize, kv: KvType, cpu: crate::simd::Cpu, acts: &[Act]) -> Vec<Got> {
     let options = LoadOptions {
         positions: Positions::Exactly(positions),
@@ -294,7 +295,7 @@ fn play(positions: usize, kv: KvType, cpu: crate::simd::Cpu, acts: &[Act]) -> Ve
     };
     let adapters = adapters();
     with_backend(4 << 20, options, |backend| {
-        // Not in the order of their places.
+        // Deliberately not in order.
         for place in [4, 0, 3, 2] {
             backend
                 .load_adapter(place, &adapters[place], &BASE)
@@ -358,7 +359,7 @@ fn play(positions: usize, kv: KvType, cpu: crate::simd::Cpu, acts: &[Act]) -> Ve
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Whatever comes and goes while they are under way, on every path, requests get what they get alone.
+    /// Requests get the same output as when alone, whatever comes and goes meanwhile, on every path.
     #[test]
     fn requests_do_not_notice_adapters_that_come_and_go(
         acts in prop::collection::vec(act(), 1..30),
@@ -391,7 +392,7 @@ fn requests_with_different_adapters_get_what_they_get_alone() {
     assert_ne!(alone("a", Some(2), &params), alone("a", None, &params));
 }
 
-/// A training of any size comes between adapters and buffers and goes again; sessions do not notice.
+/// Training of any size is placed between adapters and buffers and leaves again; sessions do not notice.
 #[test]
 fn the_room_of_a_training_comes_and_goes_and_requests_go_on() {
     with_backend(4 << 20, OPTIONS, |backend| {
@@ -431,7 +432,7 @@ fn the_room_of_a_training_comes_and_goes_and_requests_go_on() {
         }
         while step(backend, &mut got) {}
         assert_eq!(got[4], expected);
-        // Alone: no buffers, no pool; what sessions hold stays.
+        // Training alone: no buffers, no pool; what sessions hold stays.
         let (model, _) = backend.loaded.as_mut().unwrap();
         let most = model
             .plan_with(model.plan().adapters, 0, false)

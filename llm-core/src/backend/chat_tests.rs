@@ -15,7 +15,7 @@ use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
-/// What the file's template is does not matter, as long as the scaffold is that of this one.
+/// The content of the file's template does not matter, as long as the scaffold belongs to it.
 const TEMPLATE: &str = "{{ messages }}";
 
 const fn turn(before: &'static str, after: &'static str) -> crate::chat::Turn<'static> {
@@ -89,7 +89,7 @@ fn ids(segments: &[Segment<'_>], place: Place) -> Vec<u32> {
     out
 }
 
-/// Ids, text and end of the answer of session 0.
+/// Ids, text and end of session 0's answer.
 fn answer(backend: &mut impl LlmBackend) -> (Vec<u32>, Vec<String>, FinishReason) {
     let (mut ids, mut shown, mut text) = (Vec::new(), Vec::new(), Text::new());
     loop {
@@ -176,7 +176,7 @@ fn the_plan_counts_the_scaffold_and_a_file_without_one_takes_as_much_as_before()
     } = template.bound;
     let added = u64::from(fixed_bytes) + MAX_SEGMENTS as u64 * u64::from(segment_bytes);
     assert!(rendering > activations + 17 * added);
-    // An unknown template takes nothing.
+    // An unknown template accepts nothing.
     let mut unknown = model(Shape::default());
     unknown.str(TEMPLATE_KEY, TEMPLATE);
     assert_eq!(taken(&unknown.finish()), (vocabulary, activations, None));
@@ -261,7 +261,7 @@ fn conversations_that_a_model_cannot_answer_are_refused_and_change_nothing() {
             refused(&[user(&"a".repeat(60))]),
             GenerateError::ContextFull { .. }
         ));
-        // The session goes on as if nothing had been asked.
+        // The session continues as if nothing had been asked.
         backend
             .start(Turn::next(0), Prompt::Segments(&[user("b")]), &params)
             .unwrap();
@@ -320,7 +320,7 @@ fn an_answer_ends_before_the_first_stop_string_and_has_the_tokens_up_to_it() {
                 .unwrap();
             let (ids, texts, reason) = answer(backend);
             let whole = texts.concat();
-            // Two characters that come one behind the other somewhere, and one that may not come.
+            // Two characters that occur one after the other, and one that never occurs.
             let characters: Vec<char> = whole.chars().collect();
             let at = seed as usize % characters.len().max(2).saturating_sub(1);
             let pair: String = characters.iter().skip(at).take(2).collect();
@@ -374,7 +374,7 @@ fn a_request_has_a_format_or_stop_strings() {
     with_file(&file(&SCAFFOLD), |backend| {
         let refused = backend.start(turn, Prompt::Text(b"a"), &sampled(1, 3));
         assert_eq!(refused, Err(GenerateError::FormatAndStops));
-        // Both go with any prompt.
+        // Both work with any prompt.
         let turn = Turn {
             stops: Stops::NONE,
             ..turn
@@ -430,7 +430,7 @@ fn a_text_becomes_a_user_defined_token_only_if_the_turn_allows_it() {
             answer(backend);
             tokens
         };
-        // The beginning, a space, and `a`; then three or one.
+        // Begin, a space, and `a`; then three or one.
         assert_eq!((tokens(false), tokens(true)), (6, 4));
     });
 }

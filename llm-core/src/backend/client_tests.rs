@@ -1,4 +1,4 @@
-//! Several clients on one engine: what each gets does not depend on the others, and nobody is starved.
+//! Several clients on one engine: the output of each does not depend on the others, and none starves.
 
 use super::session_tests::{
     Act, Contents, Generated, OPTIONS, PLAYERS, PROMPTS, alone, reserved, sampled, tokenize,
@@ -31,8 +31,8 @@ fn of(client: usize, turn: Turn) -> Turn {
     Turn { client, ..turn }
 }
 
-/// Steps until a session's request is over: its ids and its text, how many tokens other sessions got meanwhile, and who
-/// lost a room that it had.
+/// Steps until a session's request is over. Returns its ids and text, how many tokens other sessions got meanwhile, and
+/// which sessions lost their room in the cache.
 fn watch(backend: &mut TransformerBackend, session: usize) -> (Generated, usize, Vec<usize>) {
     let (mut ids, mut shown, mut others, mut lost) = (Vec::new(), String::new(), 0, Vec::new());
     let mut text = Text::new();
@@ -67,7 +67,7 @@ fn who_has_many_requests_delays_one_of_another_client_by_no_more_than_its_part()
                 .start(turn, Prompt::Text(b"hello there"), &many)
                 .unwrap();
         }
-        // The cache is full of them, and some wait.
+        // They fill the cache, and some wait.
         let mut text = Text::new();
         while backend.occupancy().running < 3 {
             backend.step(&mut text);
@@ -81,7 +81,7 @@ fn who_has_many_requests_delays_one_of_another_client_by_no_more_than_its_part()
             .unwrap();
         let (got, others, lost) = watch(backend, 5);
         assert_eq!(got, alone(KV, &ids, &params));
-        // Its tokens, its prompt's, and what the other was ahead; the batch that was on its way.
+        // Its own tokens, those of its prompt, the other client's lead, and the batch in flight.
         let part = got.0.len() + ids.len() + 16 + 3;
         assert!(
             others <= part,
@@ -90,7 +90,7 @@ fn who_has_many_requests_delays_one_of_another_client_by_no_more_than_its_part()
         assert!(others >= got.0.len(), "the other goes on: {others}");
         assert!(!lost.is_empty(), "it took room of the other's");
 
-        // Those that lost their room say what they say alone.
+        // Sessions that lost their room get the same output as when alone.
         let ids = tokenize(backend, "hello there", true);
         let expected = alone(KV, &ids, &many);
         for n in lost {
@@ -112,11 +112,11 @@ fn an_idle_conversation_outlives_another_client_that_wants_the_whole_cache() {
         watch(backend, 5);
         let held = reserved(backend, 5);
         assert!(held > 0);
-        // More than there is, twenty times.
+        // More requests than sessions, twenty times.
         for round in 0..20 {
             for n in 0..5 {
                 let turn = of(0, Turn::only(n));
-                // Some are under way.
+                // Some are in flight.
                 let _ = backend.start(
                     turn,
                     Prompt::Text(b"longer than the others are"),
@@ -147,7 +147,7 @@ fn a_client_that_there_is_not_is_refused() {
     });
 }
 
-/// Long requests in quick succession, so that the cache is short.
+/// Long requests in quick succession, so that the cache runs short.
 fn act() -> impl Strategy<Value = Act> {
     let session = 0..PLAYERS;
     prop_oneof![
@@ -166,7 +166,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// A request under way.
+/// A request in flight.
 struct Expected {
     row: Vec<u32>,
     params: GenerateParams,
@@ -176,8 +176,8 @@ struct Expected {
     cancelled: bool,
 }
 
-/// Plays `acts`, in which session `n` is of client `n` modulo `clients` and of owner `n` modulo 2, and lets everything come to its end. How often a
-/// request at work lost its room.
+/// Plays `acts`, in which session `n` belongs to client `n` modulo `clients` and to owner `n` modulo 2, and runs
+/// everything to its end. Returns how often a request at work lost its room.
 fn play(positions: usize, clients: usize, acts: Vec<Act>) -> usize {
     with_clients(positions, |backend| {
         let mut rows: Vec<Vec<u32>> = std::vec![Vec::new(); PLAYERS];
@@ -314,7 +314,7 @@ fn play(positions: usize, clients: usize, acts: Vec<Act>) -> usize {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whoever's session it is, and whoever took its room: each gets what it gets alone, and an end.
+    /// Each session gets the same output as when alone, and an end, whoever takes its room.
     #[test]
     fn sessions_of_any_clients_get_what_they_get_alone(
         acts in prop::collection::vec(act(), 1..40),
@@ -325,7 +325,7 @@ proptest! {
     }
 }
 
-/// The property would be hollow if no request at work ever lost its room.
+/// The property would be vacuous if no request at work ever lost its room.
 #[test]
 fn the_interleavings_have_requests_in_them_that_lose_their_room() {
     use proptest::strategy::ValueTree as _;

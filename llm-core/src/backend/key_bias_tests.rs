@@ -1,4 +1,4 @@
-//! Keys with large biases, in a cache of 8 bits.
+//! Keys with large biases, in an 8-bit cache.
 
 use super::tests::{ARENA, OPTIONS, logits, with_backend};
 use super::*;
@@ -22,7 +22,7 @@ const SHAPE: Shape = Shape {
     ty: TensorType::F32,
 };
 
-/// Each head of the keys has this bias in an element of its slowest pair.
+/// Each key head has this bias in an element of its slowest pair.
 pub(super) fn biased(bias: f32) -> GgufWriter {
     let mut writer = model(SHAPE);
     let mut values = [0.0; 32];
@@ -44,7 +44,7 @@ fn run(file: &[u8], options: LoadOptions) -> Vec<Vec<f32>> {
     })
 }
 
-/// The largest difference, as a part of the largest logit.
+/// The largest difference, relative to the largest logit.
 fn difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
     let (a, b) = (a.iter().flatten(), b.iter().flatten());
     let largest = a.clone().fold(0.0f32, |most, x| most.max(x.abs()));
@@ -98,7 +98,7 @@ fn what_large_biases_take_is_in_the_plan() {
         let plan = checked.plan(&LoadOptions { kv, ..OPTIONS }, ARENA).unwrap();
         plan.kv_cache
     };
-    // Of two layers 32 values, and of eight pairs cosine and sine at 64 positions.
+    // 32 values for each of two layers, and cosine and sine of eight pairs at 64 positions.
     let more = (2 * 32 + 8 * 2 * 64) * 4;
     assert_eq!(cache(&file, KvType::Q8), cache(&plain, KvType::Q8) + more);
     assert_eq!(cache(&file, KvType::F16), cache(&plain, KvType::F16));

@@ -1,4 +1,4 @@
-//! What the inference domain drives: a model that can be loaded, and its sessions.
+//! The interface that the inference domain drives: a loadable model and its sessions.
 
 #[cfg(test)]
 mod adapter_tests;
@@ -33,7 +33,7 @@ use crate::transformer::{
     AdapterError, AdapterFile, AdapterInfo, Checked, LoadError, LoadOptions, Model, STEP_WORK,
 };
 
-/// A model that has been loaded.
+/// A loaded model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModelInfo {
     /// Number of weights; a tied embedding counts once.
@@ -48,26 +48,26 @@ pub struct ModelInfo {
     pub layers: u32,
     /// Tokens in the vocabulary.
     pub vocabulary: u32,
-    /// The arithmetic that it runs in.
+    /// Version of its arithmetic.
     pub numerics_version: u32,
-    /// How keys and values are stored.
+    /// Storage type of keys and values.
     pub kv: KvType,
     /// Positions that all sessions share.
     pub kv_positions: u32,
-    /// The chat template that conversations are rendered with, if there is one that is known.
+    /// The chat template for conversations, if it is known.
     pub template: Option<TemplateInfo>,
 }
 
 /// A language model behind a ring. Every call does a bounded amount of work.
 pub trait LlmBackend {
-    /// Models that are loaded from now on have this context, in tokens, or their own where that is smaller.
+    /// Sets the context in tokens for models loaded from now on; a model's own applies if it is smaller.
     fn set_context(&mut self, tokens: usize);
 
-    /// Loads a model from the bytes of its file and forgets all sessions. An error leaves the model that was
-    /// loaded in service, and the sessions as they are.
+    /// Loads a model from the bytes of its file and forgets all sessions. On an error, the loaded model stays in
+    /// service with its sessions.
     ///
     /// # Errors
-    /// Why it is not loaded.
+    /// The model cannot be loaded.
     fn load(&mut self, file: &[u8]) -> Result<ModelInfo, LoadError>;
 
     /// The loaded model.
@@ -79,11 +79,11 @@ pub trait LlmBackend {
     /// Requests, and use of the cache.
     fn occupancy(&self) -> Occupancy;
 
-    /// Takes a request: the tokens of `prompt` go behind what the session holds. It is served when there is credit and the
-    /// cache has room for the whole turn, in the order of arrival. Returns the tokens of the prompt.
+    /// Takes a request, appending the tokens of `prompt` to the session. Requests are served in order of arrival, when
+    /// there is credit and the cache has room for the whole turn. Returns the number of prompt tokens.
     ///
     /// # Errors
-    /// The request is refused, and the session as it was; a fresh one holds nothing.
+    /// The request is refused and the session unchanged; a fresh session is empty.
     fn start(
         &mut self,
         turn: Turn,
@@ -91,36 +91,35 @@ pub trait LlmBackend {
         params: &GenerateParams,
     ) -> Result<u32, GenerateError>;
 
-    /// Lets the request of a session generate `tokens` in all, those that it has generated included. A smaller number
-    /// than before changes nothing, and neither does one for a session without a request. If the request rested and its
-    /// room in the cache was given to another, it now waits for room as one that has just come.
+    /// Lets a session's request generate `tokens` in all, including those already generated. A smaller number than
+    /// before has no effect, nor does one for a session without a request. If the request was resting and its room in
+    /// the cache went to another, it waits for room as if it had just arrived.
     fn grant(&mut self, session: usize, tokens: u32);
 
-    /// Goes on with what is under way. It brings no [`crate::generate::Step::Token`] beyond the credit of a request;
-    /// the end of a request needs no credit.
+    /// Continues what is in flight. It generates no [`crate::generate::Step::Token`] beyond a request's credit; ending
+    /// a request needs no credit.
     fn step(&mut self, text: &mut Text) -> Progress;
 
-    /// Ends the request of a session, if there is one, waiting, at work or at rest: its next step is
-    /// [`crate::generate::Step::Finished`]. A session that is kept can go on: it holds what it held before, the prompt, and what was
-    /// generated.
+    /// Ends the request of a session, if there is one, whether waiting, at work or resting: its next step is
+    /// [`crate::generate::Step::Finished`]. A kept session can continue: it holds its earlier contents, the prompt, and
+    /// what was generated.
     fn cancel(&mut self, session: usize);
 
-    /// Forgets what an idle session holds.
+    /// Forgets the contents of an idle session.
     ///
     /// # Errors
-    /// It has a request under way, or there is no such session.
+    /// The session has a request in flight, or does not exist.
     fn forget(&mut self, session: usize) -> Result<(), GenerateError>;
 
-    /// Forgets all sessions and requests, at once and without a step for them, and ends a training. Model and adapters
-    /// stay.
+    /// Forgets all sessions and requests at once, without a step for them, and ends training. Model and adapters stay.
     fn reset(&mut self);
 
-    /// Loads an adapter from the bytes of its file into the place `adapter`, which is free and below
-    /// [`crate::transformer::MAX_ADAPTERS`]. `base` is the SHA-256 of the model's file. Sessions and requests go on; keys
-    /// and values are computed again.
+    /// Loads an adapter from the bytes of its file into the free place `adapter`, below
+    /// [`crate::transformer::MAX_ADAPTERS`]. `base` is the SHA-256 of the model file. Sessions and requests continue;
+    /// their keys and values are recomputed.
     ///
     /// # Errors
-    /// Why it is not loaded; nothing has changed.
+    /// The adapter cannot be loaded; nothing has changed.
     fn load_adapter(
         &mut self,
         adapter: usize,
@@ -131,26 +130,25 @@ pub trait LlmBackend {
     /// Forgets an adapter, and the idle sessions that began with it.
     ///
     /// # Errors
-    /// There is none, or a request uses it.
+    /// There is no such adapter, or a request uses it.
     fn drop_adapter(&mut self, adapter: usize) -> Result<(), AdapterError>;
 
-    /// Begins to train an adapter for the model. [`Self::step`] goes on with it, in turn with requests if there is memory
-    /// for both; otherwise those that come are refused, and there must be none.
+    /// Starts training an adapter for the model. [`Self::step`] alternates between it and requests if there is memory
+    /// for both; otherwise there must be no requests, and new ones are refused.
     ///
     /// # Errors
-    /// Why there is no training; nothing has changed.
+    /// The training cannot start; nothing has changed.
     fn train(&mut self, data: &[u8], params: &TrainParams) -> Result<TrainPlan, TrainError>;
 
-    /// Ends a training, if one is under way or its adapter has not been taken: its memory is given back, and nothing of it
-    /// is left.
+    /// Ends training if it is running or its adapter has not been taken. Its memory is freed, and nothing of it is
+    /// left.
     fn end_training(&mut self);
 
-    /// Bytes of the file of the adapter that a training has made, from `offset` on: some if there are more, none behind the
-    /// end.
+    /// Bytes of a trained adapter's file from `offset`: some if there are more, none after the end.
     fn made(&self, offset: usize) -> &[u8];
 }
 
-/// The real one: a transformer in an arena.
+/// The production backend: a transformer in an arena.
 #[derive(Debug)]
 pub struct TransformerBackend<'m> {
     arena: Arena<'m>,
@@ -159,7 +157,7 @@ pub struct TransformerBackend<'m> {
     scheduler: Scheduler,
     formats: FormatTable<'m>,
     training: Option<Training>,
-    /// Whether the last step was one of the training.
+    /// Whether the last step was a training step.
     trained: bool,
 }
 
@@ -184,13 +182,13 @@ impl<'m> TransformerBackend<'m> {
         self.training.as_mut()
     }
 
-    /// The formats that requests can name from now on. No request may be under way that names one.
+    /// Sets the formats that requests can name. No request in flight may name one.
     pub fn set_formats(&mut self, formats: FormatTable<'m>) {
         self.formats = formats;
         self.measure_formats();
     }
 
-    /// Finds out what the formats take with the model that is loaded.
+    /// Computes the token costs of the formats for the loaded model.
     fn measure_formats(&mut self) {
         if let Some((model, _)) = &self.loaded {
             let vocabulary = model.vocabulary();
@@ -199,7 +197,7 @@ impl<'m> TransformerBackend<'m> {
         }
     }
 
-    /// One step of the training, if it is not over. One that fails is gone.
+    /// A training step, if training is not over. Training that fails is dropped.
     fn train_on(&mut self) -> Option<Progress> {
         let (model, _) = self.loaded.as_ref()?;
         let training = self.training.as_mut().filter(|t| !t.is_over())?;
@@ -210,17 +208,17 @@ impl<'m> TransformerBackend<'m> {
         Some(Progress::Training(progress))
     }
 
-    /// The model and its arena, for tools that look at logits.
+    /// The model and its arena, for tools that inspect logits.
     #[must_use]
     pub fn parts(&mut self) -> Option<(&Model, &mut Arena<'m>)> {
         let (model, _) = self.loaded.as_ref()?;
         Some((model, &mut self.arena))
     }
 
-    /// As [`LlmBackend::load_adapter`], from a file that has been read.
+    /// Like [`LlmBackend::load_adapter`], from a parsed file.
     ///
     /// # Errors
-    /// Why it is not loaded; nothing has changed.
+    /// The adapter cannot be loaded; nothing has changed.
     pub fn load_adapter_file(
         &mut self,
         adapter: usize,
@@ -250,7 +248,7 @@ impl LlmBackend for TransformerBackend<'_> {
     fn load(&mut self, file: &[u8]) -> Result<ModelInfo, LoadError> {
         let checked = Checked::new(file)?;
         checked.plan(&self.options, self.arena.capacity())?;
-        // From here on it fits and is sound: the old model may go.
+        // From here on it fits and is valid, so the old model may go.
         self.scheduler = Scheduler::new();
         self.training = None;
         self.loaded = None;
@@ -304,7 +302,7 @@ impl LlmBackend for TransformerBackend<'_> {
     }
 
     fn step(&mut self, text: &mut Text) -> Progress {
-        // In turn, so that neither starves.
+        // They alternate, so that neither starves.
         self.trained = !self.trained;
         if self.trained
             && let Some(progress) = self.train_on()
@@ -394,9 +392,9 @@ impl LlmBackend for TransformerBackend<'_> {
         let Some((model, info)) = self.loaded.as_mut() else {
             return;
         };
-        // Its memory alone may be left of one that could not begin.
+        // Training that could not begin may have left only its memory.
         if had_one || model.plan().training > 0 {
-            // There was room for requests before it came, and there are no more adapters than then.
+            // There was room for requests before it started, and there are no more adapters than then.
             let _ = model.rearrange(&mut self.arena, 0, true, |_| Ok(()));
             self.scheduler.displace_all();
             info.kv_positions = model.cache().positions() as u32;

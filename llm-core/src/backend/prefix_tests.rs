@@ -1,4 +1,5 @@
-//! What an owner's requests begin with is computed once, with the bits that each has alone, and tells nobody else anything.
+//! The common prefix of an owner's requests is computed once, with the same bits as alone, and reveals nothing to
+//! others.
 
 use super::key_bias_tests::biased;
 use super::session_tests::{OPTIONS, alone, reserved, sampled, with_model};
@@ -16,15 +17,15 @@ const KV_TYPES: [KvType; 3] = [KvType::F32, KvType::F16, KvType::Q8];
 
 const BASE: [u8; 32] = [7; 32];
 
-/// Tokens of the synthetic vocabulary; those of two seeds differ everywhere.
+/// Tokens of the synthetic vocabulary; rows of two seeds differ everywhere.
 fn row(seed: u32, len: usize) -> Vec<u32> {
     (0..len as u32)
         .map(|n| 10 + (seed * 50 + n * n % 47) % 200)
         .collect()
 }
 
-/// The tokens of `rows` from where each session stands to its end, a few of each at a time, with the logits after each: bit
-/// for bit.
+/// Runs the tokens of `rows` from where each session stands to its end, a few at a time, and returns the logits after
+/// each, bit for bit.
 fn run(
     model: &Model,
     arena: &mut Arena<'_>,
@@ -69,7 +70,7 @@ fn run(
     }
 }
 
-/// Two sessions that share, one 40 of its 60 tokens and one 48, get the logits that they get alone.
+/// Two sessions that share 40 of 60 tokens and 48 of them get the same logits as alone.
 fn check_logits(file: &[u8], kv: KvType, adapter_file: Option<&[u8]>, name: &str) {
     let options = LoadOptions {
         kv,
@@ -100,7 +101,7 @@ fn check_logits(file: &[u8], kv: KvType, adapter_file: Option<&[u8]>, name: &str
     let put = |arena: &mut Arena<'_>, session: usize, row: &[u32]| {
         model.tokenizing(arena, session).tokens[..60].copy_from_slice(row);
     };
-    // 16 tokens with logits are the most that a batch has here.
+    // A batch has at most 16 tokens with logits here.
     put(arena, 5, &first);
     model.reserve(arena, 5, 60).unwrap();
     assert_eq!(
@@ -121,7 +122,7 @@ fn check_logits(file: &[u8], kv: KvType, adapter_file: Option<&[u8]>, name: &str
         let from = shared[n].2;
         assert!(got == expected[n][0][from..], "{name} {kv:?}, row {n}");
     }
-    // The same when the one that computed them is gone.
+    // The same after the session that computed them is gone.
     for session in [5, 1, 2] {
         model.publish(arena, session, origin, 60);
         model.release(arena, session);
@@ -156,7 +157,7 @@ fn logits_behind_a_shared_prefix_have_the_bits_that_they_have_alone_with_an_adap
     }
 }
 
-/// What a request took.
+/// Cost of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Took {
     ids: Vec<u32>,
@@ -164,11 +165,11 @@ struct Took {
     computed: u64,
     reused: u64,
     prompt_tokens: u32,
-    /// Tokens that were done when the first batch was through.
+    /// Tokens done after the first batch.
     first: Option<u32>,
 }
 
-/// Runs a request to its end; nobody else has one.
+/// Runs the only request to its end.
 fn request(
     backend: &mut TransformerBackend,
     turn: Turn,
@@ -218,7 +219,7 @@ fn the_same_request_of_another_owner_costs_what_it_costs_the_first() {
             let (prompt, params) = (row(1, 50), sampled(3, 6));
             let expected = alone(kv, &prompt, &params).0;
             let first = request(backend, of(1, 0), &prompt, &params);
-            // The last token that was generated goes through the model only if another follows.
+            // The last generated token goes through the model only if another follows.
             assert_eq!((first.computed, first.reused), (50 + 5, 0));
             let other = request(backend, of(2, 1), &prompt, &params);
             assert_eq!(other, first, "to the step");
@@ -234,7 +235,7 @@ fn the_same_request_of_another_owner_costs_what_it_costs_the_first() {
     }
 }
 
-/// One owner's prefix is taken while the one that computes it is under way, rests, waits, or is kept.
+/// An owner's prefix is reused while the session that computed it runs, rests, waits, or is kept.
 #[test]
 fn a_prefix_is_shared_with_sessions_that_are_there() {
     with_model(OPTIONS, |backend| {
@@ -252,7 +253,7 @@ fn a_prefix_is_shared_with_sessions_that_are_there() {
         let took = request(backend, of(1, 1), &prompt, &params);
         assert_eq!(took.reused, 48);
         assert_eq!(took.ids, alone(KvType::Q8, &prompt, &params).0);
-        // Other tokens behind the same ones, and other ones in the first block.
+        // Other tokens after the same prefix, and others within the first block.
         let mut longer = prompt[..33].to_vec();
         longer.extend(row(2, 20));
         assert_eq!(request(backend, of(1, 1), &longer, &params).reused, 33);
@@ -261,7 +262,7 @@ fn a_prefix_is_shared_with_sessions_that_are_there() {
         let took = request(backend, of(1, 1), &other, &params);
         assert_eq!(took.reused, 3);
         assert_eq!(took.ids, alone(KvType::Q8, &other, &params).0);
-        // Its own, when it has lost its room and its owner asks again for all of it.
+        // Its own prefix, after it lost its room and its owner asks for all of it again.
         backend.grant(0, 9);
         while backend.step(&mut text) != Progress::Idle {}
         backend.forget(0).unwrap();
@@ -269,7 +270,8 @@ fn a_prefix_is_shared_with_sessions_that_are_there() {
     });
 }
 
-/// Retained prefixes fill the cache: a request that wants all of it begins at once, and no idle session goes before them.
+/// Retained prefixes fill the cache. A request that wants all of it begins at once, and no idle session is evicted for
+/// it.
 #[test]
 fn prefixes_that_nobody_has_give_way_at_once_and_before_any_session() {
     let options = LoadOptions {
@@ -288,7 +290,7 @@ fn prefixes_that_nobody_has_give_way_at_once_and_before_any_session() {
         };
         request(backend, kept, &row(6, 40), &sampled(1, 1));
         assert_eq!(reserved(backend, 1), 3 * BLOCK_POSITIONS);
-        // Five blocks are free, and prefixes are in all of them.
+        // Five blocks are free, and all of them hold prefixes.
         assert_eq!(backend.occupancy().retained, 5 * 16);
         // `request` fails if anybody is evicted, or if there is a step in which nobody begins.
         let params = sampled(1, 24);
@@ -302,7 +304,7 @@ fn prefixes_that_nobody_has_give_way_at_once_and_before_any_session() {
     });
 }
 
-/// Whatever has keys and values computed again, or could make others of the same tokens, ends prefixes.
+/// Anything that recomputes keys and values, or could change them for the same tokens, invalidates prefixes.
 #[test]
 fn prefixes_go_with_the_model_the_adapters_and_a_reset() {
     let base = model(Shape::default()).finish();
@@ -333,7 +335,7 @@ fn prefixes_go_with_the_model_the_adapters_and_a_reset() {
     assert_eq!(request(backend, with(Some(2)), &prompt, &params).reused, 48);
     assert_eq!(request(backend, with(None), &prompt, &params).reused, 48);
 
-    // Another in the same place.
+    // Another adapter in the same place.
     backend.drop_adapter(2).unwrap();
     assert_eq!(backend.occupancy().retained, 0);
     backend.load_adapter(2, &other, &BASE).unwrap();
@@ -355,7 +357,7 @@ fn prefixes_go_with_the_model_the_adapters_and_a_reset() {
     assert_eq!(request(backend, with(None), &prompt, &params), without);
 }
 
-/// What a request of so many positions costs from `first` on, with logits for those from `prompt` on.
+/// Cost of a request of `positions` positions from `first`, with logits from `prompt` on.
 fn work(checked: &Checked<'_>, first: usize, prompt: usize, positions: usize) -> u64 {
     let mut work = Work::default();
     for position in first..positions {
@@ -364,7 +366,8 @@ fn work(checked: &Checked<'_>, first: usize, prompt: usize, positions: usize) ->
     work.multiply_accumulates
 }
 
-/// Triage's case: a system segment of 200 tokens, then an event, and an answer of two tokens, in sessions that are not kept.
+/// Triage's case: a system segment of 200 tokens, then an event, and an answer of two tokens, in sessions that are not
+/// kept.
 #[test]
 fn after_a_prefix_of_two_hundred_tokens_the_second_request_costs_less_than_a_fifth() {
     let file = std::fs::read("../models/default.gguf").unwrap();

@@ -1,4 +1,4 @@
-//! Sessions against a model of them: a row of tokens each, run alone.
+//! Sessions compared with a reference model: for each, a row of tokens that is run alone.
 
 use super::*;
 use crate::generate::{FinishReason, Step};
@@ -26,11 +26,11 @@ pub(super) const OPTIONS: LoadOptions = LoadOptions {
     cpu: Cpu::SCALAR,
 };
 
-/// What sessions are played on.
+/// Configuration under test.
 #[derive(Clone, Copy, Debug)]
 struct Subject {
     kv: KvType,
-    /// gemma3, with a window, norms of heads and two tables of angles, and not llama.
+    /// gemma3 (sliding window, head norms and two RoPE tables) instead of llama.
     windowed: bool,
 }
 
@@ -79,7 +79,7 @@ pub(super) fn sampled(seed: u64, max_tokens: u32) -> GenerateParams {
 /// Token ids, text and end of a generation.
 pub(super) type Generated = (Vec<u32>, String, FinishReason);
 
-/// What `row` is continued with on a backend that has nothing else, in one turn.
+/// Continuation of `row` in one turn, on a backend with nothing else to do.
 pub(super) fn alone(kv: KvType, row: &[u32], params: &GenerateParams) -> Generated {
     let windowed = false;
     alone_on(Subject { kv, windowed }, row, params)
@@ -99,7 +99,7 @@ fn alone_on(subject: Subject, row: &[u32], params: &GenerateParams) -> Generated
     })
 }
 
-/// Steps until the request of `session` is over; nobody else has one.
+/// Steps until the only request, that of `session`, is over.
 fn to_end(backend: &mut TransformerBackend, session: usize) -> Generated {
     let (mut ids, mut shown, mut text) = (Vec::new(), String::new(), Text::new());
     loop {
@@ -177,7 +177,7 @@ fn only_new_tokens_go_through_the_model_again() {
         positions: Positions::Exactly(CONTEXT),
         ..OPTIONS
     };
-    // The batch is eight tokens, so that a prompt takes several.
+    // The batch is eight tokens, so a prompt takes several.
     let file = model(Shape::default()).finish();
     let checked = Checked::new(&file).unwrap();
     let mut least = checked.plan(&small, 0).unwrap_err();
@@ -204,7 +204,7 @@ fn only_new_tokens_go_through_the_model_again() {
     backend
         .start(Turn::next(0), Prompt::Text(&[b'b'; 20]), &sampled(1, 1))
         .unwrap();
-    // The token that was generated last has not been through it.
+    // The last generated token has not been through the model.
     assert_eq!(first_batch(&mut backend), (32 + 8, 32 + 1 + 21));
 }
 
@@ -224,7 +224,7 @@ fn an_idle_session_holds_blocks_for_its_tokens_alone() {
         let (ids, _, reason) = to_end(backend, 0);
         assert_eq!((ids.len(), reason), (0, FinishReason::Cancelled));
         assert_eq!(backend.occupancy().free, before.positions - 16);
-        // It goes on with what it has.
+        // It continues with what it has.
         backend
             .start(Turn::next(0), Prompt::Text(b"b"), &sampled(1, 10))
             .unwrap();
@@ -286,7 +286,7 @@ fn what_a_session_cannot_take_is_refused_and_it_stays_as_it_was() {
         ] {
             assert_eq!(go(backend, Turn::next(3), prompt), Err(error));
         }
-        // One token less than the context is too many; two less leave room for one.
+        // One token less than the context is too many; two less leaves room for one.
         let room = CONTEXT - row.len();
         assert!(matches!(
             go(backend, Turn::next(3), &vec![b'a'; room - 1]),
@@ -311,7 +311,7 @@ fn what_a_session_cannot_take_is_refused_and_it_stays_as_it_was() {
     });
 }
 
-/// A request that waits needs blocks which only a session holds whose own request waits behind it.
+/// A waiting request needs blocks held only by a session whose own request waits behind it.
 #[test]
 fn requests_that_wait_do_not_wait_for_one_another() {
     let options = LoadOptions {
@@ -346,7 +346,7 @@ fn requests_that_wait_do_not_wait_for_one_another() {
     });
 }
 
-/// Steps until there is nothing to do. What came: how far prompts were read, tokens, ends.
+/// Steps until there is nothing to do; returns prompt progress, tokens and ends.
 fn to_rest(backend: &mut TransformerBackend) -> Vec<(usize, Step)> {
     let (mut steps, mut text) = (Vec::new(), Text::new());
     loop {
@@ -392,11 +392,11 @@ fn a_session_without_credit_rests_until_it_is_granted_some() {
             }));
         }
         assert_eq!(got, expected.0);
-        // Nobody has these, or they have no request.
+        // These sessions do not exist, or have no request.
         backend.grant(2, 9);
         backend.grant(usize::MAX, 9);
         assert_eq!(to_rest(backend), []);
-        // What was granted was for that turn alone.
+        // The credit was only for that turn.
         let turn = Turn {
             fresh: false,
             ..turn
@@ -418,7 +418,7 @@ fn a_session_without_credit_rests_until_it_is_granted_some() {
     });
 }
 
-/// A pool for one session alone.
+/// A pool for only one session.
 const ONE: LoadOptions = LoadOptions {
     positions: Positions::Exactly(CONTEXT),
     ..OPTIONS
@@ -442,7 +442,7 @@ fn until_running(backend: &mut TransformerBackend, session: usize) -> Vec<Progre
     steps
 }
 
-/// The tokens that `session` got.
+/// The tokens generated for `session`.
 fn tokens_of(steps: &[(usize, Step)], session: usize) -> Vec<u32> {
     let token = |&(n, step): &(usize, Step)| match step {
         Step::Token { id } if n == session => Some(id),
@@ -455,7 +455,7 @@ fn tokens_of(steps: &[(usize, Step)], session: usize) -> Vec<u32> {
 fn a_request_takes_the_room_of_one_that_rests_which_goes_on_as_if_nothing_had_been() {
     for kv in [KvType::F32, KvType::Q8] {
         with_model(LoadOptions { kv, ..ONE }, |backend| {
-            // The penalty counts the prompt and what was generated before; the sampler has drawn three times.
+            // The penalty counts the prompt and the earlier tokens; the sampler has drawn three times.
             let params = sampled(6, 40);
             let expected = alone(kv, &tokenize(backend, "hello", true), &params);
             let other = alone(kv, &tokenize(backend, "other", true), &sampled(7, 50));
@@ -505,7 +505,7 @@ fn a_request_whose_room_was_taken_can_be_cancelled_and_its_session_goes_on() {
         backend
             .start(Turn::only(1), Prompt::Text(b"other"), &sampled(7, 50))
             .unwrap();
-        // It waits for one at work: there is nothing of it to be taken, and credit makes no difference to that.
+        // It waits for a request at work. None of its own room can be taken, so credit makes no difference.
         until_running(backend, 1);
         backend.grant(0, 3);
         let occupancy = backend.occupancy();
@@ -526,10 +526,10 @@ fn a_request_whose_room_was_taken_can_be_cancelled_and_its_session_goes_on() {
     });
 }
 
-/// Four blocks: one has an idle session, one each of two that rest.
+/// Four blocks: an idle session has one, two resting requests have one each.
 #[test]
 fn only_as_many_that_rest_give_room_as_must_the_longest_first_and_idle_sessions_before() {
-    // A prompt of one block's tokens, or less, with what is generated.
+    // A prompt of at most one block, including what is generated.
     let run = |needed: u32| {
         with_model(ONE, |backend| {
             backend
@@ -562,7 +562,7 @@ fn only_as_many_that_rest_give_room_as_must_the_longest_first_and_idle_sessions_
     assert_eq!(run(60), (true, [false, false]));
 }
 
-/// Four blocks, of which three sessions whose next turns wait hold one each.
+/// Four blocks, of which three sessions waiting for their next turns hold one each.
 #[test]
 fn what_waiting_sessions_hold_is_taken_first_from_whoever_is_served_last() {
     let run = |needed: u32| {
@@ -587,13 +587,13 @@ fn what_waiting_sessions_hold_is_taken_first_from_whoever_is_served_last() {
         })
     };
     assert_eq!(run(12), [true, true, true]);
-    // The one without credit is served last, then the last of the queue.
+    // The one without credit gives way first, then the last in the queue.
     assert_eq!(run(28), [true, true, false]);
     assert_eq!(run(44), [true, false, false]);
     assert_eq!(run(60), [false, false, false]);
 }
 
-/// The worst that clients can do to each other's cache: each grant has the other's session computed again.
+/// The worst that clients can do to each other's cache: each grant makes the other's session recompute.
 #[test]
 fn two_that_rest_in_turn_take_each_others_room_at_most_once_a_grant() {
     with_model(ONE, |backend| {
@@ -653,7 +653,7 @@ fn two_that_rest_in_turn_take_each_others_room_at_most_once_a_grant() {
     });
 }
 
-/// All there can be, two turns each, in lockstep.
+/// As many sessions as possible, two turns each, in lockstep.
 #[test]
 fn thirty_two_sessions_at_once_each_get_what_they_get_alone() {
     for kv in [KvType::F32, KvType::Q8] {
@@ -709,7 +709,7 @@ fn thirty_two_sessions_at_once_each_get_what_they_get_alone() {
     }
 }
 
-/// Sessions that the property plays with; a pool for fewer.
+/// Sessions in the property test; the pool is for fewer.
 pub(super) const PLAYERS: usize = 6;
 
 pub(super) const PROMPTS: [&str; 6] = [
@@ -736,12 +736,12 @@ pub(super) enum Act {
     Steps(usize),
 }
 
-/// Little, so that many rest, or more than is ever needed.
+/// Either little, so that many rest, or more than is ever needed.
 fn credit() -> impl Strategy<Value = u32> {
     prop_oneof![3 => 0u32..12, 1 => 12u32..40, 1 => Just(u32::MAX)]
 }
 
-/// Of three, of whom one asks more.
+/// One of three owners, of which one asks more often.
 fn owner() -> impl Strategy<Value = u32> {
     prop_oneof![3 => Just(0), 1 => Just(1), 1 => Just(u32::MAX)]
 }
@@ -764,14 +764,14 @@ pub(super) fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// A request as the model sees it.
+/// A request in the reference model.
 #[derive(Debug)]
 struct Expected {
     keep: bool,
     credit: u32,
     params: GenerateParams,
     prompt_tokens: u32,
-    /// Tokens of the session before anything is generated.
+    /// Tokens of the session before generation.
     row: Vec<u32>,
     ids: Vec<u32>,
     shown: String,
@@ -783,20 +783,20 @@ impl Expected {
         self.ids.len() >= self.credit as usize
     }
 
-    /// Positions of the whole turn, whole blocks.
+    /// Positions for the whole turn, in whole blocks.
     fn wanted(&self) -> usize {
         let tokens = self.row.len() + self.params.max_tokens as usize;
         tokens.min(CONTEXT).next_multiple_of(BLOCK_POSITIONS)
     }
 }
 
-/// What blocks of the cache held when they were first known, by what they are known for.
+/// Contents of shared cache blocks when first seen, by key.
 #[derive(Default)]
 pub(super) struct Contents(HashMap<(Option<u8>, Vec<u32>), u64>);
 
 impl Contents {
-    /// Checks that the cache's books add up, and that each block that can be shared holds what it held when it was first
-    /// known, whoever computed it: nobody writes there.
+    /// Checks that the cache's accounting adds up, and that each shareable block still holds what it held when first
+    /// seen, whoever computed it, so nobody writes there.
     pub(super) fn check(&mut self, backend: &mut TransformerBackend) {
         let (model, arena) = backend.parts().unwrap();
         for known in model.cache().check(arena) {
@@ -810,7 +810,7 @@ impl Contents {
     }
 }
 
-/// Positions of the longest prefix of a session's tokens that the cache has for it: in whole blocks, and in all.
+/// Length of the longest prefix of a session's tokens that the cache has for it: in whole blocks, and in total.
 fn in_cache(known: &[Known], owner: u32, row: &[u32]) -> [usize; 2] {
     let row = &row[..row.len() - 1];
     let of_owner = || {
@@ -830,7 +830,7 @@ fn in_cache(known: &[Known], owner: u32, row: &[u32]) -> [usize; 2] {
     [whole, alike.max().unwrap_or(0).max(whole)]
 }
 
-/// What a session is: its tokens, and its request.
+/// A session: its tokens and its request.
 #[derive(Debug, Default)]
 struct Player {
     owner: u32,
@@ -851,18 +851,18 @@ impl Player {
 #[derive(Default)]
 struct World {
     players: [Player; PLAYERS],
-    /// Sessions whose requests have credit and no room, in the order in which they came or were granted credit.
+    /// Sessions whose requests have credit but no room, in order of arrival or of being granted credit.
     queue: Vec<usize>,
     time: usize,
-    /// What was run alone before.
+    /// Results of earlier runs alone.
     known: HashMap<(Vec<u32>, u32, u64), Generated>,
     evicted: usize,
-    /// How often everybody rested.
+    /// How often all requests rested.
     rests: usize,
-    /// How often room was taken from one that rests.
+    /// How often a resting request lost its room.
     taken: usize,
     contents: Contents,
-    /// Tokens that need not be computed.
+    /// Tokens that needed no computation.
     reused: u64,
 }
 
@@ -888,7 +888,7 @@ impl World {
         self.players[n].request.as_ref().unwrap().wanted()
     }
 
-    /// Nothing is left to do: nobody has credit, and nobody has come to its end.
+    /// Nothing is left to do: no request has credit, and none is at its end.
     fn rest(&mut self) {
         let any = self.requests().next().is_some();
         self.rests += usize::from(any);
@@ -902,8 +902,8 @@ impl World {
         }
     }
 
-    /// Who has begun in a step, and from whom room was taken; `ended` has come to its end in it. `before`: positions that
-    /// each had.
+    /// Which requests began in a step, and which lost their room. `ended` came to its end in it. `before`: positions
+    /// that each had.
     fn transitions(
         &mut self,
         backend: &TransformerBackend,
@@ -922,7 +922,7 @@ impl World {
             "none overtakes"
         );
 
-        // The one that has rested for the shortest of those that gave their room had to.
+        // Of those that gave up their room, even the one that rested last was needed.
         if let Some(&last) = taken.iter().max_by_key(|&&n| self.players[n].still_since) {
             for &n in &taken {
                 assert!(self.players[n].rests(), "{n} has credit and loses its room");
@@ -1021,8 +1021,8 @@ impl World {
             _ => None,
         };
         let evicts = matches!(progress, Progress::Evicted(_));
-        // Who begins with nothing in the cache is spared what its owner has there, unless another that begins needed the room.
-        // One that had something may have lost it in this step.
+        // A request that begins with nothing in the cache reuses what its owner has there, unless another that begins
+        // needed the room. One that had something may have lost it in this step.
         let begun: Vec<usize> = (0..PLAYERS)
             .filter(|&n| !ran[n] && backend.is_running(n))
             .collect();
@@ -1037,7 +1037,7 @@ impl World {
         assert!(reused <= most, "{reused} of {most}");
         if let ([n], [[whole, all]]) = (&begun[..], &spared[..]) {
             let had_some = before[*n] > 0;
-            // The block to copy from may be the only one that is left to copy to.
+            // The block to copy from may be the only one left to copy to.
             let scarce = *whole == reused && has_free < 2 * BLOCK_POSITIONS;
             assert!(reused == *all || scarce || had_some && reused == 0);
         }
@@ -1078,7 +1078,7 @@ impl World {
                     .filter(|&n| self.players[n].request.is_none() && before[n] > 0)
                     .min_by_key(|&n| self.players[n].still_since);
                 assert_eq!(Some(n), idle, "the longest idle");
-                // It gives the first that waits its room, now or with others that are idle.
+                // It gives its room to the first waiting request, alone or together with other idle sessions.
                 let running = (0..PLAYERS).filter(|&n| self.players[n].running);
                 let taken: usize = running.map(|n| reserved(backend, n)).sum();
                 let wanted = self.wanted(self.queue[0]);
@@ -1086,7 +1086,7 @@ impl World {
                 self.players[n].row.clear();
             }
         }
-        // If it came to looking at those that wait, the first waits for none that rested.
+        // If waiting requests were considered, the first waits for no resting one.
         if let (Some(&first), None, false) = (self.queue.first(), ended, evicts) {
             let at_work = (0..PLAYERS).filter(|&n| self.players[n].running && !rested[n]);
             let taken: usize = at_work.map(|n| reserved(backend, n)).sum();
@@ -1147,8 +1147,8 @@ impl World {
     }
 }
 
-/// Plays `acts`, lets everything come to its end, and forgets everything. How often sessions were evicted, all rested, and
-/// room was taken from one that rests; and how many tokens were not computed since they were in the cache.
+/// Plays `acts`, runs everything to its end, and forgets everything. Returns how often sessions were evicted, all
+/// rested, and a resting one lost its room, and how many tokens were reused from the cache.
 fn play(subject: Subject, positions: usize, acts: Vec<Act>) -> [usize; 4] {
     let options = LoadOptions {
         kv: subject.kv,
@@ -1198,7 +1198,7 @@ fn play(subject: Subject, positions: usize, acts: Vec<Act>) -> [usize; 4] {
             if world.step(backend, subject) {
                 continue;
             }
-            // All rest; some of them are granted a few tokens more, so that they take each other's room.
+            // All rest. Some get a few more tokens, so that they take each other's room.
             let requests: Vec<usize> = world.requests().collect();
             if requests.is_empty() {
                 break;
@@ -1226,10 +1226,10 @@ fn play(subject: Subject, positions: usize, acts: Vec<Act>) -> [usize; 4] {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// Any interleaving of turns, credit, rests, cancels and evictions gives each session what it gets alone. Requests
-    /// are served in order and never cut short, none goes beyond its credit, none rests that has some, none that has some
-    /// waits for one that rests, nothing is taken from one that has some or without need, and no block of the cache is
-    /// lost. Prefixes are shared as far as they are there, among sessions of one owner alone, and never written.
+    /// Any interleaving of turns, credit, rests, cancels and evictions gives each session the same output as alone.
+    /// Requests are served in order and never cut short. None exceeds its credit, rests with credit left, or waits with
+    /// credit for a resting one. Nothing is taken from a request with credit or without need, and no cache block is
+    /// lost. Prefixes are shared as far as they exist, only among sessions of one owner, and never written.
     #[test]
     fn any_interleaving_gives_each_session_what_it_gets_alone(
         acts in prop::collection::vec(act(), 1..40),
@@ -1241,7 +1241,8 @@ proptest! {
     }
 }
 
-/// The property would be hollow if nothing were ever evicted or shared, nobody ever rested, or never lost room by that.
+/// The property would be vacuous if nothing were ever evicted or shared, or no request ever rested or lost its room
+/// that way.
 #[test]
 fn the_interleavings_have_evictions_and_rests_in_them() {
     use proptest::strategy::ValueTree as _;

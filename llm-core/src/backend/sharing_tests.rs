@@ -1,4 +1,4 @@
-//! How clients share the engine, as an adversary sees it: each test says what the documentation says.
+//! How clients share the engine, seen as an adversary: each test checks a statement of the documentation.
 
 use super::session_tests::{OPTIONS, reserved, sampled, with_model};
 use super::*;
@@ -22,7 +22,7 @@ fn of(client: usize, turn: Turn) -> Turn {
 /// A context of four blocks; the prompt has two tokens.
 const WHOLE: u32 = 62;
 
-/// As many tokens as make a turn of so many blocks, with a prompt of one byte (at most three tokens).
+/// Tokens for a turn of `n` blocks, with a prompt of one byte (at most three tokens).
 const fn blocks(n: u32) -> u32 {
     n * 16 - 3
 }
@@ -34,7 +34,7 @@ fn begin(backend: &mut TransformerBackend, client: usize, session: usize, max_to
         .unwrap();
 }
 
-/// One step; who ended.
+/// One step; returns the session that ended.
 fn step(backend: &mut TransformerBackend) -> Option<usize> {
     let mut text = Text::new();
     match backend.step(&mut text) {
@@ -50,7 +50,7 @@ fn step(backend: &mut TransformerBackend) -> Option<usize> {
 #[test]
 fn a_request_within_its_part_waits_for_one_of_each_other_client_at_most() {
     with_blocks(12, |backend| {
-        // A part of three clients is four blocks, a context: no request is larger than a part. So nobody waits.
+        // With three clients a part is four blocks, a context: no request is larger than a part, so none waits.
         // (Control: this holds.)
         for n in 0..12 {
             begin(backend, 0, n, blocks(1));
@@ -64,13 +64,14 @@ fn a_request_within_its_part_waits_for_one_of_each_other_client_at_most() {
         assert!(backend.is_running(12) && backend.is_running(13));
     });
     with_blocks(10, |backend| {
-        // A part of three clients is three blocks, a context is four. 0 has lent the whole cache, in small requests.
+        // With three clients a part is three blocks, a context is four. Client 0 has borrowed the whole cache, in small
+        // requests.
         for n in 0..10 {
             begin(backend, 0, n, blocks(1));
         }
         step(backend);
         assert_eq!(backend.occupancy().free, 0);
-        // 1 wants a context. 2 wants one block, which it could have at once: 0 has seven too many.
+        // Client 1 wants a context. Client 2 wants one block, which it could have at once: client 0 has seven too many.
         begin(backend, 1, 12, WHOLE);
         begin(backend, 2, 13, blocks(1));
         let (mut ended, mut free) = (Vec::new(), 0);
@@ -84,8 +85,8 @@ fn a_request_within_its_part_waits_for_one_of_each_other_client_at_most() {
     });
 }
 
-/// The same with a cache of one context, the smallest that there is: who is within its part holds others up, and three of
-/// four blocks are free.
+/// The same with the smallest cache, one context: a client within its part holds others up, and three of four blocks
+/// are free.
 #[test]
 fn a_request_within_its_part_waits_only_for_ones_that_are_larger_than_a_part() {
     with_blocks(4, |backend| {
@@ -102,14 +103,14 @@ fn a_request_within_its_part_waits_only_for_ones_that_are_larger_than_a_part() {
     });
 }
 
-/// What was displaced is not lent room again while its client has older work: it loses its room once, however often the
-/// other comes back.
+/// A displaced request gets no borrowed room again while its client has older work: it loses its room once, however
+/// often the other comes back.
 #[test]
 fn what_is_displaced_is_not_displaced_again_and_again() {
     let mut alone = 0;
     for attacked in [false, true] {
         with_blocks(8, |backend| {
-            // Two conversations with long prompts. Of two clients each has a part of four blocks.
+            // Two conversations with long prompts. With two clients a part is four blocks.
             let prompt = [b'a'; 40];
             for n in [0, 1] {
                 let turn = of(0, Turn::only(n));
@@ -125,7 +126,7 @@ fn what_is_displaced_is_not_displaced_again_and_again() {
                 let running = backend.is_running(1);
                 displaced += usize::from(was_running && !running);
                 was_running = running;
-                // As soon as the newer one has its room again: one token, please.
+                // As soon as the newer one has its room again, ask for one token.
                 let idle = !backend.is_running(2) && requests * 2 <= steps;
                 if attacked && idle && running && tokens[0] >= 1 {
                     let params = sampled(9, 1);
@@ -185,7 +186,7 @@ fn the_newest_of_a_client_is_displaced_and_not_the_one_that_has_waited_for_credi
             }
         }
         assert!(backend.is_running(0) && backend.is_running(1));
-        // The first is granted more at once: it has never lost its room.
+        // The first is granted more at once, because it never lost its room.
         backend.grant(0, 60);
         backend.step(&mut text);
         begin(backend, 1, 2, 1);
@@ -203,7 +204,7 @@ fn the_newest_of_a_client_is_displaced_and_not_the_one_that_has_waited_for_credi
 fn nobody_who_has_credit_waits_for_another_client_that_does_not_read() {
     with_blocks(10, |backend| {
         let mut text = Text::new();
-        // 1 does not read: four blocks, no credit, for ever.
+        // Client 1 does not read: four blocks, no credit, for ever.
         for n in [4, 5] {
             let turn = Turn {
                 credit: 1,
@@ -218,7 +219,8 @@ fn nobody_who_has_credit_waits_for_another_client_that_does_not_read() {
             reserved(backend, 4) + reserved(backend, 5),
             8 * BLOCK_POSITIONS
         );
-        // 0 has two requests; the cache has room for both but for what 1 holds, more than its part, and does not use.
+        // Client 0 has two requests. The cache has room for both, except for what client 1 holds beyond its part and
+        // does not use.
         begin(backend, 0, 0, blocks(2));
         begin(backend, 0, 1, WHOLE);
         let mut ended = None;
@@ -235,19 +237,19 @@ fn nobody_who_has_credit_waits_for_another_client_that_does_not_read() {
 fn an_idle_session_within_its_part_is_lost_to_none_that_is_within_its_own() {
     with_blocks(10, |backend| {
         let mut text = Text::new();
-        // 2 has a conversation of one block; a part of four clients is two.
+        // Client 2 has a conversation of one block; with four clients a part is two.
         backend
             .start(of(2, Turn::first(8)), Prompt::Text(b"a"), &sampled(1, 2))
             .unwrap();
         while backend.step(&mut text) != Progress::Idle {}
         assert_eq!(reserved(backend, 8), BLOCK_POSITIONS);
-        // Two have one large request each.
+        // Two clients have one large request each.
         begin(backend, 0, 0, WHOLE);
         begin(backend, 1, 1, WHOLE);
         begin(backend, 3, 2, blocks(1));
         backend.step(&mut text);
         assert_eq!(backend.occupancy().free, 0);
-        // 3 has one block at work and wants another: within its part, and not all that it has at work.
+        // Client 3 has one block at work and wants another, which is within its part, but not all that it has at work.
         begin(backend, 3, 3, blocks(1));
         let mut evicted = None;
         while !backend.is_running(3) {
@@ -287,7 +289,7 @@ fn another_client_s_requests_do_not_decide_which_of_mine_goes_on() {
     }
 }
 
-/// A prompt's tokens go through the model some at a time, also beside a client that has one to do in each batch.
+/// A prompt is processed a few tokens at a time, even next to a client with one token in each batch.
 #[test]
 fn a_long_prompt_goes_through_in_chunks_beside_another_client() {
     let file = std::fs::read("../models/default.gguf").unwrap();
@@ -307,7 +309,7 @@ fn a_long_prompt_goes_through_in_chunks_beside_another_client() {
         backend.reset();
         let mut text = Text::new();
         if other {
-            // One request of another client, a few tokens of prompt, long.
+            // Another client's single long request with a short prompt.
             let turn = of(1, Turn::only(7));
             backend
                 .start(turn, Prompt::Text(b"Once upon a time"), &sampled(5, 480))
@@ -349,9 +351,9 @@ fn a_long_prompt_goes_through_in_chunks_beside_another_client() {
     }
 }
 
-/// protocol.md: "Clients that have something to do get equally many through, give or take 16". 0 has many small requests, 2
-/// has one small request after the other; 1 asks for a context, which is more than a part, whenever 2 is about to ask, and
-/// takes that back as soon as it has its room: it costs two or three tokens each time.
+/// protocol.md: "Clients that have something to do get equally many through, give or take 16". 0 has many small
+/// requests, 2 has one small request after the other. Whenever 2 is about to ask, 1 asks for a context, which is more
+/// than a part, and cancels it as soon as it has its room: that costs two or three tokens each time.
 #[test]
 fn one_that_asks_for_a_context_and_takes_it_back_holds_nobody_up() {
     let mut got = Vec::new();

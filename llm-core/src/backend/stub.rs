@@ -15,17 +15,16 @@ use crate::transformer::training::{
 };
 use crate::transformer::{AdapterError, AdapterInfo, LoadError, MAX_ADAPTERS, MAX_SESSIONS};
 
-/// Tokens of a session.
+/// Context of a session in tokens.
 const CONTEXT: usize = 256;
 
-/// Bytes of an adapter that it makes: of more than one message.
+/// Size of an adapter that it makes, more than one message.
 const MADE: usize = 6_001;
 
-/// It gives the bytes of the prompt back, one a token, to each session in turn; with an adapter, in capitals. Of a
-/// conversation it gives back the texts, one behind the other; of tokens their lowest bytes. Stop strings end its answers, formats
-/// do not show in them. An adapter is
-/// any file that begins as a GGUF file does, and what it makes of data depends on every byte of them. It measures what the
-/// boundaries cost, and tests what surrounds a model.
+/// It echoes the prompt, one byte per token, taking turns between sessions; with an adapter, in capitals. For a
+/// conversation it echoes the texts one after the other; for tokens, their lowest bytes. Stop strings end its answers;
+/// formats have no effect. An adapter is any file that begins like a GGUF file, and the one it makes depends on every
+/// byte of the data. It serves to measure the cost of the boundaries, and to test what surrounds a model.
 #[derive(Debug, Default)]
 pub struct StubBackend {
     info: Option<ModelInfo>,
@@ -33,9 +32,9 @@ pub struct StubBackend {
     adapters: [bool; MAX_ADAPTERS],
     training: Option<Training>,
     made: heapless::Vec<u8, MADE>,
-    /// It was the training's turn last time.
+    /// The last step was a training step.
     trained_last: bool,
-    /// The session that is served first.
+    /// The session to serve first.
     next: usize,
 }
 
@@ -47,7 +46,7 @@ struct Session {
     active: Option<Active>,
 }
 
-/// A training goes through a line of the data a step.
+/// Training that processes one line of the data per step.
 #[derive(Debug)]
 struct Training {
     plan: TrainPlan,
@@ -55,7 +54,7 @@ struct Training {
     progress: TrainProgress,
 }
 
-/// Data that begin with this are trained with alone, as if there were no memory for requests beside it.
+/// Data with this beginning are trained on alone, as if there were no memory for requests as well.
 const ALONE: &[u8] = b"{\"alone\"";
 
 impl Training {
@@ -79,7 +78,7 @@ impl Training {
     }
 }
 
-/// A word that depends on every bit of both.
+/// A hash that depends on every bit of both.
 const fn mixed(word: u64, with: u64) -> u64 {
     (word ^ with)
         .wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -100,7 +99,7 @@ struct Active {
 }
 
 impl Session {
-    /// The next token, or the end; `None` if there is no request, or no credit for its next token.
+    /// The next token, or the end; `None` if there is no request, or no credit for another token.
     fn step(&mut self, text: &mut Text) -> Option<Step> {
         let active = self.active.as_mut()?;
         let next = self.echo.get(active.generated as usize).copied();
@@ -409,7 +408,7 @@ impl LlmBackend for StubBackend {
                 .max()
                 .unwrap_or(0),
             bytes: 0,
-            // As many as it has room for.
+            // As many as there is room for.
             file: MADE as u64,
             alone,
         };
@@ -435,7 +434,7 @@ impl LlmBackend for StubBackend {
     }
 
     fn made(&self, offset: usize) -> &[u8] {
-        // The engine's header and data are two pieces, too.
+        // The engine also delivers header and data as two pieces.
         let end = if offset < 100 { 100 } else { MADE };
         let end = end.min(self.made.len());
         self.made.get(offset..end).unwrap_or_default()
@@ -443,7 +442,7 @@ impl LlmBackend for StubBackend {
 }
 
 impl StubBackend {
-    /// A step of the training, if there is one that is not over.
+    /// A training step, if training is not over.
     fn train_on(&mut self) -> Option<Progress> {
         let training = self.training.as_mut().filter(|it| !it.progress.over)?;
         Some(Progress::Training(Ok(training.step(&mut self.made))))

@@ -22,7 +22,7 @@ pub(super) const OPTIONS: LoadOptions = LoadOptions {
 };
 pub(super) const ARENA: usize = 4 << 20;
 
-/// Rows that every format can have, and an arena for them in F32.
+/// Rows that suit every weight format, and an arena for them in F32.
 const WIDE: Shape = Shape {
     width: 256,
     layers: 1,
@@ -54,7 +54,7 @@ fn run(backend: &mut impl LlmBackend) -> (Vec<u32>, String, FinishReason) {
     run_from(backend, 0)
 }
 
-/// As [`run`], after so many tokens.
+/// Like [`run`], after `before` tokens.
 fn run_from(backend: &mut impl LlmBackend, before: usize) -> (Vec<u32>, String, FinishReason) {
     let (mut ids, mut shown, mut text) = (Vec::new(), String::new(), Text::new());
     loop {
@@ -148,7 +148,7 @@ fn the_plan_is_exact_and_below_it_nothing_is_touched() {
         assert_eq!(usage.of(purpose) as u64, bytes, "{purpose:?}");
     }
 
-    // A batch of 64 is for speed alone: with less room it shrinks to 8, and no further.
+    // A batch of 64 only affects speed: with less room it shrinks to 8, but no further.
     assert_eq!(plan.batch, 64);
     let Err(LoadError::TooLarge(least)) = checked.plan(&OPTIONS, 0) else {
         panic!("it cannot fit")
@@ -179,7 +179,7 @@ fn the_plan_is_exact_and_below_it_nothing_is_touched() {
     assert_eq!(backend.usage().peak, 0);
 }
 
-/// A larger arena is a larger pool, up to a context for each session; the batch does not shrink for it.
+/// A larger arena gives a larger pool, up to a context for each session; the batch does not shrink for it.
 #[test]
 fn the_pool_takes_what_the_arena_has_left() {
     let file = model(Shape::default()).finish();
@@ -202,7 +202,7 @@ fn the_pool_takes_what_the_arena_has_left() {
         assert!(plan.total() as usize <= capacity);
         let more = plan.positions as usize + 16;
         if more <= 4 * 64 {
-            // One block more would make the batch smaller, or not fit at all.
+            // One more block would shrink the batch, or not fit at all.
             assert!(exactly(more, capacity).is_ok_and(|plan| plan.batch < 64));
         }
         let mut memory = Memory::new(capacity);
@@ -380,7 +380,7 @@ fn a_generation_ends_at_its_limits() {
                 .start(Turn::only(0), Prompt::Text(b"hello"), &greedy(500))
                 .unwrap();
             let (ids, _, reason) = run(backend);
-            // Begin, the space in front and five letters are seven of sixteen.
+            // Begin, the leading space and five letters are seven of sixteen.
             assert_eq!((ids.len(), reason), (9, FinishReason::ContextFull));
 
             let refused =
@@ -392,7 +392,7 @@ fn a_generation_ends_at_its_limits() {
                     limit: 15
                 })
             );
-            // A vocabulary without the space spells it in three: more tokens than whoever admits reserves.
+            // A vocabulary without the space spells it in three tokens, more than admission reserves.
             let mut spaceless = file.clone();
             let space = "\u{2581}".as_bytes();
             let at = file.windows(3).position(|bytes| bytes == space).unwrap();
@@ -540,7 +540,7 @@ fn the_stub_rests_without_credit_and_its_end_needs_none() {
     assert_eq!((text.as_str(), reason), ("c", FinishReason::EndOfText));
 }
 
-/// How a prompt is divided into batches does not show in any bit of what follows.
+/// The division of a prompt into batches does not affect any bit of the result.
 #[test]
 fn logits_do_not_depend_on_batches() {
     let tokens: Vec<u32> = (0..40).map(|i| 259 + i * 7 % 31).collect();
@@ -580,7 +580,7 @@ const SEVERAL: LoadOptions = LoadOptions {
     ..OPTIONS
 };
 
-/// Each session gets what it gets alone, whatever else is under way, starts or is cancelled.
+/// Each session gets the same output as alone, whatever else runs, starts or is cancelled.
 #[test]
 fn sessions_do_not_show_in_one_another() {
     let file = model(Shape::default()).finish();
@@ -611,7 +611,7 @@ fn sessions_do_not_show_in_one_another() {
             let (mut of_session, mut ids) = ([None; 8], [const { Vec::new() }; 10]);
             let (mut text, mut steps) = (Text::new(), 0);
             loop {
-                // They come one after another, while others are under way.
+                // They come one after another, while others are in flight.
                 if steps % 3 == 0
                     && let Some((n, prompt)) = waiting.next()
                 {
@@ -690,7 +690,7 @@ fn a_session_that_ends_in_a_batch_leaves_the_others_in_it() {
     });
 }
 
-/// A token whose LayerNorm has no result: who uses it is lost, and nobody else.
+/// A token with a non-finite LayerNorm: only the session that uses it fails.
 #[test]
 fn a_value_that_is_not_finite_costs_its_own_session_alone() {
     let mut writer = gpt2(Shape {
@@ -753,7 +753,7 @@ fn one_is_lost(file: &[u8], bad: u32, credit: u32) {
     });
 }
 
-/// The bits that this arithmetic gives. A change of them is a new [`NUMERICS_VERSION`].
+/// The exact bits that this arithmetic gives. A change needs a new [`NUMERICS_VERSION`].
 #[test]
 fn the_arithmetic_has_not_changed() {
     for cpu in Cpu::all() {

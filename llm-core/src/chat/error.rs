@@ -7,62 +7,62 @@ use crate::tokenizer::TokenizeError;
 /// Why a conversation is refused. Segments count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChatError {
-    /// There is none, or there are more than [`MAX_SEGMENTS`].
+    /// There are no segments, or more than [`MAX_SEGMENTS`].
     #[error("the conversation has {segments} segments, not 1 to {MAX_SEGMENTS}")]
     Segments {
-        /// How many.
+        /// Number of segments.
         segments: usize,
     },
-    /// Roles do not follow one another as they must.
+    /// The roles are not in the required order.
     #[error(
         "segment {segment} is {found}'s, but {expected}'s is due: after a system text, if there is one, user and \
          assistant take turns, and the user is last"
     )]
     Order {
-        /// Which.
+        /// Number of the segment.
         segment: usize,
-        /// Whose it is.
+        /// The role it has.
         found: &'static str,
-        /// Whose it would have to be.
+        /// The role it must have.
         expected: &'static str,
     },
-    /// A system text in a conversation that is under way.
+    /// A system text in a conversation that has already begun.
     #[error("a system text can only begin a conversation, and this one is under way")]
     LateSystem,
     /// The model has no place for a system text.
     #[error("the model's chat template takes no system text: put it into the prompt")]
     NoSystem,
-    /// A text of white space alone; templates disagree about these.
+    /// A text of only white space; templates disagree about these.
     #[error("segment {segment} has no text")]
     Blank {
-        /// Which.
+        /// Number of the segment.
         segment: usize,
     },
-    /// The model's template does something of its own with texts that have this in them.
+    /// The model's template treats texts that contain this specially.
     #[error(
         "segment {segment} contains {spelling}, which the model's chat template treats in a way of its own: leave it out"
     )]
     Refused {
-        /// Which.
+        /// Number of the segment.
         segment: usize,
-        /// What is in it.
+        /// The text in question.
         spelling: Label,
     },
     /// The conversation is longer than the buffer for it.
     #[error("the conversation has {bytes} bytes with its scaffold, at most {limit} are allowed")]
     TooLong {
-        /// Bytes that it has.
+        /// Size of the conversation in bytes.
         bytes: usize,
-        /// Bytes that fit.
+        /// Size of the buffer in bytes.
         limit: usize,
     },
-    /// The text cannot be tokenized, or has more tokens than fit.
+    /// The text cannot be tokenized, or has too many tokens.
     #[error(transparent)]
     Tokenize(#[from] TokenizeError),
 }
 
-/// The beginning of a text that a file brings, for people: at most [`Self::BYTES`] bytes of whole characters, control
-/// characters as `?`.
+/// The beginning of a text from a file, for people: at most [`Self::BYTES`] bytes of whole characters, with control
+/// characters shown as `?`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Label {
     bytes: [u8; Self::BYTES],
@@ -70,7 +70,7 @@ pub struct Label {
 }
 
 impl Label {
-    /// Bytes that are kept.
+    /// Maximum size in bytes.
     pub const BYTES: usize = 32;
 
     /// The label of this text.
@@ -111,26 +111,26 @@ impl core::fmt::Debug for Label {
     }
 }
 
-/// Why a scaffold that a file brings is refused.
+/// Why a file's scaffold is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScaffoldError {
-    /// The keys are of the wrong type, or one is missing.
+    /// A key is missing or of the wrong type.
     #[error(transparent)]
     Gguf(#[from] GgufError),
     /// It has too few or too many strings.
     #[error("the file's chat scaffold has {strings} strings, not {least} to {most}")]
     Strings {
-        /// How many.
+        /// Number of strings.
         strings: usize,
-        /// At least.
+        /// Minimum.
         least: usize,
-        /// At most.
+        /// Maximum.
         most: usize,
     },
-    /// A string is no text, or not one of the words that may stand there.
+    /// A string is not UTF-8, or not one of the allowed words.
     #[error("string {at} of the file's chat scaffold is wrong")]
     Wrong {
-        /// Which, from 0.
+        /// Its index, from 0.
         at: usize,
     },
     /// Its strings are too long.
@@ -139,10 +139,10 @@ pub enum ScaffoldError {
          are allowed"
     )]
     TooLong {
-        /// How many.
+        /// Their total size in bytes.
         bytes: usize,
     },
-    /// It was derived from another template than the file has.
+    /// It was derived from a template other than the file's.
     #[error(
         "the file's chat scaffold was derived from another chat template than the file has: derive it anew with `llmtool chat-template`"
     )]

@@ -1,23 +1,23 @@
 //! Published chat templates: what each writes around the texts of a conversation.
 //!
-//! A template is known by the hash of its text, so that one with a word more is another. Files have the same template in two
-//! spellings, since their writers have turned `\n` inside of Jinja's strings into line ends or not; that is all that is
-//! evened out before it is hashed.
+//! A template is identified by the hash of its text, so any change makes it another template. Files contain the same
+//! template in two spellings, because some writers have turned `\n` inside Jinja strings into line breaks. That is the
+//! only difference that is normalised before hashing.
 //!
 //! `cargo test -p llmtool --test chat` compares each with its Jinja on random conversations.
 
 use super::{MAX_REFUSED, Scaffold, System, SystemPlace, Trim, Turn};
 use sha2::{Digest, Sha256};
 
-/// A template that is known by all of its text.
+/// A template identified by its full text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Published {
     sha256: &'static str,
-    /// What it writes.
+    /// Its scaffold.
     pub scaffold: Scaffold<'static>,
 }
 
-/// The published template that this is, if it is one.
+/// The published template that this text is, if it is one.
 #[must_use]
 pub fn recognise(template: &str) -> Option<Published> {
     let digest = canonical_digest(template);
@@ -30,8 +30,7 @@ pub fn recognise(template: &str) -> Option<Published> {
     PUBLISHED.iter().find(is).copied()
 }
 
-/// SHA-256 of a template without the line end that Jinja takes from its end, and with line ends for `\n` inside of
-/// tags.
+/// SHA-256 of a template without the final line break, which Jinja drops, and with line breaks for `\n` inside tags.
 fn canonical_digest(template: &str) -> [u8; 32] {
     let mut rest = template.strip_suffix('\n').unwrap_or(template).as_bytes();
     let mut hash = Sha256::new();
@@ -60,7 +59,7 @@ const fn published(sha256: &'static str, scaffold: Scaffold<'static>) -> Publish
     Published { sha256, scaffold }
 }
 
-/// What stands around a text that stays as it is.
+/// Text around a segment that stays unchanged.
 const fn turn(before: &'static str, after: &'static str) -> Turn<'static> {
     let trim = Trim::NONE;
     Turn {
@@ -70,7 +69,7 @@ const fn turn(before: &'static str, after: &'static str) -> Turn<'static> {
     }
 }
 
-/// What stands around a text that loses its white space.
+/// Text around a segment that is trimmed.
 const fn trimmed(before: &'static str, after: &'static str) -> Turn<'static> {
     let trim = Trim::BOTH;
     Turn {
@@ -121,7 +120,7 @@ const CHATML: Scaffold<'static> = Scaffold {
     ..PLAIN
 };
 
-/// ChatML with a system text of its own.
+/// ChatML with a default system text.
 const fn chatml(name: &'static str, default: &'static str) -> Scaffold<'static> {
     Scaffold {
         name,
@@ -185,7 +184,7 @@ const LLAMA3: Scaffold<'static> = Scaffold {
     ..PLAIN
 };
 
-/// It writes when its knowledge ends, and a date that is always the same.
+/// It writes its knowledge cutoff, and a fixed date.
 const LLAMA31: Scaffold<'static> = Scaffold {
     name: "Llama 3.1",
     system: System {
@@ -241,7 +240,7 @@ const PHI3_SMALL: Scaffold<'static> = Scaffold {
     ..PHI35
 };
 
-/// The template leaves a system text out, so it is refused.
+/// The template drops a system text, so it is refused here.
 const PHI3_MEDIUM: Scaffold<'static> = Scaffold {
     name: "Phi 3 medium",
     system: NOWHERE,
@@ -307,7 +306,7 @@ const MISTRAL_V7: Scaffold<'static> = Scaffold {
     ..PLAIN
 };
 
-/// Of TinyLlama and StableLM 2, too.
+/// Also used by TinyLlama and StableLM 2.
 const ZEPHYR: Scaffold<'static> = Scaffold {
     name: "Zephyr",
     system: first(turn("<|system|>\n", "{eos}\n")),
@@ -332,7 +331,7 @@ const GRANITE3: Scaffold<'static> = Scaffold {
     ..PLAIN
 };
 
-/// Of Falcon 3, too.
+/// Also used by Falcon 3.
 const TULU3: Scaffold<'static> = Scaffold {
     name: "Tülu 3",
     system: first(turn("<|system|>\n", "\n")),

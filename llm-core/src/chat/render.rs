@@ -1,4 +1,4 @@
-//! A conversation to token ids.
+//! Converts a conversation to token ids.
 
 use super::scaffold::{BOS, EOS, Place as SystemPlace};
 use super::{
@@ -11,77 +11,76 @@ use crate::tokenizer::{
     Author, Cell, Script, ScriptPlace, TokenType, TokenizeError, VocabularyView, mark_author,
 };
 
-/// Where a conversation goes.
+/// Where a conversation is placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Into an empty session.
+    /// In an empty session.
     Beginning,
-    /// Behind what a session holds: earlier turns and the model's answer.
+    /// After what a session holds: earlier turns and the model's answer.
     Behind {
         /// The session's last token, which may be the one that ended the answer.
         last: u32,
     },
 }
 
-/// What is asked for.
+/// A conversation to tokenize.
 #[derive(Clone, Copy, Debug)]
 pub struct Conversation<'c> {
-    /// The texts, in their order.
+    /// The segments, in order.
     pub segments: &'c [Segment<'c>],
-    /// Where they go.
+    /// Where they are placed.
     pub place: Place,
-    /// Whether texts may become user-defined tokens.
+    /// Whether text may become user-defined tokens.
     pub user_defined: bool,
 }
 
-/// Memory for a conversation; what it holds before does not matter.
+/// Memory for a conversation; its initial contents do not matter.
 #[derive(Debug)]
 pub struct Buffers<'b> {
-    /// For its text: [`Bound::bytes`].
+    /// Buffer for the text: [`Bound::bytes`].
     pub text: &'b mut [u8],
-    /// For tokenizing: [`scratch_cells`] for a text as long as that.
+    /// Scratch for the tokenizer: [`scratch_cells`] for that many bytes of text.
     pub cells: &'b mut [Cell],
-    /// For its tokens: [`Bound::tokens`].
+    /// Buffer for the tokens: [`Bound::tokens`].
     pub out: &'b mut [u32],
 }
 
-/// What a scaffold adds to the texts of a conversation, at most. Whoever admits a request reckons with it before anything is
+/// An upper bound on what a scaffold adds to the texts of a conversation. Admission uses it before anything is
 /// tokenized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bound {
-    /// Tokens, once.
+    /// Tokens per conversation.
     pub fixed_tokens: u32,
-    /// Tokens for each segment.
+    /// Tokens per segment.
     pub segment_tokens: u32,
-    /// Bytes, once.
+    /// Bytes per conversation.
     pub fixed_bytes: u32,
-    /// Bytes for each segment.
+    /// Bytes per segment.
     pub segment_bytes: u32,
 }
 
 impl Bound {
-    /// Most tokens of a conversation of `segments` texts, which have `text_bytes` together: one for each byte, and
+    /// Maximum number of tokens of a conversation of `segments` texts with `text_bytes` in total: one per byte, plus
     /// those of the scaffold.
     #[must_use]
     pub fn tokens(&self, text_bytes: usize, segments: usize) -> usize {
         sum(text_bytes, segments, self.fixed_tokens, self.segment_tokens)
     }
 
-    /// Whether it is small enough for requests to be admitted by it: at most [`MAX_FIXED_TOKENS`] and
-    /// [`MAX_SEGMENT_TOKENS`].
+    /// Whether it is within the limits that admission requires: [`MAX_FIXED_TOKENS`] and [`MAX_SEGMENT_TOKENS`].
     #[must_use]
     pub const fn is_served(&self) -> bool {
         self.fixed_tokens <= MAX_FIXED_TOKENS && self.segment_tokens <= MAX_SEGMENT_TOKENS
     }
 
-    /// Most bytes of the rendered text of such a conversation.
+    /// Maximum size of the rendered text of such a conversation.
     #[must_use]
     pub fn bytes(&self, text_bytes: usize, segments: usize) -> usize {
         sum(text_bytes, segments, self.fixed_bytes, self.segment_bytes)
     }
 }
 
-/// What stands around texts, in bytes or tokens.
+/// Size of the text around segments, in bytes or tokens.
 struct Most {
     once: usize,
     each: usize,
@@ -93,11 +92,11 @@ fn sum(text: usize, segments: usize, fixed: u32, each: u32) -> usize {
 }
 
 impl Scaffold<'_> {
-    /// The tokens of a conversation that wants an answer: written to the beginning of [`Buffers::out`], and their number
-    /// returned.
+    /// Tokenizes a conversation up to the answer. The tokens are written to the beginning of [`Buffers::out`]; returns
+    /// their number.
     ///
     /// # Errors
-    /// See [`ChatError`]; then what the buffers hold means nothing.
+    /// See [`ChatError`]. The contents of the buffers are then meaningless.
     pub fn encode(
         &self,
         vocabulary: &VocabularyView<'_>,
@@ -116,8 +115,7 @@ impl Scaffold<'_> {
             user_defined: conversation.user_defined,
         };
         let tokens = vocabulary.encode_script(script, cells, out)?;
-        // A vocabulary in which a space takes several tokens could give more than whoever admitted the request reckoned
-        // with.
+        // A vocabulary in which a space takes several tokens could exceed what admission reserved.
         let said = conversation
             .segments
             .iter()
@@ -130,8 +128,8 @@ impl Scaffold<'_> {
         Ok(tokens)
     }
 
-    /// The conversation as the template writes it down, at the beginning of `text`. It does not say who wrote what: for
-    /// people, and for comparisons.
+    /// Renders the conversation as the template would, at the beginning of `text`. The result does not show who wrote
+    /// what: it is for people, and for comparisons.
     ///
     /// # Errors
     /// See [`ChatError`].
@@ -142,12 +140,12 @@ impl Scaffold<'_> {
         text: &'b mut [u8],
     ) -> Result<&'b str, ChatError> {
         let (text, _) = self.write(vocabulary, conversation, text, None)?;
-        // It was put together from text.
+        // It was assembled from UTF-8.
         Ok(core::str::from_utf8(text).unwrap_or(""))
     }
 
-    /// Puts the conversation together, notes in `cells` who wrote what, and returns the text and how much of it ends an
-    /// answer before the conversation.
+    /// Assembles the conversation and notes in `cells` who wrote what. Returns the text, and how much of it ends an
+    /// earlier answer.
     fn write<'b>(
         &self,
         vocabulary: &VocabularyView<'_>,
@@ -182,8 +180,8 @@ impl Scaffold<'_> {
         }
     }
 
-    /// What the scaffold adds to texts with this vocabulary; `None` if `cells` are too few: [`scratch_cells`] for
-    /// [`super::MAX_LITERAL_BYTES`] and the longest tokens are enough.
+    /// What the scaffold adds to texts with this vocabulary. `None` if there are too few `cells`: [`scratch_cells`] for
+    /// [`super::MAX_LITERAL_BYTES`] and the longest tokens is enough.
     #[must_use]
     pub fn bound(
         &self,
@@ -209,7 +207,7 @@ impl Scaffold<'_> {
         let bytes = self.most(|literal| Some(expand(literal)?.1))?;
         let number = |number: usize| u32::try_from(number).ok();
         Some(Bound {
-            // The beginning of text, and a space in front of the first.
+            // The beginning of text, and a leading space.
             fixed_tokens: number(tokens.once.saturating_add(2))?,
             segment_tokens: number(tokens.each)?,
             fixed_bytes: number(bytes.once)?,
@@ -217,8 +215,8 @@ impl Scaffold<'_> {
         })
     }
 
-    /// Most bytes of the rendered text of [`MAX_SEGMENTS`] texts, which have `text_bytes` together, with tokens for
-    /// beginning and end of text of at most `marker` bytes.
+    /// Maximum size of the rendered text of [`MAX_SEGMENTS`] texts with `text_bytes` in total, if begin and end tokens
+    /// have at most `marker` bytes.
     #[must_use]
     pub fn most_bytes(&self, text_bytes: usize, marker: usize) -> usize {
         let marked = |literal: &str, name| literal.matches(name).count().saturating_mul(marker);
@@ -234,7 +232,7 @@ impl Scaffold<'_> {
             .saturating_add(each.saturating_mul(MAX_SEGMENTS))
     }
 
-    /// Adds up what is at most around texts, of a measure that a literal has.
+    /// Adds up the maximum around texts, in any measure of a literal.
     fn most(&self, mut of: impl FnMut(&str) -> Option<usize>) -> Option<Most> {
         let mut both = |turn: &Turn<'_>| Some(of(turn.before)?.saturating_add(of(turn.after)?));
         let system = both(&self.system.turn)?;
@@ -255,7 +253,7 @@ impl Scaffold<'_> {
         Some(most)
     }
 
-    /// Whether a control token stands between any two texts, so that no text can look like another's.
+    /// Whether a control token stands between any two texts, so that no text can imitate another's role.
     #[must_use]
     pub fn separates(&self, vocabulary: &VocabularyView<'_>) -> bool {
         let marked = |first: &str, second: &str| {
@@ -284,7 +282,7 @@ impl Scaffold<'_> {
             && marked(self.assistant.after, self.user.before)
     }
 
-    /// Refuses what cannot be written down as the template would.
+    /// Refuses anything that cannot be written as the template would.
     fn check(&self, conversation: &Conversation<'_>) -> Result<(), ChatError> {
         let segments = conversation.segments;
         if segments.is_empty() || segments.len() > MAX_SEGMENTS {
@@ -334,7 +332,7 @@ impl Scaffold<'_> {
         Ok(())
     }
 
-    /// Gives `put` all parts of a checked conversation in their order.
+    /// Passes all parts of a checked conversation to `put`, in order.
     fn put(&self, conversation: &Conversation<'_>, mut put: impl FnMut(Author, &str)) {
         let segments = conversation.segments;
         let system = segments
@@ -372,7 +370,7 @@ impl Scaffold<'_> {
         put(Author::Scaffold, self.generation);
     }
 
-    /// Gives `put` the system text, or what stands in its place, and says whether there is either.
+    /// Passes the system text or its default to `put`, and says whether there is either.
     fn put_system(&self, system: Option<&str>, put: &mut impl FnMut(Author, &str)) -> bool {
         let Turn {
             before,
@@ -394,7 +392,7 @@ impl Scaffold<'_> {
     }
 }
 
-/// Gives `put` the parts of a scaffold's text, with the tokens of the vocabulary that it names.
+/// Passes the parts of a scaffold's text to `put`, replacing the token names in it.
 fn expand(literal: &str, vocabulary: &VocabularyView<'_>, mut put: impl FnMut(&str)) {
     let spelled = |id: Option<u32>| {
         let piece = id.map_or(&[][..], |id| vocabulary.piece(id));
@@ -417,12 +415,12 @@ fn expand(literal: &str, vocabulary: &VocabularyView<'_>, mut put: impl FnMut(&s
     put(rest);
 }
 
-/// Puts a text together and notes who wrote what.
+/// Assembles a text and notes who wrote what.
 struct Writer<'b, 'c> {
     text: &'b mut [u8],
     cells: &'c mut [Cell],
     limit: usize,
-    /// Bytes, those that do not fit included.
+    /// Number of bytes, including those that did not fit.
     len: usize,
 }
 

@@ -1,14 +1,14 @@
-//! What stands around the texts of a conversation.
+//! The fixed text around the segments of a conversation.
 //!
-//! A scaffold is data: a list of strings, in the same order wherever it is kept. In a file it is an array of strings,
-//! in memory each string has its length in front ([`Scaffold::pack`]).
+//! A scaffold is data: a list of strings in a fixed order. In a file it is an array of strings; in memory each string
+//! is preceded by its length ([`Scaffold::pack`]).
 
 use super::{MAX_LITERAL_BYTES, MAX_REFUSED, MAX_SCAFFOLD_BYTES, ScaffoldError};
 
-/// The form that is described here. Another gets another number.
+/// Version of this form.
 const VERSION: &str = "1";
 
-/// Strings of a scaffold that refuses nothing.
+/// Number of strings in a scaffold that refuses nothing.
 const STRINGS: usize = 16;
 
 /// In a scaffold's text: the vocabulary's token for the beginning of text, or nothing if it has none.
@@ -17,29 +17,29 @@ pub(super) const BOS: &str = "{bos}";
 /// In a scaffold's text: the vocabulary's token for the end of text, or nothing if it has none.
 pub(super) const EOS: &str = "{eos}";
 
-/// At which ends a text loses its white space.
+/// Which ends of a text are trimmed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trim {
-    /// In front.
+    /// Trim the beginning.
     pub front: bool,
-    /// Behind.
+    /// Trim the end.
     pub back: bool,
 }
 
 impl Trim {
-    /// The text stays as it is.
+    /// Leave the text unchanged.
     pub const NONE: Self = Self {
         front: false,
         back: false,
     };
 
-    /// It loses white space at both ends.
+    /// Trim both ends.
     pub const BOTH: Self = Self {
         front: true,
         back: true,
     };
 
-    /// What is left of a text.
+    /// The trimmed text.
     #[must_use]
     pub fn apply(self, text: &str) -> &str {
         let text = if self.front { text.trim_start() } else { text };
@@ -70,28 +70,28 @@ impl Trim {
     }
 }
 
-/// What stands around a text.
+/// The text around a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn<'s> {
-    /// Before it.
+    /// Text before it.
     pub before: &'s str,
-    /// What becomes of its white space.
+    /// How it is trimmed.
     pub trim: Trim,
-    /// Behind it.
+    /// Text after it.
     pub after: &'s str,
 }
 
-/// Where a system text stands.
+/// Where a system text is placed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Place {
     /// Before the first segment.
     #[default]
     First,
-    /// Inside the first user's turn, in front of that text.
+    /// In the first user's turn, before its text.
     FirstUser,
-    /// Inside the last user's turn, in front of that text.
+    /// In the last user's turn, before its text.
     LastUser,
-    /// There is no place for it.
+    /// It is not supported.
     Nowhere,
 }
 
@@ -103,48 +103,47 @@ impl Place {
         (Self::Nowhere, "nowhere"),
     ];
 
-    /// The word for it in a file.
+    /// Its name in a file.
     #[must_use]
     pub fn word(self) -> &'static str {
         word(&Self::WORDS, self)
     }
 }
 
-/// What becomes of a system text.
+/// How a system text is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct System<'s> {
-    /// Where it stands.
+    /// Where it is placed.
     pub place: Place,
-    /// What stands around it.
+    /// The text around it.
     pub turn: Turn<'s>,
-    /// What stands in its place if there is none: templates have texts of their own.
+    /// What takes its place if there is none, because templates have texts of their own.
     pub default: &'s str,
-    /// What becomes of white space of the user's text behind it, if it stands inside that turn.
+    /// How the user's text after it is trimmed, if it is placed in that turn.
     pub user_trim: Trim,
 }
 
-/// What stands around the texts of a conversation. What is spelled like a special token in it is that token.
+/// The text around the segments of a conversation. Special tokens spelled out in it become tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scaffold<'s> {
-    /// What people call it.
+    /// Its name for people.
     pub name: &'s str,
-    /// Before everything.
+    /// Text at the beginning.
     pub begin: &'s str,
-    /// Around a system text.
+    /// Text around a system segment.
     pub system: System<'s>,
-    /// Around a user's text.
+    /// Text around a user's segment.
     pub user: Turn<'s>,
-    /// Around an answer of the model that is past.
+    /// Text around an earlier answer of the model.
     pub assistant: Turn<'s>,
-    /// Before the answer that is wanted.
+    /// Text before the answer to be generated.
     pub generation: &'s str,
-    /// Spellings that the template does something of its own with: a text that has one is refused. Empty ones count for
-    /// nothing.
+    /// Spellings that the template treats specially: a text that contains one is refused. Empty ones are ignored.
     pub refused: [&'s str; MAX_REFUSED],
 }
 
 impl<'s> Scaffold<'s> {
-    /// Its strings, in the order in which they are kept.
+    /// The strings, in their fixed order.
     pub fn strings(&self) -> impl Iterator<Item = &'s str> + Clone + use<'s> {
         let Self {
             name,
@@ -177,10 +176,10 @@ impl<'s> Scaffold<'s> {
         .chain(refused.into_iter().filter(|spelling| !spelling.is_empty()))
     }
 
-    /// The scaffold whose strings these are.
+    /// Parses the scaffold from its strings.
     ///
     /// # Errors
-    /// They are none.
+    /// The strings are not a valid scaffold.
     pub fn from_strings(
         strings: impl Iterator<Item = &'s [u8]> + Clone,
     ) -> Result<Self, ScaffoldError> {
@@ -227,15 +226,15 @@ impl<'s> Scaffold<'s> {
         Ok(scaffold)
     }
 
-    /// Bytes that [`Self::pack`] writes.
+    /// Size of what [`Self::pack`] writes, in bytes.
     #[must_use]
     pub fn packed_bytes(&self) -> usize {
         let bytes = |string: &str| string.len().saturating_add(2);
         self.strings().map(bytes).fold(0, usize::saturating_add)
     }
 
-    /// Writes the strings to the beginning of `bytes`, each with its length in front, and returns how many bytes they
-    /// take; `None` if there are fewer.
+    /// Writes the strings to the beginning of `bytes`, each preceded by its length, and returns the size; `None` if
+    /// `bytes` is too short.
     pub fn pack(&self, bytes: &mut [u8]) -> Option<usize> {
         let mut at = 0_usize;
         for string in self.strings() {
@@ -249,16 +248,16 @@ impl<'s> Scaffold<'s> {
         Some(at)
     }
 
-    /// The scaffold that [`Self::pack`] wrote, all of `bytes`.
+    /// Parses a scaffold written by [`Self::pack`], which must be all of `bytes`.
     ///
     /// # Errors
-    /// It is none.
+    /// The bytes are not a valid scaffold.
     pub fn unpack(bytes: &'s [u8]) -> Result<Self, ScaffoldError> {
         Self::from_strings(Packed { bytes })
     }
 }
 
-/// Strings with their lengths in front. One that is cut off ends them, and is seen by their number or content.
+/// Length-prefixed strings. A truncated one ends the list, which is detected by their number or content.
 #[derive(Clone)]
 struct Packed<'s> {
     bytes: &'s [u8],

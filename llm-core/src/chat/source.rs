@@ -5,31 +5,31 @@ use crate::gguf::Gguf;
 use crate::tokenizer::VocabularyView;
 use crate::verify::sha256;
 
-/// The key of the template, a program in Jinja.
+/// Key of the template, a Jinja program.
 pub const TEMPLATE_KEY: &str = "tokenizer.chat_template";
 
-/// The key of a scaffold that was derived from the template: an array of strings, as [`Scaffold::strings`] has them,
-/// behind the SHA-256 of the template in hexadecimal digits.
+/// Key of a scaffold derived from the template: an array of strings. The SHA-256 of the template in hexadecimal comes
+/// first, then [`Scaffold::strings`].
 pub const SCAFFOLD_KEY: &str = "sel4_llm.chat.scaffold";
 
 /// What a file says about conversations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Template<'a> {
-    /// Nothing: the model continues texts.
+    /// Nothing: the model only completes texts.
     None,
-    /// There is a template, but what it computes is not known.
+    /// There is a template, but its scaffold is unknown.
     Unknown,
     /// The template is a published one.
     Published(Published),
-    /// The file has a scaffold that was derived from its template.
+    /// The file contains a scaffold derived from its template.
     Derived(Scaffold<'a>),
 }
 
 impl<'a> Template<'a> {
-    /// Reads what a file says.
+    /// Reads the template and scaffold of a file.
     ///
     /// # Errors
-    /// The file brings a scaffold, but it is wrong.
+    /// The file contains an invalid scaffold.
     pub fn of(gguf: &Gguf<'a>) -> Result<Self, ScaffoldError> {
         let template = gguf.str_opt(TEMPLATE_KEY)?;
         if let Some(list) = gguf.array_opt(SCAFFOLD_KEY)? {
@@ -46,7 +46,7 @@ impl<'a> Template<'a> {
         })
     }
 
-    /// What stands around texts, if it is known.
+    /// The scaffold, if it is known.
     #[must_use]
     pub const fn scaffold(&self) -> Option<Scaffold<'a>> {
         match self {
@@ -57,20 +57,20 @@ impl<'a> Template<'a> {
     }
 }
 
-/// A template that a model is served with: what people and whoever admits requests know of it.
+/// Properties of a model's template, for people and for admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TemplateInfo {
-    /// What people call it; not empty.
+    /// Its name for people; not empty.
     pub name: Label,
     /// What it adds to texts.
     pub bound: Bound,
-    /// Whether it keeps roles apart by control tokens of the model's vocabulary. If not, a text can imitate another
-    /// role's ([`Scaffold::separates`]).
+    /// Whether control tokens of the model's vocabulary separate the roles. If not, a text can imitate another role
+    /// ([`Scaffold::separates`]).
     pub separates: bool,
 }
 
 impl TemplateInfo {
-    /// What is known of a scaffold that has this bound with this vocabulary.
+    /// Properties of a scaffold with this bound in this vocabulary.
     #[must_use]
     pub fn new(scaffold: &Scaffold<'_>, bound: Bound, vocabulary: &VocabularyView<'_>) -> Self {
         let name = match scaffold.name {
@@ -85,7 +85,7 @@ impl TemplateInfo {
     }
 }
 
-/// The SHA-256 of a template in hexadecimal digits.
+/// SHA-256 of a template in hexadecimal.
 #[must_use]
 pub fn template_digest(template: &str) -> [u8; 64] {
     const HEX: &[u8; 16] = b"0123456789abcdef";

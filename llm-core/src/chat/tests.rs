@@ -1,4 +1,4 @@
-//! Scaffolds as data, and rendering with a small vocabulary. The templates' own Jinja is compared in `llmtool`.
+//! Scaffolds as data, and rendering with a small vocabulary. `llmtool` compares with the templates' own Jinja.
 
 use super::*;
 use crate::gguf::Gguf;
@@ -9,7 +9,7 @@ use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
-/// Bytes, then `<a>` (control, the beginning), `<b>` (control, the end), `<u>` (user-defined), two line ends (user-defined).
+/// Bytes, then `<a>` (control, begin), `<b>` (control, end), `<u>` (user-defined), two line breaks (user-defined).
 struct Small(Header, Vec<u32>);
 
 const BEGIN: u32 = 256;
@@ -105,7 +105,7 @@ fn what_a_text_spells_is_text_and_what_the_scaffold_spells_is_a_token() {
     let small = Small::new();
     let bytes = |text: &str| text.bytes().map(u32::from).collect::<Vec<_>>();
     let around = |middle: Vec<u32>| {
-        // One beginning, though the file adds one and the scaffold has one.
+        // One begin token, although both the file and the scaffold add one.
         let mut ids = vec![BEGIN, USER];
         ids.extend(middle);
         ids.extend([END, END, u32::from(b'x')]);
@@ -116,7 +116,7 @@ fn what_a_text_spells_is_text_and_what_the_scaffold_spells_is_a_token() {
     let mut allowed = bytes("<a> {eos} <b>");
     allowed.push(USER);
     assert_eq!(small.encode(&PLAIN, said, true), around(allowed));
-    // Line ends are text whatever their type.
+    // Line breaks are text, whatever their type.
     let lines = vec![u32::from(b'a'), LINES, u32::from(b'b')];
     assert_eq!(small.encode(&PLAIN, "a\n\nb", false), around(lines));
 }
@@ -195,7 +195,7 @@ fn a_scaffold_survives_being_packed_and_no_part_of_it_is_taken_for_one() {
     assert_eq!(Scaffold::unpack(&bytes), Ok(PLAIN));
     let short = bytes.len() - 1;
     assert_eq!(PLAIN.pack(&mut bytes[..short]), None);
-    // The last string is one that is refused, so it may be missing; none of the others.
+    // The last string is a refused spelling, which may be missing; the others may not.
     let last = 2 + "odd".len();
     for len in 0..bytes.len() - last {
         assert!(Scaffold::unpack(&bytes[..len]).is_err(), "{len} bytes");

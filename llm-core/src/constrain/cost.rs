@@ -1,9 +1,9 @@
-//! How many tokens it takes to complete an answer.
+//! How many tokens are needed to complete an answer.
 //!
-//! Exactly the least number of tokens from a state to a word would take a search through all tokens from all states. This
-//! is a bound that is cheap: each state has one shortest way to a word ([`Automaton::exit`]), and the number is that of the
-//! fewest tokens which that way can be cut into. Where each byte is a token it is at most the number of bytes. A state on
-//! whose way is a byte that no token has counts as out of reach, even if a longer way would do.
+//! Finding the exact minimum from a state to a word would need a search through all tokens from all states. This is a
+//! cheap upper bound: each state has one shortest path to a word ([`Automaton::exit`]), and the bound is the smallest
+//! number of tokens that spell this path. If each byte is a token, it is at most the number of bytes. A state whose
+//! path contains a byte that no token has counts as out of reach, even if a longer path would do.
 
 use super::firsts::Firsts;
 use crate::tokenizer::{Spelled, VocabularyView};
@@ -11,27 +11,27 @@ use formats::{
     Automaton, ChoiceState, Choices, Dfa, Formats, MAX_CHOICES_BYTES, MAX_FORMATS, State,
 };
 
-/// The way to a word cannot be spelled.
+/// The path to a word cannot be spelled.
 pub(super) const UNSPELLED: u16 = u16::MAX;
 
-/// As [`UNSPELLED`], of a choice: longer ones are out of reach.
+/// Like [`UNSPELLED`], for choices: larger costs are out of reach.
 const UNSPELLED_CHOICE: u8 = u8::MAX;
 
-/// Places in a list of choices.
+/// Positions in a list of choices.
 pub(super) const CHOICE_COSTS: usize = MAX_CHOICES_BYTES + 1;
 
-/// The formats that requests can name, with what each of their states takes in tokens of the model that is loaded, and what
-/// choosing a token needs to know of its vocabulary.
+/// The formats that requests can name, with the token cost of each state for the loaded model, and an index of its
+/// vocabulary.
 #[derive(Debug)]
 pub struct FormatTable<'m> {
-    /// By number: each format's automaton, and where the numbers of its states begin in `costs`.
+    /// For each format number, its automaton and the index in `costs` of its first state.
     automata: [Option<(Dfa<'m>, usize)>; MAX_FORMATS],
     costs: &'m mut [u16],
     firsts: Firsts,
 }
 
 impl<'m> FormatTable<'m> {
-    /// No formats.
+    /// An empty table.
     #[must_use]
     pub const fn none() -> Self {
         Self {
@@ -41,8 +41,8 @@ impl<'m> FormatTable<'m> {
         }
     }
 
-    /// These formats. `None` if there is no number in `costs` for each state; [`formats::MAX_ALL_STATES`] are enough for
-    /// any.
+    /// A table of these formats. `None` if `costs` has too few entries for the states; [`formats::MAX_ALL_STATES`] are
+    /// always enough.
     #[must_use]
     pub fn new(formats: Formats<'m>, costs: &'m mut [u16]) -> Option<Self> {
         if costs.len() < formats.states() {
@@ -60,8 +60,8 @@ impl<'m> FormatTable<'m> {
         })
     }
 
-    /// Finds out what each state takes with this vocabulary. It costs some lookups in it for each state, and one look at
-    /// each token.
+    /// Computes the cost of each state with this vocabulary. It takes a few lookups per state, and one pass over all
+    /// tokens.
     pub(crate) fn measure(&mut self, view: &VocabularyView<'_>) {
         self.firsts.fill(view);
         for (dfa, first_state) in self.automata.iter().flatten() {
@@ -70,12 +70,12 @@ impl<'m> FormatTable<'m> {
         }
     }
 
-    /// The tokens of the vocabulary by their first byte.
+    /// The tokens of the vocabulary by first byte.
     pub(super) const fn firsts(&self) -> &Firsts {
         &self.firsts
     }
 
-    /// A format, and what its states take.
+    /// A format and the costs of its states.
     pub(super) fn get(&self, format: usize) -> Option<(Dfa<'m>, &[u16])> {
         let (dfa, first_state) = (*self.automata.get(format)?)?;
         let costs = self.costs.get(first_state..)?;
@@ -83,13 +83,13 @@ impl<'m> FormatTable<'m> {
     }
 }
 
-/// What a state takes.
+/// The cost of a state.
 #[inline]
 pub(super) fn of_state(costs: &[u16], state: State) -> u16 {
     costs.get(state.index()).copied().unwrap_or(UNSPELLED)
 }
 
-/// Fills in what each state takes, those that are nearest to a word first: ways lead from farther states to nearer ones.
+/// Fills in the cost of each state, nearest to a word first, because paths lead from farther states to nearer ones.
 fn measure(dfa: &Dfa<'_>, view: &VocabularyView<'_>, costs: &mut [u16]) {
     costs.fill(UNSPELLED);
     let farthest = dfa
@@ -107,7 +107,7 @@ fn measure(dfa: &Dfa<'_>, view: &VocabularyView<'_>, costs: &mut [u16]) {
     }
 }
 
-/// The fewest tokens of a state's way, if those of nearer states are known.
+/// The fewest tokens that spell a state's path, given the costs of nearer states.
 fn way(dfa: &Dfa<'_>, state: State, view: &VocabularyView<'_>, costs: &[u16]) -> u16 {
     let mut spelled = Spelled::new(*view);
     let (mut at, mut fewest) = (state, UNSPELLED);
@@ -128,7 +128,7 @@ fn way(dfa: &Dfa<'_>, state: State, view: &VocabularyView<'_>, costs: &[u16]) ->
     fewest
 }
 
-/// What the rest of each choice takes from each place of the list on.
+/// For each position in the list, the cost of the rest of the choice.
 pub(super) fn of_choices(choices: &Choices, view: &VocabularyView<'_>) -> [u8; CHOICE_COSTS] {
     let mut costs = [UNSPELLED_CHOICE; CHOICE_COSTS];
     for (start, choice) in choices.rests(choices.start()) {
@@ -151,7 +151,7 @@ pub(super) fn of_choices(choices: &Choices, view: &VocabularyView<'_>) -> [u8; C
     costs
 }
 
-/// What the nearest of the choices takes that the answer has begun with.
+/// The cost of the nearest choice that the answer can still become.
 pub(super) fn of_choice(choices: &Choices, costs: &[u8; CHOICE_COSTS], state: ChoiceState) -> u16 {
     let of_rest = |(place, _): (usize, &[u8])| costs.get(place).copied();
     let fewest = choices.rests(state).filter_map(of_rest).min();

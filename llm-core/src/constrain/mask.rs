@@ -1,4 +1,4 @@
-//! Which tokens a format lets follow.
+//! Which tokens a format allows next.
 
 use super::MAX_FORMAT_TOKEN_BYTES;
 use super::firsts::Firsts;
@@ -6,14 +6,14 @@ use crate::sampling::Allowed;
 use crate::tokenizer::{ESCAPED_SPACE, VocabularyView};
 use formats::Automaton;
 
-/// The tokens that may follow in a state.
+/// The tokens allowed in a state.
 pub(super) struct Mask<'a, A: Automaton, C> {
     automaton: &'a A,
     state: A::State,
     cost: C,
     firsts: &'a Firsts,
     view: VocabularyView<'a>,
-    /// Tokens that can follow behind the one that is chosen.
+    /// Tokens that can still follow the chosen one.
     left: u16,
 }
 
@@ -32,12 +32,12 @@ impl<'a, A: Automaton, C: Fn(A::State) -> u16> Mask<'a, A, C> {
             cost,
             firsts,
             view,
-            // One below what is out of reach.
+            // One less than the value for out of reach.
             left: left.min(usize::from(u16::MAX - 1)) as u16,
         }
     }
 
-    /// The state after a token; `None` if it may not follow.
+    /// The state after a token; `None` if the token is not allowed.
     #[inline]
     pub(super) fn after(&self, id: u32) -> Option<A::State> {
         let (after, has_text) = match self.view.verbatim(id) {
@@ -64,8 +64,8 @@ impl<'a, A: Automaton, C: Fn(A::State) -> u16> Mask<'a, A, C> {
         (has_text && (self.cost)(after) <= self.left).then_some(after)
     }
 
-    /// Whether all tokens that may follow and do not end the text can be found by looking at `most`, and for each byte
-    /// whether an answer can go on with it.
+    /// For each byte, whether an answer can continue with it, provided that looking at `most` tokens finds all that are
+    /// allowed and do not end the text.
     fn next_bytes(&self, most: usize) -> Option<[bool; 256]> {
         if self.firsts.is_ambiguous() {
             return None;
@@ -75,7 +75,7 @@ impl<'a, A: Automaton, C: Fn(A::State) -> u16> Mask<'a, A, C> {
         for byte in 0..=u8::MAX {
             if self.automaton.next(self.state, byte).is_some() {
                 goes_on[usize::from(byte)] = true;
-                // And one that stands for the byte alone.
+                // Plus the one that stands for the byte alone.
                 left = left.checked_sub(self.run(byte).len() + 1)?;
             }
         }
@@ -85,7 +85,7 @@ impl<'a, A: Automaton, C: Fn(A::State) -> u16> Mask<'a, A, C> {
         Some(goes_on)
     }
 
-    /// Whether tokens can follow that begin with a space which is spelled `▁`, and are not among those of its first byte.
+    /// Whether a token may follow that begins with a space spelled `▁` and is not in the run of that byte.
     fn begins_with_space(&self, goes_on: &[bool; 256]) -> bool {
         goes_on[usize::from(b' ')] && !goes_on[usize::from(ESCAPED_SPACE[0])]
     }

@@ -1,23 +1,22 @@
-//! Answers that are words of a format, token by token.
+//! Constrains answers to a format, token by token.
 //!
-//! At each step only those tokens may be chosen after which the answer can still become a word of its format *within the
-//! tokens that are left*:
+//! At each step a token may be chosen only if the answer can still become a word of its format *within the remaining
+//! tokens*:
 //!
-//! - a token of text, if the automaton has a successor for each of its bytes, and the state after it can be completed in as
-//!   many tokens as are left behind it ([`FormatTable`] says what a state takes);
+//! - a text token, if the automaton has a successor for each of its bytes, and the state after it can be completed in
+//!   the tokens that remain ([`FormatTable`] has the cost of each state);
 //! - a token that ends the text, if the text is a word;
-//! - no token without text otherwise, so each brings the answer on, and none of more than [`MAX_FORMAT_TOKEN_BYTES`].
+//! - no other token without text, so that each advances the answer, and none longer than [`MAX_FORMAT_TOKEN_BYTES`].
 //!
-//! Bytes are those of the detokeniser. A token may end within a character: the automaton is over bytes, and all its words
-//! are UTF-8, so the next token completes the character. When no byte can follow, the answer is over without a token for
-//! the end.
+//! Bytes are those of the detokeniser. A token may end within a character: the automaton works on bytes and all its
+//! words are UTF-8, so the next token completes the character. If no byte can follow, the answer ends without an end
+//! token.
 //!
-//! The choice is the one that the sampler makes if all other logits are masked
-//! ([`crate::sampling::Sampler::sample_allowed`]).
+//! The choice is the same as the sampler's with all other logits masked ([`crate::sampling::Sampler::sample_allowed`]).
 //!
-//! *Why one token is always left.* A request begins only if its first state can be completed in the tokens that it may
-//! generate. A state that takes n tokens has a token to one that takes n − 1 at most: the first of the way that the number
-//! stands for. So an answer ends as a word at the latest when the tokens do, unless somebody cancels it.
+//! *Why there is always a token.* A request begins only if its first state can be completed in the tokens that it may
+//! generate. A state of cost n has a token that leads to a state of cost at most n − 1: the first on the path that the
+//! cost is computed from. So unless it is cancelled, an answer is a word by the time its tokens run out.
 
 mod cost;
 mod firsts;
@@ -34,24 +33,24 @@ use cost::{CHOICE_COSTS, UNSPELLED};
 use formats::{Automaton, ChoiceState, Choices, State};
 use mask::Mask;
 
-/// Longest text of a token that may be chosen, in bytes. With up to three that an earlier token has begun a character with,
-/// it fits into a report of 256, so whoever checks an answer gets all of it.
+/// Longest text of a token that may be chosen, in bytes. Together with up to three bytes of a character begun by an
+/// earlier token it fits a report of 256, so that audit sees all of the answer.
 pub const MAX_FORMAT_TOKEN_BYTES: usize = 253;
 
-/// What an answer has to be a word of.
+/// What an answer is constrained to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::large_enum_variant,
     reason = "it is copied once a request, and there is no heap"
 )]
 pub enum Format {
-    /// The format with this number in the table that the backend was given.
+    /// The format of this number in the table given to the backend.
     Named(u8),
     /// One of these texts.
     Choices(Choices),
 }
 
-/// The format of a request under way, and how far its answer is.
+/// The format of a request in flight, and the state of its answer.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -64,13 +63,13 @@ pub(crate) enum Constraint {
     },
     Choices {
         choices: Choices,
-        /// What the rest of a choice takes from each byte on.
+        /// The cost of the rest of a choice from each byte on.
         costs: [u8; CHOICE_COSTS],
         state: ChoiceState,
     },
 }
 
-/// What a token is chosen with.
+/// What a token is chosen from.
 pub(crate) struct Choosing<'a> {
     pub(crate) logits: &'a [f32],
     pub(crate) history: &'a [u32],
@@ -78,10 +77,10 @@ pub(crate) struct Choosing<'a> {
 }
 
 impl Constraint {
-    /// At the beginning of an answer of at most `tokens` tokens.
+    /// Starts an answer of at most `tokens` tokens.
     ///
     /// # Errors
-    /// There is no such format, or no word of it can be made of so many tokens.
+    /// There is no such format, or no word of it fits that many tokens.
     pub(crate) fn new(
         format: &Format,
         table: &FormatTable<'_>,
@@ -122,8 +121,8 @@ impl Constraint {
         }
     }
 
-    /// Chooses a token behind which `left` more can follow, and goes on to the state after it. `None`: there is none, which
-    /// cannot be as long as `left` falls by one with each token.
+    /// Chooses a token that at most `left` more will follow, and moves to the state after it. `None` if no token is
+    /// allowed, which cannot happen while `left` falls by one per token.
     pub(crate) fn choose(
         &mut self,
         sampler: &mut Sampler,

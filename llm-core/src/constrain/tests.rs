@@ -40,7 +40,7 @@ fn strings(tokens: &[(&str, TokenType)]) -> (Vec<Vec<u8>>, Vec<i32>) {
     )
 }
 
-/// What both kinds of vocabularies have besides single bytes.
+/// What both kinds of vocabularies have in addition to single bytes.
 const MORE: [(&str, TokenType); 12] = [
     ("ab", TokenType::Normal),
     ("abc", TokenType::Normal),
@@ -56,7 +56,7 @@ const MORE: [(&str, TokenType); 12] = [
     ("d", TokenType::Normal),
 ];
 
-/// SentencePiece: `▁` is a space; bytes have tokens of their own, but those in `without`.
+/// SentencePiece: `▁` is a space; bytes have their own tokens, except those in `without`.
 fn pieces(without: &[u8]) -> Loaded {
     let bytes: Vec<String> = (0..=u8::MAX)
         .filter(|byte| !without.contains(byte))
@@ -121,7 +121,7 @@ fn bytes() -> Loaded {
     Loaded::new(&file)
 }
 
-/// Any number of `a`, `b`, `c`, `ü`, `▁` and spaces, then `d`, then perhaps once more.
+/// Any number of `a`, `b`, `c`, `ü`, `▁` and spaces, then `d`, optionally twice.
 fn looping() -> Encoded {
     let mut table = words(&[b"d"]);
     let (mut cells, mut accepts) = (table.next, table.accepts);
@@ -170,7 +170,7 @@ fn of_words(list: &[&str]) -> Encoded {
     Encoded::new(&words(&list)).unwrap()
 }
 
-/// The tokens that may follow, by the definition.
+/// The allowed tokens, by definition.
 fn allowed<A: Automaton>(
     automaton: &A,
     state: A::State,
@@ -224,8 +224,8 @@ fn allowed_by(
     }
 }
 
-/// An answer from random logits, each token compared with the choice after masking every logit. Its text, and how many
-/// tokens it took.
+/// Generates an answer from random logits, comparing each token with the choice after masking every logit. Returns its
+/// text and its number of tokens.
 fn answer(
     format: &Format,
     table: &FormatTable<'_>,
@@ -279,7 +279,7 @@ fn what_a_state_takes_is_the_fewest_tokens_of_its_shortest_way() {
         assert_eq!(u16::from(of_choice), of_state, "{word}");
         of_choice
     };
-    // ab|c, abc, abd: control and unused tokens are none.
+    // ab|c, abc, abd: control and unused tokens do not count.
     for (word, tokens) in [
         ("a", 1),
         ("abc", 1),
@@ -296,8 +296,8 @@ fn what_a_state_takes_is_the_fewest_tokens_of_its_shortest_way() {
     let pieces = pieces(&[]);
     let view = pieces.view();
     let cost_of = |word| cost::of_choices(&Choices::new([word]).unwrap(), &view)[0];
-    // A token of the user has no space in `▁`, and text with a `▁` no token that has one; those of the user with a space are
-    // not looked for.
+    // In a user-defined token `▁` is not a space, and text with `▁` matches no token that has one. User-defined tokens
+    // with a space are not searched for.
     for (word, tokens) in [
         (" ", 1),
         (" a", 1),
@@ -375,7 +375,7 @@ fn an_answer_that_is_over_needs_no_token_for_its_end() {
             };
             answer(&choices, table, &view, SamplerParams::greedy(), most, logit).unwrap()
         };
-        // A likelier end has to wait for a word, and makes one shorter.
+        // A likelier end must wait for a word, and makes the answer shorter.
         assert_eq!(run(9.0, 5), (b"ab".to_vec(), 2));
         assert_eq!(run(1.0, 5), (b"abab".to_vec(), 2));
         assert_eq!(run(1.0, 1), (b"ab".to_vec(), 1));
@@ -469,7 +469,7 @@ proptest! {
     }
 }
 
-/// A report of a token has room for so much text; the rest would be lost, and the answer no word.
+/// A token's report has room for this much text. More would be lost, and the answer would not be a word.
 #[test]
 fn a_token_that_no_report_has_room_for_is_never_chosen() {
     for (letters, may) in [
@@ -477,7 +477,7 @@ fn a_token_that_no_report_has_room_for_is_never_chosen() {
         (MAX_FORMAT_TOKEN_BYTES + 1, false),
     ] {
         let word = "y".repeat(letters);
-        // As it is, and with a space that is spelled otherwise.
+        // Unchanged, and with the space spelled differently.
         for spelled in [word.clone(), format!("▁{}", &word[1..])] {
             let text = spelled.replace('▁', " ");
             let mut tokens = vec![("<unk>", TokenType::Unknown), ("</s>", TokenType::Control)];

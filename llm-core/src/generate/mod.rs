@@ -1,19 +1,18 @@
 //! Requests: a prompt goes in, pieces of text come out, one bounded step at a time.
 //!
-//! A session is a conversation: a row of tokens, and the keys and values of those that have been through the
-//! model. A [`Turn`] appends a prompt and what is generated from it. The [`Scheduler`] holds the sessions. What they
-//! have to run through the model goes there together: one token of each that is at work, and what room is left is
-//! shared by those that still read their prompts. None slows another's step beyond the batch, and none shows in
-//! another's text. Sessions belong to clients, and clients share the engine's time and cache equally, however many
-//! sessions each has.
+//! A session is a conversation: a row of tokens, and the keys and values of those that have been through the model. A
+//! [`Turn`] appends a prompt and what is generated from it. The [`Scheduler`] holds the sessions and batches their
+//! work: one token of each session at work, and the rest of the batch is shared by those still reading their prompts. A
+//! session slows another's step by no more than the batch, and never affects another's text. Sessions belong to
+//! clients, and clients share the engine's time and cache equally, however many sessions each has.
 //!
-//! What a request's first tokens cost is paid once for each owner: blocks of the cache that hold their keys and values are
-//! shared among the owner's sessions, and kept after them as long as nobody needs the room ([`Turn::owner`]). That changes
-//! when a request is done, and nothing else: neither its text nor who gets which room when.
+//! The cost of a common beginning is paid once per owner: cache blocks with its keys and values are shared among the
+//! owner's sessions, and kept afterwards while nobody needs the room ([`Turn::owner`]). This only affects when a
+//! request is done. It changes neither its text nor who gets which room when.
 //!
 //! A turn generates no more tokens than its credit allows. When that is used up it rests: it is in no batch until it is
-//! granted more, and if another turn cannot begin otherwise, it gives its room in the cache up. Its tokens stay, and
-//! their keys and values are computed again.
+//! granted more, and if another turn cannot begin otherwise, it gives up its room in the cache. Its tokens stay, and
+//! their keys and values are recomputed.
 
 mod output;
 mod scheduler;
@@ -32,32 +31,32 @@ use crate::transformer::MAX_ADAPTERS;
 use crate::transformer::training::{TrainError, TrainProgress};
 use formats::stop::Stops;
 
-/// Clients among whom the engine is shared; see [`Turn::client`].
+/// Maximum number of clients that share the engine; see [`Turn::client`].
 pub const MAX_CLIENTS: usize = 4;
 
-/// Most bytes of text that a token brings in a request with stop strings, those that were held back before it included.
-/// What a token has beyond is left out, before stop strings are looked for. So whoever reads a report of a token, which
-/// has room for as many, has all the text that they were looked for in.
+/// Maximum size of the text that a token adds to a request with stop strings, including text held back before. Anything
+/// beyond is dropped before stop strings are searched for. A token's report has room for this much, so its reader sees
+/// all the text that was searched.
 pub const MAX_STOPPED_TEXT_BYTES: usize = 256;
 
-/// Text of one step. A token has at most [`MAX_TOKEN_BYTES`] bytes; up to three more were held back
-/// for it, and bytes that are no UTF-8 grow threefold.
+/// Text of one step. A token has at most [`MAX_TOKEN_BYTES`] bytes. Up to three more may have been held back for it,
+/// and invalid UTF-8 triples in size.
 pub type Text = heapless::String<{ 3 * (MAX_TOKEN_BYTES + 4) }>;
 
-/// What a request begins with.
+/// The input of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prompt<'p> {
-    /// A text in UTF-8 that the model continues.
+    /// A UTF-8 text that the model continues.
     Text(&'p [u8]),
-    /// Texts with roles, which the model answers: its chat template writes them down, at the beginning of a session or
-    /// behind what the session holds.
+    /// Texts with roles, which the model answers. The chat template writes them at the beginning of a session, or after
+    /// what the session holds.
     Segments(&'p [Segment<'p>]),
-    /// Tokens, as they are.
+    /// Token ids, used as they are.
     Tokens(&'p [u32]),
 }
 
 impl<'p> Prompt<'p> {
-    /// The text that the answer comes behind: what is continued, or what was said last. Tokens have none.
+    /// The text right before the answer: the text to continue, or the last segment. Tokens have none.
     #[must_use]
     pub const fn last_text(self) -> &'p [u8] {
         match self {
@@ -68,40 +67,39 @@ impl<'p> Prompt<'p> {
     }
 }
 
-/// Where a request goes on, and what is left of it.
+/// Where a request continues, and what happens to the session afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// Whose tokens, keys and values, below [`crate::transformer::MAX_SESSIONS`].
+    /// The session, below [`crate::transformer::MAX_SESSIONS`].
     pub session: usize,
-    /// Who asks, below [`MAX_CLIENTS`]: requests of one client share what the client has of the engine, and clients get
-    /// equal parts of it. It shows in nobody's text.
+    /// The client, below [`MAX_CLIENTS`]. Requests of a client share its part of the engine, and all clients get equal
+    /// parts. It does not affect any text.
     pub client: usize,
-    /// Whose conversation it is. Requests of one owner and one adapter that begin with the same tokens have them computed
-    /// once; requests of other owners are no faster for it. A session goes on only with the owner that it began with.
-    /// A number that passes to somebody else must not meet what the former one asked: call
-    /// [`crate::backend::LlmBackend::reset`] in between.
+    /// The owner of the conversation. Requests of one owner and one adapter that begin with the same tokens compute
+    /// them once; requests of other owners are no faster for it. A session can only be continued by the owner that
+    /// began it. When a number passes to another user, call [`crate::backend::LlmBackend::reset`] first, so that it
+    /// finds nothing the previous user asked.
     pub owner: u32,
-    /// Forget what the session holds, and begin anew. Else the prompt follows what is there, which must be
-    /// something.
+    /// Discard the session's contents and start over. Otherwise the prompt follows them, and there must be some.
     pub fresh: bool,
-    /// Keep the session for another turn. Else it is forgotten when this one is over.
+    /// Keep the session for another turn. Otherwise it is discarded after this one.
     pub keep: bool,
-    /// Tokens that may be generated before more are granted ([`crate::backend::LlmBackend::grant`]).
+    /// Tokens that may be generated before more credit is granted ([`crate::backend::LlmBackend::grant`]).
     pub credit: u32,
-    /// What the text of this turn must be a word of: no token is generated after which it cannot become one with the tokens
-    /// that are left.
+    /// The format of this turn's text. No token is generated after which the text cannot become a word of it within the
+    /// remaining tokens.
     pub format: Option<Format>,
-    /// Texts that end this turn when they are generated, and of which nothing is shown. A turn with a format has none.
+    /// Texts that end this turn when generated and are not shown. A turn with a format has none.
     pub stops: Stops,
-    /// Whether what is spelled like a user-defined token in a text becomes that token.
+    /// Whether text spelled like a user-defined token becomes that token.
     pub user_defined: bool,
-    /// The adapter that the session's tokens go through the model with, below [`MAX_ADAPTERS`]; that of a session that
-    /// goes on must be the one that it began with.
+    /// The adapter for the session's tokens, below [`MAX_ADAPTERS`]. A session that continues must keep the adapter it
+    /// began with.
     pub adapter: Option<u8>,
 }
 
 impl Turn {
-    /// The only turn of a session, with unlimited credit.
+    /// A session's only turn, with unlimited credit.
     #[must_use]
     pub const fn only(session: usize) -> Self {
         Self {
@@ -110,7 +108,7 @@ impl Turn {
         }
     }
 
-    /// The first turn of a session that is kept, with unlimited credit.
+    /// The first turn of a kept session, with unlimited credit.
     #[must_use]
     pub const fn first(session: usize) -> Self {
         Self {
@@ -127,7 +125,7 @@ impl Turn {
         }
     }
 
-    /// The next turn of a session, which is kept, with unlimited credit.
+    /// The next turn of a kept session, with unlimited credit.
     #[must_use]
     pub const fn next(session: usize) -> Self {
         Self {
@@ -137,91 +135,91 @@ impl Turn {
     }
 }
 
-/// What a request asks for.
+/// Parameters of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GenerateParams {
-    /// How tokens are chosen.
+    /// Sampling parameters.
     pub sampler: SamplerParams,
-    /// Most tokens to generate, at least 1.
+    /// Maximum number of tokens to generate, at least 1.
     pub max_tokens: u32,
 }
 
 /// Why a generation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinishReason {
-    /// The model ended its text, or nothing can follow in its format.
+    /// The model ended its text, or nothing can follow in the format.
     EndOfText,
-    /// As many tokens as were asked for.
+    /// The requested number of tokens was generated.
     MaxTokens,
     /// The session's context is full.
     ContextFull,
-    /// [`crate::backend::LlmBackend::cancel`].
+    /// Ended by [`crate::backend::LlmBackend::cancel`].
     Cancelled,
     /// A stop string was generated.
     Stop,
 }
 
-/// What a step did for a session.
+/// Progress of a session in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Part of the prompt was run through the model.
     Prefill {
-        /// Tokens of the session that are done.
+        /// Tokens of the session processed so far.
         done: u32,
-        /// Tokens of the session, prompt included.
+        /// Tokens of the session, including the prompt.
         total: u32,
     },
-    /// A token was generated. The step's [`Text`] has what can be shown now: nothing that may be the beginning of a stop
+    /// A token was generated. The step's [`Text`] holds what can be shown now, without any possible beginning of a stop
     /// string.
     Token {
         /// Its number in the vocabulary.
         id: u32,
     },
-    /// The generation is over.
+    /// The generation ended.
     Finished {
-        /// Why.
+        /// The reason.
         reason: FinishReason,
-        /// Tokens of this turn's prompt, specials included.
+        /// Tokens of this turn's prompt, including special tokens.
         prompt_tokens: u32,
-        /// Tokens generated in this turn, an end-of-text token included.
+        /// Tokens generated in this turn, including an end-of-text token.
         generated: u32,
     },
 }
 
-/// What a step did.
+/// Result of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Progress {
-    /// There is nothing to do: there is no request, or each rests without credit. Only a call of another method changes
+    /// Nothing to do: there are no requests, or all of them rest without credit. Only a call of another method changes
     /// that.
     Idle,
-    /// Part of the way: no session has got anything yet.
+    /// Partial work: no session has progressed yet.
     Working,
-    /// A session has got further, or its generation failed and the session is forgotten.
+    /// A session progressed, or its generation failed and the session was discarded.
     Session(usize, Result<Step, GenerateError>),
-    /// An idle session was forgotten, so that a request which waits finds room in the cache.
+    /// An idle session was evicted so that a waiting request finds room in the cache.
     Evicted(usize),
-    /// A training has got further, or has failed and is over.
+    /// Training progressed, or failed and is over.
     Training(Result<TrainProgress, TrainError>),
 }
 
-/// How many requests there are, and how much of the cache is in use.
+/// Number of requests, and use of the cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Occupancy {
     /// Positions that all sessions share.
     pub positions: usize,
-    /// Of them, not reserved. A position that several sessions share counts as one of each, so this does not say whether
-    /// they do.
+    /// How many of them are not reserved. A position shared by several sessions counts once for each, so this does not
+    /// reveal sharing.
     pub free: usize,
-    /// Positions that no session has and whose keys and values are kept until their room is needed, for requests that begin
-    /// with the same tokens.
+    /// Positions that no session has, whose keys and values are kept until their room is needed, for requests that
+    /// begin with the same tokens.
     pub retained: usize,
-    /// Tokens that have been through the model since it was loaded or all was forgotten.
+    /// Tokens processed by the model since it was loaded or everything was forgotten.
     pub computed: u64,
-    /// Tokens that have not, since the same ones of the same owner had been and were still in the cache.
+    /// Tokens that were not processed, because the cache still had the same tokens of the same owner.
     pub reused: u64,
-    /// Requests that have their room in the cache: they are at work, or rest without credit.
+    /// Requests with room in the cache: they are at work, or rest without credit.
     pub running: usize,
-    /// Requests that have no room in the cache: they wait for it, or rest without credit.
+    /// Requests without room in the cache: they wait for it, or rest without credit.
     pub waiting: usize,
 }
 
@@ -231,77 +229,77 @@ pub enum GenerateError {
     /// No model is loaded.
     #[error("no model is loaded")]
     NoModel,
-    /// There are not so many sessions.
+    /// There is no session of this number.
     #[error("session {session} of {limit}")]
     NoSuchSession {
-        /// The one asked for, from 0.
+        /// The requested session, from 0.
         session: usize,
-        /// How many there are.
+        /// Number of sessions.
         limit: usize,
     },
-    /// There are not so many clients.
+    /// There is no client of this number.
     #[error("client {client} of {limit}")]
     NoSuchClient {
-        /// The one that asks, from 0.
+        /// The requesting client, from 0.
         client: usize,
-        /// How many there are.
+        /// Number of clients.
         limit: usize,
     },
     /// There is no adapter in this place.
     #[error("there is no adapter {adapter}")]
     NoSuchAdapter {
-        /// The one asked for, from 0.
+        /// The requested place, from 0.
         adapter: usize,
     },
     /// The session began with another adapter, or with none.
     #[error("the session began with another adapter")]
     OtherAdapter,
-    /// A training is under way, and there is no memory for both.
+    /// Training is running, and there is no memory for both.
     #[error("a training is under way, and there is no memory for both")]
     Training,
-    /// The session has a request under way.
+    /// The session has a request in flight.
     #[error("the session has a request under way")]
     Busy,
-    /// The session holds nothing that could go on: it was evicted, forgotten, or never begun, or it is another owner's.
+    /// The session has nothing to continue: it was evicted, forgotten or never begun, or it belongs to another owner.
     #[error("the session holds nothing that could go on")]
     NothingThere,
-    /// The cache has too few blocks left for prompt and generation.
+    /// The cache has too few blocks for prompt and generation.
     #[error(transparent)]
     CacheFull(#[from] CacheFull),
     /// The prompt has no tokens.
     #[error("the prompt is empty")]
     EmptyPrompt,
-    /// No token was asked for.
+    /// Zero tokens were requested.
     #[error("at least one token has to be asked for")]
     NoTokens,
-    /// The prompt is too long in bytes.
+    /// The prompt has too many bytes.
     #[error("the prompt has {bytes} bytes, at most {limit} are allowed")]
     PromptBytes {
-        /// Bytes that it has.
+        /// Size of the prompt in bytes.
         bytes: usize,
-        /// Bytes allowed.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The prompt is too long in tokens.
+    /// The prompt has too many tokens.
     #[error("the prompt has {tokens} tokens, at most {limit} are allowed")]
     PromptTokens {
-        /// Tokens that it has.
+        /// Number of tokens in the prompt.
         tokens: usize,
-        /// Tokens allowed: the context less one.
+        /// The limit in tokens: the context less one.
         limit: usize,
     },
-    /// What the session holds and the prompt leave no room to generate in.
+    /// The session and the prompt leave no room to generate.
     #[error("session and prompt have {tokens} tokens, the context has {limit}")]
     ContextFull {
-        /// Tokens that they have.
+        /// Tokens of session and prompt.
         tokens: usize,
-        /// Tokens of the context.
+        /// Size of the context in tokens.
         limit: usize,
     },
-    /// The prompt is no UTF-8.
+    /// The prompt is not valid UTF-8.
     #[error("the prompt is not UTF-8 at byte {offset}")]
     NotUtf8 {
-        /// Offset of the first wrong byte.
+        /// Offset of the first invalid byte.
         offset: usize,
     },
     /// The vocabulary has no token for a byte of the prompt.
@@ -310,7 +308,7 @@ pub enum GenerateError {
         /// The byte.
         byte: u8,
     },
-    /// A conversation, but no known way to write it down.
+    /// A conversation for a model without a known chat template.
     #[error(
         "the model has no chat template that is known and short enough, so it answers no conversations: have a text continued"
     )]
@@ -318,7 +316,7 @@ pub enum GenerateError {
     /// The conversation is refused.
     #[error(transparent)]
     Chat(ChatError),
-    /// Stop strings for an answer whose format says where it ends.
+    /// Stop strings were given with a format, which determines where the answer ends.
     #[error(
         "a request has a format or stop strings, not both: the format says where an answer ends"
     )]
@@ -326,22 +324,22 @@ pub enum GenerateError {
     /// There is no such format.
     #[error("there is no format {format}")]
     NoSuchFormat {
-        /// The one asked for, from 0.
+        /// The requested format, from 0.
         format: usize,
     },
-    /// The vocabulary has no tokens for the bytes of a word.
+    /// The vocabulary cannot spell any word of the format.
     #[error(
         "the model's vocabulary cannot spell the format: it has no tokens for some of its bytes"
     )]
     FormatNotSpelled,
-    /// The tokens that may be generated are not enough for a word.
+    /// Too few tokens may be generated for a word of the format.
     #[error(
         "an answer in this format takes {tokens} tokens at least, {limit} can be generated: allow more"
     )]
     FormatTooLong {
-        /// Tokens of the shortest word, or of one that is near.
+        /// Tokens of a shortest word, or an upper bound close to it.
         tokens: usize,
-        /// Tokens that may be generated, and have room in the context.
+        /// Tokens that may be generated and fit the context.
         limit: usize,
     },
     /// No token could follow, which is a bug.
@@ -352,7 +350,7 @@ pub enum GenerateError {
     NonFinite,
 }
 
-/// What a text may be refused for, too, stays the same error.
+/// Keeps the error codes of texts that a conversation can also be refused for.
 impl From<ChatError> for GenerateError {
     fn from(error: ChatError) -> Self {
         match error {

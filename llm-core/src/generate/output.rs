@@ -1,11 +1,11 @@
-//! What can be shown of an answer: whole characters, up to a stop string.
+//! The part of an answer that can be shown: whole characters, up to a stop string.
 
 use super::{MAX_STOPPED_TEXT_BYTES, Text};
 use crate::tokenizer::Utf8Stream;
 use formats::MAX_STOP_BYTES;
 use formats::stop::{StopMatcher, Stops};
 
-/// Most text of a token in which stop strings are looked for: with what was held back before, it fits a report.
+/// Maximum size of a token's text that is searched for stop strings: with what was held back before, it fits a report.
 const MAX_SEARCHED_BYTES: usize = MAX_STOPPED_TEXT_BYTES - MAX_STOP_BYTES;
 
 /// The text of an answer on its way out.
@@ -25,7 +25,7 @@ impl Output {
         }
     }
 
-    /// Takes the bytes of a token and adds to `text` what they let be shown. True if a stop string is complete.
+    /// Takes the bytes of a token and appends to `text` what can be shown. True if a stop string is complete.
     pub(crate) fn push(&mut self, bytes: impl Iterator<Item = u8>, text: &mut Text) -> bool {
         let Self {
             stream,
@@ -40,7 +40,7 @@ impl Output {
         self.matcher.is_found()
     }
 
-    /// Ends the answer: what was held back is shown, unless a stop string is complete with it, which is then true.
+    /// Ends the answer and shows what was held back. True if that completes a stop string, which is not shown.
     pub(crate) fn finish(&mut self, text: &mut Text) -> bool {
         let Self {
             stream,
@@ -55,12 +55,12 @@ impl Output {
     }
 }
 
-/// Takes the characters of a token.
+/// Receives the characters of a token.
 struct Sink<'s, 't> {
     stops: &'s Stops,
     matcher: &'s mut StopMatcher,
     text: &'t mut Text,
-    /// Bytes of this token.
+    /// Bytes of this token so far.
     taken: usize,
     shown: heapless::Vec<u8, MAX_STOPPED_TEXT_BYTES>,
 }
@@ -78,7 +78,7 @@ impl<'s, 't> Sink<'s, 't> {
 
     fn take(&mut self, character: char) {
         if self.stops.is_empty() {
-            // `Text` has room for every token; see its definition.
+            // `Text` has room for any token; see its definition.
             drop(self.text.push(character));
             return;
         }
@@ -89,13 +89,13 @@ impl<'s, 't> Sink<'s, 't> {
         let mut bytes = [0; 4];
         for &byte in character.encode_utf8(&mut bytes).as_bytes() {
             let pushed = self.matcher.push(self.stops, byte);
-            // There is room: as many bytes as a token has here, and fewer than a stop string has that were held.
+            // There is room for the bytes of a token plus less than a stop string held back.
             let _ = self.shown.extend_from_slice(pushed.released);
             self.shown.extend(pushed.byte);
         }
     }
 
-    /// Adds what may be shown, which is whole characters because stop strings are.
+    /// Appends what may be shown. These are whole characters because stop strings are.
     fn show(&mut self) {
         drop(
             self.text
@@ -111,7 +111,7 @@ mod tests {
     use std::string::{String, ToString};
     use std::vec::Vec;
 
-    /// The texts that tokens bring, the text at the end, and whether there was a stop string.
+    /// Returns the texts after each token, the text at the end, and whether there was a stop string.
     fn run(stops: &[&str], tokens: &[&[u8]]) -> (Vec<String>, bool) {
         let mut output = Output::new(Stops::new(stops.iter().copied()).expect("stop strings"));
         let mut shown = Vec::new();
@@ -143,7 +143,7 @@ mod tests {
         let (shown, stopped) = run(&["END."], &[b"the E", b"N", b"D"]);
         assert!(!stopped);
         assert_eq!(shown, ["the ", "", "END"]);
-        // A character that is not complete is shown as one that is missing, which may be a stop string, too.
+        // An incomplete character is shown as U+FFFD, which can also be in a stop string.
         assert_eq!(run(&["a\u{fffd}"], &[b"xa", b"\xc3"]).0, ["x", ""]);
         assert!(run(&["a\u{fffd}"], &[b"xa", b"\xc3"]).1);
         assert_eq!(run(&["b\u{fffd}"], &[b"xa", b"\xc3"]).0, ["xa", "\u{fffd}"]);
@@ -160,7 +160,7 @@ mod tests {
         let searched = "b".repeat(MAX_SEARCHED_BYTES);
         assert_eq!(shown[1], std::format!("{}{searched}", &stop[1..]));
         assert!(shown[1].len() <= MAX_STOPPED_TEXT_BYTES);
-        // Without stop strings nothing is left out.
+        // Without stop strings nothing is dropped.
         assert_eq!(run(&[], &tokens).0[1], long);
     }
 }

@@ -1,28 +1,28 @@
-//! The sessions and their requests: who waits, who is at work, who goes.
+//! Schedules the sessions' requests: which wait, which are at work, which give up their room.
 //!
-//! A request with credit waits until the cache has room for its whole turn, so that it cannot be cut short. Requests of one
-//! client begin in the order in which they came; how clients share cache and time is in [`super::sharing`]. Room is made by
-//! forgetting idle sessions, the longest idle first, but not before that gives enough; then by taking the cached keys and
-//! values of sessions whose requests wait, too, the last in the queue first.
+//! A request with credit waits until the cache has room for its whole turn, so that it is never cut short. Requests of
+//! a client begin in order of arrival; [`super::sharing`] describes how clients share cache and time. To make room,
+//! idle sessions are evicted, the longest idle first, but only if that frees enough. Otherwise cached keys and values
+//! of sessions with waiting requests are taken as well, the last in the queue first.
 //!
-//! A request whose credit is used up rests. All its tokens but the last have been through the model, so one token is
-//! missing for the logits of the next; that one is put into no batch until there is credit. So credit decides when a
-//! session goes on and never what it says. A request that rests has its room in the cache until another cannot begin
-//! without it: if all that idle and waiting sessions have is not enough, the one that has rested for the longest gives
-//! its blocks up. With credit again it waits in the queue as any other. So nobody who has credit waits for one that has
-//! none, and [`Scheduler::step`] is idle only if all requests rest.
+//! A request whose credit is used up rests. All its tokens but the last have been through the model. That last one,
+//! which the next logits need, enters no batch until there is credit. So credit decides when a session continues, but
+//! never what it says. A resting request keeps its room in the cache until another cannot begin without it: if idle and
+//! waiting sessions do not have enough, the request that has rested longest gives up its blocks. With new credit it
+//! queues like any other. So no request with credit waits for one without, and [`Scheduler::step`] is idle only if all
+//! requests rest.
 //!
-//! What is taken is computed again from the tokens, which are kept; keys and values are a function of them. That is
-//! bounded: only a request with credit is let begin, and what is taken from one that has some is what its client has
-//! beyond its part of the cache, so that another client can begin that is within its own.
+//! Keys and values that were taken are recomputed from the tokens, which are kept. This work is bounded: only a request
+//! with credit can begin, and a request with credit loses only what its client holds beyond its part of the cache, so
+//! that another client can begin within its own.
 //!
-//! Tokens that a session of the same owner and adapter began with are not computed again while they are in the cache
-//! ([`crate::kv_cache`]): a request whose session has nothing there takes them when it begins. Sharing frees no room for
-//! anybody. Each session counts as if all its blocks were its own, so who begins, waits or is forgotten when does not depend
-//! on what anybody asked. The room that sharing saves holds prefixes of sessions that are gone, and so does what is
-//! free; they go when it is needed, without a step or a report.
+//! If the cache still has a session's first tokens, computed for the same owner and adapter ([`crate::kv_cache`]), a
+//! request whose session has nothing there takes them when it begins. Sharing frees no room for anybody: each session
+//! counts as if all its blocks were its own. So when a request begins, waits or is evicted does not depend on what
+//! anybody asked. The saved room, like all free room, holds prefixes of sessions that are gone; they are dropped when
+//! it is needed, without a step or a report.
 //!
-//! The scheduler has no clock; whoever grants credit ends what takes too long.
+//! The scheduler has no clock; its caller, which grants credit, ends what takes too long.
 
 use super::output::Output;
 use super::sharing::{Admission, Holding, Standing, Time, admission};
@@ -38,46 +38,47 @@ use crate::sampling::Sampler;
 use crate::tokenizer::{EXTRA_PROMPT_TOKENS, EncodeOptions};
 use crate::transformer::{Batch, MAX_BATCH, MAX_SESSIONS, Model, STEP_WORK, Token};
 
-/// A turn under way.
+/// A turn in progress.
 #[derive(Debug)]
 struct Generation {
     sampler: Sampler,
-    /// What its text must become a word of.
+    /// The format of its text, and how far the text is.
     constraint: Option<Constraint>,
     max_tokens: usize,
-    /// Tokens that may be generated, those that have been included.
+    /// Total number of tokens that may be generated.
     credit: usize,
     /// Tokens of this turn's prompt.
     prompt_tokens: usize,
-    /// Tokens of the session when the prompt was there and nothing generated yet.
+    /// Tokens of the session before generation.
     start: usize,
     keep: bool,
-    /// It has room in the cache for its whole turn. Otherwise it is in the queue if it has credit, and rests if not.
+    /// Whether it has room in the cache for its whole turn. Otherwise it is in the queue if it has credit, and rests if
+    /// not.
     admitted: bool,
-    /// If it was at work beyond its client's part of the cache and lost its room: that part.
+    /// Set if it was at work beyond its client's part of the cache and lost its room: that part.
     displaced: Option<usize>,
     output: Output,
     finished: Option<FinishReason>,
 }
 
-/// A conversation. Its tokens and its table of cached blocks lie in the arena.
+/// A conversation. Its tokens and its table of cached blocks are in the arena.
 #[derive(Debug)]
 struct Session {
-    /// Tokens of all turns, prompts and what was generated; none: it holds nothing.
+    /// Tokens of all turns, both prompts and generated; 0 if the session is empty.
     tokens: usize,
-    /// Tokens that have been through the model: keys and values of so many are in the cache.
+    /// Tokens that have been through the model, whose keys and values are in the cache.
     position: usize,
-    /// `None`: it is idle.
+    /// The request; `None` if idle.
     generation: Option<Generation>,
-    /// Whose its last turn was, below [`MAX_CLIENTS`].
+    /// Client of its last turn, below [`MAX_CLIENTS`].
     client: usize,
-    /// Whose it is.
+    /// Its owner.
     owner: u32,
     /// The adapter of all its tokens.
     adapter: Option<u8>,
-    /// When it became idle or began to rest, by [`Scheduler::changes`].
+    /// When it became idle or began to rest, in [`Scheduler::changes`].
     since: u64,
-    /// When its request began, by the same clock.
+    /// When its request began, in the same unit.
     began: u64,
 }
 
@@ -93,7 +94,7 @@ impl Session {
         began: 0,
     };
 
-    /// Who may share what it has in the cache.
+    /// Identifies the sessions with which it may share cache.
     const fn origin(&self) -> Origin {
         Origin {
             owner: self.owner,
@@ -105,13 +106,13 @@ impl Session {
         self.generation.as_ref().is_some_and(|g| g.admitted)
     }
 
-    /// Whether there is a request that has used up its credit.
+    /// Whether its request has used up its credit.
     fn rests(&self) -> bool {
         let generation = self.generation.as_ref();
         generation.is_some_and(|g| self.tokens - g.start >= g.credit)
     }
 
-    /// Tokens that may go through the model now: none if the request waits or rests.
+    /// Tokens that may go through the model now; 0 if the request waits or rests.
     fn pending(&self) -> usize {
         match self.is_running() && !self.rests() {
             true => self.tokens - self.position,
@@ -146,7 +147,7 @@ impl Session {
                 let most = generation
                     .max_tokens
                     .min(workspace.tokens.len() - generation.start);
-                // Behind the one that is chosen now.
+                // After the one chosen now.
                 let left = most.saturating_sub(self.tokens - generation.start + 1);
                 let with = Choosing {
                     logits: workspace.logits,
@@ -184,11 +185,11 @@ impl Session {
     }
 }
 
-/// A session that a batch has brought further.
+/// A session that a batch has advanced.
 #[derive(Clone, Copy, Debug)]
 struct Ready {
     session: usize,
-    /// Which of the batch's logits are its own; `None`: its prompt goes on.
+    /// Index of its logits in the batch; `None` if its prompt continues.
     output: Option<usize>,
 }
 
@@ -196,28 +197,28 @@ struct Ready {
 #[derive(Debug)]
 pub struct Scheduler {
     sessions: [Session; MAX_SESSIONS],
-    /// Sessions whose requests have credit and wait for room in the cache, in the order in which they came or were
-    /// granted credit again.
+    /// Sessions whose requests have credit and wait for room in the cache, in order of arrival or of being granted
+    /// credit again.
     queue: heapless::Deque<u8, MAX_SESSIONS>,
-    /// On its way through the model.
+    /// The batch going through the model.
     batch: Option<Batch>,
-    /// What a batch that went through has brought.
+    /// Results of the last complete batch.
     ready: heapless::Deque<Ready, MAX_SESSIONS>,
-    /// The session of each client that is served first.
+    /// For each client, the session to serve first.
     next: [usize; MAX_CLIENTS],
-    /// The client that is served first.
+    /// The client to serve first.
     first: usize,
-    /// How often a session has become idle, begun to rest or to work.
+    /// Counts how often a session became idle, began to rest or began to work.
     changes: u64,
-    /// What clients have had of the engine.
+    /// What each client has used of the engine.
     time: Time,
-    /// Sessions, one bit each, that were in a batch with a value that was not finite: each has the next for
-    /// itself, so that whoever brought it does not take the others along. None of them rests: what it had in that batch
-    /// it still has to do, and credit does not become less.
+    /// Sessions, one bit each, that shared a batch with a non-finite value. Each gets the next batch to itself, so that
+    /// only the one that caused it fails. None of them rests: it still has the work of that batch, and credit never
+    /// decreases.
     suspects: u32,
-    /// Tokens that have been through the model.
+    /// Tokens processed by the model.
     computed: u64,
-    /// Tokens that need not, because they were in the cache.
+    /// Tokens that were not processed, because they were in the cache.
     reused: u64,
 }
 
@@ -228,7 +229,7 @@ impl Default for Scheduler {
 }
 
 impl Scheduler {
-    /// No session holds anything.
+    /// A scheduler with empty sessions.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -246,7 +247,7 @@ impl Scheduler {
         }
     }
 
-    /// Requests and cache.
+    /// Number of requests, and use of the cache.
     #[must_use]
     pub fn occupancy(&self, model: &Model, arena: &Arena<'_>) -> Occupancy {
         let requests = self.sessions.iter().filter(|s| s.generation.is_some());
@@ -264,11 +265,11 @@ impl Scheduler {
         }
     }
 
-    /// Takes a request: the tokens of `prompt` go behind what the session holds. It is served when it has credit and the
-    /// cache has room, after those that wait already. Returns the tokens of the prompt.
+    /// Takes a request, appending the tokens of `prompt` to the session. It is served after those already waiting, when
+    /// it has credit and the cache has room. Returns the number of prompt tokens.
     ///
     /// # Errors
-    /// The request is refused, and the session as it was; a fresh one holds nothing.
+    /// The request is refused and the session unchanged; a fresh session is empty.
     pub fn start(
         &mut self,
         model: &Model,
@@ -299,7 +300,7 @@ impl Scheduler {
         self.enqueue(turn, history, tokens, params, constraint)
     }
 
-    /// Tokens that the session of `turn` holds, if it can take one.
+    /// Tokens that the session of `turn` holds, provided that it can take a request.
     fn open(
         &mut self,
         model: &Model,
@@ -379,9 +380,9 @@ impl Scheduler {
         Ok(prompt_tokens as u32)
     }
 
-    /// Puts a session, whose request has credit and is neither admitted nor there already, at the end of the queue.
+    /// Appends a session to the queue. Its request must have credit, and be neither admitted nor queued.
     fn wait(&mut self, session: usize) {
-        // Each session is in it once at most.
+        // Each session is in the queue at most once.
         let _ = self.queue.push_back(session as u8);
     }
 
@@ -391,8 +392,8 @@ impl Scheduler {
         self.sessions[session].is_running()
     }
 
-    /// Lets the request of a session generate `tokens` in all, those that it has generated included. A smaller number
-    /// than before changes nothing, and neither does one for a session without a request.
+    /// Lets a session's request generate `tokens` in all, including those already generated. A smaller number than
+    /// before has no effect, nor does one for a session without a request.
     pub fn grant(&mut self, index: usize, tokens: u32) {
         let Some(session) = self.sessions.get_mut(index) else {
             return;
@@ -406,8 +407,8 @@ impl Scheduler {
         }
     }
 
-    /// Ends the request of a session, waiting, at work or at rest: its next step is [`Step::Finished`]. What the session
-    /// holds then is what it held before, the prompt, and what was generated.
+    /// Ends the request of a session, whether waiting, at work or resting: its next step is [`Step::Finished`]. The
+    /// session then holds its earlier contents, the prompt, and what was generated.
     pub fn cancel(&mut self, session: usize) {
         if let Some(session) = self.sessions.get_mut(session)
             && let Some(generation) = &mut session.generation
@@ -416,10 +417,10 @@ impl Scheduler {
         }
     }
 
-    /// Forgets what an idle session holds.
+    /// Forgets the contents of an idle session.
     ///
     /// # Errors
-    /// It has a request under way, or there is no such session.
+    /// The session has a request in flight, or does not exist.
     pub fn forget(
         &mut self,
         session: usize,
@@ -437,7 +438,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Whether a request uses an adapter.
+    /// Whether any request uses this adapter.
     #[must_use]
     pub fn uses(&self, adapter: usize) -> bool {
         let mut requests = self.sessions.iter().filter(|s| s.generation.is_some());
@@ -458,7 +459,7 @@ impl Scheduler {
         }
     }
 
-    /// Forgets all sessions, and their requests without an end.
+    /// Forgets all sessions, dropping their requests without an end.
     pub fn reset(&mut self, model: &Model, arena: &mut Arena<'_>) {
         for session in 0..model.sessions() {
             model.release(arena, session);
@@ -467,13 +468,13 @@ impl Scheduler {
         *self = Self::new();
     }
 
-    /// The arena has been laid out anew ([`Model::rearrange`]): keys and values of all sessions are gone, and so is a batch
-    /// that was under way, with what the last one brought. Sessions keep their tokens. Requests that were at work wait
-    /// before all others, in the order in which they began; those that rested rest on.
+    /// Call after the arena was laid out anew ([`Model::rearrange`]). Keys and values of all sessions are gone, as are
+    /// the batch in progress and the results of the last. Sessions keep their tokens. Requests that were at work wait
+    /// before all others, in the order in which they began; resting ones keep resting.
     pub(crate) fn displace_all(&mut self) {
         self.batch = None;
         self.ready.clear();
-        // Whoever it was is found out again.
+        // The culprit will be found again.
         self.suspects = 0;
         let mut at_work = 0u32;
         for (n, session) in self.sessions.iter_mut().enumerate() {
@@ -491,13 +492,13 @@ impl Scheduler {
         };
         while let Some(session) = newest(at_work) {
             at_work &= !(1 << session);
-            // Each session is in the queue once at most.
+            // Each session is in the queue at most once.
             let _ = self.queue.push_front(session as u8);
         }
     }
 
-    /// Does a bounded amount of work: [`STEP_WORK`] on the way of a batch through the model, or the choice of one
-    /// token. The end of a request needs no credit. `text` receives what can be shown of it, whole characters alone; the last token of a
+    /// Does a bounded amount of work: [`STEP_WORK`] of a batch's way through the model, or the choice of one token.
+    /// Ending a request needs no credit. `text` receives what can be shown, in whole characters; the last token of a
     /// generation brings what was held back.
     pub fn step(
         &mut self,
@@ -524,7 +525,7 @@ impl Scheduler {
         }
     }
 
-    /// The end of a session's request, if it has come.
+    /// The end of a session's request, if it is due.
     fn finish(&mut self, index: usize, model: &Model, arena: &mut Arena<'_>) -> Option<Step> {
         let session = &mut self.sessions[index];
         let generation = session.generation.as_ref()?;
@@ -538,7 +539,7 @@ impl Scheduler {
         self.note_change(index);
         self.withdraw(index);
         if keep {
-            // What was reserved for tokens that did not come goes back.
+            // Frees what was reserved for tokens that were not generated.
             model.truncate(arena, index, self.sessions[index].position);
         } else {
             self.clear(index, model, arena);
@@ -546,7 +547,7 @@ impl Scheduler {
         Some(step)
     }
 
-    /// Takes a session out of whatever its request is in.
+    /// Removes a session's request from everywhere it is listed.
     fn withdraw(&mut self, session: usize) {
         self.suspects &= !(1 << session);
         if let Some(batch) = &mut self.batch {
@@ -560,19 +561,19 @@ impl Scheduler {
             .retain(|waiting| usize::from(*waiting) != session);
     }
 
-    /// Forgets what a session without a request holds.
+    /// Forgets the contents of a session without a request.
     fn clear(&mut self, session: usize, model: &Model, arena: &mut Arena<'_>) {
         self.sessions[session] = Session::EMPTY;
         model.release(arena, session);
     }
 
-    /// The session is idle or rests from now on.
+    /// Notes that the session is idle or rests from now on.
     fn note_change(&mut self, session: usize) {
         self.sessions[session].since = self.changes;
         self.changes += 1;
     }
 
-    /// Lets requests that wait begin, as long as there is room or room can be made.
+    /// Lets waiting requests begin, as long as there is room or room can be made.
     fn admit(&mut self, model: &Model, arena: &mut Arena<'_>) -> Option<Progress> {
         while !self.queue.is_empty() {
             let holdings = self.holdings(model, arena);
@@ -599,7 +600,7 @@ impl Scheduler {
                     if let Some(generation) = &mut self.sessions[session].generation {
                         generation.displaced = Some(part);
                     }
-                    // It is the first of its client. Each session is in the queue once at most.
+                    // It is the first of its client. Each session is in the queue at most once.
                     let _ = self.queue.push_front(session as u8);
                 }
                 Admission::Evict(session) => {
@@ -612,7 +613,7 @@ impl Scheduler {
         None
     }
 
-    /// Spares a session that has nothing in the cache the tokens that are there already.
+    /// If a session has nothing in the cache, reuses the tokens that are already there.
     fn share(&mut self, index: usize, model: &Model, arena: &mut Arena<'_>) {
         if model.cache().reserved(arena, index) == 0 {
             let session = &mut self.sessions[index];
@@ -621,8 +622,8 @@ impl Scheduler {
         }
     }
 
-    /// What each session has and wants of the cache. Blocks that sessions share count for each: who begins when and who
-    /// gives way is as if none were shared.
+    /// What each session has and wants of the cache. Shared blocks count for each session, so that admission and
+    /// eviction are the same as without sharing.
     fn holdings(&self, model: &Model, arena: &Arena<'_>) -> [Holding; MAX_SESSIONS] {
         let mut holdings = [Holding::default(); MAX_SESSIONS];
         let sessions = self.sessions.iter().enumerate().take(model.sessions());
@@ -652,7 +653,7 @@ impl Scheduler {
         holdings
     }
 
-    /// Takes the blocks of a session that has nothing in a batch. Its keys and values are computed again when its request
+    /// Takes the blocks of a session that has nothing in a batch. Its keys and values are recomputed when its request
     /// has room.
     fn take_room(&mut self, index: usize, model: &Model, arena: &mut Arena<'_>) {
         let session = &mut self.sessions[index];
@@ -695,8 +696,8 @@ impl Scheduler {
         }
     }
 
-    /// The next batch: a token of each session that may go on, in turn where not all find room; then more of the
-    /// prompts. `None` if none may.
+    /// The next batch: a token of each session that may continue, in turn if not all fit; then more of the prompts.
+    /// `None` if no session may continue.
     fn fill(&mut self, model: &Model, arena: &mut Arena<'_>) -> Option<Batch> {
         let sessions = model.sessions();
         let mut shares = [0usize; MAX_SESSIONS];
@@ -759,7 +760,7 @@ impl Scheduler {
             let history = model.tokenizing(arena, session).tokens;
             let ids = history.iter().enumerate().skip(position);
             for (position, &id) in ids.take(share) {
-                // The shares add up to no more than a batch.
+                // The shares add up to at most a batch.
                 let _ = tokens.push(Token {
                     id,
                     session: session as u16,
@@ -773,7 +774,7 @@ impl Scheduler {
         (!tokens.is_empty()).then(|| model.begin(arena, &tokens))
     }
 
-    /// Takes a batch on by a step.
+    /// Advances a batch by a step.
     fn advance(&mut self, mut batch: Batch, model: &Model, arena: &mut Arena<'_>) -> Progress {
         match model.advance(arena, &mut batch, STEP_WORK) {
             Ok(false) => self.batch = Some(batch),
@@ -783,7 +784,7 @@ impl Scheduler {
         Progress::Working
     }
 
-    /// Takes note of what a batch has brought.
+    /// Records the results of a batch.
     fn collect(&mut self, batch: &Batch, model: &Model, arena: &mut Arena<'_>) {
         let mut tokens = batch.tokens().peekable();
         while let Some((token, output)) = tokens.next() {
@@ -797,12 +798,12 @@ impl Scheduler {
             let position = token.position as usize + 1;
             self.sessions[session].position = position;
             model.publish(arena, session, self.sessions[session].origin(), position);
-            // One for each session at most.
+            // At most one per session.
             let _ = self.ready.push_back(Ready { session, output });
         }
     }
 
-    /// A value was not finite: with one session it is known whose.
+    /// Handles a non-finite value. In a batch of one session, the culprit is known.
     fn suspect(&mut self, batch: &Batch, model: &Model, arena: &mut Arena<'_>) -> Progress {
         let sessions = batch.tokens().map(|(token, _)| usize::from(token.session));
         let bits = sessions.fold(0u32, |bits, session| bits | 1 << session);
@@ -817,7 +818,7 @@ impl Scheduler {
     }
 }
 
-/// Writes the tokens of a text behind the `history` tokens that the session holds, and returns their number.
+/// Writes the tokens of a text after the session's `history` tokens, and returns their number.
 fn write_text(
     model: &Model,
     arena: &mut Arena<'_>,
@@ -836,8 +837,8 @@ fn write_text(
     let view = vocabulary.view(workspace.frozen.get(vocabulary.table()));
     let room = room_behind(workspace.tokens, history);
     let tokens = view.encode(text, options, workspace.cells, room)?;
-    // Who admits the request reserves by this bound before anything is tokenized. It is exceeded only if a space
-    // takes several tokens, or if beginning, end and a space are all added to a text of one token a byte.
+    // Admission reserves by this bound before anything is tokenized. It is exceeded only if a space takes several
+    // tokens, or if begin, end and a space are all added to a text of one token per byte.
     let limit = text.len().saturating_add(EXTRA_PROMPT_TOKENS);
     match tokens <= limit {
         true => Ok(tokens),
@@ -845,7 +846,7 @@ fn write_text(
     }
 }
 
-/// As [`write_text`], a conversation as the model's chat template has it.
+/// Like [`write_text`], for a conversation in the model's chat template.
 fn write_segments(
     model: &Model,
     arena: &mut Arena<'_>,
@@ -875,7 +876,7 @@ fn write_segments(
     Ok(scaffold.encode(&view, template.bound(), &conversation, buffers)?)
 }
 
-/// As [`write_text`], token ids as they are.
+/// Like [`write_text`], for given token ids.
 fn write_tokens(
     model: &Model,
     arena: &mut Arena<'_>,
@@ -895,7 +896,7 @@ fn write_tokens(
     }
 }
 
-/// Where a prompt goes: one place is left behind it for the first token that is generated.
+/// Where a prompt goes; one place is left after it for the first generated token.
 fn room_behind(tokens: &mut [u32], history: usize) -> &mut [u32] {
     let end = tokens.len().saturating_sub(1);
     &mut tokens[history.min(end)..end]
@@ -910,7 +911,7 @@ fn check_bytes(bytes: usize, model: &Model) -> Result<(), GenerateError> {
     }
 }
 
-/// A prompt that does not fit behind what is there is a context that is full.
+/// A prompt that does not fit after the session's contents means that the context is full.
 fn too_long(error: GenerateError, history: usize, context: usize) -> GenerateError {
     match error {
         GenerateError::PromptTokens { tokens, .. } if history > 0 => GenerateError::ContextFull {

@@ -1,77 +1,78 @@
-//! How the clients of one engine share its cache and its time, so that none of them can starve another.
+//! How the clients of an engine share its cache and its time, so that none can starve another.
 //!
-//! *Cache.* A client is *present* if one of its sessions holds positions or waits for some. Its *part* is the cache divided by
-//! the number of clients present. A request within its client's part goes before all others, and takes what it needs from
-//! clients that have more than theirs; of their work the newest, which is not lent room beyond the part a second time.
-//! What a client does not use is lent to the others. A client's only request at work is never taken, however large. So
-//! a request within a part waits for at most one request of each other client, and only if that is larger than a part. If
-//! every part holds a whole context there are no such requests, and no client waits for another. A request larger than
-//! a part has no such promise: it begins when those within theirs leave it room.
+//! *Cache.* A client is *present* if one of its sessions holds positions or waits for some. Its *part* is the cache
+//! divided by the number of clients present. A request within its client's part goes before all others. It takes what
+//! it needs from clients that hold more than their parts: first the newest of their requests at work, each of which is
+//! displaced in this way only once. What a client does not use is lent to the others. A client's only request at work
+//! is never taken, however large. So a request within a part waits for at most one request of each other client, and
+//! only if that is larger than a part. If every part holds a whole context there are no such requests, and no client
+//! waits for another. A request larger than a part has no such guarantee: it begins when those within their parts leave
+//! it room.
 //!
-//! *Time* is what the model takes for the tokens of a client ([`Time`]).
+//! *Time* is what the model spends on the tokens of a client ([`Time`]).
 //!
-//! Neither depends on what a client says of itself, and neither changes a bit of anybody's text: keys and values are
-//! a function of the tokens, and whoever loses them has them computed again at its own expense.
+//! Neither depends on what a client says about itself, and neither affects any text: keys and values are a function of
+//! the tokens, and a request that loses them has them recomputed at its own expense.
 
 use super::MAX_CLIENTS;
 use crate::kv_cache::BLOCK_POSITIONS;
 use crate::transformer::MAX_SESSIONS;
 
-/// What a session does.
+/// State of a session's request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// It has no request.
+    /// There is no request.
     #[default]
     Idle,
-    /// Its request has its room in the cache, and credit.
+    /// It has room in the cache, and credit.
     AtWork,
-    /// Its request has its room in the cache, and no credit.
+    /// It has room in the cache, but no credit.
     Resting,
-    /// Its request has credit and no room: this place in the queue, from 0.
+    /// It has credit but no room, and this place in the queue, from 0.
     Queued(usize),
-    /// Its request has neither.
+    /// It has neither.
     Out,
 }
 
-/// A session as far as sharing goes.
+/// What matters about a session for sharing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Holding {
-    /// Whose it is.
+    /// Its client.
     pub(super) client: usize,
-    /// Positions of the cache that it holds, whole blocks.
+    /// Positions of the cache that it holds, in whole blocks.
     pub(super) positions: usize,
     pub(super) standing: Standing,
-    /// When it began to be idle or to rest; times only grow.
+    /// When it became idle or began to rest; only increases.
     pub(super) since: u64,
     /// When its request began.
     pub(super) began: u64,
-    /// If its request was at work beyond its client's part and lost its room: that part.
+    /// Set if its request was at work beyond its client's part and lost its room: that part.
     pub(super) displaced: Option<usize>,
-    /// Positions that the whole turn of a queued request takes, whole blocks; 0 for others.
+    /// Positions for the whole turn of a queued request, in whole blocks; 0 for others.
     pub(super) wanted: usize,
 }
 
-/// What happens to the queue.
+/// The next action on the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// This session's request has room now.
+    /// The request of this session now has room.
     Begin(usize),
-    /// The blocks of this session go, and are computed again when its request has room.
+    /// Take the blocks of this session; they are recomputed when its request has room.
     Take(usize),
-    /// The same of a session at work, which its client had beyond its part.
+    /// Do the same to a session at work that is beyond its client's part.
     Displace {
-        /// Which.
+        /// The session.
         session: usize,
         /// Positions that its client may have at work before it begins again.
         part: usize,
     },
-    /// This idle session is forgotten.
+    /// Evict this idle session.
     Evict(usize),
-    /// Nobody can begin until a request at work ends. There is one.
+    /// No request can begin until a request at work ends. There is one.
     Wait,
 }
 
-/// Who holds how much.
+/// How much each client holds.
 struct Shares<'a> {
     sessions: &'a [Holding; MAX_SESSIONS],
     cache: usize,
@@ -101,7 +102,7 @@ impl<'a> Shares<'a> {
         }
     }
 
-    /// Whether this request and what its client has at work are within the client's part.
+    /// Whether the request and what its client has at work fit the client's part.
     fn is_within(&self, request: &Holding) -> bool {
         self.at_work[request.client] + request.wanted <= self.part
     }
@@ -120,8 +121,8 @@ impl<'a> Shares<'a> {
         self.all[client] > self.part
     }
 
-    /// The request that is served next: the first of its client; those within their parts before those that are all that
-    /// their clients have, and these before others; of them that of the client that has least at work.
+    /// The next request to serve: the first of its client. Requests within their parts go first, then those that are
+    /// all their clients have, then the others. Ties go to the client with the least at work.
     fn first(&self) -> Option<usize> {
         let place = |n: usize| match self.sessions[n].standing {
             Standing::Queued(place) => Some(place),
@@ -133,8 +134,9 @@ impl<'a> Shares<'a> {
                 .filter_map(|n| Some((place(n)?, n)))
                 .min()
         };
-        // What was displaced waits until it is within the part that it lost its room to, even if that other client has gone
-        // meanwhile: it might come back again and again. There is work of its own client that it waits for.
+        // A displaced request waits until it fits the part that it lost its room to, even if the other client has left
+        // meanwhile, because that client might come back again and again. There is older work of its own client to wait
+        // for.
         let may_begin = |&(_, n): &(usize, usize)| {
             let request = &self.sessions[n];
             let all = self.at_work[request.client] + request.wanted;
@@ -151,7 +153,7 @@ impl<'a> Shares<'a> {
             .map(|(_, n)| n)
     }
 
-    /// The newest requests at work that a request may displace, one bit for each session.
+    /// The newest requests at work that a request may displace, one bit per session.
     fn surplus(&self, request: &Holding) -> u32 {
         let mut surplus = 0;
         if !self.is_within(request) {
@@ -176,15 +178,15 @@ impl<'a> Shares<'a> {
         surplus
     }
 
-    /// What makes room for the request of `first`.
+    /// The action that makes room for the request of `first`.
     fn make_room(&self, first: usize) -> Admission {
         let request = &self.sessions[first];
         let due = self.is_due(request);
         let surplus = self.surplus(request);
         let own_is_too_much =
             self.all[request.client] - request.positions + request.wanted > self.part;
-        // From whoever has too much, then its own client; and if its client has nothing at work, from all. Of a request that
-        // is neither due nor within its part, others give up only what rests beyond their parts.
+        // First from clients that hold too much, then from its own; from all if its client has nothing at work. For a
+        // request that is neither due nor within its part, others give up only resting requests beyond their parts.
         let only = self.is_only(request);
         for (from_own, from_all) in [(own_is_too_much, false), (true, false), (true, only)] {
             let may_take = |n: usize| {
@@ -204,8 +206,8 @@ impl<'a> Shares<'a> {
         Admission::Wait
     }
 
-    /// One of those that may be taken. Those that wait or are idle go before those whose requests have begun, unless they
-    /// are not enough.
+    /// Takes from one of the allowed sessions. Waiting and idle sessions go before those whose requests have begun,
+    /// unless they do not have enough.
     fn take_one(&self, first: usize, left: usize, may_take: impl Fn(usize) -> bool) -> Admission {
         let is = |n: usize, standing| self.sessions[n].standing == standing;
         let has_begun = |n: usize| is(n, Standing::AtWork) || is(n, Standing::Resting);
@@ -233,7 +235,7 @@ impl<'a> Shares<'a> {
         if let Some(longest) = idle.min_by_key(since) {
             return Admission::Evict(longest);
         }
-        // Whoever is served last.
+        // The one that would be served last.
         let place = |n: &usize| match self.sessions[*n].standing {
             Standing::Queued(place) => place,
             _ => usize::MAX,
@@ -242,14 +244,14 @@ impl<'a> Shares<'a> {
         waiting.map_or(Admission::Wait, Admission::Take)
     }
 
-    /// Positions that such sessions hold.
+    /// Positions held by the sessions selected.
     fn positions(&self, which: impl Fn(usize) -> bool) -> usize {
         let held = |n: usize| self.sessions[n].positions;
         (0..MAX_SESSIONS).filter(|&n| which(n)).map(held).sum()
     }
 }
 
-/// The next thing to happen to the queue; `None`: nobody is in it. `cache`: positions that all sessions share.
+/// The next action on the queue; `None` if the queue is empty. `cache`: positions that all sessions share.
 pub(super) fn admission(sessions: &[Holding; MAX_SESSIONS], cache: usize) -> Option<Admission> {
     let shares = Shares::new(sessions, cache);
     let first = shares.first()?;
@@ -269,28 +271,27 @@ fn bit(session: usize) -> u32 {
 
 const _: () = assert!(MAX_SESSIONS <= 32);
 
-/// What a token costs, in units of the engine's time; a batch, which its clients share, costs as much again.
+/// Cost of a token in units of engine time. A batch, which its clients share, costs as much again.
 const TOKEN: u64 = 12;
 
-/// Tokens that a client has through at once, if it has so many to do and is not the one that is behind: fewer would make
-/// a prompt as slow as a batch for each token.
+/// Tokens that a client gets at once if it has that many, unless it is the one that is behind. Fewer would make a
+/// prompt as slow as one batch per token.
 const CHUNK: usize = 8;
 
-/// What a client may be ahead of another.
+/// How far a client may be ahead of another.
 pub(super) const LEAD: u64 = 16 * TOKEN;
 
 /// The engine's time: what went through the model for each client.
 ///
-/// Of the clients that have something to do, each gets as much of it as any other, give or take [`LEAD`]. A token takes
-/// about as long in company as a whole batch does before it has any, so a batch counts as one token more, divided among
-/// its clients. Time in which a client had nothing to do is not made up for. A client that is alone has the engine
-/// for itself.
+/// Clients that have work get equal time, within [`LEAD`]. A token in a shared batch takes about as long as a batch's
+/// fixed cost, so a batch counts as one extra token, divided among its clients. A client gets no compensation for time
+/// in which it had no work. A client that is alone has the engine to itself.
 #[derive(Debug)]
 pub(super) struct Time {
     served: [u64; MAX_CLIENTS],
-    /// The least that a client with something to do had been served.
+    /// The least that a client with work had been served.
     now: u64,
-    /// Who had something to do.
+    /// Which clients had work.
     active: [bool; MAX_CLIENTS],
 }
 
@@ -303,13 +304,13 @@ impl Time {
         }
     }
 
-    /// Tokens of each client that the next batch may have; at least one of somebody who has something to do. `pending`:
-    /// tokens that each has to do.
+    /// For each client, how many tokens the next batch may have. If any client has work, one of them gets at least one.
+    /// `pending`: tokens that each client has to process.
     pub(super) fn allowances(&mut self, pending: &[usize; MAX_CLIENTS]) -> [usize; MAX_CLIENTS] {
         let before = self.least_served().unwrap_or(self.now);
         self.active = pending.map(|pending| pending > 0);
         for (served, active) in self.served.iter_mut().zip(self.active) {
-            // Whoever comes now begins where the others are.
+            // A client that starts now begins level with the others.
             if active {
                 *served = before.max(*served);
             }
@@ -327,7 +328,7 @@ impl Time {
         allowed
     }
 
-    /// A batch with so many tokens of each client goes through the model.
+    /// Accounts for a batch with these numbers of tokens per client.
     pub(super) fn serve(&mut self, tokens: &[usize; MAX_CLIENTS]) {
         let clients = tokens.iter().filter(|&&tokens| tokens > 0).count() as u64;
         for (served, &tokens) in self.served.iter_mut().zip(tokens) {

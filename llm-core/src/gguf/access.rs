@@ -3,7 +3,7 @@
 use super::{Array, Gguf, GgufError, Value, name};
 
 impl<'a> Gguf<'a> {
-    /// An integer that fits `u32`, of whatever integer type.
+    /// An integer that fits `u32`, of any integer type.
     ///
     /// # Errors
     /// [`GgufError::MissingKey`] or [`GgufError::WrongType`].
@@ -11,7 +11,7 @@ impl<'a> Gguf<'a> {
         required(key, self.u32_opt(key)?)
     }
 
-    /// As [`Self::u32_of`]; `None` if the key is missing.
+    /// Like [`Self::u32_of`]; `None` if the key is missing.
     ///
     /// # Errors
     /// [`GgufError::WrongType`].
@@ -23,8 +23,8 @@ impl<'a> Gguf<'a> {
         })
     }
 
-    /// As [`Self::u32_opt`], also from an array of `items` equal integers, as some writers have it for what
-    /// could differ from block to block.
+    /// Like [`Self::u32_opt`]. Also accepts an array of `items` equal integers, which some writers use for values that
+    /// could differ between blocks.
     ///
     /// # Errors
     /// [`GgufError::WrongType`], or [`GgufError::Uneven`] for an array of other items.
@@ -53,7 +53,7 @@ impl<'a> Gguf<'a> {
         required(key, self.f32_opt(key)?)
     }
 
-    /// As [`Self::f32_of`]; `None` if the key is missing.
+    /// Like [`Self::f32_of`]; `None` if the key is missing.
     ///
     /// # Errors
     /// [`GgufError::WrongType`].
@@ -64,7 +64,7 @@ impl<'a> Gguf<'a> {
         })
     }
 
-    /// A truth value.
+    /// A boolean.
     ///
     /// # Errors
     /// [`GgufError::MissingKey`] or [`GgufError::WrongType`].
@@ -72,7 +72,7 @@ impl<'a> Gguf<'a> {
         required(key, self.bool_opt(key)?)
     }
 
-    /// As [`Self::bool_of`]; `None` if the key is missing.
+    /// Like [`Self::bool_of`]; `None` if the key is missing.
     ///
     /// # Errors
     /// [`GgufError::WrongType`].
@@ -91,7 +91,7 @@ impl<'a> Gguf<'a> {
         required(key, self.str_opt(key)?)
     }
 
-    /// As [`Self::str_of`]; `None` if the key is missing.
+    /// Like [`Self::str_of`]; `None` if the key is missing.
     ///
     /// # Errors
     /// [`GgufError::WrongType`].
@@ -110,7 +110,7 @@ impl<'a> Gguf<'a> {
         required(key, self.array_opt(key)?)
     }
 
-    /// As [`Self::array`]; `None` if the key is missing.
+    /// Like [`Self::array`]; `None` if the key is missing.
     ///
     /// # Errors
     /// [`GgufError::WrongType`].

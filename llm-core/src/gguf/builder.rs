@@ -1,9 +1,9 @@
-//! Writes small files for tests, also wrong ones.
+//! Writes small files for tests, including invalid ones.
 
 use super::ValueType;
 use std::vec::Vec;
 
-/// A file in the making: sections are plain bytes, so that a test can put anything there.
+/// A file under construction. Sections are plain bytes, so that a test can put anything there.
 #[derive(Clone, Default)]
 pub(crate) struct Builder {
     keys: u64,

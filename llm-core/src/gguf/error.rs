@@ -2,67 +2,68 @@
 
 use super::{Foreign, MAX_ALIGNMENT, Name};
 
-/// Why a file is refused, or why it has not the value that was asked for.
+/// Why a file is refused, or does not have the requested value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GgufError {
     /// The first four bytes are not `GGUF`.
     #[error("not a GGUF file: it does not begin with \"GGUF\"")]
     NotGguf,
-    /// A file of another format.
+    /// The file has another format.
     #[error("{0}")]
     Foreign(Foreign),
-    /// Version 1, which files of August 2023 have.
+    /// The file has version 1, from August 2023.
     #[error(
         "this is a GGUF file of version 1 (August 2023), 2 and 3 are read: download a newer one, or \
          convert the original again with llama.cpp's convert_hf_to_gguf.py"
     )]
     FirstVersion,
-    /// Numbers in the order of bytes of a big-endian machine.
+    /// The file is big-endian.
     #[error(
         "this is a big-endian GGUF file, little-endian ones are read: download that one, or convert \
          it with `gguf-convert-endian FILE little` of Python's package gguf"
     )]
     BigEndian,
-    /// A version later than those that are read.
+    /// The version is too new.
     #[error("GGUF version {version} is not supported: 2 and 3 are")]
     UnsupportedVersion {
-        /// What the header says.
+        /// Version in the header.
         version: u32,
     },
-    /// One of several files that make a model together.
+    /// The file is one part of a split model.
     #[error(
         "this is part {part} of {parts} of a split model: join them with llama.cpp's \
          `llama-gguf-split --merge FIRST-PART OUT.gguf`"
     )]
     Split {
-        /// Which one, from 1.
+        /// Number of the part, from 1.
         part: u32,
-        /// How many there are.
+        /// Number of parts.
         parts: u32,
     },
-    /// The file ends inside something.
+    /// The file is truncated.
     #[error("the file is cut off: {what} at byte {at} needs {need} bytes, {left} are left")]
     Truncated {
         /// What was being read.
         what: &'static str,
-        /// Where it begins.
+        /// Where it begins, in bytes.
         at: usize,
-        /// How many bytes it says it has.
+        /// Its size in bytes, according to the file.
         need: u64,
-        /// How many the file still has there.
+        /// Bytes left in the file.
         left: usize,
     },
-    /// More keys than [`MAX_KEYS`](super::MAX_KEYS), or more tensors than [`MAX_TENSORS`](super::MAX_TENSORS).
+    /// There are more keys than [`MAX_KEYS`](super::MAX_KEYS), or more tensors than
+    /// [`MAX_TENSORS`](super::MAX_TENSORS).
     #[error("{count} {what}, but at most {limit} are supported")]
     TooMany {
         /// "metadata keys" or "tensors".
         what: &'static str,
-        /// What the header says.
+        /// Number in the header.
         count: u64,
         /// The limit.
         limit: usize,
     },
-    /// The file is larger than offsets of 32 bits can name.
+    /// The file is too large for 32-bit offsets.
     #[error("the file has {bytes} bytes, but at most {limit} are supported")]
     FileTooLarge {
         /// Its size.
@@ -80,7 +81,7 @@ pub enum GgufError {
         /// Longest name in bytes.
         limit: usize,
     },
-    /// Two metadata entries have one key.
+    /// Two metadata entries have the same key.
     #[error("the metadata key {key} occurs twice")]
     DuplicateKey {
         /// The key.
@@ -93,21 +94,21 @@ pub enum GgufError {
     UnknownValueType {
         /// The key.
         key: Name,
-        /// The number that stands for the type.
+        /// The type's number.
         value_type: u32,
     },
-    /// A truth value that is neither 0 nor 1.
+    /// A boolean is neither 0 nor 1.
     #[error("the metadata key {key} is a bool with the value {value}")]
     BadBool {
         /// The key.
         key: Name,
-        /// The byte that was found.
+        /// Its byte.
         value: u8,
     },
     /// `general.alignment` is not a power of two up to [`MAX_ALIGNMENT`].
     #[error("general.alignment is {alignment}: not a power of two up to {MAX_ALIGNMENT}")]
     BadAlignment {
-        /// What the file says.
+        /// Value in the file.
         alignment: u32,
     },
     /// The file has no such metadata key.
@@ -121,12 +122,12 @@ pub enum GgufError {
     WrongType {
         /// The key.
         key: Name,
-        /// What was asked for.
+        /// Type that was requested.
         expected: &'static str,
-        /// What the file has.
+        /// Type in the file.
         found: &'static str,
     },
-    /// A number is given for each block, and they are not all the same, or of another count.
+    /// An array with one number per block has the wrong length, or unequal numbers where they must be equal.
     #[error(
         "{key} is an array of {len} items: only {items} equal ones, one for each block, are supported"
     )]
@@ -138,13 +139,13 @@ pub enum GgufError {
         /// Blocks of the model.
         items: usize,
     },
-    /// Two tensors have one name.
+    /// Two tensors have the same name.
     #[error("the tensor {tensor} occurs twice")]
     DuplicateTensor {
         /// The tensor.
         tensor: Name,
     },
-    /// A tensor without dimensions, with more than four, or with an empty one.
+    /// A tensor has no dimensions, more than four, or an empty one.
     #[error("the tensor {tensor} has a shape of {rank} dimensions with a size of 0, or not 1 to 4")]
     BadShape {
         /// The tensor.
@@ -158,7 +159,7 @@ pub enum GgufError {
         /// The tensor.
         tensor: Name,
     },
-    /// A tensor type that this engine does not compute with.
+    /// The engine does not support a tensor's type.
     #[error("the tensor {tensor} has type {name} ({ggml_type}), which is not supported")]
     UnsupportedTensorType {
         /// The tensor.
@@ -168,7 +169,7 @@ pub enum GgufError {
         /// ggml's number of the type.
         ggml_type: u32,
     },
-    /// Rows are not made of whole blocks.
+    /// A tensor's rows are not whole blocks.
     #[error("the tensor {tensor} has rows of {columns} elements, not a multiple of {block}")]
     RowNotWholeBlocks {
         /// The tensor.
@@ -188,7 +189,7 @@ pub enum GgufError {
         /// The file's alignment.
         alignment: u32,
     },
-    /// A tensor's data is not all in the file.
+    /// A tensor's data is not entirely in the file.
     #[error(
         "the file is cut off: the tensor {tensor} needs {bytes} bytes at offset {offset}, \
          the data section has {available}"
@@ -206,7 +207,7 @@ pub enum GgufError {
     /// Two tensors share bytes.
     #[error("the tensor {tensor} at offset {offset} overlaps one that is listed before it")]
     Overlap {
-        /// The later one in the file's list.
+        /// The one later in the file's list.
         tensor: Name,
         /// Its offset in the data section.
         offset: usize,
@@ -220,8 +221,8 @@ pub enum GgufError {
 }
 
 impl GgufError {
-    /// Whether the file is something else than a whole GGUF model of a version that is read, rather than
-    /// a model that is damaged.
+    /// Whether the file is something other than a complete GGUF model of a supported version, as opposed to a damaged
+    /// one.
     #[must_use]
     pub const fn is_other_file(&self) -> bool {
         matches!(

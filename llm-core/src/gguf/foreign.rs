@@ -1,31 +1,31 @@
-//! What people have in place of a model file by mistake, told by its first bytes.
+//! Recognises files that people mistake for a model file, by their first bytes.
 
 use core::fmt;
 
-/// Longest header of a safetensors file in bytes, as its own reader has it.
+/// Longest header of a safetensors file in bytes, according to its own reader.
 const MAX_SAFETENSORS_HEADER: u64 = 100_000_000;
 
-/// A file that is not in the GGUF format, but in one that is known.
+/// A known format other than GGUF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Foreign {
-    /// No bytes at all.
+    /// An empty file.
     Empty,
-    /// The text that Git has in place of a file until Git LFS has fetched it.
+    /// The placeholder text that Git has until Git LFS has fetched the file.
     LfsPointer,
-    /// A page of a web site: of a login, an error, or the page about the file.
+    /// A web page: a login, an error, or the page about the file.
     WebPage,
-    /// Weights for Python libraries, as model hubs have them.
+    /// Weights for Python libraries, as on model hubs.
     Safetensors,
-    /// A format of llama.cpp from before GGUF (`ggml`, `ggmf`, `ggjt`; until August 2023).
+    /// A format of llama.cpp before GGUF (`ggml`, `ggmf`, `ggjt`; until August 2023).
     OldGgml,
-    /// A ZIP archive, which PyTorch's checkpoints are, too.
+    /// A ZIP archive, which includes PyTorch checkpoints.
     Zip,
     /// A file compressed by gzip, xz or zstd.
     Compressed,
 }
 
 impl Foreign {
-    /// What `file` is, if it is one of these.
+    /// The format of `file`, if it is one of these.
     #[must_use]
     pub fn recognise(file: &[u8]) -> Option<Self> {
         let begins = |magic: &[u8]| file.starts_with(magic);
@@ -41,7 +41,7 @@ impl Foreign {
         if is_safetensors(file) {
             return Some(Self::Safetensors);
         }
-        // Numbers, little endian, so that the letters stand in reverse.
+        // Little-endian numbers, so the letters are reversed.
         if begins(b"lmgg") || begins(b"fmgg") || begins(b"tjgg") {
             return Some(Self::OldGgml);
         }
@@ -56,7 +56,7 @@ impl Foreign {
     }
 }
 
-/// Whether it begins as HTML does, behind a byte order mark and white space.
+/// Whether it begins like HTML, after a byte order mark and white space.
 fn is_web_page(file: &[u8]) -> bool {
     let text = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
     let text = text.trim_ascii_start();
@@ -67,7 +67,7 @@ fn is_web_page(file: &[u8]) -> bool {
     begins(b"<!doctype html") || begins(b"<html") || begins(b"<head")
 }
 
-/// Whether it begins with the length of a header, and that with a name.
+/// Whether it begins with the length of a header, and the header with a name.
 fn is_safetensors(file: &[u8]) -> bool {
     let Some((length, header)) = file.split_first_chunk::<8>() else {
         return false;

@@ -1,51 +1,51 @@
-//! Which metadata keys are known, and what those that are not read may say.
+//! Which metadata keys are known, and which values are accepted for those that are not read.
 //!
-//! A key that changes a model's result is honoured, or the file is refused by the key's name; it is never
-//! ignored. So each part of the engine that has a namespace of keys (an architecture, the tokenizer) lists
-//! all that it knows there, and [`check_keys`] refuses the rest.
+//! A key that affects a model's result is either honoured, or the file is refused by the key's name. It is never
+//! ignored. So each part of the engine with a namespace of keys (an architecture, the tokenizer) lists all keys that it
+//! knows there, and [`check_keys`] refuses the others.
 
 use super::{Gguf, Name, Value, name};
 
-/// What a key that is known does.
+/// Effect of a known key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Effect {
     /// The engine reads it.
     Read,
-    /// It changes nothing that is computed here.
+    /// It has no effect on the result.
     Nothing,
-    /// Nothing if it is this number, or an array of it. Another is refused.
+    /// It has no effect if it is this number, or an array of it. Other values are refused.
     OnlyInteger(u32),
-    /// Nothing if it is this number. Another is refused.
+    /// It has no effect if it is this number. Other values are refused.
     OnlyFloat(f32),
-    /// Nothing if it is this truth value. The other is refused.
+    /// It has no effect if it is this boolean. The other is refused.
     OnlyBool(bool),
 }
 
 /// A metadata key and what it does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KnownKey {
-    /// What stands behind the prefix of the namespace. If it ends with `*`, all keys that begin so.
+    /// The key after the namespace's prefix. A final `*` matches all keys with that beginning.
     pub key: &'static str,
-    /// What it does.
+    /// Its effect.
     pub effect: Effect,
 }
 
 impl KnownKey {
-    /// One that the engine reads.
+    /// A key that the engine reads.
     #[must_use]
     pub const fn read(key: &'static str) -> Self {
         let effect = Effect::Read;
         Self { key, effect }
     }
 
-    /// One that changes nothing.
+    /// A key without effect.
     #[must_use]
     pub const fn nothing(key: &'static str) -> Self {
         let effect = Effect::Nothing;
         Self { key, effect }
     }
 
-    /// One that changes nothing as long as it is so.
+    /// A key without effect as long as it has this value.
     #[must_use]
     pub const fn only(key: &'static str, effect: Effect) -> Self {
         Self { key, effect }
@@ -59,28 +59,28 @@ impl KnownKey {
     }
 }
 
-/// Why a file is refused for a key.
+/// Why a key causes a file to be refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// It is not known.
+    /// The key is unknown.
     #[error("the metadata key {0} is not known to the engine, and could change the result")]
     Unknown(Name),
-    /// It is known, but the engine cannot do what it asks for.
+    /// The key is known, but its value is not supported.
     #[error("{key} = {found} is not supported, only {only} is")]
     Unsupported {
         /// The key.
         key: Name,
         /// Its value.
         found: Name,
-        /// The value that it may have.
+        /// The supported value.
         only: Name,
     },
 }
 
-/// Checks every key of `gguf` that begins with `prefix` against the lists of those that are known.
+/// Checks every key of `gguf` that begins with `prefix` against the lists of known keys.
 ///
 /// # Errors
-/// The first that is not known, or has a value that the engine cannot honour.
+/// The first key that is unknown, or has an unsupported value.
 pub fn check_keys(gguf: &Gguf<'_>, prefix: &str, known: &[&[KnownKey]]) -> Result<(), KeyError> {
     for (key, value) in gguf.keys() {
         let Some(rest) = key.strip_prefix(prefix) else {

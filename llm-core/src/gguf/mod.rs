@@ -10,11 +10,9 @@
 //!
 //! Source: `docs/gguf.md` of ggml; where that leaves a choice, the reader of llama.cpp decides.
 //!
-//! The rule that keeps this safe: [`Gguf::parse`] is the only way in and it walks the whole file
-//! structure once, so every length, count, offset and type that the accessors meet later has been
-//! checked against the bytes that are there. Work is bounded by the file's size and the limits
-//! below. Nothing is believed that the bytes do not prove: a length is compared with what is left of
-//! the file before it is used.
+//! The rule that keeps this safe: [`Gguf::parse`] is the only way in. It walks the whole structure once and checks
+//! every length, count, offset and type against the bytes that exist, so the accessors need not. Work is bounded by the
+//! file's size and the limits below. A length is compared with the rest of the file before it is used.
 
 #![deny(
     clippy::indexing_slicing,
@@ -55,12 +53,12 @@ use crate::quantize::TensorType;
 use reader::{Reader, read_value};
 use tensor::RawTensor;
 
-/// Most metadata keys in a file. Files of llama.cpp have 20 to 60. Each costs 4 bytes of the
-/// [`Gguf`] value, and duplicates are looked for pair by pair.
+/// Maximum number of metadata keys. Files of llama.cpp have 20 to 60. Each costs 4 bytes of the [`Gguf`] value, and
+/// duplicates are found by comparing pairs.
 pub const MAX_KEYS: usize = 512;
 
-/// Most tensors in a file. A model of 100 layers has about 1000. Names and extents are compared
-/// pair by pair, so this bounds a hostile file to half a million comparisons.
+/// Maximum number of tensors. A model of 100 layers has about 1000. Names and extents are compared in pairs, so this
+/// limits a hostile file to half a million comparisons.
 pub const MAX_TENSORS: usize = 1024;
 
 /// Longest metadata key in bytes; the format allows 65535, but no known key has more than 64.
@@ -69,13 +67,13 @@ pub const MAX_KEY_BYTES: usize = 256;
 /// Longest tensor name in bytes, as in ggml (`GGML_MAX_NAME` less the terminator).
 pub const MAX_TENSOR_NAME_BYTES: usize = 63;
 
-/// Most dimensions of a tensor, as in ggml (`GGML_MAX_DIMS`).
+/// Maximum number of dimensions of a tensor, as in ggml (`GGML_MAX_DIMS`).
 pub const MAX_RANK: usize = 4;
 
 /// Largest alignment of tensor data in bytes (64 KiB). The usual value is 32.
 pub const MAX_ALIGNMENT: u32 = 1 << 16;
 
-/// Alignment of tensor data where the file names none.
+/// Alignment of tensor data if the file specifies none.
 const DEFAULT_ALIGNMENT: u32 = 32;
 
 /// A key's or tensor's name inside an error: cut at 64 bytes.
@@ -103,11 +101,11 @@ pub fn name(text: &str) -> Name {
 pub struct TensorInfo<'a> {
     /// Its name, for example `blk.0.attn_q.weight`.
     pub name: &'a str,
-    /// How its elements are stored.
+    /// Type of its elements.
     pub ty: TensorType,
-    /// How many dimensions the file gives it, 1 to 4.
+    /// Number of dimensions in the file, 1 to 4.
     pub rank: usize,
-    /// Sizes in ggml's order, `dims[0]` being the elements of a row; 1 beyond the rank.
+    /// Sizes in ggml's order, `dims[0]` being the length of a row; 1 beyond the rank.
     pub dims: [u64; MAX_RANK],
     /// Its data in the file, row by row.
     pub data: &'a [u8],
@@ -136,26 +134,26 @@ impl TensorInfo<'_> {
     }
 }
 
-/// A model file whose structure has been checked.
+/// A model file whose structure was checked.
 #[derive(Clone, Debug)]
 pub struct Gguf<'a> {
     file: &'a [u8],
     version: u32,
     alignment: u32,
-    /// Where each metadata entry begins.
+    /// Offset of each metadata entry.
     keys: heapless::Vec<u32, MAX_KEYS>,
-    /// Where the list of tensors begins.
+    /// Offset of the list of tensors.
     tensors_at: usize,
     tensor_count: usize,
-    /// Tensor data; offsets count from its beginning.
+    /// Tensor data; tensor offsets are relative to it.
     data: &'a [u8],
 }
 
 impl<'a> Gguf<'a> {
-    /// Checks the structure of `file`.
+    /// Parses `file` and checks its structure.
     ///
     /// # Errors
-    /// The first thing that is wrong; see [`GgufError`].
+    /// The first error; see [`GgufError`].
     pub fn parse(file: &'a [u8]) -> Result<Self, GgufError> {
         const MAX_FILE_BYTES: usize = u32::MAX as usize;
         if file.len() > MAX_FILE_BYTES {
@@ -173,7 +171,7 @@ impl<'a> Gguf<'a> {
         match version {
             2 | 3 => {}
             1 => return Err(GgufError::FirstVersion),
-            // As llama.cpp tells it: a small number whose bytes stand in reverse.
+            // The same test as in llama.cpp: a small number with its bytes reversed.
             _ if version & 0xFFFF == 0 && version != 0 => return Err(GgufError::BigEndian),
             _ => return Err(GgufError::UnsupportedVersion { version }),
         }
@@ -213,7 +211,7 @@ impl<'a> Gguf<'a> {
         self.alignment
     }
 
-    /// All metadata in the file's order.
+    /// All metadata, in file order.
     pub fn keys(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + '_ {
         self.keys
             .iter()
@@ -236,7 +234,7 @@ impl<'a> Gguf<'a> {
         self.tensor_count
     }
 
-    /// All tensors in the file's order.
+    /// All tensors, in file order.
     pub fn tensors(&self) -> impl Iterator<Item = TensorInfo<'a>> + '_ {
         self.tensors_with_offsets().map(|(tensor, _)| tensor)
     }
@@ -247,13 +245,13 @@ impl<'a> Gguf<'a> {
         self.tensors().find(|tensor| tensor.name == name)
     }
 
-    /// Where in the file's order the tensor with this name stands.
+    /// Index of the tensor with this name, in file order.
     #[must_use]
     pub fn tensor_index(&self, name: &str) -> Option<usize> {
         self.tensors().position(|tensor| tensor.name == name)
     }
 
-    /// The tensor with this name, or the error that says that it is missing.
+    /// The tensor with this name, or an error if it is missing.
     ///
     /// # Errors
     /// [`GgufError::MissingTensor`].
@@ -263,7 +261,7 @@ impl<'a> Gguf<'a> {
         })
     }
 
-    /// Reads the metadata section and remembers where each entry begins.
+    /// Reads the metadata section and records where each entry begins.
     fn read_keys(&mut self, reader: &mut Reader<'a>, count: usize) -> Result<(), GgufError> {
         for index in 0..count {
             let at = reader.at;
@@ -284,7 +282,7 @@ impl<'a> Gguf<'a> {
         Ok(())
     }
 
-    /// A part of a split model has only some of its tensors.
+    /// Refuses a part of a split model, because it has only some of the tensors.
     fn refuse_split(&self) -> Result<(), GgufError> {
         let parts = self.u32_opt("split.count")?.unwrap_or(0);
         if parts > 1 {
@@ -306,8 +304,8 @@ impl<'a> Gguf<'a> {
             .and_then(|start| self.file.get(start..))
             .unwrap_or(&[]);
 
-        // One past the last byte of the tensors so far: tensors in ascending order, as every known
-        // writer has them, need no comparison with all the earlier ones.
+        // The end of the tensors so far. Tensors in ascending order, as every known writer has them, need no comparison
+        // with all earlier ones.
         let mut frontier = 0;
         let mut reader = self.tensor_reader();
         for index in 0..self.tensor_count {
@@ -339,7 +337,7 @@ impl<'a> Gguf<'a> {
         }
     }
 
-    /// Tensors with the part of the data section that each has.
+    /// Tensors and their offsets in the data section.
     fn tensors_with_offsets(
         &self,
     ) -> impl Iterator<Item = (TensorInfo<'a>, core::ops::Range<usize>)> + '_ {

@@ -1,8 +1,8 @@
-//! A place in the file, and what is read from there.
+//! Reads values at a position in the file.
 
 use super::{Array, GgufError, Value, ValueType, name};
 
-/// Reads a value; of an array only its header, with the items still in front of the reader.
+/// Reads a value. For an array it reads only the header; the reader is then at the items.
 pub(super) fn read_value<'a>(
     reader: &mut Reader<'a>,
     key: &'a str,
@@ -42,7 +42,7 @@ pub(super) fn read_value<'a>(
     }
 }
 
-/// Reads a value that is no array.
+/// Reads a value that is not an array.
 pub(super) fn read_scalar<'a>(
     reader: &mut Reader<'a>,
     key: &str,
@@ -80,7 +80,7 @@ pub(super) fn read_scalar<'a>(
     })
 }
 
-/// A place in the file. `at` never passes the end.
+/// A position in the file. `at` never passes the end.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     pub(super) bytes: &'a [u8],
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Moves over `len` bytes that are known to be there.
+    /// Skips `len` bytes, which must exist.
     pub(super) fn skip(&mut self, len: usize) {
         self.at = self.at.saturating_add(len).min(self.bytes.len());
     }
@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
             .ok_or(GgufError::TooMany { what, count, limit })
     }
 
-    /// Makes a place inside what is left a place in the file.
+    /// Converts a position in the remaining bytes to one in the file.
     pub(super) fn rebase(&self, error: GgufError) -> GgufError {
         match error {
             GgufError::Truncated {

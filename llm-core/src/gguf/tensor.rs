@@ -4,7 +4,7 @@ use super::reader::Reader;
 use super::{GgufError, MAX_RANK, MAX_TENSOR_NAME_BYTES, TensorInfo, name};
 use crate::quantize::TensorType;
 
-/// An entry of the tensor list before its numbers are checked against each other.
+/// An entry of the tensor list whose numbers have not been checked against each other.
 pub(super) struct RawTensor<'a> {
     name: &'a str,
     rank: u32,
@@ -36,7 +36,7 @@ impl<'a> RawTensor<'a> {
         })
     }
 
-    /// The tensor and where in `data` it lies.
+    /// The tensor, and its position in `data`.
     pub(super) fn check(
         &self,
         alignment: u32,
@@ -104,7 +104,7 @@ impl<'a> RawTensor<'a> {
     }
 }
 
-/// ggml's names of tensor types, for the error about those that are not supported.
+/// ggml's names of tensor types, for the error about unsupported ones.
 pub(super) const fn ggml_type_name(ggml_type: u32) -> &'static str {
     match ggml_type {
         0 => "F32",

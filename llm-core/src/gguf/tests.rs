@@ -120,7 +120,7 @@ fn what_people_have_by_mistake_is_named_as_what_it_is() {
         let text = error.to_string();
         assert!(error.is_other_file(), "{text}");
         assert!(text.contains(what) && text.contains(todo), "{text}");
-        // An event of the shell carries no more.
+        // An event to the shell carries no more.
         assert!(text.len() <= 256, "{} bytes: {text}", text.len());
     }
     // A text that is none of these, and a length that no header has.
@@ -142,7 +142,7 @@ fn one_part_of_a_split_model_is_refused_as_that() {
     assert_eq!(error, GgufError::Split { part: 2, parts: 3 });
     assert!(error.to_string().contains("part 2 of 3 of a split model"));
     assert!(error.to_string().contains("llama-gguf-split --merge"));
-    // A model that was split into one part is whole.
+    // A model split into one part is complete.
     assert!(Gguf::parse(&part(0, 1).build()).is_ok());
 }
 
@@ -193,7 +193,7 @@ fn a_key_that_is_not_known_or_cannot_be_honoured_is_refused_by_name() {
         .str("a.note.one", "x")
         .bool("a.causal", true)
         .u32("a.experts", 0)
-        // Of another namespace.
+        // A key of another namespace.
         .u32("b.other", 1);
     assert_eq!(check(fine), Ok(()));
     assert_eq!(check(float(1.0)), Ok(()));

@@ -3,7 +3,7 @@
 use super::reader::{Reader, read_scalar};
 use super::{GgufError, name};
 
-/// Type of a metadata value or of an array's items. The numbers are the format's.
+/// Type of a metadata value or of an array's items, numbered as in the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -51,7 +51,7 @@ impl ValueType {
         self as u32
     }
 
-    /// How the format's documentation calls it.
+    /// Its name in the format's documentation.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -83,7 +83,7 @@ impl ValueType {
     }
 }
 
-/// A metadata value. Strings are bytes: the format says UTF-8, but tokens need not be.
+/// A metadata value. Strings are bytes: the format requires UTF-8, but tokens need not comply.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Value<'a> {
@@ -139,13 +139,13 @@ impl Value<'_> {
     }
 }
 
-/// A metadata array: its items are read in order.
+/// A metadata array; its items are read in order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Array<'a> {
     pub(super) key: &'a str,
     pub(super) item_type: ValueType,
     pub(super) len: usize,
-    /// The items; what follows them in the file may follow here, too.
+    /// The items, possibly followed by more of the file.
     pub(super) items: &'a [u8],
 }
 
@@ -168,7 +168,7 @@ impl<'a> Array<'a> {
         self.item_type
     }
 
-    /// All items as values.
+    /// All items, as values.
     pub fn values(&self) -> impl Iterator<Item = Value<'a>> + Clone + use<'a> {
         let Self {
             key,
@@ -186,7 +186,7 @@ impl<'a> Array<'a> {
     /// The items of an array of strings, as bytes.
     ///
     /// # Errors
-    /// [`GgufError::WrongType`] for another type of items.
+    /// [`GgufError::WrongType`] if the items have another type.
     pub fn strings(&self) -> Result<impl Iterator<Item = &'a [u8]> + Clone + use<'a>, GgufError> {
         self.expect_items(ValueType::String, "an array of strings")?;
         Ok(self.values().filter_map(|value| match value {
@@ -195,10 +195,10 @@ impl<'a> Array<'a> {
         }))
     }
 
-    /// As [`Self::strings`], each with its place for [`Self::string_at`].
+    /// Like [`Self::strings`], each with its place for [`Self::string_at`].
     ///
     /// # Errors
-    /// [`GgufError::WrongType`] for another type of items.
+    /// [`GgufError::WrongType`] if the items have another type.
     pub fn strings_with_places(
         &self,
     ) -> Result<impl Iterator<Item = (u32, &'a [u8])> + use<'a>, GgufError> {
@@ -214,7 +214,7 @@ impl<'a> Array<'a> {
         }))
     }
 
-    /// The string at a place that [`Self::strings_with_places`] gave.
+    /// The string at a place returned by [`Self::strings_with_places`].
     #[must_use]
     pub fn string_at(&self, place: u32) -> Option<&'a [u8]> {
         let mut reader = Reader {
@@ -227,7 +227,7 @@ impl<'a> Array<'a> {
     /// The items of an array of `f32`.
     ///
     /// # Errors
-    /// [`GgufError::WrongType`] for another type of items.
+    /// [`GgufError::WrongType`] if the items have another type.
     pub fn f32s(&self) -> Result<impl Iterator<Item = f32> + Clone + use<'a>, GgufError> {
         self.expect_items(ValueType::F32, "an array of f32")?;
         Ok(self.values().filter_map(|value| match value {
@@ -239,7 +239,7 @@ impl<'a> Array<'a> {
     /// The items of an array of `i32`.
     ///
     /// # Errors
-    /// [`GgufError::WrongType`] for another type of items.
+    /// [`GgufError::WrongType`] if the items have another type.
     pub fn i32s(&self) -> Result<impl Iterator<Item = i32> + Clone + use<'a>, GgufError> {
         self.expect_items(ValueType::I32, "an array of i32")?;
         Ok(self.values().filter_map(|value| match value {

@@ -1,60 +1,59 @@
-//! Which blocks of the cache hold the keys and values of which tokens, so that a session takes those that are there
-//! already instead of computing them.
+//! Tracks which cache blocks hold the keys and values of which tokens, so that a session can reuse them.
 //!
-//! A block whose sixteen positions have all been computed is *known* by what its content is a function of: its tokens, the
-//! adapter, and the blocks before it. The owner belongs to that, too, although no bit depends on it: what one owner asked
-//! must not make another's request faster. Known blocks form a forest. The roots are first blocks of sessions, and the
-//! children of a block are the blocks that have followed it in some session, so each block stands in one list, and a search
-//! compares each block of the cache twice at most. It compares owners before tokens, so what another owner's tokens are
-//! does not show in the time that it takes.
+//! A block whose sixteen positions are all computed is *known* by what determines its contents: its tokens, the
+//! adapter, and the blocks before it. The owner is part of the key as well, although it affects no bit: what one owner
+//! asked must not make another's request faster. Known blocks form a forest. Roots are first blocks of sessions; the
+//! children of a block are the blocks that have followed it in some session. So each block is in one list, and a search
+//! compares each block of the cache at most twice. It compares owners before tokens, so its duration does not reveal
+//! other owners' tokens.
 //!
-//! Blocks are counted by the sessions that refer to them. A known block that none refers to is *retained*: it keeps its
-//! content until its room is needed, and the one that was given up first goes first. A session refers to a block only with
-//! all blocks before it, and gives the last one up first. So a block is never retained for longer than the one before
-//! it, and none is left whose parent is gone.
+//! Blocks are reference-counted by session. A known block without references is *retained*: it keeps its contents until
+//! its room is needed, and the first one given up is the first to be reused. A session refers to a block only with all
+//! blocks before it, and gives up the last one first. So a block is never retained longer than its predecessor, and
+//! none is left without its parent.
 
 use super::BLOCK_POSITIONS;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// No block: there is none with this number.
+/// No block; no block has this number.
 pub(super) const NONE: u16 = u16::MAX;
 
-/// Whose tokens a session holds, and what they went through the model with.
+/// Owner and adapter of a session's tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// Who may take the session's blocks: only sessions of the same owner.
+    /// The owner: only its sessions may share blocks.
     pub owner: u32,
-    /// The adapter, if there is one.
+    /// The adapter, if any.
     pub adapter: Option<u8>,
 }
 
 impl Origin {
-    /// As a block has it.
+    /// The adapter in the form that a block stores.
     fn adapter(self) -> u16 {
         self.adapter.map_or(NONE, u16::from)
     }
 }
 
-/// What is known of a block.
+/// State of a block.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(super) struct Block {
     /// The tokens of its positions, if it is known.
     tokens: [u32; BLOCK_POSITIONS],
     owner: u32,
-    /// Whether it stands in the forest: 1 or 0.
+    /// Whether it is in the forest: 1 or 0.
     known: u32,
     adapter: u16,
-    /// How many sessions refer to it.
+    /// Number of sessions that refer to it.
     references: u16,
-    /// The block before it.
+    /// Its predecessor.
     parent: u16,
-    /// The first of those behind it.
+    /// The first of its successors.
     child: u16,
-    /// Other blocks behind the same one.
+    /// Siblings: other successors of the same block.
     previous: u16,
     next: u16,
-    /// Retained blocks that were given up before and after it.
+    /// Retained blocks given up before and after it.
     older: u16,
     newer: u16,
 }
@@ -74,43 +73,43 @@ impl Block {
         newer: NONE,
     };
 
-    /// Whether nobody reads it but the one session that refers to it.
+    /// Whether only the one session that refers to it reads it.
     pub(super) fn is_private(&self) -> bool {
         self.known == 0 && self.references == 1
     }
 }
 
-/// Where the lists of blocks begin and end.
+/// Ends of the lists of blocks.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(super) struct Lists {
     /// The first root.
     roots: u16,
-    /// The retained block that goes first, and the one that goes last.
+    /// The retained block to reuse first, and the last.
     oldest: u16,
     newest: u16,
-    /// How many are retained.
+    /// Number of retained blocks.
     retained: u16,
 }
 
 impl Lists {
-    /// How many blocks are retained.
+    /// Number of retained blocks.
     pub(super) fn retained(&self) -> usize {
         usize::from(self.retained)
     }
 }
 
-/// The pool's blocks, as far as their content does not matter.
+/// The pool's blocks, apart from their contents.
 pub(super) struct Blocks<'a> {
-    /// One for each block of the pool.
+    /// One entry per block of the pool.
     pub(super) blocks: &'a mut [Block],
     pub(super) lists: &'a mut Lists,
-    /// How many blocks are blank, then which: the last one is taken first.
+    /// The number of blank blocks, then the blocks: the last one is taken first.
     pub(super) blank: &'a mut [u16],
 }
 
 impl Blocks<'_> {
-    /// All blocks are blank; the lowest is taken first.
+    /// Makes all blocks blank; the lowest is taken first.
     pub(super) fn clear(&mut self) {
         self.blocks.fill(Block::UNKNOWN);
         *self.lists = Lists {
@@ -135,12 +134,12 @@ impl Blocks<'_> {
         &mut self.blocks[usize::from(block)]
     }
 
-    /// How many blocks [`Self::take`] can give.
+    /// Number of blocks that [`Self::take`] can give.
     pub(super) fn available(&self) -> usize {
         usize::from(self.blank[0]) + self.lists.retained()
     }
 
-    /// A block whose content nobody needs, with one reference: a blank one, otherwise the one that has been retained for the
+    /// Takes a block whose contents are not needed and refers to it once: a blank one, otherwise the one retained
     /// longest.
     pub(super) fn take(&mut self) -> Option<u16> {
         let block = match self.blank[0] {
@@ -162,7 +161,7 @@ impl Blocks<'_> {
         Some(block)
     }
 
-    /// One more session refers to a known block.
+    /// Adds a session's reference to a known block.
     pub(super) fn refer(&mut self, block: u16) {
         if self.of(block).references == 0 {
             self.unlist(block);
@@ -170,7 +169,7 @@ impl Blocks<'_> {
         self.of_mut(block).references += 1;
     }
 
-    /// One session less refers to a block. If it was the last, a known block is retained, another is blank.
+    /// Removes a session's reference. A known block without references is retained; an unknown one becomes blank.
     pub(super) fn give_up(&mut self, block: u16) {
         self.of_mut(block).references -= 1;
         if self.of(block).references > 0 {
@@ -182,7 +181,7 @@ impl Blocks<'_> {
         }
     }
 
-    /// All retained blocks become blank.
+    /// Makes all retained blocks blank.
     pub(super) fn forget_retained(&mut self) {
         while self.lists.oldest != NONE {
             let oldest = self.lists.oldest;
@@ -196,14 +195,14 @@ impl Blocks<'_> {
         self.of(block).known != 0
     }
 
-    /// The known block with these tokens behind `parent`.
+    /// The known block with these tokens after `parent`.
     pub(super) fn find(&self, parent: u16, origin: Origin, tokens: &[u32]) -> Option<u16> {
         self.behind(parent, origin)
             .find(|&block| self.of(block).tokens == *tokens)
     }
 
-    /// Of the known blocks behind `parent` the one that begins with the most of these tokens, and with how many; at least
-    /// with one.
+    /// Of the known blocks after `parent`, the one that begins with the most of these tokens, and their number; at
+    /// least one.
     pub(super) fn find_longest(
         &self,
         parent: u16,
@@ -220,7 +219,7 @@ impl Blocks<'_> {
             .filter(|&(_, alike)| alike > 0)
     }
 
-    /// The known blocks of this origin behind `parent`.
+    /// The known blocks of this origin after `parent`.
     fn behind(&self, parent: u16, origin: Origin) -> impl Iterator<Item = u16> {
         let first = match parent {
             NONE => self.lists.roots,
@@ -234,7 +233,7 @@ impl Blocks<'_> {
         })
     }
 
-    /// A block that is referred to holds these tokens behind `parent`, and is known from now on.
+    /// Makes a block known: it holds these tokens after `parent`. It must have a reference.
     pub(super) fn learn(&mut self, block: u16, parent: u16, origin: Origin, tokens: &[u32]) {
         let first = match parent {
             NONE => core::mem::replace(&mut self.lists.roots, block),
@@ -251,7 +250,7 @@ impl Blocks<'_> {
         (known.parent, known.previous, known.next) = (parent, NONE, first);
     }
 
-    /// Takes a block that is not referred to out of the forest.
+    /// Removes a block without references from the forest.
     fn forget(&mut self, block: u16) {
         let Block {
             parent,
@@ -278,7 +277,7 @@ impl Blocks<'_> {
         self.blank[last] = block;
     }
 
-    /// Puts a block at the end of those that are retained.
+    /// Appends a block to the retained ones.
     fn retain(&mut self, block: u16) {
         let before = core::mem::replace(&mut self.lists.newest, block);
         match before {
@@ -290,7 +289,7 @@ impl Blocks<'_> {
         self.lists.retained += 1;
     }
 
-    /// Takes a block out of those that are retained.
+    /// Removes a block from the retained ones.
     fn unlist(&mut self, block: u16) {
         let Block { older, newer, .. } = *self.of(block);
         match older {
@@ -307,7 +306,7 @@ impl Blocks<'_> {
     }
 }
 
-/// What tests look at.
+/// State for tests.
 #[cfg(test)]
 pub(crate) mod audit {
     use super::*;
@@ -322,16 +321,17 @@ pub(crate) mod audit {
         pub(crate) owner: u32,
         pub(crate) adapter: Option<u8>,
         pub(crate) references: u16,
-        /// All tokens from the first of a session to the block's last.
+        /// All tokens from the session's first to the block's last.
         pub(crate) tokens: Vec<u32>,
     }
 
     impl Blocks<'_> {
-        /// Checks that each block is in as many tables as it says, and either in one of the lists or in a table; that the
-        /// forest is one; and that no block is retained for longer than the one before it. The known blocks.
+        /// Checks that each block is in as many tables as it says, and either in one of the lists or in a table; that
+        /// the forest is well-formed; and that no block is retained longer than its predecessor. Returns the known
+        /// blocks.
         ///
         /// # Panics
-        /// Something of that is not so.
+        /// An invariant is violated.
         pub(crate) fn check(&self, tables: &[Vec<u16>]) -> Vec<Known> {
             let all = self.blocks.len();
             let mut references = vec![0; all];

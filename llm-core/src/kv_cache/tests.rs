@@ -74,8 +74,8 @@ fn eight_bits_are_within_half_a_step_and_the_ends_are_reached() {
     assert_eq!(result, Err(NonFinite), "f16 ends at 65504");
 }
 
-/// Tokens that sessions begin with: those of two numbers have as many blocks in common as their digits in base 4, from the
-/// last on, are equal, and half a block more if the next ones are both even or both odd.
+/// First tokens of a session. Two numbers share as many blocks as they have equal last digits in base 4, plus half a
+/// block if the next digits are both even or both odd.
 fn tokens(number: u32, len: usize) -> Vec<u32> {
     let digits = (0..len / BLOCK_POSITIONS + 1).map(|n| number >> (2 * n) & 3);
     let blocks = digits.flat_map(|digit| {
@@ -87,12 +87,12 @@ fn tokens(number: u32, len: usize) -> Vec<u32> {
     blocks.take(len).collect()
 }
 
-/// How many tokens two rows begin with alike.
+/// Length of the common prefix of two rows.
 fn in_common(a: &[u32], b: &[u32]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
-/// What the pool holds for the last of these tokens, as if a model had made it.
+/// What a model would have stored for the last of these tokens.
 fn row(origin: Origin, tokens: &[u32]) -> [f32; 40] {
     let start = origin.adapter.map_or(7, u32::from);
     let hash = tokens.iter().fold(start, |hash, token| {
@@ -103,14 +103,14 @@ fn row(origin: Origin, tokens: &[u32]) -> [f32; 40] {
 
 #[derive(Clone, Debug)]
 enum Act {
-    /// A session begins anew, and takes what is there.
+    /// A session begins anew, and takes what exists.
     Begin {
         session: usize,
         origin: Origin,
         number: u32,
         len: usize,
     },
-    /// So many tokens of it are computed.
+    /// This many of its tokens are computed.
     Compute {
         session: usize,
         tokens: usize,
@@ -138,7 +138,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// A session of the play.
+/// A session in the test.
 #[derive(Clone, Debug)]
 struct Player {
     origin: Origin,
@@ -146,7 +146,8 @@ struct Player {
     position: usize,
 }
 
-/// Plays, and checks the books after each act. Positions that were shared, and how often a retained block was lost.
+/// Plays, and checks the invariants after each act. Returns the positions shared, and how often a retained block was
+/// lost.
 fn play(acts: Vec<Act>) -> (usize, usize) {
     let mut memory = Memory::new(1 << 20);
     let mut arena = Arena::new(memory.bytes()).unwrap();
@@ -184,7 +185,7 @@ fn play(acts: Vec<Act>) -> (usize, usize) {
                 });
                 let longest = of_next.map(|known| in_common(&known.tokens, &tokens[..len - 1]));
                 let longest = longest.max().filter(|&longest| longest > whole);
-                // A copy needs a block besides those shared and the one copied from, all of which may have been free.
+                // A copy needs a block besides those shared and the source, all of which may have been free.
                 if got != whole || free > whole + BLOCK_POSITIONS {
                     assert_eq!(got, longest.unwrap_or(whole));
                 }
@@ -242,7 +243,7 @@ fn play(acts: Vec<Act>) -> (usize, usize) {
         };
         let gone: Vec<_> = before.iter().filter(is_gone).collect();
         lost += usize::from(!gone.is_empty());
-        // What was computed for others with these tokens is the same: so nobody wrote there since.
+        // What was computed for others with these tokens is unchanged, so nobody has written there.
         for known in after {
             let content = cache.content(&arena, usize::from(known.block));
             let first = contents.entry((known.adapter, known.tokens));
@@ -270,8 +271,8 @@ fn play(acts: Vec<Act>) -> (usize, usize) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// Any order of beginnings, computed tokens and ends: a session takes exactly what is known of its own owner, adapter
-    /// and tokens, no block is lost or given up twice, and none is written once it is known.
+    /// For any order of beginnings, computed tokens and ends, a session takes exactly what is known of its own owner,
+    /// adapter and tokens, no block is lost or freed twice, and none is written once known.
     #[test]
     fn blocks_are_shared_by_those_who_may_and_written_by_nobody(
         acts in prop::collection::vec(act(), 1..120)
@@ -280,7 +281,7 @@ proptest! {
     }
 }
 
-/// The property would be hollow if nothing were shared, and no room ever needed.
+/// The property would be vacuous if nothing were shared, or room were never needed.
 #[test]
 fn the_plays_share_blocks_and_lose_retained_ones() {
     use proptest::strategy::ValueTree as _;
@@ -295,7 +296,7 @@ fn the_plays_share_blocks_and_lose_retained_ones() {
     assert!(plays.iter().all(|&plays| plays >= 15), "{plays:?} of 20");
 }
 
-/// Four blocks of two prefixes: the one that was given up last stays the longest, and a block longer than those behind it.
+/// Four blocks of two prefixes: the one given up last stays longest, and a block stays longer than its successors.
 #[test]
 fn what_was_given_up_first_goes_first_and_a_block_after_those_behind_it() {
     let mut memory = Memory::new(1 << 20);
@@ -345,7 +346,7 @@ fn what_was_given_up_first_goes_first_and_a_block_after_those_behind_it() {
             set(&[]),
         ]
     );
-    // The last token is never taken: somebody wants its logits.
+    // The last token is never taken, because its logits are needed.
     cache.release(&mut arena, 1);
     arena.get_mut(span)[..17].copy_from_slice(&tokens(1, 17));
     cache.reserve(&mut arena, 0, 17).unwrap();

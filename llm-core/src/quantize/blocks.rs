@@ -1,8 +1,8 @@
 //! What the block formats have in common.
 //!
-//! Every block holds *codes* of at most 8 bits in the order of the row, and scales. A format is what implements
-//! [`SmallBlock`] or [`SuperBlock`]: where the file has the codes and the scales, and what a code stands for. Everything
-//! else is made from that once for all formats: [`super::dequantize_row`], the reference kernels, the tiles
+//! Every block holds scales and *codes* of at most 8 bits in row order. A format implements [`SmallBlock`] or
+//! [`SuperBlock`]: where the file has the codes and the scales, and what a code represents. Everything else is derived
+//! from that, once for all formats: [`super::dequantize_row`], the reference kernels, the tiles
 //! ([`crate::simd::tiles`]) and the kernels of every instruction set.
 //!
 //! Source of the layouts: ggml's `ggml-common.h` and the functions `dequantize_row_*` of `ggml-quants.c`.
@@ -18,7 +18,7 @@ pub const BLOCK: usize = 32;
 /// Elements of a super-block.
 pub const SUPER_BLOCK: usize = 256;
 
-/// Elements of the smallest group that a super-block scales on its own.
+/// Elements of the smallest group with its own scale in a super-block.
 pub const GROUP: usize = 16;
 
 /// Groups in a super-block.
@@ -57,19 +57,19 @@ pub struct Super {
     pub q: [i8; SUPER_BLOCK],
 }
 
-/// The integer q that a code stands for.
+/// How a code is mapped to the integer q.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// The code minus this: a power of two, or 0.
+    /// The code minus this value: a power of two, or 0.
     Minus(u8),
     /// The code as a signed byte.
     Signed,
-    /// What the table has at the code, which is a nibble.
+    /// The table's entry at the code, which is a nibble.
     Table(&'static [i8; 16]),
 }
 
 impl Code {
-    /// The integer.
+    /// The integer for a code.
     #[must_use]
     pub const fn value(self, code: u8) -> i8 {
         match self {
@@ -79,7 +79,7 @@ impl Code {
         }
     }
 
-    /// The largest magnitude of what a kernel multiplies with: the code before anything is subtracted, or the integer.
+    /// The largest magnitude that a kernel multiplies by: the code before subtraction, or the integer.
     #[must_use]
     pub const fn largest(self, bits: usize) -> i32 {
         match self {
@@ -106,7 +106,7 @@ pub trait FloatType {
     const NAME: &'static str;
     /// Bytes of an element.
     const BYTES: usize;
-    /// Whether two bytes are the upper half of four.
+    /// Whether the two bytes are the upper half of an f32.
     const BRAIN: bool;
 
     /// The element that [`Self::BYTES`] bytes hold.
@@ -123,17 +123,16 @@ pub trait Block: FromBytes + IntoBytes + Immutable + KnownLayout + Unaligned + C
     const NUMBER: u32;
     /// Name in ggml.
     const NAME: &'static str;
-    /// Bits of a code that a tile keeps in its lower plane: 2, 4 or 8. 0: codes from 0 to 2, five in a byte
-    /// ([`digits`]).
+    /// Bits of a code in a tile's lower plane: 2, 4 or 8. 0 means codes from 0 to 2, five per byte ([`digits`]).
     const LOW: usize;
-    /// Bits of a code that it keeps in its upper plane: 0, 1 or 2.
+    /// Bits of a code in a tile's upper plane: 0, 1 or 2.
     const HIGH: usize;
-    /// What a code stands for.
+    /// How codes are mapped to integers.
     const CODE: Code;
-    /// Where the f16 of a block lie in it: its scale, and its offset or the scale of its minima, if it has them.
+    /// Offsets of a block's f16 values: its scale, and its offset or the scale of its minima, if any.
     const FLOATS: &'static [usize];
 
-    /// The f16 of the block; 0 where it has none.
+    /// The f16 values of the block; 0 for missing ones.
     fn halves(&self) -> [F16Bytes; 2] {
         let mut halves = [[0; 2]; 2];
         for (half, at) in halves.iter_mut().zip(Self::FLOATS) {
@@ -142,7 +141,7 @@ pub trait Block: FromBytes + IntoBytes + Immutable + KnownLayout + Unaligned + C
         halves
     }
 
-    /// The same, as floats.
+    /// The f16 values, as floats.
     fn floats(&self) -> [f32; 2] {
         self.halves().map(float)
     }
@@ -153,10 +152,10 @@ pub trait SmallBlock: Block {
     /// Whether the second float is an offset.
     const OFFSET: bool;
 
-    /// The codes in the order of the row.
+    /// The codes in row order.
     fn codes(&self) -> [u8; BLOCK];
 
-    /// Its content.
+    /// The unpacked block.
     fn unpack(&self) -> Small {
         let [d, m] = self.floats();
         let m = if Self::OFFSET { m } else { 0.0 };
@@ -164,8 +163,8 @@ pub trait SmallBlock: Block {
         Small { d, m, q }
     }
 
-    /// The block that comes nearest to 32 weights, where errors count by the importance of their columns if there is one;
-    /// `None` if a scale is not finite.
+    /// The nearest block to 32 weights, with errors weighted by the importance of their columns, if given. `None` if a
+    /// scale is not finite.
     #[cfg(any(test, feature = "encode", feature = "testing"))]
     fn encode(x: &[f32; BLOCK], importance: Option<Importance<'_>>) -> Option<Self>;
 }
@@ -190,9 +189,9 @@ impl<const R: usize> Scales<R> {
 
 /// A block of 256.
 pub trait SuperBlock: Block {
-    /// Elements that share a scale: 16, 32, or 256 in formats whose one scale is a float.
+    /// Elements that share a scale: 16, 32, or 256 in formats whose only scale is a float.
     const GROUP: usize;
-    /// Whether groups have minima, which the second float scales.
+    /// Whether groups have minima, scaled by the second float.
     const MINIMA: bool;
     /// Bytes that hold the scales of the groups.
     const SCALE_BYTES: usize;
@@ -200,14 +199,14 @@ pub trait SuperBlock: Block {
     /// The bytes that hold the scales of the groups.
     fn scale_bytes(&self) -> &[u8];
 
-    /// The scales of 256 / [`Self::GROUP`] groups from their bytes, of `R` rows at once: byte i of row r is
-    /// `bytes[i][r]`. The kernels compile it for their vectors.
+    /// Decodes the scales of 256 / [`Self::GROUP`] groups for `R` rows at once: byte i of row r is `bytes[i][r]`. The
+    /// kernels compile it for their vectors.
     fn scales<const R: usize>(bytes: &[[u8; R]]) -> Scales<R>;
 
-    /// The codes in the order of the row.
+    /// The codes in row order.
     fn codes(&self) -> [u8; SUPER_BLOCK];
 
-    /// Its content.
+    /// The unpacked block.
     fn unpack(&self) -> Super {
         let [d, d_min] = self.floats();
         let codes = self.codes();
@@ -223,12 +222,12 @@ pub trait SuperBlock: Block {
         }
     }
 
-    /// The block that comes nearest to 256 weights, as [`SmallBlock::encode`].
+    /// The nearest block to 256 weights; see [`SmallBlock::encode`].
     #[cfg(any(test, feature = "encode", feature = "testing"))]
     fn encode(x: &[f32; SUPER_BLOCK], importance: Option<Importance<'_>>) -> Option<Self>;
 }
 
-/// Scales and minima of groups of any size as those of groups of 16.
+/// Expands scales and minima of groups of any size to groups of 16.
 pub(crate) fn by_sixteens<B: SuperBlock>(scales: &Scales<1>) -> ([i8; GROUPS], [i8; GROUPS]) {
     if B::GROUP == SUPER_BLOCK {
         return ([1; GROUPS], [0; GROUPS]);
@@ -240,7 +239,7 @@ pub(crate) fn by_sixteens<B: SuperBlock>(scales: &Scales<1>) -> ([i8; GROUPS], [
     )
 }
 
-/// Defines a block as the file has it.
+/// Defines a block with the layout that the file has.
 macro_rules! block {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $ty:ty,)* }) => {
         $(#[$doc])*
@@ -270,22 +269,23 @@ pub(super) fn five_bits(qs: &[u8; BLOCK / 2], qh: [u8; 4]) -> [u8; BLOCK] {
     core::array::from_fn(|i| low[i] | (((high >> i) & 1) << 4) as u8)
 }
 
-/// Two bits of each element: of each half of the block, 32 bytes hold four times 32 elements.
+/// Two bits of each element. In each half of the block, 32 bytes hold four times 32 elements.
 pub(super) fn pairs(qs: &[u8; SUPER_BLOCK / 4], i: usize) -> u8 {
     (qs[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2)) & 3
 }
 
-/// Nibbles of each element: of each 64, 32 bytes hold the first 32 low and the others high.
+/// A nibble of each element. In each 64 elements, the first 32 have the low nibbles of 32 bytes, the others the high
+/// ones.
 pub(super) fn nibble(qs: &[u8; SUPER_BLOCK / 2], i: usize) -> u8 {
     (qs[i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4)) & 15
 }
 
-/// One bit of each element: bit g of byte i is that of element i + 32 g.
+/// One bit of each element: bit g of byte i belongs to element i + 32 g.
 pub(super) fn bit(qh: &[u8; SUPER_BLOCK / 8], i: usize) -> u8 {
     (qh[i % 32] >> (i / 32)) & 1
 }
 
-/// Five codes from 0 to 2 as a byte: ⌈256/243 · n⌉ of the number n whose digits to the base 3 they are.
+/// Packs five codes from 0 to 2 into a byte: ⌈256/243 · n⌉, where n is the number with these base-3 digits.
 #[must_use]
 pub const fn digits(codes: &[u8; 5]) -> u8 {
     let [a, b, c, d, e] = *codes;
@@ -300,9 +300,9 @@ pub const fn digit(byte: u8, at: usize) -> u8 {
     ((byte.wrapping_mul(POWERS[at]) as u16 * 3) >> 8) as u8
 }
 
-/// The eight scales and eight minima of 6 bits that 12 bytes hold, of `R` rows: the first four of each are in the
-/// low bits of bytes 0…3 and 4…7; of the others, the lower nibbles are in bytes 8…11 (scales low,
-/// minima high) and the upper pairs in the two high bits of bytes 0…7.
+/// The eight 6-bit scales and eight 6-bit minima in 12 bytes, for `R` rows. The first four of each are in the low bits
+/// of bytes 0…3 and 4…7. For the others, the lower nibbles are in bytes 8…11 (scales low, minima high) and the upper
+/// pairs in the two high bits of bytes 0…7.
 #[inline(always)]
 pub(super) fn six_bits<const R: usize>(bytes: &[[u8; R]]) -> Scales<R> {
     let mut out = Scales::ZERO;
@@ -347,7 +347,7 @@ mod tests {
 
     #[test]
     fn six_bits_are_found_in_both_halves() {
-        // Scale and minimum g are 2g + 33 and 2g + 34, packed as ggml's quantisers do.
+        // Scale and minimum g are 2g + 33 and 2g + 34, packed as by ggml's quantisers.
         let (scale, minimum) = (|g: u8| 2 * g + 33, |g: u8| 2 * g + 34);
         let mut packed = [[0u8]; 12];
         for g in 0..8 {

@@ -1,10 +1,9 @@
-//! Weights to blocks, for tools and tests: the engine itself only reads them.
+//! Converts weights to blocks, for tools and tests; the engine only reads them.
 //!
-//! The same searches as ggml's reference quantisers (`quantize_row_*_ref` of `ggml-quants.c`), with the
-//! same roundings. Small blocks take their scale from the extremes. The k-quants search: for each group
-//! a scale (and a minimum) is fitted to the values by weighted least squares, for several trial
-//! roundings; the scales are then rounded to their few bits, and the values once more to what those
-//! stand for.
+//! The searches and roundings are those of ggml's reference quantisers (`quantize_row_*_ref` of `ggml-quants.c`). Small
+//! blocks take their scale from the extremes. K-quants search: for each group, a scale (and a minimum) is fitted to the
+//! values by weighted least squares, for several trial roundings. Then the scales are rounded to their few bits, and
+//! the values are rounded again with the rounded scales.
 
 use super::blocks::{
     BLOCK, F16Bytes, FloatType, SUPER_BLOCK, SmallBlock, SuperBlock, float, six_bits,
@@ -34,9 +33,8 @@ pub fn quantize_row(ty: TensorType, x: &[f32], out: &mut [u8]) -> Result<(), Qua
     quantize_row_by(ty, x, None, out)
 }
 
-/// As [`quantize_row`]; with the importance of each column, an error counts by that of its column, as in ggml's
-/// quantisers with an importance matrix (`quantize_row_*_impl`). Q8_0, Q8_1, the ternary types and floats have nothing to
-/// choose.
+/// Like [`quantize_row`], with errors weighted by the importance of their columns, as in ggml's quantisers with an
+/// importance matrix (`quantize_row_*_impl`). Q8_0, Q8_1, the ternary types and floats have nothing to choose.
 ///
 /// # Errors
 /// See [`QuantizeError`].
@@ -87,29 +85,28 @@ fn each<const N: usize, B: IntoBytes + zerocopy::Immutable>(
     Some(())
 }
 
-/// How much the columns of some values matter.
+/// Importance of the columns of some values.
 #[derive(Clone, Copy, Debug)]
 pub struct Importance<'i> {
-    /// Of each column, the mean square of what it is multiplied with.
+    /// For each column, the mean square of what it is multiplied by.
     of: &'i [f32],
-    /// Mean square of the whole row's values.
+    /// Mean square of all values in the row.
     pub(super) row: f32,
 }
 
 impl<'i> Importance<'i> {
-    /// Of some of the columns.
+    /// The importance of some of the columns.
     pub(super) fn part(self, first: usize, count: usize) -> Self {
         let of = self.of.get(first..first + count).unwrap_or(&[]);
         Self { of, ..self }
     }
 
-    /// The columns' importance itself.
+    /// The plain importance of the columns.
     pub(super) fn plain(self) -> &'i [f32] {
         self.of
     }
 
-    /// How much errors of `x` count: a large value's more, in the measure of `square`, the mean square of its
-    /// surroundings.
+    /// Weight of errors in `x`. Large values weigh more, relative to `square`, the mean square of their surroundings.
     pub(super) fn of<const N: usize>(self, x: &[f32; N], square: f32) -> [f32; N] {
         core::array::from_fn(|i| {
             let of = self.of.get(i).copied().unwrap_or(0.0);
@@ -128,7 +125,7 @@ pub(super) fn sum(x: &[f32]) -> f32 {
     x.iter().fold(0.0, |sum, x| sum + x)
 }
 
-/// An f16, if it is finite.
+/// Converts to f16; `None` if that is not finite.
 pub(super) fn half(value: f32) -> Option<F16Bytes> {
     let rounded = f16::from_f32(value);
     rounded.is_finite().then(|| rounded.to_le_bytes())
@@ -141,11 +138,11 @@ pub(super) fn inverse(x: f32) -> f32 {
 
 /// The nearest integer from `low` to `high`, ties to even.
 pub(super) fn nearest(x: f32, low: i32, high: i32) -> i32 {
-    // Clamped before the rounding, which is exact for small numbers only; NaN becomes 0.
+    // Clamped before rounding, which is exact only for small numbers; NaN becomes 0.
     (round_even(x.clamp(-4e6, 4e6)) as i32).clamp(low, high)
 }
 
-/// The value of largest magnitude, the first of equals.
+/// The value of largest magnitude, or the first of several.
 pub(super) fn extreme(x: &[f32]) -> f32 {
     x.iter().fold(
         0.0,
@@ -162,7 +159,7 @@ pub(super) fn range(x: &[f32]) -> (f32, f32) {
     })
 }
 
-/// The low nibbles of 32 values: the first 16 low, the others high.
+/// Packs 32 nibbles: the first 16 low, the others high.
 pub(super) fn pack_halves(q: &[u8; BLOCK]) -> [u8; BLOCK / 2] {
     core::array::from_fn(|i| (q[i] & 15) | ((q[i + BLOCK / 2] & 15) << 4))
 }
@@ -175,21 +172,21 @@ pub(super) fn fifth_bits(q: &[u8; BLOCK]) -> [u8; 4] {
     bits.to_le_bytes()
 }
 
-/// Weights as −1, 0 and 1 times the largest magnitude, which comes first; 1 is added to them.
+/// Weights as −1, 0 and 1 times the largest magnitude, which is returned first; 1 is added to the codes.
 pub(super) fn ternary(x: &[f32; SUPER_BLOCK]) -> (f32, [u8; SUPER_BLOCK]) {
     let d = extreme(x).abs();
     let inverse = inverse(d);
     (d, x.map(|x| (libm::roundf(x * inverse) + 1.0) as u8))
 }
 
-/// Largest of some values that are not negative.
+/// The largest of non-negative values.
 pub(super) fn largest(values: &[f32]) -> f32 {
     values
         .iter()
         .fold(0.0, |max, &x| if x > max { x } else { max })
 }
 
-/// The integers of a group whose scale is `d` and whose minimum is `m`.
+/// The integers of a group with scale `d` and minimum `m`.
 pub(super) fn levels(
     x: &[f32],
     d: f32,
@@ -206,7 +203,7 @@ pub(super) fn levels(
     })
 }
 
-/// Of each half of a block, elements i, i + 32, i + 64 and i + 96 in one byte, two bits each.
+/// In each half of a block, puts elements i, i + 32, i + 64 and i + 96 in one byte, two bits each.
 pub(super) fn pack_pairs(q: &[u8; SUPER_BLOCK]) -> [u8; SUPER_BLOCK / 4] {
     core::array::from_fn(|byte| {
         let first = byte / 32 * 128 + byte % 32;
@@ -216,7 +213,7 @@ pub(super) fn pack_pairs(q: &[u8; SUPER_BLOCK]) -> [u8; SUPER_BLOCK / 4] {
     })
 }
 
-/// Of each 64 elements, the first 32 in low nibbles and the others in high ones.
+/// In each 64 elements, puts the first 32 in low nibbles and the others in high ones.
 pub(super) fn pack_nibbles(q: &[u8; SUPER_BLOCK]) -> [u8; SUPER_BLOCK / 2] {
     core::array::from_fn(|byte| {
         let first = byte / 32 * 64 + byte % 32;
@@ -224,7 +221,7 @@ pub(super) fn pack_nibbles(q: &[u8; SUPER_BLOCK]) -> [u8; SUPER_BLOCK / 2] {
     })
 }
 
-/// Bit `bit` of every element: of element i + 32 g as bit g of byte i.
+/// Bit `bit` of every element: element i + 32 g goes to bit g of byte i.
 pub(super) fn pack_bit(q: &[u8; SUPER_BLOCK], bit: u32) -> [u8; SUPER_BLOCK / 8] {
     core::array::from_fn(|byte| {
         (0..8).fold(0, |packed, group| {
@@ -233,7 +230,7 @@ pub(super) fn pack_bit(q: &[u8; SUPER_BLOCK], bit: u32) -> [u8; SUPER_BLOCK / 8]
     })
 }
 
-/// Scales of a Q4_K or Q5_K block, packed, and its integers.
+/// Packed scales of a Q4_K or Q5_K block, and its integers.
 pub(super) struct Wide {
     pub(super) d: F16Bytes,
     pub(super) d_min: F16Bytes,
@@ -241,7 +238,7 @@ pub(super) struct Wide {
     pub(super) q: [u8; SUPER_BLOCK],
 }
 
-/// What Q4_K and Q5_K have in common: eight groups of 32. `search` is for weights without an importance.
+/// What Q4_K and Q5_K have in common: eight groups of 32. `search` is used for weights without importance.
 pub(super) fn wide(
     x: &[f32; SUPER_BLOCK],
     importance: Option<Importance<'_>>,

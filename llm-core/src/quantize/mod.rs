@@ -1,4 +1,4 @@
-//! Block formats of GGUF: how weights and activations are turned into them, and back.
+//! Block formats of GGUF: quantises weights and activations, and dequantises them.
 //!
 //! | format | values | bytes | value of element i |
 //! |---|---|---|---|
@@ -42,14 +42,13 @@ pub(crate) const ZERO_BLOCK: f32 = 1e-30;
 pub struct ActivationQ8 {
     /// Values, −127…127.
     pub q: [i8; BLOCK],
-    /// Scale, already rounded to f16.
+    /// Scale, rounded to f16.
     pub d: f32,
-    /// The unrounded scale times Σ q, rounded to f16: what an offset of the weights is multiplied
-    /// with.
+    /// The unrounded scale times Σ q, rounded to f16; an offset of the weights is multiplied by it.
     pub s: f32,
     /// Σ q.
     pub sum: i32,
-    /// The values lie on a boundary of a vector register, for targets that forbid other loads.
+    /// Aligns the values to a vector register, for targets that forbid other loads.
     pub(crate) reserved: [u8; 4],
 }
 
@@ -63,7 +62,7 @@ impl ActivationQ8 {
         reserved: [0; 4],
     };
 
-    /// The values as registers have them.
+    /// The values, in units of registers.
     #[inline(always)]
     pub(crate) fn quads(&self) -> &[Quad; 2] {
         let quads: &[Quad; 3] = zerocopy::transmute_ref!(self);
@@ -95,7 +94,7 @@ impl ActivationQ8K {
         reserved: [0; 12],
     };
 
-    /// The values as registers have them.
+    /// The values, in units of registers.
     #[inline(always)]
     pub(crate) fn quads(&self) -> &[Quad; GROUPS] {
         let quads: &[Quad; 19] = zerocopy::transmute_ref!(self);
@@ -106,8 +105,8 @@ impl ActivationQ8K {
     }
 }
 
-/// Sixteen bytes on a boundary of a register: targets without an operating system are built for strict alignment, where
-/// a load that may be misaligned becomes loads of bytes.
+/// Sixteen bytes aligned to a register. Targets without an operating system are built for strict alignment, where a
+/// possibly misaligned load is split into byte loads.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(16))]
 pub(crate) struct Quad(pub(crate) [u8; 16]);
@@ -117,13 +116,13 @@ impl Quad {
     pub(crate) const ZERO: Self = Self([0; 16]);
 }
 
-/// A value is infinite or no number.
+/// A value is infinite or NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a value is not finite")]
 pub struct NonFinite;
 
-/// Largest magnitude of `x`, found in the integer order of the bits, which is that of the numbers
-/// and puts infinity and NaN on top.
+/// Largest magnitude of `x`, found by comparing the bits as integers: that is the order of the numbers, with infinity
+/// and NaN at the top.
 ///
 /// # Errors
 /// A value is not finite.
@@ -150,13 +149,13 @@ fn round_even(x: f32) -> f32 {
     (x + ROUND) - ROUND
 }
 
-/// As an i8, of a value from −127 to 127.
+/// Converts a value from −127 to 127 to i8.
 #[inline(always)]
 pub(crate) fn round_to_i8(x: f32) -> i8 {
     (x + ROUND).to_bits() as i8
 }
 
-/// Quantises activations as they meet weights in blocks of 32; `x.len()` = 32 · `out.len()`.
+/// Quantises activations for weights in blocks of 32; `x.len()` = 32 · `out.len()`.
 ///
 /// # Errors
 /// A value or a scale is not finite.
@@ -178,8 +177,7 @@ pub fn quantize_activations(x: &[f32], out: &mut [ActivationQ8]) -> Result<(), N
         }
         block.sum = sum;
         block.d = f16::from_f32(d).to_f32();
-        // It may overflow where formats without an offset do not mind; where they do, what comes
-        // of it is found to be infinite.
+        // This may overflow. Formats without an offset ignore it; with others, the result is detected as infinite.
         block.s = f16::from_f32(sum as f32 * d).to_f32();
         if !block.d.is_finite() {
             return Err(NonFinite);
@@ -188,7 +186,7 @@ pub fn quantize_activations(x: &[f32], out: &mut [ActivationQ8]) -> Result<(), N
     Ok(())
 }
 
-/// Quantises activations as they meet k-quants; `x.len()` = 256 · `out.len()`.
+/// Quantises activations for k-quants; `x.len()` = 256 · `out.len()`.
 ///
 /// # Errors
 /// A value is not finite.
@@ -218,7 +216,7 @@ pub fn quantize_activations_k(x: &[f32], out: &mut [ActivationQ8K]) -> Result<()
 /// Why a row was not converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuantizeError {
-    /// The row is no whole number of blocks.
+    /// The row is not whole blocks.
     #[error("a row of {columns} values is no whole number of blocks of {block}")]
     RowLength {
         /// Values in the row.
@@ -234,10 +232,10 @@ pub enum QuantizeError {
         /// Bytes needed.
         needed: usize,
     },
-    /// There is not one importance for each column.
+    /// The number of importances differs from the number of columns.
     #[error("the importance of {got} columns for {columns}")]
     Importance {
-        /// How many there are.
+        /// Number of importances.
         got: usize,
         /// Values in the row.
         columns: usize,
@@ -259,11 +257,11 @@ fn check_row(ty: TensorType, columns: usize, bytes: usize) -> Result<(), Quantiz
     }
 }
 
-/// Writes the values of a stored row; `row` holds `out.len()` elements of type `ty`. The same
-/// operations in the same order as ggml's, so the same bits.
+/// Dequantises a row; `row` holds `out.len()` elements of type `ty`. The operations and their order match ggml's, and
+/// so do the bits.
 ///
 /// # Errors
-/// The lengths do not go together.
+/// The lengths do not match.
 pub fn dequantize_row(ty: TensorType, row: &[u8], out: &mut [f32]) -> Result<(), QuantizeError> {
     check_row(ty, out.len(), row.len())?;
     on_type!(ty,
@@ -287,7 +285,7 @@ pub fn dequantize_row(ty: TensorType, row: &[u8], out: &mut [f32]) -> Result<(),
 }
 
 impl Small {
-    /// What the elements stand for.
+    /// The dequantised elements.
     pub(crate) fn values(&self, out: &mut [f32]) {
         for (out, q) in out.iter_mut().zip(self.q) {
             *out = self.d * f32::from(q) + self.m;
@@ -296,7 +294,7 @@ impl Small {
 }
 
 impl Super {
-    /// What the elements stand for.
+    /// The dequantised elements.
     pub(crate) fn values(&self, out: &mut [f32]) {
         let groups = out.chunks_exact_mut(GROUP).zip(self.q.chunks_exact(GROUP));
         for ((out, q), (scale, minimum)) in groups.zip(self.scales.iter().zip(self.minima)) {
@@ -309,7 +307,7 @@ impl Super {
     }
 }
 
-/// The blocks of a stored row; bytes after the last whole block are left out.
+/// The blocks of a stored row; bytes after the last whole block are ignored.
 #[must_use]
 pub fn blocks_of<B: FromBytes + Immutable + KnownLayout + Unaligned>(row: &[u8]) -> &[B] {
     let whole = row.len() - row.len() % size_of::<B>();
@@ -317,7 +315,7 @@ pub fn blocks_of<B: FromBytes + Immutable + KnownLayout + Unaligned>(row: &[u8])
     <[B]>::ref_from_bytes(&row[..whole]).unwrap_or(&[])
 }
 
-/// Whether every value (for blocks: every scale) of a stored tensor is finite.
+/// Whether every value (for blocks, every scale) of a stored tensor is finite.
 #[must_use]
 pub fn is_finite(ty: TensorType, bytes: &[u8]) -> bool {
     on_type!(ty,
@@ -419,8 +417,8 @@ mod tests {
             let max = max_magnitude(&x).unwrap();
             for (ty, step) in [(TensorType::Q8_0, max / 127.0), (TensorType::Q4_0, max / 8.0)] {
                 for (back, v) in round_trip(ty, &x).iter().zip(&x) {
-                    // Q4_0 has no +8: values at the other end are clipped by one step. The f16
-                    // scale adds 2⁻¹¹ of the magnitude.
+                    // Q4_0 has no +8, so values at the other end are clipped by one step. The f16 scale adds 2⁻¹¹ of
+                    // the magnitude.
                     let slack = if ty == TensorType::Q4_0 { 1.01 } else { 0.51 };
                     prop_assert!((back - v).abs() <= slack * step + max / 1024.0);
                 }

@@ -1,10 +1,10 @@
-//! The types of tensors: each is a file of [`super::formats`] and a line here.
+//! The types of tensors: each is a file in [`super::formats`] and a line here.
 
 use super::blocks::{Block, FloatType};
 use super::{BLOCK, SUPER_BLOCK};
 
-/// The list of types: whether they are floats, small blocks or super-blocks; the variant; who implements it.
-/// The macro `$then` gets it after `$arguments`.
+/// The list of types, for the macro `$then`, which gets it after `$arguments`. Each has a class (float, small block or
+/// super-block), a variant, and the type that implements it.
 macro_rules! for_each_type {
     (($($then:tt)*) $($arguments:tt)*) => {
         $($then)*! { $($arguments)*
@@ -48,17 +48,17 @@ macro_rules! for_each_type {
     };
 }
 
-/// The enumeration, and all of its values.
+/// Generates the enum, and the list of all its values.
 macro_rules! enumerate {
     ($($(#[$doc:meta])* $kind:ident $variant:ident: $block:ty,)*) => {
-        /// How a tensor's elements are stored.
+        /// Type of a tensor's elements.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum TensorType {
             $($(#[$doc])* $variant,)*
         }
 
         impl TensorType {
-            /// Every type that the engine knows.
+            /// Every type that the engine supports.
             pub const ALL: [Self; [$(stringify!($variant)),*].len()] = [$(Self::$variant),*];
         }
     };
@@ -66,8 +66,8 @@ macro_rules! enumerate {
 
 for_each_type! { (enumerate) }
 
-/// Evaluates an expression for what implements a type, which it knows under the name that precedes it: one for floats,
-/// one for small blocks, one for super-blocks.
+/// Evaluates an expression for the implementation of a type, bound to the given name. There is one expression each for
+/// floats, small blocks and super-blocks.
 macro_rules! on_type {
     ($ty:expr, $($cases:tt)*) => {
         $crate::quantize::types::for_each_type! { ($crate::quantize::types::arms) ($ty) ($($cases)*) }
@@ -84,7 +84,7 @@ macro_rules! arms {
     };
 }
 
-/// One of them.
+/// One arm.
 macro_rules! arm {
     (float $block:ident (float $f:ident => $float:expr, small $s:ident => $small:expr, large $l:ident => $large:expr $(,)?)) => {{
         type $f = $crate::quantize::formats::$block;
@@ -102,10 +102,10 @@ macro_rules! arm {
 
 pub(crate) use {arm, arms, for_each_type, on_type};
 
-/// What activations become before they meet a matrix.
+/// Form of the activations that a matrix is multiplied by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActivationType {
-    /// f32 as they are.
+    /// Plain f32.
     Float,
     /// [`super::ActivationQ8`].
     Q8,
@@ -160,7 +160,7 @@ impl TensorType {
         )
     }
 
-    /// Bytes of a row of `columns` elements; `None` if it is no whole number of blocks.
+    /// Bytes of a row of `columns` elements; `None` if the row is not whole blocks.
     #[must_use]
     pub const fn row_bytes(self, columns: usize) -> Option<usize> {
         if columns.is_multiple_of(self.block_len()) {
@@ -170,7 +170,7 @@ impl TensorType {
         }
     }
 
-    /// Where the f16 of a block lie in it, for tests that make blocks of random bytes.
+    /// Offsets of a block's f16 values, for tests that make blocks of random bytes.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub const fn f16_places(self) -> &'static [usize] {
@@ -181,7 +181,7 @@ impl TensorType {
         )
     }
 
-    /// What activations become before they meet a matrix of this type.
+    /// Form of the activations for a matrix of this type.
     #[must_use]
     pub const fn activations(self) -> ActivationType {
         on_type!(self,
@@ -191,8 +191,8 @@ impl TensorType {
         )
     }
 
-    /// The type that rows get which are no whole number of this type's blocks, as llama.cpp chooses
-    /// it; `None` if there is no smaller one.
+    /// The type for rows that are not whole blocks of this type, as llama.cpp chooses it; `None` if there is no smaller
+    /// one.
     #[must_use]
     pub const fn fallback(self) -> Option<Self> {
         match self {

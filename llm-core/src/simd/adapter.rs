@@ -1,25 +1,25 @@
-//! Adapters as they lie in the arena: y += Bᵀ (A · x · scale).
+//! Adapters as stored in the arena: y += Bᵀ (A · x · scale).
 //!
-//! With one token, an adapter costs the time that its bytes take to come from memory. So floats of sixteen bits stay
-//! so, and both matrices lie in the order in which they are read:
+//! With one token, an adapter costs the time to fetch its bytes from memory. So 16-bit floats are kept as they are, and
+//! both matrices are stored in the order in which they are read:
 //!
-//! - A in groups of [`GROUP`] rows, `[columns / 16][GROUP][16]`, then what is left of each row; after the groups, the rows
-//!   that are left, one by one. The sums of a group do not wait for one another.
-//! - B in tiles of [`LANES`] rows of the base's matrix, `[rows / 16][rank][16]`; the last tile has the rows that are left.
+//! - A in groups of [`GROUP`] rows, `[columns / 16][GROUP][16]`, then the remainder of each row; after the groups, the
+//!   remaining rows, one by one. The sums of a group do not depend on one another.
+//! - B in tiles of [`LANES`] rows of the base's matrix, `[rows / 16][rank][16]`; the last tile has the remaining rows.
 //!
-//! The order of each sum is that of [`scalar::adapter_down`] and [`scalar::adapter_up`], which a training uses.
-//! [`Half::down_scalar`] and [`Half::up_scalar`] are the reference and take every shape; [`Half::down`] and [`Half::up`]
-//! are for CPUs with vectors, where x and y are whole vectors.
+//! Each sum has the order of [`scalar::adapter_down`] and [`scalar::adapter_up`], which training uses.
+//! [`Half::down_scalar`] and [`Half::up_scalar`] are the reference and accept every shape; [`Half::down`] and
+//! [`Half::up`] are for CPUs with vectors, where x and y are whole vectors.
 
 use super::attention::{Eight, F16s, F32s, Isa};
 use super::scalar::{self, LANES};
 use half::f16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Rows of A whose elements lie together.
+/// Rows of A whose elements are stored together.
 pub(crate) const GROUP: usize = 4;
 
-/// How the elements of a matrix are stored.
+/// Type of a matrix's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Stored {
@@ -38,7 +38,7 @@ impl Stored {
     }
 }
 
-/// Where A has the element of a row and a column.
+/// Index in A of the element at a row and column.
 pub(crate) const fn place_in_a(row: usize, column: usize, rank: usize, columns: usize) -> usize {
     let grouped = rank / GROUP * GROUP;
     if row >= grouped {
@@ -54,7 +54,7 @@ pub(crate) const fn place_in_a(row: usize, column: usize, rank: usize, columns: 
     group + within
 }
 
-/// Where B has the element of a row and a column.
+/// Index in B of the element at a row and column.
 pub(crate) const fn place_in_b(row: usize, column: usize, rows: usize, rank: usize) -> usize {
     let (tile, lane) = (row / LANES, row % LANES);
     let left = rows - tile * LANES;
@@ -70,8 +70,8 @@ pub(crate) struct Half<'a> {
 }
 
 impl Half<'_> {
-    /// t\[j\] = (Σ_c a\[j\]\[c\] · x\[c\]) · scale, each sum in the canonical order, for an A of as many rows as `t` has
-    /// elements.
+    /// t\[j\] = (Σ_c a\[j\]\[c\] · x\[c\]) · scale, each sum in the canonical order, for an A with as many rows as `t`
+    /// has elements.
     pub(crate) fn down_scalar(self, x: &[f32], scale: f32, t: &mut [f32]) {
         match self.stored {
             Stored::F32 => down_scalar(typed(self.bytes), from_f32, x, scale, t),
@@ -80,7 +80,7 @@ impl Half<'_> {
         }
     }
 
-    /// y\[i\] += Σ_j b\[j\]\[i\] · t\[j\], the sum in ascending order before it is added, for a B.
+    /// For a B: y\[i\] += Σ_j b\[j\]\[i\] · t\[j\], with the sum formed in ascending order before it is added.
     pub(crate) fn up_scalar(self, t: &[f32], y: &mut [f32]) {
         match self.stored {
             Stored::F32 => up_scalar(typed(self.bytes), from_f32, t, y),
@@ -89,7 +89,7 @@ impl Half<'_> {
         }
     }
 
-    /// As [`Self::down_scalar`].
+    /// Like [`Self::down_scalar`].
     #[inline(always)]
     pub(crate) fn down<I: Isa>(self, isa: I, x: &[f32], scale: f32, t: &mut [f32]) {
         match self.stored {
@@ -99,7 +99,7 @@ impl Half<'_> {
         }
     }
 
-    /// As [`Self::up_scalar`].
+    /// Like [`Self::up_scalar`].
     #[inline(always)]
     pub(crate) fn up<I: Isa>(self, isa: I, t: &[f32], y: &mut [f32]) {
         match self.stored {
@@ -152,10 +152,10 @@ impl Half<'_> {
     }
 }
 
-/// Bytes that are asked for in advance, as [`super::matrix::AHEAD`].
+/// Bytes to prefetch ahead, as [`super::matrix::AHEAD`].
 const AHEAD: usize = super::matrix::AHEAD;
 
-/// `R` rows of A that lie together, times x.
+/// `R` rows of A that are stored together, times x.
 #[inline(always)]
 fn rows<I: Isa, E: Element, const R: usize>(
     isa: I,
@@ -213,7 +213,7 @@ impl Element for Brains {
     }
 }
 
-/// Matrices begin on a boundary of [`crate::arena::ALIGNMENT`] bytes and are whole, so nothing is left out.
+/// Matrices are aligned to [`crate::arena::ALIGNMENT`] bytes and complete, so nothing is lost.
 fn typed<T: FromBytes + Immutable + KnownLayout>(bytes: &[u8]) -> &[T] {
     <[T]>::ref_from_bytes(bytes).unwrap_or(&[])
 }

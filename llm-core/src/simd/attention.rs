@@ -1,20 +1,20 @@
-//! Attention of one position over what the cache has of its session, from a first position on.
+//! Attention of one position over a session's cached positions, from a first position on.
 //!
-//! For each head: scores of the positions, softmax in two passes, then every output element adds p · v over
-//! ascending positions; the division by their sum comes last. Blocks of the cache before the first position are not
-//! read; positions before it in its own block have the weight 0.
+//! For each head: scores of the positions, softmax in two passes, then every output element adds p · v over ascending
+//! positions; the division by their sum comes last. Cache blocks before the first position are not read; earlier
+//! positions in its own block have weight 0.
 //!
-//! - Keys in floats: score = (q · k) · scale, the product in the canonical order of a reduction.
-//! - In 8 bits: the query is quantised as the keys are, a scale for each 64 elements; a score adds f32(exact product) ·
-//!   ((d_q · d_k) · scale) of each 64, ascending. For 64 elements of the values, the weights w = p · d_v of sixteen positions,
-//!   a block of the cache, are quantised to 0…127 with the scale max w / 127; an output element adds scale ·
-//!   f32(exact Σ q_w q_v), block after block. So the products over the positions are exact as well, and as fast as those of
-//!   a matrix.
+//! - Keys in floats: score = (q · k) · scale, with the product in the canonical order of a reduction.
+//! - In 8 bits: the query is quantised like the keys, with a scale per 64 elements. A score adds f32(exact product) ·
+//!   ((d_q · d_k) · scale) for each 64, ascending. For 64 elements of the values, the weights w = p · d_v of sixteen
+//!   positions, a block of the cache, are quantised to 0…127 with the scale max w / 127. An output element adds scale ·
+//!   f32(exact Σ q_w q_v), block by block. So the products over the positions are exact as well, and as fast as those
+//!   of a matrix.
 //!
-//! [`Attention::run_scalar`] is the reference, and takes heads of any size. [`Attention::run`] is for CPUs with
-//! vectors ([`Isa`]): in 8 bits one register has four elements of sixteen keys, or four positions of sixteen
-//! elements of the values. The query heads of a group share what they read of the cache: two in 8 bits, of the values up
-//! to four in floats.
+//! [`Attention::run_scalar`] is the reference, and accepts heads of any size. [`Attention::run`] is for CPUs with
+//! vectors ([`Isa`]): in 8 bits a register has four elements of sixteen keys, or four positions of sixteen elements of
+//! the values. The query heads of a group share what they read from the cache: two heads in 8 bits, and for values in
+//! floats up to four.
 
 use super::key_bias::KeyBias;
 use super::scalar::{LANES, finite, fold, soft_cap, softmax_numerators};
@@ -24,21 +24,21 @@ use core::ops::Range;
 use half::f16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Most query heads that are computed together.
+/// Maximum number of query heads computed together.
 pub(crate) const GROUP: usize = 4;
 
-/// Four floats on a boundary of a register: targets without an operating system are built for strict
-/// alignment, where a load that may be misaligned becomes loads of bytes.
+/// Four floats aligned to a register. Targets without an operating system are built for strict alignment, where a
+/// possibly misaligned load is split into byte loads.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(16))]
 pub(crate) struct Four(pub(crate) [f32; 4]);
 
-/// Eight f16, likewise.
+/// Eight f16, aligned likewise.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(16))]
 pub(crate) struct Eight(pub(crate) [f16; 8]);
 
-/// Sixteen bytes, likewise.
+/// Sixteen bytes, aligned likewise.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(16))]
 pub(crate) struct I8s(pub(crate) [i8; 16]);
@@ -48,41 +48,41 @@ pub(crate) type F32s = [Four; 4];
 /// Sixteen f16.
 pub(crate) type F16s = [Eight; 2];
 
-/// Vectors of sixteen lanes. A value says that the CPU has the instructions.
+/// Vectors of sixteen lanes. A value guarantees that the CPU has the instructions.
 pub(crate) trait Isa: Copy {
     /// Sixteen floats.
     type Floats: Copy;
-    /// How many of them the registers hold beside what else is needed.
+    /// Number of vectors that fit the registers, besides what else is needed.
     const ACCUMULATORS: usize;
 
     fn splat(self, x: f32) -> Self::Floats;
     fn load(self, x: &F32s) -> Self::Floats;
     fn store(self, x: Self::Floats, to: &mut F32s);
-    /// f16, which are finite.
+    /// Converts f16, which must be finite.
     fn halves(self, x: &F16s) -> Self::Floats;
-    /// bf16, whose bits are those of the f16.
+    /// Converts bf16, given as the bits of f16.
     fn brains(self, x: &F16s) -> Self::Floats;
-    /// As [`super::isa::Registers::prefetch`].
+    /// See [`super::isa::Registers::prefetch`].
     fn prefetch<T>(self, what: &[T], ahead: usize) {
         let _ = (what, ahead);
     }
     fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     fn div(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    /// The lanes of a sum, folded 8, 4, 2, 1.
+    /// The sum of the lanes, folded by 8, 4, 2, 1.
     fn fold(self, x: Self::Floats) -> f32;
     /// The largest lane.
     fn max(self, x: Self::Floats) -> f32;
-    /// The lanes, from 0 to 127, as the nearest integers, ties to even.
+    /// Rounds lanes from 0 to 127 to integers, ties to even.
     fn round(self, x: Self::Floats) -> [u8; 16];
-    /// The exact products of `H` vectors with sixteen others, −127…127 all of them, in whole groups of sixteen
-    /// elements. A chunk has four elements of each of the others.
+    /// The exact products of `H` vectors with sixteen others, all values −127…127, in whole groups of sixteen elements.
+    /// A chunk has four elements of each of the others.
     fn dots<const H: usize>(
         self,
         chunks: &[[I8s; 4]],
         vectors: &[Vector<'_>; H],
     ) -> [Self::Floats; H];
-    /// As `dots` of vectors of sixteen elements from 0 to 127.
+    /// Like `dots`, for vectors of sixteen elements from 0 to 127.
     fn weigh<const H: usize>(
         self,
         chunks: &[[I8s; 4]; 4],
@@ -90,7 +90,7 @@ pub(crate) trait Isa: Copy {
     ) -> [Self::Floats; H];
 }
 
-/// A vector in 8 bits.
+/// A vector of 8-bit values.
 #[derive(Clone, Copy)]
 pub(crate) struct Vector<'a> {
     pub(crate) q: &'a [[i8; 4]],
@@ -110,19 +110,19 @@ pub(crate) struct QueryScale {
     sum: i32,
 }
 
-/// See the module.
+/// The inputs and outputs; see the module.
 pub(crate) struct Attention<'a> {
-    /// Query heads.
+    /// Number of query heads.
     pub(crate) heads: usize,
-    /// Those to compute.
+    /// The heads to compute.
     pub(crate) part: Range<usize>,
-    /// Positions up to the token's own.
+    /// Number of positions, up to the token's own.
     pub(crate) positions: usize,
-    /// The first of them that is attended to.
+    /// The first position to attend to.
     pub(crate) first: usize,
-    /// What products of queries and keys are multiplied by.
+    /// Factor for the products of queries and keys.
     pub(crate) scale: f32,
-    /// What scores are brought under.
+    /// Soft cap of the scores.
     pub(crate) cap: Option<f32>,
     /// \[heads, head_size\]
     pub(crate) query: &'a [f32],
@@ -130,13 +130,13 @@ pub(crate) struct Attention<'a> {
     pub(crate) attended: &'a mut [f32],
     /// \[[`GROUP`], positions rounded up to a block or more\]
     pub(crate) scores: &'a mut [f32],
-    /// Room for the queries in 8 bits: \[heads, head_size rounded up to four\].
+    /// Buffer for the queries in 8 bits: \[heads, head_size rounded up to four\].
     pub(crate) quantized: &'a mut [i8],
     /// \[heads, head_size / [`SCALED`], rounded up\]
     pub(crate) query_scales: &'a mut [QueryScale],
-    /// Room for what queries make of `key_bias`: \[[`GROUP`], its pairs\].
+    /// Buffer for the products of queries with `key_bias`: \[[`GROUP`], its pairs\].
     pub(crate) turned: &'a mut [[f32; 2]],
-    /// What the keys in the cache lack.
+    /// The bias missing from the cached keys.
     pub(crate) key_bias: Option<KeyBias<'a>>,
     /// Keys and values.
     pub(crate) cache: CachedLayer<'a>,
@@ -152,12 +152,12 @@ impl Attention<'_> {
         head * self.cache.shape.kv_heads / self.heads
     }
 
-    /// The first block of the cache that is read.
+    /// The first cache block that is read.
     fn first_block(&self) -> usize {
         self.first / BLOCK_POSITIONS
     }
 
-    /// Softmax without its division of the scores from `at` on in their buffer: what positions weigh, and their sum.
+    /// Softmax, without its division, of the scores from `at` in their buffer: returns the sum of the weights.
     #[inline(always)]
     fn weigh(&mut self, at: usize) -> f32 {
         let start = self.first_block() * BLOCK_POSITIONS;
@@ -168,7 +168,7 @@ impl Attention<'_> {
         softmax_numerators(scores, self.first - start)
     }
 
-    /// Quantises the queries where keys are in 8 bits.
+    /// Quantises the queries if keys are in 8 bits.
     ///
     /// # Errors
     /// A query is not finite.
@@ -201,7 +201,7 @@ impl Attention<'_> {
         Ok(())
     }
 
-    /// The reference.
+    /// The reference implementation.
     pub(crate) fn run_scalar(mut self) {
         let (size, scale) = (self.head_size(), self.scale);
         for head in self.part.clone() {
@@ -282,8 +282,8 @@ impl Attention<'_> {
         }
     }
 
-    /// With vectors, the same bits; heads are whole groups of lanes. No closures: they would not be compiled for the
-    /// instruction set.
+    /// Computes the same bits with vectors; heads are whole groups of lanes. There are no closures, because they would
+    /// not be compiled for the instruction set.
     #[inline(always)]
     pub(crate) fn run<I: Isa>(mut self, isa: I) {
         let group = self.heads / self.cache.shape.kv_heads;
@@ -296,7 +296,7 @@ impl Attention<'_> {
             };
         }
         while head < end {
-            // Heads that are left of those that share a key head.
+            // Remaining heads that share a key head.
             let left = (group - head % group).min(end - head);
             head += match left {
                 GROUP.. => self.heads_at::<I, GROUP>(isa, head),
@@ -306,7 +306,7 @@ impl Attention<'_> {
         }
     }
 
-    /// `H` heads of a group, from `head` on.
+    /// `H` heads of a group, starting at `head`.
     #[inline(always)]
     fn heads_at<I: Isa, const H: usize>(&mut self, isa: I, head: usize) -> usize {
         let stride = self.scores.len() / GROUP;
@@ -328,7 +328,7 @@ impl Attention<'_> {
         H
     }
 
-    /// `H` heads of a group in 8 bits, from `head` on: what they read of keys and values is read once.
+    /// `H` heads of a group in 8 bits, starting at `head`: their shared keys and values are read once.
     #[inline(always)]
     fn heads_q8<I: Isa, const H: usize>(&mut self, isa: I, head: usize) -> usize {
         self.scores_q8::<I, H>(isa, head);
@@ -337,7 +337,7 @@ impl Attention<'_> {
         let mut sums = [0.0; H];
         for (h, sum) in sums.iter_mut().enumerate() {
             *sum = self.weigh(h * stride);
-            // What lies beyond in the block has no weight.
+            // The rest of the block has no weight.
             self.scores[h * stride..][self.positions..padded].fill(0.0);
         }
         let lanes = self.head_size() / LANES;
@@ -435,7 +435,7 @@ impl Attention<'_> {
             for h in 0..H {
                 let p = &self.scores[h * stride + index * BLOCK_POSITIONS..][..BLOCK_POSITIONS];
                 let p = F32s::ref_from_bytes(p.as_bytes()).expect(ALIGNED);
-                // As `quantize_weights`.
+                // See `quantize_weights`.
                 let w = isa.mul(isa.load(p), d);
                 let (scale, inverse) = scale_of(isa.max(w));
                 weights[h] = isa.round(isa.mul(w, isa.splat(inverse)));
@@ -459,7 +459,7 @@ impl Attention<'_> {
         C
     }
 
-    /// Scores of one head, from `at` on in their buffer.
+    /// Scores of one head, from `at` in their buffer.
     #[inline(always)]
     fn score<I: Isa>(&mut self, isa: I, head: usize, at: usize) {
         let (size, scale) = (self.head_size(), self.scale);
@@ -495,7 +495,7 @@ impl Attention<'_> {
                         *score = isa.fold(lanes) * scale;
                     }
                 }
-                // It has a function of its own.
+                // It has its own function.
                 KvType::Q8 => {}
             }
         }

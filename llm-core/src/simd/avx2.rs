@@ -1,7 +1,7 @@
-//! AVX2: two registers have four elements of the sixteen rows of a tile.
+//! AVX2: two registers hold four elements of the sixteen rows of a tile.
 //!
-//! It multiplies unsigned bytes by signed ones and adds two products in 16 bits, which must not overflow: weights of up to
-//! six bits are unsigned anyway; of signed ones, |w| meets ±x.
+//! It multiplies unsigned bytes by signed ones and adds two products in 16 bits, which must not overflow. Weights of up
+//! to six bits are unsigned anyway; for signed ones, |w| is multiplied by ±x.
 
 use super::adapter::Half;
 use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
@@ -13,7 +13,7 @@ use crate::quantize::{ActivationQ8, ActivationQ8K, Quad};
 use core::arch::x86_64::*;
 use zerocopy::transmute;
 
-/// What is not written for it, compiled for it.
+/// Loops without hand-written code, compiled for this instruction set.
 pub(super) mod loops {
     use crate::kv_cache::{self, KvShape};
     use crate::quantize::{self, ActivationQ8, ActivationQ8K, NonFinite, TensorType};
@@ -24,8 +24,7 @@ pub(super) mod loops {
     for_each_loop! { compile "avx2,f16c" }
 }
 
-/// Made in functions alone that are compiled for the instruction set, and so are only called where the CPU
-/// has it.
+/// Created only in functions compiled for the instruction set, which are called only if the CPU has it.
 #[derive(Clone, Copy)]
 struct Avx2(());
 
@@ -35,51 +34,51 @@ pub(super) fn attend(attention: Attention<'_>) {
     attention.run(Avx2(()));
 }
 
-/// As [`Spread::run_scalar`].
+/// Like [`Spread::run_scalar`].
 #[target_feature(enable = "avx2,f16c")]
 pub(super) fn spread(spread: Spread<'_>) {
     spread.run::<_, 1>(Avx2(()));
 }
 
-/// As [`Half::down_scalar`].
+/// Like [`Half::down_scalar`].
 #[target_feature(enable = "avx2,f16c")]
 pub(super) fn adapter_half_down(half: Half<'_>, x: &[f32], scale: f32, t: &mut [f32]) {
     half.down(Avx2(()), x, scale, t);
 }
 
-/// As [`Half::up_scalar`].
+/// Like [`Half::up_scalar`].
 #[target_feature(enable = "avx2,f16c")]
 pub(super) fn adapter_half_up(half: Half<'_>, t: &[f32], y: &mut [f32]) {
     half.up(Avx2(()), t, y);
 }
 
-/// As [`super::scalar::matmul_float`].
+/// Like [`super::scalar::matmul_float`].
 #[target_feature(enable = "avx2,f16c")]
 pub(super) fn floats<F: FloatType>(w: Tiles<'_>, x: &[f32], out: &mut [f32]) {
     for_tokens!(floats::<F>(Avx2(()), w, x, out) 4: 1 2; 2: 1 2; 1: 1 2);
 }
 
-/// As [`super::scalar::matmul_small`].
+/// Like [`super::scalar::matmul_small`].
 #[target_feature(enable = "avx2,f16c")]
 pub(super) fn small<F: SmallBlock>(w: Tiles<'_>, x: &[ActivationQ8], out: &mut [f32]) {
     for_tokens!(small::<F>(Avx2(()), w, x, out) 4: 1 1; 2: 1 1; 1: 1 2);
 }
 
-/// As [`super::scalar::matmul_super`].
+/// Like [`super::scalar::matmul_super`].
 #[target_feature(enable = "avx2,f16c")]
 pub(super) fn large<F: SuperBlock>(w: Tiles<'_>, x: &[ActivationQ8K], out: &mut [f32]) {
     for_tokens!(large::<F>(Avx2(()), w, x, out) 4: 1 1; 2: 1 1; 1: 1 2);
 }
 
-/// Bytes of a line of the caches.
+/// Cache line size in bytes.
 const LINE: usize = 64;
 
-/// As [`Registers::prefetch`].
+/// Like [`Registers::prefetch`].
 #[inline(always)]
 pub(super) fn prefetch<T>(what: &[T], ahead: usize) {
     for line in (0..size_of_val(what)).step_by(LINE) {
         let address = what.as_ptr().cast::<i8>().wrapping_add(line + ahead);
-        // SAFETY: any address may be asked for: nothing is read, and where nothing is mapped nothing happens.
+        // SAFETY: any address may be prefetched: nothing is read, and an unmapped one is ignored.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
     }
 }
@@ -142,7 +141,7 @@ impl Registers for Avx2 {
         }
 
         fn digit(x: __m256i) -> __m256i {
-            // An average with zero is half, rounded up; so what is left is 3/4, rounded down.
+            // The average with zero is half, rounded up, so the difference below gives 3/4, rounded down.
             let half = _mm256_avg_epu8(x, _mm256_setzero_si256());
             let quarter = _mm256_avg_epu8(half, _mm256_setzero_si256());
             let most = _mm256_srli_epi16::<6>(_mm256_sub_epi8(x, quarter));
@@ -159,7 +158,7 @@ impl Registers for Avx2 {
 
         fn after(x: __m256i, sum: __m256i) -> __m256i {
             let mut x = x;
-            // SAFETY: no instruction.
+            // SAFETY: the assembly contains no instruction.
             unsafe {
                 core::arch::asm!("/* {0} {1} */", inout(ymm_reg) x, in(ymm_reg) sum, options(pure, nomem, nostack, preserves_flags));
             }
@@ -352,7 +351,7 @@ impl Isa for Avx2 {
                     let magnitude = _mm256_abs_epi8(key);
                     for (dots, vector) in dots.iter_mut().zip(vectors) {
                         let q = _mm256_set1_epi32(transmute!(vector.q[c]));
-                        // |key| and ±q are at most 127: two products fit 16 bits.
+                        // |key| and ±q are at most 127, so two products fit 16 bits.
                         let pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(q, key));
                         dots[half] = _mm256_add_epi32(dots[half], _mm256_madd_epi16(pairs, ones));
                     }
@@ -369,7 +368,7 @@ impl Isa for Avx2 {
                 for (half, values) in values.into_iter().enumerate() {
                     for (dots, weights) in dots.iter_mut().zip(weights) {
                         let weights = _mm256_set1_epi32(i32::from_le_bytes(weights.as_chunks().0[c]));
-                        // All are at most 127: two products fit 16 bits.
+                        // All are at most 127, so two products fit 16 bits.
                         let pairs = _mm256_maddubs_epi16(weights, values);
                         dots[half] = _mm256_add_epi32(dots[half], _mm256_madd_epi16(pairs, ones));
                     }

@@ -1,7 +1,7 @@
-//! AVX-512 with VNNI: one register has four elements of the sixteen rows of a tile.
+//! AVX-512 with VNNI: one register holds four elements of the sixteen rows of a tile.
 //!
-//! It multiplies unsigned bytes by signed ones and adds four products in 32 bits. Signed weights are made unsigned, and the
-//! surplus is taken off by the sum of the activations, which is exact.
+//! It multiplies unsigned bytes by signed ones and adds four products in 32 bits. Signed weights are made unsigned; the
+//! surplus is subtracted using the sum of the activations, which is exact.
 
 use super::adapter::Half;
 use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
@@ -13,7 +13,7 @@ use crate::quantize::{ActivationQ8, ActivationQ8K, Quad};
 use core::arch::x86_64::*;
 use zerocopy::transmute;
 
-/// What is not written for it, compiled for it.
+/// Loops without hand-written code, compiled for this instruction set.
 pub(super) mod loops {
     use crate::kv_cache::{self, KvShape};
     use crate::quantize::{self, ActivationQ8, ActivationQ8K, NonFinite, TensorType};
@@ -24,8 +24,7 @@ pub(super) mod loops {
     for_each_loop! { compile "avx512f,avx512bw,avx512vnni,f16c" }
 }
 
-/// Made in functions alone that are compiled for the instruction set, and so are only called where the CPU
-/// has it.
+/// Created only in functions compiled for the instruction set, which are called only if the CPU has it.
 #[derive(Clone, Copy)]
 struct Avx512(());
 
@@ -35,37 +34,37 @@ pub(super) fn attend(attention: Attention<'_>) {
     attention.run(Avx512(()));
 }
 
-/// As [`Spread::run_scalar`].
+/// Like [`Spread::run_scalar`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 pub(super) fn spread(spread: Spread<'_>) {
     spread.run::<_, 4>(Avx512(()));
 }
 
-/// As [`Half::down_scalar`].
+/// Like [`Half::down_scalar`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 pub(super) fn adapter_half_down(half: Half<'_>, x: &[f32], scale: f32, t: &mut [f32]) {
     half.down(Avx512(()), x, scale, t);
 }
 
-/// As [`Half::up_scalar`].
+/// Like [`Half::up_scalar`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 pub(super) fn adapter_half_up(half: Half<'_>, t: &[f32], y: &mut [f32]) {
     half.up(Avx512(()), t, y);
 }
 
-/// As [`super::scalar::matmul_float`].
+/// Like [`super::scalar::matmul_float`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 pub(super) fn floats<F: FloatType>(w: Tiles<'_>, x: &[f32], out: &mut [f32]) {
     for_tokens!(floats::<F>(Avx512(()), w, x, out) 8: 2 2, 1 1; 4: 2 2, 1 1; 2: 2 2, 1 1; 1: 1 1);
 }
 
-/// As [`super::scalar::matmul_small`].
+/// Like [`super::scalar::matmul_small`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 pub(super) fn small<F: SmallBlock>(w: Tiles<'_>, x: &[ActivationQ8], out: &mut [f32]) {
     for_tokens!(small::<F>(Avx512(()), w, x, out) 8: 1 1; 4: 1 1; 2: 1 1; 1: 1 1);
 }
 
-/// As [`super::scalar::matmul_super`].
+/// Like [`super::scalar::matmul_super`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 pub(super) fn large<F: SuperBlock>(w: Tiles<'_>, x: &[ActivationQ8K], out: &mut [f32]) {
     for_tokens!(large::<F>(Avx512(()), w, x, out) 4: 1 1; 2: 1 1; 1: 1 1);
@@ -127,7 +126,7 @@ impl Registers for Avx512 {
         }
 
         fn digit(x: __m512i) -> __m512i {
-            // An average with zero is half, rounded up; so what is left is 3/4, rounded down.
+            // The average with zero is half, rounded up, so the difference below gives 3/4, rounded down.
             let half = _mm512_avg_epu8(x, _mm512_setzero_si512());
             let quarter = _mm512_avg_epu8(half, _mm512_setzero_si512());
             let most = _mm512_srli_epi16::<6>(_mm512_sub_epi8(x, quarter));
@@ -297,8 +296,8 @@ impl Isa for Avx512 {
         }
 
         fn dots<const H: usize>(chunks: &[[I8s; 4]], vectors: &[Vector<'_>; H]) -> [__m512; H] {
-            // The chunks are made unsigned; the surplus is taken off by the vector's sum. Two sums, so that they do not wait
-            // for one another.
+            // The chunks are made unsigned, and the surplus is subtracted using the vector's sum. There are two sums,
+            // so that they do not depend on each other.
             let mut dots = [[_mm512_setzero_si512(); 2]; H];
             for (dots, vector) in dots.iter_mut().zip(vectors) {
                 dots[0] = _mm512_set1_epi32(-128 * vector.sum);

@@ -1,29 +1,28 @@
-//! The loops of the backward pass ([`crate::transformer::training`]): what a gradient with respect to a function's result
-//! becomes with respect to its arguments.
+//! The loops of the backward pass ([`crate::transformer::training`]): from the gradient of a function's result they
+//! compute the gradients of its arguments.
 //!
-//! By the same rules as [`super::scalar`]: no fused multiply-add, one order of every sum, and compiled for each
-//! instruction set from the same code. [`Spread`], which takes most of the time of a training, is written with
-//! [`Isa`] besides.
+//! The rules are those of [`super::scalar`]: no fused multiply-add, one order for every sum, and the same code compiled
+//! for each instruction set. [`Spread`], which takes most of the time of training, also has a version with [`Isa`].
 
 use super::attention::{F32s, Isa};
 use super::scalar::{LANES, dot_f32, exp, max, soft_cap, softmax_numerators, sum, sum_of};
 use core::ops::Range;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// out\[o\]\[c\] += Σ_r f(o, r) · w\[r\]\[c\]: every product with a matrix that a backward pass has. Each product is added to
-/// the element itself, in the order of the rows.
+/// out\[o\]\[c\] += Σ_r f(o, r) · w\[r\]\[c\]: covers every matrix product of a backward pass. Each product is added
+/// directly to the element, in the order of the rows.
 pub(crate) struct Spread<'a> {
     /// \[rows, columns\]
     pub(crate) w: &'a [f32],
     /// Elements of a row of `w` and of `out`.
     pub(crate) columns: usize,
-    /// f(o, r) stands at o · `next_output` + r · `next_row`.
+    /// f(o, r) is at o · `next_output` + r · `next_row`.
     pub(crate) factors: &'a [f32],
-    /// From the factors of one row of `out` to those of the next.
+    /// Distance between the factors of adjacent rows of `out`.
     pub(crate) next_output: usize,
-    /// From the factor of one row of `w` to that of the next.
+    /// Distance between the factors of adjacent rows of `w`.
     pub(crate) next_row: usize,
-    /// Whether the last row of `w` comes first.
+    /// Whether to start with the last row of `w`.
     pub(crate) descending: bool,
     /// \[outputs, columns\]
     pub(crate) out: &'a mut [f32],
@@ -34,7 +33,7 @@ impl Spread<'_> {
         self.w.len() / self.columns
     }
 
-    /// The reference.
+    /// The reference implementation.
     pub(crate) fn run_scalar(self) {
         let rows = self.rows();
         for (o, out) in self.out.chunks_exact_mut(self.columns).enumerate() {
@@ -49,8 +48,9 @@ impl Spread<'_> {
         }
     }
 
-    /// With vectors, the same bits: `V` of them in the same columns of up to four outputs are summed in registers. Where
-    /// rows are no whole vectors, the reference runs. No closures: they would not be compiled for the instruction set.
+    /// Computes the same bits with vectors: `V` vectors in the same columns of up to four outputs are summed in
+    /// registers. If rows are not whole vectors, the reference runs. There are no closures, because they would not be
+    /// compiled for the instruction set.
     #[inline(always)]
     pub(crate) fn run<I: Isa, const V: usize>(self, isa: I) {
         let rows = self.rows();
@@ -151,8 +151,8 @@ impl Factors<'_> {
     }
 }
 
-/// The backward pass of attention, of one position: from the gradient of what it attended to come those of its query, and of
-/// the keys and values that it met. Softmax is computed again, from keys and values in f32.
+/// Attention's backward pass for one position: from the gradient of its output it computes those of its query, and of
+/// the keys and values it attended to. Softmax is recomputed, from keys and values in f32.
 pub(crate) struct AttentionBack<'a> {
     /// Query heads.
     pub(crate) heads: usize,
@@ -162,30 +162,30 @@ pub(crate) struct AttentionBack<'a> {
     pub(crate) size: usize,
     /// Query heads to compute.
     pub(crate) part: Range<usize>,
-    /// Positions up to the token's own.
+    /// Number of positions, up to the token's own.
     pub(crate) positions: usize,
-    /// The first of them that is attended to.
+    /// The first position to attend to.
     pub(crate) first: usize,
-    /// What products of queries and keys are multiplied by.
+    /// Factor for the products of queries and keys.
     pub(crate) scale: f32,
-    /// What scores are brought under.
+    /// Soft cap of the scores.
     pub(crate) cap: Option<f32>,
     /// \[heads, size\]
     pub(crate) query: &'a [f32],
     /// The gradient of the result, \[heads, size\].
     pub(crate) attended: &'a [f32],
-    /// Gets the gradient of the query, \[heads, size\].
+    /// Receives the gradient of the query, \[heads, size\].
     pub(crate) query_back: &'a mut [f32],
-    /// \[`kv_heads`\]\[keys, values\]\[positions that there is room for\]\[size\]
+    /// \[`kv_heads`\]\[keys, values\]\[capacity in positions\]\[size\]
     pub(crate) cache: &'a [f32],
-    /// Their gradients, which are added to.
+    /// Accumulates their gradients.
     pub(crate) cache_back: &'a mut [f32],
-    /// Room for three numbers a position.
+    /// Scratch: three numbers per position.
     pub(crate) scratch: &'a mut [f32],
 }
 
 impl AttentionBack<'_> {
-    /// Heads in ascending order, and in each the positions.
+    /// Heads in ascending order, and in each head the positions.
     #[inline(always)]
     pub(crate) fn run(&mut self) {
         let size = self.size;
@@ -245,7 +245,7 @@ fn add_times(x: &mut [f32], y: &[f32], by: f32) {
     }
 }
 
-/// Of [`super::scalar::rms_norm`] of x: `back` becomes the gradient of x.
+/// For [`super::scalar::rms_norm`] of x: `back` becomes the gradient of x.
 #[inline(always)]
 pub(crate) fn rms_norm_back(x: &[f32], weight: &[f32], epsilon: f32, back: &mut [f32]) {
     let n = x.len() as f32;
@@ -260,7 +260,7 @@ pub(crate) fn rms_norm_back(x: &[f32], weight: &[f32], epsilon: f32, back: &mut 
     }
 }
 
-/// Of [`super::scalar::layer_norm`] of x: `back` becomes the gradient of x.
+/// For [`super::scalar::layer_norm`] of x: `back` becomes the gradient of x.
 #[inline(always)]
 pub(crate) fn layer_norm_back(x: &[f32], weight: &[f32], epsilon: f32, back: &mut [f32]) {
     let n = x.len() as f32;
@@ -296,7 +296,7 @@ fn gelu_and_slope(x: f32) -> [f32; 2] {
     [x * sigmoid, sigmoid + x * rest * (2.0 * slope)]
 }
 
-/// Of [`super::scalar::silu`]: x becomes its gradient.
+/// For [`super::scalar::silu`]: x becomes its gradient.
 #[inline(always)]
 pub(crate) fn silu_back(x: &mut [f32], back: &[f32]) {
     for (x, back) in x.iter_mut().zip(back) {
@@ -305,7 +305,7 @@ pub(crate) fn silu_back(x: &mut [f32], back: &[f32]) {
     }
 }
 
-/// Of [`super::scalar::gelu`]: x becomes its gradient.
+/// For [`super::scalar::gelu`]: x becomes its gradient.
 #[inline(always)]
 pub(crate) fn gelu_back(x: &mut [f32], back: &[f32]) {
     for (x, back) in x.iter_mut().zip(back) {
@@ -314,7 +314,7 @@ pub(crate) fn gelu_back(x: &mut [f32], back: &[f32]) {
     }
 }
 
-/// Of [`super::scalar::swiglu`]: gate and up become their gradients.
+/// For [`super::scalar::swiglu`]: gate and up become their gradients.
 #[inline(always)]
 pub(crate) fn swiglu_back(gate: &mut [f32], up: &mut [f32], back: &[f32]) {
     for ((gate, up), back) in gate.iter_mut().zip(up).zip(back) {
@@ -324,7 +324,7 @@ pub(crate) fn swiglu_back(gate: &mut [f32], up: &mut [f32], back: &[f32]) {
     }
 }
 
-/// Of [`super::scalar::geglu`]: gate and up become their gradients.
+/// For [`super::scalar::geglu`]: gate and up become their gradients.
 #[inline(always)]
 pub(crate) fn geglu_back(gate: &mut [f32], up: &mut [f32], back: &[f32]) {
     for ((gate, up), back) in gate.iter_mut().zip(up).zip(back) {
@@ -334,7 +334,7 @@ pub(crate) fn geglu_back(gate: &mut [f32], up: &mut [f32], back: &[f32]) {
     }
 }
 
-/// Of [`super::scalar::rotate`]: turns pairs back, by the same factor.
+/// For [`super::scalar::rotate`]: rotates pairs back, by the same factor.
 #[inline(always)]
 pub(crate) fn rotate_back(heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool) {
     let turned = |a: f32, b: f32, [cos, sin]: [f32; 2]| [a * cos + b * sin, b * cos - a * sin];
@@ -352,7 +352,7 @@ pub(crate) fn rotate_back(heads: &mut [f32], size: usize, angles: &[[f32; 2]], h
     }
 }
 
-/// What softmax must know of all logits, when they come a few at a time.
+/// Running state of softmax over logits that arrive a few at a time.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct Peak {
@@ -363,19 +363,19 @@ pub(crate) struct Peak {
 }
 
 impl Peak {
-    /// Of no logits.
+    /// The state before any logit.
     pub(crate) const NONE: Self = Self {
         max: f32::MIN,
         sum: 0.0,
     };
 
-    /// −log of the probability of a logit.
+    /// −log of a logit's probability.
     pub(crate) fn loss(&self, logit: f32) -> f64 {
         libm::log(f64::from(self.sum)) + (f64::from(self.max) - f64::from(logit))
     }
 }
 
-/// Takes more logits in.
+/// Adds more logits.
 #[inline(always)]
 pub(crate) fn softmax_more(peak: &mut Peak, logits: &[f32]) {
     let here = max(logits);
@@ -385,20 +385,20 @@ pub(crate) fn softmax_more(peak: &mut Peak, logits: &[f32]) {
     peak.max = largest;
 }
 
-/// How logits came to be what they are, and what their loss weighs.
+/// How logits were computed, and the weight of their loss.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LossBack {
-    /// Of all logits of the token.
+    /// Softmax state over all logits of the token.
     pub(crate) peak: Peak,
-    /// What the token's loss is multiplied by.
+    /// Factor for the token's loss.
     pub(crate) weight: f32,
-    /// 1 / cap, 0 if there is none.
+    /// 1 / cap; 0 without a cap.
     pub(crate) inverse_cap: f32,
-    /// What they were multiplied by.
+    /// Factor that the logits were multiplied by.
     pub(crate) scale: f32,
 }
 
-/// Logits become the gradients of what they were before scale and cap, as if none of them were the target's.
+/// Turns logits into the gradients of their values before scale and cap, as if none were the target's.
 #[inline(always)]
 pub(crate) fn loss_back(logits: &mut [f32], of: &LossBack) {
     let LossBack {
@@ -414,31 +414,31 @@ pub(crate) fn loss_back(logits: &mut [f32], of: &LossBack) {
     }
 }
 
-/// What the target's logit has besides: its gradient is smaller by this.
+/// The extra term for the target's logit: its gradient is smaller by this.
 pub(crate) fn target_back(logit: f32, of: &LossBack) -> f32 {
     let u = logit * of.inverse_cap;
     of.weight * ((1.0 - u * u) * of.scale)
 }
 
-/// An update by AdamW (Loshchilov and Hutter, *Decoupled Weight Decay Regularization*, 2019).
+/// Parameters of an AdamW update (Loshchilov and Hutter, *Decoupled Weight Decay Regularization*, 2019).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AdamW {
-    /// What gradients are multiplied by: at most 1.
+    /// Factor for gradients, at most 1.
     pub(crate) clip: f32,
-    /// β of the mean and of the square.
+    /// β for the mean and for the square.
     pub(crate) betas: [f32; 2],
-    /// 1 / (1 − βⁿ) of both.
+    /// 1 / (1 − βⁿ) for both.
     pub(crate) corrections: [f32; 2],
-    /// The rate.
+    /// The learning rate.
     pub(crate) rate: f32,
-    /// What is added to the root.
+    /// Added to the root.
     pub(crate) epsilon: f32,
     /// 1 − rate · decay.
     pub(crate) kept: f32,
 }
 
-/// 1 / √x to about 1 ulp for x from 10⁻³⁰ up; smaller ones count as 10⁻³⁰. A first guess from the bits and three steps of
-/// Newton's method: the library's root would take most of the time of an update.
+/// 1 / √x to about 1 ulp for x from 10⁻³⁰ up; smaller ones count as 10⁻³⁰. It takes a first guess from the bits and
+/// three steps of Newton's method, because the library's root would take most of the time of an update.
 #[inline(always)]
 fn inverse_root(x: f32) -> f32 {
     let x = if x < 1e-30 { 1e-30 } else { x };
@@ -449,7 +449,7 @@ fn inverse_root(x: f32) -> f32 {
     y
 }
 
-/// One step.
+/// One update.
 #[inline(always)]
 pub(crate) fn adam_w(
     parameters: &mut [f32],

@@ -1,22 +1,22 @@
-//! Biases of keys that an 8-bit cache leaves out.
+//! Key biases that an 8-bit cache leaves out.
 //!
-//! In 8 bits, 64 elements of a head of keys have one scale. If one element has a bias in the hundreds, as in models of the qwen2
-//! family, the steps of that scale swallow all others. So the cache holds such keys without those biases, and a
-//! score gets back what they are worth: with R_p the rotation of position p, q the rotated query and (b_a, b_b) the
-//! biases of the elements a and b of pair i,
+//! In 8 bits, 64 elements of a key head share a scale. If one element has a bias in the hundreds, as in models of the
+//! qwen2 family, the steps of that scale swamp all others. So the cache stores such keys without those biases, and
+//! their contribution is added to the scores. With R_p the rotation of position p, q the rotated query and (b_a, b_b)
+//! the biases of the elements a and b of pair i, it is
 //!
 //! ```text
 //!   q · R_p b = Σ_i cos_{p,i} u_i + sin_{p,i} v_i     u_i = q_a b_a + q_b b_b,  v_i = q_b b_a − q_a b_b
 //! ```
 //!
-//! in ascending order of i, in f32. A bias of elements that are not rotated adds the same to each score of a query,
-//! which softmax ignores, so it can be dropped.
+//! in ascending order of i, in f32. A bias of unrotated elements adds the same to each score of a query, which softmax
+//! ignores, so it is dropped.
 
 use super::attention::{ALIGNED, F32s, Isa};
 use crate::kv_cache::BLOCK_POSITIONS;
 use zerocopy::{FromBytes, IntoBytes};
 
-/// Elements a and b of pair `i` of `pairs`: neighbours, or in the two halves of what is rotated.
+/// Elements a and b of pair `i` of `pairs`: either neighbours, or one from each half of the rotated elements.
 #[inline(always)]
 pub(crate) const fn pair(i: usize, pairs: usize, halves: bool) -> [usize; 2] {
     if halves {
@@ -26,16 +26,16 @@ pub(crate) const fn pair(i: usize, pairs: usize, halves: bool) -> [usize; 2] {
     }
 }
 
-/// What the cache leaves out, and the angles that turn it.
+/// The biases left out of the cache, and the angles that rotate them.
 #[derive(Clone, Copy)]
 pub(crate) struct KeyBias<'a> {
-    /// \[kv_heads, head_size\]; zero where the cache has the bias.
+    /// \[kv_heads, head_size\]; zero where the cache includes the bias.
     pub(crate) values: &'a [f32],
     /// Cosine and sine of each pair at all positions, \[pairs, 2, positions in whole blocks\].
     pub(crate) angles: &'a [f32],
-    /// Pairs of a head that are rotated.
+    /// Rotated pairs of a head.
     pub(crate) pairs: usize,
-    /// Whether a pair's elements are in the two halves.
+    /// Whether a pair has one element from each half.
     pub(crate) halves: bool,
 }
 
@@ -56,7 +56,7 @@ impl KeyBias<'_> {
         }
     }
 
-    /// What the biases add to q · k at `position`.
+    /// Contribution of the biases to q · k at `position`.
     pub(crate) fn at(&self, turned: &[[f32; 2]], position: usize) -> f32 {
         let mut sum = 0.0;
         for (i, [u, v]) in turned[..self.pairs].iter().enumerate() {
@@ -74,7 +74,7 @@ impl KeyBias<'_> {
         let angles = <[F32s]>::ref_from_bytes(self.angles.as_bytes()).expect(ALIGNED);
         let mut sum = isa.splat(0.0);
         for (i, [u, v]) in turned[..self.pairs].iter().enumerate() {
-            // Adding these zeros would change nothing, and most pairs have no large bias.
+            // Adding these zeros changes nothing, and most pairs have no large bias.
             if *u == 0.0 && *v == 0.0 {
                 continue;
             }

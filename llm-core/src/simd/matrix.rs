@@ -1,13 +1,13 @@
-//! Products of matrices in tiles, for every block format and every instruction set; [`super::floats`] has those of floats.
+//! Matrix products in tiles, for every block format and every instruction set; [`super::floats`] has those for floats.
 //!
-//! A format differs from another in what [`half`] finds in its planes, in its scales, and in whether it has offsets; an
-//! instruction set in its [`Registers`]. Both are known when this is compiled, so what is written here as a question
-//! costs nothing when it runs. All of it is inlined into functions that are compiled for the instruction set; closures
-//! would not be, so there are none.
+//! Formats differ in what [`half`] finds in their planes, in their scales, and in whether they have offsets;
+//! instruction sets differ in their [`Registers`]. Both are known at compile time, so branches on them cost nothing at
+//! run time. Everything is inlined into functions compiled for the instruction set. There are no closures, because they
+//! would not be.
 //!
-//! `T` tokens go through a tile together, and `P` registers of a chunk: what is loaded and cut out of a register of
-//! weights serves all tokens, what is made of the activations serves all registers. Exact sums of a block or of its
-//! groups are made in any order; then each row adds its blocks in ascending order, as the reference does
+//! `T` tokens go through a tile together, and `P` registers of a chunk: what is loaded and extracted from a register of
+//! weights serves all tokens, and what is derived from the activations serves all registers. Exact sums of a block or
+//! of its groups are formed in any order; then each row adds its blocks in ascending order, like the reference
 //! ([`super::scalar`]).
 
 #![expect(clippy::needless_range_loop, reason = "several arrays have the index")]
@@ -26,19 +26,21 @@ pub(super) use floats::floats;
 #[derive(Clone, Copy)]
 pub(super) struct Tiles<'a> {
     pub(super) quads: &'a [Quad],
-    /// Quads of a tile: as many as a row has bytes.
+    /// Quads of a tile, which equals the bytes of a row.
     pub(super) tile: usize,
-    /// From the first row of a token in the output to that of the next.
+    /// Distance in the output between the first rows of adjacent tokens.
     pub(super) stride: usize,
-    /// Blocks of a row; of floats, columns.
+    /// Blocks of a row; for floats, columns.
     pub(super) blocks: usize,
 }
 
-/// Calls a kernel for all tiles and tokens. Each list is for so many tokens together: powers of two, falling to 1. It says
-/// how many tiles meet them together, and how many registers of their rows, down to a single tile.
+/// Calls a kernel for all tiles and tokens. Each list applies to a number of tokens processed together: powers of two,
+/// falling to 1. It gives how many tiles are processed with them, and how many registers of their rows, down to a
+/// single tile.
 ///
-/// As many tiles as [`PANEL`] meet all tokens before the next ones are looked at, so the weights come from memory once; and
-/// all of those meet the same few tokens before the next ones, so the activations stay in the first-level cache.
+/// [`PANEL`] limits the tiles that are processed with all tokens before the next tiles, so the weights come from memory
+/// only once. Within a panel, all tiles are processed with the same few tokens before the next tokens, so the
+/// activations stay in the first-level cache.
 macro_rules! for_tokens {
     ($kernel:ident::<$format:ty>($isa:expr, $w:expr, $x:expr, $out:expr)
      $($tokens:literal: $($tiles:literal $parts:literal),+);+) => {{
@@ -47,7 +49,7 @@ macro_rules! for_tokens {
         let mut first = 0;
         for tiles in w.quads.chunks((panel * w.tile).max(1)) {
             let (mut x, mut out) = (x, &mut out[..]);
-            // A token alone asks for memory itself.
+            // A single token prefetches memory itself.
             let mut fresh = x.len() > w.blocks;
             while !x.is_empty() {
                 let tokens = $crate::simd::tiles::tokens_of(x.len() / w.blocks, [$($tokens),+][0]);
@@ -78,12 +80,12 @@ macro_rules! for_tokens {
 }
 pub(super) use for_tokens;
 
-/// Quads that stay in the second-level cache while all tokens meet them: 128 KiB.
+/// Quads that stay in the second-level cache while all tokens are processed: 128 KiB.
 pub(super) const PANEL: usize = (128 << 10) / size_of::<Quad>();
 
-/// Bytes that are asked for in advance: three pages. A CPU's own prefetching stops at the end of a page, and a token
-/// alone needs the next one before it can have come. Much less leaves the memory idle at each page; much more would drive
-/// out of the first-level cache what was asked for last.
+/// Prefetch distance in bytes: three pages. A CPU's own prefetching stops at the end of a page, and a single token
+/// needs the next page before it can have arrived. A much smaller value leaves the memory idle at each page; a much
+/// larger one would evict recently prefetched lines from the first-level cache.
 pub(super) const AHEAD: usize = 12 << 10;
 
 /// Stretches of a super-block.
@@ -99,7 +101,7 @@ const fn signed<F: Block>() -> bool {
     !matches!(F::CODE, Code::Minus(_))
 }
 
-/// What the operands that meet the activations are too large by.
+/// Surplus of the operands that are multiplied by the activations.
 #[inline(always)]
 fn surplus<I: Registers, F: Block>() -> i32 {
     match F::CODE {
@@ -115,7 +117,7 @@ fn chunk<I: Registers>(isa: I, stretch: &[Quad], at: usize, part: usize) -> I::B
     isa.load(&chunk[at], part)
 }
 
-/// The four registers of half `H` of a plane of `bits` bits, whose chunks begin at `first`, moved up by `to` bits.
+/// The four registers of half `H` of a plane of `bits` bits, whose chunks begin at `first`, shifted up by `to` bits.
 #[inline(always)]
 fn plane<I: Registers, const H: usize>(
     isa: I,
@@ -163,7 +165,7 @@ fn plane<I: Registers, const H: usize>(
     }
 }
 
-/// The four registers of half `H` of a stretch: codes, or the integers that a table has for them.
+/// The four registers of half `H` of a stretch: codes, or their integers from a table.
 #[inline(always)]
 fn half<I: Registers, F: Block, const H: usize>(
     isa: I,
@@ -185,13 +187,13 @@ fn half<I: Registers, F: Block, const H: usize>(
     w
 }
 
-/// Sums of `T` tokens and `P` registers of rows, and where partial sums go when they are full.
+/// Accumulates sums of `T` tokens and `P` registers of rows when partial sums are full.
 trait Sink<I: Registers, const T: usize, const P: usize> {
-    /// Adds partial sums of token `t` and register `p`.
+    /// Adds the partial sums of token `t` and register `p`.
     fn take(&mut self, isa: I, t: usize, p: usize, partial: I::Partial);
 }
 
-/// Adds them as they are.
+/// Adds them unchanged.
 struct Plain<'a, I: Registers, const T: usize, const P: usize>(&'a mut [[I::Wide; P]; T]);
 
 impl<I: Registers, const T: usize, const P: usize> Sink<I, T, P> for Plain<'_, I, T, P> {
@@ -201,7 +203,7 @@ impl<I: Registers, const T: usize, const P: usize> Sink<I, T, P> for Plain<'_, I
     }
 }
 
-/// Adds them times the factor of their rows.
+/// Adds them multiplied by the factors of their rows.
 struct Scaled<'a, I: Registers, const T: usize, const P: usize> {
     totals: &'a mut [[I::Ints; P]; T],
     scales: [I::Scale; P],
@@ -214,8 +216,8 @@ impl<I: Registers, const T: usize, const P: usize> Sink<I, T, P> for Scaled<'_, 
     }
 }
 
-/// Adds the products of half `H` of a stretch to `partials`, and gives them to `sink` whenever they are full, and at the
-/// end of each `register`s of four elements that share it.
+/// Adds the products of half `H` of a stretch to `partials`. Passes those to `sink` whenever they are full, and after
+/// each `register`s of four elements that share it.
 #[inline(always)]
 fn multiply<I: Registers, F: Block, const H: usize, const T: usize, const P: usize>(
     isa: I,
@@ -276,7 +278,7 @@ pub(super) fn tokens<X, const T: usize>(x: &[X], len: usize) -> [&[X]; T] {
     tokens
 }
 
-/// Puts the sums of the rows of `N` tiles where they belong.
+/// Stores the sums of the rows of `N` tiles.
 #[inline(always)]
 pub(super) fn write<const N: usize>(
     sums: &[[Sums; N]],
@@ -293,7 +295,7 @@ pub(super) fn write<const N: usize>(
     }
 }
 
-/// As [`super::scalar::matmul_small`], of one tile.
+/// Like [`super::scalar::matmul_small`], for one tile.
 #[inline(always)]
 pub(super) fn small<I: Registers, F: SmallBlock, const T: usize, const P: usize, const N: usize>(
     isa: I,
@@ -369,7 +371,7 @@ impl Groups {
     }
 }
 
-/// As [`super::scalar::matmul_super`], of one tile.
+/// Like [`super::scalar::matmul_super`], for one tile.
 #[inline(always)]
 pub(super) fn large<I: Registers, F: SuperBlock, const T: usize, const P: usize, const N: usize>(
     isa: I,
@@ -419,7 +421,7 @@ pub(super) fn large<I: Registers, F: SuperBlock, const T: usize, const P: usize,
 }
 
 /// The sums of a block: of its products, each group's times its scale; and of the activations, each group's times its
-/// minimum or, where codes are too large by a surplus, its scale.
+/// minimum, or its scale if codes have a surplus.
 #[inline(always)]
 fn super_block<I: Registers, F: SuperBlock, const T: usize, const P: usize>(
     isa: I,
@@ -473,7 +475,7 @@ fn super_block<I: Registers, F: SuperBlock, const T: usize, const P: usize>(
             }
         }
     }
-    // Apart from the products, since both kinds of sums together would not fit the registers.
+    // Separate from the products, because both kinds of sums together would not fit the registers.
     if F::GROUP < SUPER_BLOCK && (F::MINIMA || surplus::<I, F>() != 0) {
         let factors = if F::MINIMA {
             &groups.minima
@@ -509,7 +511,7 @@ fn super_block<I: Registers, F: SuperBlock, const T: usize, const P: usize>(
     [totals, least]
 }
 
-/// Adds the products of a block whose codes lie five in a byte.
+/// Adds the products of a block with five codes per byte.
 #[inline(always)]
 fn ternary<I: Registers, const T: usize, const P: usize>(
     isa: I,
@@ -518,14 +520,14 @@ fn ternary<I: Registers, const T: usize, const P: usize>(
     x: [&ActivationQ8K; T],
     dots: &mut [[I::Wide; P]; T],
 ) {
-    // Partial sums have room for a whole block.
+    // Partial sums can hold a whole block.
     debug_assert!(I::room(2) >= SUPER_BLOCK / 4);
     let mut partials = [[isa.no_partial(); P]; T];
     let mut quads = [&x[0].quads()[..]; T];
     for t in 0..T {
         quads[t] = x[t].quads();
     }
-    // Four chunks meet twenty registers of activations: five times sixteen bytes.
+    // Four chunks are multiplied by twenty registers of activations: five times sixteen bytes.
     for chunks in chunks.chunks(4 * 4) {
         if T == 1 && first == 0 {
             isa.prefetch(chunks, AHEAD);
@@ -552,7 +554,7 @@ fn ternary<I: Registers, const T: usize, const P: usize>(
     }
 }
 
-/// Adds the products of chunk `J` of four, which has five registers; the last chunk of all has four.
+/// Adds the products of chunk `J` of four, which has five registers; the very last chunk has four.
 #[inline(always)]
 fn five<I: Registers, const J: usize, const T: usize, const P: usize>(
     isa: I,
@@ -577,7 +579,7 @@ fn five<I: Registers, const J: usize, const T: usize, const P: usize>(
     }
 }
 
-/// The factors of `P` registers of rows.
+/// The factors of the rows in `P` registers.
 #[inline(always)]
 fn rows<I: Registers, const P: usize>(isa: I, scales: &Quad, first: usize) -> [I::Scale; P] {
     let mut rows = [isa.scale(scales, first); P];

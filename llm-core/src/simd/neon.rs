@@ -1,7 +1,7 @@
-//! NEON of ARMv8.0 (Cortex-A53), and with SDOT: four registers have four elements of the sixteen rows of a tile.
+//! NEON of ARMv8.0 (Cortex-A53), and with SDOT: four registers hold four elements of the sixteen rows of a tile.
 //!
-//! It multiplies signed bytes by signed ones. Without SDOT products have 16 bits and are added there, where they must not
-//! overflow. Targets without an operating system are built for strict alignment, so all that is loaded is aligned.
+//! It multiplies signed bytes by signed ones. Without SDOT, products are added in 16 bits, which must not overflow.
+//! Targets without an operating system are built for strict alignment, so every load is aligned.
 
 use super::adapter::Half;
 use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
@@ -13,7 +13,7 @@ use crate::quantize::{ActivationQ8, ActivationQ8K, Quad};
 use core::arch::aarch64::*;
 use zerocopy::transmute;
 
-/// Made in functions alone that are called where the CPU has the instructions, with `DOT` also SDOT.
+/// Created only in functions that are called if the CPU has the instructions; with `DOT`, also SDOT.
 #[derive(Clone, Copy)]
 struct Neon<const DOT: bool>(());
 
@@ -23,31 +23,31 @@ pub(super) fn attend(attention: Attention<'_>) {
     attention.run(Neon::<false>(()));
 }
 
-/// As [`Spread::run_scalar`].
+/// Like [`Spread::run_scalar`].
 #[target_feature(enable = "neon")]
 pub(super) fn spread(spread: Spread<'_>) {
     spread.run::<_, 1>(Neon::<false>(()));
 }
 
-/// As [`Half::down_scalar`].
+/// Like [`Half::down_scalar`].
 #[target_feature(enable = "neon")]
 pub(super) fn adapter_half_down(half: Half<'_>, x: &[f32], scale: f32, t: &mut [f32]) {
     half.down(Neon::<false>(()), x, scale, t);
 }
 
-/// As [`Half::up_scalar`].
+/// Like [`Half::up_scalar`].
 #[target_feature(enable = "neon")]
 pub(super) fn adapter_half_up(half: Half<'_>, t: &[f32], y: &mut [f32]) {
     half.up(Neon::<false>(()), t, y);
 }
 
-/// As [`super::scalar::matmul_float`]. SDOT is no help.
+/// Like [`super::scalar::matmul_float`]. SDOT would not help.
 #[target_feature(enable = "neon")]
 pub(super) fn floats<F: FloatType, const DOT: bool>(w: Tiles<'_>, x: &[f32], out: &mut [f32]) {
     for_tokens!(floats::<F>(Neon::<false>(()), w, x, out) 2: 1 4; 1: 1 4);
 }
 
-/// As [`super::scalar::matmul_small`].
+/// Like [`super::scalar::matmul_small`].
 ///
 /// # Safety
 /// `DOT`: the CPU has SDOT.
@@ -60,7 +60,7 @@ pub(super) unsafe fn small<F: SmallBlock, const DOT: bool>(
     for_tokens!(small::<F>(Neon::<DOT>(()), w, x, out) 2: 1 4; 1: 1 4);
 }
 
-/// As [`super::scalar::matmul_super`].
+/// Like [`super::scalar::matmul_super`].
 ///
 /// # Safety
 /// `DOT`: the CPU has SDOT.
@@ -73,7 +73,7 @@ pub(super) unsafe fn large<F: SuperBlock, const DOT: bool>(
     for_tokens!(large::<F>(Neon::<DOT>(()), w, x, out) 2: 1 4; 1: 1 4);
 }
 
-/// Shifts bytes by a distance that is known when this is compiled.
+/// Shifts bytes by a compile-time distance.
 macro_rules! shift {
     ($by:ident($x:expr, $distance:expr)) => {
         match $distance {
@@ -91,9 +91,9 @@ macro_rules! shift {
 
 impl<const DOT: bool> Registers for Neon<DOT> {
     type Bytes = int8x16_t;
-    /// Four sums of 16 bits for each of two rows, twice; with SDOT one of 32 bits for each row.
+    /// Four 16-bit sums for each of two rows, twice; with SDOT, one 32-bit sum per row.
     type Partial = [int8x16_t; 2];
-    /// Two sums for each of two rows, twice; with SDOT one for each row.
+    /// Two sums for each of two rows, twice; with SDOT, one per row.
     type Wide = [int32x4_t; 2];
     type Ints = int32x4_t;
     type Floats = float32x4_t;
@@ -112,7 +112,7 @@ impl<const DOT: bool> Registers for Neon<DOT> {
 
     #[inline(always)]
     fn first(self, w: int8x16_t, _: int8x16_t, x: int8x16_t, _: bool) -> [int8x16_t; 2] {
-        // SAFETY: the value says that the CPU has NEON, and with DOT also SDOT.
+        // SAFETY: the value guarantees that the CPU has NEON, and with DOT also SDOT.
         unsafe { products::<DOT>(w, x) }
     }
 
@@ -125,25 +125,25 @@ impl<const DOT: bool> Registers for Neon<DOT> {
         x: int8x16_t,
         _: bool,
     ) -> [int8x16_t; 2] {
-        // SAFETY: the value says that the CPU has NEON, and with DOT also SDOT.
+        // SAFETY: the value guarantees that the CPU has NEON, and with DOT also SDOT.
         unsafe { more_products::<DOT>(sum, w, x) }
     }
 
     #[inline(always)]
     fn widen(self, sum: [int32x4_t; 2], partial: [int8x16_t; 2]) -> [int32x4_t; 2] {
-        // SAFETY: the value says that the CPU has NEON.
+        // SAFETY: the value guarantees that the CPU has NEON.
         unsafe { widen::<DOT>(sum, partial) }
     }
 
     #[inline(always)]
     fn finish(self, wide: [int32x4_t; 2]) -> int32x4_t {
-        // SAFETY: the value says that the CPU has NEON.
+        // SAFETY: the value guarantees that the CPU has NEON.
         unsafe { finish::<DOT>(wide) }
     }
 
     #[inline(always)]
     fn scaled(self, sum: int32x4_t, partial: [int8x16_t; 2], scale: int32x4_t) -> int32x4_t {
-        // SAFETY: the value says that the CPU has NEON.
+        // SAFETY: the value guarantees that the CPU has NEON.
         unsafe { scaled::<DOT>(sum, partial, scale) }
     }
 
@@ -173,7 +173,7 @@ impl<const DOT: bool> Registers for Neon<DOT> {
                 true => shift!(vshrq_n_u8(x, from.abs_diff(to))),
                 false => shift!(vshlq_n_u8(x, from.abs_diff(to))),
             };
-            // What was shifted to an end has nothing beside it.
+            // Bits shifted to an end have no neighbours to mask off.
             let alone = match from > to {
                 true => to == 0 && from + bits == 8,
                 false => from == 0 && to + bits == 8,
@@ -303,7 +303,7 @@ impl<const DOT: bool> Registers for Neon<DOT> {
 #[inline]
 unsafe fn products<const DOT: bool>(w: int8x16_t, x: int8x16_t) -> [int8x16_t; 2] {
     if DOT {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         let sum = unsafe { sdot(vdupq_n_s32(0), w, x) };
         return [vreinterpretq_s8_s32(sum), vdupq_n_s8(0)];
     }
@@ -313,7 +313,7 @@ unsafe fn products<const DOT: bool>(w: int8x16_t, x: int8x16_t) -> [int8x16_t; 2
     ]
 }
 
-/// `sum` and such products.
+/// Adds such products to `sum`.
 ///
 /// # Safety
 /// `DOT`: the CPU has SDOT.
@@ -325,7 +325,7 @@ unsafe fn more_products<const DOT: bool>(
     x: int8x16_t,
 ) -> [int8x16_t; 2] {
     if DOT {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         let sum = unsafe { sdot(vreinterpretq_s32_s8(sum[0]), w, x) };
         return [vreinterpretq_s8_s32(sum), vdupq_n_s8(0)];
     }
@@ -507,24 +507,24 @@ fn dots(chunks: &[[I8s; 4]], q: &[[i8; 4]]) -> [float32x4_t; 4] {
     dots
 }
 
-/// The same, but the compiler does not see that it is a broadcast: it would take the halves of its factor
-/// apart with an instruction each.
+/// The same, but hidden from the compiler as a broadcast: it would extract each half of the factor with a separate
+/// instruction.
 #[inline(always)]
 fn opaque(mut x: int8x16_t) -> int8x16_t {
-    // SAFETY: no instruction.
+    // SAFETY: the assembly contains no instruction.
     unsafe {
         core::arch::asm!("/* {0:v} */", inout(vreg) x, options(pure, nomem, nostack, preserves_flags));
     }
     x
 }
 
-/// `sum` and four products for each of four lanes. The intrinsic is not stable.
+/// Adds four products to each of the four lanes of `sum`. The intrinsic is not stable.
 ///
 /// # Safety
 /// The CPU has SDOT.
 #[inline(always)]
 unsafe fn sdot(mut sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
-    // SAFETY: registers alone; the caller says that the CPU has the instruction.
+    // SAFETY: only registers are used; the caller guarantees that the CPU has the instruction.
     unsafe {
         core::arch::asm!(
             ".arch_extension dotprod",
@@ -543,11 +543,11 @@ fn eight(halves: uint16x8_t) -> [float32x4_t; 2] {
     [low_half(halves), high_half(halves)]
 }
 
-/// The lower four of eight f16 as f32. The type of the intrinsic is not stable; FPCR is 0, which is IEEE's conversion.
+/// The lower four of eight f16 as f32. The intrinsic's type is not stable. FPCR is 0, so the conversion is IEEE's.
 #[inline(always)]
 fn low_half(halves: uint16x8_t) -> float32x4_t {
     let floats;
-    // SAFETY: registers alone, with an instruction that every NEON has.
+    // SAFETY: only registers are used, with an instruction that every NEON CPU has.
     unsafe {
         core::arch::asm!(
             "fcvtl {1:v}.4s, {0:v}.4h",
@@ -562,7 +562,7 @@ fn low_half(halves: uint16x8_t) -> float32x4_t {
 #[inline(always)]
 fn high_half(halves: uint16x8_t) -> float32x4_t {
     let floats;
-    // SAFETY: registers alone, with an instruction that every NEON has.
+    // SAFETY: only registers are used, with an instruction that every NEON CPU has.
     unsafe {
         core::arch::asm!(
             "fcvtl2 {1:v}.4s, {0:v}.8h",

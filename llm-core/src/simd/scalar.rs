@@ -1,13 +1,13 @@
 //! Reference kernels: the canonical order of every sum (`docs/numerics.md`).
 //!
-//! - *Matrices*: a row adds its blocks (float weights: its columns) in ascending order; rows are
-//!   independent, so that SIMD lanes can hold different rows.
-//! - *Reductions over one vector*: element i goes to virtual lane i mod 16, ascending; then the
-//!   lanes fold 8, 4, 2, 1.
+//! - *Matrices*: a row adds its blocks (float weights: its columns) in ascending order. Rows are independent, so SIMD
+//!   lanes can hold different rows.
+//! - *Reductions over one vector*: element i goes to virtual lane i mod 16, ascending; then the lanes are folded by 8,
+//!   4, 2, 1.
 //! - Multiply and add stay separate; `sqrt` and division are IEEE; [`exp`] is one polynomial.
 //!
-//! What is not a matrix product is compiled for the CPU's vectors from this same code
-//! ([`super::Cpu`]), so it is inlined wherever it is called.
+//! Everything but matrix products is compiled for the CPU's vectors from this same code ([`super::Cpu`]), so it is
+//! inlined wherever it is called.
 
 use crate::quantize::blocks::{FloatType, Small, SmallBlock, Super, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, GROUP};
@@ -16,14 +16,14 @@ use half::f16;
 /// Virtual lanes of a reduction.
 pub const LANES: usize = 16;
 
-/// Most tokens that go through a matrix together.
+/// Maximum number of tokens that go through a matrix together.
 pub const MAX_BATCH: usize = 64;
 
-/// Rows that are computed together, so that their sums do not wait for one another.
+/// Rows computed together, so that their sums do not depend on each other.
 const ROWS: usize = 8;
 
-/// Σ f(a\[i\], b\[i\]), in the canonical order. Whole groups of lanes first, so that a compiler may keep
-/// them in vectors.
+/// Σ f(a\[i\], b\[i\]), in the canonical order. Whole groups of lanes come first, so that a compiler can keep them in
+/// vectors.
 #[inline(always)]
 pub(super) fn sum_of<A: Copy, B: Copy>(a: &[A], b: &[B], f: impl Fn(A, B) -> f32) -> f32 {
     debug_assert_eq!(a.len(), b.len());
@@ -41,7 +41,7 @@ pub(super) fn sum_of<A: Copy, B: Copy>(a: &[A], b: &[B], f: impl Fn(A, B) -> f32
     fold(lanes)
 }
 
-/// The lanes of a sum, folded 8, 4, 2, 1.
+/// The sum of the lanes, folded by 8, 4, 2, 1.
 #[inline(always)]
 pub(super) fn fold(mut lanes: [f32; LANES]) -> f32 {
     for width in [8, 4, 2, 1] {
@@ -66,8 +66,8 @@ pub fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
     sum_of(a, b, |a, b| a * b)
 }
 
-/// A finite f16 as f32, without branches: exponent and mantissa are moved into place and multiplied by
-/// 2¹¹², which is exact, also for subnormals.
+/// Converts a finite f16 to f32 without branches: exponent and mantissa are moved into place and multiplied by 2¹¹²,
+/// which is exact, even for subnormals.
 #[must_use]
 #[inline(always)]
 pub fn finite(x: f16) -> f32 {
@@ -77,8 +77,8 @@ pub fn finite(x: f16) -> f32 {
     f32::from_bits(magnitude.to_bits() | (bits & 0x8000) << 16)
 }
 
-/// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\] for weights that are floats, `w` row by row, `columns` elements a
-/// row. `w` may lack the first `first` rows; `out` holds all rows of one token after those of another.
+/// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\] for float weights, `w` row by row, with `columns` elements per row.
+/// `w` may omit the first `first` rows; `out` holds all rows of one token, then those of the next.
 pub fn matmul_float<F: FloatType>(
     w: &[u8],
     first: usize,
@@ -102,10 +102,9 @@ pub fn matmul_float<F: FloatType>(
     }
 }
 
-/// out\[t\]\[r\] = Σ_b ((Σ_i q_w · q_x) · (d_w · d_x) + m_w · s_x) for weights in blocks of 32, `w` row by
-/// row, `blocks` blocks a row. `w` may lack the first `first` rows; `out` holds all rows of one token after those of
-/// another. Formats without an offset leave
-/// out its term.
+/// out\[t\]\[r\] = Σ_b ((Σ_i q_w · q_x) · (d_w · d_x) + m_w · s_x) for weights in blocks of 32, `w` row by row, with
+/// `blocks` blocks per row. `w` may omit the first `first` rows; `out` holds all rows of one token, then those of the
+/// next. Formats without an offset omit its term.
 pub fn matmul_small<B: SmallBlock>(
     w: &[B],
     first: usize,
@@ -120,7 +119,7 @@ pub fn matmul_small<B: SmallBlock>(
     });
 }
 
-/// What a block of 32 adds to a sum.
+/// Contribution of a block of 32 to a sum.
 #[must_use]
 #[inline(always)]
 pub fn product_small(w: &Small, x: &ActivationQ8, offset: bool) -> f32 {
@@ -129,7 +128,7 @@ pub fn product_small(w: &Small, x: &ActivationQ8, offset: bool) -> f32 {
 }
 
 /// out\[t\]\[r\] = Σ_b ((d_w · d_x) · Σ_g s_g Σ_i q_w · q_x − (d_min · d_x) · Σ_g m_g Σ_i q_x) for super-blocks;
-/// otherwise as [`matmul_small`].
+/// otherwise like [`matmul_small`].
 pub fn matmul_super<B: SuperBlock>(
     w: &[B],
     first: usize,
@@ -144,7 +143,7 @@ pub fn matmul_super<B: SuperBlock>(
     });
 }
 
-/// What a block of 256 adds to a sum.
+/// Contribution of a block of 256 to a sum.
 #[must_use]
 #[inline(always)]
 pub fn product_super(w: &Super, x: &ActivationQ8K, minima: bool) -> f32 {
@@ -165,8 +164,8 @@ pub fn product_super(w: &Super, x: &ActivationQ8K, minima: bool) -> f32 {
     }
 }
 
-/// Each row adds its blocks in ascending order. A block is unpacked once for all tokens of a batch,
-/// of which there are at most [`MAX_BATCH`]. `w` has the rows from `first` on.
+/// Each row adds its blocks in ascending order. A block is unpacked once for all tokens of a batch, which are at most
+/// [`MAX_BATCH`]. `w` has the rows from `first`.
 fn matmul_blocks<W, X, P: Fn(&X) -> f32>(
     w: &[W],
     first: usize,
@@ -193,7 +192,7 @@ fn matmul_blocks<W, X, P: Fn(&X) -> f32>(
     }
 }
 
-/// Exact Σ a\[i\] · b\[i\] of at most 256 elements: at most 256 · 128 · 128, far inside an i32.
+/// Exact Σ a\[i\] · b\[i\] over at most 256 elements: at most 256 · 128 · 128, well within an i32.
 #[must_use]
 pub fn dot_i8<const N: usize>(a: &[i8; N], b: &[i8; N]) -> i32 {
     a.iter().zip(b).fold(0, |sum: i32, (&a, &b)| {
@@ -223,7 +222,7 @@ pub fn rms_norm(x: &mut [f32], weight: &[f32], epsilon: f32) {
     }
 }
 
-/// The largest, of any order: lanes, so that a compiler may keep them in vectors.
+/// The largest value, in any order: by lanes, so that a compiler can keep them in vectors.
 #[inline(always)]
 pub(super) fn max(x: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if b > a { b } else { a };
@@ -238,8 +237,8 @@ pub(super) fn max(x: &[f32]) -> f32 {
     lanes.fold(f32::NEG_INFINITY, |max, x| larger(max, *x))
 }
 
-/// Softmax without its division: x becomes exp(x − max x), and their sum is returned. The first `hidden` take no
-/// part: they become 0.
+/// Softmax without its division: x becomes exp(x − max x), and their sum is returned. The first `hidden` are excluded
+/// and become 0.
 #[inline(always)]
 pub fn softmax_numerators(x: &mut [f32], hidden: usize) -> f32 {
     let (before, seen) = x.split_at_mut(hidden);
@@ -310,8 +309,8 @@ pub fn geglu(gate: &mut [f32], up: &[f32]) {
     }
 }
 
-/// RoPE: turns the pairs of each head, which has `size` elements, by their angles, given as cosine and sine. The
-/// elements beyond the pairs stay. Pair i is elements 2i and 2i + 1, or with `halves` i and i + n for n angles.
+/// RoPE: rotates the pairs of each head, which has `size` elements, by their angles, given as cosine and sine. Elements
+/// beyond the pairs are unchanged. Pair i is elements 2i and 2i + 1, or with `halves` i and i + n for n angles.
 #[inline(always)]
 pub fn rotate(heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool) {
     let turned = |a: f32, b: f32, [cos, sin]: [f32; 2]| [a * cos - b * sin, a * sin + b * cos];
@@ -329,8 +328,8 @@ pub fn rotate(heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool)
     }
 }
 
-/// The first half of an adapter's product: t\[j\] = (Σ_c a\[j\]\[c\] · x\[c\]) · scale, each sum in the canonical
-/// order. `a` is \[rank, columns\].
+/// First half of an adapter's product: t\[j\] = (Σ_c a\[j\]\[c\] · x\[c\]) · scale, each sum in the canonical order.
+/// `a` is \[rank, columns\].
 #[inline(always)]
 pub fn adapter_down(a: &[f32], x: &[f32], scale: f32, t: &mut [f32]) {
     for (a, t) in a.chunks_exact(x.len()).zip(t) {
@@ -338,8 +337,8 @@ pub fn adapter_down(a: &[f32], x: &[f32], scale: f32, t: &mut [f32]) {
     }
 }
 
-/// The second half: y\[i\] += Σ_j b\[j\]\[i\] · t\[j\], the sum in ascending order before it is added. `b` is
-/// \[rank, rows\], the transpose of what a file has.
+/// Second half: y\[i\] += Σ_j b\[j\]\[i\] · t\[j\], with the sum formed in ascending order before it is added. `b` is
+/// \[rank, rows\], the transpose of the file's matrix.
 #[inline(always)]
 pub fn adapter_up(b: &[f32], t: &[f32], y: &mut [f32]) {
     let rows = y.len();
@@ -368,14 +367,13 @@ pub fn add(x: &mut [f32], y: &[f32]) {
     }
 }
 
-/// exp(x) to about 1 ulp, without branches that SIMD could not take; arguments are clamped to
-/// −87.3…88.3, where the result is normal. Cephes' `expf` (Moshier): x = n ln 2 + r, a polynomial of
-/// degree 5 in r, times 2ⁿ.
+/// exp(x) to about 1 ulp, without branches that SIMD could not follow. Arguments are clamped to −87.3…88.3, where the
+/// result is normal. Cephes' `expf` (Moshier): x = n ln 2 + r, a polynomial of degree 5 in r, times 2ⁿ.
 #[must_use]
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     const LOG2_E: f32 = core::f32::consts::LOG2_E;
-    // ln 2 in two parts, the first with so few bits that n times it is exact.
+    // ln 2 in two parts; the first has so few bits that n times it is exact.
     const LN2_HIGH: f32 = 355.0 / 512.0;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     // 1.5 · 2²³: adding it rounds to the nearest integer.
@@ -414,7 +412,7 @@ mod tests {
 
     #[test]
     fn a_sum_goes_over_sixteen_lanes_and_folds_8_4_2_1() {
-        // Values whose sum depends on the order of the additions.
+        // Values whose sum depends on the order of addition.
         let x: Vec<f32> = (0..37)
             .map(|i| (i as f32 * 0.7).sin() * 10f32.powi(i % 9))
             .collect();
@@ -457,7 +455,7 @@ mod tests {
         }
         assert_eq!(dot_i8(&[-128; 256], &[-128; 256]), 256 * 128 * 128);
 
-        // The largest sums that a k-quant can have: Q6_K's scales go from −128, its values from −32.
+        // The largest sums possible in a k-quant: Q6_K's scales start at −128, its values at −32.
         let w = [BlockQ6K {
             ql: [0; 128],
             qh: [0; 64],
@@ -500,12 +498,12 @@ mod tests {
         assert_eq!(x[2], 1.0);
     }
 
-    /// Bytes of `rows` rows of random weights in `ty`, and the weights that they stand for.
+    /// Bytes of `rows` rows of random weights in `ty`, and the weights themselves.
     fn weights(ty: TensorType, rows: usize, columns: usize, bits: &[u8]) -> (Vec<u8>, Vec<f32>) {
         let stride = ty.row_bytes(columns).unwrap();
         let block = ty.block_bytes();
         let mut bytes: Vec<u8> = bits.iter().copied().cycle().take(stride * rows).collect();
-        // Scales that are near one, wherever the format has them.
+        // Scales near one, wherever the format has them.
         let half = f16::from_f32(0.011).to_le_bytes();
         for block in bytes.chunks_mut(block) {
             for &place in ty.f16_places() {
@@ -535,8 +533,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// Every format, any bits: the product is that of the dequantised weights, up to the rounding of
-        /// the activations; and a token's result does not depend on what else is in its batch.
+        /// For every format and any bits, the product is that of the dequantised weights, up to rounding of the
+        /// activations. A token's result does not depend on what else is in its batch.
         #[test]
         fn quantised_products_are_near_the_float_ones_and_independent_of_the_batch(
             bits in prop::collection::vec(any::<u8>(), 700..800),
@@ -550,7 +548,7 @@ mod tests {
                     for (r, w) in values.chunks(columns).enumerate() {
                         let terms = || w.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x));
                         let exact: f64 = terms().sum();
-                        // Half a step of an activation, 4/127, for each weight; the f16 of a scale.
+                        // Half a step of an activation, 4/127, per weight; plus the f16 rounding of a scale.
                         let slack: f64 = w.iter().map(|w| f64::from(w.abs()) * 2.1 / 127.0).sum();
                         let got = f64::from(out[t * rows + r]);
                         let rounding = terms().map(f64::abs).sum::<f64>() / 1000.0 + 1e-3;

@@ -1,4 +1,4 @@
-//! Every path against the scalar one, bit for bit.
+//! Compares every path with the scalar one, bit for bit.
 
 use super::tiles::{TILE, dequantize, repack};
 use super::*;
@@ -16,7 +16,7 @@ fn this_cpu_has_something() {
     std::println!("tested on {}", Cpu::detect().name());
 }
 
-/// Rows of any bits, with finite floats.
+/// Rows of random bits, with finite floats.
 fn weights(ty: TensorType, rows: usize, columns: usize, bits: &[u8], scales: &[u16]) -> Vec<u8> {
     let bytes = rows * ty.row_bytes(columns).unwrap();
     let mut bytes: Vec<u8> = bits.iter().copied().cycle().take(bytes).collect();
@@ -25,7 +25,7 @@ fn weights(ty: TensorType, rows: usize, columns: usize, bits: &[u8], scales: &[u
     match ty {
         TensorType::F32 => {
             for float in bytes.as_chunks_mut::<4>().0 {
-                // Of any exponent below that of the largest, so that sums stay finite.
+                // Exponents are below that of the largest, so that sums stay finite.
                 float[3] &= 0xDF;
             }
         }
@@ -50,7 +50,7 @@ fn weights(ty: TensorType, rows: usize, columns: usize, bits: &[u8], scales: &[u
     bytes
 }
 
-/// The products of a matrix that is row by row, on the scalar path, and of its tiles on every path.
+/// Compares the products of a row-major matrix on the scalar path with those of its tiles on every path.
 fn all_paths_agree(ty: TensorType, rows: usize, columns: usize, w: &[u8], x: &[f32]) {
     let matrix = Matrix {
         ty,
@@ -69,7 +69,7 @@ fn all_paths_agree(ty: TensorType, rows: usize, columns: usize, w: &[u8], x: &[f
         ..matrix
     };
     for cpu in Cpu::all() {
-        // What no kernel leaves where it is.
+        // Every kernel must overwrite this.
         let mut out = vec![f32::NAN; expected.len()];
         multiply(cpu, &matrix, x, &mut out).unwrap();
         for (i, (a, b)) in out.iter().zip(&expected).enumerate() {
@@ -84,7 +84,7 @@ fn all_paths_agree(ty: TensorType, rows: usize, columns: usize, w: &[u8], x: &[f
     }
 }
 
-/// Columns of a matrix with two blocks a row; of floats, with no whole number of anything.
+/// Columns of a matrix with two blocks per row; for floats, a number without useful factors.
 fn columns(ty: TensorType) -> usize {
     match ty.activations() {
         ActivationType::Float => 37,
@@ -95,7 +95,7 @@ fn columns(ty: TensorType) -> usize {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Every format, any weights (also −128, subnormal and negative scales), any number of tokens and of rows.
+    /// Every format, any weights (including −128, subnormal and negative scales), any number of tokens and rows.
     #[test]
     fn all_paths_give_the_bits_of_the_scalar_one(
         bits in prop::collection::vec(any::<u8>(), 600..1200),
@@ -107,7 +107,7 @@ proptest! {
         left in 0usize..=3,
     ) {
         let bits = extreme.map_or(bits, |byte| vec![byte]);
-        // Activations of ±127 alone.
+        // Only activations of ±127.
         let x: Vec<f32> = match ends {
             true => x.iter().map(|x| x.signum()).collect(),
             false => x,
@@ -119,7 +119,7 @@ proptest! {
         }
     }
 
-    /// Rows come back from tiles as they were.
+    /// Rows are recovered from tiles unchanged.
     #[test]
     fn a_row_of_tiles_has_the_values_of_the_row(
         bits in prop::collection::vec(any::<u8>(), 600..1200),

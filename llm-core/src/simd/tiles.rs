@@ -1,6 +1,6 @@
-//! Sixteen rows of a matrix, interleaved: how every format lies in memory for the kernels.
+//! Sixteen interleaved rows of a matrix: the memory layout of every format for the kernels.
 //!
-//! A tile holds, block by block, the blocks of sixteen rows, in as many bytes as the rows have. One block:
+//! A tile holds the blocks of sixteen rows, block by block, in as many bytes as the rows have. One block:
 //!
 //! ```text
 //!   small block   [d; 16] ([m; 16]), [stretch]
@@ -8,18 +8,19 @@
 //!   floats        [column][16 rows]
 //! ```
 //!
-//! A *stretch* is 32 elements of sixteen rows, as *chunks* of 64 bytes: four bytes of row 0, of row 1, … of row 15. Codes
-//! are cut into a lower plane of 2, 4 or 8 bits and an upper plane of none, 1 or 2 ([`Block::LOW`], [`Block::HIGH`]). A
-//! plane of b bits is b chunks, those of the lower plane first. Each half of a stretch is four *registers* of four
-//! elements a row, elements 4i … 4i + 3 in register i. Half h of a plane is b/2 chunks from h · b/2 on, whose fields of
-//! b bits, from the low bits up, are its registers: one chunk of pairs of bits has four registers, one of nibbles two. A
-//! plane of one bit is a single chunk: bits 0 … 3 have the first half's registers, bits 4 … 7 the second's.
+//! A *stretch* is 32 elements of sixteen rows, as *chunks* of 64 bytes: four bytes of row 0, of row 1, … of row 15.
+//! Codes are split into a lower plane of 2, 4 or 8 bits and an upper plane of 0, 1 or 2 ([`Block::LOW`],
+//! [`Block::HIGH`]). A plane of b bits is b chunks, lower plane first. Each half of a stretch is four *registers* of
+//! four elements per row, elements 4i … 4i + 3 in register i. Half h of a plane is b/2 chunks from h · b/2 on, and
+//! their fields of b bits, from the low bits up, are its registers: a chunk of bit pairs has four registers, one of
+//! nibbles two. A plane of one bit is a single chunk: bits 0 … 3 have the first half's registers, bits 4 … 7 the
+//! second's.
 //!
-//! Codes from 0 to 2 ([`Block::LOW`] is 0) lie five in a byte, in place of stretches: thirteen chunks, of which chunk c
-//! has registers 5c … 5c + 4 of the block's 64, the first in the highest digit.
+//! Codes from 0 to 2 ([`Block::LOW`] is 0) are packed five per byte, in place of stretches: thirteen chunks, of which
+//! chunk c has registers 5c … 5c + 4 of the block's 64, the first in the highest digit.
 //!
-//! A block of a tile is a whole number of registers of sixteen bytes, and the arena gives a matrix a cache line of its
-//! own, so no load is misaligned. Rows that are left, fewer than sixteen, follow the tiles as they are in the file.
+//! A block of a tile is a whole number of sixteen-byte registers, and the arena aligns a matrix to a cache line, so no
+//! load is misaligned. The remaining rows, fewer than sixteen, follow the tiles as they are in the file.
 
 use super::scalar;
 use crate::quantize::blocks::{
@@ -34,22 +35,22 @@ use half::f16;
 /// Rows of a tile.
 pub const TILE: usize = 16;
 
-/// Bytes of a row that lie together.
+/// Adjacent bytes of a row.
 const CHUNK: usize = 4;
 
-/// Codes from 0 to 2 in a byte.
+/// Codes from 0 to 2 per byte.
 pub(super) const DIGITS: usize = 5;
 
 /// Elements of a stretch.
 pub(super) const STRETCH: usize = BLOCK;
 
-/// How many of `rows` rows lie in tiles.
+/// How many of `rows` rows are in tiles.
 #[must_use]
 pub const fn tiled_rows(rows: usize) -> usize {
     rows - rows % TILE
 }
 
-/// Where byte `byte` of chunk `chunk` of row `row` lies.
+/// Offset of byte `byte` of chunk `chunk` of row `row`.
 const fn place(chunk: usize, row: usize, byte: usize) -> usize {
     (chunk * TILE + row) * CHUNK + byte
 }
@@ -130,11 +131,11 @@ fn take_digits(from: &[u8], row: usize) -> [u8; SUPER_BLOCK] {
     })
 }
 
-/// Writes a matrix of type `ty` in `columns` columns, row by row in `from`, as tiles to `to`, which is as long. Rows that
-/// are left stay as they are.
+/// Converts a matrix of type `ty` with `columns` columns, row by row in `from`, to tiles in `to`, which has the same
+/// length. Remaining rows are copied unchanged.
 ///
 /// # Panics
-/// The lengths are not those of whole rows.
+/// The lengths are not whole rows.
 pub fn repack(ty: TensorType, columns: usize, from: &[u8], to: &mut [u8]) {
     let row = ty.row_bytes(columns).expect("whole blocks");
     let tiles = tiled_rows(from.len() / row) * row;
@@ -261,7 +262,7 @@ fn block_at<B>(w: &[u8], blocks: usize, r: usize, b: usize) -> (&[u8], usize) {
     (&w[(r / TILE * blocks + b) * bytes..][..bytes], r % TILE)
 }
 
-/// Writes the values of row `r` of a matrix in tiles, the same bits as [`crate::quantize::dequantize_row`] of the row.
+/// Dequantises row `r` of a matrix in tiles, with the same bits as [`crate::quantize::dequantize_row`] of the row.
 ///
 /// # Panics
 /// The matrix has no such row.
@@ -269,7 +270,7 @@ pub fn dequantize(ty: TensorType, w: &[u8], r: usize, out: &mut [f32]) {
     let columns = out.len();
     let row = ty.row_bytes(columns).expect("whole blocks");
     if r >= tiled_rows(w.len() / row) {
-        // Lengths that go together.
+        // The lengths match.
         let _ = crate::quantize::dequantize_row(ty, &w[r * row..][..row], out);
         return;
     }
@@ -295,10 +296,10 @@ pub fn dequantize(ty: TensorType, w: &[u8], r: usize, out: &mut [f32]) {
     );
 }
 
-/// As [`dequantize`], of consecutive rows; written for rows of whole tiles, four elements of a row at a time.
+/// Like [`dequantize`], for consecutive rows; optimised for rows of whole tiles, four elements of a row at a time.
 ///
 /// # Panics
-/// The matrix does not have so many rows.
+/// The matrix has fewer rows.
 #[inline(always)]
 pub fn dequantize_rows(ty: TensorType, w: &[u8], first: usize, columns: usize, out: &mut [f32]) {
     let row = ty.row_bytes(columns).expect("whole blocks");
@@ -394,7 +395,7 @@ fn super_tile<B: SuperBlock>(tile: &[u8], columns: usize, out: &mut [f32]) {
     }
 }
 
-/// As [`scalar::matmul_float`] from tiles: for machines without a kernel, and tests.
+/// Like [`scalar::matmul_float`] from tiles, for machines without a kernel and for tests.
 pub(super) fn matmul_float<F: FloatType>(
     w: &[u8],
     columns: usize,
@@ -412,7 +413,7 @@ pub(super) fn matmul_float<F: FloatType>(
     }
 }
 
-/// As [`scalar::matmul_small`] from tiles.
+/// Like [`scalar::matmul_small`] from tiles.
 pub(super) fn matmul_small<B: SmallBlock>(
     w: &[u8],
     blocks: usize,
@@ -431,7 +432,7 @@ pub(super) fn matmul_small<B: SmallBlock>(
     }
 }
 
-/// As [`scalar::matmul_super`] from tiles.
+/// Like [`scalar::matmul_super`] from tiles.
 pub(super) fn matmul_super<B: SuperBlock>(
     w: &[u8],
     blocks: usize,
@@ -450,7 +451,7 @@ pub(super) fn matmul_super<B: SuperBlock>(
     }
 }
 
-/// How many tokens of those that are left go through a matrix together, of at most `most`: a power of two.
+/// How many of the remaining tokens go through a matrix together, at most `most`: a power of two.
 #[inline(always)]
 pub(super) fn tokens_of(left: usize, most: usize) -> usize {
     most.min(1 << left.max(1).ilog2())

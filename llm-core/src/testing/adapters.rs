@@ -6,18 +6,18 @@ use crate::quantize::TensorType;
 use alloc::format;
 use alloc::vec::Vec;
 
-/// How a synthetic adapter is made.
+/// Parameters of a synthetic adapter.
 #[derive(Clone, Copy, Debug)]
 pub struct AdapterShape {
-    /// Of all its matrices.
+    /// Rank of all its matrices.
     pub rank: usize,
     /// α.
     pub alpha: f32,
     /// Only queries, keys, values and output of attention; otherwise every matrix that can be adapted.
     pub attention: bool,
-    /// Type of its tensors; F16 where rows are no whole blocks, as llama.cpp's converter has it.
+    /// Type of its tensors; F16 if rows are not whole blocks, as in llama.cpp's converter.
     pub ty: TensorType,
-    /// Of its values.
+    /// Seed of its values.
     pub seed: u32,
 }
 
@@ -33,10 +33,10 @@ impl Default for AdapterShape {
     }
 }
 
-/// An adapter with pseudo-random values for the model in `base`, which it changes clearly. Equal shapes give equal files.
+/// An adapter with pseudo-random values and a clear effect on the model in `base`. Equal shapes give equal files.
 ///
 /// # Panics
-/// `base` is no GGUF file of a model.
+/// `base` is not a GGUF file of a model.
 #[must_use]
 pub fn adapter(base: &[u8], shape: AdapterShape) -> GgufWriter {
     let gguf = Gguf::parse(base).expect("a GGUF file");
@@ -51,7 +51,7 @@ pub fn adapter(base: &[u8], shape: AdapterShape) -> GgufWriter {
     let mut random = |n: usize, scale: f32| -> Vec<f32> {
         (0..n)
             .map(|_| {
-                // As for the weights of models.
+                // The same generator as for the weights of models.
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 ((state >> 8) as f32 / (1 << 23) as f32 - 1.0) * scale
             })

@@ -1,4 +1,4 @@
-//! Models of any family, made from its description.
+//! Models of any family, generated from its description.
 
 use super::{GgufWriter, Shape, spm_vocabulary};
 use crate::quantize::TensorType;
@@ -9,9 +9,8 @@ use alloc::vec::Vec;
 /// Positions that blocks with a window attend to.
 const WINDOW: u32 = 8;
 
-/// A model of the family of that name that rotates, with pseudo-random weights and a vocabulary of bytes and letters.
-/// Where the family has a window, it is one of 8 positions in the first of every two blocks. Equal arguments give equal
-/// files.
+/// A model of the named family, which must use RoPE, with pseudo-random weights and a vocabulary of bytes and letters.
+/// If the family has a window, it is 8 positions in the first of every two blocks. Equal arguments give equal files.
 ///
 /// # Panics
 /// There is no such family.

@@ -1,5 +1,5 @@
-//! The kernels one by one, as the forward pass calls them: for golden vectors, and for tests that compare one
-//! path of the CPU with another. The engine's own interface has no use for a kernel alone.
+//! The kernels one by one, as the forward pass calls them, for golden vectors and for comparing paths of the CPU. The
+//! engine's own interface does not expose single kernels.
 
 use super::Memory;
 use crate::arena::{Arena, Mark, Purpose, as_mut};
@@ -11,7 +11,7 @@ use crate::simd::{Activations, Cpu, Matrix};
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// What the angles of RoPE are computed with.
+/// The functions used for RoPE angles.
 pub use libm::{cosf, powf, sinf};
 
 /// RMSNorm, as [`crate::simd::scalar::rms_norm`].
@@ -64,7 +64,7 @@ pub fn add(cpu: Cpu, x: &mut [f32], y: &[f32]) {
     cpu.add(x, y);
 }
 
-/// Activations for weights in blocks of 32.
+/// Quantises activations for weights in blocks of 32.
 ///
 /// # Errors
 /// A value or a scale is not finite.
@@ -76,7 +76,7 @@ pub fn quantize_activations(
     cpu.quantize_activations(x, out)
 }
 
-/// Activations for k-quants.
+/// Quantises activations for k-quants.
 ///
 /// # Errors
 /// A value is not finite.
@@ -88,7 +88,7 @@ pub fn quantize_activations_k(
     cpu.quantize_activations_k(x, out)
 }
 
-/// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\], x as floats.
+/// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\], with x given as floats.
 ///
 /// # Errors
 /// A value of `x` is not finite.
@@ -109,48 +109,48 @@ pub fn multiply(cpu: Cpu, w: &Matrix<'_>, x: &[f32], out: &mut [f32]) -> Result<
     Ok(())
 }
 
-/// How a token attends, besides the cache.
+/// Parameters of a token's attention, besides the cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Attending {
     /// Query heads.
     pub heads: usize,
-    /// Positions up to the token's own.
+    /// Number of positions, up to the token's own.
     pub positions: usize,
-    /// The first that is attended to.
+    /// The first position to attend to.
     pub first: usize,
-    /// What scores are brought under.
+    /// Soft cap of the scores.
     pub cap: Option<f32>,
 }
 
-/// What a token at the last of `positions` positions attends to, \[heads, head_size\], in the second of the
-/// layers of `shape`. Keys, values and the query are taken from `x`, over and over. `shape` has two sessions: the
-/// other one holds blocks too, so that those of the session do not lie in order.
+/// Attention output of a token at the last of `positions` positions, \[heads, head_size\], in the second of the layers
+/// of `shape`. Keys, values and the query are taken from `x`, repeatedly. `shape` has two sessions; the other one holds
+/// blocks too, so that the session's blocks are not in order.
 ///
 /// # Panics
-/// `x` is empty or has a value that is not finite, or the shape has fewer than two layers, two sessions, or
-/// 20 positions more than `positions`.
+/// `x` is empty or has a non-finite value, or the shape has fewer than two layers, two sessions, or 20 positions more
+/// than `positions`.
 #[must_use]
 pub fn attended(cpu: Cpu, shape: KvShape, attending: Attending, x: &[f32]) -> Vec<f32> {
     attended_beside(cpu, shape, attending, x, None)
 }
 
-/// Biases of keys that are not in the cache.
+/// Key biases that are left out of the cache.
 #[derive(Clone, Debug)]
 pub struct LeftOut {
     /// \[kv_heads, head_size\]
     pub values: Vec<f32>,
     /// Cosine and sine of each pair at all positions, \[pairs, 2, positions in whole blocks\].
     pub angles: Vec<f32>,
-    /// Pairs of a head that are rotated.
+    /// Rotated pairs of a head.
     pub pairs: usize,
-    /// Whether a pair's elements are in the two halves.
+    /// Whether a pair has one element from each half.
     pub halves: bool,
 }
 
-/// As [`attended`], with biases that the cache does not have.
+/// Like [`attended`], with biases that are left out of the cache.
 ///
 /// # Panics
-/// As [`attended`], or the angles are not whole cache lines.
+/// Like [`attended`], or the angles are not whole cache lines.
 #[must_use]
 pub fn attended_beside(
     cpu: Cpu,

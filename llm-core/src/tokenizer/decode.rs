@@ -1,4 +1,4 @@
-//! Tokens to bytes, and bytes to characters.
+//! Converts tokens to bytes, and bytes to characters.
 
 use super::ESCAPED_SPACE;
 
@@ -31,9 +31,9 @@ impl Iterator for Decoded<'_> {
     }
 }
 
-/// Bytes in, characters out: a character comes out when its last byte is in. At most three bytes are
-/// held back; what is not UTF-8 becomes U+FFFD, one for each longest part that could have begun a
-/// character, as in [`String::from_utf8_lossy`](https://doc.rust-lang.org/std/string/struct.String.html#method.from_utf8_lossy).
+/// Decodes UTF-8 from a stream of bytes. A character comes out with its last byte; at most three bytes are held back.
+/// Invalid UTF-8 becomes U+FFFD, one for each longest part that could have begun a character, as in
+/// [`String::from_utf8_lossy`](https://doc.rust-lang.org/std/string/struct.String.html#method.from_utf8_lossy).
 #[derive(Clone, Debug, Default)]
 pub struct Utf8Stream {
     held: heapless::Vec<u8, 4>,
@@ -59,8 +59,8 @@ impl Utf8Stream {
             }
             Err(error) if error.error_len().is_none() => {}
             Err(_) => {
-                // What was held could have begun a character, so it is this byte that does not fit:
-                // it may begin another.
+                // The held bytes could have begun a character, so it is this byte that does not fit; it may begin
+                // another.
                 let alone = self.held.len() == 1;
                 self.held.clear();
                 sink(char::REPLACEMENT_CHARACTER);
@@ -71,7 +71,7 @@ impl Utf8Stream {
         }
     }
 
-    /// Ends the text: a character that is not complete becomes U+FFFD.
+    /// Ends the text: an incomplete character becomes U+FFFD.
     pub fn finish(&mut self, sink: &mut impl FnMut(char)) {
         if !self.held.is_empty() {
             self.held.clear();

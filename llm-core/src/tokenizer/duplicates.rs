@@ -1,25 +1,25 @@
-//! Two tokens that are spelled the same.
+//! Detects two tokens with the same spelling.
 //!
-//! They are looked for before anything is loaded, so without room for a sorted index. A hash divides the
-//! tokens into parts of a few thousand, each of which fits a table on the stack; all tokens are read once
-//! for each part. A file whose tokens were made to have equal hashes is refused, so that it costs no more.
+//! This runs before anything is loaded, so there is no room for a sorted index. A hash divides the tokens into parts of
+//! a few thousand, each of which fits a table on the stack; all tokens are read once per part. A file whose tokens were
+//! crafted to have equal hashes is refused, so that it cannot cost more.
 
 use super::VocabularyError;
 use crate::gguf::Array;
 
-/// Places of the table: 64 KiB of stack. Half as many would double the times that tokens are read.
+/// Slots of the table: 64 KiB of stack. With half as many, tokens would be read twice as often.
 const PLACES: usize = 1 << 14;
 
-/// Tokens that a part has on average, so that a search in the table is short.
+/// Average number of tokens per part, chosen so that probing stays short.
 const PART: usize = PLACES / 2;
 
-/// Most places that a search may take. By chance, none of half a million tokens takes 200.
+/// Maximum number of probes. By chance, none of half a million tokens needs 200.
 const MAX_STEPS: usize = 512;
 
 /// No token.
 const FREE: u32 = u32::MAX;
 
-/// Checks that no two of `tokens` are the same. Tokens without text are told apart by their number.
+/// Checks that no two of `tokens` are the same. Tokens without text are distinguished by their number.
 ///
 /// # Errors
 /// [`VocabularyError::DuplicateToken`], or [`VocabularyError::EqualHashes`] for a crafted file.
@@ -31,7 +31,7 @@ pub(super) fn check(tokens: &Array<'_>) -> Result<(), VocabularyError> {
     Ok(())
 }
 
-/// As [`check`], for the tokens of one part.
+/// Like [`check`], for the tokens of one part.
 #[inline(never)]
 fn check_part(tokens: &Array<'_>, part: u64, parts: u64) -> Result<(), VocabularyError> {
     let mut table = [FREE; PLACES];
@@ -40,7 +40,7 @@ fn check_part(tokens: &Array<'_>, part: u64, parts: u64) -> Result<(), Vocabular
         if token.is_empty() || hash.checked_rem(parts) != Some(part) {
             continue;
         }
-        // The upper half, since the remainder uses the lower.
+        // The upper half, because the remainder uses the lower.
         let first = (hash >> 32) as usize;
         let mut places = (0..MAX_STEPS).map(|step| first.wrapping_add(step) % PLACES);
         let place = places.find(|&place| {
@@ -62,7 +62,7 @@ fn check_part(tokens: &Array<'_>, part: u64, parts: u64) -> Result<(), Vocabular
     Ok(())
 }
 
-/// FNV-1a, with the mixing of `SplitMix64` at its end, so that all bits depend on all bytes.
+/// FNV-1a, finished with the mixing step of `SplitMix64`, so that all bits depend on all bytes.
 fn hash(bytes: &[u8]) -> u64 {
     let mut hash = 0xCBF2_9CE4_8422_2325_u64;
     for &byte in bytes {

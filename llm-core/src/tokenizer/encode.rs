@@ -1,4 +1,4 @@
-//! Text to tokens: special tokens first, what is between them by merging.
+//! Converts text to tokens: first special tokens, then the text between them by merging.
 
 use super::merge::{Merge, Output, Stretch};
 use super::pre::{PreTokenizer, Words};
@@ -8,19 +8,19 @@ use super::{
 };
 use core::ops::Range;
 
-/// In [`Cell::winner`], until symbols are merged: the byte is the scaffold's, so that control tokens may be in it.
+/// In [`Cell::winner`], until symbols are merged: the scaffold wrote the byte, so it may be part of a control token.
 const OWN: u32 = 1;
 
-/// Who wrote a part of a text.
+/// Author of a part of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Author {
-    /// The chat template: what is spelled like a control token is one.
+    /// The chat template: text spelled like a control token becomes one.
     Scaffold,
-    /// Somebody outside: it is text, whatever it looks like.
+    /// Somebody outside: it stays text, whatever it looks like.
     Outside,
 }
 
-/// Notes who wrote the bytes `place` of a text, for [`VocabularyView::encode_script`]. Each byte needs it.
+/// Records the author of the bytes `place` of a text, for [`VocabularyView::encode_script`]. Every byte needs one.
 pub(crate) fn mark_author(scratch: &mut [Cell], place: Range<usize>, author: Author) {
     let place = place.start.saturating_add(1)..place.end.saturating_add(1);
     for cell in scratch.get_mut(place).unwrap_or(&mut []) {
@@ -31,34 +31,33 @@ pub(crate) fn mark_author(scratch: &mut [Cell], place: Range<usize>, author: Aut
     }
 }
 
-/// A text of two authors.
+/// A text by two authors.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Script<'x> {
-    /// All of it, in UTF-8.
+    /// The whole text, in UTF-8.
     pub(crate) text: &'x [u8],
-    /// Where it goes.
+    /// Where it is placed.
     pub(crate) place: ScriptPlace,
-    /// Whether user-defined tokens may be in what is from outside.
+    /// Whether text from outside may become user-defined tokens.
     pub(crate) user_defined: bool,
 }
 
-/// Where a text of two authors goes.
+/// Where a text by two authors is placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ScriptPlace {
-    /// Before anything else: the token for the beginning of text is added where the file asks for it, unless the text
-    /// begins with it.
+    /// At the beginning: the begin token is added if the file asks for it, unless the text begins with it.
     Beginning,
-    /// Behind other tokens. The first `ending` bytes end what was said there. If it has been ended already, by the first
-    /// special token of these bytes, what follows that one comes next.
+    /// After other tokens. The first `ending` bytes end the previous answer. If their first special token is already
+    /// there, the text continues after it.
     Behind {
-        /// The last token that is there.
+        /// The last token there.
         last: u32,
-        /// How many bytes end what was said.
+        /// Number of bytes that end the previous answer.
         ending: usize,
     },
 }
 
-/// Where the tokenization of a text begins.
+/// Where tokenization of a text begins.
 #[derive(Clone, Copy)]
 struct Start {
     at: usize,
@@ -74,7 +73,7 @@ impl Default for Start {
     }
 }
 
-/// Whether a character of the UTF-8 text begins, or the text ends, at `at`.
+/// Whether a character of the UTF-8 text begins at `at`, or the text ends there.
 fn is_boundary(text: &[u8], at: usize) -> bool {
     text.get(at).is_none_or(|byte| byte & 0xC0 != 0x80)
 }
@@ -83,7 +82,7 @@ impl VocabularyView<'_> {
     /// Writes the tokens of `text` to `out` and returns their number.
     ///
     /// # Errors
-    /// See [`TokenizeError`]; then what `out` holds means nothing.
+    /// See [`TokenizeError`]. The contents of `out` are then meaningless.
     pub fn encode(
         &self,
         text: &[u8],
@@ -118,8 +117,8 @@ impl VocabularyView<'_> {
         out.finish()
     }
 
-    /// Writes the tokens of a text of two authors to `out` and returns their number. [`mark_author`] has noted in
-    /// `scratch` who wrote which byte; only what is all the scaffold's becomes a control token.
+    /// Writes the tokens of a text by two authors to `out` and returns their number. [`mark_author`] has recorded in
+    /// `scratch` who wrote which byte. Only bytes that are all the scaffold's become a control token.
     pub(crate) fn encode_script(
         &self,
         script: Script<'_>,
@@ -160,7 +159,7 @@ impl VocabularyView<'_> {
         out.finish()
     }
 
-    /// Most tokens that a text of the scaffold can have between other texts, and after which one is begun anew.
+    /// Maximum number of tokens that a scaffold's text can have between other texts, including a restart after it.
     pub(crate) fn most_tokens(&self, literal: &[u8], scratch: &mut [Cell]) -> Option<usize> {
         let scratch = scratch.get_mut(..scratch_cells(literal.len()))?;
         for cell in scratch.iter_mut() {
@@ -171,13 +170,13 @@ impl VocabularyView<'_> {
         let of = |cell: &Cell| match cell.token {
             INSIDE => 0,
             NONE => 1,
-            // A stretch that follows may begin with a space that is added.
+            // The stretch that follows may begin with an added space.
             _ => 1_usize.saturating_add(usize::from(self.header.add_space_prefix)),
         };
         Some(cells.iter().map(of).fold(0, usize::saturating_add))
     }
 
-    /// Tokenizes a text whose special tokens have been cut.
+    /// Tokenizes a text whose special tokens are already marked.
     fn encode_cut(
         &self,
         text: &[u8],
@@ -190,8 +189,8 @@ impl VocabularyView<'_> {
             mut at,
             mut after_special,
         } = start;
-        // Cell `i + 1` belongs to byte `i`; the cell in front of a stretch of text, which belongs to
-        // a special token that is done, or to nothing, is used for the added space.
+        // Cell `i + 1` belongs to byte `i`. The cell before a stretch of text, which belongs to a finished special
+        // token or to nothing, is used for the added space.
         while let Some(first) = scratch.get(at.saturating_add(1)).copied() {
             if first.token != NONE {
                 out.push(first.token);
@@ -222,9 +221,8 @@ impl VocabularyView<'_> {
         Ok(())
     }
 
-    /// Finds the special tokens in `text`, long ones first and of equally long ones the leftmost, and
-    /// notes each in the cells of its bytes. Control tokens are found where all bytes are [`OWN`], and elsewhere at most
-    /// user-defined ones.
+    /// Finds the special tokens in `text`, longest first and leftmost among equals, and marks their cells. Control
+    /// tokens are found only where all bytes are [`OWN`]; elsewhere at most user-defined ones are.
     fn cut_special(&self, text: &[u8], user_defined: bool, scratch: &mut [Cell]) {
         for cell in scratch.iter_mut() {
             *cell = Cell {
@@ -240,7 +238,7 @@ impl VocabularyView<'_> {
             if !(user.has_length(len) || (scaffold && control.has_length(len))) {
                 continue;
             }
-            // Bytes up to here, without a gap, that no special token has; and of these, those that the scaffold has.
+            // Length of the run up to here without special tokens, and of the run by the scaffold.
             let (mut free, mut own) = (0_usize, 0_usize);
             for last in 0..text.len() {
                 let cell = cells.get(last).copied().unwrap_or_default();
@@ -256,7 +254,7 @@ impl VocabularyView<'_> {
                 let owned = own >= len;
                 let end = last.saturating_add(1);
                 let start = end.saturating_sub(len);
-                // Of whole characters: a file may call any bytes a token, but what is left must be text.
+                // Only whole characters: a file may call any bytes a token, but the rest must remain text.
                 let found = text
                     .get(start..end)
                     .filter(|part| user.may_have(part) || (owned && control.may_have(part)))
@@ -286,7 +284,7 @@ impl VocabularyView<'_> {
         }
     }
 
-    /// A special token's place in the text, with the white space that it takes with it.
+    /// A special token's place in the text, including the white space that it absorbs.
     fn with_spaces(
         &self,
         id: u32,
@@ -297,7 +295,7 @@ impl VocabularyView<'_> {
         let Range { mut start, mut end } = place;
         let flags = self.types.get(id as usize).copied().unwrap_or(0);
         let is_free_space = |at: usize| {
-            // As C's `isspace`.
+            // The same set as C's `isspace`.
             matches!(text.get(at), Some(b' ' | b'\t'..=b'\r'))
                 && cells.get(at).is_some_and(|cell| cell.token == NONE)
         };
@@ -319,7 +317,7 @@ impl VocabularyView<'_> {
         cells: &mut [Cell],
         out: &mut Output<'_>,
     ) -> Result<(), TokenizeError> {
-        // `cut_special` takes whole characters, so what is between them is, too.
+        // `cut_special` takes whole characters, so the text between them is valid UTF-8.
         let text = core::str::from_utf8(text).unwrap_or("");
         let mut rest = cells;
         for word in Words::new(pre, text) {

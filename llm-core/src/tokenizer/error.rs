@@ -10,34 +10,34 @@ pub enum VocabularyError {
     /// A key is missing or of the wrong type.
     #[error(transparent)]
     Gguf(#[from] GgufError),
-    /// A key of the tokenizer is not known, or has a value that cannot be honoured.
+    /// A key of the tokenizer is unknown, or has an unsupported value.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// `tokenizer.ggml.model` is neither `llama` nor `gpt2`.
     #[error("tokenizer.ggml.model = {model} is not supported (llama and gpt2 are)")]
     UnsupportedTokenizer {
-        /// What the file names.
+        /// The name in the file.
         model: Name,
     },
-    /// `tokenizer.ggml.pre` names a pre-tokenizer that the engine does not have.
+    /// `tokenizer.ggml.pre` names a pre-tokenizer that the engine does not support.
     #[error("tokenizer.ggml.pre = {pre} is not supported (docs/models.md lists those that are)")]
     UnsupportedPreTokenizer {
-        /// What the file names.
+        /// The name in the file.
         pre: Name,
     },
-    /// More merges than [`MAX_MERGES`].
+    /// There are more merges than [`MAX_MERGES`].
     #[error("the vocabulary has {merges} merges, at most {MAX_MERGES} are supported")]
     TooManyMerges {
         /// Number of merges.
         merges: usize,
     },
-    /// No token, or more than [`MAX_TOKENS`].
+    /// There are no tokens, or more than [`MAX_TOKENS`].
     #[error("the vocabulary has {tokens} tokens, not 1 to {MAX_TOKENS}")]
     BadSize {
         /// Number of tokens.
         tokens: usize,
     },
-    /// An array that goes with the tokens has another length.
+    /// An array belonging to the tokens has another length.
     #[error("{key} has {len} items for {tokens} tokens")]
     LengthMismatch {
         /// The array.
@@ -55,7 +55,7 @@ pub enum VocabularyError {
         /// Its length.
         bytes: usize,
     },
-    /// Two tokens are spelled the same, so that their text could mean either.
+    /// Two tokens have the same spelling, so text could mean either.
     #[error("the tokens {other} and {id} have the same text")]
     DuplicateToken {
         /// The later one.
@@ -63,18 +63,18 @@ pub enum VocabularyError {
         /// The earlier one.
         other: u32,
     },
-    /// The texts of tokens were chosen so that it would take very long to tell them apart.
+    /// The tokens were crafted so that telling them apart would take very long.
     #[error("token {id} and many others were made to have the same hash")]
     EqualHashes {
         /// The token.
         id: u32,
     },
-    /// Perhaps no token is left that may be generated.
+    /// The list of suppressed tokens might name all tokens.
     #[error(
         "tokenizer.ggml.suppress_tokens has {suppressed} items for {tokens} tokens: none might be left"
     )]
     TooManySuppressed {
-        /// Items of the list.
+        /// Length of the list.
         suppressed: usize,
         /// Number of tokens.
         tokens: usize,
@@ -85,13 +85,13 @@ pub enum VocabularyError {
         /// The token.
         id: u32,
     },
-    /// A token of type byte is not written `<0xNN>`.
+    /// A token of type byte is not spelled `<0xNN>`.
     #[error("token {id} has type byte, but is not written as <0x00> to <0xFF>")]
     BadByteToken {
         /// The token.
         id: u32,
     },
-    /// Texts are to begin or end with a token that the file does not name.
+    /// Text must begin or end with a token that the file does not name.
     #[error("the vocabulary asks for {key}, but has no such token")]
     MissingSpecialToken {
         /// The key that would name it.
@@ -100,7 +100,7 @@ pub enum VocabularyError {
     /// The arena has no room.
     #[error(transparent)]
     Arena(#[from] ArenaError),
-    /// The table that was given is smaller than [`Requirements::words`](super::Requirements::words).
+    /// The table is smaller than [`Requirements::words`](super::Requirements::words).
     #[error("the vocabulary needs a table of {needed} words, got {words}")]
     TableTooSmall {
         /// Words given.
@@ -110,13 +110,13 @@ pub enum VocabularyError {
     },
 }
 
-/// Why a text is not tokenized.
+/// Why a text cannot be tokenized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenizeError {
     /// The text is not UTF-8.
     #[error("the text is not UTF-8 at byte {offset}")]
     NotUtf8 {
-        /// First byte that is wrong.
+        /// Offset of the first invalid byte.
         offset: usize,
     },
     /// The text has more tokens than fit the output.
@@ -124,10 +124,10 @@ pub enum TokenizeError {
     TooManyTokens {
         /// Tokens of the text.
         tokens: usize,
-        /// Room that was given.
+        /// Size of the output in tokens.
         limit: usize,
     },
-    /// Fewer cells than [`scratch_cells`](super::scratch_cells) asks for.
+    /// There are fewer cells than [`scratch_cells`](super::scratch_cells).
     #[error("tokenizing needs {needed} cells of scratch, got {cells}")]
     ScratchTooSmall {
         /// Cells given.
@@ -135,7 +135,7 @@ pub enum TokenizeError {
         /// Cells needed.
         needed: usize,
     },
-    /// The vocabulary has no token for a byte, and no unknown token either.
+    /// The vocabulary has neither a token for a byte nor an unknown token.
     #[error("the vocabulary has no token for the byte {byte:#04x}")]
     NoByteToken {
         /// The byte.

@@ -1,4 +1,4 @@
-//! The metadata keys that the tokenizer knows, without `tokenizer.` in front.
+//! The metadata keys that the tokenizer knows, without the prefix `tokenizer.`.
 
 use crate::gguf::{Effect, KnownKey};
 
@@ -17,7 +17,7 @@ pub(super) const KEYS: &[KnownKey] = &[
     KnownKey::read("ggml.fim_sep_token_id"),
     KnownKey::read("ggml.fim_suf_token_id"),
     KnownKey::read("ggml.merges"),
-    // Older names of three above.
+    // Older names of three keys above.
     KnownKey::read("ggml.middle_token_id"),
     KnownKey::read("ggml.model"),
     KnownKey::read("ggml.pre"),
@@ -28,7 +28,7 @@ pub(super) const KEYS: &[KnownKey] = &[
     KnownKey::read("ggml.token_type"),
     KnownKey::read("ggml.tokens"),
     KnownKey::read("ggml.unknown_token_id"),
-    // Of models that read two texts, classify, or fill gaps.
+    // For models that read two texts, classify, or fill gaps.
     KnownKey::nothing("ggml.add_sep_token"),
     KnownKey::nothing("ggml.cls_token_id"),
     KnownKey::nothing("ggml.mask_token_id"),
@@ -36,14 +36,14 @@ pub(super) const KEYS: &[KnownKey] = &[
     KnownKey::nothing("ggml.token_type_count"),
     // Batches are not padded.
     KnownKey::nothing("ggml.padding_token_id"),
-    // Of tokenizers that are refused.
+    // For tokenizers that are refused.
     KnownKey::only("ggml.normalizer.lowercase", Effect::OnlyBool(false)),
     KnownKey::only("ggml.normalizer.strip_accents", Effect::OnlyBool(false)),
     KnownKey::only("ggml.remove_extra_whitespaces", Effect::OnlyBool(false)),
     // The same vocabulary in other formats.
     KnownKey::nothing("huggingface.json"),
     KnownKey::nothing("rwkv.world"),
-    // How a conversation is written down: see `crate::chat`. Those for other purposes are not used.
+    // How a conversation is written: see `crate::chat`. Templates for other purposes are not used.
     KnownKey::read("chat_template"),
     KnownKey::nothing("chat_template.*"),
     KnownKey::nothing("chat_templates"),

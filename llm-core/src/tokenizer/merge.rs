@@ -1,8 +1,8 @@
-//! The merging of symbols: a chain of them, and a tournament that finds the best pair.
+//! Merges symbols: a linked list of them, and a tournament that finds the best pair.
 
 use super::{Cell, ESCAPED_SPACE, MAX_TOKEN_BYTES, NONE, TokenizeError, VocabularyView};
 
-/// Tokens go here; those that do not fit are counted.
+/// Receives the tokens; those that do not fit are only counted.
 pub(super) struct Output<'o> {
     pub(super) out: &'o mut [u32],
     pub(super) count: usize,
@@ -28,11 +28,11 @@ impl Output<'_> {
     }
 }
 
-/// Text without special tokens, perhaps with a space in front that is not in memory.
+/// Text without special tokens, optionally with a leading space that is not in memory.
 #[derive(Clone, Copy)]
 pub(super) struct Stretch<'x> {
     prefix: bool,
-    /// Whether it begins as bytes, and not as characters with spaces escaped.
+    /// Whether symbols start as bytes, instead of characters with escaped spaces.
     bytes: bool,
     text: &'x [u8],
 }
@@ -56,7 +56,7 @@ impl<'x> Stretch<'x> {
         }
     }
 
-    /// `len` bytes from `at`, as tokens spell them.
+    /// `len` bytes from `at`, in the spelling of tokens.
     pub(super) fn escaped(self, at: usize, len: usize) -> impl Iterator<Item = u8> + use<'x> {
         let start = at.saturating_sub(usize::from(self.prefix));
         let end = at
@@ -76,7 +76,7 @@ impl<'x> Stretch<'x> {
             })
     }
 
-    /// Length of the symbol at `at` before any merge: a byte, or a character by its first byte.
+    /// Length of the symbol at `at` before any merge: one byte, or a character according to its first byte.
     fn character_len(self, at: usize) -> usize {
         if self.bytes {
             return 1;
@@ -94,7 +94,7 @@ impl<'x> Stretch<'x> {
     }
 }
 
-/// The chain of symbols of a stretch. A symbol is known by its first byte, and its cell is there.
+/// The linked list of symbols of a stretch. A symbol is identified by its first byte, whose cell represents it.
 pub(super) struct Merge<'m, 't> {
     pub(super) vocabulary: &'m VocabularyView<'t>,
     /// Whether symbols may become user-defined tokens.
@@ -109,7 +109,7 @@ impl Merge<'_, '_> {
         for node in (1..self.cells.len()).rev() {
             self.play(node);
         }
-        // Each turn removes a symbol, so there are fewer turns than cells.
+        // Each iteration removes a symbol, so there are fewer iterations than cells.
         while let Some(left) = self.best() {
             self.join(left);
         }
@@ -142,7 +142,7 @@ impl Merge<'_, '_> {
         }
     }
 
-    /// The symbol with the best pair, if a pair is left.
+    /// The left symbol of the best pair, if there is one.
     fn best(&self) -> Option<usize> {
         let root = self.cells.get(1)?.winner as usize;
         self.cells
@@ -151,7 +151,7 @@ impl Merge<'_, '_> {
             .map(|_| root)
     }
 
-    /// Makes one symbol of this one and the next.
+    /// Joins this symbol and the next.
     fn join(&mut self, left: usize) {
         let len = self.len_at(left).unwrap_or(0);
         let right = left.saturating_add(len);
@@ -181,7 +181,7 @@ impl Merge<'_, '_> {
         }
     }
 
-    /// Notes which token this symbol and the next would make, for byte-level BPE the rank of that merge.
+    /// Records the token that this symbol and the next would make; for byte-level BPE, the rank of that merge.
     fn pair(&mut self, at: usize) {
         let token = self
             .len_at(at)
@@ -200,7 +200,7 @@ impl Merge<'_, '_> {
         }
     }
 
-    /// The token that is spelled by `len` bytes from `at`.
+    /// The token spelled by `len` bytes from `at`.
     pub(super) fn token(&self, at: usize, len: usize) -> Option<u32> {
         if len > self.vocabulary.header.longest {
             return None;
@@ -212,12 +212,12 @@ impl Merge<'_, '_> {
         self.vocabulary.find_text(&spelling, self.user_defined)
     }
 
-    /// Length of the symbol at `at`; `None` behind the last.
+    /// Length of the symbol at `at`; `None` after the last.
     pub(super) fn len_at(&self, at: usize) -> Option<usize> {
         self.cells.get(at).map(|cell| cell.len.max(1) as usize)
     }
 
-    /// Plays again what the symbol at `leaf` takes part in.
+    /// Recomputes the part of the tournament that depends on the symbol at `leaf`.
     fn replay(&mut self, leaf: usize) {
         let mut node = leaf.saturating_add(self.cells.len()) >> 1;
         while node > 0 {
@@ -226,8 +226,8 @@ impl Merge<'_, '_> {
         }
     }
 
-    /// Decides one node of the tree: its children are the nodes `2 node` and `2 node + 1`, where
-    /// numbers from the number of cells on are the cells themselves.
+    /// Decides one node of the tree. Its children are the nodes `2 node` and `2 node + 1`; numbers from the number of
+    /// cells upwards are the cells themselves.
     fn play(&mut self, node: usize) {
         let child = |side: usize| {
             let child = node.saturating_mul(2).saturating_add(side);
@@ -242,10 +242,10 @@ impl Merge<'_, '_> {
         }
     }
 
-    /// Of two symbols the one whose pair has the higher score or the lower rank, the left one if equal.
+    /// The symbol whose pair has the higher score or lower rank; ties go to the left one.
     fn better(&self, a: usize, b: usize) -> usize {
         if self.text.bytes {
-            // No pair is the highest number.
+            // `NONE`, for no pair, is the highest number.
             let rank = |at: usize| self.cells.get(at).map_or(NONE, |cell| cell.token);
             return if (rank(a), a) <= (rank(b), b) { a } else { b };
         }

@@ -1,25 +1,23 @@
-//! Text to token ids and back, as llama.cpp's `llm_tokenizer_spm` and `llm_tokenizer_bpe` do it.
+//! Converts text to token ids and back, as llama.cpp's `llm_tokenizer_spm` and `llm_tokenizer_bpe` do.
 //!
 //! *SentencePiece BPE with byte fallback* (`tokenizer.ggml.model` = `llama`). A text `c_1 … c_n` of
 //! characters (a space is written `▁`) is a chain of symbols. Of all pairs of neighbours whose
-//! concatenation is in the vocabulary, the one with the highest score (the leftmost of equals) becomes
-//! one symbol, until no pair is left. A symbol that is no token becomes one token `<0xNN>` per byte.
+//! concatenation is in the vocabulary, the one with the highest score (the leftmost of equals) becomes one symbol,
+//! until no pair is left. A symbol that is not a token becomes one token `<0xNN>` per byte.
 //!
-//! *Byte-level BPE* (`gpt2`). A text is cut into words (`pre`); a word's bytes are a chain of symbols,
-//! and of all pairs of neighbours that the file's list of merges has, the one that comes first in it
-//! (the leftmost of equals) becomes one symbol. Files spell bytes as characters; the table here has
-//! the bytes themselves. A merge that makes no token is left out (llama.cpp would make the symbol and
-//! then spell it byte by byte).
+//! *Byte-level BPE* (`gpt2`). A text is cut into words (`pre`). A word's bytes are a chain of symbols, and of all
+//! neighbouring pairs in the file's list of merges, the one listed first (the leftmost of equals) becomes one symbol.
+//! Files spell bytes as characters; the table here has the bytes themselves. A merge that makes no token is ignored
+//! (llama.cpp would make the symbol and then spell it byte by byte).
 //!
 //! Before either, the text is cut at special tokens. Sources: Kudo and Richardson, *SentencePiece*
 //! (2018); Radford et al., *Language Models are Unsupervised Multitask Learners* (2019);
 //! `src/llama-vocab.cpp` of llama.cpp.
 //!
-//! Everything is in one table of 32-bit words ([`Requirements`]), which lies in the arena; a lookup is
-//! a binary search in it. The highest-scored pair is the root of a tournament tree over the text's
-//! bytes, kept in the caller's scratch [`Cell`]s, so a text of `n` bytes costs `O(n log n)` whatever it
-//! holds: 8 KiB of one letter are as cheap as prose. For each length that special tokens have, it
-//! costs a look at each byte more, and a lookup where one could begin and end.
+//! Everything is in one table of 32-bit words ([`Requirements`]) in the arena; a lookup is a binary search in it. The
+//! highest-scored pair is the root of a tournament tree over the text's bytes, kept in the caller's scratch [`Cell`]s.
+//! So a text of `n` bytes costs `O(n log n)` whatever it contains: 8 KiB of one letter are as cheap as prose. Each
+//! length that special tokens have costs another pass over the bytes, with a lookup where one could begin and end.
 
 #![deny(
     clippy::indexing_slicing,
@@ -68,41 +66,40 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::arena::{Arena, Purpose, Span};
 use crate::gguf::Gguf;
 
-/// Longest token in bytes: GPT-NeoX, Command R and Aquila have one of 512 spaces. A lookup copies this
-/// many to the stack. A token event on the wire has room for half of it
-/// (`protocol::limits::MAX_PIECE_BYTES`).
+/// Longest token in bytes: GPT-NeoX, Command R and Aquila have one of 512 spaces. A lookup copies this many to the
+/// stack. A token event on the wire has room for half of it (`protocol::limits::MAX_PIECE_BYTES`).
 pub const MAX_TOKEN_BYTES: usize = 512;
 
-/// Most tokens of a vocabulary, twice as many as the largest known has (Gemma's 262,144).
+/// Maximum number of tokens in a vocabulary, twice as many as the largest known one has (Gemma's 262,144).
 pub const MAX_TOKENS: usize = 1 << 19;
 
-/// Most merges of a vocabulary. The largest known has 514,906.
+/// Maximum number of merges in a vocabulary. The largest known one has 514,906.
 pub const MAX_MERGES: usize = 1 << 19;
 
-/// Tokens that a text may have beyond one for each byte: one at its beginning or end, and an added space.
-/// `generate` refuses a prompt that has more.
+/// Maximum number of tokens of a text beyond one per byte: one at its beginning or end, and an added space. `generate`
+/// refuses a prompt that has more.
 pub const EXTRA_PROMPT_TOKENS: usize = 2;
 
 /// `▁` (U+2581), which stands for a space inside tokens.
 pub(crate) const ESCAPED_SPACE: [u8; 3] = [0xE2, 0x96, 0x81];
 
-/// What a token is, by `tokenizer.ggml.token_type`.
+/// Type of a token, from `tokenizer.ggml.token_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum TokenType {
-    /// A number that the format does not define; never printed.
+    /// A number that the format does not define. Never printed.
     Undefined = 0,
     /// Text.
     Normal = 1,
-    /// Stands for what the vocabulary cannot express.
+    /// Represents what the vocabulary cannot express.
     Unknown = 2,
-    /// Steers the model, for example the beginning of text; never printed.
+    /// Steers the model, for example the beginning of text. Never printed.
     Control = 3,
-    /// Text that is cut out before anything else.
+    /// Text that is matched before anything else.
     UserDefined = 4,
     /// Never used.
     Unused = 5,
-    /// One byte, written `<0xNN>`.
+    /// One byte, spelled `<0xNN>`.
     Byte = 6,
 }
 
@@ -131,31 +128,31 @@ const TYPE: u8 = 0x07;
 /// In a token's type byte: generation ends at this token.
 const END_OF_GENERATION: u8 = 0x80;
 
-/// In a token's type byte: it is never generated.
+/// In a token's type byte: the token is never generated.
 const SUPPRESSED: u8 = 0x40;
 
-/// In a special token's type byte: white space before it is part of it.
+/// In a special token's type byte: it absorbs white space before it.
 const STRIPS_BEFORE: u8 = 0x20;
 
-/// In a special token's type byte: white space behind it is part of it.
+/// In a special token's type byte: it absorbs white space after it.
 const STRIPS_BEHIND: u8 = 0x10;
 
-/// Size of a vocabulary, known before anything is allocated for it.
+/// Size of a vocabulary, known before memory is allocated for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Requirements {
     /// Number of tokens.
     pub tokens: usize,
     /// Bytes of all tokens together.
     pub text_bytes: usize,
-    /// Number of scores: one a token, or none.
+    /// Number of scores: one per token, or none.
     pub scores: usize,
     /// Number of merges.
     pub merges: usize,
 }
 
 impl Requirements {
-    /// 32-bit words of the table: offsets, scores, the sorted index and two for each merge, then a
-    /// byte for each type, then the text.
+    /// 32-bit words of the table: offsets, scores, the sorted index and two per merge; then a byte per type, then the
+    /// text.
     #[must_use]
     pub const fn words(&self) -> usize {
         // Cannot overflow: at most 2^19 tokens, 2^19 merges and 2^28 bytes of text.
@@ -176,12 +173,12 @@ impl Requirements {
     }
 }
 
-/// What a vocabulary's table does not hold: sizes, the tokens with a role, the rules.
+/// The parts of a vocabulary outside its table: sizes, tokens with a role, rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Size of the table.
     pub requirements: Requirements,
-    /// `None`: SentencePiece.
+    /// `None` for SentencePiece.
     pre: Option<PreTokenizer>,
     bos: Option<u32>,
     eos: Option<u32>,
@@ -189,12 +186,12 @@ pub struct Header {
     add_bos: bool,
     add_eos: bool,
     add_space_prefix: bool,
-    /// Whether there are tokens that are never generated.
+    /// Whether some tokens are never generated.
     suppresses: bool,
     longest: usize,
-    /// Of user-defined tokens.
+    /// Spellings of user-defined tokens.
     user: Spellings,
-    /// Of control and unknown tokens.
+    /// Spellings of control and unknown tokens.
     control: Spellings,
 }
 
@@ -203,7 +200,7 @@ impl Header {
     /// `table`. If two tokens are the same after all, the later one counts.
     ///
     /// # Errors
-    /// What else [`Vocabulary::check`] finds, or a table that is too small.
+    /// Any error of [`Vocabulary::check`], or the table is too small.
     pub fn fill(gguf: &Gguf<'_>, table: &mut [u32]) -> Result<Self, VocabularyError> {
         let source = Source::open(gguf)?;
         let requirements = source.measure()?;
@@ -216,7 +213,7 @@ impl Header {
         source.fill(requirements, parts)
     }
 
-    /// The vocabulary whose table [`Self::fill`] wrote.
+    /// The vocabulary over a table written by [`Self::fill`].
     #[must_use]
     pub fn view<'t>(&self, table: &'t [u32]) -> VocabularyView<'t> {
         let Requirements {
@@ -251,28 +248,27 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// Checks all of the vocabulary and says how much room it needs. [`Self::load`] then fails only
-    /// for want of room.
+    /// Checks the whole vocabulary and returns its size. After that, [`Self::load`] fails only for lack of room.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first error.
     pub fn check(gguf: &Gguf<'_>) -> Result<Requirements, VocabularyError> {
         Source::open(gguf)?.check()
     }
 
-    /// Bytes of the longer of the tokens for beginning and end of text, or more.
+    /// An upper bound on the length of the begin and end tokens in bytes.
     ///
     /// # Errors
-    /// As [`Self::check`].
+    /// Like [`Self::check`].
     pub(crate) fn longest_marker(gguf: &Gguf<'_>) -> Result<usize, VocabularyError> {
         Source::open(gguf)?.longest_marker()
     }
 
-    /// Copies the vocabulary, which [`Self::check`] has checked, into the arena. If two tokens are the same after
-    /// all, the later one counts.
+    /// Copies the vocabulary, which [`Self::check`] has checked, into the arena. If two tokens are the same after all,
+    /// the later one counts.
     ///
     /// # Errors
-    /// What else [`Self::check`] finds, or the arena has no room.
+    /// Any error of [`Self::check`], or the arena has no room.
     pub fn load(gguf: &Gguf<'_>, arena: &mut Arena<'_>) -> Result<Self, VocabularyError> {
         let requirements = Source::open(gguf)?.measure()?;
         let table = arena.alloc::<u32>(requirements.words(), Purpose::Vocabulary)?;
@@ -280,7 +276,7 @@ impl Vocabulary {
         Ok(Self { header, table })
     }
 
-    /// Where in the arena its table lies.
+    /// Location of its table in the arena.
     #[must_use]
     pub const fn table(&self) -> Span<u32> {
         self.table
@@ -292,46 +288,45 @@ impl Vocabulary {
         &self.header
     }
 
-    /// The vocabulary, given what the arena holds at [`Self::table`].
+    /// The vocabulary, given the contents of [`Self::table`].
     #[must_use]
     pub fn view<'t>(&self, table: &'t [u32]) -> VocabularyView<'t> {
         self.header.view(table)
     }
 }
 
-/// What to do besides splitting text.
+/// Options for encoding text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodeOptions {
-    /// Add the tokens for the beginning and end of text where the file asks for them.
+    /// Add the tokens for the beginning and end of text if the file asks for them.
     pub add_special: bool,
-    /// Turn the spelling of control tokens, such as `</s>`, into those tokens. Leave it off for text
-    /// from outside: who writes a prompt should not be able to write control tokens.
+    /// Convert the spelling of control tokens, such as `</s>`, to those tokens. Leave it off for text from outside: the
+    /// author of a prompt must not be able to write control tokens.
     pub parse_special: bool,
-    /// Turn the spelling of user-defined tokens, such as `<table>`, into those tokens, as llama.cpp does in all texts. If it is
-    /// off, text becomes none of them but white space and single bytes, however its pieces merge.
+    /// Convert the spelling of user-defined tokens, such as `<table>`, to those tokens, as llama.cpp does in all texts.
+    /// If it is off, the only user-defined tokens are white space and single bytes, however the pieces merge.
     pub parse_user_defined: bool,
 }
 
-/// Scratch of [`VocabularyView::encode`]: one per byte of text. Its content means nothing between
-/// calls.
+/// Scratch of [`VocabularyView::encode`]: one per byte of text. Its contents mean nothing between calls.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
 pub struct Cell {
-    /// Bytes of the symbol that begins here.
+    /// Length in bytes of the symbol that begins here.
     len: u32,
-    /// Where the symbol before it begins.
+    /// Beginning of the previous symbol.
     prev: u32,
-    /// The token that this symbol and the next would make, or the rank of that merge; before that, the
-    /// special token that begins here.
+    /// The token that this symbol and the next would make, or the rank of that merge. Before merging: the special token
+    /// that begins here.
     token: u32,
-    /// Node of the tournament tree over all cells; has nothing to do with this cell's symbol. Before that, who wrote the
+    /// A node of the tournament tree over all cells, unrelated to this cell's symbol. Before merging: the author of the
     /// byte.
     winner: u32,
 }
 
-/// In [`Cell::token`] and [`Cell::prev`]: there is none.
+/// In [`Cell::token`] and [`Cell::prev`]: none.
 const NONE: u32 = u32::MAX;
 
 /// In [`Cell::token`]: inside a special token.
@@ -340,11 +335,11 @@ const INSIDE: u32 = u32::MAX - 1;
 /// Cells that [`VocabularyView::encode`] needs for a text of this many bytes.
 #[must_use]
 pub const fn scratch_cells(text_bytes: usize) -> usize {
-    // One more for the space in front.
+    // One extra for the leading space.
     text_bytes.saturating_add(1)
 }
 
-/// The first `len` items and the rest; all and nothing if there are fewer.
+/// The first `len` items and the rest, or all and nothing if there are fewer.
 fn split<T>(items: &[T], len: usize) -> (&[T], &[T]) {
     items.split_at_checked(len).unwrap_or((items, &[]))
 }

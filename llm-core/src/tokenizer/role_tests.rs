@@ -1,4 +1,4 @@
-//! Tokens with a role, keys, and vocabularies as large as there are.
+//! Tokens with a role, keys, and vocabularies of the largest size.
 
 use super::*;
 use crate::testing::{GgufWriter, byte_character};
@@ -45,7 +45,7 @@ impl Loaded {
         self.0.view(&self.1)
     }
 
-    /// The texts of the tokens at which generation ends, but that with the number 256.
+    /// The texts of the tokens at which generation ends, except token 256.
     fn ends(&self) -> Vec<&str> {
         let view = self.view();
         let ends = (257..view.len() as u32).filter(|&id| view.is_eog(id));
@@ -95,13 +95,13 @@ fn a_generation_ends_at_the_tokens_that_keys_and_spellings_name() {
         "<turn|>",
     ];
     assert_eq!(loaded.ends(), spelled);
-    // Whatever the file says, they are no text.
+    // They are not text, whatever the file says.
     for text in ["<|im_end|>", "<|fim_prefix|>"] {
         let id = loaded.view().find(text.as_bytes()).unwrap();
         assert_eq!(loaded.view().token_type(id), TokenType::Control);
         assert!(!loaded.encode(text, PLAIN).contains(&id));
     }
-    // A key takes the place of the spellings of its role, and one out of range is none.
+    // A key overrides the spellings of its role, and one out of range is ignored.
     writer
         .u32("tokenizer.ggml.fim_pad_token_id", 265)
         .u32("tokenizer.ggml.fim_sep_token_id", 9999)
@@ -150,7 +150,7 @@ fn an_answer_goes_on_behind_a_message_where_calls_and_returns_end_it() {
         Loaded::new(&byte_level(&phi)).ends(),
         ["<|return|>", "<|end|>"]
     );
-    // It stays what no text becomes.
+    // No text becomes this token, as before.
     let loaded = Loaded::new(&byte_level(&harmony));
     assert_eq!(loaded.view().token_type(259), TokenType::Control);
 }
@@ -230,7 +230,7 @@ fn special_tokens_take_white_space_with_them_where_llama_cpp_knows_the_model_for
 
 #[test]
 fn the_longest_tokens_there_are_make_one_of_512_spaces() {
-    // As GPT-NeoX has it: from each power of two two make the next.
+    // As in GPT-NeoX: two tokens of a power of two make the next.
     let space = byte_character(b' ').to_string();
     let runs: Vec<_> = (1..=9).map(|power| space.repeat(1 << power)).collect();
     let mut tokens = vec![("<eot>", 3)];

@@ -1,4 +1,4 @@
-//! The vocabulary of a file: its checks, and the table that is made of it.
+//! The vocabulary of a file: its checks, and the table built from it.
 
 use super::keys::KEYS;
 use super::pre::PreTokenizer;
@@ -63,7 +63,7 @@ impl<'a, 'g> Source<'a, 'g> {
         Ok(Self {
             gguf,
             tokens,
-            // Byte-level BPE goes by its merges.
+            // Byte-level BPE uses its merges instead.
             scores: match pre {
                 None => parallel("tokenizer.ggml.scores")?,
                 Some(_) => None,
@@ -82,7 +82,7 @@ impl<'a, 'g> Source<'a, 'g> {
         })
     }
 
-    /// The tokens with their types, normal where the file gives none.
+    /// The tokens with their types, normal if the file gives none.
     fn typed_tokens(
         &self,
     ) -> Result<impl Iterator<Item = (&'a [u8], TokenType)> + use<'a>, VocabularyError> {
@@ -95,7 +95,7 @@ impl<'a, 'g> Source<'a, 'g> {
         Ok(self.tokens.strings()?.zip(types))
     }
 
-    /// The bytes of the table's text for a token: a text token of byte-level BPE as what it stands for.
+    /// The bytes of a token in the table: for a text token of byte-level BPE, the bytes that it represents.
     fn text(&self, token: &'a [u8], ty: TokenType) -> Spelling<'a> {
         match ty {
             TokenType::Normal if self.pre.is_some() => Spelling::of_bytes(token),
@@ -110,8 +110,8 @@ impl<'a, 'g> Source<'a, 'g> {
         Ok(requirements)
     }
 
-    /// Checks all that a table depends on. That no two tokens are the same is left out, since it takes as long as
-    /// making the table.
+    /// Checks everything that a table depends on, except that all tokens are distinct, which takes as long as building
+    /// the table.
     pub(super) fn measure(&self) -> Result<Requirements, VocabularyError> {
         check_keys(self.gguf, "tokenizer.", &[KEYS])?;
         let mut text_bytes = 0_usize;
@@ -123,7 +123,7 @@ impl<'a, 'g> Source<'a, 'g> {
             text_bytes = text_bytes.saturating_add(bytes);
         }
         if let Some(merges) = self.merges {
-            // Whether they are strings.
+            // Checks that they are strings.
             let _ = merges.strings()?;
         }
         if let Some(types) = self.types {
@@ -172,7 +172,7 @@ impl<'a, 'g> Source<'a, 'g> {
         Ok(floats.into_iter().flatten().chain(integers))
     }
 
-    /// The part of the header that the metadata gives.
+    /// The part of the header that comes from the metadata.
     fn rules(&self) -> Result<Header, VocabularyError> {
         let default = |id: u32| Some(id).filter(|&id| (id as usize) < self.tokens.len());
         let add = |key| self.gguf.bool_opt(key);
@@ -194,7 +194,7 @@ impl<'a, 'g> Source<'a, 'g> {
             unknown: self.role("tokenizer.ggml.unknown_token_id")?.or(unknown),
             add_bos: add("tokenizer.ggml.add_bos_token")?.unwrap_or(add_bos),
             add_eos: add("tokenizer.ggml.add_eos_token")?.unwrap_or(false),
-            // Byte-level BPE has no such thing.
+            // Byte-level BPE has no such prefix.
             add_space_prefix: self.pre.is_none() && add_space_prefix.unwrap_or(true),
             suppresses: false,
             longest: 0,
@@ -211,7 +211,7 @@ impl<'a, 'g> Source<'a, 'g> {
         Ok(header)
     }
 
-    /// Bytes of the longer of the tokens for beginning and end of text, as the file has them.
+    /// An upper bound on the length of the begin and end tokens, as spelled in the file.
     pub(super) fn longest_marker(&self) -> Result<usize, VocabularyError> {
         let header = self.rules()?;
         let mut longest = 0;
@@ -222,8 +222,7 @@ impl<'a, 'g> Source<'a, 'g> {
         Ok(longest)
     }
 
-    /// The token that the metadata gives a role. An id that is out of range counts as none, as in
-    /// llama.cpp.
+    /// The token that the metadata gives a role. An id out of range is ignored, as in llama.cpp.
     fn role(&self, key: &str) -> Result<Option<u32>, VocabularyError> {
         Ok(self
             .gguf
@@ -259,7 +258,7 @@ impl<'a, 'g> Source<'a, 'g> {
             header.longest = header.longest.max(token.len());
         }
 
-        // Scores; all 0 where the file has none.
+        // Scores, all 0 if the file has none.
         table.scores.fill(0);
         for (place, score) in table.scores.iter_mut().zip(self.scores()?) {
             *place = score.to_bits();
@@ -313,7 +312,7 @@ impl<'a, 'g> Source<'a, 'g> {
             };
             let places = table.merges.iter_mut();
             for ((merge, place), rank) in merges.strings()?.zip(places).zip(0..) {
-                // A key that no pair of symbols has, for one that makes no token.
+                // If it makes no token: a key that no pair of symbols has.
                 let key = made_by(merge, find).unwrap_or(u32::MAX);
                 *place = [key, rank];
             }
@@ -341,13 +340,13 @@ pub(super) fn byte_of(token: &[u8]) -> Option<u8> {
 #[derive(Clone, Copy)]
 enum Spelling<'a> {
     Verbatim(&'a [u8]),
-    /// Characters that stand for bytes.
+    /// Characters that represent bytes.
     Bytes(&'a str),
 }
 
 impl<'a> Spelling<'a> {
-    /// A text token of byte-level BPE. If a character of it stands for no byte, the token is left as it
-    /// is; no text will give it.
+    /// A text token of byte-level BPE. If one of its characters represents no byte, the token is left unchanged, and no
+    /// text will match it.
     fn of_bytes(token: &'a [u8]) -> Self {
         match core::str::from_utf8(token) {
             Ok(text) if text.chars().all(|c| byte_of_character(c).is_some()) => Self::Bytes(text),
@@ -372,9 +371,8 @@ impl<'a> Spelling<'a> {
     }
 }
 
-/// The byte that a character stands for in files of byte-level BPE (GPT-2's `bytes_to_unicode`):
-/// printable characters of Latin-1 for themselves, the characters from U+0100 on for the other bytes in
-/// ascending order.
+/// The byte that a character represents in files of byte-level BPE (GPT-2's `bytes_to_unicode`). Printable Latin-1
+/// characters represent themselves; the characters from U+0100 represent the other bytes in ascending order.
 fn byte_of_character(character: char) -> Option<u8> {
     let code = u32::from(character);
     let other = |first: u32, byte: u32| byte.saturating_add(code.saturating_sub(first));
@@ -388,9 +386,9 @@ fn byte_of_character(character: char) -> Option<u8> {
     u8::try_from(byte).ok()
 }
 
-/// The [`merge_key`] of `left right` as a file has it, if it makes a token.
+/// The [`merge_key`] of `left right`, as spelled in a file, if it makes a token.
 fn made_by(merge: &[u8], find: impl Fn(&[u8]) -> Option<u32>) -> Option<u32> {
-    // Byte 0 may be a space itself.
+    // Byte 0 may itself be a space.
     let space = merge.iter().skip(1).position(|&byte| byte == b' ')?;
     let (left, rest) = merge.split_at_checked(space.checked_add(1)?)?;
     let mut token = heapless::Vec::<u8, MAX_TOKEN_BYTES>::new();
@@ -406,7 +404,7 @@ fn made_by(merge: &[u8], find: impl Fn(&[u8]) -> Option<u32>) -> Option<u32> {
     find(&token).map(|id| merge_key(id, left))
 }
 
-/// The table while it is written.
+/// The table while it is being written.
 pub(super) struct TableMut<'t> {
     offsets: &'t mut [u32],
     scores: &'t mut [u32],

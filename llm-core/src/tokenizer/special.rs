@@ -1,30 +1,28 @@
-//! Tokens that have a role: those that end a generation, and those that are no text whatever type the file
-//! gives them.
+//! Tokens with a role: those that end a generation, and those that are never text, whatever type the file gives them.
 //!
-//! As in llama.cpp, which goes by keys of the metadata and by spellings, since few files have all the keys.
-//! It differs where llama.cpp would let text become such a token: what a file calls a control token stays
-//! one.
+//! Like llama.cpp, this uses metadata keys and spellings, because few files have all the keys. It differs where
+//! llama.cpp would let text become such a token: what a file calls a control token stays one.
 
 use super::{
     END_OF_GENERATION, STRIPS_BEFORE, STRIPS_BEHIND, SUPPRESSED, TokenType, VocabularyError,
 };
 use crate::gguf::{Array, Gguf};
 
-/// Keys that name tokens at which generation ends, whatever they are spelled like.
+/// Keys that name tokens at which generation ends, whatever their spelling.
 const END_KEYS: [&str; 3] = [
     "tokenizer.ggml.eos_token_id",
     "tokenizer.ggml.eot_token_id",
     "tokenizer.ggml.eom_token_id",
 ];
 
-/// A role in filling in the middle of a text.
+/// A role in fill-in-the-middle.
 struct Role {
-    /// Keys that name its token; the last that is there counts.
+    /// Keys that name its token; the last one present counts.
     keys: &'static [&'static str],
-    /// How it is spelled where no key names it. llama.cpp takes one of several, by the order of its hash
-    /// table; here all have the role.
+    /// Its spellings if no key names it. llama.cpp picks one of several by the order of its hash table; here all get
+    /// the role.
     spellings: &'static [&'static [u8]],
-    /// Generation ends at it.
+    /// Whether generation ends at it.
     ends: bool,
 }
 
@@ -135,9 +133,8 @@ const END_SPELLINGS: [&[u8]; 22] = [
     b"[e~[",
 ];
 
-/// Marks the tokens of `table` that have a role: [`END_OF_GENERATION`] and the type of control tokens.
-/// `types` holds the types that the file gives, one for each of `tokens`, and `role` finds the token that a
-/// key names.
+/// Marks the tokens of `table` that have a role with [`END_OF_GENERATION`] and the control type. `types` holds the
+/// file's types, one per token, and `role` finds the token that a key names.
 pub(super) fn mark_roles(
     tokens: &Array<'_>,
     types: &mut [u8],
@@ -165,8 +162,7 @@ pub(super) fn mark_roles(
     Ok(())
 }
 
-/// Marks the tokens at which generation ends because a key says so. The end of text has a default where no
-/// key names it.
+/// Marks the tokens at which generation ends according to a key. The end of text has a default if no key names it.
 pub(super) fn mark_ends(
     types: &mut [u8],
     end_of_text: Option<u32>,
@@ -179,8 +175,8 @@ pub(super) fn mark_ends(
     Ok(())
 }
 
-/// Takes back what the spellings say too much of, in vocabularies that are known by their other tokens.
-/// `own` are the types that the file gives.
+/// Undoes marks that the spellings set wrongly, in vocabularies recognised by their other tokens. `own` are the file's
+/// types.
 pub(super) fn take_back(
     tokens: &Array<'_>,
     types: &mut [u8],
@@ -191,9 +187,9 @@ pub(super) fn take_back(
         Ok(spelled.any(|(token, flags)| flags & END_OF_GENERATION != 0 && wanted.contains(&token)))
     };
     let calls = ends(&[b"<|call|>", b"<|calls|>"])?;
-    // Messages end with it there, and an answer has several (o200k_harmony, solar-open).
+    // It ends messages there, and an answer consists of several (o200k_harmony, solar-open).
     let messages_end = calls && (ends(&[b"<|return|>"])? || ends(&[b"<|flush|>"])?);
-    // A tag of text (plamo, gemma4).
+    // It is a text tag (plamo, gemma4).
     let is_text = ends(&[b"<|tool_response>", b"<|plamo:eos|>"])?;
     for ((token, flags), own) in tokens.strings()?.zip(types.iter_mut()).zip(own) {
         if messages_end && token == b"<|end|>" {
@@ -222,8 +218,8 @@ pub(super) fn suppressed<'a>(
     Ok(list)
 }
 
-/// Marks the tokens of a list that are never generated, and says whether there are any. Numbers that are no
-/// tokens count for nothing, as in llama.cpp.
+/// Marks the tokens of a list that are never generated, and returns whether there are any. Invalid numbers are ignored,
+/// as in llama.cpp.
 pub(super) fn mark_suppressed(list: &Array<'_>, types: &mut [u8]) -> Result<bool, VocabularyError> {
     let mut any = false;
     for id in list.i32s()? {
@@ -236,8 +232,7 @@ pub(super) fn mark_suppressed(list: &Array<'_>, types: &mut [u8]) -> Result<bool
     Ok(any)
 }
 
-/// Marks the special tokens that take white space with them, in the models that llama.cpp knows for it by
-/// their names.
+/// Marks the special tokens that absorb white space, in the models that llama.cpp identifies by name.
 pub(super) fn mark_strips(
     gguf: &Gguf<'_>,
     tokens: &Array<'_>,
@@ -267,7 +262,7 @@ fn mark(types: &mut [u8], id: u32) {
     }
 }
 
-/// Runs `change` for the flags of each token that is spelled in one of these ways.
+/// Calls `change` with the flags of each token that has one of these spellings.
 fn for_spelled(
     tokens: &Array<'_>,
     types: &mut [u8],
@@ -275,7 +270,7 @@ fn for_spelled(
     change: impl Fn(&mut u8),
 ) -> Result<(), VocabularyError> {
     for (token, flags) in tokens.strings()?.zip(types.iter_mut()) {
-        // Few tokens begin as one of them does.
+        // Few tokens share a first byte with one of them.
         let first = token.first().copied().unwrap_or(0);
         if matches!(first, b'<' | b'[' | b'_' | 0xE2) && spellings.contains(&token) {
             change(flags);

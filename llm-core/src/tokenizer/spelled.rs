@@ -1,22 +1,22 @@
-//! Tokens by how their text begins.
+//! Finds tokens by the beginning of their text.
 //!
-//! The index of a vocabulary has its tokens in the order of their spellings, so those that begin alike lie together.
+//! The index of a vocabulary is sorted by spelling, so tokens with a common beginning are adjacent.
 
 use super::view::VocabularyView;
 use super::{END_OF_GENERATION, ESCAPED_SPACE, SUPPRESSED, TokenType};
 
 impl<'t> VocabularyView<'t> {
-    /// All tokens in the order of their spellings.
+    /// All tokens, sorted by spelling.
     pub(crate) const fn by_spelling(&self) -> &'t [u32] {
         self.index
     }
 
-    /// The tokens that are spelled with `prefix` at the beginning.
+    /// The tokens whose spelling begins with `prefix`.
     pub(crate) fn beginning_with(&self, prefix: &[u8]) -> &'t [u32] {
         beginning_with(self, self.index, prefix)
     }
 
-    /// Whether text tokens have `▁` for a space.
+    /// Whether text tokens spell a space as `▁`.
     pub(crate) const fn escapes(&self) -> bool {
         self.header.pre.is_none()
     }
@@ -31,7 +31,7 @@ impl<'t> VocabularyView<'t> {
     /// The tokens at which generation ends.
     pub(crate) fn ends(&self) -> impl Iterator<Item = u32> + use<'t> {
         const LENGTH: usize = 64;
-        // Of many tokens few are ends, so most are passed over without a branch for each.
+        // Few tokens are ends, so most are skipped in chunks without a branch for each.
         let chunks = (0u32..).step_by(LENGTH).zip(self.types.chunks(LENGTH));
         chunks
             .filter(|(_, types)| {
@@ -42,7 +42,8 @@ impl<'t> VocabularyView<'t> {
             .map(|(id, _)| id)
     }
 
-    /// Bytes of the text that a token and no single bytes stand for, as the file spells it, if that is the same.
+    /// The text of a token as the file spells it, if the token's bytes are the same and it does not represent a single
+    /// byte.
     pub(crate) fn verbatim(&self, id: u32) -> Option<&'t [u8]> {
         match self.token_type(id) {
             TokenType::UserDefined => Some(self.piece(id)),
@@ -52,7 +53,7 @@ impl<'t> VocabularyView<'t> {
     }
 }
 
-/// Of some tokens of the index, those that are spelled with `prefix` at the beginning.
+/// Of some tokens of the index, those whose spelling begins with `prefix`.
 fn beginning_with<'t>(view: &VocabularyView<'t>, tokens: &'t [u32], prefix: &[u8]) -> &'t [u32] {
     let start = tokens.partition_point(|&id| view.piece(id) < prefix);
     let from = tokens.get(start..).unwrap_or(&[]);
@@ -63,13 +64,13 @@ fn beginning_with<'t>(view: &VocabularyView<'t>, tokens: &'t [u32], prefix: &[u8
 /// Longest text that is looked up byte by byte.
 const MAX_TEXT: usize = 32;
 
-/// The tokens that stand for a text which grows byte by byte. Of those that the user defined, the ones that are spelled with a
-/// space where others have `▁` are not found.
+/// The tokens that match a text which grows byte by byte. User-defined tokens spelled with a space where others have
+/// `▁` are not found.
 pub(crate) struct Spelled<'t> {
     view: VocabularyView<'t>,
-    /// Tokens that begin with it.
+    /// Tokens that begin with the text.
     tokens: &'t [u32],
-    /// As the file spells it.
+    /// The text as the file would spell it.
     spelling: heapless::Vec<u8, { 3 * MAX_TEXT }>,
     text: heapless::Vec<u8, MAX_TEXT>,
 }
@@ -85,7 +86,7 @@ impl<'t> Spelled<'t> {
         }
     }
 
-    /// Adds a byte; `None`: no token begins so.
+    /// Adds a byte; `None` if no token begins that way.
     pub(crate) fn push(&mut self, byte: u8) -> Option<()> {
         self.text.push(byte).ok()?;
         let spelled: &[u8] = match byte {
@@ -97,7 +98,7 @@ impl<'t> Spelled<'t> {
         (self.text.len() == 1 || !self.tokens.is_empty()).then_some(())
     }
 
-    /// Whether a token that may be generated is just this text.
+    /// Whether a token that may be generated is exactly this text.
     pub(crate) fn is_token(&self) -> bool {
         let may = |id: u32| !self.view.is_suppressed(id) && !self.view.is_eog(id);
         let stands_for_it = |id: u32| self.view.decode(id, false).eq(self.text.iter().copied());

@@ -1,8 +1,8 @@
-//! What a text must have for a special token to be in it: two looks at a place, and few are looked up.
+//! A quick filter for special tokens in text: two checks per position, and few need a lookup.
 
 use super::MAX_TOKEN_BYTES;
 
-/// Of a group of tokens: their lengths, and the bytes that they begin and end with.
+/// For a group of tokens: their lengths, and their first and last bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Spellings {
     lengths: [u64; MAX_TOKEN_BYTES / 64 + 1],

@@ -143,7 +143,7 @@ fn control_tokens_are_parsed_only_on_request_and_never_printed() {
     );
     assert!(!small.encode("ab</s>ab", PLAIN).contains(&id("</s>")));
     assert_eq!(small.decode(&small.encode("ab</s>ab", PARSE)), "ab ab");
-    // The longest wins; text that the user defined is cut out in any case.
+    // The longest wins; user-defined text is matched in any case.
     assert_eq!(small.encode("<usersub>", PARSE), [id("<usersub>")]);
     assert_eq!(small.encode("<user><user>", PLAIN), [id("<user>"); 2]);
     assert_eq!(small.decode(&[id("<user>")]), "<user>");
@@ -162,7 +162,7 @@ fn no_text_becomes_a_token_that_steers_the_model_whatever_can_be_merged() {
     }
     assert_eq!(crafted.encode("</s>", PARSE), [2]);
 
-    // A byte's token that is no text: refused, or what stands for the unknown.
+    // A byte token that is not text is refused, or becomes the unknown token.
     let mut tokens = vocabulary(&[token("▁", -1.0)]);
     tokens[3 + usize::from(b'A')].2 = TokenType::Control;
     let crafted = Loaded::new(&file(&tokens).build());
@@ -284,7 +284,7 @@ fn wrong_vocabularies_are_refused() {
         refused(&file(&[])),
         VocabularyError::BadSize { tokens: 0 }
     ));
-    // The last two tokens of the vocabulary, and two without text, which llama.cpp tells apart.
+    // The last two tokens of the vocabulary, and two without text, which llama.cpp distinguishes.
     assert_eq!(
         refused(&file(&vocabulary(&[
             token("a", 0.0),

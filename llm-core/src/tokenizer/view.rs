@@ -1,9 +1,9 @@
-//! A vocabulary that lies in memory: looking tokens up, by number and by spelling.
+//! A vocabulary in memory, with lookups by number and by spelling.
 
 use super::source::byte_of;
 use super::{Decoded, END_OF_GENERATION, Header, SUPPRESSED, TokenType};
 
-/// A vocabulary that can be used.
+/// A vocabulary ready for use.
 #[derive(Clone, Copy, Debug)]
 pub struct VocabularyView<'t> {
     pub(super) header: Header,
@@ -11,7 +11,7 @@ pub struct VocabularyView<'t> {
     pub(super) offsets: &'t [u32],
     /// Bits of `f32`.
     pub(super) scores: &'t [u32],
-    /// All ids in the order of their text, then of their number.
+    /// All ids, sorted by text, then by number.
     pub(super) index: &'t [u32],
     /// [`merge_key`] and rank of each merge, in that order.
     pub(super) merges: &'t [[u32; 2]],
@@ -19,7 +19,7 @@ pub struct VocabularyView<'t> {
     pub(super) text: &'t [u8],
 }
 
-/// What a merge is found by: the token that it makes, and how many of its bytes are the left symbol's.
+/// Key of a merge: the token that it makes, and how many of its bytes belong to the left symbol.
 pub(super) fn merge_key(token: u32, left: usize) -> u32 {
     // 19 bits and 9: a left symbol is shorter than the token.
     (token << 9) | (left as u32 & 0x1FF)
@@ -36,7 +36,7 @@ impl<'t> VocabularyView<'t> {
         self.header.requirements.tokens
     }
 
-    /// The token that texts begin with, if the file asks for it.
+    /// The begin token, if the file asks for it.
     #[must_use]
     pub const fn bos_added(&self) -> Option<u32> {
         if self.header.add_bos {
@@ -46,7 +46,7 @@ impl<'t> VocabularyView<'t> {
         }
     }
 
-    /// As it turns text into tokens that goes on behind another: no space is put before it.
+    /// A view for text that continues after other text: no space is added before it.
     #[must_use]
     pub const fn continuing(&self) -> Self {
         let mut view = *self;
@@ -54,7 +54,7 @@ impl<'t> VocabularyView<'t> {
         view
     }
 
-    /// The token for the beginning of text, whether or not texts begin with it.
+    /// The begin token, whether or not texts begin with it.
     #[must_use]
     pub const fn bos(&self) -> Option<u32> {
         self.header.bos
@@ -86,7 +86,7 @@ impl<'t> VocabularyView<'t> {
         ids.zip(types.iter().rev()).filter_map(suppressed)
     }
 
-    /// What this token is.
+    /// Type of this token.
     #[must_use]
     pub fn token_type(&self, id: u32) -> TokenType {
         self.types
@@ -94,8 +94,8 @@ impl<'t> VocabularyView<'t> {
             .map_or(TokenType::Undefined, |&flags| TokenType::of(flags))
     }
 
-    /// A token as the file spells it, a text token of byte-level BPE as the bytes that it stands for;
-    /// empty if there is no such token.
+    /// A token as the file spells it; for a text token of byte-level BPE, the bytes that it represents. Empty if there
+    /// is no such token.
     #[must_use]
     pub fn piece(&self, id: u32) -> &'t [u8] {
         let id = id as usize;
@@ -105,9 +105,9 @@ impl<'t> VocabularyView<'t> {
             .unwrap_or(&[])
     }
 
-    /// The bytes of text that a token stands for, at most [`super::MAX_TOKEN_BYTES`]: nothing for a control
-    /// token, part of a character for a byte token. `strip_space` drops a space in front, as the first
-    /// token of a text has one that the text had not.
+    /// The bytes of text that a token represents, at most [`super::MAX_TOKEN_BYTES`]: nothing for a control token, part
+    /// of a character for a byte token. `strip_space` drops a leading space, because the first token of a text has one
+    /// that the text itself had not.
     #[must_use]
     pub fn decode(&self, id: u32, strip_space: bool) -> Decoded<'t> {
         let piece = self.piece(id);
@@ -144,7 +144,7 @@ impl<'t> VocabularyView<'t> {
         decoded
     }
 
-    /// The token that is spelled so; the highest id where several are, as in llama.cpp.
+    /// The token with this spelling; the highest id if there are several, as in llama.cpp.
     #[must_use]
     pub fn find(&self, spelling: &[u8]) -> Option<u32> {
         let end = self.index.partition_point(|&id| self.piece(id) <= spelling);
@@ -154,15 +154,15 @@ impl<'t> VocabularyView<'t> {
             .filter(|&id| !spelling.is_empty() && self.piece(id) == spelling)
     }
 
-    /// As [`Self::find`], but only what text may become: nothing that steers the model, whatever a vocabulary can be made to
-    /// merge.
+    /// Like [`Self::find`], but only tokens that text may become, so none that steers the model, whatever a
+    /// vocabulary's merges could produce.
     pub(super) fn find_text(&self, spelling: &[u8], user_defined: bool) -> Option<u32> {
         self.find(spelling)
             .filter(|&id| self.may_be_text(id, user_defined))
     }
 
-    /// Whether text may become this token. One byte and white space are text whatever type a file gives them: Gemma's
-    /// vocabulary has line ends among its user-defined tokens, GPT-NeoX's has rows of spaces.
+    /// Whether text may become this token. A single byte and white space always may, whatever type a file gives them:
+    /// Gemma's vocabulary has line breaks among its user-defined tokens, GPT-NeoX's has runs of spaces.
     pub(super) fn may_be_text(&self, id: u32, user_defined: bool) -> bool {
         match self.token_type(id) {
             TokenType::Control | TokenType::Unknown => false,
@@ -175,8 +175,7 @@ impl<'t> VocabularyView<'t> {
         }
     }
 
-    /// Where in the list of merges the one stands that makes `token` from a left symbol of `left`
-    /// bytes and the rest.
+    /// Rank in the list of merges of the one that makes `token` from a left symbol of `left` bytes and the rest.
     pub(super) fn merge_rank(&self, token: u32, left: usize) -> Option<u32> {
         let key = merge_key(token, left);
         let at = self.merges.partition_point(|&[other, _]| other < key);

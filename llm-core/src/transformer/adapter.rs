@@ -3,9 +3,9 @@
 //! Source: Hu et al., *LoRA: Low-Rank Adaptation of Large Language Models* (2021). A is \[r, columns of W\], B is
 //! \[rows of W, r\]; a file calls them `NAME.lora_a` and `NAME.lora_b` for the tensor `NAME` of the base.
 //!
-//! In the arena they are floats, of sixteen bits where the file has them so, in the order in which they are read
-//! ([`crate::simd::adapter`]). An adapter is a table of the model's matrices, which says where those are that it changes, and then its matrices. Offsets count from there, so
-//! an adapter can be moved as it is.
+//! In the arena they are stored as floats, 16-bit ones if the file has those, in the order in which they are read
+//! ([`crate::simd::adapter`]). An adapter begins with a table of the model's matrices, which locates its own matrices;
+//! these follow. Offsets are relative to the table, so an adapter can be moved as it is.
 
 mod base;
 mod file;
@@ -25,87 +25,87 @@ use crate::simd::adapter::{Half, Stored, place_in_a, place_in_b};
 use file::{fit, padded, stored};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Most adapters that a model has at once.
+/// Maximum number of adapters of a model at a time.
 pub const MAX_ADAPTERS: usize = 8;
 
 /// Largest rank of an adapter.
 pub const MAX_RANK: usize = 64;
 
-/// What is known of an adapter that has been loaded.
+/// Properties of a loaded adapter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdapterInfo {
-    /// Its rank; the largest, if its matrices differ.
+    /// Its rank, or the largest if its matrices differ.
     pub rank: u32,
     /// α: products are multiplied by α / rank.
     pub alpha: f32,
-    /// Matrices of the base that it changes.
+    /// Number of the base's matrices that it changes.
     pub matrices: u32,
-    /// Numbers in all its matrices.
+    /// Total number of elements in its matrices.
     pub parameters: u64,
-    /// Bytes that it takes in the arena.
+    /// Bytes that it occupies in the arena.
     pub bytes: u64,
 }
 
-/// Why an adapter is not loaded, or not dropped.
+/// Why an adapter cannot be loaded or dropped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AdapterError {
-    /// There is no model that it could change.
+    /// No model is loaded.
     #[error("no model is loaded")]
     NoModel,
-    /// There are not so many places, or there is none in this one.
+    /// The place does not exist, or holds no adapter.
     #[error("there is no adapter {0}")]
     NoSuchAdapter(usize),
-    /// There is one in this place.
+    /// The place already holds an adapter.
     #[error("the place {0} is taken")]
     Taken(usize),
     /// A request uses it.
     #[error("a request uses the adapter")]
     Busy,
-    /// A training is under way, or what it has made has not been taken: it lies above the adapters.
+    /// Training is running, or its result has not been taken yet; it is located above the adapters.
     #[error("a training is under way: adapters can be loaded and dropped when it has ended")]
     Training,
-    /// The file is no GGUF file, or lacks a key.
+    /// The file is not GGUF, or lacks a key.
     #[error(transparent)]
     Gguf(#[from] GgufError),
-    /// A key of adapters is not known.
+    /// A key of the adapter is unknown.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// It is a GGUF file of something else.
+    /// The GGUF file is not an adapter.
     #[error("{key} is {value}, not {expected}: this is no adapter")]
     NoAdapter {
         /// The key.
         key: &'static str,
         /// Its value.
         value: Name,
-        /// What an adapter has there.
+        /// The value of an adapter.
         expected: &'static str,
     },
-    /// It was made for a model of another architecture.
+    /// The adapter was made for a model of another architecture.
     #[error("it was made for the architecture {made_for}, the model is a {model}")]
     Architecture {
-        /// What it names.
+        /// The adapter's architecture.
         made_for: Name,
-        /// The model's.
+        /// The model's architecture.
         model: &'static str,
     },
-    /// It names the file of the model that it was made for, and that is another one.
+    /// The adapter names the model file that it was made for, and that is a different one.
     #[error("it was made for another model")]
     OtherBase,
-    /// It does not name the file of the model as it should.
+    /// The model file is not named by a valid SHA-256.
     #[error("{BASE_SHA256_KEY} is not a SHA-256 of 64 hexadecimal digits")]
     BadDigest,
     /// α is not a finite number above 0.
     #[error("adapter.lora.alpha is not a finite number above 0")]
     Alpha,
-    /// A tensor changes nothing that the model has, or nothing that an adapter may change.
+    /// The model has no tensor of this name, or an adapter may not change it.
     #[error(
         "the tensor {0} is for no matrix of the model's blocks, nor for its output.weight: nothing else can be adapted"
     )]
     UnknownTensor(Name),
-    /// One half of a pair is missing.
+    /// Half of a pair is missing.
     #[error("the tensor {0} has no other half")]
     Half(Name),
-    /// A rank of 0, one above [`MAX_RANK`], or halves of different ranks.
+    /// The rank is 0 or above [`MAX_RANK`], or the halves have different ranks.
     #[error("the tensor {tensor} has rank {rank}: 1 to {MAX_RANK}, and the same in both halves")]
     Rank {
         /// The tensor.
@@ -113,17 +113,17 @@ pub enum AdapterError {
         /// Its rank.
         rank: u64,
     },
-    /// A tensor does not fit the base's.
+    /// A tensor's size does not match the base.
     #[error("the tensor {tensor} is for a side of {size} elements, the model's has {expected}")]
     Shape {
         /// The tensor.
         tensor: Name,
-        /// What it has.
+        /// Its size.
         size: u64,
-        /// What the base has.
+        /// The base's size.
         expected: u64,
     },
-    /// A tensor has a type that it cannot have.
+    /// A tensor has an unsupported type.
     #[error("the tensor {tensor} has type {ty}: F32, F16, BF16 and Q8_0 can be loaded")]
     Type {
         /// The tensor.
@@ -131,27 +131,27 @@ pub enum AdapterError {
         /// Its type.
         ty: &'static str,
     },
-    /// A number is infinite or none.
+    /// A number is infinite or NaN.
     #[error("the tensor {0} holds a value that is not finite")]
     NonFinite(Name),
-    /// It changes nothing.
+    /// The adapter has no tensors.
     #[error("it has no tensors")]
     Empty,
-    /// It does not fit the arena beside the model.
+    /// The adapter does not fit the arena beside the model.
     #[error("model and adapters need {} bytes, the arena has {}", .0.total(), .0.capacity)]
     TooLarge(Plan),
-    /// The arena's own error: the plan was wrong, which is a bug in the engine.
+    /// An arena error: the plan was wrong, which is a bug in the engine.
     #[error(transparent)]
     Arena(#[from] ArenaError),
 }
 
-/// Where an adapter has what it adds to a matrix, in bytes from the beginning of its data.
+/// Where an adapter's data for a matrix are, in bytes from the beginning of its data.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct Entry {
-    /// 0: it does not change the matrix.
+    /// 0 if it does not change the matrix.
     rank: u16,
-    /// How A and B are stored: [`Stored`].
+    /// Types of A and B: [`Stored`].
     types: [u8; 2],
     a: u32,
     b: u32,
@@ -162,23 +162,23 @@ struct Entry {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Adapter {
     info: AdapterInfo,
-    /// One for each [`Site`].
+    /// One entry per [`Site`].
     table: Span<Entry>,
     data: Span<u8>,
 }
 
-/// What an adapter adds to a matrix.
+/// What an adapter adds to a matrix's product.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Delta<'a> {
     pub(super) a: Half<'a>,
     pub(super) b: Half<'a>,
     pub(super) scale: f32,
     pub(super) rank: usize,
-    /// Multiply-accumulates.
+    /// Number of multiply-accumulates.
     pub(super) work: u64,
 }
 
-/// Bytes in the arena of an adapter whose matrices take so many.
+/// Size in the arena of an adapter with `data` bytes of matrices.
 fn bytes(config: &Config, data: usize) -> u64 {
     let table = bytes_of::<Entry>(Site::count(config));
     let data = bytes_of::<u8>(data);
@@ -189,7 +189,7 @@ fn bytes(config: &Config, data: usize) -> u64 {
 }
 
 impl Adapter {
-    /// Copies one into the arena that fits `base`.
+    /// Copies an adapter that fits `base` into the arena.
     fn load(
         file: &AdapterFile<'_>,
         size: &AdapterSize,
@@ -233,12 +233,12 @@ impl Adapter {
         Ok(adapter)
     }
 
-    /// Where it begins in the arena.
+    /// Its beginning in the arena.
     const fn start(&self) -> usize {
         self.table.range().start
     }
 
-    /// What it adds to a matrix of so many rows and columns, if it changes it.
+    /// What it adds to a matrix of this shape, if it changes it.
     pub(super) fn delta<'f>(
         &self,
         site: Site,
@@ -269,7 +269,7 @@ impl Adapter {
     }
 }
 
-/// Copies elements of a tensor from row `first` on, as many as fit `to`: each to the place that `place` has for its
+/// Copies elements of a tensor from row `first` on, as many as fit `to`: each to the place that `place` gives for its
 /// index.
 fn copy(
     tensor: &TensorInfo<'_>,
@@ -279,7 +279,7 @@ fn copy(
     place: impl Fn(usize) -> usize,
 ) {
     let columns = tensor.columns() as usize;
-    // Types and shapes were checked: rows are whole, and there are so many.
+    // Types and shapes were checked: rows are complete, and their number is right.
     let row = tensor.data.len() / tensor.rows().max(1) as usize;
     let size = stored.bytes();
     let mut index = 0;
@@ -307,12 +307,12 @@ fn copy(
     }
 }
 
-/// The adapters of a model, by their places.
+/// The adapters of a model, by place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Adapters([Option<Adapter>; MAX_ADAPTERS]);
 
 impl Adapters {
-    /// There are none.
+    /// No adapters.
     pub(super) const NONE: Self = Self([None; MAX_ADAPTERS]);
 
     pub(super) fn get(&self, place: u8) -> Option<&Adapter> {
@@ -337,11 +337,11 @@ impl Model {
         self.adapters.get(place).map(|adapter| &adapter.info)
     }
 
-    /// Copies an adapter into the arena and lays out anew what lies above it: see `rearrange`, also for what is lost.
-    /// `base`: SHA-256 of the model's file, if that is to be compared with what the adapter's says.
+    /// Copies an adapter into the arena and lays out anew what is above it; see `rearrange`, which also says what is
+    /// lost. `base`: SHA-256 of the model file, if it is to be compared with the one in the adapter.
     ///
     /// # Errors
-    /// Why it is not loaded; nothing has changed.
+    /// The adapter cannot be loaded; nothing has changed.
     pub fn load_adapter(
         &mut self,
         arena: &mut Arena<'_>,
@@ -376,11 +376,11 @@ impl Model {
         }
     }
 
-    /// Takes an adapter out of the arena. Those that lie above it move down, and what lies above them all is laid out anew:
-    /// see `rearrange`, also for what is lost.
+    /// Removes an adapter from the arena. Adapters above it move down, and what is above them all is laid out anew; see
+    /// `rearrange`, which also says what is lost.
     ///
     /// # Errors
-    /// There is none, or a training lies above it; nothing has changed.
+    /// There is no such adapter, or training is in progress above it; nothing has changed.
     pub fn drop_adapter(
         &mut self,
         arena: &mut Arena<'_>,
@@ -409,7 +409,7 @@ impl Model {
         Ok(())
     }
 
-    /// The plan in force, if there is no training.
+    /// The current plan, unless training is in progress.
     const fn plan_without_training(&self) -> Result<Plan, AdapterError> {
         match self.plan.training {
             0 => Ok(self.plan),

@@ -1,4 +1,4 @@
-//! The working memory of a model, apart from its cache.
+//! The working memory of a model, except for its cache.
 
 use super::config::Config;
 use super::families::{Gate, Residual};
@@ -10,38 +10,38 @@ use crate::sampling::Candidate;
 use crate::simd::attention::{GROUP, QueryScale};
 use crate::tokenizer::{Cell, scratch_cells};
 
-/// Working memory of the forward pass and of the choice of tokens. What belongs to a token is there once for each token
-/// of a batch, one after the other. Nothing of it is missed when the arena is laid out anew.
+/// Working memory of the forward pass and of sampling. Per-token buffers are repeated for each token of a batch.
+/// Nothing in it needs to survive a new layout of the arena.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Buffers {
     pub(super) residual: Span<f32>,
-    /// A norm's result, and later what a block adds to the residual.
+    /// The result of a norm, and later what a block adds to the residual stream.
     pub(super) normed: Span<f32>,
-    /// What a parallel feed-forward layer reads.
+    /// Input of a parallel feed-forward layer.
     pub(super) ahead: Span<f32>,
-    /// Activations as a matrix wants them; as [`crate::quantize::ActivationQ8K`] they need less room.
+    /// Activations in the form that a matrix requires; [`crate::quantize::ActivationQ8K`] needs less room.
     pub(super) quantised: Span<ActivationQ8>,
     pub(super) query: Span<f32>,
     pub(super) attended: Span<f32>,
     pub(super) key: Span<f32>,
     pub(super) value: Span<f32>,
-    /// Of a group of heads.
+    /// For a group of heads.
     pub(super) scores: Span<f32>,
-    /// Of one token, where keys are in 8 bits.
+    /// For one token, if keys are in 8 bits.
     pub(super) query_bytes: Span<i8>,
     pub(super) query_scales: Span<QueryScale>,
-    /// Of a group of heads, where biases of keys are not in the cache.
+    /// For a group of heads, if key biases are left out of the cache.
     pub(super) turned: Span<[f32; 2]>,
     pub(super) rotation: Span<[f32; 2]>,
     pub(super) gate: Span<f32>,
     pub(super) up: Span<f32>,
-    /// Of one token of each session.
+    /// For one token of each session.
     pub(super) logits: Span<f32>,
     pub(super) candidates: Span<Candidate>,
 }
 
 impl Buffers {
-    /// Runs `take` over the sizes of all buffers: once to count them, once to allocate them.
+    /// Calls `take` with the sizes of all buffers: once to count them, once to allocate them.
     pub(super) fn lay_out(
         config: &Config,
         batch: usize,
@@ -76,19 +76,19 @@ impl Buffers {
     }
 }
 
-/// What must survive when the arena is laid out anew.
+/// What must survive a new layout of the arena.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Persistent {
-    /// The tokens of each session: keys and values are a function of them.
+    /// The tokens of each session; keys and values are a function of them.
     pub(super) tokens: Span<u32>,
-    /// Scratch of the tokenizer, which a training uses, too.
+    /// Scratch of the tokenizer, shared with training.
     pub(super) cells: Span<Cell>,
-    /// A conversation as its template writes it down; empty without a template.
+    /// A conversation as rendered by its template; empty without a template.
     pub(super) text: Span<u8>,
 }
 
 impl Persistent {
-    /// As [`Buffers::lay_out`].
+    /// See [`Buffers::lay_out`].
     pub(super) fn lay_out(
         kv: &KvShape,
         max_prompt_bytes: usize,
@@ -104,7 +104,7 @@ impl Persistent {
     }
 }
 
-/// Something that hands out spans of working memory.
+/// Allocates spans of working memory.
 pub(super) trait Allocate {
     fn take<T: Plain>(&mut self, len: usize) -> Result<Span<T>, ArenaError>;
 }
@@ -115,7 +115,7 @@ impl Allocate for Arena<'_> {
     }
 }
 
-/// Counts the bytes that an arena would hand out.
+/// Counts the bytes that an arena would allocate.
 #[derive(Debug, Default)]
 pub(super) struct Counter(pub(super) u64);
 

@@ -1,4 +1,4 @@
-//! Hyperparameters: what a family's description gives for one file.
+//! Hyperparameters: a family's description applied to one file.
 
 use super::families::{
     Block, FAMILIES, Family, HeadNorm, NormKind, Residual, ScoreScale, Varies, WindowRule,
@@ -8,7 +8,7 @@ use super::{LoadError, MAX_LAYERS};
 use crate::gguf::{self, Gguf, Value, check_keys};
 use core::fmt::Write as _;
 
-/// Widest vector of a model, in elements. With it no size computation overflows 64 bits.
+/// Widest vector of a model, in elements. This limit keeps size computations within 64 bits.
 const MAX_WIDTH: u32 = 1 << 17;
 
 /// Name of a metadata key.
@@ -16,57 +16,57 @@ type Key = heapless::String<64>;
 
 const _: () = assert!(MAX_LAYERS <= 64, "a set of blocks is 64 bits");
 
-/// Some of a model's blocks.
+/// A subset of a model's blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Blocks(u64);
 
 impl Blocks {
-    /// None.
+    /// The empty subset.
     pub const NONE: Self = Self(0);
-    /// All.
+    /// All blocks.
     pub const ALL: Self = Self(u64::MAX);
 
-    /// Those for which `contains` is true, of [`MAX_LAYERS`] blocks.
+    /// The blocks for which `contains` is true, out of [`MAX_LAYERS`].
     pub(super) fn of(contains: impl Fn(usize) -> bool) -> Self {
         let blocks = (0..MAX_LAYERS).filter(|&block| contains(block));
         Self(blocks.fold(0, |set, block| set | 1 << block))
     }
 
-    /// Whether `block`, below [`MAX_LAYERS`], is one of them.
+    /// Whether it contains `block`, which must be below [`MAX_LAYERS`].
     #[must_use]
     pub const fn contains(self, block: usize) -> bool {
         self.0 >> block & 1 == 1
     }
 }
 
-/// Blocks that attend only to the last positions.
+/// The blocks with sliding-window attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Positions that a token attends to there, its own among them.
+    /// Number of positions a token attends to there, including its own.
     pub len: usize,
-    /// Which blocks have it.
+    /// The blocks that have the window.
     pub blocks: Blocks,
 }
 
-/// What vectors are multiplied with on their way.
+/// Factors in the forward pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scales {
-    /// The vectors of tokens.
+    /// For token embeddings.
     pub embedding: Option<f32>,
-    /// The products of queries and keys.
+    /// For the products of queries and keys.
     pub scores: f32,
-    /// What attention and the feed-forward layer add to the residual stream.
+    /// For what attention and the feed-forward layer add to the residual stream.
     pub residual: Option<f32>,
-    /// The logits.
+    /// For the logits.
     pub logits: Option<f32>,
 }
 
-/// Limits c that x is brought under, as c · tanh(x / c).
+/// Soft caps c, applied as c · tanh(x / c).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Caps {
-    /// The scores of attention.
+    /// For attention scores.
     pub scores: Option<f32>,
-    /// The logits.
+    /// For the logits.
     pub logits: Option<f32>,
 }
 
@@ -91,13 +91,13 @@ pub struct Config {
     pub kv_heads: usize,
     /// Elements of a head, s.
     pub head_size: usize,
-    /// How positions enter; `None`: a learned vector for each is added to the token's.
+    /// Rotary embedding; `None` if a learned vector per position is added to the token's.
     pub rope: Option<Rope>,
     /// Blocks that do not attend to all positions.
     pub window: Option<Window>,
-    /// Factors.
+    /// Scale factors.
     pub scales: Scales,
-    /// Limits.
+    /// Soft caps.
     pub caps: Caps,
     /// ε of the norms.
     pub epsilon: f32,
@@ -105,8 +105,8 @@ pub struct Config {
     pub vocabulary: usize,
 }
 
-/// Reads the keys of one family. What an optional key is read for is decided by the family's list of keys: one that
-/// does not stand there as read counts as missing.
+/// Reads the keys of one family. The family's list of keys decides which optional keys are read: a key not listed as
+/// read is treated as missing.
 pub(super) struct Keys<'g, 'a> {
     pub(super) gguf: &'g Gguf<'a>,
     pub(super) family: &'static Family,
@@ -115,17 +115,17 @@ pub(super) struct Keys<'g, 'a> {
 impl Keys<'_, '_> {
     pub(super) fn full(&self, key: &str) -> Key {
         let mut full = Key::new();
-        // The longest of ours has 50 bytes.
+        // Our longest key has 50 bytes.
         let _ = write!(full, "{}.{key}", self.family.name);
         full
     }
 
-    /// The full name of an optional key that the family reads.
+    /// The full name of an optional key, if the family reads it.
     fn read(&self, key: &str) -> Option<Key> {
         self.family.reads(key).then(|| self.full(key))
     }
 
-    /// A whole number from 1 to `max`.
+    /// An integer from 1 to `max`.
     pub(super) fn positive(
         &self,
         key: &str,
@@ -137,7 +137,7 @@ impl Keys<'_, '_> {
         self.in_range(&key, value, default, max)
     }
 
-    /// A whole number from 1 to `max`, or an array with the same for each of `blocks` blocks.
+    /// An integer from 1 to `max`, or an array with the same value for each of `blocks` blocks.
     fn per_block(
         &self,
         key: &str,
@@ -184,7 +184,7 @@ impl Keys<'_, '_> {
         }
     }
 
-    /// An optional factor, a finite number above 0 like its inverse. As in llama.cpp, one of 0 is none.
+    /// An optional factor: a finite number above 0 with a finite inverse. As in llama.cpp, 0 means none.
     pub(super) fn factor(&self, key: &str) -> Result<Option<f32>, LoadError> {
         let Some(full) = self.read(key) else {
             return Ok(None);
@@ -193,7 +193,7 @@ impl Keys<'_, '_> {
             None | Some(0.0) => Ok(None),
             Some(_) => {
                 let factor = self.fraction(key, None)?;
-                // Not of one that is next to nothing.
+                // Also rejects tiny values.
                 let finite = Some(factor).filter(|factor| (1.0 / factor).is_finite());
                 finite
                     .map(Some)
@@ -202,7 +202,7 @@ impl Keys<'_, '_> {
         }
     }
 
-    /// As [`Self::factor`], of one that is divided by: 0 is refused, not none.
+    /// Like [`Self::factor`], for a divisor: 0 is refused instead of meaning none.
     pub(super) fn divisor(&self, key: &str) -> Result<Option<f32>, LoadError> {
         match (self.factor(key)?, self.read(key)) {
             (None, Some(full)) if self.gguf.get(&full).is_some() => {
@@ -212,7 +212,7 @@ impl Keys<'_, '_> {
         }
     }
 
-    /// A limit: `default` if there is no key. As a factor, but where there is a default 0 is not none.
+    /// A soft cap, `default` if there is no key. Like a factor, but if there is a default, 0 does not mean none.
     fn cap(&self, key: &str, default: Option<f32>) -> Result<Option<f32>, LoadError> {
         let full = self.full(key);
         match (self.factor(key)?, default) {
@@ -235,7 +235,7 @@ impl Keys<'_, '_> {
         Err(bad_value(&self.full(key), u64::from(value)))
     }
 
-    /// The block as the file has it.
+    /// The structure of a block in this file.
     fn block(&self) -> Result<Block, LoadError> {
         let block = self.family.block;
         let has = |tensor| self.gguf.tensor(tensor).is_some();
@@ -277,7 +277,7 @@ impl Keys<'_, '_> {
         }))
     }
 
-    /// Which blocks have a window: all but each n-th, or as an array says for each.
+    /// The blocks that have a window: all but every n-th, or as listed in an array.
     fn windowed(&self, rule: &WindowRule, layers: usize) -> Result<Blocks, LoadError> {
         let key = self.full("attention.sliding_window_pattern");
         if let Some(Value::Array(array)) = self.gguf.get(&key) {
@@ -327,7 +327,7 @@ impl Keys<'_, '_> {
     }
 }
 
-/// Whether an item of an array is a true bool or another integer than 0; `None` if it is something else.
+/// Interprets an array item, bool or integer, as a boolean; `None` for other types.
 fn truth_of(item: &Value<'_>) -> Option<bool> {
     match item {
         Value::Bool(truth) => Some(*truth),
@@ -339,7 +339,7 @@ impl Config {
     /// The family that a file names.
     ///
     /// # Errors
-    /// It names none, or one that the engine does not have.
+    /// The file names none, or an unsupported one.
     pub fn family_of(gguf: &Gguf<'_>) -> Result<&'static Family, LoadError> {
         let name = gguf.str_of("general.architecture")?;
         Family::named(name).ok_or_else(|| LoadError::Architecture(gguf::name(name)))
@@ -348,7 +348,7 @@ impl Config {
     /// Reads and checks the hyperparameters.
     ///
     /// # Errors
-    /// A key is missing, of the wrong type, not known, or out of what the engine can do.
+    /// A key is missing, of the wrong type, unknown, or has an unsupported value.
     pub fn from_gguf(gguf: &Gguf<'_>, vocabulary: usize) -> Result<Self, LoadError> {
         let family = Self::family_of(gguf)?;
         let keys = Keys { gguf, family };
@@ -406,13 +406,13 @@ impl Config {
         })
     }
 
-    /// Width of all query heads together.
+    /// Total width of all query heads.
     #[must_use]
     pub const fn query_width(&self) -> usize {
         self.heads * self.head_size
     }
 
-    /// Width of all key heads together.
+    /// Total width of all key heads.
     #[must_use]
     pub const fn kv_width(&self) -> usize {
         self.kv_heads * self.head_size
@@ -436,20 +436,20 @@ impl Config {
         }
     }
 
-    /// Positions that a token at `position` attends to, of all blocks together.
+    /// Number of positions that a token at `position` attends to, summed over all blocks.
     #[must_use]
     pub fn attended(&self, position: usize) -> usize {
         let attended = |block| position + 1 - self.first_attended(block, position);
         (0..self.layers).map(attended).sum()
     }
 
-    /// Widest vector that a matrix is multiplied with.
+    /// Widest vector that is multiplied by a matrix.
     pub(super) fn widest(&self) -> usize {
         self.width.max(self.query_width()).max(self.feed_forward)
     }
 }
 
-/// The names of all families, for people.
+/// The names of all families, for error messages.
 pub(super) struct Names;
 
 impl core::fmt::Display for Names {

@@ -1,4 +1,4 @@
-//! Why a model is not loaded.
+//! Why a model cannot be loaded.
 
 use super::plan::Plan;
 use crate::arena::ArenaError;
@@ -6,25 +6,25 @@ use crate::chat::ScaffoldError;
 use crate::gguf::{GgufError, KeyError, Name};
 use crate::tokenizer::VocabularyError;
 
-/// Why a model is not loaded.
+/// Why a model cannot be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    /// The file is no GGUF file, or lacks a key.
+    /// The file is not GGUF, or lacks a key.
     #[error(transparent)]
     Gguf(#[from] GgufError),
-    /// Its vocabulary is wrong.
+    /// The vocabulary is invalid.
     #[error(transparent)]
     Vocabulary(#[from] VocabularyError),
-    /// The scaffold that it brings for conversations is wrong.
+    /// The file's chat scaffold is invalid.
     #[error(transparent)]
     Scaffold(#[from] ScaffoldError),
-    /// A key of the architecture is not known, or has a value that the engine cannot honour.
+    /// A key of the architecture is unknown, or has an unsupported value.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// An architecture that the engine does not have.
+    /// The architecture is not supported.
     #[error("the architecture {0} is not supported ({names} are)", names = super::config::Names)]
     Architecture(Name),
-    /// A key has a value that the engine cannot work with.
+    /// A key has an unsupported value.
     #[error("{key} = {value} is not supported")]
     Value {
         /// The key.
@@ -32,31 +32,31 @@ pub enum LoadError {
         /// Its value.
         value: u64,
     },
-    /// A key has no finite number above 0, but must.
+    /// A key must have a finite number above 0, but has not.
     #[error("{0} is not a finite number above 0")]
     NotPositive(Name),
-    /// A key names a method that the engine does not have.
+    /// A key names an unsupported method.
     #[error("{key} = {value} is not supported")]
     Method {
         /// The key.
         key: Name,
-        /// What it names.
+        /// The method's name.
         value: Name,
     },
-    /// An array has not one item for each block.
+    /// An array does not have one item per block.
     #[error("{key} is an array of {items} items: there must be {blocks}, one for each block")]
     Items {
         /// The key.
         key: Name,
-        /// Items that it has.
+        /// Number of its items.
         items: usize,
-        /// Blocks of the model.
+        /// Number of the model's blocks.
         blocks: usize,
     },
-    /// An array that says yes or no for each block has other items.
+    /// An array of booleans per block contains other items.
     #[error("{0} has items that are neither bools nor integers")]
     NotTruths(Name),
-    /// A tensor that the architecture does not have, and that would change its result.
+    /// A tensor is unknown to the architecture, and could change the result.
     #[error("the tensor {0} is not supported")]
     UnknownTensor(Name),
     /// A tensor has the wrong shape.
@@ -64,16 +64,16 @@ pub enum LoadError {
     Shape {
         /// The tensor.
         tensor: Name,
-        /// Columns that it has.
+        /// Its columns.
         columns: u64,
-        /// Rows that it has.
+        /// Its rows.
         rows: u64,
-        /// Columns that it should have.
+        /// Columns required.
         expected_columns: u64,
-        /// Rows that it should have.
+        /// Rows required.
         expected_rows: u64,
     },
-    /// A tensor has a type that it cannot have in its place.
+    /// A tensor's type is not supported for its purpose.
     #[error("the tensor {tensor} has type {ty}, which is not supported there")]
     Type {
         /// The tensor.
@@ -81,13 +81,13 @@ pub enum LoadError {
         /// Its type.
         ty: &'static str,
     },
-    /// A weight or a scale is infinite or no number.
+    /// A weight or a scale is infinite or NaN.
     #[error("the tensor {0} holds a value that is not finite")]
     NonFinite(Name),
-    /// It does not fit the arena.
+    /// The model does not fit the arena.
     #[error("the model needs {} bytes, the arena has {}", .0.total(), .0.capacity)]
     TooLarge(Plan),
-    /// The arena's own error: the plan was wrong, which is a bug in the engine.
+    /// An arena error: the plan was wrong, which is a bug in the engine.
     #[error(transparent)]
     Arena(#[from] ArenaError),
 }

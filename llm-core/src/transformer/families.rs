@@ -1,9 +1,9 @@
-//! The families of models that the engine has, as data.
+//! The supported model families, as data.
 //!
-//! A [`Family`] says how its files describe a model: which keys they may have, what applies where a key is
-//! missing, and how a block is built. [`super::Config`] is what that gives for one file. Nothing else in the
-//! engine asks for a family's name: to add one is to add an entry here, a reference in `tests/parity`, and the
-//! row of `docs/models.md` that a test asks for.
+//! A [`Family`] says how its files describe a model: which keys they may have, what applies if a key is missing, and
+//! the structure of a block. Applied to a file, this gives a [`super::Config`]. Nothing else in the engine depends on a
+//! family's name. To add one, add an entry here, a reference in `tests/parity`, and the row of `docs/models.md` that a
+//! test asks for.
 
 use super::keys;
 use crate::gguf::{Effect, KnownKey};
@@ -20,40 +20,40 @@ pub enum NormKind {
 /// Where a block has norms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormPlaces {
-    /// Of what enters attention and the feed-forward layer.
+    /// On the inputs of attention and the feed-forward layer.
     Before,
-    /// Of what enters, and of what comes out before it is added to the residual stream ("sandwich").
+    /// On the inputs, and on the outputs before they are added to the residual stream ("sandwich").
     Around,
-    /// Of what comes out only.
+    /// Only on the outputs.
     After,
 }
 
-/// Norms of queries and keys, before they are rotated. The kind is that of the block's other norms, without a bias.
+/// Norms of queries and keys, before rotation. The kind is that of the block's other norms, without a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadNorm {
-    /// There are none.
+    /// No norms.
     None,
-    /// Each head by itself; all heads have one weight.
+    /// Per head, with one weight shared by all heads.
     PerHead,
-    /// Each head by itself, with a weight of its own.
+    /// Per head, each with its own weight.
     EachHead,
-    /// All heads together.
+    /// Over all heads together.
     Whole,
 }
 
-/// What the feed-forward layer does between its matrices.
+/// The feed-forward layer's activation function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// x / (1 + exp(−x))
     Silu,
-    /// In the form with tanh.
+    /// In the tanh form.
     Gelu,
 }
 
-/// Where the feed-forward layer's gate comes from.
+/// The tensor of the feed-forward layer's gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
-    /// It has none.
+    /// No gate.
     None,
     /// `ffn_gate`.
     Own,
@@ -61,23 +61,23 @@ pub enum Gate {
     InUp,
 }
 
-/// What the feed-forward layer reads.
+/// Input of the feed-forward layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Residual {
     /// The residual stream after attention.
     Sequential,
-    /// The residual stream before attention, through a norm of its own.
+    /// The residual stream before attention, through its own norm.
     Parallel,
-    /// What attention reads.
+    /// The same input as attention.
     Shared,
 }
 
-/// How a block is built: all that the forward pass asks.
+/// Structure of a block: everything the forward pass depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// Kind of all norms, that of the output too.
+    /// Kind of all norms, including the output norm.
     pub norm: NormKind,
-    /// Where there are norms.
+    /// Where norms are.
     pub places: NormPlaces,
     /// Norms of queries and keys.
     pub heads: HeadNorm,
@@ -85,34 +85,35 @@ pub struct Block {
     pub activation: Activation,
     /// The feed-forward layer's gate.
     pub gate: Gate,
-    /// What the feed-forward layer reads.
+    /// Input of the feed-forward layer.
     pub residual: Residual,
 }
 
-/// What a family's files leave to the tensors or keys that they have.
+/// Properties of a block that the file's tensors or keys decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Varies {
-    /// Nothing.
+    /// None.
     No,
-    /// `use_parallel_residual` says whether the feed-forward layer is parallel.
+    /// `use_parallel_residual` decides whether the feed-forward layer is parallel.
     ResidualByKey,
-    /// Without `ffn_norm`, the feed-forward layer reads what attention reads; with `attn_q_norm`, heads have norms.
+    /// Without `ffn_norm`, the feed-forward layer has the same input as attention; with `attn_q_norm`, heads have
+    /// norms.
     ByTensors,
 }
 
-/// What 1/√s of attention's scores is replaced by, where no key says so.
+/// The s in attention's scale 1/√s, if no key gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScoreScale {
-    /// s is the size of a head.
+    /// The head size.
     HeadSize,
-    /// s is the width over the heads in models of so many blocks, otherwise the size of a head: files do not say.
+    /// The width divided by the heads in models of `layers` blocks, otherwise the head size: files do not say.
     WidthOfHeadIf {
-        /// Blocks.
+        /// Number of blocks.
         layers: usize,
     },
 }
 
-/// Which tensors have divisors of the rotation's angles.
+/// Tensors with divisors of the rotation's angles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Factors {
     /// None.
@@ -123,70 +124,70 @@ pub enum Factors {
     ShortAndLong,
 }
 
-/// How positions enter.
+/// How positions are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PositionKind {
-    /// A learned vector for each is added to the token's.
+    /// By adding a learned vector per position to the token's.
     Learned,
-    /// Queries and keys are rotated.
+    /// By rotating queries and keys.
     Rotated {
-        /// Whether element i is paired with i + size/2, and not 2i with 2i + 1.
+        /// Whether element i is paired with i + size/2 instead of 2i with 2i + 1.
         halves: bool,
-        /// In every block but each n-th.
+        /// If set, every n-th block is not rotated.
         except_each: Option<usize>,
-        /// Methods of scaling, by the names that files give them.
+        /// Supported scaling methods, by their names in files.
         methods: &'static [&'static str],
         /// Divisors of the angles.
         factors: Factors,
     },
 }
 
-/// Blocks that attend only to the last positions.
+/// Sliding-window attention.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WindowRule {
-    /// Positions, where no key says how many; `None`: there is no window then.
+    /// Number of positions if no key gives it; with `None`, there is then no window.
     pub len: Option<u32>,
-    /// Each n-th block attends to everything.
+    /// Every n-th block attends to all positions.
     pub period: u32,
-    /// Base of the rotation in blocks with a window, where no key has it; `None`: that of the others.
+    /// Base of the rotation in blocks with a window, if no key gives it; `None` for the same base as in the others.
     pub base: Option<f32>,
-    /// Whether the rotation is scaled there too.
+    /// Whether the rotation is scaled there as well.
     pub scaled: bool,
 }
 
-/// One family.
+/// A model family.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Family {
     /// Its name in GGUF files, `general.architecture`.
     pub name: &'static str,
-    /// How a block is built, unless keys or tensors say otherwise.
+    /// Structure of a block, unless keys or tensors say otherwise.
     pub block: Block,
-    /// What of that keys or tensors say.
+    /// Which parts of it keys or tensors decide.
     pub varies: Varies,
-    /// How positions enter.
+    /// How positions are encoded.
     pub positions: PositionKind,
-    /// Which blocks have a window, if any.
+    /// Which blocks have a sliding window, if any.
     pub window: Option<WindowRule>,
-    /// The scale of attention's scores.
+    /// Scale of attention's scores.
     pub score_scale: ScoreScale,
-    /// Whether vectors of tokens are multiplied by √width.
+    /// Whether token embeddings are multiplied by √width.
     pub embedding_by_width: bool,
-    /// Caps of scores and of logits, where no key says so.
+    /// Soft caps of scores and of logits, if no key gives them.
     pub caps: [Option<f32>; 2],
-    /// Keys that must be there, besides those of every family.
+    /// Required keys, besides those of every family.
     pub required: &'static [&'static str],
-    /// All keys that may stand below the family's name; if a key is listed twice, the first entry counts.
+    /// All keys allowed below the family's name. If a key is listed twice, the first entry counts.
     pub keys: &'static [&'static [KnownKey]],
 }
 
 impl Family {
-    /// The family that is called so.
+    /// The family with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         FAMILIES.iter().find(|family| family.name == name)
     }
 
-    /// Whether files may have this key and it is honoured.
+    /// Whether this key is allowed and honoured.
     pub(crate) fn reads(&self, key: &str) -> bool {
         let mut entries = self.keys.iter().flat_map(|list| list.iter());
         let entry = entries.find(|entry| entry.key == key);
@@ -219,7 +220,7 @@ const LLAMA: Family = Family {
     keys: &[keys::COMMON, keys::SEQUENTIAL, keys::RMS_NORM, keys::ROPE],
 };
 
-/// As in llama, but over the halves of a head and without divisors.
+/// Like llama, but over the halves of a head and without divisors.
 const HALVES: PositionKind = PositionKind::Rotated {
     halves: true,
     except_each: None,
@@ -243,7 +244,7 @@ const GEMMA: Family = Family {
     ..LLAMA
 };
 
-/// Those that the engine has.
+/// All supported families.
 pub const FAMILIES: &[Family] = &[
     LLAMA,
     Family {

@@ -1,5 +1,5 @@
-//! What each family's files may say, and what windows and parallel blocks do. That the numbers are llama.cpp's is
-//! tested in `tools/llmtool/tests/parity.rs`.
+//! What each family's files may contain, and the effect of windows and parallel blocks. `tools/llmtool/tests/parity.rs`
+//! checks that the numbers match llama.cpp's.
 
 use super::*;
 use crate::testing::{GgufWriter, Memory, Shape, family, gpt2};
@@ -29,7 +29,7 @@ fn with(name: &str, change: impl FnOnce(&mut GgufWriter)) -> Vec<u8> {
     writer.finish()
 }
 
-/// The configuration with a key in place of what there is.
+/// The configuration after replacing a key.
 fn config(name: &str, key: &str, write: impl FnOnce(&mut GgufWriter, &str)) -> Config {
     *Checked::new(&replaced(name, key, write))
         .expect(key)
@@ -49,7 +49,7 @@ fn replaced(name: &str, key: &str, write: impl FnOnce(&mut GgufWriter, &str)) ->
     })
 }
 
-/// Bits of the logits after the last of `ids`, which go through the model in batches of `batch`.
+/// Bits of the logits after the last of `ids`, processed in batches of `batch`.
 fn logits(file: &[u8], options: &LoadOptions, ids: &[u32], batch: usize) -> Vec<u32> {
     let checked = Checked::new(file).expect("a model");
     let mut memory = Memory::new(8 << 20);
@@ -120,7 +120,7 @@ fn what_lies_before_a_window_changes_nothing_and_what_lies_in_it_does() {
         for kv in [KvType::F32, KvType::F16, KvType::Q8] {
             for cpu in Cpu::all() {
                 let options = LoadOptions { kv, cpu, ..OPTIONS };
-                // The window of 8 begins inside a block of the cache, at its beginning, and in the first one.
+                // The window of 8 begins inside a cache block, at its beginning, and in the first block.
                 for len in [12, 20, 24, 30, 40] {
                     let mut row = ids(len);
                     let expected = logits(&file, &options, &row, 16);
@@ -157,7 +157,7 @@ fn work_counts_the_positions_of_windows_only() {
         let checked = Checked::new(file).expect("a model");
         checked.work(position, KvType::F16, true)
     };
-    // Two blocks, the first with a window of 8; 64 elements of queries, 2 heads of 16 for keys and for values in f16.
+    // Two blocks, the first with a window of 8; 64 query elements, 2 heads of 16 for keys and for values in f16.
     let row = 2 * 16 * 2;
     for position in [0, 6, 7, 8, 30] {
         let (with, without) = (work(&narrow, position), work(&none, position));
@@ -195,7 +195,7 @@ fn which_blocks_have_a_window_is_read_from_a_period_or_from_an_array() {
         error,
         "gemma3.attention.sliding_window_pattern is an array of 3 items: there must be 2, one for each block"
     );
-    // Not read as no for each block.
+    // It must not be read as "no" for each block.
     let error = refusal("gemma3", key, |file, key| {
         file.f32s(key, &[1.0, 1.0]);
     });
@@ -336,7 +336,7 @@ fn methods_of_scaling_are_those_of_the_family() {
             assert_eq!(fine, allowed.contains(&method), "{name} {method}");
         }
     }
-    // Its divisors are missing.
+    // The divisors are missing.
     for name in ["llama", "phi3", "granite"] {
         let error = refusal(name, "rope.scaling.type", |file, key| {
             file.str(key, "longrope");
@@ -349,7 +349,7 @@ fn methods_of_scaling_are_those_of_the_family() {
     assert!(odd.contains("stablelm.rope.dimension_count = 3"), "{odd}");
 }
 
-/// Which divisors are used depends on the context that the model is loaded with, as in llama.cpp.
+/// As in llama.cpp, the divisors depend on the context that the model is loaded with.
 #[test]
 fn long_divisors_are_for_contexts_beyond_the_original_one() {
     let long_at = |original: u32, context: usize| {
@@ -395,7 +395,7 @@ fn tensors_that_a_family_does_not_have_are_refused_by_name() {
     }
 }
 
-/// What a block of the cache holds.
+/// Contents of a cache block.
 fn cached(model: &Model, arena: &Arena<'_>, block: usize) -> Vec<u8> {
     let shape = model.cache().shape();
     let blocks = model.cache().positions() / crate::kv_cache::BLOCK_POSITIONS;
@@ -410,8 +410,8 @@ fn cached(model: &Model, arena: &Arena<'_>, block: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Steps as short as can be, so that each operation is cut wherever it can be; a session leaves after any of them, and its
-/// cache goes to nobody else's harm.
+/// The shortest possible steps, so that each operation is split wherever it can be. A session leaves after any of them,
+/// and the new owner of its cache blocks is not affected.
 #[test]
 fn a_session_can_leave_a_batch_after_any_step_and_the_others_get_what_they_get_alone() {
     for name in ["llama", "gptneox", "gemma3"] {
@@ -434,7 +434,7 @@ fn a_session_can_leave_a_batch_after_any_step_and_the_others_get_what_they_get_a
             for session in 0..2 {
                 model.reserve(&mut arena, session, 16).expect("positions");
             }
-            // The session that leaves stands before the other.
+            // The leaving session comes before the other.
             let mut tokens = std::vec![token(0, 0, 77, false), token(0, 1, 78, true)];
             let stays = prompt.iter().zip(0..);
             tokens.extend(stays.map(|(&id, n)| token(1, n, id, n == 4)));

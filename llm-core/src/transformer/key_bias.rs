@@ -1,5 +1,5 @@
-//! Which biases of keys an 8-bit cache leaves out ([`crate::simd::key_bias`] says why), taken from the loaded
-//! weights.
+//! Selects the key biases that an 8-bit cache leaves out (see [`crate::simd::key_bias`]), and removes them from the
+//! loaded weights.
 
 use super::MAX_LAYERS;
 use super::config::Config;
@@ -10,12 +10,12 @@ use crate::arena::{Arena, ArenaError, Purpose, Span, bytes_of};
 use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType};
 use crate::simd::key_bias::{self, pair};
 
-/// A pair of elements is left out if a bias of the two is at least this large. The largest key of a head without
-/// biases is about 10; what is below this widens the steps of the 8 bits by less than half of that. A lower limit
-/// costs time, because each pair left out costs as much as sixteen 8-bit elements.
+/// A pair of elements is left out if one of its biases is at least this large. The largest key of a head without biases
+/// is about 10; smaller biases widen the steps of the 8 bits by less than half of that. A lower limit costs time,
+/// because each pair left out costs as much as sixteen 8-bit elements.
 pub(super) const LARGE: f32 = 4.0;
 
-/// The biases that are left out, and the angles of all positions.
+/// The biases left out, and the angles of all positions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KeyBias {
     /// \[layers, kv_heads, head_size\]
@@ -28,7 +28,7 @@ pub(super) struct KeyBias {
 
 const _: () = assert!(MAX_LAYERS <= u64::BITS as usize);
 
-/// Floats of values and of angles; none if the model or the cache needs no such thing.
+/// Number of floats for values and for angles; `None` if the model or the cache does not need them.
 fn lengths(config: &Config, biased: bool, kv: &KvShape) -> Option<[usize; 2]> {
     let any = || (0..config.layers).any(|layer| can_leave_out(config, layer));
     let rope = config
@@ -38,7 +38,7 @@ fn lengths(config: &Config, biased: bool, kv: &KvShape) -> Option<[usize; 2]> {
     Some([config.layers * config.kv_width(), rope.size * positions])
 }
 
-/// Bytes that this takes in the arena. `biased`: keys have biases.
+/// Size in the arena in bytes. `biased`: whether keys have biases.
 pub(super) fn bytes(config: &Config, biased: bool, kv: &KvShape) -> u64 {
     let lengths = lengths(config, biased, kv).unwrap_or_default();
     lengths.iter().fold(0, |sum: u64, &len| {
@@ -47,7 +47,7 @@ pub(super) fn bytes(config: &Config, biased: bool, kv: &KvShape) -> u64 {
 }
 
 impl KeyBias {
-    /// Takes the large biases out of `weights`.
+    /// Moves the large biases out of `weights`.
     pub(super) fn take(
         config: &Config,
         weights: &Weights,
@@ -111,8 +111,8 @@ impl KeyBias {
     }
 }
 
-/// Whether what biases add to a score of this layer can be added later: keys have no norm and are rotated as the table
-/// of angles says, and scores have no cap.
+/// Whether this layer's biases can be added to the scores later: keys have no norm and are rotated according to the
+/// table of angles, and scores have no cap.
 fn can_leave_out(config: &Config, layer: usize) -> bool {
     let rotated = |rope: Rope| {
         let others = config.has_window(layer) && rope.windowed.is_some();
@@ -123,7 +123,7 @@ fn can_leave_out(config: &Config, layer: usize) -> bool {
         && config.caps.scores.is_none()
 }
 
-/// Moves the large biases of a head from `bias` to `values`; true if any of them is of a pair that is rotated.
+/// Moves the large biases of a head from `bias` to `values`; true if any of them belongs to a rotated pair.
 fn take_from_head(rope: &Rope, bias: Span<f32>, values: Span<f32>, arena: &mut Arena<'_>) -> bool {
     let mut any = false;
     let pairs = rope.size / 2;
@@ -138,7 +138,7 @@ fn take_from_head(rope: &Rope, bias: Span<f32>, values: Span<f32>, arena: &mut A
             }
         }
     }
-    // The same for every position, so softmax ignores it.
+    // Equal for every position, so softmax ignores it.
     for bias in &mut arena.get_mut(bias)[rope.size..] {
         if bias.abs() >= LARGE {
             *bias = 0.0;

@@ -1,4 +1,4 @@
-//! Where everything lies in the arena, from the bottom up, and how it comes there:
+//! The layout of the arena, from the bottom up, and how it is built:
 //!
 //! ```text
 //!   weights, vocabulary, biases of keys        read-only for as long as the model is loaded
@@ -9,9 +9,9 @@
 //!   buffers, logits, keys and values           with Positions::Fill, these take the rest
 //! ```
 //!
-//! When adapters or a training come or go, what lies above them is laid out anew ([`Model::rearrange`]), with batch and
-//! pool as large as then fits. Keys and values are lost and computed again from the tokens. That changes no bit of any
-//! text, because they are a function of the tokens, and neither batch nor pool shows in a result.
+//! When adapters or training come or go, everything above them is laid out anew ([`Model::rearrange`]), with the
+//! largest batch and pool that then fit. Keys and values are lost and recomputed from the tokens. That changes no bit
+//! of any text, because they are a function of the tokens, and neither batch nor pool affects a result.
 
 use super::adapter::Adapters;
 use super::buffers::{Buffers, Persistent};
@@ -24,22 +24,23 @@ use crate::arena::{Arena, ArenaError};
 use crate::kv_cache::KvCache;
 use crate::tokenizer::Vocabulary;
 
-/// Why the arena is not laid out anew.
+/// Why a new layout failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RearrangeError {
     /// It does not fit, not even with the smallest batch and pool. Nothing has changed.
     #[error("{} bytes are needed, the arena has {}", .0.total(), .0.capacity)]
     TooLarge(Plan),
-    /// The plan was wrong, which is a bug in the engine. There is no training.
+    /// The plan was wrong, which is a bug in the engine. Training is gone.
     #[error(transparent)]
     Arena(#[from] ArenaError),
 }
 
 impl Model {
-    /// Copies a checked model into `arena`, which is emptied first, and makes room for its sessions. It has no adapters.
+    /// Copies a checked model into `arena`, which is emptied first, and makes room for its sessions. There are no
+    /// adapters yet.
     ///
     /// # Errors
-    /// It does not fit, found out before the arena is touched.
+    /// The model does not fit, which is detected before the arena is touched.
     pub fn load(
         checked: &Checked<'_>,
         options: &LoadOptions,
@@ -99,10 +100,10 @@ impl Model {
         Ok(model)
     }
 
-    /// The plan with so many bytes of adapters and of a training; unless it `serves`, without buffers and pool.
+    /// The plan with these sizes of adapters and training; without buffers and pool unless it `serves`.
     ///
     /// # Errors
-    /// It does not fit: the plan for the smallest batch and pool.
+    /// It does not fit; contains the plan for the smallest batch and pool.
     pub(crate) fn plan_with(
         &self,
         adapters: u64,
@@ -124,15 +125,15 @@ impl Model {
         demand.plan()
     }
 
-    /// Lays out anew what lies above the adapters: a training of exactly so many bytes, which `take` hands out for
-    /// [`crate::arena::Purpose::Training`], and if the model then still `serves` requests, buffers, pool and tables. With
-    /// 0 bytes, a training that was there is gone.
+    /// Lays out anew everything above the adapters: training memory of exactly `training` bytes, which `take` allocates
+    /// for [`crate::arena::Purpose::Training`]; and, if the model then still `serves` requests, buffers, pool and
+    /// tables. With 0 bytes, any training is gone.
     ///
-    /// Unless it serves, no session has a position and nothing may be asked of the model but
-    /// [`Self::tokenizing`] and what needs no buffers; a batch has no tokens then.
+    /// Unless it serves, no session has a position, a batch has no tokens, and only [`Self::tokenizing`] and methods
+    /// that need no buffers may be called.
     ///
-    /// All keys and values are gone, and so are logits and a batch under way: whoever holds sessions has to begin each at
-    /// position 0 again ([`crate::generate::Scheduler::displace_all`]).
+    /// All keys and values are gone, as are logits and any batch in progress: the owner of the sessions must start each
+    /// at position 0 again ([`crate::generate::Scheduler::displace_all`]).
     ///
     /// # Errors
     /// It does not fit; nothing has changed.
@@ -152,7 +153,7 @@ impl Model {
             Ok(taken) => taken,
             Err(error) => {
                 arena.rollback(self.fixed);
-                // It was there before.
+                // It fitted before.
                 if let Ok(plan) = self.plan_with(adapters, 0, true) {
                     self.lay_out_volatile(plan, true, arena)?;
                 }
@@ -163,7 +164,7 @@ impl Model {
         Ok(taken)
     }
 
-    /// Buffers and cache as `plan` says, above what the arena has.
+    /// Allocates buffers and cache according to `plan`, above everything else.
     pub(super) fn lay_out_volatile(
         &mut self,
         plan: Plan,

@@ -8,17 +8,17 @@
 //!   h = RMSNorm(x);  x += W_down ( silu(W_gate h) ⊙ W_up h )       SwiGLU
 //! ```
 //!
-//! and logits = W_out RMSNorm(x). s is the head size, g(h) = h · kv_heads / heads. Other families differ in where
-//! norms are and of which kind, in the feed-forward layer, in how positions enter, in which positions a block attends
-//! to, and in factors and limits: [`Config`] describes a model, [`Family`] what its files leave open, and the forward
-//! pass asks the description. Every matrix may have a bias. Sources: Touvron et al., *LLaMA* (2023); Su et al.,
-//! *RoFormer* (2021); Ainslie et al., *GQA* (2023); Radford et al., *Language Models are Unsupervised Multitask
-//! Learners* (2019); for the others, llama.cpp. Tensor and key names are GGUF's.
+//! and logits = W_out RMSNorm(x). s is the head size, g(h) = h · kv_heads / heads. Other families differ in the places
+//! and kinds of norms, in the feed-forward layer, in position encoding, in the positions a block attends to, and in
+//! factors and caps. [`Config`] describes a model, [`Family`] what its files leave open, and the forward pass follows
+//! the description. Every matrix may have a bias. Sources: Touvron et al., *LLaMA* (2023); Su et al., *RoFormer*
+//! (2021); Ainslie et al., *GQA* (2023); Radford et al., *Language Models are Unsupervised Multitask Learners* (2019);
+//! for the others, llama.cpp. Tensor and key names are GGUF's.
 //!
-//! [`Checked::new`] reads a whole file without changing anything, so that a bad one never costs the
-//! model that is loaded; [`Model::load`] then copies it into the arena. Tokens of any sessions go through the
-//! model together: [`Model::begin`], then [`Model::advance`] until it says that it was the last
-//! time. Each call does a bounded amount of work, so whoever calls can look around in between.
+//! [`Checked::new`] reads a whole file without changing anything, so a bad one never costs the loaded model;
+//! [`Model::load`] then copies it into the arena. Tokens of any sessions go through the model together:
+//! [`Model::begin`], then [`Model::advance`] until it returns that it was the last time. Each call does a bounded
+//! amount of work, so the caller can do other things in between.
 
 mod adapter;
 mod buffers;
@@ -71,26 +71,26 @@ use weights::{Checker, Weights};
 
 pub use crate::simd::scalar::MAX_BATCH;
 
-/// Most blocks that a model may have; the handles of their tensors are kept outside the arena.
+/// Maximum number of blocks in a model; the handles of their tensors are kept outside the arena.
 pub const MAX_LAYERS: usize = 64;
 
 /// Smallest batch: a model that fits with this one is loaded.
 pub const MIN_BATCH: usize = 8;
 
-/// Longest context: more blocks than it has a table of the cache cannot name.
+/// Longest context: a table of the cache cannot name more blocks.
 const MAX_CONTEXT: usize = u16::MAX as usize * kv_cache::BLOCK_POSITIONS;
 
-/// Most sessions at once.
+/// Maximum number of sessions.
 pub const MAX_SESSIONS: usize = 32;
 
-/// A file that has been checked from beginning to end and can be loaded.
+/// A file that was checked completely and can be loaded.
 #[derive(Debug)]
 pub struct Checked<'a> {
     gguf: Gguf<'a>,
     config: Config,
     vocabulary: Requirements,
     weight_bytes: u64,
-    /// What stands around the texts of conversations, if that is known.
+    /// The scaffold for conversations, if it is known.
     scaffold: Option<Scaffold<'a>>,
     rendering: Rendering,
     /// Whether keys have biases.
@@ -116,8 +116,8 @@ pub struct Model {
     adapters: Adapters,
     /// Everything below is read-only once the model is loaded.
     frozen: Mark,
-    /// Everything below is read-only for the forward pass: what is persistent and the adapters, too. What lies above is
-    /// laid out anew when adapters or a training come or go.
+    /// Everything below is read-only for the forward pass, including persistent data and adapters. Everything above is
+    /// laid out anew when adapters or training come or go.
     fixed: Mark,
     options: LoadOptions,
     plan: Plan,
@@ -127,13 +127,13 @@ pub struct Model {
 }
 
 impl<'a> Checked<'a> {
-    /// Parses `file` and checks every key and tensor that the model needs, with their values.
+    /// Parses `file` and checks every key and tensor that the model needs, including their values.
     ///
     /// # Errors
-    /// What is wrong with it, and where.
+    /// The first error, and where it is.
     pub fn new(file: &'a [u8]) -> Result<Self, LoadError> {
         let gguf = Gguf::parse(file)?;
-        // The architecture first: whoever brings another one should read that, not a missing key.
+        // Check the architecture first: an unsupported one should be reported as such, not as a missing key.
         Config::family_of(&gguf)?;
         let vocabulary = Vocabulary::check(&gguf)?;
         let scaffold = Template::of(&gguf)?.scaffold();
@@ -176,7 +176,7 @@ impl<'a> Checked<'a> {
         }
     }
 
-    /// Bytes of the scaffold in the arena.
+    /// Size of the scaffold in the arena, in bytes.
     fn packed_bytes(&self) -> usize {
         self.scaffold.map_or(0, |scaffold| scaffold.packed_bytes())
     }
@@ -187,7 +187,7 @@ impl<'a> Checked<'a> {
         self.parameters
     }
 
-    /// What one token at `position` costs: the same for every token there.
+    /// Cost of a token at `position`, which is the same for every token there.
     #[must_use]
     pub fn work(&self, position: usize, kv: KvType, want_logits: bool) -> Work {
         let config = &self.config;
@@ -197,12 +197,12 @@ impl<'a> Checked<'a> {
             let (elements, bytes) = (tensor.elements(), tensor.data.len() as u64);
             let is_output = tensor.name == "output.weight";
             if tensor.name == "rope_factors_long.weight" {
-                // Those of short contexts, of which there are as many, stand for either.
+                // The same number applies to short contexts, so those tensors represent both.
                 continue;
             }
             let is_table = matches!(tensor.name, "token_embd.weight" | "position_embd.weight");
             if is_table {
-                // One row.
+                // Only one row is read.
                 work.weight_bytes += bytes / tensor.rows().max(1);
             }
             let gives_logits = is_output || (tied && tensor.name == "token_embd.weight");
@@ -210,7 +210,7 @@ impl<'a> Checked<'a> {
                 continue;
             }
             work.weight_bytes += bytes;
-            // A norm with a weight for each head has two dimensions too.
+            // A norm with a weight per head has two dimensions, too.
             if tensor.rank > 1 && !tensor.name.contains("norm") {
                 work.multiply_accumulates += elements;
             }
@@ -218,20 +218,20 @@ impl<'a> Checked<'a> {
         let (layers, attended) = (config.layers as u64, config.attended(position) as u64);
         work.multiply_accumulates += 2 * attended * config.query_width() as u64;
         let row = (config.kv_heads * kv.bytes(config.head_size)) as u64;
-        // Read for the positions that are attended to, written for this one.
+        // Reads for the positions attended to, and writes for this one.
         work.cache_bytes = 2 * (attended + layers) * row;
         work
     }
 }
 
-/// What a token costs: a function of model and position alone.
+/// Cost of a token: a function only of model and position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Multiplications with a weight or a cached element, each added to a sum.
+    /// Multiplications by a weight or a cached element, each added to a sum.
     pub multiply_accumulates: u64,
-    /// Bytes of weights that are read, as the file has them.
+    /// Bytes of weights read, in the file's format.
     pub weight_bytes: u64,
-    /// Bytes of keys and values that are read and written.
+    /// Bytes of keys and values read and written.
     pub cache_bytes: u64,
 }
 
@@ -243,18 +243,18 @@ impl core::ops::AddAssign for Work {
     }
 }
 
-/// A token that is to go through the model.
+/// A token to be processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
     /// Its number in the vocabulary.
     pub id: u32,
-    /// Whose it is.
+    /// Its session.
     pub session: u16,
-    /// Its position there; those before are in the cache, or before it in the batch.
+    /// Its position in the session. Earlier positions are in the cache, or before it in the batch.
     pub position: u32,
-    /// Whether the logits after it are wanted.
+    /// Whether the logits after it are needed.
     pub logits: bool,
-    /// The adapter that it goes through the model with, below [`MAX_ADAPTERS`].
+    /// The adapter to apply, below [`MAX_ADAPTERS`].
     pub adapter: Option<u8>,
 }
 
@@ -271,25 +271,25 @@ impl Model {
         self.parameters
     }
 
-    /// Positions that a session has.
+    /// Maximum number of positions of a session.
     #[must_use]
     pub const fn context(&self) -> usize {
         self.cache.shape().context
     }
 
-    /// Sessions that there can be at once.
+    /// Maximum number of sessions.
     #[must_use]
     pub const fn sessions(&self) -> usize {
         self.cache.shape().sessions
     }
 
-    /// Whether requests can be served now: not while a training has the memory for itself.
+    /// Whether requests can be served now. They cannot while training uses all the memory.
     #[must_use]
     pub const fn serves(&self) -> bool {
         self.serves
     }
 
-    /// What it takes in the arena, as it is laid out now.
+    /// What it occupies in the arena in the current layout.
     #[must_use]
     pub const fn plan(&self) -> &Plan {
         &self.plan
@@ -304,7 +304,7 @@ impl Model {
     /// Gives `session` room for `positions` positions in all, at most the context; what it has is kept.
     ///
     /// # Errors
-    /// The cache has too few blocks left; nothing has changed.
+    /// The cache has too few blocks; nothing has changed.
     ///
     /// # Panics
     /// There is no such session.
@@ -317,11 +317,11 @@ impl Model {
         self.cache.reserve(arena, session, positions)
     }
 
-    /// Gives a session that has nothing in the cache the keys and values of its first tokens, if they are there
-    /// ([`KvCache::share`]). Positions that it has then; fewer than its `tokens`.
+    /// Gives a session without cache the keys and values of its first tokens, if they exist ([`KvCache::share`]).
+    /// Returns its number of positions, which is less than that of `tokens`.
     ///
     /// # Panics
-    /// There is no such session, or it has something in the cache, or there are more tokens than a context.
+    /// There is no such session, it already has cache, or there are more tokens than a context.
     pub(crate) fn share(
         &self,
         arena: &mut Arena<'_>,
@@ -333,8 +333,8 @@ impl Model {
         self.cache.share(arena, session, origin, tokens)
     }
 
-    /// The first `tokens` tokens of a session have been through the model, and sessions of the same origin may share what
-    /// they have in the cache ([`KvCache::publish`]).
+    /// Call when the first `tokens` tokens of a session have been through the model. Sessions of the same origin may
+    /// then share their cache ([`KvCache::publish`]).
     ///
     /// # Panics
     /// There is no such session, or it has fewer positions.
@@ -349,7 +349,7 @@ impl Model {
         self.cache.publish(arena, session, origin, tokens);
     }
 
-    /// Takes back the room that `session` has beyond its first `positions` positions.
+    /// Frees the room of `session` beyond its first `positions` positions.
     ///
     /// # Panics
     /// There is no such session.
@@ -365,7 +365,7 @@ impl Model {
         self.cache.release(arena, session);
     }
 
-    /// Most tokens that go through the model together.
+    /// Maximum number of tokens in a batch.
     #[must_use]
     pub const fn batch(&self) -> usize {
         self.plan.batch as usize
@@ -377,8 +377,8 @@ impl Model {
         &self.vocabulary
     }
 
-    /// The chat template that conversations are rendered with. `None`: the file has none, it is not known, or it adds more
-    /// than may be admitted ([`crate::chat::Bound::is_served`]).
+    /// The chat template that conversations are rendered with. `None` if the file has none, it is unknown, or it adds
+    /// more than admission allows ([`crate::chat::Bound::is_served`]).
     #[must_use]
     pub fn template(&self) -> Option<&TemplateInfo> {
         self.template.as_ref().map(LoadedTemplate::info)
@@ -388,24 +388,23 @@ impl Model {
         self.template.as_ref()
     }
 
-    /// The logits after the first token that they were wanted for, of the batch that [`Self::advance`] took
-    /// to its end last.
+    /// The logits after the first token that needed them, in the last batch that [`Self::advance`] completed.
     #[must_use]
     pub fn logits<'a>(&self, arena: &'a Arena<'_>) -> &'a [f32] {
         arena.get(self.buffers.logits.part(0, self.config.vocabulary))
     }
 
-    /// As [`Self::logits`], after the `output`-th of these tokens.
+    /// Like [`Self::logits`], after the `output`-th of these tokens.
     ///
     /// # Panics
-    /// There are not so many sessions.
+    /// `output` is not below the number of sessions.
     #[must_use]
     pub fn logits_of<'a>(&self, arena: &'a Arena<'_>, output: usize) -> &'a [f32] {
         let vocabulary = self.config.vocabulary;
         arena.get(self.buffers.logits.part(output * vocabulary, vocabulary))
     }
 
-    /// The frozen part of the arena and what the tokenizer works with: the tokens of `session`, and scratch.
+    /// The frozen part of the arena, and what the tokenizer uses: the tokens of `session`, and scratch.
     ///
     /// # Panics
     /// There is no such session.
@@ -433,17 +432,17 @@ impl Model {
         self.options.max_prompt_bytes
     }
 
-    /// Scratch of the tokenizer for a text as long as a prompt, which is what a training has, too.
+    /// Scratch of the tokenizer for a text as long as a prompt; training has the same.
     fn prompt_cells(&self) -> Span<Cell> {
         let cells = scratch_cells(self.options.max_prompt_bytes);
         self.persistent.cells.part(0, cells)
     }
 
-    /// The frozen part of the arena and what a token is chosen with: the tokens of `session`, the `output`-th logits, and
+    /// The frozen part of the arena, and what sampling uses: the tokens of `session`, the `output`-th logits, and
     /// candidates.
     ///
     /// # Panics
-    /// There are not so many sessions, or no requests are served.
+    /// `output` is not below the number of sessions, or no requests are served.
     pub(crate) fn choosing<'a>(
         &self,
         arena: &'a mut Arena<'_>,
@@ -472,12 +471,12 @@ impl Model {
         self.persistent.tokens.part(session * context, context)
     }
 
-    /// Begins to run `tokens` through the model.
+    /// Starts running `tokens` through the model.
     ///
     /// # Panics
-    /// There are none or more than [`Self::batch`], one is not in the vocabulary, its session has no room for
-    /// its position or shares the block with another, there is no such adapter, or logits are wanted for more tokens than there are sessions: the caller has checked
-    /// that.
+    /// There are no tokens or more than [`Self::batch`]; one is not in the vocabulary; its session has no room for its
+    /// position, or shares that block with another; there is no such adapter; or more tokens need logits than there are
+    /// sessions. The caller has checked all of this.
     pub fn begin(&self, arena: &mut Arena<'_>, tokens: &[Token]) -> Batch {
         assert!(!tokens.is_empty() && tokens.len() <= self.batch());
         assert!(tokens.iter().filter(|token| token.logits).count() <= self.sessions());
@@ -495,7 +494,7 @@ impl Model {
         batch
     }
 
-    /// Closes the gaps that removed tokens leave in what goes from stage to stage.
+    /// Closes the gaps that removed tokens leave in data passed between stages.
     fn close_gaps(&self, arena: &mut Arena<'_>, batch: &mut Batch) {
         let (_, mut working) = arena.split(self.fixed);
         let pairs = self
@@ -523,11 +522,11 @@ impl Model {
         batch.removed = 0;
     }
 
-    /// Takes a batch on by so many multiply-accumulates, at least one part of an operation. A batch goes through stages:
-    /// for each block its attention, which stores the keys and values of its tokens, and its feed-forward layer; then the
-    /// logits that are wanted. True after the last one.
+    /// Advances a batch by this many multiply-accumulates, but at least by one part of an operation. A batch goes
+    /// through stages: for each block its attention, which stores the keys and values of its tokens, and its
+    /// feed-forward layer; then the logits that are needed. Returns true after the last stage.
     ///
-    /// The work of all steps together is a function of (model, positions). What is stored and computed for a token depends
+    /// The total work of all steps is a function of (model, positions). What is stored and computed for a token depends
     /// neither on how tokens were divided into batches and steps nor on other sessions.
     ///
     /// # Errors
@@ -565,20 +564,20 @@ impl Model {
         }
     }
 
-    /// Takes a batch to its end, as [`Self::advance`] does in steps.
+    /// Runs a batch to its end; [`Self::advance`] does so in steps.
     ///
     /// # Errors
-    /// As [`Self::advance`].
+    /// Like [`Self::advance`].
     pub fn finish(&self, arena: &mut Arena<'_>, batch: &mut Batch) -> Result<(), NonFinite> {
         while !self.advance(arena, batch, u64::MAX)? {}
         Ok(())
     }
 
-    /// As [`Self::finish`]; `observer` is told the number in the file of each matrix and what it is multiplied
-    /// with, token after token. The rows of a fused tensor are one.
+    /// Like [`Self::finish`]; `observer` gets the number in the file of each matrix and the vectors it is multiplied
+    /// by, token by token. The rows of a fused tensor are one matrix.
     ///
     /// # Errors
-    /// As [`Self::advance`].
+    /// Like [`Self::advance`].
     ///
     /// # Panics
     /// The batch has begun.
@@ -589,7 +588,7 @@ impl Model {
         batch: &mut Batch,
         observer: &mut Observer<'_>,
     ) -> Result<(), NonFinite> {
-        // What was cut or removed before has not been observed.
+        // Anything split or removed earlier has not been observed.
         assert!(batch.cursor.is_at_start() && batch.removed == 0);
         while !batch.is_empty() {
             let mut observe = |tensor: usize, x: &[f32]| observer(tensor, x);
@@ -604,7 +603,7 @@ impl Model {
         Ok(())
     }
 
-    /// Runs a stage; true if it was the last one.
+    /// Runs a stage; true if it was the last.
     fn run_stage(&self, pass: &mut Pass<'_>, stage: usize) -> Result<bool, Stop> {
         let Some(layer) = self.weights.layers.get(stage / 2) else {
             return pass.logits().map(|()| true);
@@ -616,14 +615,14 @@ impl Model {
         Ok(false)
     }
 
-    /// Runs `ids`, which follow `start` others, through the whole model, for session 0, with logits for the
-    /// last if they are wanted: [`Self::begin`], then [`Self::finish`].
+    /// Runs `ids`, which follow `start` earlier tokens, through the whole model for session 0, optionally with logits
+    /// for the last: [`Self::begin`], then [`Self::finish`].
     ///
     /// # Errors
-    /// As [`Self::advance`].
+    /// Like [`Self::advance`].
     ///
     /// # Panics
-    /// As [`Self::begin`].
+    /// Like [`Self::begin`].
     pub fn forward(
         &self,
         arena: &mut Arena<'_>,
@@ -666,12 +665,12 @@ impl Model {
     }
 }
 
-/// What is told the number of a matrix's tensor in the file, and what the matrix is multiplied with: for every token
-/// as many values as it has columns.
+/// Receives the number of a matrix's tensor in the file, and the vectors that the matrix is multiplied by: as many
+/// values per token as it has columns.
 #[cfg(feature = "observe")]
 pub type Observer<'o> = dyn FnMut(usize, &[f32]) + 'o;
 
-/// What [`Model::tokenizing`] lends.
+/// The result of [`Model::tokenizing`].
 pub(crate) struct Tokenizing<'a> {
     pub(crate) frozen: Frozen<'a>,
     pub(crate) tokens: &'a mut [u32],
@@ -679,7 +678,7 @@ pub(crate) struct Tokenizing<'a> {
     pub(crate) text: &'a mut [u8],
 }
 
-/// What [`Model::choosing`] lends.
+/// The result of [`Model::choosing`].
 pub(crate) struct Choosing<'a> {
     pub(crate) frozen: Frozen<'a>,
     pub(crate) tokens: &'a mut [u32],

@@ -1,4 +1,4 @@
-//! The forward pass itself: one block, for every token of a batch.
+//! The forward pass: one block, for every token of a batch.
 
 use super::adapter::{Delta, MAX_RANK, Site, Slot};
 use super::buffers::Buffers;
@@ -16,15 +16,15 @@ use crate::simd::tiles::{self, TILE};
 use crate::simd::{self, Activations, Cpu, scalar};
 use core::ops::Range;
 
-/// A batch on its way through a block.
+/// The state of a batch within a block.
 pub(super) struct Pass<'p> {
     pub(super) model: &'p Model,
     pub(super) frozen: Frozen<'p>,
     pub(super) working: Working<'p>,
     pub(super) tokens: &'p [Token],
-    /// The adapter of each.
+    /// The adapter of each token.
     pub(super) adapters: heapless::Vec<Option<u8>, MAX_BATCH>,
-    /// Tokens that have been removed, one bit each: what is computed for them goes nowhere.
+    /// Tokens that were removed, one bit each; their results are discarded.
     pub(super) removed: u64,
     pub(super) meter: Meter,
     #[cfg(feature = "observe")]
@@ -32,7 +32,7 @@ pub(super) struct Pass<'p> {
 }
 
 impl Pass<'_> {
-    /// x = E\[token\] · scale, where positions are learned plus P\[position\].
+    /// x = E\[token\] · scale, plus P\[position\] if positions are learned.
     pub(super) fn embed(&mut self) {
         let weights = &self.model.weights;
         let width = self.model.config.width;
@@ -67,7 +67,7 @@ impl Pass<'_> {
         let _ = quantize::dequantize_row(matrix.ty, from, to);
     }
 
-    /// The tables of angles of each token's position, those of a token one after the other.
+    /// The tables of angles for each token's position, those of a token together.
     pub(super) fn compute_rotations(&mut self) {
         let Some(rope) = self.model.config.rope else {
             return;
@@ -134,7 +134,7 @@ impl Pass<'_> {
         self.leave(layer.feed_forward_post_norm.as_ref())
     }
 
-    /// f(gate) ⊙ up, or f(up) where there is no gate; says where that is.
+    /// f(gate) ⊙ up, or f(up) without a gate; returns where the result is.
     fn activate(&mut self, gated: bool) -> Result<Span<f32>, Stop> {
         let cpu = self.model.cpu;
         let width = self.model.config.feed_forward;
@@ -162,7 +162,7 @@ impl Pass<'_> {
         Ok(if gated { gate } else { up })
     }
 
-    /// What enters a half of a block: the residual stream, or its norm, which is put into `to`.
+    /// Input of a half of a block: the residual stream, or its norm, written to `to`.
     fn enter(&mut self, norm: Option<&Norm>, to: Span<f32>) -> Result<Span<f32>, Stop> {
         let residual = self.model.buffers.residual;
         let Some(norm) = norm else {
@@ -175,7 +175,7 @@ impl Pass<'_> {
         Ok(to)
     }
 
-    /// Keeps what a parallel feed-forward layer reads, before attention is added to the residual stream.
+    /// Saves the input of a parallel feed-forward layer before attention is added to the residual stream.
     fn look_ahead(&mut self, layer: &Layer, attention_input: Span<f32>) -> Result<(), Stop> {
         let Buffers {
             residual, ahead, ..
@@ -194,7 +194,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Adds what a half of a block gives, in `normed`, to the residual stream.
+    /// Adds the output of a half of a block, in `normed`, to the residual stream.
     fn leave(&mut self, norm: Option<&Norm>) -> Result<(), Stop> {
         let normed = self.model.buffers.normed;
         self.once(|pass| {
@@ -218,7 +218,7 @@ impl Pass<'_> {
         as_mut::<f32>(to).copy_from_slice(as_mut(from));
     }
 
-    /// logits = cap(W_out · norm(x) · scale) of the tokens that they are wanted for.
+    /// logits = cap(W_out · norm(x) · scale) for the tokens that need them.
     pub(super) fn logits(&mut self) -> Result<(), Stop> {
         let buffers = self.model.buffers;
         let weights = &self.model.weights;
@@ -239,7 +239,7 @@ impl Pass<'_> {
         if wanted == 0 {
             return Ok(());
         }
-        // What follows asks how many there are, and for their adapters.
+        // What follows depends on their number and their adapters.
         let adapters = self.tokens.iter().filter(|token| token.logits);
         self.adapters = adapters.map(|token| token.adapter).collect();
         self.tokens = &self.tokens[..wanted];
@@ -289,7 +289,7 @@ impl Pass<'_> {
         self.norm_parts(norm, x.part(0, self.tokens.len() * width), part)
     }
 
-    /// The norm of each `part` elements of x. A weight that is longer has one for each of several parts, in turn.
+    /// The norm of each `part` elements of x. A longer weight contains weights for several parts, used in turn.
     fn norm_parts(&mut self, norm: &Norm, x: Span<f32>, part: usize) -> Result<(), NonFinite> {
         let cpu = self.model.cpu;
         let config = &self.model.config;
@@ -308,8 +308,8 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// to = W · from + b for each token of the batch, and what its adapter adds. `from` and `to` may be longer. Several
-    /// matrices have the same activations, which are prepared once for those that want them alike.
+    /// to = W · from + b for each token of the batch, plus what its adapter adds. `from` and `to` may be longer.
+    /// Several matrices share the same activations, which are prepared once for all that need the same form.
     fn multiply_all<const N: usize>(
         &mut self,
         from: Span<f32>,
@@ -326,7 +326,7 @@ impl Pass<'_> {
             if prepared.replace(kind) != Some(kind) {
                 self.once(|pass| pass.prepare(from, kind))?;
             }
-            // Rows can be cut between two tiles.
+            // Rows can be split between two tiles.
             let work = (TILE * tokens * columns) as u64;
             self.in_parts(rows.div_ceil(TILE), work, |pass, tiles| {
                 let rows = tiles.start * TILE..rows.min(tiles.end * TILE);
@@ -337,8 +337,8 @@ impl Pass<'_> {
         self.adapt(from, products)
     }
 
-    /// to += Bᵀ (A · from · α / r) for each token that has an adapter. A token is a part of its own, so its bits do not
-    /// depend on who else is in the batch; one without an adapter costs nothing.
+    /// to += Bᵀ (A · from · α / r) for each token with an adapter. Each token is a separate part, so its bits do not
+    /// depend on the rest of the batch; a token without an adapter costs nothing.
     fn adapt<const N: usize>(
         &mut self,
         from: Span<f32>,
@@ -374,7 +374,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Brings activations into the form that matrices want.
+    /// Converts activations to the form that matrices require.
     fn prepare(&mut self, from: Span<f32>, kind: ActivationType) -> Result<(), NonFinite> {
         let cpu = self.model.cpu;
         let quantised = self.model.buffers.quantised.range();
@@ -387,7 +387,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Some rows of a product with activations that have been prepared. `rows` begin with a tile.
+    /// Some rows of a product with prepared activations. `rows` begin with a tile.
     fn multiply_rows(
         &mut self,
         linear: &Linear,
@@ -410,7 +410,7 @@ impl Pass<'_> {
         let [from, quantised, to] = self.working.disjoint([from.range(), quantised, to.range()]);
         let (from, to) = (as_mut::<f32>(from), as_mut::<f32>(to));
         #[cfg(feature = "observe")]
-        // Each matrix once, however its rows are cut.
+        // Each matrix only once, however its rows are split.
         if let (Some(observer), Some(tensor), 0) =
             (&mut self.observer, linear.matrix.tensor, rows.start)
         {
@@ -439,7 +439,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Rotates the pairs of every head by the angles of its token's position, in blocks that do so.
+    /// Rotates the pairs of every head by the angles of its token's position, in blocks that use rotation.
     fn rotate(&mut self, index: usize, heads: Span<f32>, width: usize) {
         let config = &self.model.config;
         let Some(rope) = config.rope.filter(|rope| !rope.without.contains(index)) else {
@@ -459,7 +459,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Puts the keys and values of the batch into the cache.
+    /// Stores the keys and values of the batch in the cache.
     fn store(&mut self, layer: usize) -> Result<(), NonFinite> {
         let Buffers { key, value, .. } = self.model.buffers;
         let width = self.model.config.kv_width();
@@ -483,8 +483,8 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// attended = softmax(cap(q Kᵀ · scale)) V for each token and head, over the cache as stored, up to the
-    /// token itself, in blocks with a window from its beginning.
+    /// attended = softmax(cap(q Kᵀ · scale)) V for each token and head, over the cache as stored, up to the token
+    /// itself; in blocks with a window, from its beginning.
     fn attend(&mut self, layer: usize) -> Result<(), Stop> {
         let config = &self.model.config;
         for t in 0..self.tokens.len() {
@@ -514,7 +514,7 @@ impl Pass<'_> {
         let width = config.query_width();
         let token = self.tokens[t];
         if self.removed >> t & 1 == 1 {
-            // Its cache may be another session's by now.
+            // Its cache may belong to another session by now.
             self.working
                 .get_mut(buffers.attended.part(t * width, width))
                 .fill(0.0);
@@ -578,7 +578,7 @@ impl Pass<'_> {
     }
 }
 
-/// A · x · α / r of the matrix before, which may be of the same tensor and have the same A.
+/// A · x · α / r of the previous matrix, which may be part of the same tensor and have the same A.
 struct Inner<'a> {
     a: &'a [u8],
     values: [f32; MAX_RANK],
@@ -595,7 +595,8 @@ impl Default for Inner<'_> {
 
 impl<'a> Inner<'a> {
     fn fill(&mut self, cpu: Cpu, delta: &Delta<'a>, x: &[f32]) {
-        // The same place is the same matrix, with the same x: only matrices that are multiplied by it come together.
+        // The same place means the same matrix and the same x, because only matrices multiplied by the same x come
+        // together.
         let a = delta.a;
         if !core::ptr::eq(self.a, a.bytes) {
             let values = &mut self.values[..delta.rank];

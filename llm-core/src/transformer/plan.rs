@@ -1,4 +1,4 @@
-//! What a model takes in an arena, byte for byte, before anything is loaded.
+//! What a model needs in an arena, byte for byte, before anything is loaded.
 
 use super::buffers::{Buffers, Counter, Persistent};
 use super::config::Config;
@@ -7,39 +7,38 @@ use super::{Checked, LoadError, MAX_BATCH, MAX_CONTEXT, MAX_SESSIONS, MIN_BATCH,
 use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType};
 use crate::simd::Cpu;
 
-/// How many positions the pool of keys and values has, which all sessions share.
+/// Number of positions in the pool of keys and values, which all sessions share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Positions {
-    /// So many; no fewer than one context, no more than one for each session.
+    /// This many; at least one context, at most one for each session.
     Exactly(usize),
-    /// As many as the arena has room for once everything else is in it, within the same bounds.
+    /// As many as fit the arena after everything else, within the same bounds.
     Fill,
 }
 
-/// What a caller chooses when it loads a model.
+/// Options for loading a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// Context of a session in tokens; the model's own applies where it is smaller.
+    /// Context of a session in tokens; the model's own applies if it is smaller.
     pub context: usize,
-    /// How keys and values are stored.
+    /// Storage type of keys and values.
     pub kv: KvType,
-    /// Sessions at once, from 1 to [`MAX_SESSIONS`].
+    /// Number of sessions, from 1 to [`MAX_SESSIONS`].
     pub sessions: usize,
     /// Positions that all sessions share.
     pub positions: Positions,
-    /// Longest prompt in bytes: the tokenizer's scratch is made for it.
+    /// Longest prompt in bytes, which determines the tokenizer's scratch.
     pub max_prompt_bytes: usize,
-    /// Which kernels run; the bits are the same.
+    /// Which kernels to use; the bits are the same.
     pub cpu: Cpu,
 }
 
-/// Exact bytes that a model takes in the arena, by purpose, before anything is loaded.
+/// Exact bytes that a model needs in the arena, by purpose, before anything is loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Matrices and norms; a tied embedding once.
     pub weights: u64,
-    /// Keys and values of `positions` positions, and what is known of the blocks that they lie in; large biases of keys and
-    /// the angles that turn them.
+    /// Keys and values of `positions` positions, and the state of their blocks; large key biases and their angles.
     pub kv_cache: u64,
     /// Buffers of the forward pass, logits, scratch.
     pub activations: u64,
@@ -47,22 +46,22 @@ pub struct Plan {
     pub vocabulary: u64,
     /// The matrices of all adapters.
     pub adapters: u64,
-    /// What a training takes while it is under way.
+    /// Memory for training while it is running.
     pub training: u64,
-    /// Context that was planned for.
+    /// Planned context.
     pub context: u64,
     /// Positions that all sessions share.
     pub positions: u64,
-    /// Tokens that go through the model together.
+    /// Tokens in a batch.
     pub batch: u64,
-    /// Bytes that the arena has.
+    /// Size of the arena in bytes.
     pub capacity: u64,
-    /// Longest context that would fit, 0 if none does.
+    /// Longest context that would fit; 0 if none does.
     pub largest_context: u64,
 }
 
 impl Plan {
-    /// Bytes in all.
+    /// Total bytes.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.weights
@@ -78,7 +77,7 @@ impl Plan {
     }
 }
 
-/// What a plan is made for, besides the sizes of batch and pool.
+/// Inputs of a plan, besides the sizes of batch and pool.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Demand<'d> {
     pub(super) config: &'d Config,
@@ -90,24 +89,24 @@ pub(super) struct Demand<'d> {
     pub(super) key_biases: bool,
     pub(super) adapters: u64,
     pub(super) training: u64,
-    /// Whether requests are served: without buffers and pool there is room for a larger training.
+    /// Whether requests are served. Without buffers and pool, there is room for more training.
     pub(super) serves: bool,
     pub(super) capacity: usize,
 }
 
 impl Demand<'_> {
-    /// Batches are as large as fits beside one context, from [`MAX_BATCH`] tokens down to [`MIN_BATCH`]; then comes the
-    /// pool.
+    /// The batch is as large as fits beside one context, from [`MAX_BATCH`] tokens down to [`MIN_BATCH`]; then comes
+    /// the pool.
     ///
     /// # Errors
-    /// It does not fit: the plan for the smallest batch and pool.
+    /// It does not fit; contains the plan for the smallest batch and pool.
     pub(super) fn plan(&self) -> Result<Plan, Plan> {
         let options = self.options;
         let context = options.context.min(self.config.context_length);
         let context = context.min(MAX_CONTEXT);
         let positions = match options.positions {
             Positions::Exactly(positions) => positions,
-            // The least that there may be.
+            // The minimum.
             Positions::Fill => 0,
         };
         let mut batch = MAX_BATCH;
@@ -165,8 +164,8 @@ impl Demand<'_> {
 }
 
 impl Checked<'_> {
-    /// Bytes that the model takes, exactly, in an arena of `capacity` bytes. Batches are as large as
-    /// fits beside one context, from [`MAX_BATCH`] tokens down to [`MIN_BATCH`]; then comes the pool.
+    /// The exact bytes that the model needs in an arena of `capacity` bytes. The batch is as large as fits beside one
+    /// context, from [`MAX_BATCH`] tokens down to [`MIN_BATCH`]; then comes the pool.
     ///
     /// # Errors
     /// It does not fit: [`LoadError::TooLarge`] with the plan for the smallest batch and pool.
@@ -174,10 +173,10 @@ impl Checked<'_> {
         self.plan_with(options, capacity, 0)
     }
 
-    /// As [`Self::plan`], with adapters that take so many bytes ([`super::AdapterInfo::bytes`]).
+    /// Like [`Self::plan`], with adapters of this total size ([`super::AdapterInfo::bytes`]).
     ///
     /// # Errors
-    /// As [`Self::plan`].
+    /// See [`Self::plan`].
     pub fn plan_with(
         &self,
         options: &LoadOptions,
@@ -201,7 +200,7 @@ impl Checked<'_> {
     }
 }
 
-/// The largest number from `fits` to `most` that fits, by halving: what fits, fits smaller too.
+/// The largest number from `fits` to `most` that fits, by bisection: if a number fits, so do smaller ones.
 fn largest(mut fits: usize, most: usize, does_fit: impl Fn(usize) -> bool) -> usize {
     let mut beyond = most + 1;
     while beyond - fits > 1 {
@@ -215,7 +214,7 @@ fn largest(mut fits: usize, most: usize, does_fit: impl Fn(usize) -> bool) -> us
     fits
 }
 
-/// Positions of sessions that all have their context; they need no more.
+/// Positions if every session has a full context; no more are needed.
 fn most_positions(context: usize, options: &LoadOptions) -> usize {
     let sessions = options.sessions.clamp(1, MAX_SESSIONS);
     sessions.saturating_mul(context.next_multiple_of(BLOCK_POSITIONS))
@@ -239,7 +238,7 @@ pub(super) fn kv_shape(
     }
 }
 
-/// The same cache for a time in which no requests are served: no session can have a position.
+/// The same cache while no requests are served: no session can have a position.
 pub(super) const fn without_pool(kv: KvShape) -> KvShape {
     KvShape { positions: 0, ..kv }
 }

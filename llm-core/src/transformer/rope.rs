@@ -1,56 +1,56 @@
-//! Rotary position embedding: which angles queries and keys are turned by.
+//! Rotary position embedding: the angles by which queries and keys are rotated.
 //!
-//! At position p pair i is turned by p · scale · base^(−2i/n) / f_i, with f_i from the file or 1. YaRN mixes that
-//! with the angle of no scaling: wavelengths that the model has seen whole are not scaled (Peng et al., *YaRN*,
-//! 2023). Sources of the other methods: Su et al., *RoFormer* (2021), for the rotation itself; Ding et al.,
-//! *LongRoPE* (2024), for factors that depend on the context.
+//! At position p, pair i is rotated by p · scale · base^(−2i/n) / f_i, with f_i from the file or 1. YaRN interpolates
+//! between that and the unscaled angle: wavelengths that the model has seen in full are not scaled (Peng et al.,
+//! *YaRN*, 2023). Other sources: Su et al., *RoFormer* (2021), for the rotation itself; Ding et al., *LongRoPE* (2024),
+//! for factors that depend on the context.
 
 use super::LoadError;
 use super::config::{Blocks, Keys};
 use super::families::{Factors, PositionKind, WindowRule};
 use crate::gguf;
 
-/// Rotations at which YaRN stops and begins to scale a pair, over the original context.
+/// Rotations over the original context at which YaRN stops and starts to scale a pair.
 const YARN_BETAS: [f32; 2] = [32.0, 1.0];
 
 /// Rotary position embedding.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rope {
-    /// Elements of a head that are rotated.
+    /// Number of rotated elements in a head.
     pub size: usize,
-    /// Whether element i is paired with i + size/2 (NEOX), and not 2i with 2i + 1.
+    /// Whether element i is paired with i + size/2 (NEOX) instead of 2i with 2i + 1.
     pub halves: bool,
     /// Blocks that do not rotate.
     pub without: Blocks,
     /// The angles of blocks that attend to all positions.
     pub angles: Angles,
-    /// The angles of blocks with a window, where they are others.
+    /// The angles of blocks with a window, if different.
     pub windowed: Option<Angles>,
     /// Divisors of `angles`.
     pub divisors: Divisors,
 }
 
-/// How angles follow from positions.
+/// How angles are computed from positions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Angles {
     /// Base of the wavelengths.
     pub base: f32,
-    /// Positions are multiplied by this (1 for none).
+    /// Factor for positions; 1 for none.
     pub scale: f32,
-    /// What cosine and sine are multiplied by, and so queries and keys.
+    /// Factor for cosine and sine, and so for queries and keys.
     pub magnitude: f32,
-    /// The pairs between which YaRN goes over from no scaling to scaling.
+    /// The pairs between which YaRN changes from unscaled to scaled.
     pub yarn: Option<[f32; 2]>,
 }
 
-/// Divisors of angles that a file has as tensors.
+/// Divisors of angles, from tensors of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Divisors {
-    /// None.
+    /// No divisors.
     None,
-    /// `rope_freqs`, if it is there.
+    /// `rope_freqs`, if present.
     Frequencies,
-    /// `rope_factors_short` if a model is loaded with a context up to `original`, otherwise `rope_factors_long`.
+    /// `rope_factors_short` if the model is loaded with a context up to `original`, otherwise `rope_factors_long`.
     ByContext {
         /// Context of the original training.
         original: usize,
@@ -58,7 +58,7 @@ pub enum Divisors {
 }
 
 impl Rope {
-    /// Tables of angles that a token needs: [`Self::angles`], and [`Self::windowed`] if there are others.
+    /// Tables of angles that a token needs: [`Self::angles`], and [`Self::windowed`] if different.
     #[must_use]
     pub const fn tables(&self) -> usize {
         1 + self.windowed.is_some() as usize
@@ -112,7 +112,7 @@ impl Rope {
     }
 }
 
-/// Which divisors a file has. Those by context are missing only where no method asks for them.
+/// Which divisors a file has. Those by context may be missing only if no method requires them.
 fn divisors(keys: &Keys<'_, '_>, factors: Factors, method: &str, original: usize) -> Divisors {
     let is_long = method == "longrope";
     let has = || keys.gguf.tensor("rope_factors_long.weight").is_some();
@@ -170,8 +170,8 @@ impl Angles {
         self.each(position, divisors, pairs.len(), |i, pair| pairs[i] = pair);
     }
 
-    /// (cos, sin) · magnitude of each of `pairs` pairs at `position`. The powers are multiplied up as ggml's
-    /// `ggml_rope_cache_init` does, so that angles agree with its.
+    /// (cos, sin) · magnitude for each of `pairs` pairs at `position`. Powers are computed by repeated multiplication,
+    /// like ggml's `ggml_rope_cache_init`, so that the angles match.
     pub(super) fn each(
         &self,
         position: u32,
@@ -192,7 +192,7 @@ impl Angles {
         }
     }
 
-    /// The angle of pair i that would be `plain` without scaling.
+    /// The angle of pair i, given its unscaled angle `plain`.
     fn angle(&self, i: usize, plain: f32) -> f32 {
         let scaled = self.scale * plain;
         let Some([low, high]) = self.yarn else {
@@ -204,7 +204,7 @@ impl Angles {
     }
 }
 
-/// The pairs where YaRN begins and ends to scale: those that turn [`YARN_BETAS`] times over the original context.
+/// The pairs where YaRN begins and ends scaling: those that rotate [`YARN_BETAS`] times over the original context.
 fn yarn(size: u32, original: u32, base: f32) -> [f32; 2] {
     let pair = |turns: f32| {
         let turned = original as f32 / (turns * 2.0 * core::f32::consts::PI);
@@ -216,7 +216,7 @@ fn yarn(size: u32, original: u32, base: f32) -> [f32; 2] {
     [low, high]
 }
 
-/// What scaling multiplies positions with: 1 over the factor.
+/// Factor for scaled positions: the inverse of the file's factor.
 fn linear_scale(keys: &Keys<'_, '_>) -> Result<f32, LoadError> {
     let newer = keys.full("rope.scaling.factor");
     let factor = match keys.gguf.get(&newer) {

@@ -1,36 +1,36 @@
-//! A batch goes through the model in steps of bounded work.
+//! Runs a batch through the model in steps of bounded work.
 //!
-//! The functions of [`Pass`], and of whatever else is [`Stepwise`], read as if they ran to their end. What they do is made of operations, and each asks here
-//! first. An operation that was done in an earlier step is passed over. When a step has done its work, the next operation
-//! leaves the function with [`Stop::Pause`]. The next step calls the same function again: it asks for the same operations in
-//! the same order, so it gets back to where the last step stopped. So there is one description of
-//! the forward pass, and a matrix of any size can be cut between two rows.
+//! The functions of [`Pass`], and of anything else that is [`Stepwise`], read as if they ran to their end. They consist
+//! of operations, each of which first checks here. An operation done in an earlier step is skipped. When a step has
+//! done its work, the next operation leaves the function with [`Stop::Pause`]. The next step calls the same function
+//! again; it asks for the same operations in the same order, so it gets back to where the last step stopped. So there
+//! is one description of the forward pass, and a matrix of any size can be split between two rows.
 //!
-//! Between two steps only the residual stream, the buffers of the stage and the cursor matter, and no one else writes
-//! them. A session whose request ends in the middle of a stage leaves rows in these buffers. They are computed to the end
-//! of the stage, without its cache, which may have a new owner, and taken out there.
+//! Between two steps only the residual stream, the buffers of the stage and the cursor matter, and nothing else writes
+//! them. A session whose request ends in the middle of a stage leaves rows in these buffers. They are computed up to
+//! the end of the stage, without its cache, which may have a new owner, and removed there.
 
 use super::pass::Pass;
 use super::{MAX_BATCH, Token};
 use crate::quantize::NonFinite;
 use core::ops::Range;
 
-/// Multiply-accumulates of a step. A Cortex-A53 does about one a cycle, so this takes it about 10 ms; an emulator that
-/// runs a hundred million instructions a second, about 50 ms. A cancel, another session's request or audit's
+/// Multiply-accumulates per step. A Cortex-A53 does about one per cycle, so a step takes it about 10 ms; an emulator
+/// that runs a hundred million instructions per second, about 50 ms. A cancel, another session's request or audit's
 /// alarm waits at most this long. Shorter steps would cost time, because the rings are polled after each one.
 ///
-/// A step ends at the first part that reaches it. The smallest part of a matrix is sixteen rows for the whole batch, that
-/// of attention one head of a token over all positions. With 64 tokens and rows of 8,192 elements, or with heads of 128 and
-/// 32,768 positions, such a part is itself a whole step's work, so a step can take twice as long.
+/// A step ends with the first part that reaches this. The smallest part of a matrix is sixteen rows for the whole
+/// batch; of attention, one head of a token over all positions. With 64 tokens and rows of 8,192 elements, or with
+/// heads of 128 and 32,768 positions, such a part is itself a whole step's work, so a step can take twice as long.
 pub const STEP_WORK: u64 = 8 << 20;
 
 /// The cost of one `exp`, in multiply-accumulates.
 pub(super) const EXP_WORK: u64 = 16;
 
-/// Why a stage is left before its end.
+/// Why a stage was left before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// The step has done its work.
+    /// The step's work is used up.
     Pause,
     /// A value was not finite.
     NonFinite,
@@ -42,12 +42,12 @@ impl From<NonFinite> for Stop {
     }
 }
 
-/// Where a batch stands in its stage.
+/// Position of a batch within its stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cursor {
     /// Operations of the stage that are done.
     done: u16,
-    /// Parts of the next one that are done.
+    /// Parts of the next operation that are done.
     parts: usize,
 }
 
@@ -58,13 +58,13 @@ impl Cursor {
     }
 }
 
-/// Tokens on their way through the model, between two steps.
+/// Tokens going through the model, between two steps.
 #[derive(Clone, Debug)]
 pub struct Batch {
     pub(super) tokens: heapless::Vec<Token, MAX_BATCH>,
-    /// Tokens that have been removed and still have rows in the buffers, one bit each.
+    /// Tokens that were removed but still have rows in the buffers, one bit each.
     pub(super) removed: u64,
-    /// Stages that they have been through: attention and feed-forward of each block, in turn.
+    /// Stages done: attention and feed-forward of each block, in turn.
     pub(super) stage: usize,
     pub(super) cursor: Cursor,
 }
@@ -72,10 +72,10 @@ pub struct Batch {
 const _: () = assert!(MAX_BATCH <= u64::BITS as usize);
 
 impl Batch {
-    /// A batch that has not begun.
+    /// A batch that has not started.
     pub(super) fn of(tokens: &[Token]) -> Self {
         Self {
-            // No more than `MAX_BATCH`, as the caller has seen.
+            // At most `MAX_BATCH`, as checked by the caller.
             tokens: tokens.iter().copied().take(MAX_BATCH).collect(),
             removed: 0,
             stage: 0,
@@ -83,7 +83,7 @@ impl Batch {
         }
     }
 
-    /// The tokens, in the order in which they were given, each with the number of its logits, if they are wanted.
+    /// The tokens in their given order, each with the index of its logits, if needed.
     pub fn tokens(&self) -> impl Iterator<Item = (Token, Option<usize>)> {
         let mut logits = 0;
         let numbered = self.tokens.iter().enumerate().map(move |(n, token)| {
@@ -95,19 +95,19 @@ impl Batch {
         still_there.map(|(_, token, number)| (token, number))
     }
 
-    /// Whether no token is left.
+    /// Whether no tokens are left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.removed.count_ones() as usize == self.tokens.len()
     }
 
-    /// Whether tokens have been taken out of the stage that is under way. If a value is not finite, it may be theirs.
+    /// Whether tokens were removed during the current stage. If so, a non-finite value may be theirs.
     #[must_use]
     pub const fn has_removed(&self) -> bool {
         self.removed != 0
     }
 
-    /// Takes the tokens of a session out, if there are any. The others go on.
+    /// Removes the tokens of a session, if there are any. The others continue.
     pub fn remove(&mut self, session: usize) {
         for (n, token) in self.tokens.iter().enumerate() {
             self.removed |= u64::from(usize::from(token.session) == session) << n;
@@ -115,18 +115,18 @@ impl Batch {
     }
 }
 
-/// The work of one step.
+/// Tracks the work of one step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meter {
     pub(super) cursor: Cursor,
-    /// Operations that the stage has come to in this step.
+    /// Operations of the stage reached in this step.
     pub(super) seen: u16,
-    /// Multiply-accumulates that are left.
+    /// Multiply-accumulates left.
     pub(super) work: u64,
 }
 
 impl Meter {
-    /// Whether the next operation is still to be done. If so, and no work is left, the step ends.
+    /// Whether the next operation still has to be done. If it has and no work is left, the step ends.
     fn enter(&mut self) -> Result<bool, Stop> {
         let is_done = self.seen < self.cursor.done;
         self.seen += 1;
@@ -143,12 +143,12 @@ impl Meter {
     }
 }
 
-/// Something that is done in steps.
+/// A computation that is done in steps.
 pub(super) trait Stepwise: Sized {
     /// The work of this step.
     fn meter(&mut self) -> &mut Meter;
 
-    /// An operation that is short beside a step.
+    /// An operation that is short compared with a step.
     fn once(&mut self, run: impl FnOnce(&mut Self) -> Result<(), NonFinite>) -> Result<(), Stop> {
         if self.meter().enter()? {
             run(self)?;
@@ -157,7 +157,7 @@ pub(super) trait Stepwise: Sized {
         Ok(())
     }
 
-    /// An operation of so many parts, which each take so much work.
+    /// An operation of `parts` parts, each with this much work.
     fn in_parts(
         &mut self,
         parts: usize,

@@ -1,4 +1,4 @@
-//! The chat template of a loaded model: its scaffold lies in the arena, beside the vocabulary.
+//! The chat template of a loaded model: its scaffold is in the arena, next to the vocabulary.
 
 use super::{LoadError, Model};
 use crate::arena::{Arena, ArenaError, Frozen, Purpose, Span};
@@ -6,15 +6,15 @@ use crate::chat::{Bound, Scaffold, TemplateInfo};
 use crate::gguf::Gguf;
 use crate::tokenizer::Vocabulary;
 
-/// What a conversation takes besides its texts, known before anything is loaded.
+/// What a conversation needs besides its texts, known before anything is loaded.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rendering {
-    /// Bytes that the scaffold adds, at most; `None` without a scaffold.
+    /// Maximum number of bytes that the scaffold adds; `None` without a scaffold.
     added: Option<usize>,
 }
 
 impl Rendering {
-    /// Of a file whose chat template has this scaffold.
+    /// For a file whose chat template has this scaffold.
     pub(super) fn of(scaffold: Option<&Scaffold<'_>>, gguf: &Gguf<'_>) -> Result<Self, LoadError> {
         let added = match scaffold {
             Some(scaffold) => Some(scaffold.most_bytes(0, Vocabulary::longest_marker(gguf)?)),
@@ -23,7 +23,7 @@ impl Rendering {
         Ok(Self { added })
     }
 
-    /// Bytes of the longest conversation whose texts have so many; 0 without a scaffold.
+    /// Size of the longest conversation with `text_bytes` of text; 0 without a scaffold.
     pub(super) fn bytes(self, text_bytes: usize) -> usize {
         self.added
             .map_or(0, |added| added.saturating_add(text_bytes))
@@ -33,7 +33,7 @@ impl Rendering {
 /// Copies a scaffold into the arena.
 pub(super) fn pack(scaffold: &Scaffold<'_>, arena: &mut Arena<'_>) -> Result<Span<u8>, ArenaError> {
     let packed = arena.alloc(scaffold.packed_bytes(), Purpose::Vocabulary)?;
-    // It has as many bytes as that takes.
+    // The span has exactly the required size.
     let _ = scaffold.pack(arena.get_mut(packed));
     Ok(packed)
 }
@@ -46,7 +46,7 @@ pub(crate) struct LoadedTemplate {
 }
 
 impl LoadedTemplate {
-    /// The template whose scaffold has been packed; `None` if it adds more than may be admitted.
+    /// The template whose scaffold was packed; `None` if it adds more than admission allows.
     pub(super) fn new(model: &Model, packed: Span<u8>, arena: &mut Arena<'_>) -> Option<Self> {
         let vocabulary = model.vocabulary;
         let workspace = model.tokenizing(arena, 0);
@@ -65,7 +65,7 @@ impl LoadedTemplate {
         &self.info.bound
     }
 
-    /// What stands around texts; `None` if the arena is not this model's.
+    /// The scaffold; `None` if the arena is not this model's.
     pub(crate) fn scaffold<'a>(&self, frozen: &Frozen<'a>) -> Option<Scaffold<'a>> {
         Scaffold::unpack(frozen.get(self.packed)).ok()
     }

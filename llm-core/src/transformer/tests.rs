@@ -1,4 +1,4 @@
-//! Which files are models, by their keys. What a model computes is tested in `backend`.
+//! Which files are accepted as models, depending on their keys. Results of models are tested in `backend`.
 
 use super::*;
 use crate::testing::{GgufWriter, Shape, gpt2, model};
@@ -22,7 +22,7 @@ fn refusal(change: impl FnOnce(&mut GgufWriter) -> &mut GgufWriter) -> String {
     Checked::new(&file).expect_err("refused").to_string()
 }
 
-/// Without the keys that the test gives in another way.
+/// Without the keys that the test sets differently.
 fn without(keys: &[&str], change: impl FnOnce(&mut GgufWriter) -> &mut GgufWriter) -> Vec<u8> {
     let mut writer = model(Shape::default());
     keys.iter().for_each(|key| writer.remove_key(key));
@@ -37,9 +37,9 @@ fn a_key_below_the_architecture_that_is_not_known_refuses_the_model_by_name() {
         unknown,
         "the metadata key llama.attention.temperature is not known to the engine, and could change the result"
     );
-    // Of another architecture, it is a note like any other.
+    // For another architecture, it is a harmless note.
     config(|file| file.f32("mamba.ssm.state_size", 2.0));
-    // A key of another norm or of positions that are learned.
+    // A key for another norm, or for learned positions.
     let mut writer = gpt2(Shape::default());
     writer.f32("gpt2.rope.freq_base", 10_000.0);
     let error = Checked::new(&writer.finish()).expect_err("no rotation");
@@ -140,7 +140,7 @@ fn numbers_of_each_block_are_read_if_they_are_equal() {
 
 #[test]
 fn a_vocabulary_too_large_for_the_arena_is_refused_with_what_it_takes() {
-    // 262,144 tokens, as Gemma has, of a model that is next to nothing.
+    // 262,144 tokens, as in Gemma, for a tiny model.
     let mut tokens: Vec<Vec<u8>> = (0..1 << 18)
         .map(|id| std::format!("token{id}").into_bytes())
         .collect();
@@ -197,7 +197,7 @@ fn a_vocabulary_too_large_for_the_arena_is_refused_with_what_it_takes() {
     let before = arena.usage();
     match Model::load(&checked, &options, &mut arena) {
         Err(LoadError::TooLarge(plan)) => {
-            // 13 bytes a token, and its text.
+            // 13 bytes per token, plus its text.
             let text: usize = tokens.iter().map(Vec::len).sum();
             let table = (13 * tokens.len() + 4 + text).next_multiple_of(64) as u64;
             assert_eq!(plan.vocabulary, table);
@@ -209,7 +209,7 @@ fn a_vocabulary_too_large_for_the_arena_is_refused_with_what_it_takes() {
     assert_eq!(arena.usage(), before);
 }
 
-/// The first tokens that a model generates, always the likeliest.
+/// The first tokens generated greedily.
 fn generated(file: &[u8]) -> Vec<u32> {
     use crate::backend::{LlmBackend as _, TransformerBackend};
     use crate::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};

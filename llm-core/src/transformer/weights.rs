@@ -1,8 +1,7 @@
-//! The tensors of a model: which there are, and where they go.
+//! The tensors of a model, and where they go.
 //!
-//! [`Weights::lay_out`] follows the description of a model's blocks. It runs twice: over a
-//! [`Checker`], which finds what is wrong with a file and counts bytes before anything is loaded, and
-//! over a [`Loader`], which copies into the arena.
+//! [`Weights::lay_out`] follows the description of a model's blocks. It runs twice: with a [`Checker`], which finds
+//! errors in a file and counts bytes before anything is loaded, and with a [`Loader`], which copies into the arena.
 
 use super::config::Config;
 use super::families::{Block, Gate, HeadNorm, NormKind, NormPlaces, Residual};
@@ -15,16 +14,16 @@ use crate::simd::Cpu;
 use crate::simd::tiles;
 use core::fmt::Write as _;
 
-/// A matrix in the arena, \[rows, columns\], row by row as in the file or in tiles.
+/// A matrix in the arena, \[rows, columns\], stored row by row as in the file, or in tiles.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Matrix {
     pub(super) ty: TensorType,
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) data: Span<u8>,
-    /// Whether its rows lie in tiles.
+    /// Whether its rows are in tiles.
     pub(super) tiled: bool,
-    /// Where the file has it; `None` for what is not the first part of a tensor.
+    /// Its index in the file; `None` unless it is the first part of a tensor.
     #[cfg(feature = "observe")]
     pub(super) tensor: Option<usize>,
 }
@@ -36,18 +35,18 @@ pub(super) struct Linear {
     pub(super) bias: Option<Span<f32>>,
 }
 
-/// Weight and, for LayerNorm of the model's width, bias of a norm.
+/// A norm's weight and, for LayerNorm of the model's width, bias.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Norm {
     pub(super) weight: Span<f32>,
     pub(super) bias: Option<Span<f32>>,
 }
 
-/// What a block has. Which of the optional ones are there follows from its description.
+/// The tensors of a block. Its description determines which optional ones exist.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layer {
     pub(super) attention_norm: Option<Norm>,
-    /// Whether queries, keys and values are one tensor of the file.
+    /// Whether queries, keys and values are one tensor in the file.
     pub(super) fused: bool,
     pub(super) query: Linear,
     pub(super) key: Linear,
@@ -66,33 +65,33 @@ pub(super) struct Layer {
 #[derive(Debug)]
 pub(super) struct Weights {
     pub(super) embedding: Matrix,
-    /// Learned positions.
+    /// Learned position vectors.
     pub(super) positions: Option<Matrix>,
-    /// Divisors of the rotation's angles, where a file has them; those for short contexts if they differ.
+    /// Divisors of the rotation's angles, if the file has them; those for short contexts if they differ.
     pub(super) rope_divisors: Option<Span<f32>>,
-    /// Those for long contexts.
+    /// Divisors for long contexts.
     pub(super) long_rope_divisors: Option<Span<f32>>,
     pub(super) layers: heapless::Vec<Layer, MAX_LAYERS>,
     pub(super) output_norm: Norm,
-    /// `None`: tied, the embedding is used.
+    /// `None` if tied: the embedding is used.
     pub(super) output: Option<Matrix>,
     pub(super) output_bias: Option<Span<f32>>,
 }
 
-/// What happens to the tensors of a file.
+/// Handles the tensors of a file.
 pub(super) trait Place {
-    /// The model has the tensor that stands there in the file.
+    /// The model uses the tensor with this index in the file.
     fn found(&mut self, index: usize);
 
-    /// Whether matrices will lie in tiles.
+    /// Whether matrices are stored in tiles.
     fn tiles(&self) -> bool {
         false
     }
 
-    /// Rows of a matrix, whose type fits its columns.
+    /// Rows of a matrix whose type suits its columns.
     fn matrix(&mut self, part: &Rows<'_, '_>) -> Result<Span<u8>, LoadError>;
 
-    /// Vectors of floats, all elements of the tensor.
+    /// Float vectors: all elements of the tensor.
     fn vector(&mut self, tensor: &TensorInfo<'_>) -> Result<Span<f32>, LoadError>;
 }
 
@@ -103,14 +102,14 @@ pub(super) struct Rows<'t, 'a> {
     count: usize,
 }
 
-/// Reads tensors by name, checks shapes and types, and gives them to a [`Place`].
+/// Reads tensors by name, checks shapes and types, and passes them to a [`Place`].
 struct Reader<'r, 'a, P> {
     gguf: &'r Gguf<'a>,
     place: &'r mut P,
 }
 
 impl<'a, P: Place> Reader<'_, 'a, P> {
-    /// A tensor that must be there, of this shape.
+    /// A required tensor of this shape.
     fn tensor(
         &mut self,
         name: &str,
@@ -280,7 +279,7 @@ impl<P: Place> LayerReader<'_, '_, P> {
         ])
     }
 
-    /// Matrices that are one tensor, their rows one after the other. Rows are independent, so nothing else differs.
+    /// Matrices stored as consecutive rows of one tensor. Rows are independent, so nothing else differs.
     fn fused<const N: usize>(
         &mut self,
         tensor: &str,
@@ -295,10 +294,10 @@ impl<P: Place> LayerReader<'_, '_, P> {
         let mut first = 0;
         let mut parts = heapless::Vec::<Linear, N>::new();
         for count in counts {
-            // One for each count fits.
+            // There is room for `N`.
             let _ = parts.push(Linear {
                 matrix: self.reader.part(&weight, columns, first, count)?,
-                // Only counted, a span is empty.
+                // If the tensor was only counted, its span is empty.
                 bias: bias.map(|bias| match bias.is_empty() {
                     true => bias,
                     false => bias.part(first, count),
@@ -394,7 +393,7 @@ impl Weights {
         self.layers.iter().any(|layer| layer.key.bias.is_some())
     }
 
-    /// Gives every tensor of the model to `place`.
+    /// Passes every tensor of the model to `place`.
     pub(super) fn lay_out(
         gguf: &Gguf<'_>,
         config: &Config,
@@ -415,7 +414,7 @@ impl Weights {
                 reader: Reader { gguf, place },
                 index,
             };
-            // `Config` has at most MAX_LAYERS.
+            // `Config` guarantees at most MAX_LAYERS.
             let _ = layers.push(layer.read(config)?);
             reader = layer.reader;
         }
@@ -449,15 +448,14 @@ fn bad_type(tensor: &TensorInfo<'_>) -> LoadError {
 /// Checks values and counts.
 #[derive(Debug, Default)]
 pub(super) struct Checker {
-    /// A bit for each tensor of the file that the model has.
+    /// A bit for each tensor of the file that the model uses.
     found: [u64; MAX_TENSORS.div_ceil(64)],
     pub(super) bytes: u64,
     pub(super) parameters: u64,
 }
 
 impl Checker {
-    /// A tensor that the architecture does not have is an error: the forward pass would leave it out
-    /// silently.
+    /// Refuses tensors that the architecture does not have: the forward pass would silently ignore them.
     pub(super) fn refuse_unknown(&self, gguf: &Gguf<'_>) -> Result<(), LoadError> {
         for (index, tensor) in gguf.tensors().enumerate() {
             let word = self.found.get(index / 64).copied().unwrap_or(0);
@@ -505,7 +503,7 @@ impl Place for Checker {
     }
 }
 
-/// Copies into the arena, into tiles where the CPU has kernels for them.
+/// Copies into the arena, in tiles if the CPU has kernels for them.
 pub(super) struct Loader<'l, 'm> {
     pub(super) arena: &'l mut Arena<'m>,
     pub(super) cpu: Cpu,

@@ -131,7 +131,7 @@ fn rules_about_formats_allow_what_both_the_role_and_the_client_allow() {
         [false, false, true, false]
     );
     assert!(!rule.allows_choices() && rule.must_use());
-    // The other role says nothing, so it is the client's rule.
+    // The other role has no rule of its own, so the client's applies.
     assert_eq!(policy.format_rule(1, 0), policy.clients[0].formats);
 
     policy.clients[0].formats = FormatRule::NONE.with(1);

@@ -27,7 +27,7 @@ fn text_in_an_export_is_ascii_on_one_line_and_comes_back() {
 
 #[test]
 fn the_parts_of_a_request_are_exported_one_by_one() {
-    // Their lengths are bytes that no text has.
+    // The lengths contain bytes that no text has.
     let long = "x".repeat(200);
     let mut buffer = [0; 300];
     let mut writer = crate::wire::PartsWriter::new(&mut buffer);
@@ -80,12 +80,12 @@ fn bytes_that_are_too_few_or_have_a_wrong_name_are_no_record() {
 
 #[test]
 fn an_export_has_every_field_of_a_record() {
-    // Every byte differs from its neighbours, so that a field that is left out or taken for another shows.
+    // Neighbouring bytes differ, so that a missing or swapped field is noticed.
     let mut bytes = [0; RECORD_BYTES];
     for (i, byte) in bytes.iter_mut().enumerate() {
         *byte = (i % 251) as u8 + 1;
     }
-    // Names, and what is reserved, cannot be any bytes.
+    // Names and reserved fields do not accept any bytes.
     for zeros in [64..96, 156..160, 188..224, 432..496] {
         bytes[zeros].fill(0);
     }
@@ -107,7 +107,7 @@ fn an_export_has_every_field_of_a_record() {
         (&json["user"], &json["text"]),
         (&"someone".into(), &"hello".into())
     );
-    // All fields, `event` and `text`; `params` in one.
+    // All fields, `event` and `text`; `params` counts as one.
     assert_eq!(json.as_object().unwrap().len(), 33 + 2);
     assert_eq!(json["params"].as_object().unwrap().len(), 8);
     assert_eq!(json["train"].as_object().unwrap().len(), 6);

@@ -3,12 +3,12 @@
 use super::PAYLOAD_WORDS;
 use zeroize::Zeroize as _;
 
-/// What precedes every payload.
+/// Header of every message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
-    /// Which message this is; its meaning belongs to [`crate::wire`].
+    /// Message kind; [`crate::wire`] defines the numbers.
     pub kind: u16,
-    /// Number of the request that it belongs to, 0 for none.
+    /// Number of the request that the message belongs to; 0 for none.
     pub request: u32,
     /// Length of the payload in bytes.
     pub len: usize,
@@ -41,24 +41,24 @@ impl<const PAYLOAD: usize> Frame<PAYLOAD> {
         }
     }
 
-    /// Header of the message that was received last.
+    /// Header of the last message received.
     #[must_use]
     pub const fn header(&self) -> Header {
         self.header
     }
 
-    /// Payload of the message that was received last.
+    /// Payload of the last message received.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         let bytes = zerocopy::IntoBytes::as_bytes(&self.words);
-        // It begins with a word also if it is too long to be one: so the compiler reads whole words of it, where the
-        // machine wants them aligned.
+        // The slice begins with a word even if the length is invalid, so that the compiler reads whole words from it on
+        // machines that require alignment.
         let is_one = self.header.len <= bytes.len();
         let len = if is_one { self.header.len } else { 0 };
         bytes.get(..len).unwrap_or(&[])
     }
 
-    /// The same, to be changed where it lies.
+    /// The payload, mutable in place.
     pub(crate) fn payload_mut(&mut self) -> &mut [u8] {
         let bytes = zerocopy::IntoBytes::as_mut_bytes(&mut self.words);
         let is_one = self.header.len <= bytes.len();
@@ -66,7 +66,7 @@ impl<const PAYLOAD: usize> Frame<PAYLOAD> {
         bytes.get_mut(..len).unwrap_or(&mut [])
     }
 
-    /// Starts a message and returns the room for its payload.
+    /// Starts a message and returns its payload buffer.
     pub fn begin(&mut self, kind: u16, request: u32) -> &mut [u8] {
         self.header = Header {
             kind,
@@ -76,26 +76,25 @@ impl<const PAYLOAD: usize> Frame<PAYLOAD> {
         zerocopy::IntoBytes::as_mut_bytes(&mut self.words)
     }
 
-    /// Sets the length of the payload; more than there is room for is refused when it is sent.
+    /// Sets the length of the payload. A length that exceeds the buffer is refused when the message is sent.
     ///
-    /// Whole words are sent, so the rest of the last one is zeroed: the frame may have held another message before,
-    /// and its bytes are nothing that this peer should see.
+    /// Whole words are sent, so the rest of the last word is zeroed: the frame may still hold another message, which
+    /// this peer must not see.
     pub fn finish(&mut self, len: usize) {
         self.header.len = len;
         let (word, bytes) = (len / 8, len % 8);
         if bytes > 0
             && let Some(word) = self.words.get_mut(word)
         {
-            // The first bytes of a word in memory, on a machine of either order.
-            // At most seven bytes.
+            // The word's first bytes in memory, for either byte order. There are at most seven.
             let bits = (bytes as u32).wrapping_mul(8);
             let kept = (!u64::MAX.wrapping_shl(bits)).to_le();
             *word &= kept;
         }
     }
 
-    /// Overwrites the message with zeros, also where the compiler sees no later use: for what must not outlive its use,
-    /// such as a passphrase. What a longer message before it has left behind it stays, unless that was wiped too.
+    /// Overwrites the message with zeros, even where the compiler sees no later use, for secrets such as a passphrase.
+    /// Bytes of an earlier, longer message remain unless that message was wiped too.
     pub fn wipe(&mut self) {
         let words = self.header.len.div_ceil(8).min(PAYLOAD);
         self.header = Header::default();

@@ -9,7 +9,7 @@ const PAYLOAD: usize = 4;
 type End = Endpoint<TestRegion, TestRegion, RING, PAYLOAD>;
 const WORDS: usize = region_words(RING, PAYLOAD);
 
-/// The two ends, and the peer's region for a peer that is hostile.
+/// Both ends, and the peer's region for playing a hostile peer.
 fn pair() -> (End, End, TestRegion) {
     let (a, b) = (TestRegion::with_words(WORDS), TestRegion::with_words(WORDS));
     let audit = End::new(b.clone(), a.clone()).unwrap();
@@ -33,7 +33,7 @@ fn a_region_that_is_too_small_is_refused() {
     }
 }
 
-/// A region whose owner begins another epoch after so many reads of its first word.
+/// A region whose owner begins another epoch after a given number of reads of its first word.
 struct Restarted(TestRegion, std::rc::Rc<std::cell::Cell<usize>>);
 
 impl ReadWords for Restarted {
@@ -67,7 +67,7 @@ fn a_message_is_dropped_if_its_epoch_ends_while_it_is_copied() {
     assert!(peer.follow());
     assert_eq!((peer.epoch(), audit.epoch()), (1, 1));
     let before = b.load(TAIL_WORD);
-    // One read finds the message, the next comes after the copy.
+    // One read finds the message; the next comes after the copy.
     reads.set(1);
     assert_eq!(peer.receive(&mut Frame::default()), Ok(false));
     assert_eq!(b.load(TAIL_WORD), before, "the slot is not given back");
@@ -126,7 +126,7 @@ fn nothing_of_an_older_epoch_is_seen() {
     let mut received = Frame::new();
     assert_eq!(audit.receive(&mut received), Ok(false));
     assert!(!audit.peer_has_joined());
-    // Audit may already send: the restarted peer finds it when it joins.
+    // Audit may already send: the restarted peer finds the message when it joins.
     audit.send(&frame(2, b"new")).unwrap();
     assert!(peer.follow());
     assert_eq!(peer.receive(&mut received), Ok(true));
@@ -140,7 +140,7 @@ fn what_a_dead_peer_left_for_the_next_epoch_is_not_taken_for_the_next_peers() {
     audit.lead(1);
     peer.follow();
     assert_eq!(audit.epoch_after(1), 2);
-    // It counts, and leaves something for each epoch that it has room for.
+    // The peer counts, and leaves something for every epoch that it has room for.
     region.store(EPOCH_WORD, 2);
     region.store(HEAD_WORD, tagged(3, 1));
     region.store(TAIL_WORD, tagged(4, 0));
@@ -207,7 +207,7 @@ fn what_was_sent_and_read_can_be_wiped_and_what_was_not_stays() {
     assert_eq!(received.payload(), [0xB2; 9]);
     assert!(peer.wipe_read());
     assert!(!holds(0xB2));
-    // Who claims to have read more than was sent has read nothing.
+    // A peer that claims to have read more than was sent is treated as having read nothing.
     audit.ours.publish(TAIL_WORD, tagged(1, 3));
     assert!(!peer.wipe_read());
     received.wipe();
@@ -252,7 +252,7 @@ fn indices_wrap_over_32_bits() {
     }
 }
 
-/// What a hostile owner of the region does between two steps of its victim.
+/// Actions of a hostile region owner between two steps of its victim.
 #[derive(Clone, Debug)]
 enum Act {
     Store(usize, u64),
@@ -274,8 +274,8 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    /// The victim never panics, receives at most a ring's worth per wake-up after which it
-    /// reports nothing or a violation, and a new epoch always puts things right again.
+    /// The victim never panics. On each wake-up it receives at most a ring's worth before it reports nothing or a
+    /// violation. A new epoch always recovers.
     #[test]
     fn a_hostile_peer_gets_errors_and_no_more(
         acts in prop::collection::vec((act(), any::<bool>()), 0..200)

@@ -1,11 +1,10 @@
-//! How values lie on the wire, and how messages are put together and taken apart.
+//! How values are represented on the wire, and how messages are encoded and decoded.
 //!
-//! A value has two faces: the plain one that programs use, and its *layout*, which is what crosses. A layout has alignment
-//! 1, no padding, and little-endian numbers by type ([`zerocopy::little_endian`]), so the bytes are the same on every
-//! machine. Whether bytes are a layout is for [`zerocopy::TryFromBytes`] to say: it refuses numbers that an enum does not
-//! have, flags other than 0 and 1, and reserved bytes other than zero. What no type can express (that a name is one, that
-//! a session is below its limit) is checked by [`Wire::from_wire`]. Each value has exactly one layout: what is parsed
-//! is written back byte for byte.
+//! A value has two forms: the plain one that programs use, and its *layout*, which is sent. A layout has alignment 1,
+//! no padding, and little-endian numbers by type ([`zerocopy::little_endian`]), so the bytes are the same on every
+//! machine. [`zerocopy::TryFromBytes`] decides whether bytes are a valid layout: it refuses unknown enum numbers, flags
+//! other than 0 and 1, and nonzero reserved bytes. [`Wire::from_wire`] checks what types cannot express, such as names
+//! and session numbers. Each value has exactly one layout, so a parsed message is written back byte for byte.
 
 use super::WireError;
 #[cfg(test)]
@@ -21,29 +20,29 @@ use crate::store::SIGNATURE_BYTES;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{Immutable, IntoBytes, KnownLayout, TryCastError, TryFromBytes, Unaligned};
 
-/// A value that can cross a boundary as a field of fixed size. `layout!` and `numbers!` implement it.
+/// A value that can be a fixed-size field of a message. `layout!` and `numbers!` implement it.
 pub(crate) trait Wire: Sized {
     /// Its bytes.
     type Layout: TryFromBytes + IntoBytes + KnownLayout + Immutable + Unaligned;
 
-    /// What it is made of, for `docs/protocol.md`.
+    /// Its shape, for `docs/protocol.md`.
     #[cfg(test)]
     const SHAPE: Shape;
 
     fn to_wire(&self) -> Self::Layout;
 
-    /// `None` if the bytes break a rule that their type does not express.
+    /// `None` if the bytes break a rule that the type does not express.
     fn from_wire(layout: &Self::Layout) -> Option<Self>;
 }
 
-/// The only byte that reserved bytes may have.
+/// The only valid reserved byte.
 #[derive(Clone, Copy, TryFromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(u8)]
 pub(crate) enum Zero {
     Zero = 0,
 }
 
-/// A flag or an enum: one byte, and three that are zero, so that the numbers behind it stay aligned to words.
+/// A flag or an enum: one byte and three zero bytes, so that following numbers stay aligned to words.
 #[derive(Clone, Copy, TryFromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct Wide<T> {
@@ -64,7 +63,7 @@ impl<T: Copy> Wide<T> {
     }
 }
 
-/// The value of an enum of one byte that has this number.
+/// The value of a one-byte enum with this number.
 #[inline]
 pub(crate) fn numbered<T: TryFromBytes + KnownLayout + Immutable>(
     number: impl TryInto<u8>,
@@ -147,7 +146,7 @@ impl Wire for Hash {
     }
 }
 
-/// [`Option<u64>`] on the wire. A number that is not given is zero.
+/// [`Option<u64>`] on the wire. An absent number is zero.
 #[derive(TryFromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct MaybeU64 {
@@ -179,7 +178,7 @@ impl Wire for Option<u64> {
     }
 }
 
-/// No code has the number 0, which is none.
+/// `None` is 0, which is no code's number.
 impl Wire for Option<ErrorCode> {
     type Layout = U32;
 
@@ -224,11 +223,11 @@ impl<T: Wire + Copy + Default, const N: usize> Wire for [T; N] {
     }
 }
 
-/// What follows the fixed part of a message: bytes up to the end.
+/// What follows the fixed part of a message, up to the end.
 pub(crate) trait Tail<'a>: Sized {
     fn bytes(&self) -> &'a [u8];
 
-    /// `None` if there are bytes although it is not `given`.
+    /// `None` if there are bytes although `given` is false.
     fn read(bytes: &'a [u8], given: bool) -> Option<Self>;
 }
 
@@ -244,7 +243,7 @@ impl<'a> Tail<'a> for &'a [u8] {
     }
 }
 
-/// Bytes that may be missing, which is not the same as none.
+/// Bytes that may be absent, which is different from empty.
 impl<'a> Tail<'a> for Option<&'a [u8]> {
     #[inline]
     fn bytes(&self) -> &'a [u8] {
@@ -261,7 +260,7 @@ impl<'a> Tail<'a> for Option<&'a [u8]> {
     }
 }
 
-/// A payload that is being taken apart, and the message that it belongs to.
+/// A payload being decoded, and the message that it belongs to.
 #[derive(Clone, Copy)]
 pub(crate) struct Payload<'a> {
     kind: u16,
@@ -277,7 +276,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// The fixed part, which stays where it is, and a tail of at most so many bytes.
+    /// The fixed part, in place, and a tail of at most `max` bytes.
     #[inline]
     pub(crate) fn split<L>(self, max: usize) -> Result<(&'a L, &'a [u8]), WireError>
     where
@@ -293,7 +292,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// What is to be said of a field that its type does not allow.
+    /// The error for a field with a value that its type does not allow.
     #[inline]
     pub(crate) const fn field(self) -> WireError {
         WireError::Field(self.kind)
@@ -305,7 +304,7 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// Writes a message: `fixed`, then `tail`. What does not fit makes the frame unsendable
+/// Writes a message: `fixed`, then `tail`. If it does not fit, the frame cannot be sent
 /// ([`crate::ring::SendError::TooLong`]).
 #[inline]
 pub(crate) fn write<const N: usize>(
@@ -327,52 +326,52 @@ pub(crate) fn write<const N: usize>(
 
 // Checks that fields can name (`where CHECK`).
 
-/// Of what is reserved. Audit's log is hashed with it, and an export does not have it, so nothing else may be there.
+/// Reserved. Audit's log hashes these fields but an export omits them, so they must be zero.
 pub(crate) const fn is_zero(value: u32) -> bool {
     value == 0
 }
 
-/// Of a flag that programs have as a number.
+/// A flag that programs use as a number.
 pub(crate) const fn is_flag(value: u32) -> bool {
     value <= 1
 }
 
-/// Of the number of a session's slot.
+/// The number of a session slot.
 pub(crate) const fn is_session(slot: u32) -> bool {
     (slot as usize) < MAX_SESSIONS
 }
 
-/// Of a client's place.
+/// The index of a client.
 pub(crate) const fn is_client(client: u32) -> bool {
     (client as usize) < MAX_CLIENTS
 }
 
-/// Of an adapter's place.
+/// The index of an adapter.
 pub(crate) const fn is_adapter(place: u32) -> bool {
     (place as usize) < MAX_ADAPTERS
 }
 
-/// Of an adapter's place plus one, or 0 for none.
+/// The index of an adapter plus one; 0 for none.
 pub(crate) const fn is_adapter_or_none(adapter: u32) -> bool {
     adapter as usize <= MAX_ADAPTERS
 }
 
-/// Of the index of a user.
+/// The index of a user.
 pub(crate) const fn is_user(user: u32) -> bool {
     (user as usize) < MAX_USERS
 }
 
-/// Of the number of a format plus one, or 0 for none.
+/// The number of a format plus one; 0 for none.
 pub(crate) const fn is_format_or_none(format: u32) -> bool {
     format as usize <= formats::MAX_FORMATS
 }
 
-/// Of the sectors that one message carries.
+/// The number of sectors in a message.
 pub(crate) const fn is_transfer(sectors: u32) -> bool {
     sectors > 0 && sectors as usize <= MAX_TRANSFER_SECTORS
 }
 
-/// Of the bytes of a file that one message carries.
+/// The number of file bytes in a message.
 pub(crate) const fn is_transfer_bytes(bytes: u32) -> bool {
     bytes > 0 && bytes as usize <= MAX_TRANSFER_BYTES
 }

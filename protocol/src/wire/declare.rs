@@ -1,7 +1,7 @@
-//! The three kinds of declarations that all of the wire is made of: [`messages!`], [`layout!`] and [`numbers!`].
+//! The three kinds of declarations that make up the wire format: [`messages!`], [`layout!`] and [`numbers!`].
 //!
-//! Each gives the type that programs use and, from the same lines, what lies on the wire, its size as an assertion, how it
-//! is written and parsed, and its rows in `docs/protocol.md`.
+//! Each generates, from the same lines, the type that programs use, its wire layout, an assertion of its size, its
+//! encoder and decoder, and its rows in `docs/protocol.md`.
 
 /// The messages of one direction, one row each:
 ///
@@ -10,8 +10,9 @@
 /// NUMBER Name [bytes of the fixed part] { fields; tail where len <= LIMIT } => [columns of the table],
 /// ```
 ///
-/// A field may have `where CHECK`, a function that says whether its value is allowed; a tail that may be missing names the
-/// flag of the fixed part that says so (`if FLAG`). Instead of fields there can be one structure: `Name [bytes] (name: Type)`.
+/// A field may have `where CHECK`, a function that says whether its value is allowed. An optional tail names the flag
+/// in the fixed part that says whether it is present (`if FLAG`). A single structure can replace the fields: `Name
+/// [bytes] (name: Type)`.
 macro_rules! messages {
     (
         $(#[$doc:meta])*
@@ -69,7 +70,7 @@ macro_rules! messages {
                         "the message has another size than its declaration says"
                     );
 
-                    #[allow(clippy::arithmetic_side_effects)] // At build time overflow is an error.
+                    #[allow(clippy::arithmetic_side_effects)] // Evaluated at build time, where overflow is an error.
                     const _: () = assert!(
                         $size + either!(0 $($(, $max)?)?) <= $crate::ring::PAYLOAD_BYTES,
                         "the longest message does not fit a slot"
@@ -78,7 +79,7 @@ macro_rules! messages {
             )*}
 
             impl<'a> $Enum<'a> {
-                /// Writes the message about request number `request` (0 for none) into `frame`.
+                /// Writes the message into `frame`, for request number `request` (0 for none).
                 pub fn write<const N: usize>(&self, request: u32, frame: &mut Frame<N>) {
                     match self {$(
                         Self::$Variant $(($value))? $({ $($field,)* $($tail,)? })? => {
@@ -95,10 +96,10 @@ macro_rules! messages {
                     )*}
                 }
 
-                /// Parses the message that `frame` has received.
+                /// Parses the message in `frame`.
                 ///
                 /// # Errors
-                /// Why it is none.
+                /// The frame is not a valid message.
                 pub fn parse<const N: usize>(frame: &'a Frame<N>) -> Result<Self, WireError> {
                     let payload = Payload::of(frame);
                     match frame.header().kind {
@@ -158,7 +159,7 @@ macro_rules! messages {
     };
 }
 
-/// A structure that messages hold: `pub struct Name [bytes] { fields }`, each with an optional `where CHECK` as in
+/// A structure inside messages: `pub struct Name [bytes] { fields }`, each with an optional `where CHECK` as in
 /// [`messages!`].
 macro_rules! layout {
     (
@@ -226,7 +227,7 @@ macro_rules! layout {
     };
 }
 
-/// An enum whose numbers mean the same for ever.
+/// An enum whose numbers never change their meaning.
 macro_rules! numbers {
     (
         $(#[$doc:meta])*
@@ -245,10 +246,10 @@ macro_rules! numbers {
         }
 
         impl $Name {
-            /// All of them, in the order of their numbers.
+            /// All values, in numeric order.
             pub const ALL: &'static [Self] = &[$(Self::$Variant,)*];
 
-            /// The one with this number.
+            /// The value with this number.
             #[must_use]
             pub fn from_u32(number: u32) -> Option<Self> {
                 $crate::wire::codec::numbered(number)
@@ -277,7 +278,7 @@ macro_rules! numbers {
     };
 }
 
-/// What a message has, or what is instead of it.
+/// The second argument if there is one, otherwise the first.
 macro_rules! either {
     ($instead:expr) => {
         $instead

@@ -1,33 +1,33 @@
-//! Between `files`, which knows the file system, and `disk`, which drives the device and knows sectors alone.
+//! Between `files`, which knows the file system, and `disk`, which drives the device and knows only sectors.
 //!
-//! Disk answers each order once, with its number, in the order of their coming. It believes nothing of them but their shape:
-//! sectors outside the device are refused, and the device never sees an address that files has named. Files believes
-//! nothing that audit will not check.
+//! Disk answers each order once, with its number, in the order of arrival. It trusts only the shape of an order:
+//! sectors outside the device are refused, and the device never gets an address from files. Files trusts nothing that
+//! audit does not check.
 
 use super::codec::is_transfer;
 use super::declare::{layout, messages, numbers};
 use crate::limits::MAX_TRANSFER_BYTES;
 
 messages! {
-    /// From files to disk.
+    /// Messages from files to disk.
     pub enum Order<'a> ["answered by"] {
-        /// Tell what the device is.
+        /// Describe the device.
         0x601 Describe [0] => ["`Described` or `Failed`"],
         /// Read sectors.
         0x602 Read [12] {
-            /// The first.
+            /// The first sector.
             first: u64,
-            /// How many, from 1 to [`MAX_TRANSFER_SECTORS`](crate::limits::MAX_TRANSFER_SECTORS).
+            /// Number of sectors, from 1 to [`MAX_TRANSFER_SECTORS`](crate::limits::MAX_TRANSFER_SECTORS).
             sectors: u32 where is_transfer,
         } => ["`Sectors` or `Failed`"],
         /// Write sectors.
         0x603 Write [8] {
-            /// The first.
+            /// The first sector.
             first: u64;
-            /// Their bytes: whole sectors, one at least.
+            /// Their contents: at least one whole sector.
             data: &'a [u8] where len <= MAX_TRANSFER_BYTES,
         } => ["`Done` or `Failed`; then a part may be written"],
-        /// Make durable all that `Done` has answered so far.
+        /// Make everything that `Done` has acknowledged so far durable.
         0x604 Flush [0] => ["`Done` or `Failed`"],
     }
 }
@@ -38,28 +38,28 @@ layout! {
     pub struct Description [12] {
         /// Sectors of 512 bytes.
         pub sectors: u64,
-        /// Whether it can be written.
+        /// Whether it is writable.
         pub writable: bool,
     }
 }
 
 messages! {
-    /// From disk to files.
+    /// Messages from disk to files.
     pub enum Outcome<'a> ["files takes it if", "else"] {
-        /// What the device is.
+        /// Properties of the device.
         0x701 Described [12] (description: Description) => ["it has asked", "dropped"],
         /// What was read.
         0x702 Sectors [8] {
-            /// The first.
+            /// The first sector.
             first: u64;
-            /// Their bytes.
+            /// Their contents.
             data: &'a [u8] where len <= MAX_TRANSFER_BYTES,
         } => ["it is what the order with the number asked for, as many bytes", "the order has failed"],
-        /// It was written, or is durable.
+        /// The data are written, or durable.
         0x703 Done [0] => ["the order with the number was to write or to flush", "dropped"],
-        /// It was not done.
+        /// The order failed.
         0x704 Failed [12] {
-            /// Why.
+            /// The reason.
             why: DiskError,
             /// The first sector of the order; 0 if it had none.
             sector: u64,
@@ -68,15 +68,15 @@ messages! {
 }
 
 numbers! {
-    /// Why disk has not done it.
+    /// Why disk did not carry out an order.
     pub enum DiskError {
-        /// There is no device, or none that it can drive.
+        /// There is no device that it can drive.
         NoDevice = 1,
-        /// Sectors that the device does not have, or bytes that are no whole sectors.
+        /// The sectors do not exist, or the bytes are not whole sectors.
         Range = 2,
         /// The device reports an error.
         Device = 3,
-        /// The device cannot be written.
+        /// The device is read-only.
         ReadOnly = 4,
     }
 }

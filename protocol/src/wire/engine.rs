@@ -12,92 +12,93 @@ use crate::limits::{MAX_PART_BYTES, MAX_PARTS_BYTES, MAX_PIECE_BYTES};
 use crate::record::Hash;
 
 messages! {
-    /// From audit to inference.
+    /// Messages from audit to inference.
     pub enum Command<'a> ["answered by"] {
         /// Generate text in a session.
         0x201 Infer [76] {
-            /// How.
+            /// Sampling parameters and token limit.
             params: InferParams,
-            /// Whose keys and values, below [`MAX_SESSIONS`](crate::limits::MAX_SESSIONS).
+            /// The session whose keys and values to use, below [`MAX_SESSIONS`](crate::limits::MAX_SESSIONS).
             session: u32 where is_session,
-            /// Who asks, below [`MAX_CLIENTS`](crate::limits::MAX_CLIENTS). Clients get equal parts of cache and time.
+            /// The client, below [`MAX_CLIENTS`](crate::limits::MAX_CLIENTS). Clients get equal shares of cache and
+            /// time.
             client: u32 where is_client,
-            /// For whom, below [`MAX_USERS`](crate::limits::MAX_USERS). Requests that begin alike share what is cached of that
-            /// beginning only if they are of the same user.
+            /// The user, below [`MAX_USERS`](crate::limits::MAX_USERS). Requests with a common beginning share its
+            /// cache only if they belong to the same user.
             user: u32 where is_user,
-            /// Forget what the session holds and begin anew; else go on where it stands.
+            /// Discard the session's contents and start over; otherwise continue it.
             fresh: bool,
-            /// Keep the session afterwards; else forget it.
+            /// Keep the session afterwards; otherwise discard it.
             keep: bool,
-            /// Tokens that may be generated before more are granted ([`Command::Credit`]).
+            /// Tokens that may be generated before more credit is granted ([`Command::Credit`]).
             credit: u32,
-            /// 0: the model as it is; else the place of an adapter, plus one: that of a session that goes on is the one that it
-            /// began with.
+            /// 0 for the plain model, otherwise an adapter's place plus one. A session that continues keeps the adapter
+            /// it began with.
             adapter: u32 where is_adapter_or_none,
-            /// 0: none, unless the parts have choices; else the number of a format in the region `formats`, plus one. The
-            /// answer must be a word of it.
+            /// 0 for none, unless the parts contain choices; otherwise the number of a format in the region `formats`,
+            /// plus one, which the answer must match.
             format: u32 where is_format_or_none,
-            /// Whether what is spelled like a user-defined token in the texts becomes one.
+            /// Whether text spelled like a user-defined token becomes that token.
             user_defined: bool;
-            /// From what, as the client has sent it; audit has checked it.
+            /// The parts as the client sent them, checked by audit.
             parts: Parts<'a> where len <= MAX_PARTS_BYTES,
         } => ["`Token` …, then `Finished` or `Failed`"],
-        /// End the request with the number in the header: its next report is [`Report::Finished`].
+        /// End the request whose number is in the header; its next report is [`Report::Finished`].
         0x202 Cancel [0]
             => ["the end of the request with the number in the header; `Failed` `NoSuchRequest` if it has ended"],
-        /// Load the model whose file lies in the store from `offset` on. Audit has verified it. All sessions end.
+        /// Load the model at `offset` in the store, which audit has verified. All sessions end.
         0x203 Load [20] {
-            /// In bytes.
+            /// Offset of the file in bytes.
             offset: u64,
             /// Length of the file.
             bytes: u64,
-            /// Context in tokens, unless the model has less.
+            /// Context in tokens, unless the model's is smaller.
             context: u32,
         } => ["`Loaded` or `Failed`; `ModelInUse` while a request runs or waits"],
-        /// Tell what is in the arena.
+        /// Report what is in the arena.
         0x204 Status [0] => ["`Holdings`"],
-        /// Forget a session that is idle.
+        /// Forget an idle session.
         0x205 Drop [4] {
-            /// Which.
+            /// The session.
             session: u32 where is_session,
         } => ["nothing; `Failed` if a request is at work there"],
-        /// The request with the number in the header may generate more: so many tokens in all, those from its beginning
-        /// included. A smaller number than before changes nothing. A request without credit rests, and its end needs none.
+        /// Grant the request in the header more tokens: `tokens` in all, counted from its beginning. A smaller number
+        /// than before has no effect. A request without credit rests, but needs no credit to end.
         0x206 Credit [4] {
-            /// In all.
+            /// Total since the beginning of the request.
             tokens: u32,
         } => ["more `Token`s of the request with the number in the header; nothing if it has ended"],
-        /// Load the adapter whose file lies there, beside the model. Audit has verified it. Sessions go on.
+        /// Load the adapter at `offset` in `source`, beside the model. Audit has verified it. Sessions continue.
         0x207 Adapter [56] {
-            /// A place that is free, below [`MAX_ADAPTERS`](crate::limits::MAX_ADAPTERS).
+            /// A free place, below [`MAX_ADAPTERS`](crate::limits::MAX_ADAPTERS).
             place: u32 where is_adapter,
-            /// Where its file lies.
+            /// Where its file is.
             source: Source,
-            /// In bytes, from the beginning of the source.
+            /// Offset in the source, in bytes.
             offset: u64,
             /// Length of the file.
             bytes: u64,
-            /// SHA-256 of the model's file, which that of an adapter may name.
+            /// SHA-256 of the model file, which the adapter's file may name.
             base: Hash,
         } => ["`AdapterLoaded` or `Failed`"],
-        /// Forget an adapter that no request uses, and the sessions that began with it.
+        /// Forget an adapter that no request uses, and all sessions that began with it.
         0x208 DropAdapter [4] {
             /// Its place.
             place: u32 where is_adapter,
         } => ["nothing; `Failed` if there is none, or a request uses it"],
-        /// Train an adapter for the model. The data lie there, and are read before the first answer.
+        /// Train an adapter for the model. The data at `offset` in `source` are read before the first answer.
         0x209 Train [92] {
-            /// How.
+            /// Parameters of the training.
             params: TrainParams,
-            /// Where the data lie.
+            /// Where the data are.
             source: Source,
-            /// In bytes, from the beginning of the source.
+            /// Offset in the source, in bytes.
             offset: u64,
             /// Length of the data.
             bytes: u64,
-            /// SHA-256 of the model's file, which that of the adapter names.
+            /// SHA-256 of the model file, which the adapter's file will name.
             base: Hash,
-            /// Most bytes that the adapter's file may have.
+            /// Maximum size of the adapter's file in bytes.
             room: u64,
         } => [
             "`Training` …, `Part` …, then `Trained`; `Failed` if it cannot be, or has failed. `Cancel` with its number \
@@ -107,37 +108,37 @@ messages! {
 }
 
 numbers! {
-    /// Where a file lies.
+    /// Where a file is.
     pub enum Source {
         /// In the store.
         Store = 1,
-        /// In the region of adapters: made on this device.
+        /// In the adapter region: made on this device.
         Device = 2,
     }
 }
 
 numbers! {
-    /// How keys and values are stored.
+    /// Storage type of keys and values.
     pub enum KvType {
         /// IEEE binary32.
         F32 = 1,
         /// IEEE binary16.
         F16 = 2,
-        /// Eight bits with a scale for each position and 64 elements of a head.
+        /// Eight bits, with a scale per position and 64 elements of a head.
         Q8 = 3,
     }
 }
 
 layout! {
-    /// What has been loaded, as inference says.
+    /// A loaded model, as reported by inference.
     pub struct Loaded [192] {
-        /// The model; its hash is zeros, since audit has its own.
+        /// The model. Its hash is zeros, because audit computes it.
         pub info: ModelInfo,
-        /// Use of the arena, which does not change until the next load.
+        /// Use of the arena, fixed until the next load.
         pub arena: ArenaUse,
         /// Version of the arithmetic.
         pub numerics: u32,
-        /// How keys and values are stored.
+        /// Storage type of keys and values.
         pub kv_type: KvType,
         /// Positions of the cache that all sessions share.
         pub kv_positions: u32,
@@ -145,41 +146,41 @@ layout! {
 }
 
 layout! {
-    /// An adapter that has been loaded, as inference says.
+    /// A loaded adapter, as reported by inference.
     pub struct AdapterLoaded [104] {
-        /// What it is.
+        /// Its properties.
         pub info: AdapterInfo,
-        /// Use of the arena with it.
+        /// Use of the arena, including the adapter.
         pub arena: ArenaUse,
-        /// Positions of the cache that all sessions share, with it.
+        /// Positions of the cache that all sessions share, with the adapter loaded.
         pub kv_positions: u32,
     }
 }
 
 layout! {
-    /// A training that is over, as inference says.
+    /// A completed fine-tuning job, as reported by inference.
     #[derive(Default)]
     pub struct Trained [24] {
-        /// Tokens that have gone through the model.
+        /// Tokens processed by the model.
         pub tokens: u64,
-        /// Bytes of the adapter's file, all of which have been sent; 0 if it was stopped.
+        /// Size of the adapter's file in bytes, all of which was sent; 0 if the job was stopped.
         pub bytes: u64,
-        /// Updates that were done.
+        /// Updates done.
         pub steps: u32,
-        /// Mean loss of the last epoch, in millionths of a nat a token.
+        /// Mean loss of the last epoch, in millionths of a nat per token.
         pub loss: u32,
     }
 }
 
 layout! {
-    /// What inference holds at the moment, as it says.
+    /// What inference currently holds, as it reports.
     #[derive(Default)]
     pub struct Holdings [88] {
         /// Use of the arena.
         pub arena: ArenaUse,
         /// Positions of the cache that all sessions share.
         pub kv_positions: u32,
-        /// Of them, not reserved.
+        /// How many of them are not reserved.
         pub kv_free: u32,
         /// Requests that generate.
         pub running: u32,
@@ -189,15 +190,15 @@ layout! {
 }
 
 messages! {
-    /// From inference to audit.
+    /// Messages from inference to audit.
     pub enum Report<'a> ["audit believes it if", "else"] {
         /// It has joined the epoch.
         0x301 Ready [0] => ["always: nothing follows from it", "–"],
-        /// A token. Untrusted.
+        /// A generated token. Untrusted.
         0x302 Token [4] {
             /// Its number in the vocabulary.
             id: u32;
-            /// Its text, possibly empty: whole UTF-8 sequences if inference is honest.
+            /// Its text, possibly empty; whole UTF-8 sequences if inference is honest.
             text: &'a [u8] where len <= MAX_PIECE_BYTES,
         } => [
             "its request is for text, under way, and has credit left; the text does not leave its format, and completes no \
@@ -206,11 +207,11 @@ messages! {
         ],
         /// A request ended.
         0x303 Finished [12] {
-            /// Why.
+            /// The reason.
             reason: FinishReason,
-            /// Tokens of the prompt, specials included.
+            /// Tokens of the prompt, including special tokens.
             prompt_tokens: u32,
-            /// Tokens generated, an end-of-text token included.
+            /// Tokens generated, including an end-of-text token.
             generated_tokens: u32,
         } => [
             "its request is for text and under way, generated = tokens that passed, prompt ≤ bytes + 2, and for a \
@@ -220,12 +221,12 @@ messages! {
         ],
         /// A request failed.
         0x304 Failed [20] {
-            /// Why.
+            /// The reason.
             failure: Failure;
-            /// What it is about (a tensor, a key), for people. Untrusted.
+            /// What the failure concerns (a tensor, a key), for people. Untrusted.
             detail: &'a [u8] where len <= MAX_PIECE_BYTES,
         } => ["its request is under way, whatever it is, and the reason is inference's to give", "breach"],
-        /// A model has been loaded.
+        /// A model was loaded.
         0x305 Loaded [192] (loaded: Loaded) => [
             "its request is a load, and what its template adds is at most 2048 tokens and 64 for each segment",
             "breach",
@@ -234,25 +235,25 @@ messages! {
         0x306 Holdings [88] (holdings: Holdings) => ["its request is a question", "breach"],
         /// An idle session was forgotten to make room for another.
         0x307 Evicted [4] {
-            /// Which, below [`MAX_SESSIONS`](crate::limits::MAX_SESSIONS).
+            /// The session, below [`MAX_SESSIONS`](crate::limits::MAX_SESSIONS).
             session: u32 where is_session,
         } => ["the session is there and idle", "counted and dropped"],
-        /// An adapter has been loaded.
+        /// An adapter was loaded.
         0x308 AdapterLoaded [104] (loaded: AdapterLoaded) => ["its request is to load an adapter", "breach"],
-        /// How far a training is. The first, at step 0, says that it has begun and what it will do.
+        /// Progress of a fine-tuning job. The first report, at step 0, says that it has begun and what it will do.
         0x309 Training [28] (progress: TrainProgress) => [
             "its request is a training that has sent no part; steps, longest and alone are those of the first, step and tokens \
              do not fall, step ≤ steps, tokens ≤ the bound of the data",
             "breach",
         ],
-        /// The next part of an adapter that has been trained.
+        /// The next part of a trained adapter.
         0x30A Part [8] {
-            /// Where it belongs in the file: where the part before has ended, a multiple of 8.
+            /// Its offset in the file: the end of the previous part, a multiple of 8.
             offset: u64;
             /// Untrusted bytes, at least one.
             bytes: &'a [u8] where len <= MAX_PART_BYTES,
         } => ["its request is a training that has begun, it follows the part before, and there is room for it", "breach"],
-        /// A training is over.
+        /// A fine-tuning job ended.
         0x30B Trained [24] (trained: Trained) => [
             "its request is a training that has begun, bytes = those of its parts (or 0 if it was to stop), tokens ≥ those of \
              the last `Training` and ≤ the bound",

@@ -1,10 +1,10 @@
-//! Message types: [`client`] between a client (shell is one) and audit, [`engine`] between audit and inference; in a system
-//! with a disk [`files`] between audit and files, [`disk`] between files and disk.
+//! Message types: [`client`] between a client (such as shell) and audit, [`engine`] between audit and inference. In a
+//! system with a disk, also [`files`] between audit and files, and [`disk`] between files and disk.
 //!
-//! No message of one pair can be mistaken for one of the other, and audit writes anew what it passes on, so nothing
-//! crosses it unread. Every message has a fixed part of plain values, and for some a tail of bytes. Each is declared once
-//! (`declare`): its number, its fields, its size, and what `docs/protocol.md` says about it. Parsing checks lengths,
-//! enums, flags, names and what is reserved; what has been parsed can be used. Limits are audit's to check.
+//! A message of one pair cannot be mistaken for one of another, and audit rewrites what it passes on, so nothing
+//! crosses it unread. Every message has a fixed part of plain values, and some have a tail of bytes. `declare` defines
+//! each in one place: number, fields, size, and its description in `docs/protocol.md`. Parsing checks lengths, enums,
+//! flags, names and reserved fields, so a parsed message can be used. Audit checks the limits.
 
 pub(crate) mod codec;
 pub(crate) mod declare;
@@ -28,21 +28,21 @@ use crate::name::TemplateName;
 use crate::record::Hash;
 use declare::{layout, numbers};
 
-/// Why bytes are no message.
+/// Why bytes are not a valid message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     /// No message of this direction has this number.
     #[error("no message has the number {0}")]
     Kind(u16),
-    /// Too short for its fixed part, or its tail is too long.
+    /// The message is too short for its fixed part, or its tail is too long.
     #[error("message {kind} with {len} bytes")]
     Length {
         /// Number of the message.
         kind: u16,
-        /// Bytes it came with.
+        /// Length of the message in bytes.
         len: usize,
     },
-    /// A field has a value that its type does not have.
+    /// A field has a value that its type does not allow.
     #[error("message {0} has a field that is out of range")]
     Field(u16),
 }
@@ -52,22 +52,22 @@ numbers! {
     pub enum FinishReason {
         /// The model ended its text.
         EndOfText = 1,
-        /// As many tokens as were asked for.
+        /// The requested number of tokens was generated.
         MaxTokens = 2,
         /// The session's context is full.
         ContextFull = 3,
         /// It was cancelled.
         Cancelled = 4,
-        /// A stop string came, which is no part of the text.
+        /// A stop string came; it is not part of the text.
         Stop = 5,
     }
 }
 
 layout! {
-    /// A model that has been loaded.
+    /// A loaded model.
     #[derive(Default)]
     pub struct ModelInfo [108] {
-        /// Parameters.
+        /// Number of parameters.
         pub parameters: u64,
         /// Size of the file in bytes.
         pub file_bytes: u64,
@@ -79,21 +79,22 @@ layout! {
         pub layers: u32,
         /// Tokens in the vocabulary.
         pub vocabulary: u32,
-        /// SHA-256 of the file, by audit; zeros from inference.
+        /// SHA-256 of the file, computed by audit; zeros from inference.
         pub sha256: Hash,
-        /// Name of its chat template; empty: it has none, so it only completes texts.
+        /// Name of its chat template; empty if it has none and can only complete texts.
         pub template: TemplateName,
-        /// Tokens that the template adds to a conversation, at most.
+        /// Maximum number of tokens that the template adds to a conversation.
         pub fixed_tokens: u32,
-        /// Tokens that it adds for each segment, at most.
+        /// Maximum number of tokens that it adds per segment.
         pub segment_tokens: u32,
-        /// Whether control tokens keep its roles apart, as inference says; if not, a text can imitate another role's.
+        /// Whether control tokens separate the roles, as reported by inference. If not, a text can imitate another
+        /// role.
         pub separates: bool,
     }
 }
 
 impl ModelInfo {
-    /// Whether what its template adds is within the limits of what audit believes.
+    /// Whether what its template adds is within the limits that audit accepts.
     #[must_use]
     pub const fn has_sound_template(&self) -> bool {
         self.fixed_tokens <= MAX_FIXED_TOKENS && self.segment_tokens <= MAX_SEGMENT_TOKENS
@@ -114,11 +115,11 @@ layout! {
         pub vocabulary: u64,
         /// Adapters beside the model.
         pub adapters: u64,
-        /// The training that is under way.
+        /// The fine-tuning job that is running.
         pub training: u64,
         /// The rest: tables, alignment.
         pub other: u64,
-        /// Most that was in use since start.
+        /// Peak use since start.
         pub peak: u64,
         /// Size of the arena.
         pub capacity: u64,
@@ -126,7 +127,7 @@ layout! {
 }
 
 impl ArenaUse {
-    /// In use now.
+    /// Bytes in use now.
     #[must_use]
     pub fn current(&self) -> u64 {
         [
@@ -144,9 +145,9 @@ impl ArenaUse {
 }
 
 numbers! {
-    /// What kind of fault a domain died of.
+    /// Kind of fault that a domain died of.
     pub enum FaultKind {
-        /// It touched memory that it may not.
+        /// It accessed memory that it may not.
         Memory = 1,
         /// It used a capability that it does not have (in the simulation: a system call).
         Capability = 2,
@@ -156,9 +157,10 @@ numbers! {
         Exception = 4,
         /// It used up its time.
         Timeout = 5,
-        /// A label that is none of these; the address holds the label.
+        /// A label not listed here; the address holds the label.
         Unknown = 6,
-        /// No fault message: audit restarted it because it did not stop or answer at a deadline, or took no commands.
+        /// No fault message: audit restarted it because it did not stop or answer by a deadline, or stopped reading its
+        /// command ring.
         Unresponsive = 7,
         /// No fault message: audit restarted it because it broke the protocol.
         Violation = 8,
@@ -166,14 +168,14 @@ numbers! {
 }
 
 layout! {
-    /// Why inference was restarted. It may be forged by inference itself: evidence for the log and a
-    /// reason to restart, nothing more.
+    /// Why inference was restarted. Inference may forge this, so it is only evidence for the log and a reason to
+    /// restart.
     pub struct Fault [20] {
-        /// What happened.
+        /// The kind of fault.
         pub kind: FaultKind,
         /// Instruction pointer, 0 if unknown.
         pub ip: u64,
-        /// Address that was touched, or 0.
+        /// Address accessed, or 0.
         pub address: u64,
     }
 }

@@ -1,4 +1,4 @@
-//! What a request for text asks for, and its limits.
+//! Parameters of a request for text, and their limits.
 
 use super::codec::is_zero;
 use super::declare::layout;
@@ -13,15 +13,15 @@ layout! {
         pub seed: u64,
         /// 0 is greedy.
         pub temperature: u32,
-        /// Candidates that are kept; 0 keeps all.
+        /// Number of candidates kept; 0 keeps all.
         pub top_k: u32,
-        /// Probability mass that is kept.
+        /// Probability mass kept.
         pub top_p: u32,
-        /// Least probability relative to the likeliest.
+        /// Minimum probability relative to the likeliest token.
         pub min_p: u32,
-        /// Divisor of the logits of recent tokens.
+        /// Divisor for the logits of recent tokens.
         pub repeat_penalty: u32,
-        /// How many recent tokens that looks back on.
+        /// Number of recent tokens that the penalty considers.
         pub repeat_last_n: u32,
     }
 }
@@ -41,11 +41,11 @@ impl Default for Sampling {
 }
 
 layout! {
-    /// What an inference request asks for, without its prompt.
+    /// Parameters of a request for text, without its prompt.
     pub struct InferParams [40] {
-        /// How tokens are chosen.
+        /// Sampling parameters.
         pub sampling: Sampling,
-        /// Most tokens to generate.
+        /// Maximum number of tokens to generate.
         pub max_tokens: u32,
         /// Zero.
         pub reserved: u32 where is_zero,
@@ -63,7 +63,7 @@ impl Default for InferParams {
 }
 
 impl InferParams {
-    /// Of what is no request for text: zeros, which are not the default.
+    /// For records that are not about a request for text: zeros, which are not the default.
     pub const ZERO: Self = Self {
         sampling: Sampling {
             seed: 0,
@@ -81,7 +81,7 @@ impl InferParams {
     /// Checks every value against the [`limits`].
     ///
     /// # Errors
-    /// The first value that is out of its limit.
+    /// The first value outside its limit.
     pub fn check(&self) -> Result<(), Failure> {
         let at_most = |code, value: u32, limit: u32| {
             if value > limit {

@@ -1,4 +1,4 @@
-//! What a request for text is made of: the texts it goes on from, the strings it stops at, the answers it may have.
+//! The parts of a request for text: texts to continue, strings to stop at, and allowed answers.
 //!
 //! Parts follow one another in the tail of a message without padding:
 //!
@@ -6,9 +6,9 @@
 //!   kind u32   length u32   text [u8; length]
 //! ```
 //!
-//! Segments come first: one text to be completed, or a conversation of texts with roles. Then stop strings, then choices.
-//! [`Parts::parse`] checks that; what it refuses is no message. Limits, roles and encoding are for [`Parts::check`], which
-//! says what is wrong.
+//! Segments come first: one text to be completed, or a conversation of texts with roles. Stop strings follow, then
+//! choices. [`Parts::parse`] checks that order, and refuses anything else as a message. [`Parts::check`] checks limits,
+//! roles and encoding, and says what is wrong.
 
 use super::ModelInfo;
 use super::codec::{Tail, numbered};
@@ -21,33 +21,33 @@ use core::str;
 use formats::stop::{Stops, StopsError};
 use formats::{Choices, ChoicesError, MAX_CHOICES, MAX_CHOICES_BYTES};
 
-/// Bytes in front of each part's text.
+/// Bytes before each part's text.
 pub const PART_HEADER_BYTES: usize = 8;
 
 numbers! {
-    /// What a part is.
+    /// Kind of a part.
     pub enum PartKind {
-        /// A text to be completed as it is; there is no other segment.
+        /// A text to be completed as it is. It is the only segment.
         Text = 1,
-        /// Of a conversation: what the model is told to be. At most one, at the beginning.
+        /// In a conversation: instructions to the model. At most one, at the beginning.
         System = 2,
-        /// Of a conversation: what a person says.
+        /// In a conversation: a user's turn.
         User = 3,
-        /// Of a conversation: what the model has said.
+        /// In a conversation: a turn of the model.
         Assistant = 4,
-        /// A string that ends the answer, which it is no part of.
+        /// A string that ends the answer and is not part of it.
         Stop = 5,
-        /// An answer that is allowed. If there is one, no others are.
+        /// An allowed answer. If there are any, no other answer is allowed.
         Choice = 6,
-        /// What a person says if the model has a chat template, and a text to be completed if not; there is no other
-        /// segment. Only from a client to audit, which decides which it is
+        /// A user's turn if the model has a chat template, otherwise a text to be completed. It is the only segment.
+        /// Only clients send it; audit decides which it is
         /// ([`Request::decide_prompt`](super::client::Request::decide_prompt)).
         Prompt = 7,
     }
 }
 
 impl PartKind {
-    /// What the exported log calls it.
+    /// Its name in the exported log.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl PartKind {
         }
     }
 
-    /// The kind that [`Self::word`] is of.
+    /// The kind with this [`Self::word`].
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         let all = [
@@ -76,7 +76,7 @@ impl PartKind {
         all.into_iter().find(|kind| kind.word() == word)
     }
 
-    /// Whether it is what the answer goes on from.
+    /// Whether it is a segment.
     #[must_use]
     pub const fn is_segment(self) -> bool {
         matches!(
@@ -85,12 +85,12 @@ impl PartKind {
         )
     }
 
-    /// Whether it has no other segment beside it.
+    /// Whether it must be the only segment.
     const fn is_alone(self) -> bool {
         matches!(self, Self::Text | Self::Prompt)
     }
 
-    /// Parts come in the order of this.
+    /// Parts are ordered by this.
     const fn group(self) -> u8 {
         match self {
             Self::Text | Self::System | Self::User | Self::Assistant | Self::Prompt => 0,
@@ -103,21 +103,21 @@ impl PartKind {
 /// One part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part<'a> {
-    /// What it is.
+    /// Its kind.
     pub kind: PartKind,
-    /// Its text, UTF-8 if [`Parts::check`] has found nothing wrong.
+    /// Its text; UTF-8 if [`Parts::check`] succeeds.
     pub text: &'a [u8],
 }
 
 impl<'a> Part<'a> {
-    /// Its text; "" if that is not UTF-8.
+    /// Its text; "" if it is not UTF-8.
     #[must_use]
     pub fn as_str(&self) -> &'a str {
         str::from_utf8(self.text).unwrap_or("")
     }
 }
 
-/// The part that `bytes` begin with, and what follows it; `None` if there is none.
+/// The part at the beginning of `bytes`, and what follows it; `None` if there is none.
 fn first(bytes: &[u8]) -> Option<(Part<'_>, &[u8])> {
     let (kind, rest) = bytes.split_first_chunk::<4>()?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
@@ -127,27 +127,27 @@ fn first(bytes: &[u8]) -> Option<(Part<'_>, &[u8])> {
     Some((Part { kind, text }, rest))
 }
 
-/// The parts of a request for text, in their order.
+/// The parts of a request for text, in order.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Parts<'a> {
     bytes: &'a [u8],
 }
 
-/// What all parts of a request are together.
+/// Totals over all parts of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// Bytes of their texts.
+    /// Bytes of all texts.
     pub text_bytes: u32,
-    /// Segments of a conversation; 0: a text to be completed.
+    /// Number of segments of a conversation; 0 for a text to be completed.
     pub segments: u32,
-    /// Stop strings.
+    /// Number of stop strings.
     pub stops: u32,
-    /// Choices.
+    /// Number of choices.
     pub choices: u32,
 }
 
 impl Extent {
-    /// Most tokens that they become with this model, which has said what its template adds.
+    /// Maximum number of tokens that they take with this model, given what its template adds.
     #[must_use]
     pub const fn most_tokens(&self, model: &ModelInfo) -> u32 {
         let text = self.text_bytes.saturating_add(EXTRA_PROMPT_TOKENS);
@@ -162,8 +162,8 @@ impl Extent {
 }
 
 impl<'a> Parts<'a> {
-    /// The parts that `bytes` are; `None` if they are none: a kind that there is not, a length that leads out of them, or
-    /// another order than segments, stop strings, choices. A text to be completed is the only segment.
+    /// Parses parts. `None` if a kind is unknown, a length points past the end, or the order is not segments, stop
+    /// strings, choices. A text to be completed must be the only segment.
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (mut rest, mut before): (_, Option<PartKind>) = (bytes, None);
@@ -182,13 +182,13 @@ impl<'a> Parts<'a> {
         Some(Self { bytes })
     }
 
-    /// As they lie in the message.
+    /// The parts as bytes of the message.
     #[must_use]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// All of them.
+    /// All parts.
     pub fn iter(&self) -> impl Iterator<Item = Part<'a>> + Clone + use<'a> {
         let mut rest = self.bytes;
         core::iter::from_fn(move || {
@@ -205,7 +205,7 @@ impl<'a> Parts<'a> {
         self.iter().filter(move |part| wanted(part.kind))
     }
 
-    /// What the answer goes on from: one text, or a conversation.
+    /// The segments: one text, or a conversation.
     pub fn segments(&self) -> impl Iterator<Item = Part<'a>> + Clone + use<'a> {
         self.of(PartKind::is_segment)
     }
@@ -216,7 +216,7 @@ impl<'a> Parts<'a> {
             .map(|part| part.as_str())
     }
 
-    /// The answers that are allowed; none: all are.
+    /// The allowed answers; if there are none, any answer is allowed.
     pub fn choices(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
         self.of(|kind| kind == PartKind::Choice)
             .map(|part| part.as_str())
@@ -229,8 +229,8 @@ impl<'a> Parts<'a> {
         (segment.kind == PartKind::Text).then_some(segment.text)
     }
 
-    /// Decides what a [`PartKind::Prompt`] is that `bytes` begin with: what a person says if the model has a template, else
-    /// a text to be completed. Other parts stay as they are.
+    /// Decides what a [`PartKind::Prompt`] at the beginning of `bytes` is: a user's turn if the model has a template,
+    /// otherwise a text to be completed. Other parts are unchanged.
     pub(crate) fn decide(bytes: &mut [u8], has_template: bool) {
         let Some(first) = bytes.first_chunk_mut::<4>() else {
             return;
@@ -244,7 +244,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// What they are together.
+    /// The totals over all parts.
     #[must_use]
     pub fn extent(&self) -> Extent {
         let mut extent = Extent {
@@ -273,10 +273,10 @@ impl<'a> Parts<'a> {
         extent
     }
 
-    /// Checks limits, roles and encoding, of all parts but the choices: those are for [`Self::allowed`].
+    /// Checks limits, roles and encoding of everything but the choices, which [`Self::allowed`] checks.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first rule that is broken.
     pub fn check(&self) -> Result<Extent, Failure> {
         let most = MAX_PARTS_BYTES.saturating_sub(PART_HEADER_BYTES);
         let bytes = self.bytes.len().saturating_sub(PART_HEADER_BYTES);
@@ -299,7 +299,7 @@ impl<'a> Parts<'a> {
         Ok(extent)
     }
 
-    /// After a system text, if there is one, user and assistant take turns, and the user is last.
+    /// User and assistant alternate, after an optional system text, and the user is last.
     fn check_roles(&self) -> Result<(), Failure> {
         let mut due = PartKind::User;
         let mut last = None;
@@ -329,10 +329,10 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The stop strings; none if there are none.
+    /// The stop strings, possibly none.
     ///
     /// # Errors
-    /// There are too many, or one has a length that none may have.
+    /// There are too many, or one has an invalid length.
     pub fn ending(&self) -> Result<Stops, Failure> {
         Stops::new(self.stops()).map_err(|error| match error {
             StopsError::Count => {
@@ -351,7 +351,7 @@ impl<'a> Parts<'a> {
     /// The automaton of the choices; `None` if there are none.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// The list breaks a rule of [`Choices`].
     pub fn allowed(&self) -> Result<Option<Choices>, Failure> {
         if self.choices().next().is_none() {
             return Ok(None);
@@ -394,7 +394,7 @@ fn at_most(code: ErrorCode, value: usize, limit: usize) -> Result<(), Failure> {
     }
 }
 
-/// As the list of its parts.
+/// Prints the list of parts.
 impl core::fmt::Debug for Parts<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let parts = self.iter().map(|part| (part.kind, part.as_str()));
@@ -412,7 +412,7 @@ impl<'a> Tail<'a> for Parts<'a> {
     }
 }
 
-/// Puts parts together. What is wrong is said at the end, so parts can be added one after the other without a look.
+/// Assembles parts. Errors are reported at the end, so parts can be added without checking each time.
 #[derive(Debug)]
 pub struct PartsWriter<'b> {
     buffer: &'b mut [u8],
@@ -420,14 +420,14 @@ pub struct PartsWriter<'b> {
 }
 
 impl<'b> PartsWriter<'b> {
-    /// Nothing yet. A buffer of [`MAX_PARTS_BYTES`] holds whatever is allowed.
+    /// Starts with no parts. A buffer of [`MAX_PARTS_BYTES`] holds any valid request.
     pub const fn new(buffer: &'b mut [u8]) -> Self {
         Self { buffer, len: 0 }
     }
 
     /// Adds a part.
     pub fn push(&mut self, kind: PartKind, text: &[u8]) -> &mut Self {
-        // A length that no buffer has room for is found at the end.
+        // A length that fits no buffer is detected at the end.
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
         for bytes in [
             &(kind as u32).to_le_bytes()[..],
@@ -443,10 +443,10 @@ impl<'b> PartsWriter<'b> {
         self
     }
 
-    /// The parts, checked.
+    /// Checks and returns the parts.
     ///
     /// # Errors
-    /// What is wrong with them; [`ErrorCode::SegmentRole`] also if their order is one that [`Parts::parse`] refuses.
+    /// The first rule that is broken; [`ErrorCode::SegmentRole`] also for an order that [`Parts::parse`] refuses.
     pub fn finish(self) -> Result<Parts<'b>, Failure> {
         let Self { buffer, len } = self;
         let buffer: &'b [u8] = buffer;
@@ -462,10 +462,10 @@ impl<'b> PartsWriter<'b> {
     }
 }
 
-/// A text to be completed, written into `buffer`.
+/// Builds a text to be completed in `buffer`.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The text is not valid.
 pub fn completion<'b>(buffer: &'b mut [u8], text: &[u8]) -> Result<Parts<'b>, Failure> {
     if text.len() > MAX_PROMPT_BYTES {
         let (value, limit) = (text.len() as u64, MAX_PROMPT_BYTES as u64);

@@ -1,26 +1,26 @@
-//! What a fine-tuning asks for, its limits, and how far it has got.
+//! Parameters of a fine-tuning job, their limits, and its progress.
 
 use super::codec::is_zero;
 use super::declare::layout;
 use crate::error::{ErrorCode, Failure};
 use crate::limits::{EXTRA_EXAMPLE_TOKENS, defaults, maxima};
 
-/// Which matrices of every block a fine-tuning changes: those of attention.
+/// Matrices of every block that fine-tuning changes: only those of attention.
 pub const TARGETS_ATTENTION: u32 = 1;
 
-/// Those of the feed-forward layer, too.
+/// Those of attention and the feed-forward layer.
 pub const TARGETS_ALL: u32 = 2;
 
 layout! {
-    /// How an adapter is trained. With the same base and data it is the same adapter, bit for bit.
+    /// How an adapter is trained. The same base and data give the same adapter, bit for bit.
     pub struct TrainParams [32] {
-        /// Of the first values, and of the order of the examples.
+        /// Seed for the initial values and the order of the examples.
         pub seed: u64,
-        /// Of the matrices.
+        /// Rank of the matrices.
         pub rank: u32,
-        /// α in millionths: products are multiplied by α / rank.
+        /// α in millionths: products are scaled by α / rank.
         pub alpha: u32,
-        /// How often all examples are gone through.
+        /// Passes over all examples.
         pub epochs: u32,
         /// The largest learning rate, in billionths.
         pub rate: u32,
@@ -46,7 +46,7 @@ impl Default for TrainParams {
 }
 
 impl TrainParams {
-    /// Of what is no fine-tuning: zeros, which are not the default.
+    /// For records that are not about fine-tuning: zeros, which are not the default.
     pub const ZERO: Self = Self {
         seed: 0,
         rank: 0,
@@ -60,7 +60,7 @@ impl TrainParams {
     /// Checks every value against the [`maxima`].
     ///
     /// # Errors
-    /// The first value that is out of its limit.
+    /// The first value outside its limit.
     pub fn check(&self) -> Result<(), Failure> {
         for (code, value, limit) in [
             (ErrorCode::TrainRank, self.rank, maxima::RANK),
@@ -76,8 +76,8 @@ impl TrainParams {
         Ok(())
     }
 
-    /// Most tokens that a training on data of so many bytes and line feeds can take through the model. Audit has no
-    /// tokenizer, and reserves by this bound.
+    /// Maximum number of tokens that training on `bytes` bytes of data with this many line feeds can process. Audit has
+    /// no tokenizer, so it reserves by this bound.
     #[must_use]
     pub fn most_tokens(&self, bytes: u64, line_feeds: u64) -> u64 {
         let extra = line_feeds
@@ -90,37 +90,37 @@ impl TrainParams {
 }
 
 layout! {
-    /// How far a training is, as inference says.
+    /// Progress of a fine-tuning job, as reported by inference.
     #[derive(Default)]
     pub struct TrainProgress [28] {
-        /// Updates of the adapter that are done.
+        /// Updates of the adapter done.
         pub step: u32,
-        /// Updates in all.
+        /// Total number of updates.
         pub steps: u32,
-        /// Tokens that have gone through the model.
+        /// Tokens processed by the model.
         pub tokens: u64,
-        /// Mean loss of the examples since the last epoch began, in millionths of a nat a token.
+        /// Mean loss of the examples since the epoch began, in millionths of a nat per token.
         pub loss: u32,
         /// Tokens of the longest example.
         pub longest: u32,
-        /// Requests for text wait until it is over: there is no memory for both.
+        /// Requests for text wait until it is done, because there is no memory for both.
         pub alone: bool,
     }
 }
 
 layout! {
-    /// An adapter that has been loaded.
+    /// A loaded adapter.
     #[derive(Default)]
     pub struct AdapterInfo [28] {
-        /// Its rank; the largest, if its matrices differ.
+        /// Its rank, or the largest if its matrices differ.
         pub rank: u32,
         /// α in millionths.
         pub alpha: u32,
-        /// Matrices of the model that it changes.
+        /// Number of the model's matrices that it changes.
         pub matrices: u32,
-        /// Numbers in all its matrices.
+        /// Total number of elements in its matrices.
         pub parameters: u64,
-        /// Bytes that it takes in the arena.
+        /// Bytes that it occupies in the arena.
         pub bytes: u64,
     }
 }

@@ -1,4 +1,4 @@
-//! Inputs: pseudo-random, the same everywhere, with what is extreme mixed in.
+//! Inputs: pseudo-random, the same everywhere, mixed with extreme values.
 
 use alloc::vec::Vec;
 use llm_core::quantize::TensorType;
@@ -8,13 +8,13 @@ use llm_core::quantize::TensorType;
 pub struct Generator(u64);
 
 impl Generator {
-    /// Its values depend on the seed alone.
+    /// Creates a generator; its values depend only on the seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// 64 bits.
+    /// 64 random bits.
     pub fn word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -22,33 +22,33 @@ impl Generator {
         z ^ z >> 31
     }
 
-    /// Below `end`, which is not 0.
+    /// A number below `end`, which is not 0.
     pub fn below(&mut self, end: usize) -> usize {
         (self.word() % end as u64) as usize
     }
 
-    /// A byte.
+    /// A random byte.
     pub fn byte(&mut self) -> u8 {
         self.word() as u8
     }
 
-    /// Bytes.
+    /// Random bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         (0..count).map(|_| self.byte()).collect()
     }
 
-    /// From −`scale` to `scale`, of 24 bits before it is scaled.
+    /// From −`scale` to `scale`, with 24 bits before scaling.
     pub fn float(&mut self, scale: f32) -> f32 {
         ((self.word() >> 40) as f32 / (1 << 23) as f32 - 1.0) * scale
     }
 
-    /// Of them.
+    /// Random floats.
     pub fn floats(&mut self, count: usize, scale: f32) -> Vec<f32> {
         (0..count).map(|_| self.float(scale)).collect()
     }
 
-    /// Activations in groups of 32: ordinary ones, ones of −1 and 1 alone (which become −127 and 127), zeros, ones
-    /// below the least that counts, the smallest normal numbers, large ones, one that dwarfs the rest.
+    /// Activations in groups of 32: ordinary ones, groups of only −1 and 1 (which become −127 and 127), zeros, groups
+    /// below the smallest that counts, the smallest normal numbers, large ones, one that dwarfs the others.
     pub fn activations(&mut self, count: usize) -> Vec<f32> {
         let mut values = Vec::with_capacity(count);
         while values.len() < count {
@@ -78,11 +78,11 @@ impl Generator {
         (bits as u16).to_le_bytes()
     }
 
-    /// Rows of weights of a type, row by row: any quantised values, −128 and its like with `extreme`, and scales
-    /// that are ordinary.
+    /// Rows of weights of a type, row by row: any quantised values, or only −128 and its equivalents with `extreme`,
+    /// and ordinary scales.
     ///
     /// # Panics
-    /// A row is no whole number of blocks.
+    /// A row is not a whole number of blocks.
     pub fn weights(
         &mut self,
         ty: TensorType,
@@ -92,7 +92,7 @@ impl Generator {
     ) -> Vec<u8> {
         let bytes = rows * ty.row_bytes(columns).expect("whole blocks");
         let mut weights = match extreme {
-            // In 8 bits −128; in 4 the least and, of a half, 8.
+            // −128 with 8 bits; with 4 bits the halves of a byte are 0, the smallest value, and 8.
             true => (0..bytes).map(|_| 0x80).collect(),
             false => self.bytes(bytes),
         };

@@ -1,12 +1,12 @@
 //! Golden vectors: what the engine and the protocol must compute, bit for bit, wherever they are built.
 //!
-//! A [`Case`] computes something from seeded inputs; the SHA-256 of the bits that come out is compared with a table
-//! of what the scalar path gave when it was last blessed (`expected.txt`, `cargo run -p golden -- --bless`). The same
-//! cases run on the host, on every path of its CPU (`cargo test -p golden`), and inside a protection domain on seL4
-//! (`make test-sel4`), so this crate needs a heap but no operating system.
+//! A [`Case`] computes something from seeded inputs. The SHA-256 of the resulting bits is compared with a table of the
+//! scalar path's results when it was last blessed (`expected.txt`, `cargo run -p golden -- --bless`). The same cases
+//! run on the host, on every path of its CPU (`cargo test -p golden`), and inside a protection domain on seL4 (`make
+//! test-sel4`), so this crate needs a heap but no operating system.
 //!
-//! A change of the table is a change of the arithmetic or of a format: it comes with a new
-//! `llm_core::NUMERICS_VERSION` or a new version of what it changes.
+//! A change of the table is a change of the arithmetic or of a format, so it needs a new `llm_core::NUMERICS_VERSION`
+//! or a new version of the format.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -23,10 +23,10 @@ use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use llm_core::simd::Cpu;
 
-/// What every case must give: a line for each, its SHA-256 in hexadecimal, two spaces, its name.
+/// The required results: a line for each case, with its SHA-256 in hexadecimal, two spaces, and its name.
 pub const EXPECTED: &str = include_str!("../expected.txt");
 
-/// How many tests have passed and failed. A static can hold it, so that a panic handler can still close a run.
+/// Number of passed and failed tests. It can be a static, so that a panic handler can still close a run.
 #[derive(Debug, Default)]
 pub struct Tally {
     passed: AtomicU32,
@@ -34,7 +34,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// None has.
+    /// An empty tally.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -43,12 +43,12 @@ impl Tally {
         }
     }
 
-    /// Tests that have failed.
+    /// Number of failed tests.
     pub fn failed(&self) -> u32 {
         self.failed.load(Relaxed)
     }
 
-    /// The test that is under way has failed, for a reason that is not a wrong result.
+    /// Records that the current test failed for a reason other than a wrong result.
     ///
     /// # Errors
     /// Those of `out`.
@@ -57,7 +57,7 @@ impl Tally {
         writeln!(out, "FAILED: {why}")
     }
 
-    /// The closing line of a run.
+    /// Writes the closing line of a run.
     ///
     /// # Errors
     /// Those of `out`.
@@ -67,9 +67,9 @@ impl Tally {
     }
 }
 
-/// Runs every case on every of the `cpus` (those that know none: once), compares with `table`, and writes a line for
-/// each: `test NAME ... ok` or `test NAME ... FAILED: got HASH, expected HASH`. The name is written before the case
-/// runs, so that one that never ends is known.
+/// Runs every case on each of the `cpus` (or once, if it does not depend on a CPU), compares with `table`, and writes a
+/// line for each: `test NAME ... ok` or `test NAME ... FAILED: got HASH, expected HASH`. The name is written before the
+/// case runs, so that a case that never ends can be identified.
 ///
 /// # Errors
 /// Those of `out`.
@@ -110,7 +110,7 @@ fn check(case: &Case, cpu: Cpu, table: &str, tally: &Tally, out: &mut impl Write
     }
 }
 
-/// What a case gives on a CPU: a SHA-256 in lower-case hexadecimal.
+/// Result of a case on a CPU: a SHA-256 in lower-case hexadecimal.
 #[must_use]
 pub fn digest(case: &Case, cpu: Cpu) -> [u8; 64] {
     let mut bits = Bits::default();
@@ -120,7 +120,7 @@ pub fn digest(case: &Case, cpu: Cpu) -> [u8; 64] {
     core::array::from_fn(|i| digit(hash[i / 2] >> (4 * (1 - i % 2)) & 15))
 }
 
-/// Hashes and names of a table.
+/// The hashes and names in a table.
 fn entries(table: &str) -> impl Iterator<Item = (&str, &str)> {
     table.lines().filter_map(|line| line.split_once("  "))
 }

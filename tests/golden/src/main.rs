@@ -1,5 +1,5 @@
-//! `golden`: runs every case on the scalar path and compares with the table, as the protection domain on seL4 does.
-//! `golden --bless`: writes the table anew from what the scalar path gives.
+//! `golden` runs every case on the scalar path and compares with the table, as the protection domain on seL4 does.
+//! `golden --bless` rewrites the table from the scalar path's results.
 
 use golden::{EXPECTED, Tally, cases, digest, run};
 use llm_core::simd::Cpu;

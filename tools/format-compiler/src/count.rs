@@ -1,22 +1,23 @@
-//! How much can be said by somebody who may say nothing but words of a format.
+//! How much an adversary can say who may only say words of a format.
 
 use formats::{Automaton, Dfa};
 
-/// Steps along transitions that are counted one by one (about a second); what lies beyond is bounded.
+/// Steps along transitions that are counted exactly (about a second); the rest is bounded.
 const MOST_STEPS: usize = 1 << 26;
 
-/// Rounds that look for the growth of what is not counted. More make the bound a little tighter.
+/// Rounds of the search for the growth rate of what is not counted. More rounds tighten the bound a little.
 const GROWTH_ROUNDS: usize = 200;
 
-/// What can be said in a number of bytes, in bits: binary logarithms of numbers of texts. Negative infinity: none.
+/// What can be said in a number of bytes, in bits: binary logarithms of numbers of texts. Negative infinity if nothing
+/// can.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sayable {
     /// Words.
     pub words: f64,
-    /// Words, and beginnings of words that are broken off. An answer that was broken off is told from a whole one, so a
-    /// text that is both counts twice.
+    /// Words, and prefixes of words that are cut off. A reader can tell a cut-off answer from a complete one, so a text
+    /// that is both counts twice.
     pub broken_off: f64,
-    /// Whether all were counted. Otherwise the language has words without end, and both are upper bounds.
+    /// Whether everything was counted. If not, the language is infinite, and both numbers are upper bounds.
     pub exact: bool,
 }
 
@@ -30,8 +31,7 @@ pub fn sayable(dfa: &Dfa<'_>, bytes: usize) -> Sayable {
 }
 
 impl Sayable {
-    /// From numbers that are divided by two to the `exponent`, and the logarithm of a bound of the texts that were not
-    /// counted.
+    /// From numbers divided by two to the `exponent`, and the logarithm of a bound of the texts that were not counted.
     fn new(words: f64, prefixes: f64, exponent: f64, rest: Option<f64>) -> Self {
         let log2 = |count: f64| match rest {
             None => count.log2() + exponent,
@@ -55,9 +55,9 @@ fn log2_sum(a: f64, b: f64) -> f64 {
     }
 }
 
-/// An automaton as its edges.
+/// An automaton as a list of edges.
 struct Graph {
-    /// To which states each leads, by how many bytes.
+    /// For each state, the states it leads to and the number of bytes that do.
     edges: Vec<Vec<(usize, f64)>>,
     accepts: Vec<bool>,
 }
@@ -80,8 +80,8 @@ impl Graph {
 
     /// Counts what can be said in at most `bytes` bytes, and bounds it from the length `counted` on.
     fn sayable(&self, bytes: usize, counted: usize) -> Sayable {
-        // Texts that lead to each state after some bytes; those that do and are no longer; and of these the words. All are
-        // divided by two to the `exponent`.
+        // The texts that lead to each state after some bytes; all of these up to now; and how many of them are words.
+        // All are divided by two to the `exponent`.
         let mut texts = vec![0.0; self.edges.len()];
         texts[0] = 1.0;
         let mut next = texts.clone();
@@ -114,7 +114,7 @@ impl Graph {
         Sayable::new(words, prefixes, exponent, tail)
     }
 
-    /// States and edges.
+    /// Number of states and edges.
     fn len(&self) -> usize {
         self.edges.len() + self.edges.iter().map(Vec::len).sum::<usize>()
     }
@@ -129,16 +129,17 @@ impl Graph {
         }
     }
 
-    /// What the states behind each state weigh together.
+    /// The total weight of each state's successors.
     fn behind(&self, weights: &[f64]) -> Vec<f64> {
         let sum = |edges: &Vec<(usize, f64)>| edges.iter().map(|&(to, n)| n * weights[to]).sum();
         self.edges.iter().map(sum).collect()
     }
 
-    /// The logarithm of a bound of the texts that go on from `texts` by 1 to `rest` bytes.
+    /// The logarithm of a bound of the texts that extend `texts` by 1 to `rest` bytes.
     ///
-    /// If weights w ≥ 1 and a factor g satisfy A w ≤ g w, where A is the matrix of the edges, then `texts` go on by m bytes
-    /// in at most g^m (texts · w) ways. Any weights have such a factor; those that an iteration finds have a small one.
+    /// If weights w ≥ 1 and a factor g satisfy A w ≤ g w, where A is the matrix of the edges, then `texts` have at most
+    /// g^m (texts · w) extensions by m bytes. Any weights have such a factor; those found by iteration have a small
+    /// one.
     fn rest(&self, texts: &[f64], rest: f64) -> f64 {
         let mut weights = vec![1.0; texts.len()];
         let mut best = f64::INFINITY;
@@ -146,19 +147,19 @@ impl Graph {
             let behind = self.behind(&weights);
             let ratios = behind.iter().zip(&weights);
             let growth = ratios.fold(0.0, |most: f64, (b, w)| most.max(b / w));
-            // Not below 1, so that a longer rest never counts less.
+            // At least 1, so that a longer rest never counts less.
             let growth = growth.max(1.0);
             let reached: f64 = texts.iter().zip(&weights).map(|(t, w)| t * w).sum();
             // The sum of g^m for m from 1 to `rest`.
             let terms = rest.min(growth / (growth - 1.0));
             best = best.min(reached.log2() + rest * growth.log2() + terms.log2());
-            // One behind and one here: shifted so, the iteration does not swing in cycles.
+            // Adding the weights themselves keeps the iteration from oscillating.
             let shifted = behind.iter().zip(&weights).map(|(b, w)| b + w);
             let shifted: Vec<f64> = shifted.collect();
             let least = shifted.iter().copied().fold(f64::INFINITY, f64::min);
             weights = shifted.iter().map(|weight| weight / least).collect();
             if weights.iter().any(|weight| *weight > 1e80) {
-                // Beyond what a product with `texts` can hold.
+                // Beyond this, the product with `texts` would overflow.
                 break;
             }
         }

@@ -1,7 +1,7 @@
-//! Compiles formats on the host: what a policy or a command line says becomes the smallest automaton of its language.
+//! Compiles formats on the host: turns a policy or a command line into the minimal automaton of the language.
 //!
-//! Everything becomes a regular expression in the end, but a list of choices, which is an automaton as it is. A format is
-//! always the whole answer: `a|b` is the texts `a` and `b`, as if it stood between `^` and `$`.
+//! Everything is first converted to a regular expression, except a list of choices, which is already an automaton. A
+//! format always describes the whole answer: `a|b` is the texts `a` and `b`, as if it stood between `^` and `$`.
 
 mod count;
 mod regex;
@@ -12,50 +12,50 @@ pub use schema::{Problem, SchemaError};
 
 use formats::encode::{EncodeError, Encoded, words};
 
-/// What a format is made of.
+/// Source of a format.
 #[derive(Clone, Copy, Debug)]
 pub enum Source<'s> {
-    /// These texts alone.
+    /// Exactly these texts.
     Choices(&'s [String]),
-    /// The texts that match, as a whole, in the syntax of the crate `regex`.
+    /// The texts that match completely, in the syntax of the crate `regex`.
     Regex(&'s str),
-    /// The values of a JSON schema, each in one way of writing; the text of its file. See [`schema`](self).
+    /// The values of a JSON schema, each in one notation; the text of its file. See [`schema`](self).
     JsonSchema(&'s str),
 }
 
-/// Why there is no format.
+/// Why a format cannot be compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
     /// There are no choices.
     #[error("there are no choices")]
     NoChoices,
-    /// A choice that is empty.
+    /// A choice is empty.
     #[error("choice {choice} is empty")]
     EmptyChoice {
-        /// Which, from 1.
+        /// Its number, from 1.
         choice: usize,
     },
-    /// A choice that is there twice.
+    /// Two choices are the same.
     #[error("choice {choice} ({text:?}) is there twice")]
     SameChoice {
-        /// The second, from 1.
+        /// Number of the second one, from 1.
         choice: usize,
         /// Its text.
         text: String,
     },
-    /// A regular expression that is none, or asks for what no automaton has.
+    /// The regular expression is invalid, or needs more than an automaton.
     #[error("{0}")]
     Regex(String),
-    /// A regular expression whose automaton is far too large.
+    /// The automaton of the regular expression is far too large.
     #[error(
         "the automaton is too large even to be made smaller: bound or shorten its repetitions, those of classes of Unicode \
          above all"
     )]
     Large,
-    /// A schema that is wrong or cannot be expressed.
+    /// The schema is wrong or cannot be expressed.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// No format.
+    /// The automaton cannot be a format.
     #[error(transparent)]
     Encode(#[from] EncodeError),
 }
@@ -63,7 +63,7 @@ pub enum CompileError {
 /// Compiles a format.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The format is invalid or too large.
 pub fn compile(source: Source<'_>) -> Result<Encoded, CompileError> {
     let table = match source {
         Source::Choices(choices) => {

@@ -1,4 +1,4 @@
-//! A regular expression as an automaton: built by `regex-automata`, read out state by state.
+//! Converts a regular expression to an automaton: `regex-automata` builds it, and it is read out state by state.
 
 use std::collections::HashMap;
 
@@ -11,17 +11,17 @@ use regex_automata::{Anchored, Input, MatchKind};
 
 use crate::CompileError;
 
-/// Memory that building an automaton may take (64 MiB): some hundred thousand states, of which at most
-/// [`formats::MAX_STATES`] may be left.
+/// Memory for building an automaton (64 MiB): some hundred thousand states, of which at most [`formats::MAX_STATES`]
+/// may remain.
 const BUILD_BYTES: usize = 64 << 20;
 
-/// The automaton of the texts that match as a whole. All of them are UTF-8.
+/// The automaton of the texts that match completely, all in UTF-8.
 pub(crate) fn table(pattern: &str) -> Result<Table, CompileError> {
     regex_syntax::Parser::new()
         .parse(pattern)
         .map_err(|error| CompileError::Regex(plain(&error)))?;
     let config = dense::Config::new()
-        // All that could match goes on: which match a search would prefer is nothing here.
+        // Keep all possible matches: the preference of a search does not matter here.
         .match_kind(MatchKind::All)
         .start_kind(StartKind::Anchored)
         .accelerate(false)
@@ -36,7 +36,7 @@ pub(crate) fn table(pattern: &str) -> Result<Table, CompileError> {
     read_out(&dfa)
 }
 
-/// What is wrong with an expression, on one line.
+/// The error in an expression, on one line.
 fn plain(error: &regex_syntax::Error) -> String {
     let reason = match error {
         regex_syntax::Error::Parse(error) => {
@@ -53,7 +53,7 @@ fn plain(error: &regex_syntax::Error) -> String {
 }
 
 fn failed(error: &dense::BuildError) -> CompileError {
-    // The kinds of errors are not public, but for this one.
+    // The kinds of errors are not public, except for this one.
     let text = error.to_string();
     let mut reasons = vec![text];
     let mut source = std::error::Error::source(error);
@@ -105,7 +105,7 @@ fn read_out(dfa: &dense::DFA<Vec<u32>>) -> Result<Table, CompileError> {
         if dfa.is_quit_state(state) {
             return Err(lost(&"the automaton gives up on some bytes"));
         }
-        // A match shows one byte late, at the end of the text as well.
+        // A match is reported one byte late, including at the end of the text.
         table
             .accepts
             .push(dfa.is_match_state(dfa.next_eoi_state(state)));

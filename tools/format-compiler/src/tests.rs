@@ -45,7 +45,7 @@ fn characters_are_whole_whatever_their_length() {
     for text in ["ab", "aü", "€ü", "😀😀"] {
         assert!(accepts(&format, text), "{text}");
     }
-    // Neither half characters nor what is no UTF-8.
+    // Neither parts of characters nor invalid UTF-8.
     for bytes in [
         &b"a\xC3"[..],
         b"\xFF",
@@ -251,7 +251,7 @@ fn schemas_that_cannot_be_kept_are_refused_with_their_place() {
     assert!(error(r#"{"type": "string", "maxLength": 60000}"#).contains("too large"));
 }
 
-/// A schema of `n` definitions, of which each is made of the next, and the last is null.
+/// A schema of `n` definitions, each made of the next; the last is null.
 fn nested(n: usize, with: impl Fn(&str) -> String) -> String {
     let mut defs = vec![format!(r#""a{n}": {{"type": "null"}}"#)];
     for i in 0..n {
@@ -268,7 +268,7 @@ fn nested(n: usize, with: impl Fn(&str) -> String) -> String {
 fn a_schema_that_many_refer_to_is_compiled_once() {
     let twice = |next: &str| format!(r#"{{"anyOf": [{next}, {next}]}}"#);
     assert!(accepts(&schema_format(&nested(40, twice)), "null"));
-    // Branches that differ, and items, double what has to be written down.
+    // Distinct branches, and items, double the size of the expression.
     for with in [
         |next: &str| format!(r#"{{"anyOf": [{next}, {{"type": "array", "items": {next}}}]}}"#),
         |next: &str| format!(r#"{{"type": "array", "prefixItems": [{next}, {next}]}}"#),
@@ -314,7 +314,7 @@ fn one_of_takes_branches_that_nothing_can_be_two_of() {
     for schema in [
         r#"{"oneOf": [{"enum": [1, 2]}, {"enum": [2.0, 3]}]}"#,
         r#"{"oneOf": [{"const": 1}, {"type": "integer"}]}"#,
-        // Without the member both are the same.
+        // Without the member, both branches are the same.
         r#"{"oneOf": [{"type": "object", "properties": {"a": {"const": 1}}}, {"type": "object", "properties": {"a": {"const": 2}}}]}"#,
     ] {
         assert!(

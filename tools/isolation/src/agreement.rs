@@ -1,4 +1,4 @@
-//! Claim A: the image holds what the description and Microkit's table explain, and all of it.
+//! Claim A: the image contains exactly what the description and Microkit's table explain.
 
 use crate::capability::{Capability, Object, Place, Private, Subject};
 use crate::claims::Finding;
@@ -7,7 +7,7 @@ use crate::view::View;
 use std::collections::BTreeMap;
 use sysdesc::{System, Trigger};
 
-/// Compares the image with the description, and gives every capability of the image its reason.
+/// Compares the image with the description, and explains every capability of the image.
 #[must_use]
 pub fn check(
     system: &System,
@@ -123,7 +123,7 @@ pub fn check(
     finding
 }
 
-/// The row that explains a page of a program, of which the description does not say how many there are.
+/// The row that explains a page of a program; the description does not give their number.
 fn program(found: &Capability) -> Option<Row> {
     let (Place::Page { .. }, Object::Private { of, what, .. }) = (&found.place, &found.object)
     else {
@@ -180,7 +180,7 @@ fn threads(expected: &View, image: &View, finding: &mut Finding) {
     }
 }
 
-/// Where regions lie and what fills them.
+/// Locations of regions, and what fills them.
 fn memory(system: &System, image: &View, finding: &mut Finding) {
     let frames = &image.image.frames;
     for (index, region) in system.regions.iter().enumerate() {
@@ -233,7 +233,7 @@ fn memory(system: &System, image: &View, finding: &mut Finding) {
     programs(system, image, finding);
 }
 
-/// The tool numbers ELF files as the description lists domains; the monitor's comes last.
+/// The tool numbers ELF files in the description's order of domains; the monitor's comes last.
 fn programs(system: &System, image: &View, finding: &mut Finding) {
     let files = system
         .domains

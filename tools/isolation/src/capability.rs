@@ -1,10 +1,10 @@
-//! Capabilities as both inputs are brought to: who holds what, where, with which rights, and which
-//! line of the description or row of Microkit's table explains it.
+//! The common form of capabilities from both inputs: who holds what, where, with which rights, and which line of the
+//! description or row of Microkit's table explains it.
 
 use crate::microkit::Row;
 use std::fmt;
 
-/// Whoever runs: a protection domain, or Microkit's monitor.
+/// Something that runs: a protection domain, or Microkit's monitor.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// A protection domain by name.
@@ -13,7 +13,7 @@ pub enum Subject {
     Monitor,
 }
 
-/// What a capability is to.
+/// The object of a capability.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Object {
     /// A page of a memory region of the description.
@@ -23,22 +23,22 @@ pub enum Object {
         /// Which page, from 0.
         page: u64,
     },
-    /// A page that is no region's: program, stack, IPC buffer.
+    /// A page outside all regions: program, stack, IPC buffer.
     Private {
-        /// Whose.
+        /// The owner.
         of: Subject,
-        /// For what.
+        /// Its purpose.
         what: Private,
-        /// Which page of it, from 0. All pages of a program count as 0.
+        /// Index of the page, from 0. All pages of a program count as 0.
         page: u64,
     },
-    /// The notification that is bound to a subject's TCB.
+    /// The notification bound to a subject's TCB.
     Notification(Subject),
-    /// The endpoint on which a subject gets its children's faults.
+    /// The endpoint on which a subject receives its children's faults.
     Endpoint(Subject),
     /// A subject's thread.
     Tcb(Subject),
-    /// A subject's time.
+    /// A subject's scheduling context.
     SchedContext(Subject),
     /// A subject's reply object.
     Reply(Subject),
@@ -59,7 +59,7 @@ pub enum Object {
     },
 }
 
-/// What a private page is for.
+/// Purpose of a private page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Private {
     /// Code and data of the ELF file.
@@ -75,7 +75,7 @@ pub enum Private {
 pub enum Place {
     /// In a slot of its CNode.
     Slot(u32),
-    /// In a slot of its root CNode. The monitor has no other.
+    /// In a slot of its root CNode. The monitor has only this kind.
     RootSlot(u32),
     /// Bound to its TCB.
     Bound(Bound),
@@ -89,7 +89,7 @@ pub enum Place {
         /// Number of the interrupt.
         irq: u64,
     },
-    /// In a CNode that is neither, by its name in capDL.
+    /// In any other CNode, by its name in capDL.
     Foreign {
         /// Name of the CNode.
         cnode: String,
@@ -112,7 +112,7 @@ pub enum Bound {
     Other(u32),
 }
 
-/// Rights of a capability. `execute` and `cached` are of mappings only.
+/// Rights of a capability. `execute` and `cached` apply only to mappings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub struct Rights {
@@ -123,7 +123,7 @@ pub struct Rights {
     pub execute: bool,
 }
 
-/// Why a capability is there.
+/// What explains a capability.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// The description says so.
@@ -133,41 +133,41 @@ pub enum Origin {
     },
     /// Microkit adds it.
     Microkit(Row),
-    /// Found in an image and explained by nothing yet.
+    /// Found in an image and not explained yet.
     Image,
 }
 
 /// A capability.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capability {
-    /// Who holds it.
+    /// The holder.
     pub holder: Subject,
-    /// Where.
+    /// Where it is held.
     pub place: Place,
-    /// What it is to.
+    /// Its object.
     pub object: Object,
-    /// What it allows.
+    /// Its rights.
     pub rights: Rights,
     /// Badge of an endpoint or notification; guard size of a CNode.
     pub badge: u64,
     /// Whether a mapping is cached.
     pub cached: bool,
-    /// Why it is there.
+    /// What explains it.
     pub origin: Origin,
 }
 
-/// How a subject runs.
+/// How a subject is scheduled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thread {
-    /// Whose thread.
+    /// The subject.
     pub subject: Subject,
     /// Its priority.
     pub priority: u64,
-    /// The highest priority that it could give to another thread.
+    /// The highest priority that it can give to another thread.
     pub max_priority: u64,
-    /// Time per period in microseconds; `None` if it has no scheduling context.
+    /// Budget per period in microseconds; `None` without a scheduling context.
     pub budget_us: Option<u64>,
-    /// In microseconds.
+    /// Period in microseconds.
     pub period_us: Option<u64>,
     /// Whether it may use floating-point registers.
     pub fpu: bool,
@@ -209,7 +209,7 @@ impl Rights {
     pub const READ_WRITE: Self = Self::of(true, true, false);
     /// Read, write and grant.
     pub const ALL: Self = Self::of(true, true, true);
-    /// Of objects whose capabilities have no rights in capDL.
+    /// For objects whose capabilities have no rights in capDL.
     pub const NONE: Self = Self::of(false, false, false);
 
     const fn of(read: bool, write: bool, grant: bool) -> Self {
@@ -224,7 +224,7 @@ impl Rights {
 }
 
 impl Object {
-    /// Whose it is, if it is a subject's.
+    /// The owning subject, if there is one.
     #[must_use]
     pub fn owner(&self) -> Option<&Subject> {
         match self {

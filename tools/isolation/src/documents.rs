@@ -1,5 +1,5 @@
-//! What is generated from `system.xml` and committed: the picture and Microkit's table in the docs, and the
-//! instance for the proofs. `isolation docs` writes them; a test checks that they are fresh.
+//! Committed files generated from `system.xml`: the picture and Microkit's table in the docs, and the instance for the
+//! proofs. `isolation docs` writes them; a test checks that they are current.
 
 use crate::microkit::Configuration;
 use crate::policy::Policy;
@@ -14,19 +14,19 @@ const MARKS: [&str; 2] = [
     "<!-- End of the table. -->\n",
 ];
 
-/// A file that is generated.
+/// A generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
     /// Relative to the root of the repository.
     pub path: PathBuf,
-    /// What it must be.
+    /// Its required contents.
     pub text: String,
 }
 
-/// All of them, for the repository at `root`.
+/// All generated files, for the repository at `root`.
 ///
 /// # Errors
-/// A document that has a generated part and cannot be read.
+/// A document with a generated part cannot be read.
 pub fn documents(root: &Path, system: &System, policy: &Policy) -> std::io::Result<Vec<Document>> {
     let view = View::of_description(system, Configuration::Release);
     let mut documents = vec![

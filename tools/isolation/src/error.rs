@@ -1,62 +1,62 @@
-//! What stops the checker before it can judge.
+//! Errors that prevent a verdict.
 
 use std::path::PathBuf;
 
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file that cannot be read.
+    /// A file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// A file that cannot be written.
+    /// A file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// A board that there is none of, or whose file is wrong.
+    /// The board does not exist, or its file is wrong.
     #[error(transparent)]
     Board(#[from] sysdesc::board::BoardError),
-    /// A description that is refused, also for what this project does without (I8).
+    /// The description is refused, possibly for a feature that this project does not use (I8).
     #[error("{}: {source}", path.display())]
     Description {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: sysdesc::Error,
     },
-    /// A policy that is refused.
+    /// The policy is refused.
     #[error("{}: {source}", path.display())]
     Policy {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: crate::policy::PolicyError,
     },
-    /// A capDL or kernel configuration file that is none.
+    /// A capDL or kernel configuration file is invalid.
     #[error("{}: {source}", path.display())]
     Json {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: serde_json::Error,
     },
-    /// A program that is none.
+    /// A program is invalid.
     #[error("{}: {source}", path.display())]
     Program {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: crate::programs::ProgramError,
     },
-    /// Standard output.
+    /// Standard output failed.
     #[error("cannot print: {0}")]
     Print(#[from] std::io::Error),
 }

@@ -1,8 +1,8 @@
-//! Who can do what to whom, directly and through others: the authority graph.
+//! The authority graph: who can affect whom, directly and through others.
 //!
-//! A *flow* from A to B is a way for A to change what B sees. Flows are drawn from every capability
-//! that can carry one, also where Microkit's table says that nothing comes of it; only a wait on
-//! a notification that is bound to another is none, because the kernel refuses it.
+//! A *flow* from A to B is a way for A to change what B sees. Every capability that can carry a flow counts, even if
+//! Microkit's table says that nothing comes of it. The only exception is a wait on a notification bound to another
+//! thread, because the kernel refuses it.
 
 use crate::capability::{Bound, Object, Place, Subject};
 use crate::policy::Policy;
@@ -10,7 +10,7 @@ use crate::view::View;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
-/// Whoever or whatever sees and changes: a subject, or a device.
+/// A node of the graph: a subject, or a device.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Node {
     /// A domain or the monitor.
@@ -19,7 +19,7 @@ pub enum Node {
     Device(String),
 }
 
-/// How a flow goes.
+/// The means of a flow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum By {
     /// One writes, the other reads.
@@ -32,11 +32,11 @@ pub enum By {
     Control,
     /// Registers or the interrupt of a device.
     Device,
-    /// The same page that is no region's.
+    /// A shared page outside all regions.
     Private(Subject),
 }
 
-/// What a subject can do to something, directly.
+/// A direct right of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
@@ -61,7 +61,7 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// The graph of a picture. The policy gives devices their names.
+    /// The graph of a view. The policy names the devices.
     #[must_use]
     pub fn of(view: &View, policy: &Policy) -> Self {
         let mut graph = Self::default();
@@ -181,7 +181,7 @@ impl Graph {
                     if *write && *read && sender != receiver {
                         let by = || By::Endpoint(of.clone());
                         self.flow(node(sender), node(receiver), by());
-                        // The answer.
+                        // The reply.
                         self.flow(node(receiver), node(sender), by());
                     }
                 }
@@ -200,8 +200,8 @@ impl Graph {
         }
     }
 
-    /// The shortest path of flows, without the nodes that `avoid` holds for; `None` if there is none. A message on an
-    /// endpoint passes the endpoint's owner, who is the first in its queue (row M2).
+    /// The shortest path of flows that has no node for which `avoid` holds; `None` if there is none. A message on an
+    /// endpoint goes through the endpoint's owner, which is first in its queue (row M2).
     #[must_use]
     pub fn path(&self, from: &Node, to: &Node, avoid: impl Fn(&Node) -> bool) -> Option<Vec<Node>> {
         let mut before: BTreeMap<&Node, &Node> = BTreeMap::new();
@@ -238,7 +238,7 @@ impl Graph {
         None
     }
 
-    /// Who could make a subject do anything: those who hold its TCB, and so on upwards.
+    /// The subjects that could make a subject do anything: those that hold its TCB, and so on upwards.
     #[must_use]
     pub fn controllers(&self, subject: &Subject) -> BTreeSet<Subject> {
         let mut found = BTreeSet::new();

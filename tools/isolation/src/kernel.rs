@@ -1,9 +1,8 @@
-//! Claim K: what the kernel's configuration (`gen_config.json` of the SDK) lets user code do without any
-//! capability.
+//! Claim K: what the kernel's configuration (`gen_config.json` of the SDK) lets user code do without any capability.
 //!
-//! An option that is not as the table says is a violation: either user code gets more than is
-//! written down, or a residual channel of docs/isolation.md is closed and the document is behind. Where a board's kernel is
-//! not as the others, the board's file says so (`[kernel]`).
+//! An option that differs from the table is a violation: either user code gets more than is documented, or a residual
+//! channel of docs/isolation.md is closed and the document is out of date. If a board's kernel differs from the others,
+//! the board's file says so (`[kernel]`).
 
 use crate::claims::Finding;
 use crate::microkit::Configuration;
@@ -13,11 +12,11 @@ use sysdesc::{Arch, Board};
 /// An option of the kernel that decides what user code may do.
 struct Switch {
     name: &'static str,
-    /// The architecture that has it; both if none.
+    /// The architecture that has it; `None` for both.
     arch: Option<Arch>,
-    /// In release, debug, benchmark.
+    /// The values in release, debug and benchmark.
     expected: [Expected; 3],
-    /// What it means where it is on.
+    /// What it means if it is on.
     means: &'static str,
 }
 

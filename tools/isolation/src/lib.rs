@@ -1,16 +1,16 @@
-//! The isolation checker: who can do what to whom in sel4-llm, and whether that is what it should be.
+//! The isolation checker: computes who can affect whom in sel4-llm, and whether that is as intended.
 //!
-//! Responsible for:
-//! - reading `system.xml` and, where there is an image, the capDL that the Microkit tool emits for it;
-//! - checking the invariants I1 to I8 of `system.xml` on each, against `policy.toml`;
-//! - checking that the description is, down to the last attribute, what the programs rely on, and the
-//!   programs' files, where they are there, that they fit it;
-//! - checking that the image holds what the description and a written table of Microkit's own
-//!   additions explain, and all of it;
-//! - the reports and the picture of the authority graph, and the instance for the proofs.
+//! It does the following:
+//! - reads `system.xml` and, if there is an image, the capDL that the Microkit tool emits for it;
+//! - checks the invariants I1 to I8 of `system.xml` on each, against `policy.toml`;
+//! - checks that the description is, down to the last attribute, what the programs rely on, and that the programs'
+//!   files, if present, fit it;
+//! - checks that the image contains exactly what the description and a written table of Microkit's own additions
+//!   explain;
+//! - writes the reports, the picture of the authority graph, and the instance for the proofs.
 //!
-//! The rule that keeps it safe: what it does not know, it refuses. It trusts that the two files are
-//! those that the image is built from; it trusts neither of them to be right.
+//! The rule that keeps it safe: it refuses what it does not know. It trusts that the two files are those that the image
+//! is built from; it does not trust either of them to be right.
 
 #![forbid(unsafe_code)]
 

@@ -20,19 +20,19 @@ fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        // Whoever read the output has gone; that is no failure of the check.
+        // The reader of the output is gone, which is not a failure of the check.
         Err(Error::Print(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            // Nothing is left to do where that fails, too.
+            // If that fails too, there is nothing left to do.
             let _ = writeln!(std::io::stderr(), "isolation: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Whether no claim is violated.
+/// Returns whether no claim is violated.
 fn run(cli: &Cli) -> Result<bool> {
     match &cli.command {
         Command::Check(arguments) => check(arguments),

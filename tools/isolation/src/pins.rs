@@ -1,11 +1,11 @@
 //! Claim D: the description is what the programs rely on, down to the last attribute.
 //!
-//! Responsible for: comparing every region, mapping, domain, interrupt, child, channel and variable of the
-//! description with the policy, both ways. The claims I1 to I8 say what would be a breach; this one says what
-//! would be a mistake, from a ring that is a page too small to a variable under the wrong name.
+//! It compares every region, mapping, domain, interrupt, child, channel and variable of the description with the
+//! policy, both ways. The claims I1 to I8 state what would be a breach; this one states what would be a mistake, from a
+//! ring that is a page too small to a variable with the wrong name.
 //!
-//! The rule that keeps it safe: what no line of the policy explains is a violation. Each names its line in the
-//! description, the value, and what it must be.
+//! The rule that keeps it safe: whatever no line of the policy explains is a violation. Each violation names its line
+//! in the description, the value, and what it must be.
 
 use crate::claims::{Finding, list};
 use crate::microkit::{PAGE, ipc_buffer, stack_top};
@@ -37,7 +37,7 @@ pub fn check(system: &System, policy: &Policy) -> Finding {
     finding
 }
 
-/// How many variables its mappings set.
+/// Returns the number of variables set by its mappings.
 fn check_region(system: &System, region: &Region, policy: &Policy, finding: &mut Finding) -> usize {
     let Region { name, line, .. } = region;
     let Some(pin) = policy.region.iter().find(|pin| pin.name == *name) else {
@@ -95,7 +95,7 @@ fn check_region(system: &System, region: &Region, policy: &Policy, finding: &mut
             text(&pin.prefill)
         ));
     }
-    // Of a device, I6 says where it must lie; of another region that lies somewhere, P that it must not.
+    // For a device, I6 states where it must be; for any other region with a fixed address, P that it must not have one.
     if let Some(must) = pin.phys_addr
         && region.phys_addr != Some(must)
     {
@@ -206,7 +206,7 @@ fn variable(
     ));
 }
 
-/// How many variables its interrupts and its place as a child set.
+/// Returns the number of variables set by its interrupts and its place as a child.
 fn check_domain(system: &System, domain: &Domain, policy: &Policy, finding: &mut Finding) -> usize {
     let Domain { name, line, .. } = domain;
     let mut variables = 0;
@@ -243,7 +243,7 @@ fn check_domain(system: &System, domain: &Domain, policy: &Policy, finding: &mut
     }
     for irq in &domain.irqs {
         variables += 1;
-        // One that is no device's, or another domain's, is for P and I6 to say.
+        // Interrupts that belong to no device, or to another domain's, are handled by P and I6.
         let Some(device) = policy.device_of_irq(irq.number) else {
             continue;
         };
@@ -316,7 +316,7 @@ fn physical(system: &System, domain: &Domain, policy: &Policy, finding: &mut Fin
     domain.physical.len()
 }
 
-/// No mapping lies where the program, its stack or its IPC buffer does, nor at the pages between.
+/// No mapping overlaps the program, its stack or its IPC buffer, or the pages between them.
 fn addresses(system: &System, domain: &Domain, policy: &Policy, finding: &mut Finding) {
     let Domain { name, .. } = domain;
     let (top, buffer) = (stack_top(system.arch), ipc_buffer(system.arch));
@@ -343,7 +343,7 @@ fn addresses(system: &System, domain: &Domain, policy: &Policy, finding: &mut Fi
     }
 }
 
-/// How many variables the channels set.
+/// Returns the number of variables set by the channels.
 fn channels(system: &System, policy: &Policy, finding: &mut Finding) -> usize {
     let mut variables = 0;
     let mut seen: BTreeSet<usize> = BTreeSet::new();
@@ -384,10 +384,10 @@ fn channels(system: &System, policy: &Policy, finding: &mut Finding) -> usize {
     variables
 }
 
-/// Audit's slots are set as the policy has its clients: each whole, and no other.
+/// Audit's slots match the policy's clients: each set completely, and no other.
 ///
-/// The lines that follow from a client say the same of each variable; this says it of slots and clients, for people, and
-/// does not rest on them.
+/// The lines that follow from a client state the same for each variable. This states it for slots and clients, for
+/// people; nothing depends on it.
 fn clients(system: &System, policy: &Policy, finding: &mut Finding) {
     let clients = match system.clients() {
         Ok(clients) => clients,
@@ -428,7 +428,7 @@ fn clients(system: &System, policy: &Policy, finding: &mut Finding) {
     }
 }
 
-/// The initialiser can make all pages.
+/// The initialiser can create all pages.
 fn pages(system: &System, policy: &Policy, finding: &mut Finding) {
     let count = |region: &Region| region.size / region.page_size;
     let total: u64 = system.regions.iter().map(count).sum();
@@ -446,7 +446,7 @@ fn pages(system: &System, policy: &Policy, finding: &mut Finding) {
     }
 }
 
-/// Lines of the policy about what is not there. Domains, devices and channels are for P.
+/// Lines of the policy about things that do not exist. Domains, devices and channels are handled by P.
 fn missing(system: &System, policy: &Policy, finding: &mut Finding) {
     for pin in &policy.region {
         if system.region(&pin.name).is_none() {

@@ -1,7 +1,7 @@
-//! What must hold, as `policy.toml` says it.
+//! The requirements in `policy.toml`.
 //!
-//! The rule that keeps it safe: an unknown key is an error, and so is a name that the description
-//! does not have (claims P and D), so that no line of the file can be void without anybody noticing.
+//! The rule that keeps it safe: an unknown key is an error, and so is a name that the description does not have (claims
+//! P and D), so no line of the file can silently have no effect.
 
 mod boards;
 mod clients;
@@ -21,7 +21,7 @@ pub const CLIENTS: &str = "clients";
 pub struct Policy {
     /// I1.
     pub mediation: Mediation,
-    /// I1: the clients. What they have in common with audit follows: see [`Self::parse`].
+    /// I1: the clients. [`Self::parse`] adds what they share with audit.
     #[serde(default)]
     pub client: Vec<Client>,
     /// I1: all channels.
@@ -52,13 +52,13 @@ pub struct Policy {
     /// D: all domains.
     #[serde(default)]
     pub domain: Vec<Domain>,
-    /// D: what the board has room for.
+    /// D: the limits of the board.
     pub memory: Memory,
-    /// D: where programs may lie.
+    /// D: where programs may be.
     pub programs: Programs,
 }
 
-/// Who must not reach whom but through whom: no client another client, nor the engine, nor the engine a client.
+/// Who must not reach whom, except through whom: no client another client or the engine, nor the engine a client.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mediation {
@@ -76,7 +76,7 @@ pub struct Mediation {
 pub struct Client {
     /// Its name.
     pub domain: String,
-    /// Which of the places for clients in the mediator's program is its own.
+    /// Its slot among the places for clients in the mediator's program.
     pub slot: usize,
 }
 
@@ -102,7 +102,7 @@ pub struct Shared {
     pub readers: Vec<String>,
 }
 
-/// A region that one domain alone maps.
+/// A region that only one domain maps.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Private {
@@ -130,16 +130,17 @@ pub struct Execution {
     pub regions: Vec<String>,
 }
 
-/// A device, and the one domain that has it.
+/// A device, and the only domain that has it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Device {
-    /// What it is for.
+    /// Its purpose.
     pub name: String,
-    /// What a board calls its interrupt and, if it has a region, its registers. Then the board says the next four.
+    /// The board's name for its interrupt and, if it has a region, its registers. The board then provides the next
+    /// four.
     #[serde(default)]
     pub board: Option<String>,
-    /// What it is.
+    /// A description of it.
     #[serde(default)]
     pub model: Option<String>,
     /// The region of its registers, if they are memory.
@@ -148,13 +149,13 @@ pub struct Device {
     /// Physical address of its registers.
     #[serde(default)]
     pub at: Option<u64>,
-    /// How far its registers reach, in bytes. What comes after may be another device.
+    /// Size of its registers in bytes. What follows may be another device.
     #[serde(default)]
     pub size: Option<u64>,
     /// Its interrupt.
     #[serde(default)]
     pub irq: Option<u64>,
-    /// How it signals it.
+    /// How it signals the interrupt.
     #[serde(default)]
     pub trigger: Option<Trigger>,
     /// The region that it reads and writes by itself. With no IOMMU nothing holds it to that but its domain, which therefore
@@ -172,32 +173,32 @@ pub struct Device {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Trigger {
-    /// As long as it wants service.
+    /// For as long as it needs service.
     Level,
     /// Once.
     Edge,
 }
 
-/// Who comes before whom.
+/// The order of priorities.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scheduling {
-    /// All domains, highest priority first; [`CLIENTS`] is all clients, whose order among each other is free.
+    /// All domains, highest priority first. [`CLIENTS`] stands for all clients, whose order among themselves is free.
     pub order: Vec<String>,
-    /// Those whose budget is their period.
+    /// Domains whose budget equals their period.
     pub whole_budget: Vec<String>,
-    /// Those who have no more than a part of it, so that they leave the domains below them the rest whatever they do.
+    /// Domains with only part of it, so that they always leave the rest to the domains below them.
     #[serde(default)]
     pub part: Vec<Part>,
 }
 
-/// A domain that has a part of the processor's time.
+/// A domain with part of the processor's time.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
     /// Its name.
     pub domain: String,
-    /// Its budget in its period, in percent, at most.
+    /// Its maximum budget per period, in percent.
     pub most_percent: u64,
 }
 
@@ -223,17 +224,17 @@ pub struct Region {
     pub bytes: Bytes,
     /// The size of its pages.
     pub page: u64,
-    /// Whether it may have the largest pages instead where, with small ones, the system would have more pages than the
-    /// initialiser makes.
+    /// Whether it may have the largest pages instead, if with small ones the system would exceed the number of pages
+    /// that the initialiser can create.
     #[serde(default)]
     pub large_if_needed: bool,
     /// The file that fills it.
     #[serde(default)]
     pub prefill: Option<String>,
-    /// Where it must lie, for ordinary memory that must.
+    /// Its required address, for ordinary memory that has one.
     #[serde(default)]
     pub phys_addr: Option<u64>,
-    /// The variable that holds its address, in every program but a client's whose ring it is.
+    /// The variable that holds its address, in every program except that of the client whose ring it is.
     pub address: String,
     /// The variable that holds its size.
     #[serde(default)]
@@ -241,7 +242,7 @@ pub struct Region {
     /// The variable that holds its physical address, in the program of the trusted domain whose device reads and writes it.
     #[serde(default)]
     pub physical: Option<String>,
-    /// Whose ring it is, if it follows from a [`Client`].
+    /// The client whose ring it is, if it follows from a [`Client`].
     #[serde(skip)]
     pub ring: Option<ClientRing>,
 }
@@ -261,13 +262,13 @@ pub struct ClientRing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Bytes {
-    /// One that the protocol knows by name.
+    /// A size that the protocol names.
     Named(Named),
-    /// Any within these.
+    /// Any size within these bounds.
     Within(Bounds),
 }
 
-/// Sizes that are written down in the protocol, and nowhere else.
+/// Sizes defined by the protocol, and nowhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Named {
@@ -277,17 +278,17 @@ pub enum Named {
     Policy,
 }
 
-/// Both ends belong to it.
+/// An inclusive range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bounds {
-    /// The least.
+    /// The minimum.
     pub least: u64,
-    /// The most.
+    /// The maximum.
     pub most: u64,
 }
 
-/// How a domain must be declared.
+/// Requirements for a domain.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Domain {
@@ -301,7 +302,7 @@ pub struct Domain {
     pub stack: Bounds,
     /// Its period in microseconds.
     pub period: Bounds,
-    /// Whether its file must say which variables it needs. Only a client may do without.
+    /// Whether its file must declare its variables. Only a client may omit that.
     #[serde(default = "yes")]
     pub marked: bool,
 }
@@ -310,30 +311,30 @@ const fn yes() -> bool {
     true
 }
 
-/// What there is room for.
+/// Limits of the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
-    /// Pages of all regions together: the initialiser makes each.
+    /// Maximum number of pages of all regions together, each of which the initialiser creates.
     pub most_pages: u64,
 }
 
-/// The addresses that are for programs.
+/// The address range for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Programs {
-    /// The first.
+    /// First address.
     pub from: u64,
-    /// The first that is not.
+    /// First address after it.
     pub below: u64,
 }
 
-/// How a domain must have a region mapped.
+/// How a domain must map a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// Whether it writes it, besides reading it.
+    /// Whether it may write as well as read.
     pub write: bool,
-    /// Whether it is cached: all memory is, and no device.
+    /// Whether it is cached: all memory is, and no device is.
     pub cached: bool,
 }
 
@@ -349,7 +350,7 @@ impl Region {
 }
 
 impl Device {
-    /// What it is, for people.
+    /// Its description, for people.
     #[must_use]
     pub fn model(&self) -> &str {
         self.model.as_deref().unwrap_or("a device of its own")
@@ -357,7 +358,7 @@ impl Device {
 }
 
 impl Channel {
-    /// Whether it is that of these two.
+    /// Whether it connects these two.
     #[must_use]
     pub fn is_of(&self, first: &str, second: &str) -> bool {
         let [a, b] = &self.between;
@@ -366,7 +367,7 @@ impl Channel {
 }
 
 impl Bytes {
-    /// The bounds, which are equal for a size that has a name.
+    /// The bounds, which are equal for a named size.
     #[must_use]
     pub fn bounds(self) -> Bounds {
         let exactly = |bytes: usize| Bounds {
@@ -403,16 +404,16 @@ impl Policy {
     /// Reads a policy file for [`Board::usual`]: see [`Self::parse_on`].
     ///
     /// # Errors
-    /// The first thing that is wrong with it, with its place.
+    /// The first error, with its location.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         Self::parse_on(text, &Board::usual())
     }
 
-    /// Reads a policy file, and adds what follows from the board, and the lines that follow from its clients: for each a
+    /// Reads a policy file, adds what follows from the board, and the lines that follow from its clients: for each a
     /// [`Channel`] with the mediator, and two rings with a [`Shared`] and a [`Region`] each.
     ///
     /// # Errors
-    /// The first thing that is wrong with it, with its place.
+    /// The first error, with its location.
     pub fn parse_on(text: &str, board: &Board) -> Result<Self, PolicyError> {
         let mut policy: Self = toml::from_str(text)?;
         policy.add_devices(board)?;
@@ -427,7 +428,7 @@ impl Policy {
             .any(|domain| domain == name)
     }
 
-    /// Those who must be apart, each from every other: the clients and the engine.
+    /// Subjects that must be apart from one another: the clients and the engine.
     #[must_use]
     pub fn apart(&self) -> Vec<&str> {
         let clients = self.client.iter().map(|client| client.domain.as_str());
@@ -440,20 +441,20 @@ impl Policy {
         self.client.iter().any(|client| client.domain == name)
     }
 
-    /// Whether a subject's code is trusted to carry nothing between those who must be apart.
+    /// Whether a subject's code is trusted not to carry anything between those that must be apart.
     #[must_use]
     pub fn is_trusted(&self, name: &str) -> bool {
         self.mediation.trusted.iter().any(|trusted| trusted == name)
     }
 
-    /// The domains of `scheduling.order`, highest first: each of an entry above each of the next.
+    /// The domains of `scheduling.order`, highest first: each of an entry is above each of the next.
     #[must_use]
     pub fn order(&self) -> Vec<Vec<&str>> {
         let order = self.scheduling.order.iter();
         order.map(|name| self.domains([name]).collect()).collect()
     }
 
-    /// Names of `scheduling`, with those of the clients in place of [`CLIENTS`].
+    /// Names of `scheduling`, with the clients' names in place of [`CLIENTS`].
     pub fn domains<'a>(
         &'a self,
         names: impl IntoIterator<Item = &'a String>,
@@ -466,7 +467,7 @@ impl Policy {
         })
     }
 
-    /// Who must have a region mapped, and how.
+    /// Who must map a region, and how.
     #[must_use]
     pub fn accesses(&self, region: &str) -> Vec<(&str, Access)> {
         let memory = |write| Access {

@@ -1,13 +1,13 @@
 //! Claim E: the programs' files fit the description.
 //!
-//! Responsible for: reading from each ELF file which variables it expects the Microkit tool to set, where it
-//! lies, and the numbers that it relies on (`facts!` of pds/sel4/runtime), and comparing them with the
-//! description, with Microkit's layout and with the other programs.
+//! From each ELF file it reads which variables the Microkit tool must set, where the program is loaded, and the numbers
+//! that it relies on (`facts!` of pds/sel4/runtime). It compares them with the description, with Microkit's layout and
+//! with the other programs.
 //!
-//! The rule that keeps it safe: a program says what it needs, and the description must give exactly that. What
-//! a file does not say is an error, so that a program that was built without saying it is none that passes. Only a client
-//! may leave one thing unsaid, if the policy allows it: which of its data are variables, which a linker script of
-//! somebody else's does not say. Then those that the description sets must be there, and no more is known.
+//! The rule that keeps it safe: a program declares what it needs, and the description must provide exactly that. A
+//! missing declaration is an error, so a program built without one never passes. Only a client may omit one thing, if
+//! the policy allows it: which of its data are variables, which a foreign linker script does not declare. Then the
+//! variables that the description sets must exist, and no more is known.
 
 use crate::claims::Finding;
 use crate::microkit::{PAGE, ipc_buffer, stack_top};
@@ -17,32 +17,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use sysdesc::clients::Slot;
 use sysdesc::{Arch, Domain, System};
 
-/// Between these symbols of the linker script lie the variables.
+/// The variables are between these symbols of the linker script.
 const VARIABLES: [&str; 2] = ["__variables_start", "__variables_end"];
-/// Before the name of a fact.
+/// Prefix of a fact's name.
 const FACT: &str = "sel4_llm_";
-/// Bytes of a variable.
+/// Size of a variable in bytes.
 const WORD: u64 = 8;
 
-/// What a file says.
+/// The declarations in a file.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
-    /// The variables that the Microkit tool must set, with their sizes.
+    /// The variables that the Microkit tool must set, and their sizes.
     pub variables: BTreeMap<String, u64>,
     /// The numbers that it relies on.
     pub facts: BTreeMap<String, u64>,
-    /// What is loaded.
+    /// The loaded segments.
     pub segments: Vec<Segment>,
-    /// Where it begins.
+    /// The entry point.
     pub entry: u64,
-    /// Where it is restarted, if it can be.
+    /// Where it is restarted, if possible.
     pub reset: Option<u64>,
-    /// First address of the variables, and first after them; none if the file does not say which of its data are
+    /// First address of the variables, and the first after them; `None` if the file does not say which of its data are
     /// variables. Then [`Self::variables`] is all of its data.
     pub patched: Option<[u64; 2]>,
 }
 
-/// A part of a program that is loaded.
+/// A loaded part of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Segment {
@@ -52,16 +52,16 @@ pub struct Segment {
     pub execute: bool,
 }
 
-/// Why a file is no program of this system.
+/// Why a file is not a program of this system.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
-    /// It is no ELF file.
+    /// The file is not ELF.
     #[error("not an ELF file: {0}")]
     Elf(#[from] object::Error),
-    /// It says where its variables begin or where they end, and not the other.
+    /// Only one of the symbols around the variables exists.
     #[error("it has no symbol '{0}': link it with pds/sel4/pd.ld, as it is")]
     Symbol(&'static str),
-    /// A fact that lies in no segment with contents.
+    /// A fact is in no segment with contents.
     #[error("its fact '{0}' has no contents")]
     Fact(String),
 }
@@ -70,7 +70,7 @@ impl Program {
     /// Reads a file.
     ///
     /// # Errors
-    /// It is no ELF file, or what it says of itself is not whole.
+    /// The file is not ELF, or its declarations are incomplete.
     pub fn read(bytes: &[u8]) -> Result<Self, ProgramError> {
         let file = object::File::parse(bytes)?;
         let symbol = |name| file.symbols().find(|symbol| symbol.name() == Ok(name));
@@ -105,7 +105,7 @@ impl Program {
         for symbol in file.symbols() {
             let name = symbol.name()?;
             let address = symbol.address();
-            // Functions and files of the client library have names that begin like those of facts.
+            // Functions and files of the client library have names with the same prefix as facts.
             let is_data = symbol.kind() == SymbolKind::Data;
             if let Some(fact) = name.strip_prefix(FACT).filter(|_| is_data) {
                 let value = file.segments().find_map(|segment| {
@@ -116,7 +116,7 @@ impl Program {
                 program.facts.insert(fact.to_owned(), value);
             } else if is_variable(&symbol)
                 && !VARIABLES.contains(&name)
-                // `$d` says that data follows.
+                // `$d` marks data.
                 && !name.starts_with('$')
             {
                 program.variables.insert(name.to_owned(), symbol.size());
@@ -126,7 +126,7 @@ impl Program {
     }
 }
 
-/// Compares the files, by the names of their domains, with the description.
+/// Compares the files, by domain name, with the description.
 #[must_use]
 pub fn check(system: &System, policy: &Policy, programs: &BTreeMap<String, Program>) -> Finding {
     let mut finding = Finding::default();
@@ -157,7 +157,7 @@ pub fn check(system: &System, policy: &Policy, programs: &BTreeMap<String, Progr
     finding
 }
 
-/// Every variable of a domain's program that the description sets, with the line where it does.
+/// Every variable of a domain's program that the description sets, with its line.
 fn set(system: &System, domain: &Domain) -> BTreeMap<String, u32> {
     let mut set = BTreeMap::new();
     let mut add = |name: &Option<String>, line: u32| {
@@ -219,7 +219,7 @@ fn variables(
             )),
         }
     }
-    // Audit's slots that no client has stay as they are: audit sees that nobody is there.
+    // Audit's slots without a client stay unset, so audit sees that nobody is there.
     let is_free = |variable: &str| {
         let slot = Slot::of_variable(variable).filter(|_| *name == policy.mediation.mediator);
         slot.is_some_and(|slot| policy.client.iter().all(|client| client.slot != slot.0))
@@ -252,7 +252,7 @@ fn variables(
     }
 }
 
-/// Where the program lies: in the addresses that are for programs, and under no mapping.
+/// The program is within the addresses for programs, and under no mapping.
 fn place(
     system: &System,
     domain: &Domain,
@@ -327,7 +327,7 @@ fn place(
     }
 }
 
-/// The mediator's program has each place for a client with all of its variables.
+/// The mediator's program has every place for a client with all of its variables.
 fn slots(domain: &Domain, program: &Program, policy: &Policy, finding: &mut Finding) {
     if domain.name != policy.mediation.mediator {
         return;
@@ -353,8 +353,8 @@ fn slots(domain: &Domain, program: &Program, policy: &Policy, finding: &mut Find
     ));
 }
 
-/// A program with a ring knows how large one is, and speaks the protocol that this checker was built with. So all do that
-/// have a ring: a client that was built against another version is found here, not when nobody answers it.
+/// A program with a ring knows its size, and speaks the protocol that this checker was built with. So a client built
+/// against another version is detected here, not when nobody answers it.
 fn rings(domain: &Domain, program: &Program, policy: &Policy, finding: &mut Finding) {
     let has_ring = policy.region.iter().any(|region| {
         let is_ring = region.bytes == Bytes::Named(Named::Ring);
@@ -392,7 +392,7 @@ fn stack(arch: Arch, domain: &Domain, program: &Program, finding: &mut Finding) 
     fact(domain, program, "stack_bytes", size, &of, finding);
 }
 
-/// A parent knows where its child begins anew.
+/// A parent knows where its child restarts.
 fn children(
     system: &System,
     domain: &Domain,

@@ -1,5 +1,5 @@
-//! The instance for the proofs: a description, and what is in the slots of an image, as Rocq data in
-//! the format of `proofs/INSTANCE-FORMAT.md`.
+//! The instance for the proofs: a description, and the slots of an image, as Rocq data in the format of
+//! `proofs/INSTANCE-FORMAT.md`.
 
 use crate::capability::{Capability, Object, Place, Subject};
 use crate::view::View;
@@ -14,7 +14,7 @@ Local Open Scope string_scope.
 Local Open Scope N_scope.
 ";
 
-/// `Instance.v` of a description that was read from `file`.
+/// `Instance.v` of a description read from `file`.
 #[must_use]
 pub fn instance(system: &System, file: &str) -> String {
     let regions = system.regions.iter().map(region);
@@ -33,7 +33,7 @@ pub fn instance(system: &System, file: &str) -> String {
     )
 }
 
-/// `Image.v`: every slot of every CNode of an image. What the proofs have no word for is an error.
+/// `Image.v`: every slot of every CNode of an image. Anything the proofs cannot represent is an error.
 ///
 /// # Errors
 /// The first such capability, for people.
@@ -63,7 +63,7 @@ pub fn image(view: &View, file: &str) -> Result<String, String> {
     ))
 }
 
-/// A list, one entry a line.
+/// A list, one entry per line.
 fn block(entries: impl Iterator<Item = String>, indent: &str) -> String {
     let entries: Vec<_> = entries.collect();
     if entries.is_empty() {
@@ -153,7 +153,7 @@ fn cap(capability: &Capability) -> Result<String, String> {
         Object::VSpace(of) => format!("CVSpace {}", subject(of)),
         Object::SchedContext(of) => format!("CSchedContext {}", subject(of)),
         Object::Irq(number) => format!("CIrqHandler {number}"),
-        // The walk refuses guards other than 0; the size is where other kinds have their badge.
+        // The walk refuses guards other than 0; the size is stored where other kinds have their badge.
         Object::CNode(of) => format!("CCNode (Inner {}) {badge} 0 9", subject(of)),
         Object::RootCNode(of) => format!("CCNode (Root {}) {badge} 0 6", subject(of)),
         Object::Region { name, .. } => format!("CFrame (Shared \"{name}\") {}", rights()),

@@ -1,29 +1,29 @@
-//! One picture of the system for both inputs, over which every claim is checked by the same code.
+//! A common view of the system for both inputs, so that the same code checks every claim on each.
 
 use crate::capability::{Capability, Object, Place, Subject, Thread};
 use crate::microkit::{self, Configuration};
 use std::collections::{BTreeMap, BTreeSet};
 use sysdesc::System;
 
-/// Where a picture comes from.
+/// Source of a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// `system.xml`, with what Microkit makes of it by our table.
+    /// `system.xml`, with what our table says that Microkit adds.
     Description,
     /// The capDL of a built image.
     Image,
 }
 
-/// A picture of the system.
+/// A view of the system.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// Where it comes from.
+    /// Its source.
     pub input: Input,
     /// All capabilities.
     pub capabilities: Vec<Capability>,
     /// All threads.
     pub threads: Vec<Thread>,
-    /// Regions that lie at a physical address of their own, by name: devices. Address and size.
+    /// Regions with a physical address of their own, which are devices, by name: address and size.
     pub physical: BTreeMap<String, (u64, u64)>,
     /// What only an image shows.
     pub image: Image,
@@ -32,30 +32,30 @@ pub struct View {
 /// What only an image shows.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
-    /// Capabilities to CNodes that a lookup of 64 bits can name: the holder and where.
+    /// Capabilities to CNodes that a 64-bit lookup can name: the holder and the place.
     pub nameable_cnodes: Vec<(Subject, String)>,
     /// Physical address and log2 of the size of each page of a region.
     pub frames: BTreeMap<(String, u64), (Option<u64>, u8)>,
-    /// Regions that are filled from a file.
+    /// Regions filled from a file.
     pub prefilled: BTreeSet<String>,
-    /// The ELF files that fill a program, by the numbers that the tool gives them.
+    /// The ELF files that fill a program, by the tool's numbers.
     pub programs: BTreeMap<Subject, BTreeSet<usize>>,
-    /// How each interrupt is signalled: 0 as long as it wants service, 1 once.
+    /// How each interrupt is signalled: 0 for as long as it needs service, 1 once.
     pub triggers: BTreeMap<u64, u64>,
     /// Pairs of frames that share physical memory.
     pub aliases: Vec<(String, String)>,
-    /// What does not fit any picture: an object that is nobody's, a shared page table.
+    /// What does not fit any view: an object without an owner, a shared page table.
     pub oddities: Vec<String>,
-    /// How many objects there are.
+    /// Number of objects.
     pub objects: usize,
 }
 
-/// How a subject has a region mapped, over all of its pages.
+/// How a subject maps a region, over all of its pages.
 #[derive(Clone, Debug)]
 pub struct Mapping<'a> {
-    /// Who.
+    /// The subject.
     pub subject: &'a Subject,
-    /// The union of what its pages allow.
+    /// The union of its pages' permissions.
     pub read: bool,
     /// See [`Self::read`].
     pub write: bool,
@@ -68,7 +68,7 @@ pub struct Mapping<'a> {
 }
 
 impl View {
-    /// The picture that the description gives.
+    /// The view of the description.
     #[must_use]
     pub fn of_description(system: &System, configuration: Configuration) -> Self {
         Self {
@@ -88,7 +88,7 @@ impl View {
         }
     }
 
-    /// Where something is, for a message: the line in the description, or the place in the image.
+    /// The location of something, for messages: the line in the description, or the place in the image.
     #[must_use]
     pub fn at(&self, capability: &Capability) -> String {
         match self.input {
@@ -97,7 +97,7 @@ impl View {
         }
     }
 
-    /// Who has which region mapped how, by the regions' names.
+    /// Who maps which region how, by region name.
     #[must_use]
     pub fn regions(&self) -> BTreeMap<&str, Vec<Mapping<'_>>> {
         let mut regions: BTreeMap<&str, Vec<Mapping<'_>>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The program, as a developer and CI run it.
+//! Runs the program as a developer and CI do.
 
 mod two_clients;
 
@@ -90,7 +90,7 @@ fn another_systems_description_is_checked_with_its_own_policy() {
         path_of("inference", "triage"),
         through(&["inference", "audit", "triage"])
     );
-    // Both clients are drawn with all that they have, and nothing is in the lane of what ought not to be.
+    // Both clients are drawn with all that they have, and the lane for forbidden sharing is empty.
     let picture = std::fs::read_to_string(svg).unwrap();
     for words in [
         ">shell<",
@@ -102,7 +102,7 @@ fn another_systems_description_is_checked_with_its_own_policy() {
         assert_eq!(picture.matches(words).count(), 1, "{words}");
     }
     assert!(!picture.contains("#b91c1c"), "{picture}");
-    // With the policy of the system that has one client, the other is named.
+    // With the policy of the one-client system, the message names the other client.
     let output = isolation().arg("check").arg(&path).arg("--silent").output();
     let output = output.unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -164,7 +164,7 @@ fn a_description_that_is_refused_fails_with_its_place() {
 #[test]
 fn the_fixtures_image_agrees_and_its_reports_are_written() {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
-    // Arena, store, adapters and formats of the fixture are small.
+    // The fixture's arena, store, adapters and formats are small.
     let policy = temporary("policy.toml");
     let text = std::fs::read_to_string(format!("{ROOT}/tools/isolation/policy.toml")).unwrap();
     let mut text = text.replace("least = 0x80_0000", "least = 0x1_0000");

@@ -1,4 +1,4 @@
-//! What is generated and committed is what the checker would generate now.
+//! Checks that committed generated files are what the checker would generate now.
 
 use isolation::documents::documents;
 use isolation::policy::Policy;

@@ -1,4 +1,4 @@
-//! Claim E: a program's file says what it needs, and a description that does not give exactly that is refused.
+//! Claim E: a program's file says what it needs, and any description that gives something else is refused.
 
 mod two_clients;
 
@@ -15,7 +15,7 @@ const RING: u64 = protocol::ring::REGION_BYTES as u64;
 const STACK_TOP: u64 = isolation::microkit::stack_top(sysdesc::Arch::Aarch64);
 const RESET: u64 = 0x20_0000;
 
-/// What the three programs say when they fit `system.xml`.
+/// What the three programs declare when they fit `system.xml`.
 fn programs() -> BTreeMap<String, Program> {
     let with_sizes = |names: &[&str]| {
         let both = names
@@ -103,7 +103,7 @@ fn violations(text: &str, programs: &BTreeMap<String, Program>) -> Vec<String> {
     programs::check(&system, &policy, programs).violations
 }
 
-/// The one message of programs that `change` has changed.
+/// The only message after `change` has changed the programs.
 fn said(change: impl FnOnce(&mut BTreeMap<String, Program>)) -> String {
     let mut programs = programs();
     change(&mut programs);
@@ -249,7 +249,7 @@ fn numbers_that_a_program_relies_on_must_be_those_of_the_system() {
     }
 }
 
-/// Two clients, whose programs are built apart from audit's.
+/// Two clients, whose programs are built separately from audit's.
 #[test]
 fn a_client_that_speaks_another_version_of_the_protocol_is_named() {
     let system = System::parse(&two_clients::system(SYSTEM)).unwrap();
@@ -367,8 +367,8 @@ fn a_child_that_was_not_prepared_for_a_restart_is_named() {
     );
 }
 
-/// An ELF file for AArch64 with one segment of read-only data at 0x280000 and these symbols: name, address, size. One at 0
-/// is the name of a source file.
+/// An ELF file for AArch64 with one segment of read-only data at 0x280000 and these symbols: name, address, size. A
+/// symbol at 0 is the name of a source file.
 fn elf(symbols: &[(&str, u64, u64)], data: &[u8]) -> Vec<u8> {
     const HEADER: usize = 64;
     const PROGRAM: usize = 56;
@@ -487,7 +487,7 @@ fn a_file_that_says_nothing_is_no_program() {
     assert!(error.to_string().contains("'ring_bytes'"), "{error}");
 }
 
-/// A client that somebody's own linker script has put together: no word of which data are variables.
+/// A client linked with somebody's own linker script: nothing says which data are variables.
 #[test]
 fn a_client_need_not_say_which_of_its_data_are_variables_if_the_policy_allows_it() {
     let names = IN_CLIENT.all();
@@ -532,7 +532,7 @@ fn a_client_need_not_say_which_of_its_data_are_variables_if_the_policy_allows_it
     let policy = Policy::parse(&policy).unwrap();
     let said = programs::check(&system, &policy, &unmarked).violations;
     assert_eq!(said, Vec::<String>::new());
-    // What the description sets must be there all the same.
+    // What the description sets must still be present.
     symbols.retain(|(name, ..)| *name != "from_audit");
     let said = programs::check(&system, &policy, &put(&symbols)).violations;
     assert!(

@@ -1,4 +1,4 @@
-//! What is not as it should be is refused, and nothing makes the checker panic.
+//! Malformed input is refused, and nothing makes the checker panic.
 
 use isolation::capdl::{self, Spec};
 use isolation::kernel;
@@ -24,7 +24,7 @@ fn policy() -> String {
     text
 }
 
-/// Every place of a number, by its path with the indices left out: the first of its kind.
+/// Every kind of place that has a number, by its path without indices: the first of its kind.
 fn numbers(value: &Value, path: &str, pointer: &str, found: &mut BTreeMap<String, String>) {
     match value {
         Value::Number(_) => {
@@ -79,8 +79,8 @@ fn no_number_in_an_image_makes_the_checker_panic() {
     let mut places = BTreeMap::new();
     numbers(&whole, "", "", &mut places);
     assert!(places.len() > 30, "{places:#?}");
-    // What carries no authority: where a program starts, what part of an ELF file is where, and how a
-    // scheduling context is stored.
+    // Values that carry no authority: where a program starts, what part of an ELF file is where, and how a scheduling
+    // context is stored.
     let free = [
         "/ip",
         "/SchedContext/size_bits",
@@ -96,7 +96,7 @@ fn no_number_in_an_image_makes_the_checker_panic() {
             if before == json!(number) {
                 continue;
             }
-            // It is refused as it is read, or flagged, or of no matter.
+            // It is refused by the reader, or flagged, or does not matter.
             if let Ok(spec) = Spec::deserialize(&whole)
                 && violations(&spec) == 0
                 && !free.iter().any(|free| path.contains(free))
@@ -163,7 +163,7 @@ fn a_line_of_the_policy_that_is_about_nothing_is_a_violation() {
     );
 }
 
-/// A kernel as the table has it, by the messages of one that has nothing.
+/// A kernel as in the table, reconstructed from the messages for an empty one.
 fn options(configuration: Configuration) -> Map<String, Value> {
     let mut options = Map::new();
     loop {

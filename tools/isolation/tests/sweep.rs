@@ -1,7 +1,7 @@
-//! Nothing of a description can change without the checker's leave: every attribute is removed and set to other
-//! values, every two of a name are exchanged, every element is removed and repeated. What passes all the same
-//! must be one of the few things that no program and no claim rests on. The description is `system.xml` with a second
-//! client, so that what is one client's is also exchanged with what is the other's.
+//! No part of a description can change without the checker's approval: every attribute is removed and set to other
+//! values, every two of a name are exchanged, every element is removed and repeated. A change that passes must be one
+//! of the few that no program and no claim relies on. The description is `system.xml` with a second client, so
+//! attributes are also exchanged between clients.
 
 mod two_clients;
 
@@ -22,7 +22,7 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     Policy::parse(&text).unwrap()
 });
 
-/// What may change: the element, the attribute, and why. Where it may not, a test of the mutations says so.
+/// What may change: the element, the attribute, and why. A test of the mutations covers the places where it may not.
 const FREE: &[(&str, &str, &str)] = &[
     (
         "map",
@@ -60,12 +60,12 @@ const FREE: &[(&str, &str, &str)] = &[
     ("map", "perms", "the default for memory that is written"),
 ];
 
-/// Whether the checker takes it.
+/// Whether the checker accepts it.
 fn passes(text: &str) -> bool {
     let Ok(system) = System::parse(text) else {
         return false;
     };
-    // The quick one first: it is what notices most.
+    // The fast check first, which notices most changes.
     if !pins::check(&system, &POLICY).violations.is_empty() {
         return false;
     }
@@ -203,17 +203,17 @@ fn no_two_attributes_can_be_exchanged_but_those_that_are_free() {
     let (mut tried, mut unnoticed) = (0, Vec::new());
     for (index, first) in attributes.iter().enumerate() {
         for second in &attributes[index + 1..] {
-            // Also across names: an address that is told as a size.
+            // Also across names, such as an address given as a size.
             let kind = |attribute: &Attribute| attribute.name.split('_').next().map(str::to_owned);
             if kind(first) != kind(second) || first.value == second.value {
                 continue;
             }
             tried += 1;
-            // The later one first, so that the earlier one's range stays right.
+            // Replace the later one first, so that the earlier one's range remains valid.
             let text = with(&SYSTEM, &second.inner, &first.value);
             let text = with(&text, &first.inner, &second.value);
             if sorted(&text) == sorted(&SYSTEM) {
-                // Two lines have changed places.
+                // Two lines were exchanged.
                 continue;
             }
             let is_free = |attribute: &Attribute| {

@@ -8,7 +8,7 @@ use llm_core::verify::sha256;
 use crate::error::ToolError;
 use crate::files;
 
-/// The bytes of an adapter's file, and how strongly it is to be applied.
+/// The bytes of an adapter's file, and the strength to apply it with.
 #[derive(Debug)]
 pub struct Adapter {
     path: PathBuf,
@@ -17,7 +17,7 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Reads a file. What is in it is checked by [`Self::file`].
+    /// Reads a file. [`Self::file`] checks its contents.
     ///
     /// # Errors
     /// It cannot be read.
@@ -30,19 +30,19 @@ impl Adapter {
         })
     }
 
-    /// The file, checked as far as that goes without its base.
+    /// The file, checked as far as possible without its base.
     ///
     /// # Errors
-    /// It is no adapter that can be loaded.
+    /// It is not an adapter that can be loaded.
     pub fn file(&self) -> Result<AdapterFile<'_>, ToolError> {
         let file = AdapterFile::read(&self.bytes).map_err(|error| self.error(error))?;
         Ok(file.scaled(self.strength))
     }
 
-    /// What it takes beside a model, whose file is `model`.
+    /// What it needs beside a model whose file is `model`.
     ///
     /// # Errors
-    /// It is no adapter for that model.
+    /// It is not an adapter for that model.
     pub fn check(&self, base: &Base<'_>, model: &[u8]) -> Result<AdapterSize, ToolError> {
         let size = self.file()?.check(base, Some(&sha256(model)));
         size.map_err(|error| self.error(error))
@@ -56,17 +56,17 @@ impl Adapter {
         }
     }
 
-    /// Where it was read.
+    /// The path that it was read from.
     #[must_use]
     pub const fn path(&self) -> &PathBuf {
         &self.path
     }
 }
 
-/// Bytes that adapters take beside a model in an arena.
+/// Bytes that adapters need beside a model in an arena.
 ///
 /// # Errors
-/// One is no adapter for the model.
+/// One is not an adapter for the model.
 pub fn bytes<'a>(
     adapters: impl IntoIterator<Item = &'a Adapter>,
     checked: &Checked<'_>,

@@ -1,4 +1,4 @@
-//! The format that `generate` binds an answer to.
+//! The format that constrains the answer of `generate`.
 
 use std::path::Path;
 
@@ -19,10 +19,10 @@ pub struct AnswerFormat {
 }
 
 impl AnswerFormat {
-    /// What the arguments ask for.
+    /// The format that the arguments ask for.
     ///
     /// # Errors
-    /// There is no such file, or it is no format.
+    /// There is no such file, or it is not a format.
     pub fn new(arguments: &FormatArg) -> Result<Self, ToolError> {
         let encoded = match arguments {
             FormatArg { choices, .. } if !choices.is_empty() => compile(Source::Choices(choices))?,
@@ -42,7 +42,7 @@ impl AnswerFormat {
         })
     }
 
-    /// The table of this format alone, and what a turn names it by; `None`: any text.
+    /// The table of only this format, and its name in a turn; `None` for any text.
     pub fn table(&mut self) -> Option<(FormatTable<'_>, Format)> {
         let formats = Formats::read(&self.image).ok()?;
         let table = FormatTable::new(formats, &mut self.costs)?;

@@ -1,7 +1,7 @@
-//! Reads an adapter out of what a console has printed: see [`protocol::armour`].
+//! Finds an adapter in a console capture: see [`protocol::armour`].
 //!
-//! What a terminal program has caught is around it and may be in between: prompts, notices of audit, colours, ends of lines in
-//! either form. Whatever was lost or changed is found by the hash, and whoever has a key sees who has made it.
+//! The capture has other output around it, and possibly in between: prompts, audit's notices, colours, either kind of
+//! line break. The hash reveals anything lost or changed, and with a key the signature shows who made it.
 
 use base64ct::{Base64, Encoding as _};
 use ed25519_dalek::VerifyingKey;
@@ -13,28 +13,28 @@ use protocol::store::SIGNATURE_BYTES;
 
 use crate::keys::{self, parse_hex};
 
-/// An adapter that was exported.
+/// An exported adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exported {
-    /// Its name where it was made.
+    /// Its name on the device.
     pub name: ModelName,
     /// Its file.
     pub file: Vec<u8>,
-    /// SHA-256 of the file, which is that of the export.
+    /// SHA-256 of the file, which matches the export's.
     pub sha256: Hash,
-    /// SHA-256 of the file of the model that it was made for.
+    /// SHA-256 of the model file that it was made for.
     pub base_sha256: Hash,
-    /// Of the file's SHA-256, by the device's key. Not checked yet.
+    /// Signature over the file's SHA-256 by the device's key. Not checked yet.
     pub signature: [u8; SIGNATURE_BYTES],
 }
 
-/// Why there is no adapter to be had.
+/// Why no adapter was found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArmourError {
-    /// Nothing begins.
+    /// There is no beginning.
     #[error("there is no line '{BEGIN}': capture what `llmctl adapter export NAME` prints")]
     NoBegin,
-    /// Nothing that has begun has ended.
+    /// A beginning has no end.
     #[error(
         "the export that begins in line {line} has no line '{END}': the capture ends too early, or the export was cancelled"
     )]
@@ -42,23 +42,23 @@ pub enum ArmourError {
         /// Where it begins.
         line: usize,
     },
-    /// All that is whole has other names.
+    /// All complete exports have other names.
     #[error("no whole export has the name '{wanted}'; there is {there}")]
     NoSuchName {
         /// The name.
         wanted: String,
-        /// Those that there are.
+        /// The names found.
         there: String,
     },
-    /// What must be said behind the file is not, or is no such thing.
+    /// A required line after the file is missing or invalid.
     #[error("the export that begins in line {line} has no line '{member}' that can be read")]
     Member {
         /// Where it begins.
         line: usize,
-        /// The beginning of the line.
+        /// The prefix of the line.
         member: &'static str,
     },
-    /// Lines are missing, or were cut.
+    /// Lines are missing or truncated.
     #[error(
         "the export of '{name}' has {found} whole lines of Base64, {expected} are needed for {bytes} bytes: the capture has \
          lost some; export it again"
@@ -66,37 +66,37 @@ pub enum ArmourError {
     Lines {
         /// The adapter.
         name: ModelName,
-        /// Lines that there are.
+        /// Lines found.
         found: u64,
-        /// Lines that there should be.
+        /// Lines expected.
         expected: u64,
         /// Bytes of the file.
         bytes: u64,
     },
-    /// The line about the model is not what the file says, and only the file is signed.
+    /// The line about the model contradicts the file, and only the file is signed.
     #[error(
         "the export names another model than the adapter in it: the capture has changed it; export it again"
     )]
     OtherBase,
-    /// A line that is no Base64.
+    /// A line is not Base64.
     #[error("line {line} is no Base64: the capture has changed it; export it again")]
     Base64 {
-        /// Which.
+        /// Its number.
         line: usize,
     },
-    /// The file is another one.
+    /// The file's hash is wrong.
     #[error(
         "the file has the SHA-256 {found}, the export of '{name}' says {expected}: the capture has changed it; export it again"
     )]
     Hash {
         /// The adapter.
         name: ModelName,
-        /// Of the file.
+        /// The file's hash.
         found: String,
-        /// Of the export.
+        /// The export's hash.
         expected: String,
     },
-    /// The device that it claims has not signed it.
+    /// The claimed device has not signed it.
     #[error(
         "the signature of '{name}' is not by this key: it was made on another device, or by nobody that you trust"
     )]
@@ -107,7 +107,7 @@ pub enum ArmourError {
 }
 
 impl Exported {
-    /// The last whole export in a capture, or the last of this name.
+    /// The last complete export in a capture, or the last of this name.
     ///
     /// # Errors
     /// There is none, or it is damaged.
@@ -117,7 +117,7 @@ impl Exported {
         let mut begun = None;
         let mut whole = Vec::new();
         for (index, line) in lines.iter().enumerate() {
-            // What stands before it is the console's prompt.
+            // The text before it is the console's prompt.
             if line.ends_with(BEGIN) {
                 begun = Some(index);
             } else if line == END
@@ -185,18 +185,18 @@ impl Exported {
         })
     }
 
-    /// Checks who has made it.
+    /// Checks who made it.
     ///
     /// # Errors
-    /// Not the device with this key.
+    /// The device with this key did not.
     pub fn check(&self, device: &VerifyingKey) -> Result<(), ArmourError> {
         let by = keys::signer([((), device)], &self.sha256, &self.signature);
         by.ok_or(ArmourError::Signature { name: self.name })
     }
 }
 
-/// The file: `bytes` bytes in lines of Base64, among others that cannot be taken for some of it. Full lines are known by
-/// their length; the last one is the nearest to the end that has the length which is missing.
+/// The file: `bytes` bytes in lines of Base64, among other lines that cannot be mistaken for it. Full lines are
+/// recognised by their length; the last one is the line nearest to the end that has the missing length.
 fn body(
     inside: &[String],
     begin: usize,
@@ -241,13 +241,13 @@ fn body(
     Ok(file)
 }
 
-/// What stands behind the last line that begins so.
+/// The rest of the last line with this prefix.
 fn value<'l>(lines: &'l [String], member: &str) -> Option<&'l str> {
     let mut lines = lines.iter().rev();
     lines.find_map(|line| line.strip_prefix(member))
 }
 
-/// A line without its end, without escape sequences (ECMA-48: ESC [ … and a letter), and without spaces at its end.
+/// A line without its line break, escape sequences (ECMA-48: ESC [ … and a letter), and trailing spaces.
 fn clean(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let mut cleaned = String::new();
@@ -256,7 +256,7 @@ fn clean(line: &[u8]) -> String {
         if character != '\u{1b}' {
             cleaned.push(character);
         } else if characters.next() == Some('[') {
-            // Up to its letter, which goes, too.
+            // Skip up to and including its letter.
             characters.by_ref().find(|c| c.is_ascii_alphabetic());
         }
     }
@@ -274,7 +274,7 @@ mod tests {
         SigningKey::from_bytes(&[seed; 32])
     }
 
-    /// What the shell prints of a file.
+    /// What the shell prints for a file.
     fn armour(name: &str, file: &[u8]) -> String {
         let digest = sha256(file);
         let exported = client::Exported {

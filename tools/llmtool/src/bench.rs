@@ -13,10 +13,10 @@ use crate::adapter::{self, Adapter};
 use crate::engine::{Memory, Runner};
 use crate::error::ToolError;
 
-/// Where a token's time is measured, and at the end of the context.
+/// Positions at which a token's time is measured, besides the end of the context.
 const POSITIONS: [usize; 4] = [10, 100, 300, 1000];
 
-/// Tokens that each of several sessions decodes.
+/// Tokens decoded by each of several sessions.
 const SESSION_TOKENS: usize = 64;
 
 /// A figure: the median of its runs.
@@ -24,22 +24,22 @@ const SESSION_TOKENS: usize = 64;
 pub struct Figure {
     /// What was measured.
     pub name: String,
-    /// How much.
+    /// The value.
     pub value: f64,
-    /// Of what.
+    /// The unit.
     pub unit: &'static str,
 }
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wish {
-    /// Tokens of a prompt; 0: none is read.
+    /// Tokens of a prompt; 0 to skip it.
     pub prompt: usize,
-    /// Tokens that are generated; 0: none.
+    /// Tokens to generate; 0 to skip it.
     pub generate: usize,
     /// Runs of which the median counts.
     pub runs: usize,
-    /// Whether to measure loading, prompt and generation alone, not each position and many sessions.
+    /// Whether to measure only loading, prompt and generation, instead of also each position and many sessions.
     pub quick: bool,
 }
 
@@ -83,7 +83,7 @@ pub fn bench(
         let mut memory = Memory::for_model(&checked, options).map_err(&error)?;
         let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, *options);
         loads.push(timed(|| {
-            // As audit does before inference loads it; the signature of the hash is no work beside it.
+            // As audit does before inference loads it; checking the signature is negligible in comparison.
             std::hint::black_box(sha256(file));
             backend.load(file).map_err(Box::new).map_err(&error)
         })?);
@@ -100,7 +100,7 @@ pub fn bench(
     }
     let context = runner.model().context();
     let vocabulary = runner.model().config().vocabulary;
-    // Any tokens will do: work does not depend on them.
+    // Any tokens will do, because the work does not depend on them.
     let tokens: Vec<u32> = (0..context).map(|n| (n * 7 % vocabulary) as u32).collect();
 
     let batch = MAX_BATCH.min(context).min(runner.model().batch());
@@ -117,7 +117,7 @@ pub fn bench(
         }
         Ok(())
     };
-    // Without the adapter and with it, in turn, so that what else the machine does is in each alike.
+    // Alternating with and without the adapter, so that other load on the machine affects both equally.
     let kinds: &[bool] = if lora.is_some() {
         &[false, true]
     } else {
@@ -163,7 +163,7 @@ pub fn bench(
         return Ok(figures);
     }
 
-    // Alternating, so that what else the machine does is in each alike.
+    // Alternating, so that other load on the machine affects both equally.
     let positions: Vec<usize> = POSITIONS
         .into_iter()
         .filter(|&position| position < context)
@@ -200,7 +200,7 @@ pub fn bench(
     Ok(figures)
 }
 
-/// Tokens a second of all sessions that decode in one pass.
+/// Tokens per second of all sessions decoding together.
 fn sessions(
     checked: &Checked<'_>,
     options: &LoadOptions,

@@ -1,4 +1,4 @@
-//! The engine on the host: an arena of the size that a model needs.
+//! Runs the engine on the host, in an arena of the size that a model needs.
 
 use std::path::Path;
 
@@ -15,8 +15,8 @@ use protocol::limits::{MAX_PROMPT_BYTES, MAX_SESSIONS};
 use crate::adapter::Adapter;
 use crate::error::ToolError;
 
-/// Options for a tool that wants the logits after every token: the engine has room for those of as many tokens at once
-/// as there can be sessions.
+/// Options for a tool that needs the logits after every token: the engine can hold those of as many tokens at once as
+/// there can be sessions.
 #[must_use]
 pub fn reading_options(context: usize, kv: KvType) -> LoadOptions {
     LoadOptions {
@@ -25,7 +25,7 @@ pub fn reading_options(context: usize, kv: KvType) -> LoadOptions {
     }
 }
 
-/// Refuses a file that the engine would not load.
+/// Refuses a file that the engine cannot load.
 ///
 /// # Errors
 /// [`ToolError::Load`].
@@ -33,13 +33,13 @@ pub fn check_runs<'f>(path: &Path, file: &'f [u8]) -> Result<Checked<'f>, ToolEr
     Checked::new(file).map_err(|error| load_error(path)(Box::new(error)))
 }
 
-/// Largest arena that spans can name.
+/// The largest arena that spans can address.
 const MAX_ARENA_BYTES: usize = (u32::MAX as usize) & !(ALIGNMENT - 1);
 
-/// Most memory of a training on the host: enough for a context of 2048 in a model of a billion parameters.
+/// Maximum memory for training on the host: enough for a context of 2048 in a model with a billion parameters.
 const TRAINING_BYTES: usize = 1 << 30;
 
-/// Options of a model for a context and a type of keys and values, with the shell's longest prompt.
+/// Options for a context and a type of keys and values, with the shell's longest prompt.
 #[must_use]
 pub fn load_options(context: usize, kv: KvType) -> LoadOptions {
     LoadOptions {
@@ -52,7 +52,7 @@ pub fn load_options(context: usize, kv: KvType) -> LoadOptions {
     }
 }
 
-/// What a model needs at least in the inference domain: tables for all its sessions, and keys and values of one
+/// The minimum that a model needs in the inference domain: tables for all its sessions, and keys and values for one
 /// context. The domain fills its arena with more of those ([`Positions::Fill`]).
 #[must_use]
 pub fn service_options(context: usize, kv: KvType) -> LoadOptions {
@@ -78,15 +78,15 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// As much as `checked` needs.
+    /// Allocates what `checked` needs.
     ///
     /// # Errors
-    /// More than any arena can have, or than the system gives.
+    /// It needs more than an arena can have, or than the system provides.
     pub fn for_model(checked: &Checked<'_>, options: &LoadOptions) -> Result<Self, Box<LoadError>> {
         Self::with_adapters(checked, options, 0)
     }
 
-    /// As [`Self::for_model`], and for adapters that take so many bytes ([`crate::adapter::bytes`]).
+    /// Like [`Self::for_model`], plus adapters that need this many bytes ([`crate::adapter::bytes`]).
     ///
     /// # Errors
     /// As [`Self::for_model`].
@@ -100,7 +100,7 @@ impl Memory {
         Self::of(plan.total() as usize).map_err(|_| Box::new(LoadError::TooLarge(plan)))
     }
 
-    /// As [`Self::for_model`], and for a training: pages that it does not need are never there.
+    /// Like [`Self::for_model`], plus training: pages that it does not touch are never allocated.
     ///
     /// # Errors
     /// As [`Self::for_model`].
@@ -113,10 +113,10 @@ impl Memory {
         Self::of(len.min(MAX_ARENA_BYTES))
     }
 
-    /// Of so many bytes, rounded down to whole multiples of an arena's alignment.
+    /// Allocates this many bytes, rounded down to a multiple of an arena's alignment.
     ///
     /// # Errors
-    /// The system does not give so much.
+    /// The system does not have that much.
     pub fn of(len: usize) -> Result<Self, Box<LoadError>> {
         let len = len & !(ALIGNMENT - 1);
         let pages = MmapMut::map_anon(len.max(1)).map_err(|_| {
@@ -127,7 +127,7 @@ impl Memory {
             };
             Box::new(error.into())
         })?;
-        // As the arena of a large model has on seL4. Where the system has none to give, it runs all the same, slower.
+        // Large pages, like those of a large model's arena on seL4. Without them it still runs, only slower.
         #[cfg(target_os = "linux")]
         let _ = pages.advise(Advice::HugePage);
         Ok(Self { pages, len })
@@ -136,7 +136,7 @@ impl Memory {
     /// The arena.
     ///
     /// # Errors
-    /// As [`Arena::new`]; not for memory of [`Self::for_model`].
+    /// As [`Arena::new`]; never for memory from [`Self::for_model`].
     pub fn arena(&mut self) -> Result<Arena<'_>, Box<LoadError>> {
         // Pages are aligned for an arena.
         let memory = self.pages.get_mut(..self.len).unwrap_or_default();
@@ -144,12 +144,12 @@ impl Memory {
     }
 }
 
-/// A model with its arena, for tools that look at logits.
+/// A model with its arena, for tools that inspect logits.
 #[derive(Debug)]
 pub struct Runner<'m> {
     model: Model,
     arena: Arena<'m>,
-    /// What all tokens go through the model with.
+    /// The adapter used for all tokens.
     adapter: Option<u8>,
 }
 
@@ -165,7 +165,7 @@ impl<'m> Runner<'m> {
     ) -> Result<Self, Box<LoadError>> {
         let mut arena = memory.arena()?;
         let model = Model::load(checked, options, &mut arena)?;
-        // There is one session, and the cache was made for its context.
+        // There is one session, and the cache was sized for its context.
         let _ = model.reserve(&mut arena, 0, model.context());
         Ok(Self {
             model,
@@ -174,24 +174,24 @@ impl<'m> Runner<'m> {
         })
     }
 
-    /// Loads an adapter, which all tokens from now on go through the model with. `model`: the file of the model.
+    /// Loads an adapter, to be used for all tokens from now on. `model`: the model's file.
     ///
     /// # Errors
-    /// It is no adapter for the model, or there is no room: the memory must have been made for it
-    /// ([`Memory::with_adapters`]).
+    /// It is not an adapter for the model, or there is no space: the memory must have been allocated with
+    /// [`Memory::with_adapters`].
     pub fn load_adapter(&mut self, adapter: &Adapter, model: &[u8]) -> Result<(), ToolError> {
         let file = adapter.file()?;
         let base = sha256(model);
         self.model
             .load_adapter(&mut self.arena, 0, &file, Some(&base))
             .map_err(|error| adapter.error(error))?;
-        // As when the model was loaded.
+        // Reserve again, as when the model was loaded.
         let _ = self.model.reserve(&mut self.arena, 0, self.model.context());
         self.adapter = Some(0);
         Ok(())
     }
 
-    /// Whether tokens from now on go through the model with the adapter that was loaded.
+    /// Sets whether tokens use the loaded adapter from now on.
     pub fn use_adapter(&mut self, is_used: bool) {
         let place = (is_used && self.model.adapter(0).is_some()).then_some(0);
         self.adapter = place;
@@ -203,10 +203,10 @@ impl<'m> Runner<'m> {
         &self.model
     }
 
-    /// Checks a sequence of tokens before any is fed.
+    /// Checks a sequence of tokens before feeding any.
     ///
     /// # Errors
-    /// None, more than the context, or one that the model does not have.
+    /// The sequence is empty, is longer than the context, or has a token that the model does not have.
     pub fn check(&self, tokens: &[u32]) -> Result<(), ToolError> {
         let limit = self.model.context();
         if tokens.is_empty() || tokens.len() > limit {
@@ -225,8 +225,8 @@ impl<'m> Runner<'m> {
         }
     }
 
-    /// The logits after `token` at `position`. Tokens and positions have been checked by
-    /// [`Self::check`] and come in ascending order.
+    /// The logits after `token` at `position`. The caller has checked tokens and positions with [`Self::check`] and
+    /// feeds them in ascending order.
     ///
     /// # Errors
     /// A value in the computation was not finite.
@@ -234,8 +234,8 @@ impl<'m> Runner<'m> {
         self.feed_batch(&[token], position)
     }
 
-    /// Runs `tokens`, which follow `start` others and are at most [`Self::most_logits`], with the logits after each:
-    /// see [`Self::logits`].
+    /// Runs `tokens`, which follow `start` others and are at most [`Self::most_logits`], and keeps the logits after
+    /// each: see [`Self::logits`].
     ///
     /// # Errors
     /// A value in the computation was not finite.
@@ -244,8 +244,9 @@ impl<'m> Runner<'m> {
         self.feed_sessions(&tokens)
     }
 
-    /// As [`Self::feed_each`] without logits, for at most [`Model::batch`] tokens; `observer` is told what each matrix
-    /// is multiplied with. `logits`: the output matrix, too; then there are at most [`Self::most_logits`] tokens.
+    /// Like [`Self::feed_each`], but without logits, for at most [`Model::batch`] tokens. `observer` receives the
+    /// inputs of each matrix. `logits` includes the output matrix; then there may be at most [`Self::most_logits`]
+    /// tokens.
     ///
     /// # Errors
     /// A value in the computation was not finite.
@@ -263,7 +264,7 @@ impl<'m> Runner<'m> {
             .map_err(|error| ToolError::Generate(error.to_string()))
     }
 
-    /// Runs `tokens`, which follow `start` others and are at most [`Model::batch`] many, without logits.
+    /// Runs `tokens`, which follow `start` others and are at most [`Model::batch`], without logits.
     ///
     /// # Errors
     /// A value in the computation was not finite.
@@ -271,7 +272,7 @@ impl<'m> Runner<'m> {
         self.feed_sessions(&session(tokens, start, false, self.adapter))
     }
 
-    /// Most tokens that [`Self::feed_each`] takes at once.
+    /// Maximum number of tokens per [`Self::feed_each`].
     #[must_use]
     pub fn most_logits(&self) -> usize {
         self.model.sessions().min(self.model.batch())
@@ -283,7 +284,7 @@ impl<'m> Runner<'m> {
         self.model.logits_of(&self.arena, n)
     }
 
-    /// Runs the tokens of several sessions, each with the positions that it has room for: see [`Self::reserve`].
+    /// Runs the tokens of several sessions, each at positions reserved for it: see [`Self::reserve`].
     ///
     /// # Errors
     /// A value in the computation was not finite.
@@ -294,10 +295,10 @@ impl<'m> Runner<'m> {
             .map_err(|error| ToolError::Generate(error.to_string()))
     }
 
-    /// Gives every session room for `positions` positions.
+    /// Reserves `positions` positions for every session.
     ///
     /// # Errors
-    /// The cache was made for fewer.
+    /// The cache was sized for fewer.
     pub fn reserve(&mut self, positions: usize) -> Result<(), ToolError> {
         for session in 0..self.model.sessions() {
             self.model.release(&mut self.arena, session);
@@ -309,8 +310,8 @@ impl<'m> Runner<'m> {
         Ok(())
     }
 
-    /// The logits after the last of `tokens`, which follow `start` others and are at most
-    /// [`Model::batch`] many; otherwise as [`Self::feed`].
+    /// The logits after the last of `tokens`, which follow `start` others and are at most [`Model::batch`]; otherwise
+    /// like [`Self::feed`].
     ///
     /// # Errors
     /// A value in the computation was not finite.
@@ -324,7 +325,7 @@ impl<'m> Runner<'m> {
     }
 }
 
-/// Tokens of the first session.
+/// The tokens of the first session.
 fn session(ids: &[u32], start: usize, logits: bool, adapter: Option<u8>) -> Vec<Token> {
     let positions = (start as u32)..;
     positions

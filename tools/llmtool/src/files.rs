@@ -1,4 +1,4 @@
-//! Reads and writes whole files.
+//! Reads and writes complete files.
 
 use std::fs;
 use std::io::Write as _;
@@ -18,12 +18,12 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ToolError> {
     })
 }
 
-/// Refuses to write over a file that is read, or into a folder that is not there.
+/// Refuses to overwrite an input file, or to write into a missing folder.
 ///
 /// # Errors
 /// [`ToolError::SameFile`] or [`ToolError::Write`].
 pub fn refuse_overwriting(output: &Path, inputs: &[&Path]) -> Result<(), ToolError> {
-    // Minutes of work are not to end here.
+    // Check first, so that minutes of work are not lost.
     let folder = output
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -33,7 +33,7 @@ pub fn refuse_overwriting(output: &Path, inputs: &[&Path]) -> Result<(), ToolErr
             source,
         })?;
     }
-    // One that is not there is none of those that are read.
+    // A file that does not exist cannot be one of the inputs.
     let Ok(target) = fs::metadata(output) else {
         return Ok(());
     };
@@ -49,8 +49,8 @@ pub fn refuse_overwriting(output: &Path, inputs: &[&Path]) -> Result<(), ToolErr
     Ok(())
 }
 
-/// Writes a file so that it is there as a whole or not at all. A link is followed; what is no regular file, such as a pipe
-/// or a device, gets the bytes and stays what it is.
+/// Writes a file completely or not at all. A link is followed. Anything but a regular file, such as a pipe or a device,
+/// receives the bytes and remains what it is.
 ///
 /// # Errors
 /// [`ToolError::Write`].
@@ -58,7 +58,7 @@ pub fn write(path: &Path, content: &[u8]) -> Result<(), ToolError> {
     write_as(path, content, 0o666)
 }
 
-/// As [`write()`], but a file is its owner's alone: it holds a secret.
+/// Like [`write()`], but only the owner can access the file, because it holds a secret.
 ///
 /// # Errors
 /// [`ToolError::Write`].
@@ -66,7 +66,7 @@ pub fn write_secret(path: &Path, content: &[u8]) -> Result<(), ToolError> {
     write_as(path, content, 0o600)
 }
 
-/// `mode`: as far as the process's mask allows.
+/// `mode` is subject to the process's mask.
 fn write_as(path: &Path, content: &[u8], mode: u32) -> Result<(), ToolError> {
     let failed = |source| ToolError::Write {
         path: path.to_path_buf(),
@@ -86,7 +86,7 @@ fn write_as(path: &Path, content: &[u8], mode: u32) -> Result<(), ToolError> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.part", std::process::id()));
     let part = path.with_file_name(name);
-    // What an attempt before this one has left could be readable for others.
+    // The remains of an earlier attempt could be readable by others.
     let _ = fs::remove_file(&part);
     let mut options = fs::OpenOptions::new();
     let created = options.write(true).create_new(true).mode(mode).open(&part);
@@ -94,7 +94,7 @@ fn write_as(path: &Path, content: &[u8], mode: u32) -> Result<(), ToolError> {
         .and_then(|mut file| file.write_all(content))
         .and_then(|()| fs::rename(&part, path))
         .map_err(|source| {
-            // What is left of the attempt is of no use; that it cannot be removed is no news.
+            // The remains of the attempt are useless; failure to remove them is not worth reporting.
             let _ = fs::remove_file(&part);
             ToolError::Write {
                 path: path.to_path_buf(),
@@ -103,8 +103,8 @@ fn write_as(path: &Path, content: &[u8], mode: u32) -> Result<(), ToolError> {
         })
 }
 
-/// The documents of a text: what stands between lines that are `separator`, without the line ends around it.
-/// Empty ones are left out.
+/// The documents of a text: the text between lines that equal `separator`, without surrounding line breaks. Empty
+/// documents are dropped.
 pub fn documents<'a>(
     text: &'a [u8],
     separator: &'a [u8],

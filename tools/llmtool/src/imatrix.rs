@@ -1,7 +1,8 @@
-//! Importance matrices: for each column of a matrix, the mean square of what it is multiplied with.
+//! Importance matrices: for each column of a matrix, the mean square of what it is multiplied by.
 //!
 //! The file is llama.cpp's, a GGUF file with two tensors for each matrix: `NAME.in_sum2`, the sums of squares, and
-//! `NAME.counts`, over how many tokens. Source: `tools/imatrix/imatrix.cpp` and `common/imatrix-loader.cpp` of llama.cpp.
+//! `NAME.counts`, the number of tokens. Source: `tools/imatrix/imatrix.cpp` and `common/imatrix-loader.cpp` of
+//! llama.cpp.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,26 +23,26 @@ const CHUNK_SIZE: &str = "imatrix.chunk_size";
 const SUMS: &str = ".in_sum2";
 const COUNTS: &str = ".counts";
 
-/// Why a file is no importance matrix.
+/// Why a file is not an importance matrix.
 #[derive(Debug, thiserror::Error)]
 pub enum ImatrixError {
-    /// It is no GGUF file.
+    /// The file is not GGUF.
     #[error(
         "{0} (an importance matrix in llama.cpp's old .dat format becomes one by llama-imatrix --in-file OLD -o NEW.gguf)"
     )]
     Gguf(GgufError),
-    /// It is a GGUF file of another kind.
+    /// The GGUF file is of another kind.
     #[error("this is no importance matrix: it has no {0}. llmtool imatrix makes one")]
     Key(&'static str),
-    /// A matrix has only one of its two tensors, or they are not what they should be.
+    /// A matrix has only one of its two tensors, or they are invalid.
     #[error(
         "the importance of {0} is not complete: it needs {0}.in_sum2 and {0}.counts in F32, with one count"
     )]
     Incomplete(String),
-    /// A value is negative, infinite or no number.
+    /// A value is negative, infinite or NaN.
     #[error("the importance of {0} has a value that is no sum of squares")]
     Value(String),
-    /// There is nothing in it.
+    /// The file is empty.
     #[error("it has no matrices")]
     Empty,
 }
@@ -51,7 +52,7 @@ pub enum ImatrixError {
 struct Entry {
     /// Σ x², for each column.
     sums: Vec<f64>,
-    /// Tokens.
+    /// Number of tokens.
     count: u64,
     /// The sums over the count.
     means: Vec<f32>,
@@ -75,7 +76,7 @@ impl Imatrix {
     /// Reads a file.
     ///
     /// # Errors
-    /// It cannot be read, or is no importance matrix.
+    /// The file cannot be read, or is not an importance matrix.
     pub fn read(path: &Path) -> Result<Self, ToolError> {
         let bytes = files::read(path)?;
         let mut imatrix = Self::parse(&bytes).map_err(|source| ToolError::Imatrix {
@@ -90,7 +91,7 @@ impl Imatrix {
     /// Reads the bytes of a file.
     ///
     /// # Errors
-    /// They are no importance matrix.
+    /// The bytes are not an importance matrix.
     pub fn parse(bytes: &[u8]) -> Result<Self, ImatrixError> {
         let gguf = Gguf::parse(bytes).map_err(ImatrixError::Gguf)?;
         let number = |key| match gguf.u32_opt(key) {
@@ -147,25 +148,25 @@ impl Imatrix {
         }
     }
 
-    /// How much each column of a tensor matters, if that is known.
+    /// The importance of each column of a tensor, if known.
     #[must_use]
     pub fn of(&self, tensor: &str) -> Option<&[f32]> {
         self.entries.get(tensor).map(|entry| entry.means.as_slice())
     }
 
-    /// Matrices that it knows.
+    /// Number of matrices.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether it knows none.
+    /// Whether there are no matrices.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Says in a model's metadata what it was quantised by, as llama-quantize does.
+    /// Records in a model's metadata what it was quantised with, as llama-quantize does.
     pub fn describe(&self, writer: &mut GgufWriter) {
         writer.set(
             "quantize.imatrix.file",
@@ -216,11 +217,11 @@ impl Imatrix {
         writer.finish()
     }
 
-    /// Measures over chunks of a text; `dataset` is the text's name. `output`: for the output matrix, too, if the model has
-    /// one of its own.
+    /// Measures over chunks of a text; `dataset` is the text's name. `output`: include the output matrix, if the model
+    /// has a separate one.
     ///
     /// # Errors
-    /// A token or value that the model cannot work with.
+    /// The model cannot process a token or value.
     pub fn measure(
         runner: &mut Runner<'_>,
         gguf: &Gguf<'_>,
@@ -229,7 +230,7 @@ impl Imatrix {
         output: bool,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self, ToolError> {
-        // As llama-imatrix: the matrices of blocks, and the output matrix only if it is asked for.
+        // Like llama-imatrix: the matrices of blocks, and the output matrix only on request.
         let is_measured =
             |name: &str| name.starts_with("blk.") || (output && name == "output.weight");
         let mut entries: Vec<Option<(&str, Entry)>> = gguf
@@ -281,7 +282,7 @@ impl Imatrix {
 }
 
 impl Entry {
-    /// Where nothing was seen, all columns are alike.
+    /// If nothing was seen, all columns are alike.
     fn average(&mut self) {
         let count = self.count as f64;
         let mean = |&sum: &f64| {

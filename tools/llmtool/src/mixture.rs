@@ -1,16 +1,16 @@
-//! The types of a file's matrices by the name of the file's type, as llama-quantize has it.
+//! The types of a file's matrices for a file type, as in llama-quantize.
 //!
-//! A file "in Q4_K_M" has most matrices in Q4_K and those that suffer most in Q6_K. Which these are is llama.cpp's
-//! choice: `Mix::wanted` is the rule of `llama_tensor_get_type_impl` in its `src/llama-quant.cpp` (as of llama-cpp-python
-//! 0.3.36), for the types that the engine reads and for dense models of at most 64 blocks. What it does for Falcon, for
-//! experts and for models of 70 B has no counterpart here.
+//! A file "in Q4_K_M" has most matrices in Q4_K, and the most sensitive ones in Q6_K. Which these are is llama.cpp's
+//! choice: `Mix::wanted` is the rule of `llama_tensor_get_type_impl` in its `src/llama-quant.cpp` (as of
+//! llama-cpp-python 0.3.36), for the types that the engine reads and for dense models of at most 64 blocks. Its rules
+//! for Falcon, for experts and for models of 70 B have no counterpart here.
 
 use llm_core::gguf::{Gguf, TensorInfo};
 use llm_core::quantize::TensorType;
 
 use crate::recipe::kind;
 
-/// A type of file.
+/// A file type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileType {
     /// llama-quantize's name.
@@ -25,7 +25,7 @@ pub struct FileType {
 /// Which matrices get another type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mix {
-    /// None: the file's type is no quantised one.
+    /// None: the file's type is not quantised.
     Plain,
     /// The output matrix.
     Output,
@@ -36,7 +36,7 @@ enum Mix {
     Q4KM,
     Q5KM,
     IQ4,
-    /// With an importance matrix, the first matrices of the feed-forward layers have an offset: this type.
+    /// With an importance matrix, the first matrices of the feed-forward layers get this type, which has an offset.
     Offset(TensorType),
     Ternary,
 }
@@ -75,14 +75,14 @@ pub const FILE_TYPES: [FileType; 21] = [
     file_type("TQ1_0", 36, TensorType::TQ1_0, Mix::Ternary),
 ];
 
-/// Names that llama-quantize has for others.
+/// Aliases in llama-quantize.
 const ALIASES: [(&str, &str); 3] = [("Q3_K", "Q3_K_M"), ("Q4_K", "Q4_K_M"), ("Q5_K", "Q5_K_M")];
 
 impl FileType {
     /// The type of this name, in any case.
     ///
     /// # Errors
-    /// The names that there are.
+    /// The name is unknown; lists the valid ones.
     pub fn parse(name: &str) -> Result<Self, String> {
         let alias = ALIASES
             .into_iter()
@@ -97,14 +97,14 @@ impl FileType {
             })
     }
 
-    /// What each tensor of `gguf` becomes. `pure`: without the mixture; `imatrix`: errors will count by an importance
-    /// matrix, which changes some choices.
+    /// The target type of each tensor of `gguf`. `pure`: without the mixture; `imatrix`: there is an importance matrix,
+    /// which changes some choices.
     #[must_use]
     pub fn targets(self, gguf: &Gguf<'_>, pure: bool, imatrix: bool) -> Targets {
         let shape = Shape::of(gguf, imatrix);
         let (mut v_index, mut down_index) = (0, 0);
         let tensors: Vec<TensorInfo<'_>> = gguf.tensors().collect();
-        // The indices count in the order of the blocks.
+        // The indices follow the order of the blocks.
         let mut order: Vec<usize> = (0..tensors.len()).collect();
         order.sort_by_key(|&at| block(tensors[at].name));
         let mut targets = vec![Target::same(TensorType::F32); tensors.len()];
@@ -132,14 +132,14 @@ impl FileType {
     }
 }
 
-/// What the rule looks at besides a matrix's kind.
+/// What the rule depends on besides a matrix's kind.
 struct Shape {
     layers: usize,
-    /// Matrices of values, or of queries, keys and values.
+    /// Number of matrices of values, or of queries, keys and values.
     values: usize,
     /// Heads that share keys and values.
     group: u32,
-    /// Whether the embedding is the output matrix, too.
+    /// Whether the embedding is also the output matrix.
     tied: bool,
     imatrix: bool,
 }
@@ -172,8 +172,8 @@ const fn more_bits(index: usize, count: usize) -> bool {
 }
 
 impl Mix {
-    /// The type of a matrix, if it is not the file's. `value` and `down`: how many matrices of values, and of the way
-    /// down in feed-forward layers, came before.
+    /// The type of a matrix, if it is not the file's. `value` and `down`: how many matrices of values, and of the down
+    /// projection in feed-forward layers, came before.
     fn wanted(
         self,
         kind: &str,
@@ -219,7 +219,7 @@ impl Mix {
     }
 }
 
-/// The number of a tensor's block, and 0 for those of none: they come first.
+/// The number of a tensor's block; 0 for tensors outside blocks, which come first.
 fn block(name: &str) -> usize {
     let rest = name.strip_prefix("blk.");
     let number = rest.and_then(|rest| rest.split('.').next());
@@ -228,8 +228,8 @@ fn block(name: &str) -> usize {
         .map_or(0, |number: usize| number.saturating_add(1))
 }
 
-/// Whether a tensor is a matrix that can be quantised. Vectors and norms are small, and what is lost in them is lost for
-/// every token; so it is in positions.
+/// Whether a tensor is a matrix that can be quantised. Vectors and norms are small, and errors in them affect every
+/// token; so do errors in positions.
 #[must_use]
 pub fn is_matrix(tensor: &TensorInfo<'_>) -> bool {
     let kind = kind(tensor.name);
@@ -239,12 +239,12 @@ pub fn is_matrix(tensor: &TensorInfo<'_>) -> bool {
         && kind != "position_embd"
 }
 
-/// What a tensor becomes.
+/// The target of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The type that it should have.
+    /// The intended type.
     pub wanted: TensorType,
-    /// The one that it gets: another where its rows are no whole number of blocks.
+    /// The actual type, which differs if the rows are not whole blocks.
     pub ty: TensorType,
 }
 
@@ -255,7 +255,7 @@ impl Target {
         Self { wanted: ty, ty }
     }
 
-    /// The type, or what rows of the tensor's length fall back to.
+    /// The type, or the fallback for rows of the tensor's length.
     #[must_use]
     pub fn new(wanted: TensorType, tensor: &TensorInfo<'_>) -> Self {
         Self {
@@ -265,18 +265,18 @@ impl Target {
     }
 }
 
-/// What the tensors of a file become, in its order.
+/// The targets of a file's tensors, in file order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Targets {
     /// `general.file_type`.
     pub file_type: u32,
-    /// Whether the file's type is one of blocks.
+    /// Whether the file's type is a block type.
     pub quantised: bool,
     /// One for each tensor.
     pub tensors: Vec<Target>,
 }
 
-/// The type itself, or what rows of `columns` values fall back to.
+/// The type itself, or the fallback for rows of `columns` values.
 #[must_use]
 pub fn fitting(mut ty: TensorType, columns: u64) -> TensorType {
     while !columns.is_multiple_of(ty.block_len() as u64) {
@@ -288,7 +288,7 @@ pub fn fitting(mut ty: TensorType, columns: u64) -> TensorType {
 /// llama.cpp's number for a file whose matrices have this type.
 #[must_use]
 pub fn number_of(ty: TensorType) -> u32 {
-    // Of several, the one without a mixture comes last in the list. LLAMA_FTYPE_GUESSED where there is none.
+    // If there are several, the one without a mixture is last in the list. Otherwise LLAMA_FTYPE_GUESSED.
     let of_type = FILE_TYPES.iter().rev().find(|file| file.base == ty);
     of_type.map_or(1024, |file| file.number)
 }

@@ -1,4 +1,4 @@
-//! Hashes of passphrases: Argon2id (RFC 9106), written as PHC strings.
+//! Hashes passphrases: Argon2id (RFC 9106), written as PHC strings.
 
 use std::fmt::Write as _;
 
@@ -9,42 +9,42 @@ use protocol::policy::PassphraseHash;
 
 const ARGON2ID: Ident = Ident::new_unwrap("argon2id");
 
-/// Least memory that audit's check of a policy takes: Argon2 wants eight blocks of 1 KiB.
+/// The minimum memory that audit's check of a policy accepts: Argon2 needs eight blocks of 1 KiB.
 pub const MIN_KDF_KIB: u32 = 8;
 
-/// Why a passphrase or its hash cannot be used.
+/// Why a passphrase or its hash is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum PassphraseError {
     /// Nothing was typed.
     #[error("the passphrase is empty; leave it out of the policy for a user who has none")]
     Empty,
-    /// Too long for the console.
+    /// It is too long for the console.
     #[error("the passphrase has {bytes} bytes, at most {MAX_PASSPHRASE_BYTES} are allowed")]
     Length {
-        /// Its bytes.
+        /// Its length in bytes.
         bytes: usize,
     },
-    /// Nobody can type it.
+    /// It cannot be typed.
     #[error("the passphrase has a control character, which nobody can type on the console")]
     Control,
-    /// Two that should be the same.
+    /// The repetition differs.
     #[error("the two passphrases differ")]
     Differ,
-    /// No PHC string.
+    /// The text is not a PHC string.
     #[error("no PHC string such as `llmtool passphrase` prints: {0}")]
     Phc(phc::Error),
-    /// Something that audit does not compute.
+    /// It uses parameters that audit does not support.
     #[error("{0}; make one with `llmtool passphrase`")]
     Unsupported(String),
-    /// Argon2 refuses.
+    /// Argon2 refuses the parameters.
     #[error("{0}")]
     Argon2(argon2::Error),
-    /// No random numbers.
+    /// There are no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
 }
 
-/// Checks what somebody has chosen.
+/// Checks a chosen passphrase.
 ///
 /// # Errors
 /// Nobody could log in with it.
@@ -60,7 +60,7 @@ pub fn check(passphrase: &str) -> Result<(), PassphraseError> {
 /// Hashes a passphrase with a random salt.
 ///
 /// # Errors
-/// It cannot be used, or the parameters cannot.
+/// The passphrase or the parameters are not allowed.
 pub fn hash(
     passphrase: &str,
     memory_kib: u32,
@@ -79,7 +79,7 @@ pub fn hash(
     Ok(made)
 }
 
-/// Whether it is the hash of this passphrase. Not in constant time: both are known here.
+/// Whether this is the hash of the passphrase. Not in constant time, because both are known here.
 #[must_use]
 pub fn matches(hash: &PassphraseHash, passphrase: &[u8]) -> bool {
     hash.passes != 0 && derive(hash, passphrase).is_ok_and(|derived| derived == hash.hash)
@@ -112,7 +112,7 @@ pub fn to_phc(hash: &PassphraseHash) -> Result<String, PassphraseError> {
         hash: Some(Output::new(&hash.hash).map_err(PassphraseError::Phc)?),
     };
     let mut text = String::new();
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = write!(text, "{phc}");
     Ok(text)
 }
@@ -120,7 +120,7 @@ pub fn to_phc(hash: &PassphraseHash) -> Result<String, PassphraseError> {
 /// Reads a PHC string.
 ///
 /// # Errors
-/// It is none, or one whose hash audit does not compute.
+/// It is not a PHC string, or audit does not support its parameters.
 pub fn parse(text: &str) -> Result<PassphraseHash, PassphraseError> {
     let unsupported = |reason: String| Err(PassphraseError::Unsupported(reason));
     let phc = PasswordHash::new(text).map_err(PassphraseError::Phc)?;
@@ -189,7 +189,7 @@ mod tests {
         // echo -n password | argon2 somesaltsomesalt -id -t 2 -k 256 -p 1 -l 32 (phc-winner-argon2).
         let text =
             "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-        // Its salt has 8 bytes, which audit does not take; Argon2 itself agrees.
+        // Its salt has 8 bytes, which audit does not accept; Argon2 itself agrees.
         assert!(matches!(
             parse(text),
             Err(PassphraseError::Unsupported(reason)) if reason.contains("16 bytes")

@@ -1,11 +1,11 @@
-//! How well a model foresees a text.
+//! How well a model predicts a text.
 
 use crate::engine::Runner;
 use crate::error::ToolError;
 
-/// Perplexity as `llama-perplexity` of llama.cpp defines it: the tokens are cut into chunks of the
-/// context; each is read from its beginning, whose token becomes the one for the beginning of text,
-/// and the tokens of its second half count.
+/// Perplexity as `llama-perplexity` of llama.cpp defines it: the tokens are cut into chunks of the context's length.
+/// Each is read from its beginning, whose token is replaced by the begin token, and the tokens of its second half
+/// count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Perplexity {
     /// exp of the mean negative log-likelihood of a token.
@@ -18,9 +18,8 @@ pub struct Perplexity {
     pub tokens: usize,
 }
 
-/// Bits that a model needs for each byte of a text: the negative log-likelihood of all its tokens.
-/// Windows of the context follow at half their length, so that every token but those of the first has
-/// half a context before it.
+/// Bits per byte of a text: the negative log-likelihood of all its tokens. Windows of the context's length overlap by
+/// half, so that every token outside the first window has half a context before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BitsPerByte {
     /// Σ −log₂ p over the bytes.
@@ -36,7 +35,7 @@ pub struct Divergence {
     pub mean: f64,
     /// Its standard error.
     pub error: f64,
-    /// Share of the tokens for which both find the same token the likeliest.
+    /// Fraction of the tokens for which both have the same likeliest token.
     pub same_choice: f64,
     /// Perplexity of the model, and of the reference.
     pub perplexity: [f64; 2],
@@ -69,7 +68,7 @@ fn kl_divergence(reference: &[f32], logits: &[f32]) -> f64 {
         .map(|(&p, &q)| {
             let ln_p = f64::from(p - max_p) - normaliser_p;
             let ln_q = f64::from(q - max_q) - normaliser_q;
-            // A token that the reference rules out adds nothing, whatever the model says of it.
+            // A token that the reference excludes adds nothing, whatever the model says about it.
             if ln_p > -700.0 {
                 ln_p.exp() * (ln_p - ln_q)
             } else {
@@ -90,7 +89,7 @@ fn choice(logits: &[f32]) -> usize {
     best
 }
 
-/// The chunks of the context in a text, each with the token for the beginning of text for its first token, if the
+/// The chunks of a text, each of the context's length, with its first token replaced by the begin token if the
 /// vocabulary adds one.
 #[derive(Clone, Debug)]
 pub struct Chunks {
@@ -109,7 +108,7 @@ impl Chunks {
         context: usize,
         limit: usize,
     ) -> Result<Self, ToolError> {
-        // Of a chunk the second half counts, less its first token.
+        // The second half of a chunk counts, except its first token.
         if context < 3 || limit == 0 {
             return Err(ToolError::NothingCounts { context, limit });
         }
@@ -133,7 +132,7 @@ impl Chunks {
         })
     }
 
-    /// How many there are.
+    /// Number of chunks.
     #[must_use]
     pub fn len(&self) -> usize {
         self.chunks.len()
@@ -145,21 +144,21 @@ impl Chunks {
         self.chunks.is_empty()
     }
 
-    /// Tokens of each.
+    /// Tokens per chunk.
     #[must_use]
     pub const fn context(&self) -> usize {
         self.context
     }
 
-    /// All of them.
+    /// All chunks.
     pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
         self.chunks.iter().map(Vec::as_slice)
     }
 }
 
-/// Runs the tokens of a sequence from its beginning: those before `first` without logits, and then, as many at a time as
-/// the models take, those from there on, after which `seen` gets the models and the positions whose logits they have.
-/// The last token foresees nothing and is left out.
+/// Runs a sequence from its beginning: the tokens before `first` without logits, then the rest, as many at a time as
+/// the models accept. After each, `seen` gets the models and the positions of their logits. The last token predicts
+/// nothing and is left out.
 fn read<const N: usize>(
     runners: &mut [&mut Runner<'_>; N],
     tokens: &[u32],
@@ -189,10 +188,10 @@ fn read<const N: usize>(
     Ok(())
 }
 
-/// Perplexity of the chunks; `progress` is told how many are done.
+/// Perplexity of the chunks; `progress` gets the number done.
 ///
 /// # Errors
-/// A token or value that the model cannot work with.
+/// The model cannot process a token or value.
 pub fn perplexity(
     runner: &mut Runner<'_>,
     chunks: &Chunks,
@@ -233,11 +232,11 @@ fn mean_and_error(sum: f64, squares: f64, count: usize) -> (f64, f64) {
     (mean, (variance / (count as f64 - 1.0)).sqrt())
 }
 
-/// How far `runner` is from `reference` on a text, over the tokens that [`perplexity`] counts. Both have the
-/// same vocabulary; the chunks are no longer than the context of either.
+/// How far `runner` is from `reference` on a text, over the tokens that [`perplexity`] counts. Both must have the same
+/// vocabulary, and the chunks must not exceed either context.
 ///
 /// # Errors
-/// A token or value that one of the models cannot work with.
+/// One of the models cannot process a token or value.
 pub fn divergence<'m>(
     runner: &mut Runner<'m>,
     reference: &mut Runner<'m>,
@@ -279,10 +278,10 @@ pub fn divergence<'m>(
     })
 }
 
-/// Bits per byte of a text of `bytes` bytes; `progress` is told how many tokens are done.
+/// Bits per byte of a text of `bytes` bytes; `progress` gets the number of tokens done.
 ///
 /// # Errors
-/// Fewer than two tokens, or one or a value that the model cannot work with.
+/// There are fewer than two tokens, or the model cannot process one or a value.
 pub fn bits_per_byte(
     runner: &mut Runner<'_>,
     tokens: &[u32],
@@ -299,7 +298,7 @@ pub fn bits_per_byte(
     }
     let reserved = usize::from(bos.is_some());
     let stride = (context / 2).max(1);
-    // Without a token for the beginning of text nothing foresees the first.
+    // Without a begin token, nothing predicts the first token.
     let mut scored = 1 - reserved;
     let first = scored;
     let (mut sum, mut start) = (0.0, 0);
@@ -309,7 +308,7 @@ pub fn bits_per_byte(
             .into_iter()
             .chain(tokens[start..end].iter().copied())
             .collect();
-        // The position whose logits foresee the first token that has not been counted.
+        // The position whose logits predict the first token not counted yet.
         let from = (scored + reserved).saturating_sub(start + 1);
         read(
             &mut [&mut *runner],
@@ -339,7 +338,7 @@ mod tests {
     fn divergence_is_zero_for_the_same_and_what_the_definition_says_else() {
         let (p, q) = ([0.5f32, 1.5, -2.0, 0.0], [0.0f32, 2.0, -1.0, 0.5]);
         assert!(kl_divergence(&p, &p).abs() < 1e-12);
-        // Softmax does not see a constant that is added to all logits.
+        // Softmax ignores a constant added to all logits.
         assert!(kl_divergence(&p, &p.map(|x| x + 3.0)).abs() < 1e-6);
         let softmax = |x: &[f32]| -> Vec<f64> {
             let exps: Vec<f64> = x.iter().map(|&x| f64::from(x).exp()).collect();

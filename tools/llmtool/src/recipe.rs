@@ -9,7 +9,7 @@ use llm_core::quantize::{TensorType, dequantize_row, quantize_row};
 use crate::error::ToolError;
 use crate::mixture::{Target, Targets, fitting, is_matrix, number_of};
 
-/// What matrices are called without block and suffix, as in `blk.3.attn_q.weight`.
+/// Names of matrices without block and suffix, as in `blk.3.attn_q.weight`.
 pub const KINDS: [&str; 12] = [
     "token_embd",
     "position_embd",
@@ -57,7 +57,7 @@ const LADDER: [TensorType; 7] = [
     TensorType::Q2K,
 ];
 
-/// Rows of a tensor that errors are measured on: enough to tell types apart.
+/// Rows of a tensor used to measure errors: enough to distinguish types.
 const SAMPLE_ROWS: usize = 64;
 
 /// A type by its name in ggml, in any case.
@@ -72,7 +72,7 @@ pub fn type_by_name(name: &str) -> Option<TensorType> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipe {
     kinds: BTreeMap<String, TensorType>,
-    /// For the kinds that are not named.
+    /// The type for all other kinds.
     rest: TensorType,
 }
 
@@ -92,7 +92,7 @@ impl Recipe {
         self.rest
     }
 
-    /// What each tensor of `gguf` becomes: vectors and norms F32, and positions, too, unless they are named.
+    /// The target type of each tensor of `gguf`: F32 for vectors and norms, and for positions unless they are named.
     #[must_use]
     pub fn targets(&self, gguf: &Gguf<'_>) -> Targets {
         let target = |tensor: TensorInfo<'_>| {
@@ -156,14 +156,14 @@ pub fn kind(name: &str) -> &str {
     }
 }
 
-/// A kind of matrix in a model, and what it would cost in a type.
+/// A kind of matrix in a model, and its cost in a type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
     /// The kind.
     pub kind: String,
-    /// How many there are.
+    /// Number of tensors.
     pub tensors: usize,
-    /// Their elements.
+    /// Number of their elements.
     pub elements: u64,
     /// Type of most of them.
     pub ty: TensorType,
@@ -173,9 +173,9 @@ pub struct Choice {
     pub error: f64,
 }
 
-/// The recipe with the least error whose matrices take at most `budget` bytes in an arena: all kinds
-/// begin with the smallest type, and the step up that saves most error for its bytes comes first, as
-/// long as one fits. The error counts every matrix by its own norm.
+/// The recipe with the least error whose matrices take at most `budget` bytes in an arena. All kinds begin with the
+/// smallest type; the step up that saves most error for its bytes comes first, as long as one fits. The error weighs
+/// every matrix by its own norm.
 ///
 /// # Errors
 /// The smallest recipe needs more, or a value cannot be stored.
@@ -222,7 +222,7 @@ pub fn fit(
     let mut recipe = Recipe::uniform(TensorType::Q4K);
     for choice in &choices {
         recipe.kinds.insert(choice.kind.clone(), choice.ty);
-        // What a person calls the model by: the type of most weights.
+        // The name for people: the type of most weights.
         if choice.elements >= choices.iter().map(|c| c.elements).max().unwrap_or(0) {
             recipe.rest = choice.ty;
         }

@@ -1,4 +1,4 @@
-//! Makes the archive that the model store holds: models, adapters and training data with their signatures in a plain ustar
+//! Makes the archive for the model store: models, adapters and training data with their signatures in a plain ustar
 //! archive, byte for byte the same for the same files.
 
 mod contents;
@@ -22,7 +22,7 @@ pub use contents::{Contents, DataError};
 /// A file for the store: `FILE`, or `NAME=FILE` to give it another name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreFile {
-    /// Its name in the store, without what says its content.
+    /// Its name in the store, without the part that identifies its content.
     pub name: String,
     /// Where the file is.
     pub path: PathBuf,
@@ -59,28 +59,28 @@ impl StoreFile {
     }
 }
 
-/// Which files are packed.
+/// Which files may be packed.
 #[derive(Debug)]
 pub enum Trust {
-    /// Those that a trusted key has signed.
+    /// Files signed by a trusted key.
     Keys(Box<TrustedKeys>),
-    /// Those that have a signature.
+    /// Files with a signature.
     Signed,
-    /// All; audit will refuse those without a signature.
+    /// All files; audit will refuse those without a signature.
     Anything,
 }
 
 /// Keys whose signatures count, with their names.
 #[derive(Debug, Default)]
 pub struct TrustedKeys {
-    /// On every file.
+    /// For every file.
     pub any: Vec<(String, VerifyingKey)>,
-    /// On adapters, besides: the device's own, by which it knows what it has made.
+    /// Also for adapters: the device's own key, which identifies what it made.
     pub adapters: Option<VerifyingKey>,
 }
 
 impl TrustedKeys {
-    /// Those that count on a file of this content.
+    /// The keys that count for a file of this content.
     fn of(&self, content: Content) -> impl Iterator<Item = (&str, &VerifyingKey)> {
         let any = self.any.iter().map(|(name, key)| (name.as_str(), key));
         let own = self.adapters.as_ref();
@@ -89,7 +89,7 @@ impl TrustedKeys {
     }
 }
 
-/// An archive and what is in it.
+/// An archive and its contents.
 #[derive(Debug)]
 pub struct Archive {
     /// The archive.
@@ -103,19 +103,19 @@ pub struct Archive {
 pub struct Packed {
     /// Name and place.
     pub file: StoreFile,
-    /// What it is.
+    /// Its content.
     pub content: Content,
     /// Size of the file in bytes.
     pub bytes: usize,
-    /// What is known of its signature, in words.
+    /// The state of its signature, in words.
     pub signature: String,
 }
 
 /// Packs `files` for a store of `store_bytes`.
 ///
 /// # Errors
-/// A file that cannot be read, is not sound or is not signed as `trust` asks, two of one name, an adapter that fits none of
-/// the models, or too much for the store.
+/// A file cannot be read, is invalid or lacks the signature that `trust` requires; two have the same name; an adapter
+/// fits none of the models; or there is too much for the store.
 pub fn pack(files: Vec<StoreFile>, store_bytes: u64, trust: &Trust) -> Result<Archive, ToolError> {
     let mut read = Vec::new();
     for file in &files {
@@ -179,7 +179,7 @@ pub fn pack(files: Vec<StoreFile>, store_bytes: u64, trust: &Trust) -> Result<Ar
     })
 }
 
-/// Where a file lies in the archive: its folder and ending say what it is.
+/// Path of a file in the archive; its folder and ending identify the content.
 #[must_use]
 pub fn store_path(file: &StoreFile, content: Content) -> String {
     let StoreFile { name, path } = file;
@@ -193,7 +193,7 @@ pub fn store_path(file: &StoreFile, content: Content) -> String {
     }
 }
 
-/// The signature of a file, if `trust` is satisfied with what it has, and what is known of it.
+/// The signature of a file, if it satisfies `trust`, and its state in words.
 fn check(
     path: &Path,
     content: Content,
@@ -229,6 +229,6 @@ fn append(
     header.set_mtime(0);
     header.set_uid(0);
     header.set_gid(0);
-    // Sets the checksum, too. Writing to memory does not fail, and the name fits the header.
+    // This sets the checksum as well. Writing to memory cannot fail, and the name fits the header.
     Ok(builder.append_data(&mut header, name, content)?)
 }

@@ -1,8 +1,8 @@
-//! Makes a system for models that somebody has: the description and the policy in the sizes that they need, the store, and
-//! a key of this machine's that signs them.
+//! Makes a system for a user's models: the description and the policy in the sizes that they need, the store, and a key
+//! of this machine that signs them.
 //!
-//! The description and the policy of the repository are the templates: only what a larger model needs is changed, so the
-//! argument about isolation is the same. What cannot work is said before anything is written.
+//! The repository's description and policy are the templates: only what a larger model needs is changed, so the
+//! isolation argument is the same. Anything that cannot work is reported before anything is written.
 
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
@@ -22,35 +22,36 @@ use crate::policy::{self, Device, With};
 use crate::store::{Archive, Contents, StoreFile, Trust, TrustedKeys, pack, store_path};
 use crate::{files, keys};
 
-/// Where in the board's memory the loader has the image, in bytes from its beginning (`tools/qemu-console`, `Makefile`).
+/// Where the loader puts the image in the board's memory, in bytes from its beginning (`tools/qemu-console`,
+/// `Makefile`).
 const IMAGE_AT: u64 = 0x3000_0000;
-/// What kernel, monitor, programs, rings, log and the initialiser's own structures take, in bytes. Seen: 11 MiB.
+/// Memory of kernel, monitor, programs, rings, log and the initialiser's own structures, in bytes. Observed: 11 MiB.
 const REST: u64 = 48 << 20;
-/// Pages that the initialiser makes in all regions together (`tools/isolation/policy.toml` has the reason), less those
-/// of the rings and the log.
+/// Pages that the initialiser can create in all regions together (`tools/isolation/policy.toml` has the reason), less
+/// those of the rings and the log.
 const SMALL_PAGES: u64 = 53_000;
-/// Multiply-accumulates a second of an emulated Cortex-A53, on a slow machine.
+/// Multiply-accumulates per second of an emulated Cortex-A53 on a slow machine.
 const EMULATED_SPEED: u64 = 100_000_000;
-/// Tokens that a request should be able to have within the deadline: of a prompt of some lines, and as many as are generated
-/// if nobody says how many.
+/// Tokens that a request should be able to have within the deadline: a prompt of some lines, and the default number of
+/// generated tokens.
 const FIRST_REQUEST: u64 = 64 + defaults::MAX_TOKENS as u64;
-/// Context that a system gets if nobody says, in tokens, unless the model has less.
+/// Default context of a system in tokens, unless the model's is smaller.
 pub const CONTEXT: usize = 2048;
 
-/// What is asked for.
+/// The user's request.
 #[derive(Clone, Debug)]
 pub struct Wish {
     /// Models, adapters and training data; the first model is loaded at boot.
     pub files: Vec<StoreFile>,
-    /// Context in tokens; else [`CONTEXT`], or the model's own if that is less.
+    /// Context in tokens; by default [`CONTEXT`], or the model's own if that is smaller.
     pub context: Option<usize>,
-    /// Whole contexts that fit into the cache at once.
+    /// Number of whole contexts that fit the cache.
     pub sessions: usize,
     /// Memory of the board, in bytes.
     pub memory: u64,
 }
 
-/// What the system will be.
+/// The planned system.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// Name, plan and parameters of each model.
@@ -66,16 +67,16 @@ pub struct Layout {
 /// The regions of a description that hold models, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Regions {
-    /// For inference to work in.
+    /// Working memory of inference.
     pub arena: u64,
-    /// For the files and their signatures.
+    /// Files and their signatures.
     pub store: u64,
     /// Their pages.
     pub page: u64,
 }
 
 impl Regions {
-    /// In whole pages: small ones if the initialiser can make as many.
+    /// Rounded up to whole pages: small ones if the initialiser can create that many.
     fn new(arena: u64, store: u64) -> Self {
         let [small, large] = PAGE_SIZES;
         let round = |bytes: u64, page: u64| bytes.next_multiple_of(page);
@@ -89,7 +90,7 @@ impl Regions {
     }
 
     /// What one model needs, and not a page more: its file of `bytes` bytes, `sessions` contexts in the cache, and its
-    /// adapters, which take `adapters` bytes of the arena and their files as many in the store as are in `bytes`.
+    /// adapters, which take `adapters` bytes of the arena and whose files are included in `bytes`.
     ///
     /// # Errors
     /// No arena can hold it.
@@ -124,15 +125,16 @@ impl Display for Regions {
     }
 }
 
-/// Beside a file, the store has its header, what fills its last block, and header and block of the signature.
+/// In addition to a file, the store has its header, the padding of its last block, and header and block of the
+/// signature.
 const FILE_OVERHEAD: u64 = 4 * 512;
-/// The two blocks that end an archive, whose length is a multiple of twenty.
+/// The two blocks that end an archive, whose length is a multiple of twenty blocks.
 const STORE_END: u64 = 20 * 512;
 
 /// Plans a system, and refuses what cannot work.
 ///
 /// # Errors
-/// A file cannot be read or is no model that runs; the board has too little memory.
+/// A file cannot be read or is not a model that runs, or the board has too little memory.
 pub fn plan(wish: &Wish) -> Result<Layout, ToolError> {
     let mut read = Vec::new();
     for file in &wish.files {
@@ -158,7 +160,7 @@ pub fn plan(wish: &Wish) -> Result<Layout, ToolError> {
             continue;
         };
         let (plan, part) = plan_model(file, model, wish)?;
-        // All adapters that it can have, at once.
+        // All adapters that it can have, at the same time.
         let digest = sha256(bytes);
         let sizes = adapters.iter().map(|adapter| {
             let size = adapter.check(&model.base(), Some(&digest));
@@ -186,7 +188,7 @@ pub fn plan(wish: &Wish) -> Result<Layout, ToolError> {
         deadline_s: ms(slowest * FIRST_REQUEST).div_ceil(1000),
         grace_ms: 2 * ms(longest_step),
     };
-    // The image holds what fills the store, and the store is filled from it.
+    // The image contains the store's contents, and the store is filled from it.
     let image = store + REST / 2;
     let all = image + store + arena + REST / 2;
     if all > wish.memory || IMAGE_AT + image > wish.memory {
@@ -200,7 +202,7 @@ pub fn plan(wish: &Wish) -> Result<Layout, ToolError> {
     Ok(layout)
 }
 
-/// What a model needs of an arena, and the work of the largest part that a step cannot cut.
+/// What a model needs in an arena, and the work of the largest part that a step cannot split.
 fn plan_model(
     file: &StoreFile,
     checked: &Checked<'_>,
@@ -228,7 +230,7 @@ fn plan_checked(
 ) -> Result<Plan, LoadError> {
     let options = service_options(context, kv);
     let plan = |options: &LoadOptions| match checked.plan(options, u32::MAX as usize & !63) {
-        // It is not that large; what the arena must have is in the plan.
+        // The arena is not that large; the plan says what it must have.
         Ok(plan) | Err(LoadError::TooLarge(plan)) => Ok(plan),
         Err(wrong) => Err(wrong),
     };
@@ -239,24 +241,24 @@ fn plan_checked(
     })
 }
 
-/// What a system is made from, beside its files.
+/// What a system is made from, besides its files.
 #[derive(Clone, Copy, Debug)]
 pub struct Templates<'p> {
-    /// Of the description.
+    /// Template of the description.
     pub description: &'p Path,
-    /// Of the policy.
+    /// Template of the policy.
     pub policy: &'p Path,
-    /// The pair of keys that signs the files, without its endings; made if it is not there.
+    /// The pair of keys that signs the files, without its endings; created if missing.
     pub key: &'p Path,
-    /// The device's pair of keys, which signs the adapters that it makes; made if it is not there.
+    /// The device's pair of keys, which signs the adapters made on the device; created if missing.
     pub device_key: &'p Path,
 }
 
 /// Writes the system into `folder`: `system.xml`, `policy.toml` with the compiled `policy.bin` and `formats.bin`, and
-/// `store.tar`. The schemas of the policy's formats are copied beside it.
+/// `store.tar`. The schemas of the policy's formats are copied there as well.
 ///
 /// # Errors
-/// A template or a file cannot be read or written, or a template has no place for what is to be changed.
+/// A template or a file cannot be read or written, or a template lacks something that must be changed.
 pub fn write(
     wish: &Wish,
     layout: &Layout,
@@ -300,7 +302,7 @@ pub fn write(
     files::write_secret(&folder.join("policy.bin"), &compiled.image()?)?;
     files::write(&folder.join("formats.bin"), &compiled.formats_image()?)?;
 
-    // Signatures lie in the folder: nobody else's files are touched.
+    // Signatures are stored in the folder, so nobody else's files are touched.
     let secret = keys::read_secret(&secret)?;
     let signed = |(file, path): (&StoreFile, PathBuf)| -> Result<StoreFile, ToolError> {
         let content = files::read(&file.path)?;
@@ -319,12 +321,12 @@ pub fn write(
         adapters: None,
     }));
     let Archive { mut bytes, .. } = pack(files, layout.store, &trust)?;
-    // The Microkit tool wants a file of the region's own size.
+    // The Microkit tool requires a file of exactly the region's size.
     bytes.resize(layout.store as usize, 0);
     files::write(&folder.join("store.tar"), &bytes)
 }
 
-/// The pair of keys of this name, made if it is not there.
+/// The pair of keys of this name, created if missing.
 fn key_pair(name: &Path) -> Result<(PathBuf, PathBuf), ToolError> {
     let with = |suffix: &str| {
         let mut path = name.as_os_str().to_os_string();
@@ -344,7 +346,7 @@ fn key_pair(name: &Path) -> Result<(PathBuf, PathBuf), ToolError> {
     Ok(pair)
 }
 
-/// Refuses a file that lies where the system has its link: its name there could be another's.
+/// Refuses a file at the place of the system's link, because it could be another file.
 fn refuse_inside(link: &Path, file: &Path) -> Result<(), ToolError> {
     let whole = |path: &Path| {
         std::fs::canonicalize(path).map_err(|source| ToolError::Read {
@@ -361,7 +363,7 @@ fn refuse_inside(link: &Path, file: &Path) -> Result<(), ToolError> {
     }
 }
 
-/// Refuses to take the place of what is no link, since it is not of our making.
+/// Refuses to replace anything that is not a link, because we did not make it.
 fn refuse_other(to: &Path) -> Result<(), ToolError> {
     match to.symlink_metadata() {
         Ok(there) if !there.is_symlink() => Err(ToolError::InOutput {
@@ -371,21 +373,21 @@ fn refuse_other(to: &Path) -> Result<(), ToolError> {
     }
 }
 
-/// `to` is another name of the file `from`.
+/// Makes `to` another name of the file `from`.
 fn link(from: &Path, to: &Path) -> Result<(), ToolError> {
     let failed = |source| ToolError::Write {
         path: to.to_path_buf(),
         source,
     };
     let from = std::fs::canonicalize(from).map_err(failed)?;
-    // A link that an earlier call left.
+    // A link from an earlier call.
     if to.symlink_metadata().is_ok() {
         std::fs::remove_file(to).map_err(failed)?;
     }
     std::os::unix::fs::symlink(from, to).map_err(failed)
 }
 
-/// The template with regions of the layout's sizes, at addresses where they do not lie over each other.
+/// The template with regions of the layout's sizes, at addresses where they do not overlap.
 fn describe(layout: &Layout, template: &Path) -> Result<String, ToolError> {
     let wrong = |reason: String| ToolError::Template {
         path: template.to_path_buf(),
@@ -418,7 +420,7 @@ fn describe(layout: &Layout, template: &Path) -> Result<String, ToolError> {
         change(&mut text, &tag, &[("vaddr", at)])
             .ok_or_else(|| wrong(format!("{tag} has no vaddr")))?;
     }
-    // It says what was meant, or the template is written in a way that was not foreseen.
+    // Parses what was meant, or fails if the template has an unforeseen form.
     let after = System::parse(&text).map_err(|error| wrong(error.to_string()))?;
     for (name, bytes) in [("arena", layout.arena), ("model_store", layout.store)] {
         let mut regions = after.regions.iter().filter(|region| region.name == name);
@@ -431,7 +433,7 @@ fn describe(layout: &Layout, template: &Path) -> Result<String, ToolError> {
     Ok(text)
 }
 
-/// Gives attributes of all elements that begin with `tag` new values; `None` if there is no such element or attribute.
+/// Sets attributes of all elements that begin with `tag`; `None` if there is no such element or attribute.
 fn change(text: &mut String, tag: &str, values: &[(&str, u64)]) -> Option<()> {
     let mut from = 0;
     let mut found = None;
@@ -455,7 +457,7 @@ fn change(text: &mut String, tag: &str, values: &[(&str, u64)]) -> Option<()> {
 /// Files of JSON schemas: names and contents.
 type Schemas = Vec<(String, Vec<u8>)>;
 
-/// The template with this machine's key, the context, and times that a larger model needs.
+/// The template with this machine's key, the context, and the time limits that a larger model needs.
 fn adapt_policy(layout: &Layout, template: &Path) -> Result<(String, Schemas), ToolError> {
     let wrong = |reason: String| ToolError::Template {
         path: template.to_path_buf(),
@@ -501,7 +503,7 @@ fn adapt_policy(layout: &Layout, template: &Path) -> Result<(String, Schemas), T
     Ok((document.to_string(), schemas))
 }
 
-/// The files of the policy's JSON schemas, which are beside the policy from now on: name and content of each.
+/// Moves the policy's JSON schemas next to the policy: returns name and contents of each.
 fn take_schemas(document: &mut DocumentMut, beside: &Path) -> Result<Schemas, ToolError> {
     let mut schemas = Vec::new();
     let formats = document.get_mut("formats");
@@ -510,7 +512,7 @@ fn take_schemas(document: &mut DocumentMut, beside: &Path) -> Result<Schemas, To
         let file = format.get("json-schema").and_then(|file| file.as_str());
         if let Some(file) = file {
             let content = files::read(&beside.join(file))?;
-            // Names of formats need not be names of files.
+            // Names of formats may not be valid file names.
             let own = format!("format-{}.schema.json", schemas.len());
             format["json-schema"] = value(&own);
             schemas.push((own, content));

@@ -1,4 +1,4 @@
-//! Chat templates: the engine's scaffolds against the templates' own Jinja, and scaffolds that are derived.
+//! Chat templates: compares the engine's scaffolds, and derived ones, with the templates' own Jinja.
 
 mod chats;
 #[expect(dead_code, reason = "shared with tests that need more of it")]
@@ -19,10 +19,10 @@ use llmtool::chat::jinja::{Date, Jinja, MAX_TEMPLATE_BYTES};
 use llmtool::chat::random::{self, Source};
 use tool::{failure, fresh, output};
 
-/// Random conversations for each family.
+/// Number of random conversations per family.
 const CONVERSATIONS: usize = 200;
 
-/// The published templates: the file, and the vocabulary that its family has.
+/// The published templates: the file, and the vocabulary of its family.
 const FAMILIES: &[(&str, &str)] = &[
     ("chatml", BYTE_LEVEL),
     ("command-r-plus", BYTE_LEVEL),
@@ -67,10 +67,10 @@ fn template(name: &str) -> String {
     fs::read_to_string(path).expect("a template")
 }
 
-/// Most bytes of a scaffold's string, with the vocabulary's tokens in it.
+/// Maximum size of a scaffold's string, including the vocabulary's tokens.
 const MOST_BYTES: usize = 1 << 13;
 
-/// What a scaffold adds, with this vocabulary.
+/// The bound of what a scaffold adds with this vocabulary.
 fn bound(scaffold: &Scaffold<'_>, vocabulary: &Vocabulary) -> Bound {
     let mut text = vec![0; MOST_BYTES];
     let mut cells = vec![Cell::default(); scratch_cells(MOST_BYTES)];
@@ -78,7 +78,7 @@ fn bound(scaffold: &Scaffold<'_>, vocabulary: &Vocabulary) -> Bound {
     bound.expect("room")
 }
 
-/// The ids that the engine gives.
+/// The engine's ids.
 fn encode(
     scaffold: &Scaffold<'_>,
     vocabulary: &Vocabulary,
@@ -105,8 +105,8 @@ fn encode(
     Ok(out)
 }
 
-/// The ids of what the template's own Jinja writes, tokenized with only the scaffold parsed. Which part of it is scaffold is
-/// found by rendering markers in place of the texts, and then the texts with and without their white space.
+/// The ids of the template's own Jinja output, tokenized with only the scaffold parsed. The scaffold's parts are found
+/// by rendering markers in place of the texts, and then the texts with and without their white space.
 fn reference(jinja: &Jinja, vocabulary: &Vocabulary, segments: &[Segment<'_>]) -> Vec<u32> {
     let whole = jinja.render(segments, true).expect("rendered");
     let markers: Vec<String> = (0..segments.len()).map(|at| format!("Qz{at}zQ")).collect();
@@ -116,7 +116,7 @@ fn reference(jinja: &Jinja, vocabulary: &Vocabulary, segments: &[Segment<'_>]) -
         .map(|(segment, marker)| Segment::new(segment.role, marker))
         .collect();
     let marked = jinja.render(&marked, true).expect("rendered");
-    // In the order in which they stand there.
+    // In the order in which they occur.
     let mut order: Vec<usize> = (0..segments.len()).collect();
     order.sort_by_key(|&at| marked.find(&markers[at]).expect("each text is there"));
     let mut parts: Vec<(String, bool)> = Vec::new();
@@ -144,7 +144,7 @@ fn reference(jinja: &Jinja, vocabulary: &Vocabulary, segments: &[Segment<'_>]) -
     vocabulary.tokenize(&parts)
 }
 
-/// What llama.cpp makes of a system text where the template refuses one: it puts it before the first user's.
+/// llama.cpp's rendering of a system text if the template refuses one: it is put before the first user's text.
 fn merged(segments: &[Segment<'_>], between: &str, trim: bool) -> Option<(String, usize)> {
     let (system, rest) = segments.split_first()?;
     (system.role == Role::System).then(|| {
@@ -178,7 +178,7 @@ fn compare(name: &str, base: &str, template: &str) {
     let mut seen = HashSet::new();
     for number in 0..CONVERSATIONS {
         let mut conversation = random::conversation(&mut source, 5, system, &spellings);
-        // Every control token is spelled in some text of each conversation.
+        // Each conversation's texts spell every control token.
         let all = spellings.concat();
         let last = conversation.last_mut().expect("a user's text");
         last.1 = format!("{all} {}", last.1);
@@ -211,10 +211,10 @@ fn each_family_gives_the_ids_of_its_own_jinja_on_200_conversations_that_spell_ev
     for (name, base) in FAMILIES {
         let template = template(name);
         compare(name, base, &template);
-        // Files have the same template with line ends in Jinja's strings, and with one more at the end.
+        // Files have the same template with line breaks in Jinja's strings, and with an extra one at the end.
         let ends = template.trim_end().replace("\\n", "\n") + "\n";
         let known = (*name != "kimi-k2").then(|| recognise(&template)).flatten();
-        // Outside of Jinja's tags, where Kimi's has one, it is no line end.
+        // Outside of Jinja's tags, where Kimi's has one, it is not a line break.
         assert_eq!(recognise(&ends), known, "{name}");
     }
 }
@@ -394,7 +394,7 @@ fn a_bound_holds_for_texts_of_one_token_a_byte() {
     }
 }
 
-/// A model with a chat template of its own.
+/// A model with its own chat template.
 fn model(name: &str, template: Option<&str>, key: Option<&[String]>) -> String {
     let file = fs::read(tool::TINY).expect("a model");
     let gguf = Gguf::parse(&file).expect("parsed");
@@ -451,7 +451,7 @@ fn an_unknown_template_is_derived_into_a_copy_that_talks() {
         .expect("known");
     assert_eq!(scaffold.user.before, "[user] ");
     assert_eq!(scaffold.generation, "[assistant]");
-    // The prompt is a user's turn; as a text it gives something else.
+    // The prompt is a user's turn; as plain text it gives a different result.
     let asked = [
         "generate", "-m", &derived, "-p", " Once ", "-n", "8", "--temp", "0",
     ];
@@ -606,7 +606,7 @@ fn what_no_scaffold_can_do_is_refused_with_the_reason() {
 
 #[test]
 fn a_hostile_template_costs_so_much_and_no_more_and_gives_one_line() {
-    // As long as a template may be.
+    // The maximum length of a template.
     let long = |before: &str, part: &str, after: &str| {
         let room = MAX_TEMPLATE_BYTES - before.len() - after.len();
         format!("{before}{}{after}", part.repeat(room / part.len()))
@@ -617,7 +617,7 @@ fn a_hostile_template_costs_so_much_and_no_more_and_gives_one_line() {
             "{{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}}{{% for i in range(60) %}}{{% set ns.x = {step} %}}{{% endfor %}}{said}"
         )
     };
-    // Expressions that are deep, and have nothing wrong but that.
+    // Expressions that are deep but otherwise valid.
     let deep = [
         ("not", long("{{ ", "not ", "1 }}")),
         ("minus", long("{{ ", "-", "1 }}")),
@@ -660,7 +660,7 @@ fn a_hostile_template_costs_so_much_and_no_more_and_gives_one_line() {
     );
 }
 
-/// The line in which it is refused to derive a scaffold.
+/// The line that reports why no scaffold was derived.
 fn refused(model: &str) -> String {
     let out = fresh("hostile-out.gguf");
     let refused = failure(&["chat-template", "-m", model, "-o", &out], 1);

@@ -1,5 +1,5 @@
-//! Policies of systems with one client, two and none: what each client gets, and what a policy and a description say that
-//! do not go together.
+//! Policies of systems with no client, one and two: what each client gets, and the errors if a policy and a description
+//! disagree.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use assert_cmd::cargo::cargo_bin_cmd;
 use protocol::limits::{CLIENT_COMMANDS, MAX_REQUESTS, MAX_SESSIONS};
 use protocol::policy::Policy;
 
-/// Audit with shell on channel 3, in slot 1, and triage on channel 5, in slot 0; and inference.
+/// Audit with shell on channel 3 in slot 1, and triage on channel 5 in slot 0; and inference.
 const SYSTEM: &str = r#"<system>
     <memory_region name="shell_to_audit" size="0x1000" />
     <memory_region name="audit_to_shell" size="0x1000" />
@@ -45,7 +45,7 @@ const SYSTEM: &str = r#"<system>
 </system>
 "#;
 
-/// Everything but clients.
+/// Everything except clients.
 const REST: &str = r#"prompts = "hash"
 
 [inference]
@@ -90,11 +90,11 @@ ed25519 = "751614b02b0a456cbc16cc9802241d40e0b1edaa7c17c7dfc56f001bcd0d623e"
 const SHELL: &str = "[clients.shell]\nuser = \"guest\"\nlogin = true\n";
 const TRIAGE: &str = "[clients.triage]\nuser = \"triage\"\n";
 
-/// A run of `llmtool policy` on these clients and this description.
+/// A run of `llmtool policy` with these clients and this description.
 struct Run {
-    /// What it has written, if that is a policy.
+    /// The policy that it wrote, if valid.
     policy: Option<Policy>,
-    /// What it says on standard error, without the folder of the files.
+    /// Standard error, without the folder of the files.
     said: String,
 }
 
@@ -127,13 +127,13 @@ fn run(name: &str, clients: &str, system: &str) -> Run {
     Run { policy, said }
 }
 
-/// What is compiled, which must work without a warning.
+/// The compiled policy; there must be no warning.
 fn compiled(name: &str, clients: &str) -> Policy {
     let Run { policy, said } = run(name, clients, SYSTEM);
     policy.unwrap_or_else(|| panic!("{said}"))
 }
 
-/// The message, which must be one line, after the file.
+/// The message after the file's name, which must be a single line.
 fn refused(name: &str, clients: &str, system: &str) -> String {
     let Run { policy, said } = run(name, clients, system);
     assert!(policy.is_none(), "it is not refused");
@@ -147,7 +147,7 @@ fn refused(name: &str, clients: &str, system: &str) -> String {
     line.strip_prefix("llmtool: ").unwrap().to_owned()
 }
 
-/// The line of the policy that begins so.
+/// The number of the policy's line with this prefix.
 fn line_of(clients: &str, start: &str) -> usize {
     let text = format!("{REST}{clients}");
     1 + text
@@ -203,7 +203,7 @@ fn clients_have_equal_parts_of_what_the_others_leave() {
             (2, 1, 3)
         ]
     );
-    // Nobody has to take all.
+    // The shares need not add up to the whole.
     assert_eq!(
         parts("few", "requests = 5\n", "requests = 2\n").map(|(requests, ..)| requests),
         [5, 2]
@@ -303,7 +303,7 @@ fn what_is_wrong_with_a_client_is_said_with_its_line() {
         ),
     ] {
         let clients = format!("{shell}{triage}");
-        // Of several lines that begin alike the last is meant.
+        // If several lines begin alike, the last is meant.
         let text = format!("{REST}{clients}");
         let line = text.lines().collect::<Vec<_>>();
         let line = line.iter().rposition(|line| line.starts_with(at));
@@ -337,7 +337,7 @@ fn a_client_that_the_description_does_not_have_is_refused() {
             && message.ends_with("system.xml has no such domain; its clients are triage, shell"),
         "{message}"
     );
-    // A domain that is none.
+    // A domain that is not a client.
     let clients = format!("{SHELL}{TRIAGE}[clients.inference]\nuser = \"guest\"\n");
     let message = refused("no-client", &clients, SYSTEM);
     assert!(

@@ -1,8 +1,8 @@
-//! A published instruct model against llama.cpp: the ids of ten questions as its chat template has them, and of the answers.
-//! `tests/chat/smollm2.json` has what llama.cpp gave (`make_chat.py` there says how, and where the model is);
-//! the folder that `SEL4_LLM_REAL` names has the model and its copy in F32. With the copy every token is the same. With the
-//! file as published llama.cpp rounds activations in another way than we do, so a choice may differ where its two best tokens
-//! are closer than its own results for two sizes of batches.
+//! Compares a published instruct model with llama.cpp: the ids of ten questions rendered by its chat template, and of
+//! the answers. `tests/chat/smollm2.json` has llama.cpp's results (`make_chat.py` there says how they were made, and
+//! where the model is); the folder named by `SEL4_LLM_REAL` has the model and its copy in F32. With the copy, every
+//! token must be the same. With the published file, llama.cpp rounds activations differently, so a choice may differ if
+//! its two best tokens are closer than llama.cpp's own results for two batch sizes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,16 +37,16 @@ struct Answer {
     question: String,
     prompt: Vec<u32>,
     tokens: Vec<u32>,
-    /// How far llama.cpp's best logit is above its second, for each token.
+    /// The margin of llama.cpp's best logit over its second best, for each token.
     gaps: Vec<f32>,
 }
 
 const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/chat/smollm2.json");
 
-/// Greatest difference of a logit between llama.cpp's batch of 1 and its batch of 24 with this file (`docs/models.md`).
+/// Largest difference of a logit between llama.cpp's batch sizes 1 and 24 for this file (`docs/models.md`).
 const NOISE: f32 = 1.27;
 
-/// The likeliest token; of equals the lowest.
+/// The likeliest token; the lowest of equals.
 fn argmax(logits: &[f32]) -> u32 {
     let mut best = 0;
     for (id, &logit) in logits.iter().enumerate() {
@@ -61,7 +61,7 @@ fn references() -> References {
     serde_json::from_slice(&fs::read(REFERENCE).expect("the reference")).expect("JSON")
 }
 
-/// The model of this type, or nothing if it is not there.
+/// The model of this type; `None` if it is not there.
 fn model(ty: &str, sha256_of_reference: &str) -> Option<(PathBuf, Vec<u8>)> {
     let Some(folder) = std::env::var_os("SEL4_LLM_REAL") else {
         println!("SKIPPED: SEL4_LLM_REAL names no folder with the model");
@@ -144,7 +144,7 @@ fn with_exact_weights_the_answers_are_those_of_llama_cpp_to_the_last_token() {
     }
 }
 
-/// What the engine answers to the questions as requests, having rendered each into llama.cpp's ids.
+/// The engine's answers to the questions as requests, after rendering each into llama.cpp's ids.
 fn answers(file: &[u8], reference: &Reference) -> Vec<Vec<u32>> {
     let checked = Checked::new(file).expect("sound");
     let options = load_options(512, KvType::F32);
@@ -171,7 +171,7 @@ fn answers(file: &[u8], reference: &Reference) -> Vec<Vec<u32>> {
     reference.answers.iter().map(answer).collect()
 }
 
-/// The tokens of the request under way.
+/// The tokens of the request in flight.
 fn ids(backend: &mut TransformerBackend<'_>) -> Vec<u32> {
     let (mut ids, mut text) = (Vec::new(), Text::new());
     loop {

@@ -1,4 +1,4 @@
-//! The table of families in `docs/models.md` is what the engine's descriptions say.
+//! Checks that the table of families in `docs/models.md` matches the engine's descriptions.
 
 use llm_core::transformer::{
     Activation, FAMILIES, Family, Gate, HeadNorm, NormKind, NormPlaces, PositionKind, Residual,

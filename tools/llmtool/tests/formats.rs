@@ -1,4 +1,4 @@
-//! Formats of answers: in a policy, and on `generate`.
+//! Formats of answers: in a policy, and in `generate`.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const EVENT: &str = r#"{"type": "object", "properties": {"class": {"enum": ["ignore", "note"]},
     "level": {"type": "integer", "minimum": 0, "maximum": 3}}, "required": ["class", "level"]}"#;
 
-/// The shipped policy with more in it, with a schema in a folder of its own: tests run beside each other.
+/// The shipped policy with additions and a schema, in a separate folder, because tests run in parallel.
 fn policy_with(name: &str, more: &str) -> String {
     let folder = fresh_folder(&format!("{name}.d"));
     fs::write(format!("{folder}/event.schema.json"), EVENT).unwrap();
@@ -50,8 +50,8 @@ fn a_policys_formats_become_the_image_that_is_read_and_words_that_say_what_leaks
     assert!(accepts("event", r#"{"class":"note","level":3}"#));
     assert!(!accepts("event", r#"{"class":"note","level":4}"#));
     assert!(words.contains("  triage       choices: "), "{words}");
-    // Four choices and eight values of the schema. Beginnings are those of `ignore` (6), `ask` (3) and `notify` (6), which
-    // those of `note` share but for its last byte, and the empty one: with the words 21.
+    // Four choices and eight values of the schema. Prefixes are those of `ignore` (6), `ask` (3) and `notify` (6,
+    // shared by `note` except for its last byte), and the empty one: 21 with the words.
     for line in [
         "  triage       choices: ",
         "               512 tokens (reader, owner): 2.0 bits, or 4.4 if it may be broken off",
@@ -62,11 +62,11 @@ fn a_policys_formats_become_the_image_that_is_read_and_words_that_say_what_leaks
     ] {
         assert!(words.contains(line), "{line}: {words}");
     }
-    // Nobody is bound to a format, and nothing is said about that.
+    // Nobody is restricted to a format, and no warning says so.
     assert!(!words.contains("answers in") && !words.contains("user-defined"));
 }
 
-/// The shipped policy with two formats, changed. Its path.
+/// The path of the shipped policy with two formats, changed.
 fn bound(name: &str, change: impl FnOnce(String) -> String) -> String {
     let formats = "[formats.a]\nchoices = ['x']\n[formats.b]\nregex = '[0-9]{4}'";
     let path = policy_with(name, formats);
@@ -75,7 +75,7 @@ fn bound(name: &str, change: impl FnOnce(String) -> String) -> String {
     path
 }
 
-/// The policy with a line more in a table.
+/// The policy with an additional line in a table.
 fn with_line(text: &str, table: &str, line: &str) -> String {
     text.replacen(&format!("\n{table}\n"), &format!("\n{table}\n{line}\n"), 1)
 }
@@ -98,14 +98,14 @@ fn roles_and_clients_are_bound_to_formats_that_the_policy_pins_by_their_hash() {
     let policy = Policy::read(&fs::read(&policy_file).unwrap()).unwrap();
     let image = fs::read(format!("{folder}/formats.bin")).unwrap();
     assert_eq!(policy.format_count, 2);
-    // The file fills the region; what the policy pins is the formats.
+    // The file fills the region; the policy pins only the formats.
     assert_eq!(image.len(), formats::REGION_BYTES);
     let (image, padding) = image.split_at(policy.formats_bytes as usize);
     assert!(padding.iter().all(|byte| *byte == 0));
     assert_eq!(policy.formats_sha256, sha256(image));
     assert_eq!(policy.user_defined, 1);
     let (b, a_and_b) = (FormatRule::NONE.with(1), FormatRule::NONE.with(0).with(1));
-    // Roles are in the order of the file: reader, owner.
+    // Roles are in the file's order: reader, owner.
     assert_eq!(policy.roles[0].formats, b.with_choices());
     assert_eq!(policy.roles[1].formats, FormatRule::ANY);
     assert_eq!(policy.format_rule(0, 0), b.with_must());
@@ -116,7 +116,7 @@ fn roles_and_clients_are_bound_to_formats_that_the_policy_pins_by_their_hash() {
         "               answers in no format, or in b, choices of the request",
         "               answers only in a format: a, b",
         "               512 tokens (owner): 0.0 bits, or 1.6 if it may be broken off",
-        // The client forbids choices and free text, whatever the roles allow.
+        // The client forbids choices and free text, even if the roles allow them.
         "               512 tokens (reader, owner): 13.3 bits, or ",
         "what users write may become user-defined tokens",
     ] {
@@ -127,7 +127,7 @@ fn roles_and_clients_are_bound_to_formats_that_the_policy_pins_by_their_hash() {
     }
 }
 
-/// A folder of this name with nothing in it.
+/// An empty folder of this name.
 fn fresh_folder(name: &str) -> String {
     let folder = fresh(name);
     let _ = fs::remove_dir_all(&folder);
@@ -195,7 +195,7 @@ fn a_rule_that_names_what_is_not_there_stops_the_build_with_line_and_reason() {
             with_line(&text, table, line)
         });
         let message = failure(&["policy", &path], 1);
-        // Behind the table's own line, and lines count from 1.
+        // The line after the table's own; lines count from 1.
         let place = format!("formats-rules.toml:{}:", at + 2);
         assert!(
             message.contains(&place) && message.contains(reason),
@@ -221,7 +221,7 @@ fn a_client_that_can_ask_for_nothing_is_warned_of() {
     );
 }
 
-/// What is warned of when a policy is compiled.
+/// The warnings when a policy is compiled.
 fn warnings(path: &str) -> String {
     let assert = llmtool(&["policy", path]).assert().success();
     String::from_utf8(assert.get_output().stderr.clone()).unwrap()
@@ -331,7 +331,7 @@ fn what_is_no_format_stops_the_build_with_line_and_reason() {
             2,
             "it needs 40001 states, at most 4096 are allowed",
         ),
-        // Two to the 31 states, of which none is like another.
+        // 2³¹ states, no two of them equivalent.
         (
             "[formats.a]\nregex = '[ab]*a[ab]{30}'",
             2,
@@ -391,7 +391,7 @@ fn what_is_no_format_stops_the_build_with_line_and_reason() {
         ),
     ] {
         let policy = policy_with("formats-wrong.toml", format);
-        // A file that is there and no schema.
+        // A file that exists but is not a schema.
         fs::copy(&policy, Path::new(&policy).with_file_name("policy.toml")).unwrap();
         let message = failure(&["policy", &policy], 1);
         let place = format!("formats-wrong.toml:{}:", before + 1 + line);

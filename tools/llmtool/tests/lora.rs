@@ -1,5 +1,5 @@
-//! Adapters against llama.cpp, and what the commands say of them: `tests/parity/lora` of the repository holds small
-//! adapters for the models of `tests/parity`, and what llama.cpp computed with them (`make_lora.py` there says how).
+//! Compares adapters with llama.cpp, and checks what the commands say about them: `tests/parity/lora` has small
+//! adapters for the models of `tests/parity`, and llama.cpp's results with them (`make_lora.py` there says how).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,14 +19,14 @@ struct Reference {
     sha256: String,
     rank: u32,
     alpha: f32,
-    /// What llama.cpp's own logits differ by as a share of their range, if it computes them in another way:
-    /// `lora_noise.py` says which.
+    /// The share of their range by which llama.cpp's own logits differ when it computes them in another way, which
+    /// `lora_noise.py` names.
     noise: BTreeMap<String, f32>,
     tokens: Vec<u32>,
     positions: Vec<usize>,
 }
 
-/// How many times llama.cpp's own noise a logit may differ.
+/// Largest allowed difference of a logit, as a multiple of llama.cpp's own noise.
 const NOISES: f32 = 2.0;
 
 fn folder() -> PathBuf {
@@ -104,7 +104,7 @@ fn adapters_of_a_gpt2_give_llama_cpps_logits() {
     }
 }
 
-/// Arguments of the training that made an adapter, in its reference.
+/// Arguments of the training run that made an adapter, in its reference.
 #[derive(Deserialize)]
 struct Trained {
     base: String,
@@ -116,7 +116,7 @@ fn adapters_that_finetune_makes_give_llama_cpps_logits() {
     for base in ["llama-f32-gqa", "qwen2-f32", "gpt2-f32"] {
         let name = format!("{base}-trained");
         compare(&name);
-        // They are what this build makes, so that it is its own files that are compared.
+        // They must be what this build makes, so that its own files are compared.
         let json = fs::read(lora(&name).with_extension("json")).expect("the reference");
         let reference: Trained = serde_json::from_slice(&json).expect("the reference is JSON");
         let out = std::env::temp_dir().join(format!("{name}-{}.gguf", std::process::id()));

@@ -1,4 +1,4 @@
-//! Files that people give by mistake: each command that reads a model says what it has been given.
+//! Files given by mistake: each command that reads a model says what it got instead.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ fn failure(arguments: &[&str]) -> String {
     String::from_utf8(output.get_output().stderr.clone()).unwrap()
 }
 
-/// A file without tensors whose keys say that it is the second of three parts.
+/// A file without tensors whose keys declare it the second of three parts.
 fn part() -> Vec<u8> {
     let mut file = b"GGUF\x03\0\0\0".to_vec();
     file.extend(0_u64.to_le_bytes());
@@ -100,7 +100,7 @@ fn inspect_sign_and_pack_name_what_they_are_given_and_say_what_to_do() {
         assert!(!folder.join(format!("{name}.gguf.sig")).exists());
         assert!(!store.exists());
     }
-    // What is damaged is signed only by force, for tests that it is refused when it is loaded.
+    // A damaged file is signed only by force, to test that loading refuses it.
     let cut = folder.join("cut.gguf");
     fs::write(&cut, &tiny[..tiny.len() / 2]).unwrap();
     let assert = cargo_bin_cmd!("llmtool")

@@ -1,5 +1,5 @@
-//! The types that `quantize` gives the matrices of a file against llama.cpp's: `tests/quantizers/mixtures.json` of the
-//! repository holds what llama-quantize chose for some shapes (`make_mixtures.py` there says how).
+//! Compares the types that `quantize` gives a file's matrices with llama.cpp's: `tests/quantizers/mixtures.json` has
+//! llama-quantize's choices for some shapes (`make_mixtures.py` there says how).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,7 +36,7 @@ fn block(name: &str) -> usize {
     number.map_or(0, |number| number.parse().unwrap())
 }
 
-/// `A A B` as `A*2 B*1`.
+/// Writes `A A B` as `A*2 B*1`.
 fn runs(names: &[&str]) -> String {
     let runs = names.chunk_by(|a, b| a == b);
     let runs: Vec<String> = runs

@@ -50,7 +50,7 @@ fn shape_of_queries() -> [usize; 2] {
     [queries.columns() as usize, queries.rows() as usize]
 }
 
-/// An adapter of rank 2 for the queries of the first block, which have this shape.
+/// An adapter of rank 2 for the first block's queries, which have this shape.
 fn adapter([columns, rows]: [usize; 2]) -> Vec<u8> {
     let mut writer = GgufWriter::default();
     writer
@@ -106,7 +106,7 @@ fn adapters_and_data_are_packed_where_audit_looks_for_them() {
         signature.push(".sig");
         assert_eq!(&item.signature.unwrap()[..], fs::read(signature).unwrap());
     }
-    // A model and an adapter may have one name, two adapters not.
+    // A model and an adapter may share a name; two adapters may not.
     let twice = format!("tiny={}", text(&good));
     llmtool(&["pack", "-o", text(&store), text(&model), &twice])
         .assert()
@@ -136,7 +136,7 @@ fn what_no_model_of_the_store_can_have_or_is_no_example_is_not_packed_and_not_si
         message.contains("other.gguf") && message.contains(&rows.to_string()),
         "{message}"
     );
-    // Beside no model there is nothing to compare it with.
+    // Without a model there is nothing to compare it with.
     llmtool(&["pack", "--unsigned", "-o", text(&store), text(&other)])
         .assert()
         .success();
@@ -195,7 +195,7 @@ fn what_the_device_has_made_counts_on_adapters_alone() {
     }
 }
 
-/// What a console prints of an export, among other things.
+/// The console's output of an export, among other output.
 fn console(file: &[u8], secret: &Path) -> String {
     let key = keys::read_secret(secret).unwrap();
     let digest = sha256(file);
@@ -215,7 +215,7 @@ fn console(file: &[u8], secret: &Path) -> String {
     format!("{text}{closing}\r\n{}\r\nllm> ", armour::END)
 }
 
-/// RFC 4648, 4.
+/// Base64 as in RFC 4648, section 4.
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
@@ -278,7 +278,7 @@ fn an_adapter_comes_out_of_a_console_log_and_goes_into_a_store() {
     fs::write(&log, spoilt).unwrap();
     let message = failure(&import);
     assert!(message.contains("the capture has changed it"), "{message}");
-    // A whole export of what is no adapter.
+    // A complete export of something that is not an adapter.
     fs::write(
         &log,
         console(b"GGUF, or not", &folder.join("device.key.pem")),

@@ -1,8 +1,8 @@
-//! Every format and architecture against llama.cpp: `tests/parity/` of the repository holds small
-//! models that its peers made, and what llama.cpp computed from them (`make_parity.py` there says how).
+//! Compares every format and architecture with llama.cpp: `tests/parity/` has small models made by other tools, and
+//! llama.cpp's results for them (`make_parity.py` there says how).
 //!
-//! Quantised models are compared as they are: both sides quantise activations, llama.cpp with other
-//! roundings, so logits are compared by their direction, and choices where they are clear.
+//! Quantised models are compared as they are. Both sides quantise activations, but llama.cpp rounds differently, so
+//! logits are compared by their direction, and choices only if they are clear.
 
 use std::fs;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ struct Reference {
     sha256: String,
     /// Largest difference as a share of the range of the logits (F32, F16, BF16).
     tolerance: Option<f32>,
-    /// Least cosine of the logits (quantised).
+    /// Minimum cosine of the logits (quantised).
     cosine: Option<f64>,
     prompt: Prompt,
     texts: Vec<Text>,
@@ -56,7 +56,7 @@ fn folder() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/parity"))
 }
 
-/// The likeliest token; of equals the lowest.
+/// The likeliest token; the lowest of equals.
 fn argmax(logits: &[f32]) -> u32 {
     let mut best = 0;
     for (id, &logit) in logits.iter().enumerate() {
@@ -84,7 +84,7 @@ fn compare(name: &str) {
         .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
         .collect();
     let file = if name == "gpt2-seed-f32" {
-        // 42 MB: made here instead.
+        // 42 MB, so it is made here instead.
         gpt2(seed_shape(TensorType::F32)).finish()
     } else {
         fs::read(folder().join("models").join(&reference.model)).expect("the model")

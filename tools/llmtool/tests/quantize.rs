@@ -1,4 +1,4 @@
-//! `llmtool quantize` and `imatrix` as a person runs them.
+//! Runs `llmtool quantize` and `imatrix` as a person does.
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ fn quantized_files_run_and_turn_into_f32_without_loss() {
         output(&["quantize", "-m", &small, "-o", &wide, "--type", "f32"]);
         output(&["quantize", &wide, &again, ty, "--pure"]);
         if ty != "q4_0" {
-            // Q4_0 takes its scale from a value that it may store as another.
+            // Q4_0 derives its scale from a value that it may then store inexactly.
             assert!(
                 fs::read(&small).unwrap() == fs::read(&again).unwrap(),
                 "{ty}"
@@ -41,7 +41,7 @@ fn quantized_files_run_and_turn_into_f32_without_loss() {
     assert!(fs::read(TINY).unwrap() == fs::read(same).unwrap());
 }
 
-/// A model whose rows are no whole number of blocks of 256.
+/// A model whose rows are not whole blocks of 256.
 fn narrow() -> Vec<u8> {
     testing::model(Shape {
         width: 96,
@@ -71,7 +71,7 @@ fn rows_that_are_no_whole_blocks_fall_back_and_it_is_said() {
         let line = tensors.lines().find(|line| line.contains(name));
         assert!(line.is_some_and(|line| line.contains(ty)), "{tensors}");
     }
-    // What was quantised before is said, too, unless the caller knows.
+    // It also reports what had been quantised before, unless the caller knows.
     let again = fresh("narrow-again.gguf");
     let warned = |options: &[&str]| {
         let mut command = vec!["quantize", &out, &again, "Q8_0"];
@@ -110,7 +110,7 @@ fn an_output_that_is_a_link_or_no_regular_file_stays_what_it_is() {
     output(&["quantize", "-m", TINY, "-o", &link, "--type", "q8_0"]);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert!(fs::read(&target).unwrap().starts_with(b"GGUF"));
-    // A pipe gets the bytes; it is not replaced by a file.
+    // A pipe receives the bytes; it is not replaced by a file.
     let pipe = fresh("pipe.gguf");
     assert!(
         Command::new("mkfifo")
@@ -128,7 +128,7 @@ fn an_output_that_is_a_link_or_no_regular_file_stays_what_it_is() {
     assert!(!fs::metadata(&pipe).unwrap().is_file());
 }
 
-/// Only links of its own making are removed.
+/// Only links that it made itself are removed.
 #[test]
 fn a_system_is_not_written_over_models() {
     const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -209,7 +209,7 @@ fn a_model_that_cannot_run_is_refused_before_anything_is_written() {
     assert!(fs::metadata(&out).is_err() && fs::metadata(&signature).is_err());
     output(&["sign", "--key", &key, &model, "--force"]);
     assert!(fs::metadata(&signature).is_ok());
-    // What is in it is shown, and that it does not run.
+    // The contents are shown, and that the model does not run.
     let assert = llmtool(&["inspect", &model]).assert().code(1);
     let shown = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
     assert!(
@@ -231,10 +231,10 @@ fn an_importance_matrix_is_made_read_and_changes_what_is_quantised() {
     assert!(!read.is_empty() && read.of("token_embd.weight").is_none());
     let columns = read.of("blk.0.attn_q.weight").unwrap();
     assert!(columns.iter().all(|&mean| mean > 0.0));
-    // What it is multiplied with is the same for queries, keys and values.
+    // Queries, keys and values are multiplied by the same vectors.
     assert_eq!(Some(columns), read.of("blk.0.attn_v.weight"));
 
-    // A matrix of queries, keys and values in one is seen once a token, and the output matrix if that is asked for.
+    // A combined matrix of queries, keys and values is seen once per token, and the output matrix only on request.
     let shape = Shape {
         tied: false,
         ..Shape::default()

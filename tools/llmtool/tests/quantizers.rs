@@ -1,5 +1,5 @@
-//! Our quantisers against ggml's: `tests/quantizers/` of the repository holds what ggml made of the same
-//! weights (`make_quantizers.py` there says how).
+//! Compares our quantisers with ggml's: `tests/quantizers/` has ggml's results for the same weights
+//! (`make_quantizers.py` there says how).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use llm_core::verify::sha256;
 use llmtool::recipe::type_by_name;
 use serde::Deserialize;
 
-/// How much larger our error may be.
+/// Largest allowed ratio of our error to ggml's.
 const TOLERANCE: f64 = 1.02;
 
 #[derive(Deserialize)]
@@ -60,7 +60,7 @@ fn reference() -> Reference {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// Quantises what ggml quantised, and compares; how many gave the same bytes.
+/// Quantises what ggml quantised, and compares; returns how many gave the same bytes.
 fn compare(reference: &Reference, types: &Types, importance: Option<&[f32]>) -> usize {
     assert_eq!(types.len(), 14);
     let (rows, columns) = (reference.rows, reference.columns);
@@ -110,7 +110,7 @@ fn with_an_importance_matrix_errors_are_those_of_ggml() {
         .map(|u| u * u + 0.01)
         .collect();
     compare(&reference, &reference.with_importance, Some(&importance));
-    // It is worth something: in the measure of the importance, errors are smaller with it than without.
+    // Importance helps: in its own measure, errors are smaller with it than without.
     for ty in [TensorType::Q4_0, TensorType::Q4K, TensorType::Q2K] {
         let row = weights("bell", reference.columns);
         let error = |of: Option<&[f32]>| -> f64 {

@@ -1,5 +1,5 @@
-//! Published models against llama.cpp. They are too large to be here: the folder that `SEL4_LLM_REAL` names has them,
-//! with what llama.cpp computed (`tests/parity/make_real.py`).
+//! Compares published models with llama.cpp. They are too large for the repository: the folder named by `SEL4_LLM_REAL`
+//! has them, and llama.cpp's results (`tests/parity/make_real.py`).
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Reference {
-    /// Greatest difference of a logit between llama.cpp's batch of 1 and its batch of 24.
+    /// Largest difference of a logit between llama.cpp's batch sizes 1 and 24.
     noise: f32,
     prompts: Vec<Prompt>,
 }
@@ -24,7 +24,7 @@ struct Prompt {
     steps: Vec<(u32, f32, u32, f32)>,
 }
 
-/// The likeliest token; of equals the lowest.
+/// The likeliest token; the lowest of equals.
 fn argmax(logits: &[f32]) -> u32 {
     let mut best = 0;
     for (id, &logit) in logits.iter().enumerate() {

@@ -1,6 +1,5 @@
-//! The engine against llama.cpp: `tests/reference/` of the repository holds what llama.cpp computed
-//! (`make_reference.py` there says how), and the engine computes the same from the same weights, with
-//! the same tokens, keys and values in F32.
+//! Compares the engine with llama.cpp: `tests/reference/` has llama.cpp's results (`make_reference.py` there says how),
+//! and the engine computes the same from the same weights, with the same tokens, and keys and values in F32.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,7 +16,7 @@ use llmtool::recipe::Recipe;
 use llmtool::vocabulary::HostVocabulary;
 use serde::Deserialize;
 
-/// Largest difference of a logit that is allowed, as a share of the range of all logits.
+/// Largest allowed difference of a logit, as a share of the range of all logits.
 const TOLERANCE: f32 = 1e-3;
 
 #[derive(Deserialize)]
@@ -47,7 +46,7 @@ fn repository() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// Largest distance from a reference, as a share of the range of its logits.
+/// Largest difference from a reference, as a share of the range of its logits.
 #[derive(Default)]
 struct Worst(f32);
 
@@ -59,7 +58,7 @@ impl Worst {
     }
 }
 
-/// The likeliest token; of equals the lowest.
+/// The likeliest token; the lowest of equals.
 fn argmax(logits: &[f32]) -> u32 {
     let mut best = 0;
     for (id, &logit) in logits.iter().enumerate() {
@@ -91,7 +90,7 @@ fn compare(name: &str) {
         reference.model
     );
 
-    // The weights as llama.cpp had them.
+    // The weights as given to llama.cpp.
     let gguf = Gguf::parse(&shipped).unwrap();
     let targets = Recipe::uniform(TensorType::F32).targets(&gguf);
     let weights = convert(&gguf, &targets, None, &mut |_, _| {}).unwrap();

@@ -1,7 +1,7 @@
-//! Our tokenizers against llama.cpp's: `tests/tokenizers/` of the repository holds 2,000 strings, small
-//! vocabularies for every pre-tokenizer, and what llama.cpp made of them (`make_tokenizers.py` there
-//! says how). It also has what llama.cpp makes of vocabularies that are not in the repository: they are compared if
-//! SEL4_LLM_VOCABULARIES names a folder with them.
+//! Compares our tokenizers with llama.cpp's: `tests/tokenizers/` has 2,000 strings, small vocabularies for every
+//! pre-tokenizer, and llama.cpp's results for them (`make_tokenizers.py` there says how). It also has llama.cpp's
+//! results for vocabularies outside the repository, which are compared if SEL4_LLM_VOCABULARIES names a folder that has
+//! them.
 
 use std::fs;
 use std::io::Write as _;
@@ -22,7 +22,7 @@ struct Reference {
     /// The beginning of the digest of each string's ids.
     plain: String,
     special: String,
-    /// Whether llama.cpp gives the string back.
+    /// Whether llama.cpp decodes the ids to the same string.
     back: String,
 }
 
@@ -108,7 +108,7 @@ struct Names {
     groups: Vec<Group>,
 }
 
-/// Pre-tokenizers of which llama.cpp makes the same ids.
+/// Pre-tokenizers for which llama.cpp makes the same ids.
 #[derive(Deserialize)]
 struct Group {
     names: Vec<String>,
@@ -121,12 +121,12 @@ struct Vocabularies {
     vocabularies: Vec<Public>,
 }
 
-/// A vocabulary that is not in the repository.
+/// A vocabulary outside the repository.
 #[derive(Deserialize)]
 struct Public {
     vocabulary: String,
     sha256: String,
-    /// Tokens at which llama.cpp ends a generation.
+    /// Tokens that end a generation in llama.cpp.
     ends: Vec<u32>,
     plain: String,
     special: String,
@@ -143,7 +143,7 @@ fn read<T: serde::de::DeserializeOwned>(name: &str) -> T {
     serde_json::from_slice(&fs::read(path).expect("the reference")).unwrap()
 }
 
-/// The digests of the ids of each [`GROUP`] strings, one behind the other with 2³² − 1 after each.
+/// The digests of the ids of each [`GROUP`] strings, concatenated with 2³² − 1 after each.
 fn grouped(vocabulary: &HostVocabulary, strings: &[String], parse_special: bool) -> Vec<String> {
     let options = EncodeOptions {
         add_special: true,
@@ -201,7 +201,7 @@ fn every_name_of_a_pre_tokenizer_gives_llama_cpps_ids() {
             let renamed = [&file[..at], &entry(name), &file[at + old.len()..]].concat();
             let gguf = Gguf::parse(&renamed).unwrap();
             let vocabulary = HostVocabulary::load(name.as_ref(), &gguf).expect("a known name");
-            // All strings for the first name, for the others those that were made for it.
+            // All strings for the first name; for the others, those that were made for them.
             let strings = if index == 0 { &all } else { &some };
             let digests = strings.len() / GROUP;
             let reference = [&group.plain, &group.special].map(|digests_of_all| {
@@ -276,7 +276,7 @@ fn tokenizers_of_other_kinds_are_refused_by_name() {
     }
 }
 
-/// A text without the characters of which a byte is no token: llama.cpp drops it, the engine refuses.
+/// A text without the characters that have a byte without a token: llama.cpp drops those, the engine refuses them.
 fn expressible(gguf: &Gguf<'_>, vocabulary: &HostVocabulary, text: &str) -> String {
     let byte_level = gguf.str_of("tokenizer.ggml.model") == Ok("gpt2");
     let is_token = |byte: u8| vocabulary.view().find(&[byte]).is_some();
@@ -285,7 +285,7 @@ fn expressible(gguf: &Gguf<'_>, vocabulary: &HostVocabulary, text: &str) -> Stri
     text.chars().filter(|c| !byte_level || known(c)).collect()
 }
 
-/// llama.cpp's cases beside its vocabulary: texts in one file, their ids line by line in another.
+/// llama.cpp's own cases for its vocabulary: texts in one file, their ids line by line in another.
 fn compare_cases(path: &Path, vocabulary: &HostVocabulary) -> usize {
     let beside = |suffix: &str| fs::read_to_string(format!("{}{suffix}", path.display()));
     let (Ok(texts), Ok(ids)) = (beside(".inp"), beside(".out")) else {
@@ -309,7 +309,7 @@ fn compare_cases(path: &Path, vocabulary: &HostVocabulary) -> usize {
     cases
 }
 
-/// A file that is not in the repository, if it is here.
+/// A file outside the repository; `None` if it is missing.
 fn public(name: &str) -> Option<(PathBuf, Vec<u8>)> {
     let given = std::env::var_os("SEL4_LLM_VOCABULARIES").map(PathBuf::from);
     let places = given.into_iter().chain([shared()]);
@@ -323,7 +323,7 @@ fn shared() -> PathBuf {
     PathBuf::from(shared).join("tokenizers")
 }
 
-/// Says it whether the test passes or not, which `println` does not.
+/// Prints it whether the test passes or not; `println` does not.
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

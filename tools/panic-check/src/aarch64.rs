@@ -1,4 +1,4 @@
-//! The few AArch64 instructions that say where control goes and how addresses are made.
+//! Decodes the few AArch64 instructions that determine control flow and build addresses.
 //!
 //! Source: Arm Architecture Reference Manual for A-profile, C4.1 "A64 instruction set encoding".
 
@@ -56,7 +56,7 @@ pub fn decode(word: u32, at: u64) -> Op {
     if word & 0xFFE0_FFE0 == 0xAA00_03E0 {
         return Op::Move(register(0), register(16));
     }
-    // Loads and stores have bit 27 set and bit 25 clear; bit 22 tells loads in all forms that compilers use.
+    // Loads and stores have bit 27 set and bit 25 clear; bit 22 distinguishes loads in all forms that compilers use.
     if word & 0x0A00_0000 == 0x0800_0000 && word & 0x3B00_0000 != 0x1800_0000 && field(22, 2) == 0 {
         return Op::Store;
     }
@@ -67,7 +67,7 @@ pub fn decode(word: u32, at: u64) -> Op {
 mod tests {
     use super::*;
 
-    // The words are what GNU as makes of the text beside them.
+    // The words are what GNU as produces for the text beside them.
     #[test]
     fn branches_go_where_the_manual_says() {
         let at = 0x20_1000;

@@ -1,4 +1,4 @@
-//! Why the panics that are left cannot happen: `panics.toml` beside the code that it speaks of.
+//! Arguments why the remaining panics cannot happen: `panics.toml` beside the code concerned.
 
 use crate::graph::{Panic, Walk};
 use crate::image::Place;
@@ -10,9 +10,9 @@ use std::fmt;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Arguments {
-    /// Parts of the names of the functions to begin at.
+    /// Parts of the names of the root functions.
     pub roots: Vec<String>,
-    /// Parts of the names of functions that the roots must reach: a walk that misses these has missed the program.
+    /// Parts of the names of functions that the roots must reach: a walk without them has missed the program.
     #[serde(default)]
     pub reaches: Vec<String>,
     /// The arguments.
@@ -20,17 +20,17 @@ pub struct Arguments {
     pub unreachable: Vec<Argument>,
 }
 
-/// An argument for some panics. A panic is meant if all that is given here fits it.
+/// An argument for some panics. It applies to a panic that matches everything given here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Argument {
     /// End of the source file's path, or of that and `:line`.
     pub file: String,
-    /// Part of the name of the function that has the panic, or of one inlined there.
+    /// Part of the name of the function with the panic, or of one inlined there.
     pub function: String,
     /// What is called, such as `panic_const_add_overflow`.
     pub panic: String,
-    /// Places that are meant, at most: another one needs a look at the argument.
+    /// Maximum number of places it covers; a further one requires another look at the argument.
     pub sites: usize,
     /// Why no input reaches it.
     pub because: String,
@@ -51,19 +51,19 @@ impl fmt::Display for Argument {
     }
 }
 
-/// A file that says too little.
+/// The file is incomplete.
 #[derive(Debug, thiserror::Error)]
 pub enum ArgumentError {
-    /// It is no TOML, or has other keys.
+    /// It is not TOML, or has unknown keys.
     #[error("{0}")]
     Toml(#[from] toml::de::Error),
     /// There is no root.
     #[error("`roots` is empty: nothing would be checked")]
     NoRoots,
-    /// An entry that means everything, or says nothing.
+    /// An entry matches everything, or gives no reason.
     #[error("entry {index} ({what}): `{missing}` is missing")]
     Missing {
-        /// Which, from 1.
+        /// Its number, from 1.
         index: usize,
         /// The entry.
         what: String,
@@ -106,7 +106,7 @@ impl Arguments {
 }
 
 impl Argument {
-    /// Whether it speaks of this panic at this place.
+    /// Whether it covers this panic at this place.
     fn explains(&self, panic: &Panic, place: Option<&Place>) -> bool {
         let file_fits = self.file.is_empty()
             || place.is_some_and(|Place { file, line, .. }| {
@@ -125,15 +125,15 @@ impl Argument {
 /// What the arguments leave open.
 #[derive(Debug, Default)]
 pub struct Verdict<'a> {
-    /// Panics that no argument explains, with the places that are meant.
+    /// Panics that no argument explains, with their places.
     pub unexplained: Vec<(&'a Panic, Option<&'a Place>)>,
     /// Arguments that explain no panic.
     pub stale: Vec<&'a Argument>,
-    /// Arguments that explain more places than they say, and how many.
+    /// Arguments that cover more places than they say, and the number.
     pub stretched: Vec<(&'a Argument, usize)>,
-    /// Functions of `reaches` that the walk has not come by.
+    /// Functions of `reaches` that the walk has not reached.
     pub missed: Vec<&'a str>,
-    /// Places that are explained.
+    /// Number of explained places.
     pub explained: usize,
 }
 
@@ -148,7 +148,7 @@ impl Verdict<'_> {
     }
 }
 
-/// Compares what a walk has found with the arguments. The first argument that fits explains.
+/// Compares the result of a walk with the arguments. The first matching argument counts.
 #[must_use]
 pub fn judge<'a>(walk: &'a Walk, arguments: &'a Arguments) -> Verdict<'a> {
     let mut verdict = Verdict::default();
@@ -165,7 +165,7 @@ pub fn judge<'a>(walk: &'a Walk, arguments: &'a Arguments) -> Verdict<'a> {
         for place in places {
             let fits = |argument: &Argument| argument.explains(panic, place);
             match arguments.unreachable.iter().position(fits) {
-                // The same place in two functions, or twice in one, is one place.
+                // The same place in two functions, or twice in one, counts once.
                 Some(index) => {
                     let at = place.map_or(panic.at, |_| 0);
                     explained[index].insert((&panic.kind, place, at));

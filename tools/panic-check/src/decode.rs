@@ -1,4 +1,4 @@
-//! Instructions of either architecture, as far as they say where control goes and how addresses are made.
+//! Instructions of both architectures, as far as they determine control flow and build addresses.
 
 use crate::{aarch64, riscv};
 use std::ops::Range;
@@ -6,21 +6,21 @@ use std::ops::Range;
 /// What an instruction does, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
-    /// Goes there and comes back.
+    /// Calls an address.
     Call(u64),
-    /// Goes there.
+    /// Jumps to an address.
     Jump(u64),
-    /// Goes there or on.
+    /// Jumps to an address or continues.
     Branch(u64),
-    /// Calls what the register holds.
+    /// Calls the address in a register.
     CallRegister,
-    /// Goes where the register says.
+    /// Jumps to the address in a register.
     JumpRegister(u8),
-    /// To the caller.
+    /// Returns to the caller.
     Return,
-    /// An exception, which ends the domain.
+    /// Raises an exception, which ends the domain.
     Trap,
-    /// The register becomes an address.
+    /// Puts an address into the register.
     Address(u8, u64),
     /// Adds an immediate: to, from, how much.
     Add(u8, u8, u64),
@@ -30,9 +30,9 @@ pub enum Op {
     Move(u8, u8),
     /// A store: no register changes, as far as it matters here.
     Store,
-    /// Loads what lies right where a register says: to, from.
+    /// Loads from exactly the address in a register: to, from.
     Load(u8, u8),
-    /// Anything else. Its destination, if it has one.
+    /// Anything else, with its destination, if it has one.
     Other(u8),
 }
 
@@ -41,7 +41,7 @@ pub enum Op {
 pub struct Instruction {
     /// What it does.
     pub op: Op,
-    /// Address of the one after it.
+    /// Address of the next instruction.
     pub next: u64,
 }
 
@@ -78,7 +78,7 @@ impl Machine {
         }
     }
 
-    /// The registers that arguments go in.
+    /// The registers for arguments.
     #[must_use]
     pub const fn arguments(self) -> Range<u8> {
         match self {
@@ -87,7 +87,7 @@ impl Machine {
         }
     }
 
-    /// Whether a function leaves this register as it was.
+    /// Whether a function must preserve this register.
     #[must_use]
     pub fn is_preserved(self, register: u8) -> bool {
         match self {

@@ -1,11 +1,11 @@
-//! From the roots to the panics.
+//! Walks from the roots to the panics.
 
 use crate::image::{Function, Image, Place};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
-/// Functions that do not return, by the beginnings of their names: a call of one of these is a panic. One that is
-/// missing here is seen all the same, by its own call of another.
+/// Functions that do not return, by the beginnings of their names: a call of one is a panic. One missing here is still
+/// found, by its own call of another.
 const PANICS: &[&str] = &[
     "core::cell::panic_already",
     "core::option::expect_failed",
@@ -25,15 +25,15 @@ const PANICS: &[&str] = &[
 /// A call of the panic machinery, or an instruction that raises an exception.
 #[derive(Clone, Debug)]
 pub struct Panic {
-    /// What is called, without its module; "trap" for an instruction.
+    /// The function called, without its module; "trap" for an instruction.
     pub kind: String,
     /// Address of the instruction.
     pub at: u64,
-    /// The function that has it.
+    /// The function that contains it.
     pub function: String,
     /// The functions that were inlined there, innermost first.
     pub inlined: Vec<String>,
-    /// Where it happens. More than one if the compiler has merged panics; none if it is not known.
+    /// Where it happens: several places if the compiler merged panics, none if unknown.
     pub places: BTreeSet<Place>,
     /// How it is reached: from a root to the function.
     pub chain: Vec<String>,
@@ -55,15 +55,15 @@ impl fmt::Display for Panic {
 /// What a walk has found.
 #[derive(Debug)]
 pub struct Walk {
-    /// Functions that are reached.
+    /// Functions reached.
     pub functions: Vec<String>,
-    /// Those of them that call where a register says.
+    /// Those that call through a register.
     pub indirect: Vec<String>,
     /// Panics.
     pub panics: Vec<Panic>,
 }
 
-/// A root that no function has in its name.
+/// No function's name contains this root.
 #[derive(Debug, thiserror::Error)]
 #[error("no function is called {0:?}: name the handlers in `roots`")]
 pub struct NoRoot(pub String);
@@ -71,7 +71,7 @@ pub struct NoRoot(pub String);
 /// Walks from the functions whose names contain one of `roots`.
 ///
 /// # Errors
-/// There is none for one of them.
+/// There is no function for one of them.
 pub fn walk(image: &Image<'_>, roots: &[String]) -> Result<Walk, NoRoot> {
     // How each function was reached first.
     let mut from: BTreeMap<u64, Option<u64>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! A linked binary as functions, what they call, and what they tell the panic machinery.
+//! A linked binary as functions, their calls, and what they pass to the panic machinery.
 
 use crate::decode::{Instruction, Machine, Op};
 use addr2line::Context;
@@ -7,10 +7,10 @@ use object::elf::{SHF_ALLOC, SHF_EXECINSTR};
 use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionFlags, SymbolKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Why a file cannot be looked at.
+/// Why a file cannot be analysed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    /// It is no object file, or a damaged one.
+    /// It is not an object file, or is damaged.
     #[error("not an object file: {0}")]
     Object(#[from] object::Error),
     /// Its debug information is damaged.
@@ -19,15 +19,15 @@ pub enum ImageError {
     /// It is for another machine.
     #[error("for {0:?}, which is neither AArch64 nor 64-bit RISC-V")]
     Machine(Architecture),
-    /// It has no function with code.
+    /// It has no functions with code.
     #[error("no symbols of functions: it was stripped")]
     Stripped,
-    /// Code that belongs to no function, so that what it does would go unseen.
+    /// Code outside all functions is reached, whose effects would go unseen.
     #[error("{from} goes to {to:#x}, where no function is")]
     Nowhere {
-        /// Which function.
+        /// The function.
         from: String,
-        /// Where to.
+        /// The target.
         to: u64,
     },
 }
@@ -35,7 +35,7 @@ pub enum ImageError {
 /// A place in the source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// Path from the crate's own directory on, which has the crate's version if it comes from a registry.
+    /// Path from the crate's own directory, with the crate's version if it comes from a registry.
     pub file: String,
     /// Line.
     pub line: u32,
@@ -50,7 +50,7 @@ pub struct Call {
     pub at: u64,
     /// Address of the function that it goes to.
     pub to: u64,
-    /// Places that the caller hands over as `core::panic::Location`: where a panic function says that it happened.
+    /// Places that the caller passes as `core::panic::Location`: where a panic function says that it happened.
     pub places: BTreeSet<Place>,
 }
 
@@ -61,7 +61,7 @@ pub struct Function {
     pub name: String,
     /// Its calls.
     pub calls: Vec<Call>,
-    /// Calls and jumps to where a register says, jump tables not among them.
+    /// Calls and jumps through registers, except jump tables.
     pub indirect: Vec<u64>,
     /// Instructions that raise an exception.
     pub traps: Vec<u64>,
@@ -73,13 +73,13 @@ pub struct Function {
 pub struct Image<'f> {
     /// Its functions by address.
     pub functions: BTreeMap<u64, Function>,
-    /// Functions whose addresses lie in its data. With those whose addresses code takes, they are what a call through a
-    /// register may reach.
+    /// Functions whose addresses are in its data. Together with those whose addresses code takes, they are the possible
+    /// targets of a call through a register.
     pub in_data: BTreeSet<u64>,
     context: Context<EndianSlice<'f, LittleEndian>>,
 }
 
-/// Code and where it lies.
+/// Code and its address.
 struct Section {
     start: u64,
     data: Vec<u8>,
@@ -101,7 +101,7 @@ impl Section {
 }
 
 impl<'f> Image<'f> {
-    /// Reads a binary with its symbols; debug information makes places better known.
+    /// Reads a binary with its symbols; debug information improves places.
     ///
     /// # Errors
     /// See [`ImageError`].
@@ -112,7 +112,7 @@ impl<'f> Image<'f> {
             Architecture::Riscv64 => Machine::Riscv64,
             other => return Err(ImageError::Machine(other)),
         };
-        // What is loaded, by whether it is executable.
+        // The loaded sections, by whether they are executable.
         let sections = |is_code: bool| {
             let is_wanted = move |section: &object::Section<'_, '_>| match section.flags() {
                 SectionFlags::Elf { sh_flags, .. } => {
@@ -175,7 +175,7 @@ impl<'f> Image<'f> {
         })
     }
 
-    /// Where an instruction comes from, the innermost inlined function first; empty without debug information.
+    /// The source of an instruction, innermost inlined function first; empty without debug information.
     #[must_use]
     pub fn frames(&self, at: u64) -> Vec<(String, Option<Place>)> {
         let mut frames = Vec::new();
@@ -200,14 +200,14 @@ impl<'f> Image<'f> {
     }
 }
 
-/// Where functions begin and end, and their names. One without a size ends where the next begins.
+/// Beginnings and ends of functions, and their names. One without a size ends where the next begins.
 fn starts(object: &object::File<'_>, code: &[Section]) -> BTreeMap<u64, (u64, String)> {
     let mut named: BTreeMap<u64, (u64, String)> = BTreeMap::new();
     for symbol in object.symbols() {
         let name = symbol.name().unwrap_or_default();
         let is_code = matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Label)
             || (symbol.kind() == SymbolKind::Unknown && !name.is_empty());
-        // Mapping symbols mark code and data; local labels, which RISC-V keeps for its linker, no function.
+        // Mapping symbols mark code and data; local labels, which RISC-V keeps for its linker, are not functions.
         let is_mark = name.starts_with('$') || name.starts_with(".L");
         if !is_code || name.is_empty() || is_mark {
             continue;
@@ -250,10 +250,10 @@ struct Body<'a> {
     starts: &'a BTreeMap<u64, (u64, String)>,
 }
 
-/// Most addresses of one register that are kept. A panic's place is made by one or two ways.
+/// Maximum number of addresses kept per register. One or two paths build a panic's place.
 const MOST_ADDRESSES: usize = 32;
 
-/// Addresses that a register may hold, as far as they were made from constants.
+/// Addresses that a register may hold, as far as they were built from constants.
 type Registers = BTreeMap<u8, BTreeSet<u64>>;
 
 impl Body<'_> {
@@ -266,7 +266,7 @@ impl Body<'_> {
             takes: BTreeSet::new(),
         };
         let states = self.registers();
-        // The register that an entry of a jump table was added to a base in, as long as nothing else is put there.
+        // The register in which an entry of a jump table was added to a base, until it is overwritten.
         let mut added = None;
         for (at, Instruction { op, .. }) in &self.code {
             let (at, op) = (*at, *op);
@@ -280,7 +280,7 @@ impl Body<'_> {
                         .push(self.call(at, self.function_at(to)?, &states));
                 }
                 Op::CallRegister => function.indirect.push(at),
-                // A jump table: the targets are the function's own.
+                // A jump table: the targets are within the function.
                 Op::JumpRegister(register) if added == Some(register) => {}
                 Op::JumpRegister(_) => function.indirect.push(at),
                 Op::Trap => function.traps.push(at),
@@ -291,7 +291,7 @@ impl Body<'_> {
                 Op::Move(to, _) | Op::Other(to) | Op::Address(to, _) | Op::Add(to, ..) => {
                     added.filter(|register| *register != to)
                 }
-                // A table of addresses, not of distances.
+                // A table of addresses instead of distances.
                 Op::Load(to, from) if added == Some(from) => Some(to),
                 Op::Load(to, _) => added.filter(|register| *register != to),
                 Op::Store => added,
@@ -332,11 +332,11 @@ impl Body<'_> {
         }
     }
 
-    /// The registers before each instruction: a fixed point over all ways through the function.
+    /// The registers before each instruction: a fixed point over all paths through the function.
     fn registers(&self) -> HashMap<u64, Registers> {
         let mut states = HashMap::from([(self.start, Registers::new())]);
         let mut todo = vec![self.start];
-        // What jump tables lead to is not known: begin there with nothing.
+        // The targets of jump tables are unknown: begin there with nothing.
         for Instruction { op, next } in self.code.values() {
             if matches!(
                 op,
@@ -365,7 +365,7 @@ impl Body<'_> {
                     let moved = state.get(&from).cloned();
                     set(&mut state, to, moved);
                 }
-                // The callee may change what the caller saves.
+                // The callee may change caller-saved registers.
                 Op::Call(_) | Op::CallRegister => {
                     state.retain(|register, _| self.machine.is_preserved(*register));
                 }
@@ -392,7 +392,7 @@ impl Body<'_> {
                 for (register, addresses) in &state {
                     let into = there.entry(*register).or_default();
                     for address in addresses {
-                        // A loop that adds to an address would never end to make new ones.
+                        // A loop that adds to an address would otherwise create new ones for ever.
                         if into.len() < MOST_ADDRESSES {
                             grown |= into.insert(*address);
                         }
@@ -433,12 +433,12 @@ fn set(state: &mut Registers, register: u8, value: Option<BTreeSet<u64>>) {
     };
 }
 
-/// A name as people write it. Of two mangled ones, the v0 scheme's has no hash that is worth reading.
+/// A readable name. Of two mangled ones, the v0 scheme's has no hash worth reading.
 fn demangle(name: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(name))
 }
 
-/// A source file's path without what differs between machines.
+/// A source file's path without machine-specific parts.
 fn short(path: &str) -> String {
     // Registry and git sources lie two folders below these, the standard library and ours right below.
     for (mark, skipped) in [
@@ -454,7 +454,7 @@ fn short(path: &str) -> String {
                 .to_owned();
         }
     }
-    // What build scripts write: `…/build/CRATE-HASH/out/FILE`.
+    // Files written by build scripts: `…/build/CRATE-HASH/out/FILE`.
     if let Some((before, file)) = path.rsplit_once("/out/")
         && let Some((_, folder)) = before.rsplit_once("/build/")
     {

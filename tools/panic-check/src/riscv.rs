@@ -1,13 +1,13 @@
-//! The few instructions of 64-bit RISC-V, compressed ones among them, that say where control goes and how addresses are
-//! made.
+//! Decodes the few instructions of 64-bit RISC-V, including compressed ones, that determine control flow and build
+//! addresses.
 //!
 //! Source: The RISC-V Instruction Set Manual, volume I, chapters "RV32/64G Instruction Set Listings" and "C".
 
 use crate::decode::{Instruction, Op};
 
-/// The register of return addresses.
+/// The return address register.
 const RA: u8 = 1;
-/// The second one, which routines of the linker use.
+/// The alternative one, used by linker routines.
 const T0: u8 = 5;
 
 /// The instructions of a function.
@@ -15,7 +15,7 @@ pub(crate) fn instructions(code: &[u8], start: u64) -> Vec<(u64, Instruction)> {
     let mut all = Vec::new();
     let mut rest = code;
     let mut at = start;
-    // What `auipc` has just put into a register: with the `jalr` after it, that is a call or a jump to a fixed place.
+    // The register that `auipc` has just set: with the `jalr` after it, that is a call or a jump to a fixed address.
     let mut upper: Option<(u8, u64)> = None;
     while let [low, high, after @ ..] = rest {
         let half = u16::from_le_bytes([*low, *high]);
@@ -56,7 +56,7 @@ fn field(word: u32, low: u32, bits: u32) -> u32 {
     (word >> low) & ((1 << bits) - 1)
 }
 
-/// A number of so many bits, the highest of which is its sign.
+/// A number of this many bits, the highest of which is its sign.
 fn signed(value: u32, bits: u32) -> i64 {
     let unused = 64 - bits;
     ((u64::from(value) << unused) as i64) >> unused
@@ -103,7 +103,7 @@ fn decode(word: u32, at: u64) -> Op {
         0x23 | 0x27 => Op::Store,
         // ebreak; unimp, which is a write to a counter
         0x73 if word == 0x0010_0073 || word == 0xc000_1073 => Op::Trap,
-        // Of fences and floating point, no register that matters.
+        // Fences and floating point change no register that matters.
         0x0f | 0x07 | 0x43 | 0x47 | 0x4b | 0x4f => Op::Other(0),
         _ => Op::Other(to),
     }
@@ -121,7 +121,7 @@ fn jump_register(to: u8, from: u8) -> Op {
 fn compressed(half: u16, at: u64) -> Op {
     let word = u32::from(half);
     let whole = |low| field(word, low, 5) as u8;
-    // Three bits name the registers from 8 on.
+    // Three bits name the registers from 8 up.
     let short = |low| field(word, low, 3) as u8 + 8;
     let six = || signed(field(word, 12, 1) << 5 | field(word, 2, 5), 6);
     match (word & 3, word >> 13) {
@@ -188,7 +188,7 @@ mod tests {
         all.iter().map(|(_, instruction)| instruction.op).collect()
     }
 
-    // The bytes are what GNU as makes of the text beside them.
+    // The bytes are what GNU as produces for the text beside them.
     #[test]
     fn where_control_goes() {
         for (word, op) in [
@@ -272,7 +272,7 @@ mod tests {
                 Op::Return
             ]
         );
-        // A torn instruction at the end is none.
+        // A truncated instruction at the end is ignored.
         assert_eq!(all(&code[..6]), [Op::Address(1, AT + 0x1000)]);
     }
 }

@@ -1,8 +1,8 @@
-//! Boards: `boards/NAME.toml`, which has the addresses and interrupts that a description names.
+//! Boards: `boards/NAME.toml`, with the addresses and interrupts that a description names.
 //!
-//! A description says `phys_addr="board:uart"` and `irq="board:uart"` where a number would be another one on another board.
-//! [`Board::resolve`] puts the numbers in. The Microkit tool refuses the words, so nobody builds the file as it stands by
-//! mistake. A description with numbers of its own is for one board, and is left as it is.
+//! A description says `phys_addr="board:uart"` and `irq="board:uart"` where the number depends on the board.
+//! [`Board::resolve`] fills in the numbers. The Microkit tool rejects the names, so nobody builds the unprocessed file
+//! by mistake. A description with its own numbers is for one board, and is left unchanged.
 
 mod error;
 mod resolve;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Highest number of an interrupt: those of the GIC and the PLIC.
+/// Highest interrupt number of the GIC and the PLIC.
 const MAX_IRQ: u64 = 1023;
 /// Where the files are, from the root of the repository.
 pub const FOLDER: &str = "boards";
@@ -53,11 +53,11 @@ pub struct Board {
     pub arch: Arch,
     /// Whether every domain can read the processor's counter.
     pub counter: bool,
-    /// Ticks a second of the processor's counter, where the processor does not say it.
+    /// Ticks per second of the processor's counter, if the processor does not report it.
     pub counter_hertz: Option<u64>,
-    /// By the names that descriptions have for them.
+    /// Devices, by their names in descriptions.
     pub devices: BTreeMap<String, Device>,
-    /// Options of its kernel that are not as those of other boards, for the isolation checker.
+    /// Options of its kernel that differ from other boards, for the isolation checker.
     pub kernel: BTreeMap<String, bool>,
 }
 
@@ -65,25 +65,25 @@ pub struct Board {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Device {
-    /// What drives it; nothing for a device of an integrator's own component.
+    /// Its driver; `None` for a device of an integrator's own component.
     #[serde(default)]
     pub driver: Option<Driver>,
     /// Physical address of its registers, if they are memory.
     #[serde(default)]
     pub address: Option<u64>,
-    /// How far its registers reach, in bytes. What comes after may be another device.
+    /// Size of its registers in bytes. What follows may be another device.
     #[serde(default)]
     pub size: Option<u64>,
-    /// Cycles a second of its clock, for drivers that must know it.
+    /// Frequency of its clock in Hz, for drivers that must know it.
     #[serde(default)]
     pub hertz: Option<u32>,
-    /// The same of a model of it with narrower registers, if that runs at another rate.
+    /// The same for a model of it with narrower registers, if that runs at another rate.
     #[serde(default)]
     pub narrow_hertz: Option<u32>,
-    /// Bytes of a register, and from one to the next.
+    /// Size of a register, and distance between registers, in bytes.
     #[serde(default = "four")]
     pub register_bytes: u8,
-    /// By the names that descriptions have for them.
+    /// Interrupts, by their names in descriptions.
     #[serde(default)]
     pub interrupts: BTreeMap<String, Interrupt>,
 }
@@ -102,7 +102,7 @@ const fn four() -> u8 {
 pub enum Interrupt {
     /// Its number at the interrupt controller.
     Number(u64),
-    /// It has none of its own: what it is for comes as that one of the same device.
+    /// It has none of its own: it arrives as this interrupt of the same device.
     With(String),
 }
 
@@ -116,7 +116,7 @@ struct File {
     devices: BTreeMap<String, Device>,
     #[serde(default)]
     kernel: BTreeMap<String, bool>,
-    // These are for make, which boots the emulator.
+    // For make, which boots the emulator.
     #[serde(rename = "emulator")]
     _emulator: Option<String>,
     #[serde(rename = "boot")]
@@ -130,7 +130,7 @@ struct File {
 }
 
 impl Arch {
-    /// First virtual address that no mapping reaches: the end of seL4's user address space.
+    /// The end of seL4's user address space: no mapping reaches this address.
     #[must_use]
     pub const fn virtual_end(self) -> u64 {
         match self {
@@ -152,7 +152,7 @@ impl Arch {
 }
 
 impl Driver {
-    /// What the device is.
+    /// A description of the device.
     #[must_use]
     pub const fn model(self) -> &'static str {
         match self {
@@ -171,7 +171,7 @@ impl Driver {
         !matches!(self, Self::GenericTimer)
     }
 
-    /// Whether it must know the rate of its device's clock.
+    /// Whether it must know the frequency of its device's clock.
     const fn wants_hertz(self) -> bool {
         matches!(self, Self::CadenceTtc)
     }
@@ -181,7 +181,7 @@ impl Board {
     /// The board of this name among the files of a folder.
     ///
     /// # Errors
-    /// No such board, with those that there are; a file that is wrong.
+    /// There is no such board (the error lists those there are), or its file is wrong.
     pub fn find(folder: &Path, name: &str) -> Result<Self, BoardError> {
         let path = folder.join(format!("{name}.toml"));
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
@@ -214,7 +214,7 @@ impl Board {
     /// Reads a board's file.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first error.
     pub fn parse(name: &str, text: &str) -> Result<Self, BoardError> {
         let board = name.to_owned();
         let file: File = toml::from_str(text).map_err(|source| BoardError::Toml {
@@ -236,7 +236,7 @@ impl Board {
         Ok(board)
     }
 
-    /// The board that the system's tools take where it does not matter which: QEMU's with a Cortex-A53.
+    /// The board that tools use when it does not matter: QEMU's with a Cortex-A53.
     ///
     /// # Panics
     /// Never: a test reads the file that is built in.
@@ -246,7 +246,7 @@ impl Board {
         Self::parse("qemu_virt_aarch64", TEXT).expect("a test reads it")
     }
 
-    /// The device and the number of an interrupt. None for one that comes as another, or that no device has.
+    /// The device and number of an interrupt. `None` for one that arrives as another, or that no device has.
     #[must_use]
     pub fn interrupt(&self, name: &str) -> Option<(&Device, u64)> {
         self.devices
@@ -257,7 +257,7 @@ impl Board {
             })
     }
 
-    /// What descriptions call the interrupt with this number.
+    /// The name in descriptions of the interrupt with this number.
     #[must_use]
     pub fn interrupt_name(&self, number: u64) -> Option<&str> {
         self.interrupts()
@@ -265,7 +265,7 @@ impl Board {
             .map(|(_, name, _)| name)
     }
 
-    /// Whether an interrupt of this name is known, with a number or without.
+    /// Whether an interrupt of this name is known, with or without a number.
     #[must_use]
     pub fn has_interrupt(&self, name: &str) -> bool {
         self.devices
@@ -350,7 +350,7 @@ impl Board {
         self.check_apart(page)
     }
 
-    /// No two devices lie in one page, which is what a domain can have, and no two have one interrupt.
+    /// No two devices share a page, which is what a domain gets, and no two share an interrupt.
     fn check_apart(&self, page: u64) -> Result<(), BoardError> {
         let board = || self.name.clone();
         let mut places: Vec<(u64, u64, &String)> = self

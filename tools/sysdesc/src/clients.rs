@@ -1,14 +1,14 @@
 //! The clients of a description: domains with a channel and a pair of rings to audit.
 //!
-//! No name of a domain says that it is a client; the variables of audit's program do. Audit has slots 0, 1, 2 and so on,
-//! each with the same five variables ([`Slot`]); a slot that the description sets is a client's. Every client's program
-//! has the same variables ([`IN_CLIENT`]), whichever slot is its own.
+//! Clients are not identified by their domains' names, but by the variables of audit's program. Audit has slots 0, 1, 2
+//! and so on, each with the same five variables ([`Slot`]); a slot that the description sets belongs to a client. Every
+//! client's program has the same variables ([`IN_CLIENT`]), whatever its slot.
 
 use crate::{Channel, Domain, Map, System};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The domain that clients are clients of.
+/// The domain whose clients are meant.
 pub const AUDIT: &str = "audit";
 
 /// The variables of a client's program.
@@ -20,7 +20,7 @@ pub const IN_CLIENT: Variables<&str> = Variables {
     channel: "audit_channel",
 };
 
-/// What a program must be told of a client's rings and channel: names of variables, or what they are for.
+/// The data about a client's rings and channel that a program needs: names of variables, or their purposes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Variables<T> {
     /// Address of the ring that the client writes.
@@ -36,7 +36,7 @@ pub struct Variables<T> {
 }
 
 impl<T> Variables<T> {
-    /// The same of each.
+    /// Applies a function to each.
     pub fn map<U>(self, mut of: impl FnMut(T) -> U) -> Variables<U> {
         Variables {
             to_audit: of(self.to_audit),
@@ -66,7 +66,7 @@ impl<T> Variables<T> {
     }
 }
 
-/// One of audit's places for a client, by its number.
+/// One of audit's places for a client, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(pub usize);
 
@@ -84,7 +84,7 @@ impl Slot {
         }
     }
 
-    /// The slot that a variable of audit's program is for, if it is one of those.
+    /// The slot that a variable of audit's program belongs to, if any.
     #[must_use]
     pub fn of_variable(name: &str) -> Option<Self> {
         let number = name
@@ -92,7 +92,7 @@ impl Slot {
             .or_else(|| name.strip_prefix("audit_to_client_"))?;
         let digits = number.split('_').next()?;
         let slot = Self(digits.parse().ok()?);
-        // Another spelling of the number is no slot's.
+        // Only the canonical spelling of the number counts.
         slot.variables()
             .all()
             .iter()
@@ -114,16 +114,16 @@ pub struct Client<'s> {
     pub domain: &'s Domain,
     /// Audit's slot for it.
     pub slot: Slot,
-    /// Audit's number of the channel between the two.
+    /// Audit's number for the channel between the two.
     pub channel: u8,
     /// Line of that channel.
     pub line: u32,
 }
 
-/// Why it cannot be said who the clients are.
+/// Why the clients cannot be determined.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientProblem {
-    /// There is no domain that they could be clients of.
+    /// There is no audit domain.
     #[error("there is no domain '{AUDIT}', which the clients are clients of")]
     NoAudit,
     /// Only some of a slot's variables are set.
@@ -135,10 +135,10 @@ pub enum ClientProblem {
         slot: Slot,
         /// A variable of it that is set.
         has: String,
-        /// One that is not.
+        /// One that is not set.
         lacks: String,
     },
-    /// A slot's ring is not one of the domain that its channel goes to.
+    /// A slot's ring does not belong to the domain that its channel goes to.
     #[error(
         "{AUDIT} is told {variable} of the client in {slot}, whose channel goes to '{client}', but region '{region}' is not \
          mapped there: a slot's rings and channel must be one client's"
@@ -150,30 +150,30 @@ pub enum ClientProblem {
         variable: String,
         /// The region.
         region: String,
-        /// Whom the slot's channel goes to.
+        /// The domain that the slot's channel goes to.
         client: String,
     },
-    /// A domain in two slots.
+    /// A domain has two slots.
     #[error(
         "'{client}' is the client in {first} and in {second}: one channel and one pair of rings are enough"
     )]
     TwoSlots {
         /// The domain.
         client: String,
-        /// Where it is first.
+        /// Its first slot.
         first: Slot,
-        /// Where it is again.
+        /// Its other slot.
         second: Slot,
     },
 }
 
-/// Who the clients cannot be, with the line in the description that says so.
+/// An error about clients, with the line in the description.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
 pub struct ClientError {
     /// From 1.
     pub line: u32,
-    /// Why.
+    /// The problem.
     pub problem: ClientProblem,
 }
 
@@ -181,7 +181,7 @@ impl System {
     /// The clients of [`AUDIT`], in the order of their slots.
     ///
     /// # Errors
-    /// A slot of which only some variables are set, or which are not one client's.
+    /// Only some of a slot's variables are set, or they do not belong to one client.
     pub fn clients(&self) -> Result<Vec<Client<'_>>, ClientError> {
         let failed = |line, problem| Err(ClientError { line, problem });
         let Some(audit) = self.domain(AUDIT) else {
@@ -206,7 +206,7 @@ impl System {
         Ok(clients)
     }
 
-    /// The client in a slot; none, if nothing is set for it.
+    /// The client in a slot; `None` if nothing is set for it.
     fn client<'s>(&'s self, slot: Slot, set: Set<'s>) -> Result<Option<Client<'s>>, ClientError> {
         let names = slot.variables();
         let all = names.clone().all();
@@ -244,7 +244,7 @@ impl System {
         }))
     }
 
-    /// What the description says of audit's slots.
+    /// The description's settings of audit's slots.
     fn slots<'s>(&'s self, audit: &'s Domain) -> BTreeMap<Slot, Set<'s>> {
         let mut slots: BTreeMap<Slot, Set<'s>> = BTreeMap::new();
         for map in &audit.maps {
@@ -283,7 +283,7 @@ impl System {
     }
 }
 
-/// What a description says of a slot.
+/// The description's settings of a slot.
 #[derive(Clone, Copy, Debug, Default)]
 struct Set<'s> {
     to_audit: Option<&'s Map>,
@@ -294,7 +294,7 @@ struct Set<'s> {
 }
 
 impl Set<'_> {
-    /// Where each variable is set, in the order of [`Variables::all`].
+    /// The line that sets each variable, in the order of [`Variables::all`].
     fn lines(&self) -> [Option<u32>; 5] {
         [
             self.to_audit.map(|map| map.line),
@@ -306,7 +306,7 @@ impl Set<'_> {
     }
 }
 
-/// The slot that a variable is for.
+/// The slot that a variable belongs to.
 fn named(variable: &Option<String>) -> Option<(Slot, &String)> {
     let name = variable.as_ref()?;
     Some((Slot::of_variable(name)?, name))

@@ -1,8 +1,8 @@
-//! What is wrong with a system description, and where.
+//! Errors in a system description, with their location.
 
 use std::fmt;
 
-/// Where in the file, by line and column from 1, and in which element.
+/// A location in the file: line and column from 1, and the element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Line from 1.
@@ -23,20 +23,20 @@ impl fmt::Display for Place {
     }
 }
 
-/// A description that is refused.
+/// Why and where a description is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct Error {
-    /// Where.
+    /// The location.
     pub place: Place,
-    /// Why.
+    /// The problem.
     pub problem: Problem,
 }
 
 /// Why a description is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// The file is no XML document (a document type declaration counts as none).
+    /// The file is not well-formed XML (a document type declaration is not allowed either).
     #[error("not well-formed XML: {message}")]
     Xml {
         /// What the XML parser says.
@@ -57,13 +57,13 @@ pub enum Problem {
         /// Its name.
         attribute: String,
     },
-    /// Microkit knows the element, this project does without.
+    /// Microkit supports the element, but this project does not use it.
     #[error("forbidden in this project: {reason}")]
     ForbiddenElement {
         /// What it would bring.
         reason: &'static str,
     },
-    /// Microkit knows the attribute, this project does without.
+    /// Microkit supports the attribute, but this project does not use it.
     #[error("attribute '{attribute}' is forbidden in this project: {reason}")]
     ForbiddenAttribute {
         /// Its name.
@@ -71,33 +71,33 @@ pub enum Problem {
         /// What it would bring.
         reason: &'static str,
     },
-    /// An attribute without which the element means nothing.
+    /// A required attribute is missing.
     #[error("attribute '{attribute}' is missing")]
     MissingAttribute {
         /// Its name.
         attribute: &'static str,
     },
-    /// A child element without which the element means nothing.
+    /// A required child element is missing.
     #[error("element '{child}' is missing in it")]
     MissingElement {
         /// Its tag.
         child: &'static str,
     },
-    /// A child element that may be there once.
+    /// A child element occurs more than once.
     #[error("it may be there only once")]
     Repeated,
-    /// More domains than Microkit has room for.
+    /// There are more domains than Microkit supports.
     #[error("more than {most} protection domains")]
     TooManyDomains {
         /// How many there can be.
         most: usize,
     },
-    /// A region that no board has the memory for.
+    /// A region exceeds any board's memory.
     #[error("{pages} pages, more than {most}: the board has less memory")]
     TooManyPages {
-        /// How many it has.
+        /// Its number of pages.
         pages: u64,
-        /// How many it can have.
+        /// The maximum.
         most: u64,
     },
     /// Text between elements.
@@ -106,19 +106,19 @@ pub enum Problem {
         /// Its beginning.
         text: String,
     },
-    /// No number, or one that the attribute cannot have.
+    /// The value is not a number, or out of range.
     #[error("attribute '{attribute}' is '{value}', not a number from {least} to {most}")]
     Number {
         /// Name of the attribute.
         attribute: &'static str,
         /// Its value as written.
         value: String,
-        /// Least allowed.
+        /// The minimum.
         least: u64,
-        /// Most allowed.
+        /// The maximum.
         most: u64,
     },
-    /// A number that the Microkit tool reads as decimal only.
+    /// The Microkit tool reads this number only as decimal.
     #[error(
         "attribute '{attribute}' is '{value}': the Microkit tool takes decimal digits alone here"
     )]
@@ -128,37 +128,37 @@ pub enum Problem {
         /// Its value as written.
         value: String,
     },
-    /// None of the words that the attribute can be.
+    /// The value is not one of the allowed words.
     #[error("attribute '{attribute}' is '{value}', not one of: {allowed}")]
     Word {
         /// Name of the attribute.
         attribute: &'static str,
         /// Its value as written.
         value: String,
-        /// What it can be.
+        /// The allowed words.
         allowed: &'static str,
     },
-    /// A name or path that is empty, too long or not plain ASCII.
+    /// A name or path is empty, too long or not plain ASCII.
     #[error("attribute '{attribute}' is '{value}', not a plain name of 1 to {most} characters")]
     Name {
         /// Name of the attribute.
         attribute: &'static str,
         /// Its value as written.
         value: String,
-        /// Longest.
+        /// The maximum length.
         most: usize,
     },
-    /// A value that must be a multiple of another.
+    /// A value must be a multiple of another.
     #[error("attribute '{attribute}' is {value:#x}, not a multiple of {unit:#x}")]
     Alignment {
         /// Name of the attribute.
         attribute: &'static str,
         /// Its value.
         value: u64,
-        /// What it must be a multiple of.
+        /// The unit.
         unit: u64,
     },
-    /// More budget than period.
+    /// The budget exceeds the period.
     #[error("attribute 'budget' is {budget} µs, more than the period of {period} µs")]
     BudgetOverPeriod {
         /// In microseconds.
@@ -166,35 +166,35 @@ pub enum Problem {
         /// In microseconds.
         period: u64,
     },
-    /// A name or number that was given before.
+    /// A name or number is used twice.
     #[error("attribute '{attribute}' is '{value}' a second time ({scope})")]
     Duplicate {
         /// Name of the attribute.
         attribute: &'static str,
-        /// The value that is there twice.
+        /// The repeated value.
         value: String,
         /// Where it must be unique.
         scope: &'static str,
     },
-    /// A reference to something that is not there.
+    /// A reference has no target.
     #[error("attribute '{attribute}' names '{value}', which is not there")]
     Unresolved {
         /// Name of the attribute.
         attribute: &'static str,
-        /// What it names.
+        /// The name that it refers to.
         value: String,
     },
-    /// Two ranges that overlap.
+    /// Two ranges overlap.
     #[error("[{start:#x}, {end:#x}) overlaps '{other}'")]
     Overlap {
         /// First address.
         start: u64,
         /// First address after it.
         end: u64,
-        /// Region that lies there already.
+        /// The region already there.
         other: String,
     },
-    /// A range that ends above the highest address.
+    /// A range ends above the highest address.
     #[error("[{start:#x}, {start:#x} + {size:#x}) ends above {limit:#x}")]
     OutOfRange {
         /// First address.
@@ -204,35 +204,35 @@ pub enum Problem {
         /// The first address that is too high.
         limit: u64,
     },
-    /// A device or an interrupt that the board does not have.
+    /// The board lacks a device or an interrupt.
     #[error("board '{board}' has no {what} '{name}': boards/{board}.toml has {known}")]
     NotOnBoard {
-        /// What it should be.
+        /// The kind of thing.
         what: &'static str,
         /// Its name in the description.
         name: String,
         /// Name of the board.
         board: String,
-        /// What there is of the kind.
+        /// The available names.
         known: String,
     },
-    /// A region that would give away what lies behind a device.
+    /// A region would reach beyond a device and expose what follows.
     #[error("{size:#x} bytes reach beyond device '{device}', which has {most:#x} in whole pages")]
     BeyondDevice {
         /// Name of the device.
         device: String,
         /// Size of the region.
         size: u64,
-        /// Most that it can have.
+        /// The maximum.
         most: u64,
     },
-    /// A channel that does not have two ends.
+    /// A channel does not have two ends.
     #[error("{ends} ends, not 2")]
     ChannelEnds {
-        /// How many it has.
+        /// Number of its ends.
         ends: usize,
     },
-    /// A channel from a domain to itself.
+    /// A channel connects a domain to itself.
     #[error("both ends are in '{domain}'")]
     ChannelToSelf {
         /// The domain.

@@ -1,15 +1,14 @@
 //! Reads a Microkit system description (`system.xml`): the authority graph of the system.
 //!
-//! Responsible for: one typed, resolved picture of the file, which the simulation enforces and the
-//! isolation checker reasons about, and who in it is a client of audit ([`clients`]).
+//! It produces one typed, resolved form of the file, which the simulation enforces and the isolation checker reasons
+//! about, and determines which domains are clients of audit ([`clients`]).
 //!
-//! The rule that keeps its readers safe: nothing in the file is skipped. An element or attribute
-//! that Microkit 2.3.0 does not have is an error, and so is one that it has and this project does
-//! without (protected procedures, `passive`, `smc`, `cspace`, virtual machines, and what is for
-//! other boards), because a reader that ignored it would report less authority than there is. To say
-//! that there is none of it (`pp="false"`, `smc="false"`, `passive="false"`, `cpu="0"`) is allowed.
-//! What a file may say but should not (a writable and executable mapping, two writers) is parsed:
-//! the isolation checker names the invariant that it breaks.
+//! The rule that keeps its readers safe: nothing in the file is skipped. An element or attribute that Microkit 2.3.0
+//! does not have is an error. So is one that Microkit has but this project does not use (protected procedures,
+//! `passive`, `smc`, `cspace`, virtual machines, and features of other boards), because a reader that ignored it would
+//! report less authority than exists. Switching a feature off (`pp="false"`, `smc="false"`, `passive="false"`,
+//! `cpu="0"`) is allowed. What a file may say but should not (a writable and executable mapping, two writers) is
+//! parsed: the isolation checker names the invariant that it breaks.
 //!
 //! Stricter than Microkit: `size` is required, `perms` may not be empty or repeat a letter, and
 //! names are plain ASCII.
@@ -26,19 +25,19 @@ pub use error::{Error, Place, Problem};
 pub const MAX_ID: u64 = 61;
 /// Highest priority of a protection domain; the monitor is above.
 pub const MAX_PRIORITY: u64 = 254;
-/// Budget of a domain that says none, in microseconds.
+/// Default budget of a domain, in microseconds.
 pub const DEFAULT_BUDGET_US: u64 = 1000;
-/// Stack of a domain that says none, in bytes.
+/// Default stack of a domain, in bytes.
 pub const DEFAULT_STACK_BYTES: u64 = 0x2000;
 /// Page sizes of both architectures, smallest first.
 pub const PAGE_SIZES: [u64; 2] = [0x1000, 0x20_0000];
-/// Most protection domains in a system.
+/// Maximum number of protection domains in a system.
 pub const MAX_DOMAINS: usize = 63;
 
 /// A system description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct System {
-    /// What it is for: decides where its stacks are.
+    /// Its architecture, which determines where its stacks are.
     pub arch: Arch,
     /// In the order of the file.
     pub regions: Vec<Region>,
@@ -57,9 +56,10 @@ pub struct Region {
     pub size: u64,
     /// One of [`PAGE_SIZES`]: as the file says, or else the smallest.
     pub page_size: u64,
-    /// Whether the file says it. Otherwise the Microkit tool takes larger pages where size and addresses allow it.
+    /// Whether the file gives the page size. Otherwise the Microkit tool uses larger pages if size and addresses allow
+    /// it.
     pub has_page_size: bool,
-    /// Where it must lie: a device's registers.
+    /// Its required physical address: a device's registers.
     pub phys_addr: Option<u64>,
     /// File that fills it at boot, relative to the search path.
     pub prefill_path: Option<String>,
@@ -72,7 +72,7 @@ pub struct Region {
 pub struct Domain {
     /// Unique.
     pub name: String,
-    /// Who gets its faults and may restart it.
+    /// The domain that gets its faults and may restart it.
     pub parent: Option<Parent>,
     /// 0 to [`MAX_PRIORITY`].
     pub priority: u8,
@@ -86,9 +86,9 @@ pub struct Domain {
     pub fpu: bool,
     /// Its ELF file, relative to the search path.
     pub program_image: String,
-    /// What it can reach.
+    /// What it maps.
     pub maps: Vec<Map>,
-    /// Interrupts that it gets.
+    /// Its interrupts.
     pub irqs: Vec<Irq>,
     /// Physical addresses that its program learns.
     pub physical: Vec<Physical>,
@@ -114,7 +114,7 @@ pub struct Map {
     pub region: usize,
     /// First address.
     pub vaddr: u64,
-    /// What the domain may do there.
+    /// The domain's permissions there.
     pub perms: Perms,
     /// False for devices.
     pub cached: bool,
@@ -128,7 +128,7 @@ pub struct Map {
     pub line: u32,
 }
 
-/// Permissions of a mapping. All are readable, or nothing but executable.
+/// Permissions of a mapping: readable, or only executable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Perms {
     /// `r`
@@ -169,7 +169,7 @@ pub struct Physical {
 /// How a device signals an interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
-    /// As long as it wants service.
+    /// For as long as it needs service.
     Level,
     /// Once.
     Edge,
@@ -204,7 +204,7 @@ fn number(text: &str) -> Option<u64> {
         Some(digits) => (digits, 16),
         None => (digits.as_str(), 10),
     };
-    // `from_str_radix` takes a sign, Microkit's authors did not mean one.
+    // `from_str_radix` accepts a sign, which Microkit's authors did not intend.
     if digits.starts_with('+') {
         return None;
     }
@@ -212,18 +212,19 @@ fn number(text: &str) -> Option<u64> {
 }
 
 impl System {
-    /// Reads a description for [`Board::usual`], which does for whoever looks at its domains and their memory alone.
+    /// Reads a description for [`Board::usual`], which is enough for callers that only need its domains and their
+    /// memory.
     ///
     /// # Errors
-    /// The first thing that is wrong with it, see [`Problem`].
+    /// The first error, see [`Problem`].
     pub fn parse(text: &str) -> Result<Self, Error> {
         Self::parse_on(text, &Board::usual())
     }
 
-    /// Reads a description for a board, with the board's numbers where it names devices.
+    /// Reads a description for a board, with the board's numbers in place of device names.
     ///
     /// # Errors
-    /// The first thing that is wrong with it, see [`Problem`].
+    /// The first error, see [`Problem`].
     pub fn parse_on(text: &str, board: &Board) -> Result<Self, Error> {
         parse::system(&board.resolve(text)?, board.arch)
     }
@@ -240,7 +241,7 @@ impl System {
         self.regions.iter().find(|region| region.name == name)
     }
 
-    /// Every mapping of the region with index `region`, with the domain that has it.
+    /// Every mapping of the region with index `region`, with its domain.
     pub fn maps_of(&self, region: usize) -> impl Iterator<Item = (&Domain, &Map)> {
         self.domains.iter().flat_map(move |domain| {
             domain

@@ -1,5 +1,5 @@
-//! `sysdesc SYSTEM BOARD OUTPUT`: writes the description of a system for a board, which is what the Microkit tool is given.
-//! The board is the name of a file in `boards/`, below the current folder.
+//! `sysdesc SYSTEM BOARD OUTPUT`: writes the description of a system for a board, which is the Microkit tool's input.
+//! The board is the name of a file in `boards/`, relative to the current folder.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -47,7 +47,7 @@ fn run(system: &Path, board: &str, output: &Path) -> Result<(), Error> {
         let path = system.to_owned();
         Error::Description { path, source }
     })?;
-    // Written anew only if it changes, so that what is built from it is not built for nothing.
+    // Written only if it changes, so that nothing is rebuilt needlessly.
     if std::fs::read_to_string(output).is_ok_and(|before| before == resolved) {
         return Ok(());
     }

@@ -1,7 +1,7 @@
-//! From XML to [`System`], element by element.
+//! Parses XML into [`System`], element by element.
 //!
-//! Every element is read through [`Attributes`], which keeps account of what was asked for: what
-//! is left over at the end is unknown, so no attribute can be forgotten silently.
+//! Every element is read through [`Attributes`], which tracks the attributes that were asked for: the remaining ones
+//! are unknown, so no attribute can be silently forgotten.
 
 use crate::board::Arch;
 use crate::{
@@ -18,10 +18,10 @@ const MAX_NAME: usize = 63;
 const MAX_PATH: usize = 255;
 /// Interrupt numbers of the GIC.
 const MAX_IRQ: u64 = 1019;
-/// Pages of a region: those of 2 GiB, and few enough to look at each.
+/// Maximum number of pages in a region: 2 GiB, and few enough to look at each.
 const MAX_PAGES: u64 = 1 << 19;
 const STACK_BYTES: (u64, u64) = (0x1000, 0x100_0000);
-/// How much of a text is shown when it is refused, in characters.
+/// How much of a refused text is shown, in characters.
 const TEXT_SHOWN: usize = 40;
 /// Microkit's own domain.
 const RESERVED_NAME: &str = "monitor";
@@ -475,7 +475,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The variable of a domain's program that an attribute names. Two values for one are refused.
+    /// The variable of a domain's program that an attribute names. Setting one twice is refused.
     fn symbol(
         &mut self,
         attributes: &mut Attributes<'_>,
@@ -492,7 +492,7 @@ impl<'a> Reader<'a> {
         Ok(Some(symbol))
     }
 
-    /// Refuses a number that a channel or an interrupt of the domain has already.
+    /// Refuses a number that a channel or an interrupt of the domain already has.
     fn take_id(&self, node: Node<'_, '_>, domain: usize, id: u8) -> Result<()> {
         let irqs = self.system.domains[domain].irqs.iter().map(|irq| irq.id);
         let ends = self
@@ -509,7 +509,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The attributes of an element, of which those that were asked for are known.
+/// The attributes of an element, tracking those that were asked for.
 struct Attributes<'a> {
     node: Node<'a, 'a>,
     known: Vec<&'static str>,
@@ -527,7 +527,7 @@ impl<'a> Attributes<'a> {
         })
     }
 
-    /// The value as written, without an account of it.
+    /// The value as written, without tracking.
     fn text(&self, attribute: &str) -> Option<&'a str> {
         self.node.attribute(attribute)
     }
@@ -552,7 +552,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// Refuses anything but `false`, which is what Microkit takes where there is no such attribute.
+    /// Refuses anything but `false`, which is Microkit's default.
     fn only_false(&mut self, attribute: &'static str, reason: &'static str) -> Result<()> {
         if self.boolean(attribute)?.unwrap_or(false) {
             return self.forbid(attribute, reason);
@@ -560,7 +560,7 @@ impl<'a> Attributes<'a> {
         Ok(())
     }
 
-    /// Refuses what is no plain decimal number, where the Microkit tool would stop with a panic.
+    /// Refuses anything but a plain decimal number, on which the Microkit tool would panic.
     fn decimal(&self, attribute: &'static str) -> Result<()> {
         let value = self.text(attribute).unwrap_or("0");
         if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -651,8 +651,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// Letters of `rwx` in any order, each at most once; `rw` if there are none. The kernel has no
-    /// write-only mappings.
+    /// Letters of `rwx` in any order, each at most once; `rw` by default. The kernel has no write-only mappings.
     fn perms(&mut self) -> Result<Perms> {
         let written = self.optional("perms").unwrap_or("rw");
         let count = |letter| written.chars().filter(|&c| c == letter).count();
@@ -679,7 +678,7 @@ impl<'a> Attributes<'a> {
         Ok(perms)
     }
 
-    /// Refuses what nobody asked for.
+    /// Refuses attributes that were not asked for.
     fn end(self) -> Result<()> {
         for attribute in self.node.attributes() {
             let known = attribute.namespace().is_none() && self.known.contains(&attribute.name());
@@ -719,7 +718,7 @@ fn no_children(node: Node<'_, '_>) -> Result<()> {
     }
 }
 
-/// An element that does not belong here: unknown, or known and not wanted.
+/// The error for an element that does not belong here: unknown, or known but not used.
 fn unexpected(node: Node<'_, '_>, parent: Node<'_, '_>) -> Error {
     let reason = match tag(node) {
         "cspace" => "it gives capabilities to kernel objects",

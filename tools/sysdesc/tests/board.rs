@@ -1,4 +1,4 @@
-//! Boards: what their files may say, and what a description becomes on them.
+//! Boards: what their files may contain, and how a description is resolved for them.
 
 use std::path::{Path, PathBuf};
 use sysdesc::board::{Arch, Driver, FOLDER};
@@ -115,7 +115,7 @@ fn a_device_or_an_interrupt_that_the_board_lacks_is_named_with_those_that_there_
     ] {
         assert!(said.contains(word), "{said}");
     }
-    // The generic timer is a device, and has no registers in memory.
+    // The generic timer is a device without registers in memory.
     let said = refused("phys_addr=\"board:uart\"", "phys_addr=\"board:timer\"").to_string();
     assert!(said.contains("no device with registers 'timer'"), "{said}");
     let said = refused("irq=\"board:timer\"", "irq=\"board:can\"").to_string();
@@ -275,7 +275,7 @@ fn a_device_without_a_driver_is_for_a_component_that_brings_one() {
         )
         .unwrap();
     assert!(resolved.contains("phys_addr=\"0x20000000\""));
-    // Its registers must lie somewhere all the same.
+    // Its registers must still have an address.
     let said = Board::parse("mine", &format!("{WHOLE}[devices.adc]\nsize = 4\n")).unwrap_err();
     assert!(said.to_string().contains("'adc' has no address"));
 }

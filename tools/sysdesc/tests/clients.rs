@@ -1,4 +1,4 @@
-//! Who is found to be a client, and which slots are refused with which words.
+//! Which domains are recognised as clients, and which slots are refused with which messages.
 
 use sysdesc::System;
 use sysdesc::clients::{ClientProblem, IN_CLIENT, Slot};
@@ -37,7 +37,7 @@ const TWO: &str = r#"<system>
 </system>
 "#;
 
-/// The description with each `from`, which must be there once, replaced.
+/// The description with each `from`, which must occur once, replaced.
 fn changed(changes: &[(&str, &str)]) -> System {
     let mut text = TWO.to_owned();
     for (from, to) in changes {
@@ -47,7 +47,7 @@ fn changed(changes: &[(&str, &str)]) -> System {
     System::parse(&text).unwrap()
 }
 
-/// The line and the problem that it is refused with.
+/// The line and the problem that it is refused for.
 fn refused(changes: &[(&str, &str)]) -> (u32, ClientProblem) {
     let system = changed(changes);
     let error = system.clients().unwrap_err();

@@ -14,7 +14,7 @@ const NOTHING: Holding = Holding {
     wanted: 0,
 };
 
-/// Whose, how many blocks it holds, and what it does; since is the place in the list.
+/// Client, blocks held, and standing; `since` is the index in the list.
 type Row = (usize, usize, Standing);
 
 fn holdings(rows: &[Row], wanted: &[(usize, usize)]) -> [Holding; MAX_SESSIONS] {
@@ -44,7 +44,7 @@ fn what_is_free_is_for_whoever_asks_and_an_empty_queue_is_no_decision() {
     assert_eq!(decided(&[(0, 3, AtWork), (1, 2, Idle)], &[]), None);
     let rows = [(0, 3, AtWork), (0, 0, Queued(0))];
     assert_eq!(decided(&rows, &[(1, 7)]), Some(Admission::Begin(1)));
-    // What it holds already counts.
+    // What it already holds counts.
     let rows = [(0, 3, AtWork), (0, 5, Queued(0))];
     assert_eq!(decided(&rows, &[(1, 7)]), Some(Admission::Begin(1)));
 }
@@ -58,7 +58,7 @@ fn a_client_alone_has_all_of_the_cache_and_nobody_at_work_is_displaced() {
         (0, 0, Queued(1)),
     ];
     assert_eq!(decided(&rows, &[(2, 3), (3, 1)]), Some(Admission::Wait));
-    // Idle ones go, the longest idle first, but not if that is not enough.
+    // Idle sessions go, the longest idle first, but not if that is not enough.
     let rows = [
         (0, 4, AtWork),
         (0, 2, Idle),
@@ -67,11 +67,11 @@ fn a_client_alone_has_all_of_the_cache_and_nobody_at_work_is_displaced() {
     ];
     assert_eq!(decided(&rows, &[(3, 5)]), Some(Admission::Evict(1)));
     assert_eq!(decided(&rows, &[(3, 7)]), Some(Admission::Wait));
-    // One that rests goes if idle ones are not enough.
+    // A resting one goes if idle ones are not enough.
     let rows = [(0, 4, Resting), (0, 4, Idle), (0, 0, Queued(0))];
     assert_eq!(decided(&rows, &[(2, 6)]), Some(Admission::Evict(1)));
     assert_eq!(decided(&rows, &[(2, 7)]), Some(Admission::Take(0)));
-    // Of those that wait the last in the queue, and one that is not in it before that.
+    // Of the waiting ones, the last in the queue goes, but one outside the queue goes first.
     let rows = [
         (0, 0, Queued(0)),
         (0, 4, Queued(1)),
@@ -84,7 +84,7 @@ fn a_client_alone_has_all_of_the_cache_and_nobody_at_work_is_displaced() {
 
 #[test]
 fn who_has_more_than_a_part_makes_room_for_who_is_within_it_the_newest_first() {
-    // 0 has nine blocks at work; a part is five. The newest is enough.
+    // Client 0 has nine blocks at work; a part is five. The newest is enough.
     let rows = [
         (0, 3, AtWork),
         (0, 3, AtWork),
@@ -98,9 +98,9 @@ fn who_has_more_than_a_part_makes_room_for_who_is_within_it_the_newest_first() {
             part: 80
         })
     );
-    // More than the part: it waits, for the one that stays.
+    // More than the part: it waits for the one that stays.
     assert_eq!(decided(&rows, &[(3, 6)]), Some(Admission::Wait));
-    // Within a part no work is displaced.
+    // No work within a part is displaced.
     let rows = [
         (0, 3, AtWork),
         (0, 2, AtWork),
@@ -108,14 +108,15 @@ fn who_has_more_than_a_part_makes_room_for_who_is_within_it_the_newest_first() {
         (1, 0, Queued(0)),
     ];
     assert_eq!(decided(&rows, &[(3, 2)]), Some(Admission::Wait));
-    // The only request of a client is not displaced, however large.
+    // A client's only request is not displaced, however large.
     let rows = [(0, 8, AtWork), (1, 0, Queued(0))];
     assert_eq!(decided(&rows, &[(1, 4)]), Some(Admission::Wait));
 }
 
 #[test]
 fn idle_sessions_within_a_part_outlive_whoever_has_too_much() {
-    // 0 has six blocks and wants three more; the longest idle session is that of 1, which has less than its part.
+    // Client 0 has six blocks and wants three more. The longest idle session belongs to client 1, which has less than
+    // its part.
     let rows = [
         (1, 4, Idle),
         (0, 2, Idle),
@@ -124,10 +125,10 @@ fn idle_sessions_within_a_part_outlive_whoever_has_too_much() {
     ];
     assert_eq!(decided(&rows, &[(3, 2)]), Some(Admission::Evict(1)));
     assert_eq!(decided(&rows, &[(3, 3)]), Some(Admission::Wait));
-    // 1 is within its part, and 0 has too much idle.
+    // Client 1 is within its part, and client 0 has too much that is idle.
     let rows = [(1, 2, Idle), (0, 8, Idle), (1, 0, Queued(0))];
     assert_eq!(decided(&rows, &[(2, 3)]), Some(Admission::Evict(1)));
-    // Whoever has nothing at work gets its turn, if need be from all.
+    // A client with nothing at work gets its turn, if necessary from all.
     let rows = [(1, 4, Idle), (0, 0, Queued(0))];
     assert_eq!(decided(&rows, &[(1, 8)]), Some(Admission::Evict(0)));
     let rows = [(1, 4, Resting), (0, 0, Queued(0))];
@@ -136,7 +137,7 @@ fn idle_sessions_within_a_part_outlive_whoever_has_too_much() {
 
 #[test]
 fn a_queue_of_one_client_delays_no_other_and_within_a_client_order_holds() {
-    // 0 waits for its own work; 1 came later and begins.
+    // Client 0 waits for its own work; client 1 came later and begins.
     let rows = [
         (0, 4, AtWork),
         (0, 0, Queued(0)),
@@ -145,15 +146,15 @@ fn a_queue_of_one_client_delays_no_other_and_within_a_client_order_holds() {
     ];
     let wanted = [(1, 7), (2, 1), (3, 2)];
     assert_eq!(decided(&rows, &wanted), Some(Admission::Begin(3)));
-    // A small one does not overtake a large one of its own client.
+    // A small request does not overtake a large one of its own client.
     let rows = [(0, 4, AtWork), (0, 0, Queued(0)), (0, 0, Queued(1))];
     assert_eq!(decided(&rows, &[(1, 7), (2, 1)]), Some(Admission::Wait));
-    // Of two that have as much, who came first.
+    // If both have equally much, the one that came first.
     let rows = [(1, 0, Queued(0)), (0, 0, Queued(1))];
     assert_eq!(decided(&rows, &[(0, 1), (1, 1)]), Some(Admission::Begin(0)));
 }
 
-/// All ways to make room end: each decision takes something, and the cache is never given away twice.
+/// Making room always terminates: each decision takes something, and the cache is never given away twice.
 #[test]
 fn every_queue_comes_to_an_end() {
     let mut seed = 1u64;
@@ -244,7 +245,7 @@ fn every_queue_comes_to_an_end() {
                         holdings.iter().any(|h| h.standing == AtWork),
                         "round {round}: all wait for nobody"
                     );
-                    // The one that has worked for the longest ends.
+                    // The one that has been at work longest ends.
                     let oldest = (0..MAX_SESSIONS).filter(|&n| holdings[n].standing == AtWork);
                     let oldest = oldest.min_by_key(|&n| holdings[n].began).unwrap();
                     holdings[oldest] = NOTHING;
@@ -259,7 +260,7 @@ fn every_queue_comes_to_an_end() {
 fn each_client_with_something_to_do_gets_as_many_tokens_through_as_any_other() {
     let mut time = Time::new();
     let mut had = [0usize; MAX_CLIENTS];
-    // 0 has thirty sessions, 2 has one.
+    // Client 0 has thirty sessions, client 2 has one.
     for _ in 0..1000 {
         let allowed = time.allowances(&[30, 0, 1, 0]);
         let tokens = [30.min(allowed[0]), 0, 1.min(allowed[2]), 0];
@@ -269,7 +270,7 @@ fn each_client_with_something_to_do_gets_as_many_tokens_through_as_any_other() {
         }
     }
     assert_eq!(had[2], 1000, "it is in every batch");
-    // Batches without 0 are 2's alone, and each costs a token more.
+    // Batches without client 0 belong only to client 2, and each costs one token more.
     assert!((1000..2000).contains(&had[0]), "{had:?}");
 }
 

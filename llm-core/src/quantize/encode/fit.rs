@@ -1,27 +1,27 @@
-//! Scales for groups of values: those for which the values that integers stand for come nearest.
+//! Fits scales to groups of values, so that the dequantised integers are as near as possible.
 //!
-//! The searches of ggml, with its roundings: see [`super`].
+//! These are ggml's searches, with its roundings: see [`super`].
 
 use super::{ZERO_GROUP, extreme, largest, nearest, range};
 use crate::quantize::blocks::{BLOCK, GROUP};
 
-/// How [`fit_affine`] searches.
+/// Parameters of the search in [`fit_affine`].
 #[derive(Clone, Copy)]
 pub(in crate::quantize) struct Search {
     /// Largest integer.
     pub(in crate::quantize) max: i32,
-    /// The trial roundings use `max` plus this …
+    /// The trial roundings use `max` plus this first …
     pub(in crate::quantize) first: f32,
-    /// … and so many times more …
+    /// … and then this many times more …
     pub(in crate::quantize) steps: u32,
-    /// … this.
+    /// … plus this each time.
     pub(in crate::quantize) step: f32,
-    /// Whether errors count by magnitude, and not squared.
+    /// Whether errors count by magnitude instead of squared.
     pub(in crate::quantize) absolute: bool,
 }
 
 impl Search {
-    /// The finer one that ggml has with an importance matrix.
+    /// The finer search that ggml uses with an importance matrix.
     pub(in crate::quantize) const fn fine(max: i32) -> Self {
         Self {
             max,
@@ -33,13 +33,14 @@ impl Search {
     }
 }
 
-/// What [`fit_affine`] finds: x is about scale · q − minimum.
+/// Result of [`fit_affine`]: x is about scale · q − minimum.
 #[derive(Clone, Copy)]
 pub(in crate::quantize) struct Affine {
     pub(in crate::quantize) scale: f32,
     /// At least 0.
     pub(in crate::quantize) minimum: f32,
-    /// The integers were (x − from) · inverse, rounded: those of the best trial, not those nearest to its scale.
+    /// The integers were (x − from) · inverse, rounded. They come from the best trial, and are not the nearest for its
+    /// scale.
     inverse: f32,
     from: f32,
 }
@@ -51,8 +52,8 @@ impl Affine {
     }
 }
 
-/// The scale and the minimum (as a number to subtract, at least 0) for which s · q − m with q in
-/// 0…max comes nearest to `x`, errors weighted. ggml's `make_qkx2_quants` and `make_qkx3_quants`.
+/// Finds the scale s and the minimum m (subtracted, at least 0) for which s · q − m with q in 0…max is nearest to `x`,
+/// with weighted errors. ggml's `make_qkx2_quants` and `make_qkx3_quants`.
 pub(in crate::quantize) fn fit_affine(x: &[f32], weights: &[f32], search: Search) -> Affine {
     let (min, max) = range(x);
     let mut min = if min > 0.0 { 0.0 } else { min };
@@ -86,7 +87,7 @@ pub(in crate::quantize) fn fit_affine(x: &[f32], weights: &[f32], search: Search
     let mut scale = 1.0 / plain;
     let mut best = error(scale, min, &quantised(plain, min));
     for step in 0..=search.steps {
-        // From the best minimum so far.
+        // Starting at the best minimum so far.
         let trial = (search.first + search.step * step as f32 + search.max as f32) / (max - min);
         let to = quantised(trial, min);
         let (mut sum_l, mut sum_l2, mut sum_xl) = (0.0f32, 0.0f32, 0.0f32);
@@ -120,23 +121,23 @@ pub(in crate::quantize) fn fit_affine(x: &[f32], weights: &[f32], search: Search
     }
 }
 
-/// What [`fit_symmetric`] finds.
+/// Result of [`fit_symmetric`].
 #[derive(Clone, Copy)]
 pub(in crate::quantize) struct Symmetric {
     pub(in crate::quantize) scale: f32,
-    /// The integers were x · inverse, rounded: those of the best trial, not those nearest to its scale.
+    /// The integers were x · inverse, rounded. They come from the best trial, and are not the nearest for its scale.
     inverse: f32,
 }
 
 impl Symmetric {
-    /// The integers, `max` added.
+    /// The integers, plus `max`.
     pub(in crate::quantize) fn levels<const N: usize>(&self, x: &[f32; N], max: i32) -> [u8; N] {
         x.map(|x| (nearest(self.inverse * x, -max, max - 1) + max) as u8)
     }
 }
 
-/// The scale for which s · q with q in −max…max − 1 comes nearest to `x`, errors weighted.
-/// ggml's `make_qx_quants`, which weighs by x² if nobody says.
+/// Finds the scale for which s · q with q in −max…max − 1 is nearest to `x`, with weighted errors. ggml's
+/// `make_qx_quants`, whose default weight is x².
 pub(in crate::quantize) fn fit_symmetric(x: &[f32], weights: &[f32], max: i32) -> Symmetric {
     let extreme = extreme(x);
     if extreme.abs() < ZERO_GROUP {
@@ -168,8 +169,8 @@ pub(in crate::quantize) fn fit_symmetric(x: &[f32], weights: &[f32], max: i32) -
     Symmetric { scale, inverse }
 }
 
-/// The scale and the integers in 0…max for which s · q comes nearest to values that are not negative, errors weighted:
-/// scales of groups as multiples of one. ggml's `make_qp_quants`.
+/// Finds the scale and the integers in 0…max for which s · q is nearest to non-negative values, with weighted errors.
+/// Used for scales of groups as multiples of one. ggml's `make_qp_quants`.
 pub(in crate::quantize) fn fit_positive<const N: usize>(
     x: &[f32; N],
     weights: &[f32; N],
@@ -227,7 +228,7 @@ pub(in crate::quantize) fn fit_positive<const N: usize>(
     (scale, levels.map(|level| level as u8))
 }
 
-/// As [`fit_symmetric`], for so few values that each is tried where it fits best, in turns. ggml's
+/// Like [`fit_symmetric`], for so few values that each can be tried in turn where it fits best. ggml's
 /// `make_q3_quants`.
 pub(in crate::quantize) fn fit_few(x: &[f32; GROUP], max: i32) -> f32 {
     let extreme = extreme(x);
@@ -269,7 +270,7 @@ pub(in crate::quantize) fn fit_few(x: &[f32; GROUP], max: i32) -> f32 {
     if sum_l2 > 0.0 { sum_lx / sum_l2 } else { 0.0 }
 }
 
-/// Where the table has the value nearest to `x`, the lower of two that are as near.
+/// Index of the table entry nearest to `x`; the lower of two equally near.
 pub(in crate::quantize) fn nearest_in(table: &[i8; 16], x: f32) -> u8 {
     let above = table.iter().position(|&value| x < f32::from(value));
     match above {
@@ -286,8 +287,8 @@ pub(in crate::quantize) fn nearest_in(table: &[i8; 16], x: f32) -> u8 {
     }
 }
 
-/// The scale for which s · t with t of a table comes nearest to `x`, errors weighted. Scales are tried that take
-/// the extreme to the table's first value, or up to seven beside it. ggml's `quantize_row_iq4_nl_impl`.
+/// Finds the scale for which s · t with t from a table is nearest to `x`, with weighted errors. It tries the scales
+/// that map the extreme to the table's first value, or up to seven beside it. ggml's `quantize_row_iq4_nl_impl`.
 pub(in crate::quantize) fn fit_table(
     x: &[f32; BLOCK],
     weights: &[f32; BLOCK],

@@ -1,4 +1,4 @@
-//! F32, F16 and BF16: elements of their own.
+//! F32, F16 and BF16: types without blocks.
 
 use crate::quantize::blocks::FloatType;
 use half::{bf16, f16};

@@ -1,4 +1,4 @@
-//! IQ4_NL: x = d · t\[code\], with a table t of sixteen values that lie closer together near zero.
+//! IQ4_NL: x = d · t\[code\], with a table t of sixteen values that are denser near zero.
 
 use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block, nibbles};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
@@ -7,13 +7,13 @@ use crate::quantize::encode::{
 };
 use core::mem::offset_of;
 
-/// What the codes stand for: ggml's `kvalues_iq4nl`.
+/// Values of the codes: ggml's `kvalues_iq4nl`.
 pub(super) const VALUES: [i8; 16] = [
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
 ];
 
 block! {
-    /// 32 values of 4 bits that are looked up in a table.
+    /// 32 values of 4 bits, looked up in a table.
     BlockIQ4NL {
         /// Scale.
         d: F16Bytes,

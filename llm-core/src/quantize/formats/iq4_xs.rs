@@ -11,14 +11,14 @@ use crate::quantize::encode::{
 use core::mem::offset_of;
 
 block! {
-    /// 256 values of 4 bits that are looked up in a table, in 8 groups.
+    /// 256 values of 4 bits, looked up in a table, in 8 groups.
     BlockIQ4XS {
         /// Scale of the scales.
         d: F16Bytes,
-        /// 8 scales of 6 bits, 32 subtracted: the upper pairs, from the low bits of the first byte up, then the lower
+        /// 8 scales of 6 bits, biased by 32: the upper pairs, from the low bits of the first byte up, then the lower
         /// nibbles.
         scales: [u8; 6],
-        /// Of each 32 elements, the first 16 in low nibbles, the others in the high nibbles.
+        /// In each 32 elements, the first 16 in the low nibbles, the others in the high nibbles.
         qs: [u8; SUPER_BLOCK / 2],
     }
 }

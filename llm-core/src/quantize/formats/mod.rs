@@ -1,7 +1,7 @@
-//! The block formats of GGUF, a file each: the block as the file has it, its codes and scales, and how weights are
-//! turned into it.
+//! The block formats of GGUF, one per file: the block's layout, its codes and scales, and how weights are converted to
+//! it.
 //!
-//! A new format is such a file, a line in `quantize::types` and a name below.
+//! To add a format, add such a file, a line in `quantize::types` and a name below.
 
 macro_rules! formats {
     ($($module:ident: $($block:ident),*;)*) => {$(

@@ -49,7 +49,7 @@ impl SuperBlock for BlockQ3K {
         let Some(bytes) = bytes.first_chunk::<12>() else {
             return out;
         };
-        // Of four groups at a time, a byte has a nibble of two and the pairs of all.
+        // For four groups at a time, a byte has a nibble of two groups and the pairs of all.
         let scale = |low: u8, high: u8| (low & 15 | (high & 3) << 4).wrapping_sub(32) as i8;
         for g in 0..4 {
             let [low, other, high] = [&bytes[g], &bytes[g + 4], &bytes[g + 8]];
@@ -95,7 +95,7 @@ impl SuperBlock for BlockQ3K {
                 let code = |scale: f32| (nearest(inverse * scale, -32, 31) + 32) as u8;
                 (1.0 / inverse, scales.map(code))
             }
-            // ggml leaves the bits at 0, which stand for −32; the scale is 0 anyway.
+            // ggml leaves the bits at 0, which represent −32; the scale is 0 anyway.
             _ => (0.0, [0; GROUPS]),
         };
         let d = half(d)?;

@@ -6,7 +6,7 @@ use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block};
 use crate::quantize::encode::{Importance, extreme, half};
 
 block! {
-    /// 32 values of 8 bits, and d times their sum, which nothing needs here.
+    /// 32 values of 8 bits, and d times their sum, which is not used here.
     BlockQ8_1 {
         /// Scale.
         d: F16Bytes,

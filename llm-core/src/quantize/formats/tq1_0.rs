@@ -1,7 +1,7 @@
 //! TQ1_0: x = d · (code − 1), for weights of −1, 0 and 1, five of them in a byte.
 //!
-//! A byte is ⌈256/243 · n⌉ of a number n of five digits to the base 3. So multiplying by 3 moves the next digit above
-//! the byte, as multiplying by 10 does with 0.7315.
+//! A byte is ⌈256/243 · n⌉ for a number n of five base-3 digits. So multiplying by 3 moves the next digit above the
+//! byte, as multiplying by 10 does with 0.7315.
 
 use crate::quantize::blocks::{
     Block, Code, F16Bytes, SUPER_BLOCK, Scales, SuperBlock, block, digit,
@@ -23,7 +23,7 @@ block! {
     }
 }
 
-/// The byte that element `i` lies in, and its digit, counted from the highest.
+/// The byte that contains element `i`, and its digit, counted from the highest.
 const fn place(i: usize) -> (usize, usize) {
     match i {
         0..160 => (i % 32, i / 32),

@@ -1,4 +1,4 @@
-//! All paths give the bits of the reference, and those are attention.
+//! All paths give the same bits as the reference, and the reference computes attention.
 
 use super::*;
 use crate::kv_cache::KvShape;
@@ -7,7 +7,7 @@ use crate::testing::kernels::{self, Attending};
 use proptest::prelude::*;
 use std::vec::Vec;
 
-/// Bits of what a token attends to.
+/// Bits of a token's attention output.
 fn attended(cpu: Cpu, shape: KvShape, attending: Attending, x: &[f32]) -> Vec<u32> {
     let exact = |x: &f32| {
         assert!(x.is_finite());
@@ -20,7 +20,7 @@ fn attended(cpu: Cpu, shape: KvShape, attending: Attending, x: &[f32]) -> Vec<u3
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Every path of this CPU, heads in groups of any size, sizes that are whole groups of lanes and that are not.
+    /// Every path of this CPU, with head groups of any size, and head sizes that are or are not whole groups of lanes.
     #[test]
     fn all_paths_give_the_bits_of_the_scalar_one(
         x in prop::collection::vec(prop_oneof![-8.0f32..8.0, Just(8.0), Just(-8.0)], 701),
@@ -55,8 +55,8 @@ proptest! {
         }
     }
 
-    /// Keys lack a bias: all paths give the bits of the scalar one, and those are what attention to keys that have
-    /// it would be, in f64.
+    /// Keys without their bias: all paths give the same bits as the scalar one, which match attention to keys with the
+    /// bias, computed in f64.
     #[test]
     fn biases_that_the_cache_lacks_are_added_to_the_scores(
         x in prop::collection::vec(-2.0f32..2.0, 401),
@@ -74,7 +74,7 @@ proptest! {
             sessions: 2,
             positions: 96,
         };
-        // Slow turns, so that scores differ by less than what exp can tell apart.
+        // Slow rotations, so that scores differ by less than exp can resolve.
         let angle = |i: usize, position: usize| position as f64 * 1e-4 / (i + 1) as f64;
         let mut angles = std::vec![0.0; pairs * 2 * 48];
         for (i, angles) in angles.chunks_exact_mut(96).enumerate() {
@@ -84,7 +84,7 @@ proptest! {
             }
         }
         let mut values = bias.clone();
-        // What is not rotated is dropped.
+        // Biases of unrotated elements are dropped.
         values.chunks_exact_mut(size).for_each(|head| head[2 * pairs..].fill(0.0));
         let left_out = kernels::LeftOut { values, angles, pairs, halves };
         let run = |cpu| {
@@ -135,7 +135,7 @@ proptest! {
         }
     }
 
-    /// What attention is, in f64.
+    /// Attention computed in f64.
     #[test]
     fn attention_is_what_it_says(
         x in prop::collection::vec(-2.0f32..2.0, 401),
@@ -154,7 +154,7 @@ proptest! {
             x.iter().cycle().skip(skip).take(len).map(|x| f64::from(*x)).collect()
         };
         let row = kv_heads * size;
-        // The second layer, behind the first.
+        // The second layer, after the first.
         let base = 2 * positions * row;
         let query = reference(2 * base, heads * size);
         for (ty, tolerance) in [(KvType::F32, 1e-5), (KvType::F16, 4e-3), (KvType::Q8, 6e-2)] {

@@ -1,4 +1,4 @@
-//! Products of matrices of floats in tiles, for every instruction set: the third kernel beside those of [`super::matrix`].
+//! Products of float matrices in tiles, for every instruction set: the third kernel besides those of [`super::matrix`].
 
 #![expect(clippy::needless_range_loop, reason = "several arrays have the index")]
 
@@ -9,8 +9,8 @@ use crate::simd::attention::Four;
 use crate::simd::isa::Registers;
 use zerocopy::{FromBytes, IntoBytes};
 
-/// As [`crate::simd::scalar::matmul_float`], of `N` tiles. A row is one chain of additions, so one tile would leave the CPU waiting
-/// for a sum where tokens are few; and what is made of the activations serves the rows of all tiles.
+/// Like [`crate::simd::scalar::matmul_float`], for `N` tiles. A row is one chain of additions, so with one tile and few
+/// tokens the CPU would wait for each sum. Also, what is derived from the activations serves the rows of all tiles.
 #[inline(always)]
 pub(in crate::simd) fn floats<
     I: Registers,
@@ -32,7 +32,7 @@ pub(in crate::simd) fn floats<
         eight[t] = <[[Four; 2]]>::ref_from_bytes(whole.as_bytes()).unwrap_or(&[]);
         columns_in_eights = columns_in_eights.min(eight[t].len());
     }
-    // Eight columns at a time, for activations on a boundary of a register; then those that are left.
+    // Eight columns at a time, for activations aligned to a register; then the remaining ones.
     let mut eights = [tiles; N];
     let mut left = [tiles; N];
     for (n, tile) in tiles.chunks_exact(F::BYTES * blocks).enumerate().take(N) {
@@ -54,7 +54,7 @@ pub(in crate::simd) fn floats<
             for t in 0..T {
                 x[t] = &eight[t][e];
             }
-            // Written out: a compiler that did not unroll it would ask at each column which one it is.
+            // Unrolled by hand: a compiler that did not unroll it would test the index at each column.
             column::<I, F, 0, T, P, N>(isa, &columns, first, &x, &mut sums);
             column::<I, F, 1, T, P, N>(isa, &columns, first, &x, &mut sums);
             column::<I, F, 2, T, P, N>(isa, &columns, first, &x, &mut sums);

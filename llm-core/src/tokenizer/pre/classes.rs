@@ -1,9 +1,8 @@
-//! Classes of characters, as llama.cpp's tables have them (Unicode 15.1).
+//! Character classes, as in llama.cpp's tables (Unicode 15.1).
 
 use unicode_general_category::{GeneralCategory as Category, get_general_category};
 
-/// What a character is to a pattern. White space is Unicode's `White_Space`, the others are general
-/// categories.
+/// How patterns classify a character. White space is Unicode's `White_Space`; the others are general categories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// `\p{L}`
@@ -18,7 +17,7 @@ pub(super) enum Class {
     Punctuation,
     /// `\p{S}`
     Symbol,
-    /// Controls, what is unassigned, and so on.
+    /// Controls, unassigned characters, and so on.
     Other,
 }
 
@@ -107,17 +106,17 @@ pub(super) const fn is_line_end(character: char) -> bool {
     matches!(character, '\r' | '\n')
 }
 
-/// Bytes of the characters at the beginning of `text` that are so.
+/// Length in bytes of the matching characters at the beginning of `text`.
 pub(super) fn run(text: &str, is: impl Fn(char) -> bool) -> usize {
     text.find(|character| !is(character)).unwrap_or(text.len())
 }
 
-/// Bytes up to the first character that is so.
+/// Length in bytes up to the first matching character.
 pub(super) fn until(text: &str, is: impl Fn(char) -> bool) -> usize {
     text.find(is).unwrap_or(text.len())
 }
 
-/// What is left behind the first bytes.
+/// The text after the first bytes.
 pub(super) fn after(text: &str, bytes: usize) -> &str {
     text.get(bytes..).unwrap_or("")
 }
@@ -132,7 +131,7 @@ mod tests {
 
     #[test]
     fn classes_are_llama_cpps_for_every_character() {
-        // Of llama.cpp's `unicode_cpt_flags_from_cpt`, for all characters in ascending order.
+        // From llama.cpp's `unicode_cpt_flags_from_cpt`, for all characters in ascending order.
         let classes: Vec<u8> = ('\0'..=char::MAX)
             .map(|character| match class(character) {
                 Class::Space => b's',

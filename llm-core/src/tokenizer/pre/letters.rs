@@ -1,4 +1,4 @@
-//! The letters with capitals and small forms that `deepseek-llm` lists by number.
+//! The cased letters that `deepseek-llm` lists by code point.
 
 /// `[A-Za-zµÀ-ÖØ-öø-ƺ…𞤀-𞥃]`, as llama.cpp has it.
 pub(super) fn is_cased(character: char) -> bool {

@@ -1,8 +1,7 @@
-//! Pre-tokenizers: a text is cut into words before byte-level BPE, which never merges across their
-//! ends.
+//! Pre-tokenizers: they cut a text into words before byte-level BPE, which never merges across word boundaries.
 //!
-//! Each is a list of patterns, as llama.cpp's `llm_tokenizer_bpe` has them: the first cuts the text
-//! into matches and what lies between, the next cuts those pieces, and so on.
+//! Each is a list of patterns, as in llama.cpp's `llm_tokenizer_bpe`: the first cuts the text into matches and the gaps
+//! between them, the next cuts those pieces, and so on.
 
 mod classes;
 mod letters;
@@ -13,7 +12,7 @@ mod words;
 
 use patterns::Pattern;
 
-/// Which patterns cut a text.
+/// The patterns that cut a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cut {
     Default,
@@ -37,19 +36,19 @@ enum Cut {
     Viking,
 }
 
-/// How a text is cut into words, and what else its name says.
+/// How a text is cut into words, and other properties implied by the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PreTokenizer {
     cut: Cut,
-    /// A word that is a token is taken whole, whatever the merges say.
+    /// A word that is a token is used whole, whatever the merges say.
     pub(super) ignores_merges: bool,
-    /// Texts begin with the token for it where the file does not say.
+    /// Text begins with the begin token unless the file says otherwise.
     pub(super) adds_bos: bool,
-    /// The token for the beginning of text where the file names none is the one that llama.cpp takes.
+    /// If the file names no begin token, llama.cpp's default is used.
     pub(super) has_bos: bool,
 }
 
-/// Most patterns of a pre-tokenizer.
+/// Maximum number of patterns in a pre-tokenizer.
 const MAX_PATTERNS: usize = 6;
 
 impl PreTokenizer {
@@ -69,7 +68,7 @@ impl PreTokenizer {
         }
     }
 
-    /// By `tokenizer.ggml.pre`. Names in one line are the same to llama.cpp.
+    /// Looks up `tokenizer.ggml.pre`. llama.cpp does not distinguish the names on one line.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "default" => Self::plain(Cut::Default),
@@ -91,7 +90,7 @@ impl PreTokenizer {
                 has_bos: false,
                 ..Self::whole_words(Cut::Llama3)
             },
-            // In the last three of these `\s*[\r\n]` stands in the place of `\s*[\r\n]+`, which matches the same.
+            // The last three of these have `\s*[\r\n]` instead of `\s*[\r\n]+`, which matches the same.
             "qwen2" | "deepseek-r1-qwen" | "megrez" | "stablelm2" | "kormo" | "f2llmv2"
             | "hunyuan" | "solar-open" | "grok-2" | "bailingmoe" | "bailingmoe2" | "llada-moe" => {
                 Self::plain(Cut::Qwen2)
@@ -164,7 +163,7 @@ pub(super) struct Words<'t> {
     text: &'t str,
     at: usize,
     patterns: &'static [Pattern],
-    /// For each pattern, where the piece ends that it has found.
+    /// For each pattern, the end of the piece that it found.
     ends: [usize; MAX_PATTERNS],
 }
 
@@ -186,7 +185,7 @@ impl<'t> Iterator for Words<'t> {
         if self.at >= self.text.len() {
             return None;
         }
-        // The piece that the pattern before has found, or the whole text.
+        // The piece found by the previous pattern, or the whole text.
         let mut outer = self.text.len();
         for (pattern, end) in self.patterns.iter().zip(&mut self.ends) {
             if *end <= self.at {

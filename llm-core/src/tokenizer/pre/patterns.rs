@@ -1,8 +1,8 @@
-//! The patterns that cut texts, each as a function.
+//! The patterns that cut texts, one function each.
 //!
-//! A pattern takes a piece of text that is not empty, and gives the length in bytes of its first match if
-//! that is at the beginning, otherwise of what lies before it. Each looks at what it gives and little more,
-//! so that cutting a text takes time in proportion to its length.
+//! A pattern takes a non-empty piece of text. It returns the length in bytes of its first match if that is at the
+//! beginning, otherwise of the text before the match. Each examines little more than what it returns, so cutting a text
+//! takes time proportional to its length.
 
 use super::classes::{
     after, is_letter, is_line_end, is_number, is_punctuation, is_space, run, until,
@@ -10,10 +10,10 @@ use super::classes::{
 use super::letters::is_cased;
 use super::words::numbers;
 
-/// Length in bytes of the first piece of a text that is not empty.
+/// Length in bytes of the first piece of a non-empty text.
 pub(super) type Pattern = fn(&str) -> usize;
 
-/// A run of characters that are so, or what is before the first.
+/// A run of matching characters, or the text before the first one.
 fn run_of(text: &str, is: impl Fn(char) -> bool) -> usize {
     match run(text, &is) {
         0 => until(text, is),
@@ -21,7 +21,7 @@ fn run_of(text: &str, is: impl Fn(char) -> bool) -> usize {
     }
 }
 
-/// One character that is so, or what is before it.
+/// One matching character, or the text before it.
 fn one_of(text: &str, is: impl Fn(char) -> bool) -> usize {
     match text.chars().next() {
         Some(first) if is(first) => first.len_utf8(),
@@ -29,7 +29,7 @@ fn one_of(text: &str, is: impl Fn(char) -> bool) -> usize {
     }
 }
 
-/// `\s?` and a run of characters that are so, none of them white space; or what is before.
+/// `\s?` and a run of matching characters, none of them white space; or the text before it.
 fn spaced_run_of(text: &str, is: impl Fn(char) -> bool) -> usize {
     let space = text.chars().next().filter(|&first| is_space(first));
     let space = space.map_or(0, char::len_utf8);
@@ -41,7 +41,7 @@ fn spaced_run_of(text: &str, is: impl Fn(char) -> bool) -> usize {
     if before == text.len() {
         return before;
     }
-    // The space belongs to the run; it is not the first character, or that would have matched.
+    // The space belongs to the run. It is not the first character, because that would have matched.
     let last = text.get(..before).and_then(|text| text.chars().next_back());
     before.saturating_sub(
         last.filter(|&last| is_space(last))
@@ -119,7 +119,7 @@ pub(super) fn spaced_punctuation(text: &str) -> usize {
 /// `\s?[!-/:-~！-／：-～‘-‟　-。]+`
 pub(super) fn signs_of_deepseek(text: &str) -> usize {
     spaced_run_of(text, |character| {
-        // U+3000, with which the last range begins, is white space, which llama.cpp has replaced.
+        // The last range begins with U+3000, which is white space that llama.cpp has replaced.
         matches!(
             character,
             '!'..='/' | ':'..='~' | '\u{ff01}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff5e}'
@@ -136,7 +136,7 @@ pub(super) fn trailing_spaces(text: &str) -> usize {
     }
 }
 
-/// `[一-龥ࠀ-一가-퟿]+`, without the white space in it, which llama.cpp has replaced before it looks.
+/// `[一-龥ࠀ-一가-퟿]+`, without its white space, which llama.cpp replaces before matching.
 pub(super) fn ideographs(text: &str) -> usize {
     run_of(text, |character| {
         let is_in = matches!(character, '\u{800}'..='\u{9fa5}' | '\u{ac00}'..='\u{d7ff}');

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use std::string::String;
 use std::vec::Vec;
 
-/// A name of each [`Cut`].
+/// One name for each [`Cut`].
 const NAMES: [&str; 19] = [
     "default",
     "gpt-2",
@@ -41,7 +41,7 @@ fn a_run_of_anything_is_cut_in_time_proportional_to_its_length() {
             let begun = std::time::Instant::now();
             assert_eq!(words(name, &text).concat(), text);
             let elapsed = begun.elapsed();
-            // Usually a tenth of a second, without optimisation; far longer, if it grew with the square.
+            // Usually a tenth of a second without optimisation; much longer if the time were quadratic.
             assert!(elapsed.as_secs() < 30, "{name}: {unit:?} took {elapsed:?}");
         }
     }
@@ -109,7 +109,7 @@ fn words_are_cut_as_the_patterns_say() {
         ),
         ("falcon", "a`b 1234", &["a", "`", "b", " ", "123", "4"]),
         ("deepseek-coder", "x = y;\n", &["x", " =", " y", ";", "\n"]),
-        // Ideographs to the pattern, but white space first of all.
+        // Ideographs according to the pattern, but white space takes precedence.
         ("deepseek-coder", "m\u{2009}s", &["m", "\u{2009}s"]),
         (
             "deepseek-v3",

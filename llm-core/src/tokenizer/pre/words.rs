@@ -1,12 +1,12 @@
-//! The patterns that match whole words, with what stands before and behind them. As those of [`super::patterns`],
-//! each gives the length in bytes of its first match, or of what lies before it.
+//! The patterns that match whole words and their surroundings. Like those of [`super::patterns`], each returns the
+//! length in bytes of its first match, or of the text before it.
 
 use super::classes::{
     Class, after, class, is_letter, is_letter_or_mark, is_line_end, is_number,
     is_punctuation_or_symbol, is_sign, is_space, run,
 };
 
-/// `'s|'t|'re|'ve|'m|'ll|'d`, in any case if asked for; 0 if there is none.
+/// `'s|'t|'re|'ve|'m|'ll|'d`, optionally in any case; 0 if there is no match.
 fn contraction(text: &str, any_case: bool) -> usize {
     let Some(rest) = text.strip_prefix('\'') else {
         return 0;
@@ -26,7 +26,7 @@ fn contraction(text: &str, any_case: bool) -> usize {
     }
 }
 
-/// `\s+(?!\S)|\s+`: white space up to what follows it; of several, the last is left to the word behind.
+/// `\s+(?!\S)|\s+`: white space up to the next word; if there are several, the last one is left to the word.
 fn spaces(text: &str) -> usize {
     let all = run(text, is_space);
     let last = text
@@ -40,7 +40,7 @@ fn spaces(text: &str) -> usize {
     }
 }
 
-/// `\s*[\r\n]+|\s+(?!\S)|\s+`: as [`spaces`], but if there are ends of line, up to the last.
+/// `\s*[\r\n]+|\s+(?!\S)|\s+`: like [`spaces`], but up to the last line break if there are any.
 fn spaces_and_lines(text: &str) -> usize {
     let all = run(text, is_space);
     let ends = text.get(..all).and_then(|spaces| spaces.rfind(is_line_end));
@@ -50,7 +50,7 @@ fn spaces_and_lines(text: &str) -> usize {
     }
 }
 
-/// At most `most` numbers. Not the whole run of them: each word of it would look at the rest again.
+/// At most `most` numbers. It does not scan the whole run, because each word would then rescan the rest.
 pub(super) fn numbers(text: &str, most: usize) -> usize {
     let some = text.chars().take(most);
     some.take_while(|c| is_number(*c)).map(char::len_utf8).sum()
@@ -83,17 +83,16 @@ enum Tail {
     LineEndsAndSlashes,
 }
 
-/// The patterns that are `[^\r\n\p{L}\p{N}]?` and a word, numbers, ` ?` and signs, or white space, in that
-/// order.
+/// The patterns of the form `[^\r\n\p{L}\p{N}]?` and a word, numbers, ` ?` and signs, or white space, in that order.
 #[derive(Clone, Copy)]
 struct Words {
-    /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)` before everything else.
+    /// Match `(?i:'s|'t|'re|'ve|'m|'ll|'d)` before everything else.
     contractions: bool,
-    /// The word at the beginning of a text; 0 if there is none.
+    /// Matches a word at the beginning of a text; 0 if there is no match.
     word: fn(&str) -> usize,
-    /// Most numbers together.
+    /// Maximum number of digits matched together.
     numbers: usize,
-    /// What a sign is.
+    /// Whether a character is a sign.
     sign: fn(char) -> bool,
     tail: Tail,
 }
@@ -110,7 +109,7 @@ impl Words {
             return 0;
         };
         let kind = class(first);
-        // A word, perhaps with one other character in front.
+        // A word, optionally with one other character before it.
         if kind == Class::Number {
             return numbers(text, self.numbers);
         }
@@ -125,7 +124,7 @@ impl Words {
                 return word.saturating_add(front);
             }
         }
-        // Signs, perhaps with a space in front, and what may follow.
+        // Signs, optionally with a space before and the allowed suffix after them.
         let space = usize::from(first == ' ');
         let rest = after(text, space);
         let signs = run(rest, self.sign);
@@ -152,8 +151,8 @@ fn letters_and_marks(text: &str) -> usize {
     run(text, is_letter_or_mark)
 }
 
-/// `U*L+|U+L*` with U what `is` but a to z, and L what `is` but A to Z: llama.cpp's stand-in for capitals
-/// and small letters, of which every letter beyond ASCII is both.
+/// `U*L+|U+L*` with U being `is` except a to z, and L being `is` except A to Z. This is llama.cpp's approximation of
+/// capitals and small letters; every letter beyond ASCII counts as both.
 fn capitals_and_small(text: &str, is: fn(char) -> bool) -> usize {
     let is_small = |character: char| is(character) && !character.is_ascii_uppercase();
     let capitals = run(text, |c| is(c) && !c.is_ascii_lowercase());
@@ -161,7 +160,7 @@ fn capitals_and_small(text: &str, is: fn(char) -> bool) -> usize {
     if small > 0 {
         return capitals.saturating_add(small);
     }
-    // U* gives back what L+ needs at least.
+    // U* gives back the minimum that L+ needs.
     let given_back = text.get(..capitals).and_then(|text| {
         let mut from_the_end = text.char_indices().rev();
         from_the_end.find(|&(_, character)| is_small(character))
@@ -172,7 +171,7 @@ fn capitals_and_small(text: &str, is: fn(char) -> bool) -> usize {
     }
 }
 
-/// [`capitals_and_small`] letters, and a contraction behind them.
+/// [`capitals_and_small`] letters, followed by a contraction.
 fn contracted(text: &str, is: fn(char) -> bool) -> usize {
     match capitals_and_small(text, is) {
         0 => 0,
@@ -193,19 +192,19 @@ pub(super) fn llama3(text: &str) -> usize {
     LLAMA3.first(text)
 }
 
-/// As [`llama3`], with `\p{N}` in the place of `\p{N}{1,3}`.
+/// Like [`llama3`], with `\p{N}` instead of `\p{N}{1,3}`.
 pub(super) fn qwen2(text: &str) -> usize {
     let numbers = 1;
     Words { numbers, ..LLAMA3 }.first(text)
 }
 
-/// As [`llama3`], with `\p{N}+` in the place of `\p{N}{1,3}`.
+/// Like [`llama3`], with `\p{N}+` instead of `\p{N}{1,3}`.
 pub(super) fn minicpm5(text: &str) -> usize {
     let numbers = usize::MAX;
     Words { numbers, ..LLAMA3 }.first(text)
 }
 
-/// As [`qwen2`], with `[\p{L}\p{M}]+` as the word, and marks no signs.
+/// Like [`qwen2`], with `[\p{L}\p{M}]+` as the word; marks are not signs.
 pub(super) fn qwen35(text: &str) -> usize {
     Words {
         word: letters_and_marks,
@@ -216,7 +215,7 @@ pub(super) fn qwen35(text: &str) -> usize {
     .first(text)
 }
 
-/// As [`qwen2`], without the ends of line behind signs.
+/// Like [`qwen2`], without line breaks after signs.
 pub(super) fn seed_coder(text: &str) -> usize {
     Words {
         numbers: 1,
@@ -226,7 +225,7 @@ pub(super) fn seed_coder(text: &str) -> usize {
     .first(text)
 }
 
-/// As [`qwen2`], without contractions.
+/// Like [`qwen2`], without contractions.
 pub(super) fn ufakzeka(text: &str) -> usize {
     Words {
         contractions: false,
@@ -236,8 +235,8 @@ pub(super) fn ufakzeka(text: &str) -> usize {
     .first(text)
 }
 
-/// `[^\r\n\p{L}\p{N}]?(U*L+|U+L*)|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`, where U and L
-/// are as in [`capitals_and_small`].
+/// `[^\r\n\p{L}\p{N}]?(U*L+|U+L*)|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`, with U and L as in
+/// [`capitals_and_small`].
 pub(super) fn tekken(text: &str) -> usize {
     Words {
         contractions: false,
@@ -249,7 +248,7 @@ pub(super) fn tekken(text: &str) -> usize {
     .first(text)
 }
 
-/// As [`tekken`], with `(?i:'s|'t|'re|'ve|'m|'ll|'d)?` behind the word, and `\p{N}{1,3}`.
+/// Like [`tekken`], with `(?i:'s|'t|'re|'ve|'m|'ll|'d)?` after the word, and `\p{N}{1,3}`.
 pub(super) fn gpt4o(text: &str) -> usize {
     Words {
         contractions: false,
@@ -260,7 +259,7 @@ pub(super) fn gpt4o(text: &str) -> usize {
     .first(text)
 }
 
-/// As [`gpt4o`], with `[\p{L}\p{M}]` in the place of `\p{L}` in words.
+/// Like [`gpt4o`], with `[\p{L}\p{M}]` instead of `\p{L}` in words.
 pub(super) fn granite(text: &str) -> usize {
     Words {
         contractions: false,
@@ -283,7 +282,7 @@ pub(super) fn words_of_deepseek3(text: &str) -> usize {
     }
 }
 
-/// The match at the beginning of a text; 0 if there is none.
+/// The match at the beginning of a text; 0 if there is no match.
 fn word_of_deepseek3(text: &str) -> usize {
     let Some(first) = text.chars().next() else {
         return 0;

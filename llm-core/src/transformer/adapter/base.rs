@@ -1,8 +1,8 @@
-//! Which matrices a model has that an adapter may change.
+//! Which matrices of a model an adapter may change.
 //!
-//! Adapters name tensors of the file. One of these may hold several matrices of the forward pass, their rows one after
-//! the other (queries, keys and values; gate and first matrix of the feed-forward layer). So a tensor has one A and one
-//! B; each of its matrices takes the same A and its own rows of B.
+//! Adapters name tensors of the file. A tensor may hold several matrices of the forward pass as consecutive rows
+//! (queries, keys and values; gate and first matrix of the feed-forward layer). So a tensor has one A and one B; each
+//! of its matrices uses the same A and its own rows of B.
 
 use crate::gguf::Gguf;
 use crate::transformer::config::Config;
@@ -21,10 +21,10 @@ pub(in crate::transformer) enum Slot {
     Down,
 }
 
-/// How many matrices a block has at most.
+/// Maximum number of matrices in a block.
 const SLOTS: usize = 7;
 
-/// A matrix of the model: its place in an adapter's table.
+/// A matrix of the model, as an index into an adapter's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::transformer) struct Site(pub(super) usize);
 
@@ -39,27 +39,27 @@ impl Site {
         Self(config.layers * SLOTS)
     }
 
-    /// Places in the table of an adapter.
+    /// Number of entries in an adapter's table.
     pub(super) const fn count(config: &Config) -> usize {
         config.layers * SLOTS + 1
     }
 }
 
-/// What a file leaves open of which tensors a model has.
+/// Facts about a model's tensors that depend on the file.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::transformer) struct Tensors {
     /// A bit for each block whose queries, keys and values are one tensor.
     fused: u64,
-    /// Whether the logits have a matrix of their own.
+    /// Whether there is a separate output matrix for the logits.
     output: bool,
 }
 
 impl Tensors {
-    /// Those of a file.
+    /// Reads them from a file.
     pub(in crate::transformer) fn of(gguf: &Gguf<'_>, config: &Config) -> Self {
         let is_fused = |layer: usize| {
             let mut name = heapless::String::<32>::new();
-            // Two digits, seventeen letters and points.
+            // Two digits plus seventeen letters and dots fit.
             let _ = write!(name, "blk.{layer}.attn_qkv.weight");
             gguf.tensor(&name).is_some()
         };
@@ -70,7 +70,7 @@ impl Tensors {
     }
 }
 
-/// A model as far as adapters need to know it: see [`crate::transformer::Model::base`] and
+/// What adapters need to know about a model: see [`crate::transformer::Model::base`] and
 /// [`crate::transformer::Checked::base`].
 #[derive(Clone, Copy, Debug)]
 pub struct Base<'m> {
@@ -81,14 +81,14 @@ pub struct Base<'m> {
 /// A tensor that an adapter may change.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
-    /// Elements of a row.
+    /// Elements in a row.
     pub(super) columns: usize,
-    /// Its matrices, in the order of their rows, each with how many it has.
+    /// Its matrices in row order, each with its number of rows.
     pub(super) parts: heapless::Vec<(Site, usize), 3>,
 }
 
 impl Target {
-    /// Rows of all its matrices.
+    /// Number of rows of all its matrices.
     pub(super) fn rows(&self) -> usize {
         self.parts.iter().map(|(_, rows)| rows).sum()
     }
@@ -144,7 +144,7 @@ impl Base<'_> {
     }
 }
 
-/// The number of a block as files write it: without a sign or zeros in front.
+/// Parses a block number as files write it: without a sign or leading zeros.
 fn block_number(text: &str) -> Option<usize> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     (is_plain && (text == "0" || !text.starts_with('0'))).then(|| text.parse().ok())?

@@ -1,7 +1,7 @@
-//! The file of an adapter: a GGUF file as llama.cpp's `convert_lora_to_gguf.py` writes it.
+//! An adapter's file: GGUF as written by llama.cpp's `convert_lora_to_gguf.py`.
 //!
 //! In ggml's order of dimensions, A is (columns of W, r) and B is (r, rows of W). Everything is checked before anything
-//! changes: [`AdapterFile::read`] checks what can be known of the file alone, [`AdapterFile::check`] whether it fits a
+//! changes: [`AdapterFile::read`] checks what depends on the file alone, [`AdapterFile::check`] whether it fits a
 //! model.
 
 use super::base::{Base, Target};
@@ -12,30 +12,30 @@ use crate::quantize::{self, TensorType};
 use crate::simd::adapter::Stored;
 use crate::transformer::Work;
 
-/// The key that names the file of the base by its SHA-256, in hexadecimal digits. llama.cpp's converter does not write it.
+/// Key that identifies the base's file by its SHA-256 in hexadecimal. llama.cpp's converter does not write it.
 pub const BASE_SHA256_KEY: &str = "sel4_llm.base.sha256";
 
-/// Keys of adapters. One that is not listed could change the result, as `adapter.alora.invocation_tokens` does.
+/// Keys of adapters. An unlisted one could change the result, as `adapter.alora.invocation_tokens` does.
 const KEYS: &[KnownKey] = &[
     KnownKey::read("type"),
     KnownKey::read("lora.alpha"),
-    // Notes for those who choose among adapters.
+    // Notes for people choosing an adapter.
     KnownKey::nothing("lora.task_name"),
     KnownKey::nothing("lora.prompt_prefix"),
 ];
 
-/// A file whose contents have been checked, for whatever model.
+/// A file whose contents were checked, independently of a model.
 #[derive(Clone, Debug)]
 pub struct AdapterFile<'a> {
     gguf: Gguf<'a>,
     architecture: &'a str,
     alpha: f32,
-    /// What the caller multiplies its effect by.
+    /// Factor for its effect, chosen by the caller.
     strength: f32,
     base: Option<[u8; 32]>,
 }
 
-/// The two halves for one tensor of the base.
+/// The two halves of the adapter for one tensor of the base.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pair<'a> {
     /// The tensor of the base.
@@ -46,12 +46,12 @@ pub(super) struct Pair<'a> {
 
 impl Pair<'_> {
     pub(super) const fn rank(&self) -> usize {
-        // At most `MAX_RANK`, as `AdapterFile::read` has checked.
+        // At most `MAX_RANK`, which `AdapterFile::read` has checked.
         self.a.rows() as usize
     }
 }
 
-/// How the elements of a tensor are stored in the arena: as in the file, if they are floats there.
+/// Type of a tensor's elements in the arena: as in the file, if it has floats.
 pub(super) const fn stored(tensor: &TensorInfo<'_>) -> Stored {
     match tensor.ty {
         TensorType::F16 => Stored::F16,
@@ -60,29 +60,29 @@ pub(super) const fn stored(tensor: &TensorInfo<'_>) -> Stored {
     }
 }
 
-/// Bytes in the arena of so many elements: each matrix begins a cache line.
+/// Size of `elements` elements in the arena: each matrix begins on a cache line.
 pub(super) const fn padded(stored: Stored, elements: usize) -> usize {
     (elements * stored.bytes()).next_multiple_of(ALIGNMENT)
 }
 
-/// What an adapter will take.
+/// Resources that an adapter needs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdapterSize {
-    /// What it is.
+    /// Its properties.
     pub info: AdapterInfo,
-    /// Bytes of its matrices in the arena.
+    /// Size of its matrices in the arena, in bytes.
     pub(super) data: usize,
-    /// What it adds to a token whose logits are not wanted.
+    /// Work that it adds to a token without logits.
     pub work: Work,
-    /// What it adds to one whose logits are.
+    /// Work that it adds to a token with logits.
     pub work_with_logits: Work,
 }
 
 impl<'a> AdapterFile<'a> {
-    /// Reads and checks a file.
+    /// Parses and checks a file.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The file is not a valid adapter.
     pub fn read(file: &'a [u8]) -> Result<Self, AdapterError> {
         let gguf = Gguf::parse(file)?;
         expect(&gguf, "general.type", "adapter")?;
@@ -136,7 +136,7 @@ impl<'a> AdapterFile<'a> {
         &self.gguf
     }
 
-    /// What can be said of it without its base: all but the bytes that it takes in an arena.
+    /// Its properties as far as they do not depend on the base: all except its size in an arena.
     #[must_use]
     pub fn info(&self) -> AdapterInfo {
         let mut info = AdapterInfo {
@@ -154,10 +154,10 @@ impl<'a> AdapterFile<'a> {
         info
     }
 
-    /// Checks it against a model. `file`: SHA-256 of the model's file, if that is to be compared, too.
+    /// Checks it against a model. `file`: SHA-256 of the model file, if it is to be compared as well.
     ///
     /// # Errors
-    /// It is for another one.
+    /// It was made for another model.
     pub fn check(
         &self,
         base: &Base<'_>,
@@ -201,12 +201,12 @@ impl<'a> AdapterFile<'a> {
         Ok(size)
     }
 
-    /// α / r, times what the caller wants of it.
+    /// α / r, times the caller's factor.
     pub(super) fn scale(&self, pair: &Pair<'_>) -> f32 {
         self.alpha / pair.rank() as f32 * self.strength
     }
 
-    /// The pairs, in the order of their A.
+    /// The pairs, ordered by their A.
     pub(super) fn pairs(&self) -> impl Iterator<Item = Pair<'a>> + '_ {
         self.gguf.tensors().filter_map(|a| {
             let name = a.name.strip_suffix(A)?;
@@ -222,7 +222,7 @@ impl<'a> AdapterFile<'a> {
         })
     }
 
-    /// Checks what can be known of a half without the base.
+    /// Checks what does not depend on the base.
     fn check_tensor(&self, tensor: &TensorInfo<'_>) -> Result<(), AdapterError> {
         let shown = || gguf::name(tensor.name);
         let name = |half| tensor.name.strip_suffix(half);
@@ -260,11 +260,11 @@ impl<'a> AdapterFile<'a> {
     }
 }
 
-/// How the names of the halves end.
+/// Suffixes of the halves' names.
 const A: &str = ".lora_a";
 const B: &str = ".lora_b";
 
-/// Where the base has what a pair changes.
+/// The base's tensor that a pair changes.
 pub(super) fn fit(pair: &Pair<'_>, base: &Base<'_>) -> Result<Target, AdapterError> {
     let target = base
         .target(pair.name)
@@ -287,7 +287,7 @@ pub(super) fn fit(pair: &Pair<'_>, base: &Base<'_>) -> Result<Target, AdapterErr
 }
 
 fn expect(gguf: &Gguf<'_>, key: &'static str, expected: &'static str) -> Result<(), AdapterError> {
-    // A model's file says neither what it is nor what kind of adapter.
+    // A model's file has neither of these keys.
     let value = gguf.str_opt(key)?.unwrap_or("missing");
     match value == expected {
         true => Ok(()),
@@ -299,7 +299,7 @@ fn expect(gguf: &Gguf<'_>, key: &'static str, expected: &'static str) -> Result<
     }
 }
 
-/// 64 hexadecimal digits.
+/// Parses 64 hexadecimal digits.
 fn digest(text: &str) -> Option<[u8; 32]> {
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
         return None;

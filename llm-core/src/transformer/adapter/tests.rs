@@ -1,5 +1,5 @@
-//! Adapters against the arithmetic that they stand for, and files that are none. That the numbers are llama.cpp's is
-//! tested in `tools/llmtool/tests/parity.rs`.
+//! Adapters compared with the arithmetic that they represent, and invalid files. `tools/llmtool/tests/parity.rs` checks
+//! that the numbers match llama.cpp's.
 
 use super::*;
 use crate::gguf::{Gguf, TensorInfo};
@@ -30,7 +30,7 @@ fn file(name: &str, shape: Shape) -> GgufWriter {
     }
 }
 
-/// A model of a family and three adapters for it: of attention, of all with another α, and in eight bits.
+/// A model of a family and three adapters for it: for attention only, for everything with another α, and in eight bits.
 fn files(name: &str, ty: TensorType) -> (Vec<u8>, [Vec<u8>; 3]) {
     let shape = Shape {
         ty,
@@ -66,7 +66,7 @@ fn ids(n: usize) -> Vec<u32> {
     (0..n as u32).map(|n| (n * n * 7 + 3) % 250 + 3).collect()
 }
 
-/// A model with adapters in their places, and what is done with it.
+/// Runs `run` with a model and adapters in their places.
 fn with<T>(
     base: &[u8],
     adapters: &[&[u8]],
@@ -86,7 +86,7 @@ fn with<T>(
     run(&mut model, &mut arena)
 }
 
-/// Logits after the last of `ids`, which go through the model in batches of `batch`.
+/// Logits after the last of `ids`, processed in batches of `batch`.
 fn logits(
     model: &Model,
     arena: &mut Arena<'_>,
@@ -213,7 +213,7 @@ fn paths_batches_places_and_other_adapters_do_not_change_the_bits_of_an_adapter(
     }
 }
 
-/// Four sessions, one without an adapter, in one batch, however it is cut into steps.
+/// Four sessions, one without an adapter, in one batch, however it is split into steps.
 #[test]
 fn sessions_with_different_adapters_share_a_batch_and_each_gets_what_it_gets_alone() {
     for name in ["llama", "gpt2", "phi3"] {
@@ -222,7 +222,7 @@ fn sessions_with_different_adapters_share_a_batch_and_each_gets_what_it_gets_alo
             let options = LoadOptions { cpu, ..OPTIONS };
             with(&base, &[&a, &b, &c], &options, |model, arena| {
                 let adapters = [Some(2), None, Some(0), Some(1)];
-                // Each its own text of its own length; the shortest has no logits.
+                // Different texts of different lengths; the shortest has no logits.
                 let rows = [5, 9, 7, 11].map(|n| ids(n).split_off(n / 3));
                 let alone: Vec<_> = (0..4)
                     .map(|n| bits(&logits(model, arena, &rows[n], 64, adapters[n])))
@@ -357,14 +357,14 @@ fn the_work_of_an_adapter_is_that_of_its_matrices() {
         assert_eq!(size.work_with_logits.multiply_accumulates, elements(true));
         assert_eq!(size.info.parameters, elements(true));
         assert_eq!(size.info.matrices as usize * 2, file.gguf().tensor_count());
-        // The one has floats of 32 bits, the other of 16.
+        // One has 32-bit floats, the other 16-bit ones.
         let bytes = file.gguf().tensors().map(|t| t.data.len() as u64);
         assert_eq!(size.work_with_logits.weight_bytes, bytes.sum::<u64>());
         assert!(size.info.bytes >= size.work_with_logits.weight_bytes);
     }
 }
 
-/// What is said of a file that was changed.
+/// The error for a modified file.
 fn refusal(change: impl FnOnce(&mut GgufWriter)) -> String {
     let base = file("llama", Shape::default()).finish();
     let mut file = adapter(&base, AdapterShape::default());
@@ -646,7 +646,7 @@ fn what_is_refused_leaves_the_model_and_its_adapters_as_they_are() {
     });
 }
 
-/// In every order, with the places filled again.
+/// In every order, filling the places again.
 #[test]
 fn adapters_come_and_go_and_those_that_stay_keep_their_bits() {
     let (base, adapters) = files("llama", TensorType::Q8_0);

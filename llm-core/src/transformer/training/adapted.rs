@@ -1,8 +1,8 @@
-//! Which matrices of a block get an adapter, and where its numbers lie.
+//! Which matrices of a block get an adapter, and where its elements are.
 //!
 //! All blocks are alike, so one description serves all. Matrices that are one tensor in the base's file (`attn_qkv`, or
-//! `ffn_up` with the gate in it) are one pair in the adapter's: they share A, and their rows of B stand one after the other.
-//! The way back goes through them in the order in which they are listed.
+//! `ffn_up` including the gate) are one pair in the adapter's: they share A, and their rows of B are consecutive. The
+//! backward pass goes through them in the listed order.
 
 use super::Targets;
 use crate::transformer::config::Config;
@@ -20,19 +20,19 @@ pub(super) enum Slot {
     Down,
 }
 
-/// How many there are.
+/// Number of slots.
 const SLOTS: usize = 7;
 
-/// The adapter of a matrix in the list of all numbers of a block.
+/// The adapter of a matrix, within the list of all parameters of a block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pair {
-    /// Where A begins, \[rank, columns\].
+    /// Index of A, \[rank, columns\].
     pub(super) a: usize,
-    /// Where B begins, \[rank, rows\].
+    /// Index of B, \[rank, rows\].
     pub(super) b: usize,
     pub(super) columns: usize,
     pub(super) rows: usize,
-    /// Whether it is the first of those that share its A.
+    /// Whether it is the first matrix of those that share its A.
     pub(super) first: bool,
     /// Whether it is the last of them.
     pub(super) last: bool,
@@ -41,9 +41,9 @@ pub(super) struct Pair {
 /// A tensor of the base that gets an adapter.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tensor {
-    /// Its name, without block and `weight`.
+    /// Its name, without the block and `weight`.
     pub(super) name: &'static str,
-    /// The matrices that it holds, their rows one after the other.
+    /// Its matrices, as consecutive rows.
     pub(super) slots: &'static [Slot],
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Adapted {
     pub(super) rank: usize,
     pairs: [Option<Pair>; SLOTS],
     tensors: heapless::Vec<Tensor, SLOTS>,
-    /// Numbers of a block.
+    /// Number of parameters per block.
     pub(super) per_block: usize,
 }
 
@@ -112,7 +112,7 @@ impl Adapted {
         adapted
     }
 
-    /// The adapter of a matrix in block `layer`, if it has one; where it lies among the numbers of all blocks.
+    /// The adapter of a matrix in block `layer`, if it has one, as indices into the parameters of all blocks.
     pub(super) fn pair(&self, layer: usize, slot: Slot) -> Option<Pair> {
         let pair = self.pairs[slot as usize]?;
         let first = layer * self.per_block;
@@ -123,7 +123,7 @@ impl Adapted {
         })
     }
 
-    /// The tensors of a block, in the order of their numbers.
+    /// The tensors of a block, in the order of their parameters.
     pub(super) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
         self.tensors.iter()
     }

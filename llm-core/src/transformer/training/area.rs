@@ -1,4 +1,4 @@
-//! The memory of a training: what there is once, what an example needs, and what a chunk of its tokens needs.
+//! The memory of a training job: global data, data of an example, and data of a chunk of its tokens.
 
 use crate::arena::{ArenaError, Span};
 use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType};
@@ -9,66 +9,67 @@ use crate::transformer::buffers::Allocate;
 use crate::transformer::config::Config;
 use crate::transformer::families::{Gate, HeadNorm};
 
-/// Rows of a matrix that lie in memory as floats. More of them are read and written less often by what is summed, but
-/// should stay in a cache.
+/// Rows of a matrix that are dequantised together. With more rows, the sums are read and written less often, but the
+/// rows should fit a cache.
 pub(super) const ROWS: usize = 32;
 
-/// Logits of a token that are in memory at once. A number of the arithmetic: in this order their exponentials are summed.
+/// Logits of a token held in memory at a time. This affects results, because their exponentials are summed in this
+/// order.
 pub(super) const LOGITS: usize = 256;
 
-/// What the sizes of the spans follow from.
+/// What the sizes of the spans depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sizes {
-    /// Examples of the data.
+    /// Number of examples in the data.
     pub(super) examples: usize,
-    /// Tokens of all examples.
+    /// Total tokens of all examples.
     pub(super) tokens: usize,
     /// Tokens of the longest example.
     pub(super) longest: usize,
-    /// Of the adapter.
+    /// Rank of the adapter.
     pub(super) rank: usize,
-    /// Numbers of the adapter.
+    /// Number of parameters of the adapter.
     pub(super) parameters: usize,
     /// Bytes of the adapter's file.
     pub(super) file: usize,
-    /// Tokens that are looked at together.
+    /// Number of tokens processed together.
     pub(super) chunk: usize,
 }
 
 impl Sizes {
-    /// Positions of the longest example: its last token is none, since nothing comes behind it.
+    /// Positions of the longest example. Its last token needs none, because nothing follows it.
     pub(super) const fn positions(&self) -> usize {
         self.longest.saturating_sub(1)
     }
 }
 
-/// An example: where its tokens end among those of all, and where in it those begin that it teaches.
+/// An example: the end of its tokens in the list of all tokens, and the index in it of the first token that it teaches.
 pub(super) type Example = [u32; 2];
 
-/// See the module. What belongs to a token lies once for each, one after the other.
+/// The spans; see the module. Per-token data are repeated for each token.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Area {
     /// The adapter.
     pub(super) parameters: Span<f32>,
-    /// Gradients, means and mean squares of them: of each as many as parameters. At the end, the adapter's file.
+    /// Gradients, their means and mean squares, each as many as there are parameters. At the end, the adapter's file.
     pub(super) moments: Span<f32>,
     pub(super) tokens: Span<u32>,
     pub(super) examples: Span<Example>,
-    /// The examples of an epoch.
+    /// The order of the examples in an epoch.
     pub(super) order: Span<u32>,
     /// The angles of all positions.
     pub(super) rotation: Span<[f32; 2]>,
 
-    /// What enters each block, and what leaves the last one; later the gradient of that.
+    /// Input of each block, and output of the last one; later the gradient of the latter.
     pub(super) inputs: Span<f32>,
-    /// Keys and values of one block, as a cache in floats has them.
+    /// Keys and values of one block, as in a float cache.
     pub(super) cache: Span<u8>,
     /// Their gradients.
     pub(super) cache_back: Span<f32>,
     /// The table of that cache.
     pub(super) table: Span<u16>,
 
-    /// What attention reads.
+    /// Input of attention.
     pub(super) entered: Span<f32>,
     pub(super) query: Span<f32>,
     pub(super) key: Span<f32>,
@@ -77,19 +78,19 @@ pub(super) struct Area {
     pub(super) plain_query: Span<f32>,
     pub(super) plain_key: Span<f32>,
     pub(super) attended: Span<f32>,
-    /// What a half of a block gives, before its norm.
+    /// Output of a half of a block, before its norm.
     pub(super) result: Span<f32>,
-    /// The same behind norm and scale.
+    /// The same after norm and scale.
     pub(super) added: Span<f32>,
     /// The residual stream between attention and the feed-forward layer.
     pub(super) middle: Span<f32>,
-    /// What the feed-forward layer reads.
+    /// Input of the feed-forward layer.
     pub(super) inner_entered: Span<f32>,
     pub(super) gate: Span<f32>,
     pub(super) up: Span<f32>,
-    /// What its last matrix reads.
+    /// Input of its last matrix.
     pub(super) inner: Span<f32>,
-    /// The gradients of what has their names.
+    /// Gradients of the spans with the same names.
     pub(super) result_back: Span<f32>,
     pub(super) entered_back: Span<f32>,
     pub(super) inner_entered_back: Span<f32>,
@@ -99,22 +100,22 @@ pub(super) struct Area {
     pub(super) value_back: Span<f32>,
     pub(super) attended_back: Span<f32>,
     pub(super) quantised: Span<ActivationQ8>,
-    /// What A makes of activations, and its gradient.
+    /// Products of activations with A, and their gradient.
     pub(super) low: Span<f32>,
     pub(super) low_back: Span<f32>,
     pub(super) logits: Span<f32>,
     pub(super) peaks: Span<Peak>,
-    /// The logits of the tokens that come.
+    /// The logits of the target tokens.
     pub(super) targets: Span<f32>,
 
-    /// Of a token: what positions weigh.
+    /// For a token: the weights of its positions.
     pub(super) scores: Span<f32>,
     /// Rows of a matrix.
     pub(super) rows: Span<f32>,
 }
 
 impl Area {
-    /// Runs `take` over the sizes of all spans: once to count them, once to allocate them.
+    /// Calls `take` with the sizes of all spans: once to count them, once to allocate them.
     pub(super) fn lay_out(
         config: &Config,
         sizes: &Sizes,

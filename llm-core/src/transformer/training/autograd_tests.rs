@@ -1,4 +1,4 @@
-//! Gradients of a model of the default one's shape against those that PyTorch's autograd computes in f64
+//! Compares gradients of a model shaped like the default one with those of PyTorch's autograd in f64
 //! (`tests/reference/make_gradients.py`, which has the same generator of weights).
 
 use super::adapted::Slot;
@@ -61,7 +61,7 @@ impl Generator {
     }
 }
 
-/// Puts other weights into the file of a model.
+/// Replaces the weights in a model's file.
 struct Weights {
     writer: GgufWriter,
     generator: Generator,
@@ -112,7 +112,7 @@ fn file() -> Vec<u8> {
     weights.writer.finish()
 }
 
-/// What stands behind a word that begins a line.
+/// The rest of the line that begins with a word.
 fn line(word: &str) -> impl Iterator<Item = &'static str> {
     let lines = REFERENCE.lines().map(str::split_whitespace);
     let mut found = lines.filter_map(|mut words| (words.next() == Some(word)).then_some(words));
@@ -124,11 +124,11 @@ fn number<T: core::str::FromStr>(word: Option<&str>) -> T {
     number.expect("a number of the reference")
 }
 
-/// A tensor of the reference: the norm of its gradient, the largest magnitude, and some elements with their places.
+/// A tensor of the reference: the norm of its gradient, the largest magnitude, and some elements with their indices.
 struct Expected {
     layer: usize,
     slot: Slot,
-    /// Whether it is A.
+    /// Whether this is A.
     down: bool,
     norm: f64,
     largest: f64,
@@ -159,7 +159,7 @@ fn expected() -> Vec<Expected> {
     tensors.collect()
 }
 
-/// The largest difference of an element of a tensor, as a share of the tensor's largest element.
+/// The largest difference of an element, relative to the tensor's largest element.
 fn compare(got: &Gradients, expected: &Expected) -> f64 {
     let pair = got.adapted.pair(expected.layer, expected.slot);
     let pair = pair.expect("an adapter");

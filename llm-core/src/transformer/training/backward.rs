@@ -1,6 +1,6 @@
-//! The way back through a block, chunk by chunk from the end of the example: what its tokens were on the way is computed
-//! again, then each function is undone. Chunks come in descending order because a token's key and value have their whole
-//! gradient only once all tokens behind it have been looked at.
+//! The backward pass of a block, chunk by chunk from the end of the example: the values of the forward pass are
+//! recomputed, then each function's gradient is applied. Chunks are in descending order because the gradient of a
+//! token's key and value is complete only after all later tokens were processed.
 
 use super::adapted::Slot;
 use super::job::Job;
@@ -13,8 +13,8 @@ use crate::transformer::weights::Norm;
 use core::ops::Range;
 
 impl Job<'_> {
-    /// The gradient of what leaves block `index` becomes that of what enters it, and gradients of its adapters are added to.
-    /// Keys and values of the whole example are there. The lowest block's input has no use for a gradient.
+    /// Turns the gradient of the output of block `index` into that of its input, and accumulates the gradients of its
+    /// adapters. The keys and values of the whole example must be present. The lowest block's input needs no gradient.
     pub(super) fn block_back(&mut self, index: usize) -> Result<(), Stop> {
         let layer = self.layer(index);
         let config = &self.model.config;
@@ -25,7 +25,7 @@ impl Job<'_> {
             self.keys(index)?;
         }
         self.attention_half(index)?;
-        // What attention gave before its norm is needed when its turn comes, and then computed again from `attended`.
+        // Attention's output before its norm is needed later, and is then recomputed from `attended`.
         self.feed_forward_inputs(index)?;
         self.feed_forward_back(index)?;
 
@@ -55,7 +55,7 @@ impl Job<'_> {
         self.join(layer.attention_norm.as_ref(), input, entered_back)
     }
 
-    /// Adds to the gradient of the residual stream what comes through a norm of `x`, if there is one.
+    /// Adds the gradient that comes through a norm of `x`, if there is one, to that of the residual stream.
     fn join(&mut self, norm: Option<&Norm>, x: Span<f32>, through: Span<f32>) -> Result<(), Stop> {
         let back = self.back();
         self.once(|job| {
@@ -67,8 +67,8 @@ impl Job<'_> {
         })
     }
 
-    /// The gradient of a half's result, in `result_back`, from that of the residual stream behind it. With a norm, `result` is
-    /// what it was applied to.
+    /// Computes the gradient of a half's result, in `result_back`, from that of the residual stream after it. With a
+    /// norm, `result` is the norm's input.
     fn leave_back(&mut self, norm: Option<&Norm>) -> Result<(), Stop> {
         let width = self.width();
         let back = self.back();
@@ -86,7 +86,7 @@ impl Job<'_> {
         })
     }
 
-    /// The feed-forward layer: leaves the gradient of what it read in `inner_entered_back`.
+    /// The feed-forward layer: leaves the gradient of its input in `inner_entered_back`.
     fn feed_forward_back(&mut self, index: usize) -> Result<(), Stop> {
         let layer = self.layer(index);
         let config = &self.model.config;
@@ -151,7 +151,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Attention: adds the gradient of what it read to `entered_back`.
+    /// Attention: adds the gradient of its input to `entered_back`.
     fn attention_back(&mut self, index: usize) -> Result<(), Stop> {
         let layer = self.layer(index);
         let config = &self.model.config;
@@ -217,7 +217,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Of queries or keys: undoes rotation and norm.
+    /// For queries or keys: reverses rotation and norm.
     fn head_back(
         &mut self,
         index: usize,
@@ -267,7 +267,7 @@ impl Job<'_> {
         });
     }
 
-    /// The gradients of the chunk's keys and values, which are complete, as rows.
+    /// Gathers the complete gradients of the chunk's keys and values as rows.
     fn gather(&mut self) {
         let config = &self.model.config;
         let (size, width) = (config.head_size, config.kv_width());

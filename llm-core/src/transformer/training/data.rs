@@ -1,9 +1,8 @@
-//! The examples that a training is given: a text whose examples are separated by blank lines, or an object of JSON in each
-//! line.
+//! The training data: either a text whose examples are separated by blank lines, or one JSON object per line.
 //!
-//! What is a prompt becomes tokens exactly as a request's does. An answer becomes the tokens that a model would generate
-//! behind it: nothing is put before it. Behind an answer comes the token for the end of text. A text alone may be a passage
-//! of a longer one, so none comes there: a model that is taught to stop after any passage loses its flow.
+//! A prompt is tokenized exactly like a request's. An answer is tokenized as a model would generate it, with nothing
+//! added before it, and is followed by the end token. Plain text gets no end token, because it may be a passage of a
+//! longer text: a model taught to stop after any passage loses its flow.
 
 #![deny(
     clippy::indexing_slicing,
@@ -26,16 +25,16 @@ use super::{MAX_DATA_BYTES, TrainError};
 use crate::tokenizer::{Cell, EncodeOptions, TokenizeError, VocabularyView};
 use zerocopy::IntoBytes;
 
-/// Tokens that an example may have beyond one for each of its bytes in the data: one at its beginning, one at its end, and a
-/// space in front.
+/// Maximum number of tokens of an example beyond one per byte: one at its beginning, one at its end, and a leading
+/// space.
 const EXTRA_TOKENS: usize = 3;
 
 /// An example in the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Source<'d> {
-    /// Where it begins, from 1.
+    /// Its first line, from 1.
     line: u32,
-    /// Bytes that it has in the data.
+    /// Its size in the data, in bytes.
     bytes: usize,
     kind: Kind<'d>,
 }
@@ -46,14 +45,14 @@ enum Kind<'d> {
     Answered { prompt: Text<'d>, answer: Text<'d> },
 }
 
-/// A text as it stands in the data.
+/// A text as written in the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Words<'d> {
     Plain(&'d [u8]),
     Escaped(Text<'d>),
 }
 
-/// What the examples are in tokens.
+/// The size of the examples in tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Count {
     pub(super) examples: usize,
@@ -61,19 +60,19 @@ pub(super) struct Count {
     pub(super) longest: usize,
 }
 
-/// Turns text into tokens.
+/// Tokenizes text.
 pub(super) struct Tokens<'t> {
     pub(super) vocabulary: VocabularyView<'t>,
-    /// Scratch: cells for a text, and behind them its bytes where it has escapes.
+    /// Scratch: cells for a text, followed by its bytes if it contains escapes.
     pub(super) cells: &'t mut [Cell],
-    /// Most tokens of an example.
+    /// Maximum number of tokens of an example.
     pub(super) context: usize,
 }
 
 /// Counts the examples of `data` and their tokens.
 ///
 /// # Errors
-/// The first thing that is wrong.
+/// The first error in the data.
 pub(super) fn count(data: &[u8], tokens: &mut Tokens<'_>) -> Result<Count, TrainError> {
     if data.len() > MAX_DATA_BYTES {
         return Err(TrainError::TooLong { bytes: data.len() });
@@ -98,11 +97,11 @@ pub(super) fn count(data: &[u8], tokens: &mut Tokens<'_>) -> Result<Count, Train
     }
 }
 
-/// Writes the tokens of all examples of `data`, which have been counted, one after the other; and for each where it ends, and
-/// the first of its own tokens that it teaches.
+/// Writes the tokens of all examples of `data`, which must have been counted, one after the other; and for each example
+/// its end, and the index of the first token that it teaches.
 ///
 /// # Errors
-/// As [`count`].
+/// See [`count`].
 pub(super) fn fill(
     data: &[u8],
     tokens: &mut Tokens<'_>,
@@ -124,23 +123,23 @@ pub(super) fn fill(
     })
 }
 
-/// The line in which a byte first stands.
+/// The line in which a byte first occurs.
 fn line_of(data: &[u8], byte: u8) -> u32 {
     let text = data.split(|other| *other == byte).next();
     lines_in(text.unwrap_or(&[])).saturating_add(1)
 }
 
-/// Lines that end in `text`.
+/// Number of line ends in `text`.
 fn lines_in(text: &[u8]) -> u32 {
     text.iter().filter(|byte| **byte == b'\n').count() as u32
 }
 
-/// Gives each example of `data` to `take`.
+/// Passes each example of `data` to `take`.
 fn each<'d>(
     data: &'d [u8],
     mut take: impl FnMut(Source<'d>) -> Result<(), TrainError>,
 ) -> Result<(), TrainError> {
-    // Some editors put a mark of the byte order in front.
+    // Some editors write a byte order mark at the beginning.
     let data = data.strip_prefix("\u{feff}".as_bytes()).unwrap_or(data);
     let mut marks = data.iter().filter(|byte| !byte.is_ascii_whitespace());
     let first = marks.next();
@@ -154,7 +153,7 @@ fn each<'d>(
     }
     let is_json = first == Some(&b'{');
     let mut line = 0;
-    // The lines of a text that have no blank one between them: where the first of them begins, and its number.
+    // The start of the current run of non-blank lines, and its line number.
     let mut open: Option<(usize, u32)> = None;
     let mut at = 0_usize;
     for text in data.split_inclusive(|byte| *byte == b'\n') {
@@ -178,7 +177,7 @@ fn each<'d>(
     }
 }
 
-/// An example of a text, without the end of its last line.
+/// A plain-text example, without its last line end.
 fn plain(text: &[u8], line: u32) -> Source<'_> {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
@@ -219,8 +218,8 @@ fn object(text: &[u8], line: u32) -> Result<Source<'_>, TrainError> {
 }
 
 impl Tokens<'_> {
-    /// The tokens of an example, which are written to `to` if it has room: how many there are, and the first that it
-    /// teaches.
+    /// Tokenizes an example, writing to `to` if it has room. Returns the number of tokens, and the index of the first
+    /// one that it teaches.
     fn encode(&mut self, source: &Source<'_>, to: &mut [u32]) -> Result<[usize; 2], TrainError> {
         let line = source.line;
         let (mut len, first) = match source.kind {
@@ -257,7 +256,7 @@ impl Tokens<'_> {
         }
     }
 
-    /// The tokens of a text, at the beginning of one or behind another.
+    /// Tokenizes a text, either at the beginning or after another.
     fn words(
         &mut self,
         words: &Words<'_>,
@@ -269,7 +268,7 @@ impl Tokens<'_> {
         let (text, scratch) = match words {
             Words::Plain(text) => (*text, &mut *self.cells),
             Words::Escaped(text) => {
-                // Behind the cells lie the bytes that its escapes stand for.
+                // The bytes of unescaped text are after the cells.
                 let room = text.len().div_ceil(size_of::<Cell>());
                 let at = cells.saturating_sub(room);
                 let (cells, bytes) = self.cells.split_at_mut(at);
@@ -278,7 +277,7 @@ impl Tokens<'_> {
         };
         let longest = match words {
             Words::Plain(_) => cells.saturating_sub(1),
-            // What it takes is a cell a byte and another, and a cell for each sixteen.
+            // A text needs one cell per byte plus one, and a cell for each sixteen bytes.
             Words::Escaped(_) => cells.saturating_sub(2) / 17 * 16,
         };
         let bytes = match words {

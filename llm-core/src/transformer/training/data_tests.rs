@@ -1,4 +1,4 @@
-//! What examples become in tokens, and which data is refused where.
+//! Tokenization of examples, and which data is refused where.
 
 use super::*;
 use crate::kv_cache::KvType;
@@ -32,7 +32,7 @@ fn llama() -> Vec<u8> {
     model(Shape::default()).finish()
 }
 
-/// The tokens of each example, and the first that it teaches.
+/// The tokens of each example, and the index of the first one that it teaches.
 fn examples(file: &[u8], data: &str) -> Result<Vec<(Vec<u32>, usize)>, TrainError> {
     with(file, |tokens| {
         let count = data::count(data.as_bytes(), tokens)?;
@@ -58,7 +58,7 @@ fn refusal(data: &[u8]) -> std::string::String {
         .to_string()
 }
 
-/// Tokens as a request has them.
+/// Tokens as in a request.
 fn encoded(file: &[u8], text: &str, special: bool, continues: bool) -> Vec<u32> {
     with(file, |tokens| {
         let mut ids = vec![0; 100];
@@ -91,7 +91,7 @@ fn a_prompt_is_that_of_a_request_and_an_answer_goes_on_behind_it() {
         expected.push(eos);
         assert_eq!(*tokens, expected);
     }
-    // No space before it: x, y and z are three tokens of the vocabulary.
+    // No space is added: x, y and z are three tokens of the vocabulary.
     assert_eq!(encoded(&llama(), "xyz", false, true).len(), 3);
     assert_eq!(encoded(&llama(), "xyz", false, false).len(), 4);
 }
@@ -100,7 +100,7 @@ fn a_prompt_is_that_of_a_request_and_an_answer_goes_on_behind_it() {
 fn texts_are_divided_by_blank_lines_and_teach_all_their_tokens_but_the_first() {
     let file = llama();
     let got = examples(&file, "\n\nab\ncd\r\n \t\n\nef\n\n").expect("examples");
-    // Nor is an end taught: they may be passages.
+    // No end is taught either: these may be passages.
     let expected = ["ab\ncd", "ef"].map(|text| (encoded(&file, text, true, false), 1));
     assert_eq!(got, expected);
     let json = examples(&file, "{\"text\": \"ab\\ncd\"}\n\n {\"text\":\"ef\"}").expect("examples");
@@ -174,7 +174,7 @@ fn bad_data_is_refused_with_its_line() {
     );
 }
 
-/// Data of an enemy, and what is said of it; `Ok`: how many examples it has.
+/// Hostile data and the expected error, or `Ok` with the number of examples.
 fn hostile() -> Vec<(&'static str, Vec<u8>, Result<usize, &'static str>)> {
     let nested = |open: &str| open.repeat((64 << 10) / open.len()).into_bytes();
     let line = |text: &str| std::format!("{{\"text\":\"{text}\"}}").into_bytes();
@@ -193,7 +193,7 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, Result<usize, &'static str>)> {
             [&b"{\"text\":"[..], &nested("[")].concat(),
             Err("line 1 is no example: a value is not a string"),
         ),
-        // No object: so it is a text, of one line.
+        // Not an object, so it is a text of one line.
         (
             "64 KiB of lists in lists",
             nested("["),
@@ -280,7 +280,7 @@ fn hostile_data_is_refused_or_harmless_and_the_next_data_are_read_as_ever() {
             match (data::count(&data, tokens), expected) {
                 (Ok(count), Ok(examples)) => {
                     assert_eq!(count.examples, examples, "{what}");
-                    // Audit reserves by this bound, and believes no more.
+                    // Audit reserves by this bound, and accepts no more.
                     let line_feeds = data.iter().filter(|byte| **byte == b'\n').count();
                     assert!(count.tokens <= data.len() + 3 * (line_feeds + 1), "{what}");
                     let (mut ids, mut ends) = (vec![0; count.tokens], vec![[0; 2]; examples]);

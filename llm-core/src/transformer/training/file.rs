@@ -1,5 +1,6 @@
-//! The file of an adapter, as llama.cpp's converter writes it: metadata, the list of tensors, and their numbers in F16, as it
-//! writes them unless told otherwise: half the bytes of F32 to keep, to export and to read for every token.
+//! The file of an adapter, in the format of llama.cpp's converter: metadata, the list of tensors, and their elements in
+//! F16, which is the converter's default. Compared with F32, that halves the size to keep, to export and to read for
+//! every token.
 
 use super::TrainParams;
 use super::adapted::Adapted;
@@ -17,13 +18,13 @@ use zerocopy::IntoBytes;
 /// Name of a tensor.
 type TensorName = heapless::String<48>;
 
-/// Numbers of types of metadata.
+/// Numbers of metadata types.
 const UINT32: u32 = 4;
 const FLOAT32: u32 = 6;
 const STRING: u32 = 8;
 const UINT64: u32 = 10;
 
-/// Of the numbers of each tensor, in bytes: what a file that does not say otherwise has.
+/// Alignment of each tensor's data in bytes, which is the default for files.
 const ALIGNMENT: usize = 32;
 
 /// Number of the tensor type F16.
@@ -32,9 +33,9 @@ const F16: u32 = 1;
 /// A tensor of the file.
 struct Entry {
     name: TensorName,
-    /// Length of rows, and how many there are.
+    /// Length of a row, and number of rows.
     shape: [usize; 2],
-    /// Where its numbers lie among the parameters: A in one piece, B in one for each matrix that shares its A, and then
+    /// Where its elements are in the parameters: one range for A; for B, one per matrix that shares its A, stored
     /// transposed.
     parts: heapless::Vec<Range<usize>, 3>,
     transposed: bool,
@@ -46,7 +47,7 @@ impl Entry {
     }
 }
 
-/// All tensors, in the order of the file.
+/// All tensors, in file order.
 fn entries<'a>(config: &Config, adapted: &'a Adapted) -> impl Iterator<Item = Entry> + use<'a> {
     (0..config.layers).flat_map(|layer| entries_of(layer, adapted))
 }
@@ -68,7 +69,7 @@ fn entries_of(layer: usize, adapted: &Adapted) -> impl Iterator<Item = Entry> + 
         for pair in pairs {
             (columns, rows) = (pair.columns, rows + pair.rows);
             a = core::iter::once(pair.a..pair.a + rank * pair.columns).collect();
-            // No tensor holds more than three matrices.
+            // A tensor has at most three matrices.
             let _ = b.push(pair.b..pair.b + rank * pair.rows);
         }
         [
@@ -88,7 +89,7 @@ fn entries_of(layer: usize, adapted: &Adapted) -> impl Iterator<Item = Entry> + 
     })
 }
 
-/// Where bytes go: those that do not fit are only counted.
+/// Receives the bytes; those that do not fit are only counted.
 struct Sink<'a> {
     to: &'a mut [u8],
     at: usize,
@@ -120,10 +121,10 @@ impl Sink<'_> {
     }
 }
 
-/// Metadata.
+/// Number of metadata keys.
 const KEYS: u64 = 11;
 
-/// Everything before the numbers.
+/// Everything before the tensor data.
 fn head(sink: &mut Sink<'_>, config: &Config, adapted: &Adapted, params: &TrainParams) {
     sink.put(b"GGUF");
     sink.put(&3u32.to_le_bytes());
@@ -178,7 +179,7 @@ fn head(sink: &mut Sink<'_>, config: &Config, adapted: &Adapted, params: &TrainP
     sink.align();
 }
 
-/// Bytes of the file.
+/// Size of the file in bytes.
 pub(super) fn bytes(config: &Config, adapted: &Adapted, params: &TrainParams) -> usize {
     let mut sink = Sink { to: &mut [], at: 0 };
     head(&mut sink, config, adapted, params);
@@ -189,7 +190,7 @@ pub(super) fn bytes(config: &Config, adapted: &Adapted, params: &TrainParams) ->
 }
 
 impl Job<'_> {
-    /// Writes the file over gradients and moments, which are not needed any more.
+    /// Writes the file over gradients and moments, which are no longer needed.
     pub(super) fn write(&mut self, params: &TrainParams) -> Result<(), Stop> {
         let config = &self.model.config;
         let adapted = self.adapted;
@@ -219,10 +220,10 @@ impl Job<'_> {
     }
 }
 
-/// The numbers of a tensor.
+/// Writes the elements of a tensor.
 ///
 /// # Errors
-/// One is too large for F16.
+/// An element is too large for F16.
 fn put_numbers(
     sink: &mut Sink<'_>,
     entry: &Entry,
@@ -231,7 +232,7 @@ fn put_numbers(
 ) -> Result<(), NonFinite> {
     for part in entry.parts.iter().cloned() {
         let part = &parameters[part];
-        // Of A, as they lie.
+        // A: unchanged.
         let (rows, columns) = match entry.transposed {
             false => (1, part.len()),
             true => (part.len() / rank, rank),

@@ -1,5 +1,5 @@
-//! The forward pass of an example, chunk by chunk: as inference does it with keys and values in floats, but with everything
-//! kept that the way back needs.
+//! The forward pass of an example, chunk by chunk: the same as in inference with keys and values in floats, but keeping
+//! everything that the backward pass needs.
 
 use super::adapted::Slot;
 use super::job::Job;
@@ -14,7 +14,7 @@ use crate::transformer::weights::Norm;
 use core::ops::Range;
 
 impl Job<'_> {
-    /// The angles of the positions of the chunk, and the table of the cache up to there.
+    /// The angles of the chunk's positions, and the cache table up to there.
     pub(super) fn rotations(&mut self) -> Result<(), Stop> {
         let Some(rope) = self.model.config.rope else {
             return Ok(());
@@ -39,7 +39,7 @@ impl Job<'_> {
         })
     }
 
-    /// x = E\[token\] · scale, where positions are learned plus P\[position\].
+    /// x = E\[token\] · scale, plus P\[position\] if positions are learned.
     pub(super) fn embed(&mut self, first_token: usize) -> Result<(), Stop> {
         let width = self.width();
         self.in_parts(self.len(), width as u64, |job, tokens| {
@@ -64,7 +64,7 @@ impl Job<'_> {
         })
     }
 
-    /// A block, of what enters it to what enters the next one.
+    /// Runs a block, from its input to the next one's.
     pub(super) fn block(&mut self, index: usize) -> Result<(), Stop> {
         let layer = self.layer(index);
         self.enter(index)?;
@@ -85,7 +85,7 @@ impl Job<'_> {
         self.leave(layer.feed_forward_post_norm.as_ref(), middle, next)
     }
 
-    /// Keys and values of a block only.
+    /// Only the keys and values of a block.
     pub(super) fn keys_and_values(&mut self, index: usize) -> Result<(), Stop> {
         self.enter(index)?;
         self.keys(index)?;
@@ -93,7 +93,7 @@ impl Job<'_> {
         self.store()
     }
 
-    /// What attention reads.
+    /// Input of attention.
     pub(super) fn enter(&mut self, index: usize) -> Result<(), Stop> {
         let layer = self.layer(index);
         let to = self.of_chunk(self.area.entered, self.width());
@@ -121,7 +121,7 @@ impl Job<'_> {
         )
     }
 
-    /// Keys, likewise.
+    /// Keys, before and after their norm and rotation.
     pub(super) fn keys(&mut self, index: usize) -> Result<(), Stop> {
         let layer = self.layer(index);
         let width = self.model.config.kv_width();
@@ -164,7 +164,7 @@ impl Job<'_> {
         })
     }
 
-    /// Adds the biases that a cache of 8 bits leaves out, which are not in the weights then.
+    /// Adds the biases that an 8-bit cache leaves out, which are then missing from the weights.
     fn add_key_bias(&mut self, index: usize, keys: Span<f32>) {
         let Some(bias) = self.model.key_bias else {
             return;
@@ -186,7 +186,7 @@ impl Job<'_> {
         self.products(index, from, [(Slot::Value, &layer.value, to)])
     }
 
-    /// Turns the pairs of heads by the angles of their positions, or gradients back.
+    /// Rotates the pairs of heads by the angles of their positions, or rotates gradients back.
     pub(super) fn rotate(&mut self, index: usize, heads: Span<f32>, width: usize, back: bool) {
         let config = &self.model.config;
         let Some(rope) = config.rope.filter(|rope| !rope.without.contains(index)) else {
@@ -212,7 +212,7 @@ impl Job<'_> {
         }
     }
 
-    /// Puts keys and values where attention reads them.
+    /// Stores keys and values where attention reads them.
     fn store(&mut self) -> Result<(), Stop> {
         let width = self.model.config.kv_width();
         let (shape, cpu) = (self.cache(), self.model.cpu);
@@ -228,7 +228,7 @@ impl Job<'_> {
                 value.range(),
             ]);
             let table = as_mut::<u16>(table);
-            // The blocks lie in order.
+            // The blocks are in order.
             for (block, place) in table.iter_mut().skip(1).enumerate() {
                 *place = block as u16;
             }
@@ -241,7 +241,7 @@ impl Job<'_> {
         })
     }
 
-    /// Attention, its matrix, and the residual stream behind it.
+    /// Attention, its output matrix, and the residual stream after it.
     pub(super) fn attention_half(&mut self, index: usize) -> Result<(), Stop> {
         let layer = self.layer(index);
         let config = &self.model.config;
@@ -317,7 +317,7 @@ impl Job<'_> {
         })
     }
 
-    /// What the last matrix of the feed-forward layer reads, and what led to it.
+    /// Input of the feed-forward layer's last matrix, and everything that led to it.
     pub(super) fn feed_forward_inputs(&mut self, index: usize) -> Result<(), Stop> {
         let layer = self.layer(index);
         let config = &self.model.config;

@@ -1,4 +1,4 @@
-//! Every tensor's gradient against differences of a loss that a reference in f64 computes.
+//! Compares every tensor's gradient with finite differences of a loss that a reference computes in f64.
 
 use super::adapted::Slot;
 use super::reference::{Low, Reference};
@@ -42,7 +42,7 @@ const PARAMS: TrainParams = TrainParams {
     base: [0xAB; 32],
 };
 
-/// Of one example, before its update.
+/// Gradients of one example, before its update.
 pub(super) struct Gradients {
     pub(super) parameters: Vec<f32>,
     pub(super) gradients: Vec<f32>,
@@ -52,8 +52,8 @@ pub(super) struct Gradients {
     pub(super) adapted: Adapted,
 }
 
-/// What the engine computes for the first example of `data`, with chunks of so many tokens, once `change` has made the
-/// adapter something else than it is at the beginning.
+/// The engine's gradients for the first example of `data`, with chunks of `chunk` tokens, after `change` has modified
+/// the initial adapter.
 pub(super) fn gradients(
     file: &[u8],
     options: &LoadOptions,
@@ -95,7 +95,7 @@ pub(super) fn gradients(
     }
 }
 
-/// Numbers that B can be in place of zeros; A keeps its own.
+/// Values for B in place of zeros; A keeps its own.
 pub(super) fn not_zero(parameters: &mut [f32]) {
     let mut state = 99u32;
     for x in parameters {
@@ -116,7 +116,7 @@ pub(super) const SLOTS: [(Slot, &str); 7] = [
     (Slot::Down, "down"),
 ];
 
-/// Gradients of `file` agree with differences.
+/// Checks that gradients of `file` agree with finite differences.
 fn agree(name: &str, file: &[u8], options: &LoadOptions, data: &str) {
     let got = gradients(file, options, (data, &PARAMS), 8, u64::MAX, not_zero);
     let checked = Checked::new(file).expect("a model");
@@ -151,7 +151,7 @@ fn agree(name: &str, file: &[u8], options: &LoadOptions, data: &str) {
             change(&mut changed, h);
             loss(&changed)
         };
-        // Of fourth order.
+        // Fourth-order differences.
         (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h)
     };
     for layer in 0..SHAPE.layers {
@@ -180,7 +180,7 @@ fn agree(name: &str, file: &[u8], options: &LoadOptions, data: &str) {
                     (slope / norm - 1.0).abs() < 1e-3,
                     "{what}: {norm}, not {slope}"
                 );
-                // And some of its elements, the largest among them.
+                // And for some of its elements, including the largest.
                 let largest =
                     (0..len).max_by(|a, b| gradient[*a].abs().total_cmp(&gradient[*b].abs()));
                 for element in [largest.unwrap_or(0), len / 3, len - 1] {
@@ -232,7 +232,7 @@ fn gradients_of_texts_and_of_untied_models_are_those_of_the_loss() {
     }
 }
 
-/// `count` numbers of about that size.
+/// `count` numbers of roughly this size.
 fn some(count: usize, size: f32) -> Vec<f32> {
     (0..count)
         .map(|n| size * ((n * n % 13) as f32 / 6.0 - 1.0))
@@ -263,7 +263,7 @@ fn gradients_of_shared_blocks_with_a_norm_for_each_head_are_those_of_the_loss() 
     agree("stablelm", &file, &OPTIONS, ANSWERED);
 }
 
-/// Biases, also those of keys that a cache of 8 bits takes out of the weights.
+/// Biases, including those of keys that an 8-bit cache takes out of the weights.
 #[test]
 #[cfg_attr(
     target_arch = "aarch64",

@@ -1,4 +1,4 @@
-//! A part of a training at work: some tokens of an example in one block, and what all passes need of it.
+//! A unit of training work: some tokens of an example in one block, with what all passes need.
 
 use super::adapted::{Adapted, Pair, Slot};
 use super::area::{Area, ROWS, cache_shape};
@@ -16,7 +16,7 @@ use crate::transformer::weights::{Layer, Linear, Matrix, Norm};
 use crate::transformer::{MAX_RANK, Model};
 use core::ops::Range;
 
-/// See the module.
+/// The unit of work; see the module.
 pub(super) struct Job<'j> {
     pub(super) model: &'j Model,
     pub(super) frozen: Frozen<'j>,
@@ -25,9 +25,9 @@ pub(super) struct Job<'j> {
     pub(super) area: &'j Area,
     /// α / rank.
     pub(super) scale: f32,
-    /// Positions that there is room for.
+    /// Capacity in positions.
     pub(super) room: usize,
-    /// The positions that this is about.
+    /// The positions to process.
     pub(super) chunk: Range<usize>,
     pub(super) meter: Meter,
 }
@@ -55,24 +55,24 @@ impl<'j> Job<'j> {
         cache_shape(&self.model.config, self.room)
     }
 
-    /// What the chunk has of a span with `width` elements a token.
+    /// The chunk's part of a span with `width` elements per token.
     pub(super) fn of_chunk(&self, span: Span<f32>, width: usize) -> Span<f32> {
         span.part(0, self.len() * width)
     }
 
-    /// What enters block `layer`, or for the number of blocks leaves the last one, of the chunk.
+    /// The chunk's part of the input of block `layer`; for the number of blocks, of the last block's output.
     pub(super) fn input(&self, layer: usize) -> Span<f32> {
         let width = self.width();
         let first = layer * self.room + self.chunk.start;
         self.area.inputs.part(first * width, self.len() * width)
     }
 
-    /// The gradient of what leaves the block at work, of the chunk.
+    /// The chunk's part of the gradient of the current block's output.
     pub(super) fn back(&self) -> Span<f32> {
         self.input(self.model.config.layers)
     }
 
-    /// A and B of a pair among the parameters.
+    /// A and B of a pair in the parameters.
     fn parameters(&self, pair: &Pair) -> [Span<f32>; 2] {
         halves(self.area.parameters, pair, self.adapted.rank)
     }
@@ -90,17 +90,17 @@ impl<'j> Job<'j> {
         self.model.cpu.add(as_mut(to), as_mut(from));
     }
 
-    /// A row of a matrix as floats.
+    /// Dequantises a row of a matrix.
     pub(super) fn row(&mut self, matrix: &Matrix, row: usize, to: Span<f32>) {
         dequantise(self.frozen, matrix, row, self.working.get_mut(to));
     }
 
-    /// The norm of each vector of the model's width.
+    /// Applies a norm to each vector of the model's width.
     pub(super) fn norm(&mut self, norm: &Norm, x: Span<f32>) -> Result<(), NonFinite> {
         self.norm_parts(norm, x, self.model.config.width)
     }
 
-    /// Elements that are normed together in heads of such a width.
+    /// Number of elements normed together in heads of this width.
     pub(super) fn head_part(&self, width: usize) -> usize {
         match self.model.config.block.heads {
             HeadNorm::Whole => width,
@@ -108,7 +108,7 @@ impl<'j> Job<'j> {
         }
     }
 
-    /// The norm of each `part` elements. A weight that is longer has one for each of several parts, in turn.
+    /// The norm of each `part` elements. A longer weight contains weights for several parts, used in turn.
     pub(super) fn norm_parts(
         &mut self,
         norm: &Norm,
@@ -132,7 +132,7 @@ impl<'j> Job<'j> {
         Ok(())
     }
 
-    /// The gradient of what [`Self::norm_parts`] gives becomes that of `x`.
+    /// Turns the gradient of [`Self::norm_parts`]'s result into that of `x`.
     pub(super) fn norm_back(&mut self, norm: &Norm, x: Span<f32>, back: Span<f32>, part: usize) {
         let cpu = self.model.cpu;
         let config = &self.model.config;
@@ -149,7 +149,8 @@ impl<'j> Job<'j> {
         }
     }
 
-    /// to = W · from + b + (α / r) B (A · from) for several matrices and the same activations, as inference computes it.
+    /// to = W · from + b + (α / r) B (A · from) for several matrices with the same activations, computed as in
+    /// inference.
     pub(super) fn products<const N: usize>(
         &mut self,
         index: usize,
@@ -186,7 +187,7 @@ impl<'j> Job<'j> {
         Ok(())
     }
 
-    /// Multiply-accumulates of a product with A and B.
+    /// Multiply-accumulates of the products with A and B.
     fn low_work(&self, pair: &Pair) -> u64 {
         (self.len() * self.adapted.rank * (pair.columns + pair.rows)) as u64
     }
@@ -205,7 +206,7 @@ impl<'j> Job<'j> {
         }
     }
 
-    /// Brings activations into the form that matrices want.
+    /// Converts activations to the form that matrices require.
     pub(super) fn prepare(
         &mut self,
         from: Span<f32>,
@@ -222,8 +223,8 @@ impl<'j> Job<'j> {
         }
     }
 
-    /// Some rows of a product with activations that have been prepared, from the beginning of `to` on, where tokens are
-    /// `stride` elements apart. `rows` begin with a tile.
+    /// Some rows of a product with prepared activations, stored from the beginning of `to`, where tokens are `stride`
+    /// elements apart. `rows` begin with a tile.
     pub(super) fn multiply_rows(
         &mut self,
         linear: &Linear,
@@ -267,8 +268,8 @@ impl<'j> Job<'j> {
         }
     }
 
-    /// Of [`Self::products`] with one matrix: adds to the gradients of its adapter, and to that of its activations, unless
-    /// nobody asks for it. `back` is the gradient of what the product gives.
+    /// The backward pass of [`Self::products`] with one matrix: accumulates the gradients of its adapter and, if
+    /// needed, that of its activations. `back` is the gradient of the product.
     pub(super) fn product_back(
         &mut self,
         index: usize,
@@ -299,8 +300,8 @@ impl<'j> Job<'j> {
         })
     }
 
-    /// Adds Wᵀ · back to `to`, of some rows of W, at most [`ROWS`]; the gradients of these rows begin with `back`, where tokens
-    /// are `stride` elements apart.
+    /// Adds Wᵀ · back to `to`, for at most [`ROWS`] rows of W. The gradients of these rows begin with `back`, where
+    /// tokens are `stride` elements apart.
     pub(super) fn rows_back(
         &mut self,
         matrix: &Matrix,
@@ -335,8 +336,8 @@ impl<'j> Job<'j> {
         });
     }
 
-    /// The adapter's part of [`Self::product_back`]. Tokens come in descending order, as chunks do, so that their length does
-    /// not show in the sums.
+    /// The adapter's part of [`Self::product_back`]. Tokens are processed in descending order, like chunks, so that the
+    /// chunk length does not affect the sums.
     fn adapter_back(
         &mut self,
         pair: &Pair,
@@ -365,7 +366,7 @@ impl<'j> Job<'j> {
         for ((from, back), (low, low_back)) in tokens.zip(lows) {
             cpu.adapter_down(a, from, self.scale, low);
             cpu.adapter_down(b, back, self.scale, part);
-            // What A gave went into all matrices that share it.
+            // A's output went into all matrices that share it.
             match pair.first {
                 true => low_back.copy_from_slice(part),
                 false => cpu.add(low_back, part),
@@ -411,7 +412,7 @@ impl<'j> Job<'j> {
     }
 }
 
-/// Where A and B of a pair, or what belongs to them, lie in a span.
+/// The parts of a span that correspond to A and B of a pair.
 fn halves(span: Span<f32>, pair: &Pair, rank: usize) -> [Span<f32>; 2] {
     [
         span.part(pair.a, rank * pair.columns),
@@ -419,7 +420,7 @@ fn halves(span: Span<f32>, pair: &Pair, rank: usize) -> [Span<f32>; 2] {
     ]
 }
 
-/// A row of a matrix as floats.
+/// Dequantises a row of a matrix.
 fn dequantise(frozen: Frozen<'_>, matrix: &Matrix, row: usize, to: &mut [f32]) {
     if matrix.tiled {
         return tiles::dequantize(matrix.ty, frozen.get(matrix.data), row, to);

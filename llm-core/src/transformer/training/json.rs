@@ -1,4 +1,4 @@
-//! As much JSON (RFC 8259) as a line of data may have: an object whose members are strings.
+//! The subset of JSON (RFC 8259) that a data line may use: an object whose members are strings.
 
 #![deny(
     clippy::indexing_slicing,
@@ -17,14 +17,14 @@
     )
 )]
 
-/// What stands between two quotes: whole escapes, each of which stands for a character.
+/// The contents of a string literal: complete escapes, each of which represents a character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Text<'a>(&'a [u8]);
 
-/// The members of an object, which is all that `line` has: keys and values, as they stand there.
+/// The members of an object, which must be all of `line`: keys and values, still escaped.
 ///
 /// # Errors
-/// What is wrong.
+/// What is wrong with the line.
 pub(super) fn members<'a>(
     line: &'a [u8],
     mut take: impl FnMut(Text<'a>, Text<'a>) -> Result<(), &'static str>,
@@ -55,7 +55,7 @@ pub(super) fn members<'a>(
     }
 }
 
-/// The next byte that is no white space; `rest` begins with it.
+/// The next byte that is not white space; `rest` then begins with it.
 fn next(rest: &mut &[u8]) -> Option<u8> {
     while let [b' ' | b'\t' | b'\r' | b'\n', others @ ..] = rest {
         *rest = others;
@@ -90,7 +90,7 @@ fn string<'a>(rest: &mut &'a [u8], what: &'static str) -> Result<Text<'a>, &'sta
     }
 }
 
-/// The character that an escape stands for, and what follows it.
+/// The character that an escape represents, and what follows it.
 fn escape(text: &[u8]) -> Result<(char, &[u8]), &'static str> {
     const UNKNOWN: &str = "there is no such escape";
     const LONE: &str = "an escape is half of a character";
@@ -131,7 +131,7 @@ fn escape(text: &[u8]) -> Result<(char, &[u8]), &'static str> {
     Ok((character, rest))
 }
 
-/// Four hexadecimal digits.
+/// Parses four hexadecimal digits.
 fn unit(text: &[u8]) -> Result<(u32, &[u8]), &'static str> {
     let (digits, rest) = text
         .split_first_chunk::<4>()
@@ -144,17 +144,18 @@ fn unit(text: &[u8]) -> Result<(u32, &[u8]), &'static str> {
 }
 
 impl<'a> Text<'a> {
-    /// Whether it is `text`, spelled without escapes.
+    /// Whether it equals `text`, written without escapes.
     pub(super) fn is(&self, text: &str) -> bool {
         self.0 == text.as_bytes()
     }
 
-    /// Bytes that it takes at most.
+    /// Upper bound of its unescaped length in bytes.
     pub(super) const fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Writes what it stands for to the beginning of `to`, which has [`Self::len`] bytes or more, and returns it.
+    /// Writes the unescaped text to the beginning of `to`, which must have at least [`Self::len`] bytes, and returns
+    /// it.
     pub(super) fn write<'t>(&self, to: &'t mut [u8]) -> &'t [u8] {
         let mut at = 0_usize;
         let mut put = |bytes: &[u8], to: &mut [u8]| {
@@ -171,7 +172,7 @@ impl<'a> Text<'a> {
                     put(character.encode_utf8(&mut [0; 4]).as_bytes(), to);
                     left = rest;
                 }
-                // No escape: those that there are were looked at.
+                // Not an escape, because all of those were checked.
                 Err(_) => {
                     put(&[*first], to);
                     left = others;

@@ -1,7 +1,7 @@
-//! The loss of an example and where the way back begins.
+//! The loss of an example, where the backward pass begins.
 //!
-//! Logits of all tokens of a vocabulary do not fit memory for many positions, so they come a few at a time, and twice: once
-//! for the sum of their exponentials, once for their gradients.
+//! The logits of a whole vocabulary do not fit memory for many positions, so they are computed a few at a time, and
+//! twice: once for the sum of their exponentials, once for their gradients.
 
 use super::area::{LOGITS, ROWS};
 use super::job::Job;
@@ -13,8 +13,8 @@ use crate::transformer::weights::Linear;
 use core::ops::Range;
 
 impl Job<'_> {
-    /// Of the positions of the chunk: adds −log of the probability of each one's next token to `loss`, and puts the gradient of
-    /// `weight` times that in the place of what left the last block. The tokens of the example begin at `first_token`.
+    /// For the positions of the chunk: adds −log of the probability of each next token to `loss`, and replaces the last
+    /// block's output with the gradient of `weight` times that. The tokens of the example begin at `first_token`.
     pub(super) fn loss(
         &mut self,
         first_token: usize,
@@ -75,7 +75,7 @@ impl Job<'_> {
         })
     }
 
-    /// Some logits of the chunk.
+    /// Computes some logits of the chunk.
     fn logits(
         &mut self,
         output: &Linear,
@@ -97,13 +97,13 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// The tokens that come behind the positions of the chunk.
+    /// The tokens after the positions of the chunk.
     fn next_tokens(&self, first_token: usize) -> Span<u32> {
         let first = first_token + self.chunk.start + 1;
         self.area.tokens.part(first, self.len())
     }
 
-    /// Notes what softmax must know of logits, and those of the tokens that come.
+    /// Updates the softmax state with logits, and records those of the target tokens.
     fn take_in(&mut self, rows: Range<usize>, first_token: usize) {
         let cpu = self.model.cpu;
         let next = self.next_tokens(first_token);
@@ -126,7 +126,7 @@ impl Job<'_> {
         }
     }
 
-    /// Adds what logits give back to the gradient of what they were made of.
+    /// Adds the gradient that comes from logits to that of their input.
     fn give_back(
         &mut self,
         output: &Linear,

@@ -1,13 +1,13 @@
 //! Training of an adapter by backpropagation, on the device.
 //!
-//! One example is one update. Its tokens go forward through all blocks as inference takes them, with the adapter as it is;
-//! what enters each block is kept. From the loss the gradients go back block by block, and of each block everything is
-//! computed again that they need. So memory is that of the inputs, of one block's keys and values, and of a chunk of tokens
-//! in one block. What activations lose when they become bytes counts as nothing on the way back.
+//! One example is one update. Its tokens go forward through all blocks as in inference, with the current adapter; the
+//! input of each block is kept. From the loss, the gradients go back block by block, recomputing everything needed
+//! within each block. So the memory needed is that of the inputs, of one block's keys and values, and of a chunk of
+//! tokens in one block. The rounding of activations to bytes is ignored in the backward pass.
 //!
-//! A `Training` lies in its own part of the arena, above the model, and goes on in steps of bounded work
-//! (`transformer::steps`). What it makes is a function of base, data and parameters: neither the CPU, nor how
-//! steps are cut, nor how many tokens a chunk has shows in a bit of it.
+//! A `Training` has its own part of the arena, above the model, and runs in steps of bounded work
+//! (`transformer::steps`). Its result is a function of base, data and parameters: no bit of it depends on the CPU, on
+//! how steps are split, or on the number of tokens in a chunk.
 
 mod adapted;
 mod area;
@@ -45,7 +45,7 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use zerocopy::IntoBytes;
 
-/// Longest data in bytes: it is read at once.
+/// Longest data in bytes: it is read in one go.
 pub const MAX_DATA_BYTES: usize = 128 << 10;
 
 /// Largest α, in millionths.
@@ -57,108 +57,108 @@ const MAX_RATE: u32 = 1_000_000_000;
 const MILLION: f64 = 1e6;
 const BILLION: f64 = 1e9;
 
-/// Which matrices of every block are changed.
+/// Which matrices of every block are trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Targets {
-    /// Those of attention: queries, keys, values and output.
+    /// Only those of attention: queries, keys, values and output.
     Attention,
-    /// Those of the feed-forward layer, too.
+    /// Those of attention and the feed-forward layer.
     All,
 }
 
 /// How an adapter is trained.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrainParams {
-    /// Of the matrices, 1 to [`super::MAX_RANK`].
+    /// Rank of the matrices, 1 to [`super::MAX_RANK`].
     pub rank: u32,
-    /// α in millionths: products are multiplied by α / rank.
+    /// α in millionths: products are scaled by α / rank.
     pub alpha: u32,
-    /// How often all examples are gone through, at least 1.
+    /// Passes over all examples, at least 1.
     pub epochs: u32,
     /// The largest learning rate, in billionths.
     pub rate: u32,
-    /// Which matrices are changed.
+    /// Which matrices are trained.
     pub targets: Targets,
-    /// Of the first values, and of the order of the examples.
+    /// Seed for the initial values and the order of the examples.
     pub seed: u64,
-    /// SHA-256 of the base's file, which the adapter's file names.
+    /// SHA-256 of the base's file, which the adapter's file will name.
     pub base: [u8; 32],
 }
 
-/// What a training will do.
+/// What a training job will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrainPlan {
     /// Examples in the data.
     pub examples: u32,
     /// Updates of the adapter, over all epochs.
     pub steps: u32,
-    /// Tokens that go through the model, over all epochs.
+    /// Tokens processed by the model, over all epochs.
     pub tokens: u64,
     /// Tokens of the longest example.
     pub longest: u32,
-    /// Bytes that it takes in the arena while it goes on.
+    /// Bytes that it occupies in the arena while running.
     pub bytes: u64,
     /// Bytes of the adapter's file.
     pub file: u64,
-    /// Whether requests for text wait until it is over: there is no memory for both.
+    /// Whether requests for text wait until it is done, because there is no memory for both.
     pub alone: bool,
 }
 
-/// How far a training is.
+/// Progress of a training job.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrainProgress {
-    /// Updates that are done.
+    /// Updates done.
     pub step: u32,
-    /// Updates in all.
+    /// Total number of updates.
     pub steps: u32,
-    /// Tokens that have gone through the model.
+    /// Tokens processed by the model.
     pub tokens: u64,
-    /// Mean loss of the examples since the last epoch began, in nats a token.
+    /// Mean loss of the examples since the epoch began, in nats per token.
     pub loss: f32,
-    /// Bytes of the adapter's file, which is ready; 0 before the end, and if it was stopped.
+    /// Size of the finished adapter's file in bytes; 0 before the end, and if it was stopped.
     pub made: u64,
     /// Whether it is over.
     pub over: bool,
 }
 
-/// Why an adapter is not trained.
+/// Why an adapter cannot be trained.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TrainError {
-    /// There is no model that it could change.
+    /// No model is loaded.
     #[error("no model is loaded")]
     NoModel,
-    /// One is under way.
+    /// Training is already running.
     #[error("a training is under way")]
     Busy,
-    /// A parameter is out of its range.
+    /// A parameter is out of range.
     #[error("{what} is {value}, not {range}")]
     Parameter {
-        /// Which.
+        /// The parameter.
         what: &'static str,
         /// Its value.
         value: f64,
-        /// What it may be.
+        /// The allowed range.
         range: &'static str,
     },
     /// There are no examples.
     #[error("the data holds no examples")]
     Empty,
-    /// Too much data.
+    /// There is too much data.
     #[error("the data has {bytes} bytes, at most {MAX_DATA_BYTES} can be used")]
     TooLong {
-        /// Bytes that it has.
+        /// Size of the data in bytes.
         bytes: usize,
     },
-    /// The data is no UTF-8.
+    /// The data is not UTF-8.
     #[error("line {line} is not UTF-8")]
     NotUtf8 {
-        /// Where, from 1.
+        /// The line, from 1.
         line: u32,
     },
     /// A line is not a JSON object with the members that are needed.
     #[error("line {line} is no example: {what}")]
     Malformed {
-        /// Where, from 1.
+        /// The line, from 1.
         line: u32,
         /// What is wrong.
         what: &'static str,
@@ -166,9 +166,9 @@ pub enum TrainError {
     /// An example is longer than the context.
     #[error("the example of line {line} has {tokens} tokens, the context {limit}")]
     Context {
-        /// Where, from 1.
+        /// The line, from 1.
         line: u32,
-        /// Tokens that it has.
+        /// Tokens of the example.
         tokens: usize,
         /// Tokens of the context.
         limit: usize,
@@ -178,41 +178,41 @@ pub enum TrainError {
         "the text of line {line} has {bytes} bytes, the tokenizer has room for {limit}: divide it, or load the model for longer prompts"
     )]
     TextTooLong {
-        /// Where, from 1.
+        /// The line, from 1.
         line: u32,
-        /// Bytes that it has.
+        /// Size of the text in bytes.
         bytes: usize,
-        /// Bytes of the longest text.
+        /// The limit in bytes.
         limit: usize,
     },
     /// The vocabulary has no token for a byte of the data.
     #[error("the model has no token for the byte {byte:#04x} in line {line}")]
     NoToken {
-        /// Where, from 1.
+        /// The line, from 1.
         line: u32,
         /// The byte.
         byte: u8,
     },
-    /// The memory does not suffice, not even without requests for text.
+    /// The memory is insufficient, even without requests for text.
     #[error(
         "{needed} bytes are needed for examples of {tokens} tokens, {free} are free; {}", Fits { longest: *longest, rank: *rank }
     )]
     Memory {
         /// Bytes needed.
         needed: u64,
-        /// Bytes that there would be.
+        /// Bytes that would be available.
         free: u64,
         /// Tokens of the longest example.
         tokens: u32,
-        /// Longest example for which there would be enough, 0 if there is none.
+        /// Longest example that would fit; 0 if none does.
         longest: u32,
-        /// Largest rank for which there would be enough, 0 if there is none.
+        /// Largest rank that would fit; 0 if none does.
         rank: u32,
     },
-    /// The memory suffices for the training alone, and requests are under way.
+    /// The training fits in memory only on its own, and requests are in flight.
     #[error("memory allows the training only alone, and {requests} requests are under way")]
     Requests {
-        /// How many.
+        /// Number of requests.
         requests: usize,
     },
     /// The plan was wrong, which is a bug in the engine.
@@ -221,20 +221,20 @@ pub enum TrainError {
     /// A value in the computation was not finite.
     #[error("a value was not finite after {step} steps: try a smaller rate")]
     NonFinite {
-        /// Updates that were done.
+        /// Updates done.
         step: u32,
     },
-    /// The model has something that cannot be trained.
+    /// The model has a feature that cannot be trained.
     #[error("the model cannot be trained: {0}")]
     Unsupported(Name),
 }
 
-/// What would fit, in words.
+/// Formats what would fit.
 #[derive(Clone, Copy, Debug)]
 pub struct Fits {
-    /// As in [`TrainError::Memory`].
+    /// See [`TrainError::Memory`].
     pub longest: u32,
-    /// As in [`TrainError::Memory`].
+    /// See [`TrainError::Memory`].
     pub rank: u32,
 }
 
@@ -275,13 +275,13 @@ impl From<RearrangeError> for TrainError {
     }
 }
 
-/// Chunks of tokens, from the largest: the larger, the less often a matrix is made floats.
+/// Chunk sizes in tokens, largest first: the larger the chunk, the less often a matrix is dequantised.
 const CHUNKS: [usize; 4] = [MAX_BATCH, 32, 16, 8];
 
-/// With smaller chunks, a training had better have the memory to itself: it would take twice as long.
+/// With smaller chunks, training would take twice as long, so it gets the memory to itself instead.
 const SMALLEST_BESIDE_REQUESTS: usize = 16;
 
-/// A training whose data has been read, before it has memory.
+/// Training whose data was read, before it has memory.
 #[derive(Debug)]
 pub(crate) struct Draft<'d> {
     data: &'d [u8],
@@ -290,7 +290,7 @@ pub(crate) struct Draft<'d> {
     sizes: Sizes,
 }
 
-/// An error if a parameter is not fine.
+/// Returns an error unless a parameter is valid.
 fn check(
     what: &'static str,
     value: f64,
@@ -305,7 +305,7 @@ fn check(
 
 impl TrainParams {
     /// # Errors
-    /// One is out of its range.
+    /// A parameter is out of range.
     fn check(&self) -> Result<(), TrainError> {
         let (rank, epochs) = (f64::from(self.rank), f64::from(self.epochs));
         let rank_fits = (1..=MAX_RANK as u32).contains(&self.rank);
@@ -339,7 +339,7 @@ impl<'d> Draft<'d> {
     /// Reads all data. Only the tokenizer's scratch changes.
     ///
     /// # Errors
-    /// Something is wrong with data or parameters.
+    /// The data or a parameter is invalid.
     pub(crate) fn read(
         model: &Model,
         arena: &mut Arena<'_>,
@@ -383,11 +383,11 @@ impl<'d> Draft<'d> {
         })
     }
 
-    /// Chooses the largest chunk for which there is room, beside requests if that is possible. Bytes that are needed, and
+    /// Chooses the largest chunk for which there is room, beside requests if possible. Returns the bytes needed, and
     /// whether requests are still served.
     ///
     /// # Errors
-    /// The memory does not suffice.
+    /// The memory is insufficient.
     pub(crate) fn choose(&mut self, model: &Model) -> Result<(u64, bool), TrainError> {
         let adapters = model.plan().adapters;
         let smallest = [SMALLEST_BESIDE_REQUESTS, 0];
@@ -405,7 +405,7 @@ impl<'d> Draft<'d> {
         Err(self.too_large(model, free))
     }
 
-    /// Why it cannot be done in `free` bytes.
+    /// The error if it does not fit `free` bytes.
     fn too_large(&self, model: &Model, free: u64) -> TrainError {
         let smallest = Sizes {
             chunk: CHUNKS[CHUNKS.len() - 1],
@@ -442,10 +442,10 @@ impl<'d> Draft<'d> {
         }
     }
 
-    /// Takes the memory that was chosen.
+    /// Allocates the memory that was chosen.
     ///
     /// # Errors
-    /// There is not so much.
+    /// There is not enough memory.
     pub(crate) fn take(
         &self,
         config: &Config,
@@ -454,10 +454,10 @@ impl<'d> Draft<'d> {
         Area::lay_out(config, &self.sizes, &mut InTraining(arena)).map(Memory)
     }
 
-    /// Puts the data's tokens into its memory and begins.
+    /// Puts the data's tokens into its memory and starts.
     ///
     /// # Errors
-    /// None that has not come before.
+    /// Only errors that `read` would have returned as well.
     pub(crate) fn begin(
         self,
         memory: Memory,
@@ -505,7 +505,7 @@ impl<'d> Draft<'d> {
     }
 }
 
-/// The largest number up to `most` for which `fits` is true, by halving; 0 if there is none.
+/// The largest number up to `most` for which `fits` is true, by bisection; 0 if there is none.
 fn largest(most: usize, fits: impl Fn(usize) -> bool) -> usize {
     let (mut fitting, mut beyond) = (0, most + 1);
     while beyond - fitting > 1 {
@@ -525,7 +525,7 @@ fn bytes(model: &Model, sizes: &Sizes) -> u64 {
     counter.0
 }
 
-/// Lends the tokenizer to `run`.
+/// Calls `run` with the tokenizer.
 fn tokens<T>(model: &Model, arena: &mut Arena<'_>, run: impl FnOnce(&mut Tokens<'_>) -> T) -> T {
     let context = model.context();
     let vocabulary = *model.vocabulary();
@@ -537,7 +537,7 @@ fn tokens<T>(model: &Model, arena: &mut Arena<'_>, run: impl FnOnce(&mut Tokens<
     })
 }
 
-/// Puts the tokens of all examples into a training's memory.
+/// Writes the tokens of all examples to the training's memory.
 fn fill(data: &[u8], area: &Area, model: &Model, arena: &mut Arena<'_>) -> Result<(), TrainError> {
     let context = model.context();
     let vocabulary = *model.vocabulary();
@@ -555,11 +555,11 @@ fn fill(data: &[u8], area: &Area, model: &Model, arena: &mut Arena<'_>) -> Resul
     data::fill(data, &mut tokens, as_mut(ids), as_mut(examples))
 }
 
-/// The memory of a training.
+/// The memory of a training job.
 #[derive(Debug)]
 pub(crate) struct Memory(Area);
 
-/// Hands out a training's memory.
+/// Allocates a training job's memory.
 struct InTraining<'a, 'm>(&'a mut Arena<'m>);
 
 impl Allocate for InTraining<'_, '_> {
@@ -568,61 +568,61 @@ impl Allocate for InTraining<'_, '_> {
     }
 }
 
-/// What is done next.
+/// The next thing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// The first values of the adapter.
+    /// Initialise the adapter.
     Values,
-    /// The angles of the positions of a chunk of the longest example.
+    /// Compute the angles of a chunk's positions in the longest example.
     Angles(usize),
-    /// An example is chosen; gradients are cleared.
+    /// Choose an example and clear the gradients.
     Begin,
-    /// The vectors of a chunk's tokens.
+    /// Embed a chunk's tokens.
     Embed(usize),
-    /// A chunk through a block.
+    /// Run a chunk forward through a block.
     Forward(usize, usize),
-    /// The loss of a chunk of those positions that have one.
+    /// Compute the loss of a chunk of the positions that have one.
     Loss(usize),
-    /// Keys and values of a chunk in a block, again.
+    /// Recompute keys and values of a chunk in a block.
     Keys(usize, usize),
-    /// A chunk's way back through a block; chunks count down.
+    /// Run a chunk backward through a block; chunks count down.
     Back(usize, usize),
-    /// The size of all gradients.
+    /// Compute the norm of all gradients.
     Measure,
-    /// The adapter's step.
+    /// Update the adapter.
     Update,
-    /// The file.
+    /// Write the file.
     Write,
-    /// It is over.
+    /// Done.
     Over,
 }
 
-/// The example at work.
+/// The current example.
 #[derive(Clone, Copy, Debug, Default)]
 struct Example {
-    /// Its first token among those of all.
+    /// Index of its first token in the list of all tokens.
     start: usize,
-    /// Its positions.
+    /// Number of its positions.
     positions: usize,
-    /// The first of them that has a loss.
+    /// The first position that has a loss.
     first: usize,
 }
 
 impl Example {
-    /// Those that have a loss.
+    /// Number of positions that have a loss.
     const fn taught(&self) -> usize {
         self.positions - self.first
     }
 }
 
-/// Losses of the examples since an epoch began.
+/// Losses of the examples since the epoch began.
 #[derive(Clone, Copy, Debug, Default)]
 struct Losses {
     sum: f64,
     count: u32,
 }
 
-/// An adapter in the making.
+/// A training job.
 #[derive(Debug)]
 pub(crate) struct Training {
     params: TrainParams,
@@ -638,7 +638,7 @@ pub(crate) struct Training {
     step: u32,
     example: Example,
     tokens: u64,
-    /// Σ loss of the example at work.
+    /// Sum of the current example's losses.
     loss: f64,
     losses: Losses,
     /// Σ gradient².
@@ -648,17 +648,17 @@ pub(crate) struct Training {
 }
 
 impl Training {
-    /// What it does.
+    /// What it will do.
     pub(crate) const fn plan(&self) -> &TrainPlan {
         &self.plan
     }
 
-    /// Whether it has made its file.
+    /// Whether it has written its file.
     pub(crate) fn is_over(&self) -> bool {
         self.stage == Stage::Over
     }
 
-    /// How far it is.
+    /// Its progress.
     pub(crate) fn progress(&self) -> TrainProgress {
         let over = self.is_over();
         TrainProgress {
@@ -674,7 +674,7 @@ impl Training {
         }
     }
 
-    /// Bytes of the file that it has made, from `offset` on.
+    /// Bytes of the finished file, from `offset`.
     pub(crate) fn made<'a>(&self, arena: &'a Arena<'_>, offset: usize) -> &'a [u8] {
         if !self.is_over() {
             return &[];
@@ -683,7 +683,7 @@ impl Training {
         bytes.get(offset..self.file).unwrap_or(&[])
     }
 
-    /// Goes on by so many multiply-accumulates, at least one part of an operation.
+    /// Continues for this many multiply-accumulates, but at least by one part of an operation.
     ///
     /// # Errors
     /// A value was not finite. The training is lost, the model is not.
@@ -700,7 +700,7 @@ impl Training {
         Ok(self.progress())
     }
 
-    /// Goes on within a stage; what is left of the work.
+    /// Continues within a stage; returns the work left.
     fn go_on(
         &mut self,
         model: &Model,
@@ -719,7 +719,7 @@ impl Training {
         Ok(meter.work)
     }
 
-    /// The positions of chunk `n` of those from `first` on.
+    /// The positions of chunk `n`, counted from `first`.
     fn positions(&self, first: usize, n: usize) -> core::ops::Range<usize> {
         let start = first + n * self.chunk;
         start..self.example.positions.min(start + self.chunk)
@@ -809,7 +809,7 @@ impl Training {
         (result, meter)
     }
 
-    /// What follows the stage that is done.
+    /// The stage after the current one.
     fn next(&mut self, model: &Model) -> Stage {
         let layers = model.config.layers;
         let chunks = |positions: usize| positions.div_ceil(self.chunk);
@@ -825,7 +825,7 @@ impl Training {
             Stage::Forward(layer, _) if layer + 1 < layers => Stage::Forward(layer + 1, 0),
             Stage::Forward(..) => Stage::Loss(0),
             Stage::Loss(n) if n + 1 < chunks(self.example.taught()) => Stage::Loss(n + 1),
-            // The keys and values of the last block are those that are there.
+            // The keys and values of the last block are still there.
             Stage::Loss(_) => Stage::Back(layers - 1, all - 1),
             Stage::Keys(layer, n) if n + 1 < all => Stage::Keys(layer, n + 1),
             Stage::Keys(layer, _) => Stage::Back(layer, all - 1),
@@ -849,7 +849,7 @@ impl Training {
 }
 
 impl Job<'_> {
-    /// A from −1/√columns to 1/√columns, as PEFT begins; B is zero.
+    /// Initialises A from −1/√columns to 1/√columns, as PEFT does; B is zero.
     fn first_values(&mut self, generator: &mut Xoshiro256PlusPlus) -> Result<(), Stop> {
         let adapted = self.adapted;
         let layers = self.model.config.layers;
@@ -870,7 +870,7 @@ impl Job<'_> {
                         .parameters
                         .part(pair.a, adapted.rank * pair.columns);
                     for value in job.working.get_mut(a) {
-                        // 24 bits: every one of these numbers is an f32.
+                        // 24 bits, so that each number is exact in f32.
                         let unit = (generator.next_u64() >> 40) as f32 / (1u32 << 23) as f32;
                         *value = (unit - 1.0) * bound;
                     }
@@ -884,7 +884,7 @@ impl Job<'_> {
         self.area.examples.len() as u32
     }
 
-    /// The example of a step. Each epoch has them in another order.
+    /// The example of a step. Each epoch has another order.
     fn choose(&mut self, step: u32, generator: &mut Xoshiro256PlusPlus) -> Example {
         let count = self.examples();
         let place = (step % count.max(1)) as usize;
@@ -894,7 +894,7 @@ impl Job<'_> {
                 *order = n as u32;
             }
             for n in (1..order.len()).rev() {
-                // Of 2^64 numbers, none of a few thousand comes noticeably more often.
+                // With 2^64 numbers, the bias among a few thousand is negligible.
                 let other = generator.next_u64() % (n as u64 + 1);
                 order.swap(n, other as usize);
             }
@@ -913,7 +913,7 @@ impl Job<'_> {
         }
     }
 
-    /// Positions without a loss have no gradient of their own.
+    /// Clears positions without a loss, which have no gradient of their own.
     fn clear_untaught(&mut self, count: usize) -> Result<(), Stop> {
         let width = self.width();
         let first = self.model.config.layers * self.room;

@@ -1,5 +1,5 @@
-//! A forward pass in f64, written from the description of a model alone: slow, and without anything of the engine's but the
-//! values of tensors and the angles of rotations. Gradients are compared with differences of its loss.
+//! A forward pass in f64, written only from the description of a model. It is slow, and uses nothing of the engine
+//! except the values of tensors and the rotation angles. Gradients are compared with differences of its loss.
 
 use crate::gguf::Gguf;
 use crate::quantize::dequantize_row;
@@ -8,7 +8,7 @@ use std::format;
 use std::vec;
 use std::vec::Vec;
 
-/// An adapter of a matrix: A \[rank, columns\], B \[rank, rows\], both as the engine has them.
+/// An adapter of a matrix: A \[rank, columns\], B \[rank, rows\], as in the engine.
 pub struct Low {
     pub a: Vec<f64>,
     pub b: Vec<f64>,
@@ -193,7 +193,7 @@ impl Reference<'_> {
         }
     }
 
-    /// The mean loss of the tokens from `first` on, and the logits of all positions.
+    /// The mean loss of the tokens from `first`, and the logits of all positions.
     pub fn loss(&self, tokens: &[u32], first: usize, adapters: &Adapters<'_>) -> (f64, Rows) {
         let config = &self.config;
         let block = config.block;

@@ -1,4 +1,4 @@
-//! Trainings from their data to the file, as a backend runs them.
+//! Complete training jobs, from the data to the file, as a backend runs them.
 
 use super::*;
 use crate::backend::{LlmBackend, TransformerBackend};
@@ -50,7 +50,7 @@ fn backend<'m>(file: &[u8], options: LoadOptions, memory: &'m mut Bytes) -> Tran
     backend
 }
 
-/// Goes on to the end, or to the first error.
+/// Continues to the end, or to the first error.
 fn finish(backend: &mut TransformerBackend<'_>) -> Result<Vec<TrainProgress>, TrainError> {
     let mut all = Vec::new();
     let mut text = Text::new();
@@ -63,7 +63,7 @@ fn finish(backend: &mut TransformerBackend<'_>) -> Result<Vec<TrainProgress>, Tr
                     return Ok(all);
                 }
             }
-            // It may have come to its end beside a request.
+            // It may have ended while a request was running.
             Progress::Idle if !backend.made(0).is_empty() => return Ok(all),
             Progress::Idle => panic!("a training is under way"),
             _ => {}
@@ -71,7 +71,7 @@ fn finish(backend: &mut TransformerBackend<'_>) -> Result<Vec<TrainProgress>, Tr
     }
 }
 
-/// What the model says behind a prompt, and with which adapter.
+/// The model's answer to a prompt, with an optional adapter.
 fn says(backend: &mut TransformerBackend<'_>, prompt: &str, adapter: Option<u8>) -> String {
     let turn = Turn {
         adapter,
@@ -115,7 +115,7 @@ fn a_model_learns_its_answers_and_the_file_is_an_adapter_for_it() {
     };
     let plan = backend.train(DATA.as_bytes(), &params).expect("a training");
     assert_eq!((plan.examples, plan.steps, plan.alone), (3, 180, false));
-    // Beginning, a space in front and end: ▁abc and xyz are four and three.
+    // Begin, a leading space and end: ▁abc and xyz are four and three.
     assert_eq!(plan.longest, 17);
     let steps = finish(&mut backend).expect("an adapter");
     let last = *steps.last().expect("steps");
@@ -138,7 +138,7 @@ fn a_model_learns_its_answers_and_the_file_is_an_adapter_for_it() {
     assert_eq!(made.len() as u64, last.made);
     assert_eq!(backend.made(100), &made[100..]);
     assert_eq!(backend.made(made.len()), &[] as &[u8]);
-    // As long as it has not been taken, its memory is not given to others.
+    // Until the result is taken, its memory is not given to others.
     let refused = backend.load_adapter(0, &made, &BASE);
     assert_eq!(refused, Err(AdapterError::Training));
     assert_eq!(
@@ -156,7 +156,7 @@ fn a_model_learns_its_answers_and_the_file_is_an_adapter_for_it() {
     assert_eq!(other, Err(AdapterError::OtherBase));
 }
 
-/// The adapter of a training in an arena of some size, with requests in between if there is a prompt.
+/// The adapter that results from training in an arena of this size, interleaved with requests if there is a prompt.
 fn made(
     file: &[u8],
     options: LoadOptions,
@@ -175,7 +175,7 @@ fn made(
     (plan, backend.made(0).to_vec())
 }
 
-/// Bytes of the smallest arena that a training fits, found by halving.
+/// Size of the smallest arena that fits training, found by bisection.
 fn least(file: &[u8]) -> usize {
     let fits = |lines: usize| {
         let mut memory = Bytes::new(lines * 64);
@@ -218,7 +218,7 @@ fn the_file_is_the_same_on_every_cpu_in_any_memory_and_beside_requests() {
         let other = TrainParams { seed: 4, ..PARAMS };
         assert_ne!(made(&file, OPTIONS, &other, ARENA, None).1, expected);
     }
-    // In as little memory as there can be.
+    // In as little memory as possible.
     let file = tiny();
     let (_, expected) = made(&file, OPTIONS, &PARAMS, ARENA, None);
     let (plan, got) = made(&file, OPTIONS, &PARAMS, least(&file), None);
@@ -250,7 +250,7 @@ fn a_training_that_is_ended_leaves_nothing_and_texts_are_those_without_it() {
 #[test]
 fn a_training_without_room_for_requests_refuses_them_and_is_refused_beside_them() {
     let file = tiny();
-    // Beside the model, there is room for either.
+    // There is room for either, besides the model.
     let mut memory = Bytes::new(least(&file));
     let mut backend = backend(&file, OPTIONS, &mut memory);
     let params = GenerateParams {
@@ -372,7 +372,7 @@ fn values_that_are_not_finite_end_a_training_and_nothing_else() {
         ..PARAMS
     };
     backend.train(DATA.as_bytes(), &params).expect("a training");
-    // As if the rate had led there.
+    // As if the learning rate had caused it.
     let adapter = backend.training_mut().expect("a training").area.parameters;
     let (_, arena) = backend.parts().expect("a model");
     arena.get_mut(adapter).fill(f32::MAX);

@@ -1,38 +1,38 @@
-//! What an example's gradients do to the adapter: they are clipped, and AdamW takes a step.
+//! Applies an example's gradients to the adapter: they are clipped, and AdamW takes a step.
 //!
-//! Decay is that of PyTorch's `AdamW`, 0.01. B begins at zero and the steps are few, so it does little; it keeps A, which is
-//! random, from being kept where it is of no use.
+//! The decay is that of PyTorch's `AdamW`, 0.01. It has little effect, because B begins at zero and the steps are few;
+//! it decays elements of A, which is random, where they are of no use.
 
 use super::job::Job;
 use crate::arena::{Span, as_mut};
 use crate::simd::backward::AdamW;
 use crate::transformer::steps::{Stepwise, Stop};
 
-/// β of the mean and of the mean square.
+/// β for the mean and for the mean square.
 const BETAS: [f64; 2] = [0.9, 0.999];
 
 /// Keeps the root of the mean square from zero.
 const EPSILON: f32 = 1e-8;
 
-/// How much of a parameter, in rates, is taken off in each step.
+/// Fraction of a parameter removed in each step, in units of the rate.
 const DECAY: f64 = 0.01;
 
-/// Largest norm of all gradients together.
+/// Maximum norm of all gradients together.
 const LARGEST_NORM: f64 = 1.0;
 
-/// One in so many steps warms up, but no more than [`WARM_UP_STEPS`].
+/// This fraction of the steps is warm-up, limited by [`WARM_UP_STEPS`].
 const WARM_UP_PART: u32 = 10;
 
-/// Most steps in which the rate grows.
+/// Maximum number of warm-up steps.
 const WARM_UP_STEPS: u32 = 20;
 
-/// Parameters that are updated together. A number of the arithmetic: in this order squares are summed.
+/// Parameters updated together. This affects results, because squares are summed in this order.
 const PIECE: usize = 4096;
 
-/// What a parameter costs, in multiply-accumulates.
+/// Cost of a parameter's update, in multiply-accumulates.
 const WORK: u64 = 16;
 
-/// The rate of step `step`, from 0: it grows in a line to `rate`, and falls to zero as a cosine.
+/// The rate of step `step`, from 0: it rises linearly to `rate`, then falls to zero along a cosine.
 pub(super) fn rate(rate: f32, step: u32, steps: u32) -> f32 {
     let warm = (steps / WARM_UP_PART).clamp(1, WARM_UP_STEPS);
     let factor = if step < warm {
@@ -46,7 +46,7 @@ pub(super) fn rate(rate: f32, step: u32, steps: u32) -> f32 {
 }
 
 impl Job<'_> {
-    /// Zeros in place of the gradients.
+    /// Clears the gradients.
     pub(super) fn clear_gradients(&mut self) -> Result<(), Stop> {
         self.in_pieces(|job, piece, _| {
             let [gradients, ..] = job.moments();
@@ -64,7 +64,7 @@ impl Job<'_> {
         })
     }
 
-    /// Step `step`, from 0, with a rate, given the sum of the squares of all gradients.
+    /// Performs step `step`, from 0, with a given rate and the sum of the squares of all gradients.
     pub(super) fn update(&mut self, step: u32, rate: f32, squares: f64) -> Result<(), Stop> {
         let norm = libm::sqrt(squares);
         let clip = match norm > LARGEST_NORM {
@@ -96,7 +96,7 @@ impl Job<'_> {
         [0, 1, 2].map(|n| self.area.moments.part(n * count, count))
     }
 
-    /// Something for all parameters, given as first and number.
+    /// Calls a function for all parameters in pieces, given as first index and count.
     fn in_pieces(
         &mut self,
         mut run: impl FnMut(&mut Self, (usize, usize), crate::simd::Cpu),

@@ -1,7 +1,7 @@
 //! Between a client and audit: a [`Request`] goes out, [`Event`]s come back.
 //!
-//! Audit keeps who is logged in; a request never says who asks. A request is answered by any number of events that are
-//! not its last ([`Event::Text`], [`Event::Model`], [`Event::Record`] …) and one that is.
+//! Audit tracks who is logged in; a request never names its user. A request is answered by any number of intermediate
+//! events ([`Event::Text`], [`Event::Model`], [`Event::Record`] …) and one final event.
 
 mod event;
 mod request;

@@ -1,4 +1,4 @@
-//! What clients ask of audit.
+//! Messages from clients to audit.
 
 #[cfg(doc)]
 use super::Event;
@@ -11,11 +11,11 @@ use crate::wire::declare::{layout, messages};
 use crate::wire::{InferParams, Parts, TrainParams};
 
 layout! {
-    /// What of a budget is to be changed. What is `None` stays as it is when audit makes the change, so a change of one
-    /// field cannot undo a change of the other that came before it.
+    /// A change to a budget. `None` keeps the value at the time of the change, so changing one field cannot undo an
+    /// earlier change of the other.
     #[derive(Default)]
     pub struct BudgetChange [24] {
-        /// Tokens in a period.
+        /// Tokens per period.
         pub tokens: Option<u64>,
         /// The period in microseconds.
         pub period_us: Option<u64>,
@@ -23,13 +23,13 @@ layout! {
 }
 
 impl BudgetChange {
-    /// Nothing is to be changed.
+    /// No change.
     pub const NONE: Self = Self {
         tokens: None,
         period_us: None,
     };
 
-    /// Whether nothing is to be changed.
+    /// Whether nothing changes.
     #[must_use]
     pub const fn is_none(&self) -> bool {
         self.tokens.is_none() && self.period_us.is_none()
@@ -37,35 +37,35 @@ impl BudgetChange {
 }
 
 layout! {
-    /// Which entries of the log.
+    /// Which entries of the log to send.
     #[derive(Default)]
     pub struct LogQuery [44] {
-        /// The newest so many; 0 for all that are there.
+        /// Number of entries, the newest; 0 for all available.
         pub last: u64,
-        /// Of this user alone; empty for all.
+        /// Only entries of this user; empty for all.
         pub user: UserName,
-        /// Go on with what is appended, until it is cancelled.
+        /// Continue with new entries until cancelled.
         pub follow: bool,
     }
 }
 
 messages! {
-    /// From a client to audit.
+    /// Messages from a client to audit.
     pub enum Request<'a> ["may", "answered by; the last one is bold", "costs"] {
         /// Generate text. Ends with [`Event::Finished`].
         1 Infer [168] {
-            /// How.
+            /// Sampling parameters and token limit.
             params: InferParams,
-            /// The conversation that it goes on with or begins; empty for none.
+            /// The conversation to continue or begin; empty for none.
             session: SessionName,
-            /// The adapter to use, which is loaded; empty for none, or that of the session.
+            /// The loaded adapter to use; empty for none, or for that of the session.
             adapter: ModelName,
-            /// The format that the answer must belong to; empty for none, or if the parts have choices.
+            /// The format that the answer must match; empty for none, or if the parts contain choices.
             format: FormatName;
-            /// From what, and what ends the answer.
+            /// The text or conversation, and what ends the answer.
             parts: Parts<'a> where len <= MAX_PARTS_BYTES,
         } => ["`infer`", "`Text` …, **`Finished`**", "tokens, see V2"],
-        /// Stop the request with the number in the header. It is answered by that request's last event.
+        /// Stop the request whose number is in the header. Its final event is the answer.
         2 Cancel [0] => [
             "owner of the request with the number in the header; another's `Cancel` does nothing",
             "the last event of that request, which is **`Failed`** `Cancelled` at once for a load that is being \
@@ -80,19 +80,19 @@ messages! {
             /// Its name in the store, without `.gguf`.
             name: ModelName,
         } => ["`load`", "`Progress` …, **`Loaded`**", "–"],
-        /// What inference has in its arena. Ends with [`Event::Status`].
+        /// Ask what inference holds in its arena. Ends with [`Event::Status`].
         5 Status [0] => ["`infer`", "**`Status`**", "–"],
-        /// What audit has counted. Ends with [`Event::Stats`], or goes on once a second until it is cancelled.
+        /// Ask for audit's counters. Ends with [`Event::Stats`], or repeats once a second until cancelled.
         6 Stats [4] {
-            /// Go on.
+            /// Repeat until cancelled.
             watch: bool,
         } => ["`infer`", "**`Stats`**; watching: `Stats` each second, **`Done`** after a cancel or a login", "–"],
-        /// Become another user. Ends with [`Event::User`].
+        /// Log in as another user. Ends with [`Event::User`].
         7 Login [36] {
-            /// Who.
+            /// The user to become.
             user: UserName;
-            /// `None` if the user was not asked for one: audit then logs in a user who has none, and answers
-            /// [`ErrorCode::PassphraseNeeded`] for every other name, also for one that no user has.
+            /// `None` if no passphrase was asked for. Audit then logs in a user that has none, and answers
+            /// [`ErrorCode::PassphraseNeeded`] for every other name, including names that no user has.
             passphrase: Option<&'a [u8]> where len <= MAX_PASSPHRASE_BYTES if has_passphrase,
         } => [
             "anybody",
@@ -102,15 +102,15 @@ messages! {
         ],
         /// Become the default user again. Ends with [`Event::User`].
         8 Logout [0] => ["anybody", "**`User`**", "–"],
-        /// Who is logged in. Ends with [`Event::User`].
+        /// Ask who is logged in. Ends with [`Event::User`].
         9 WhoAmI [0] => ["anybody", "**`User`**", "–"],
         /// List the users that can log in. Ends with [`Event::Listed`].
         10 Users [0] => ["anybody", "`User` …, **`Listed`**", "–"],
-        /// A budget, changed first if that is asked for. Ends with [`Event::Budget`].
+        /// Ask for a budget, optionally changing it first. Ends with [`Event::Budget`].
         11 Budget [56] {
-            /// Whose; empty for one's own.
+            /// The budget's user; empty for one's own.
             user: UserName,
-            /// What is to be changed.
+            /// The change.
             change: BudgetChange,
         } => ["one's own: anybody; another's, or to change one: `budget`", "**`Budget`**", "–"],
         /// Read the log. Ends with [`Event::LogEnd`].
@@ -119,42 +119,42 @@ messages! {
         13 VerifyLog [0] => ["`log`", "**`LogVerified`**; **`Done`** after a cancel or a login", "–"],
         /// Try again after too many restarts. Ends with [`Event::Done`].
         14 Reset [0] => ["`reset`", "**`Done`**", "–"],
-        /// List one's sessions, or everybody's for who may change budgets. Ends with [`Event::Listed`].
+        /// List one's own sessions, or all sessions for users who may change budgets. Ends with [`Event::Listed`].
         15 Sessions [0] => ["`infer`; everybody's: `budget` too", "`Session` …, **`Listed`**", "–"],
-        /// End a session that is idle. Ends with [`Event::Done`].
+        /// End an idle session. Ends with [`Event::Done`].
         16 Close [32] {
             /// Its name.
             session: SessionName,
         } => ["`infer`, one's own session", "**`Done`**", "–"],
         /// Train an adapter for the loaded model. Ends with [`Event::Tuned`].
         17 FineTune [160] {
-            /// How.
+            /// Parameters of the training.
             params: TrainParams,
-            /// The data in the store, without suffix, or [`EXAMPLES`](crate::adapters::EXAMPLES).
+            /// Name of the data in the store, without suffix, or [`EXAMPLES`](crate::adapters::EXAMPLES).
             data: ModelName,
-            /// What the adapter will be called; empty for the name of the data.
+            /// Name for the adapter; empty to use the name of the data.
             adapter: ModelName,
         } => [
             "`fine-tune`",
             "`Progress` …, `Training` …, **`Tuned`**; after a cancel **`Failed`** `Cancelled`",
             "tokens, see V2",
         ],
-        /// Add an example to those typed. Answered by [`Event::Examples`].
+        /// Add an example to the typed ones. Answered by [`Event::Examples`].
         18 Example [0] {
             ;
-            /// A line of JSON, as a file of data has it, without its end.
+            /// A line of JSON, as in a data file, without its line break.
             text: &'a [u8] where len <= MAX_EXAMPLE_BYTES,
         } => ["`fine-tune`", "**`Examples`**", "–"],
-        /// Forget the examples typed. Answered by [`Event::Examples`].
+        /// Forget the typed examples. Answered by [`Event::Examples`].
         19 DropExamples [0] => ["`fine-tune`", "**`Examples`**", "–"],
-        /// List the adapters that there are. Ends with [`Event::Listed`].
+        /// List the available adapters. Ends with [`Event::Listed`].
         20 Adapters [0] => ["`infer`", "`Adapter` …, **`Listed`**", "–"],
         /// Load an adapter beside the model. Ends with [`Event::AdapterLoaded`].
         21 LoadAdapter [64] {
             /// Its name.
             name: ModelName,
         } => ["`load`", "`Progress` …, **`AdapterLoaded`**", "–"],
-        /// Unload an adapter; one made on this device is forgotten, too. Ends with [`Event::Done`].
+        /// Unload an adapter; one made on this device is also forgotten. Ends with [`Event::Done`].
         22 DropAdapter [64] {
             /// Its name.
             name: ModelName,
@@ -164,10 +164,10 @@ messages! {
             /// Its name.
             name: ModelName,
         } => ["`fine-tune`", "`AdapterPart` …, **`Exported`**; **`Done`** after a cancel or a login", "bytes of the egress cap"],
-        /// List the formats that answers can be bound to. Ends with [`Event::Listed`].
+        /// List the formats that answers can be constrained to. Ends with [`Event::Listed`].
         24 Formats [0] => ["`infer`", "`Format` …, **`Listed`**", "–"],
-        /// Ask whether one may end the system, and have it on record. Ends with [`Event::Done`]. Audit goes on: the client
-        /// with the console ends what it can end, which is its own service, and the emulator.
+        /// Ask for permission to end the system, and log it. Ends with [`Event::Done`]. Audit keeps running: the client
+        /// with the console ends what it can, which is its own service and the emulator.
         25 Halt [0] => ["`halt`", "**`Done`**", "–"],
         /// Have the device sign the head of its log. Ends with [`Event::Attested`].
         26 Attest [32] {
@@ -178,9 +178,9 @@ messages! {
 }
 
 impl Request<'_> {
-    /// Decides what a [`PartKind::Prompt`](crate::wire::PartKind::Prompt) is, in the message itself and before it is parsed: what
-    /// a person says if the model has a chat template, else a text to be completed. So what goes to inference, into the
-    /// log and under the hash says which it was. Any other message stays as it is.
+    /// Decides what a [`PartKind::Prompt`](crate::wire::PartKind::Prompt) is, in place and before the message is
+    /// parsed: a user's turn if the model has a chat template, otherwise a text to be completed. So inference, the log
+    /// and the hash all state which it was. Other messages are unchanged.
     pub fn decide_prompt<const N: usize>(frame: &mut Frame<N>, has_template: bool) {
         let Ok(Request::Infer { parts, .. }) = Request::parse(frame) else {
             return;

@@ -1,4 +1,4 @@
-//! What audit counts.
+//! Audit's counters.
 
 use crate::error::ErrorCode;
 use crate::limits::MAX_REFUSAL_REASONS;
@@ -11,23 +11,23 @@ layout! {
     /// A user's budget in the current period.
     #[derive(Default)]
     pub struct Budget [72] {
-        /// Whose.
+        /// The user whose budget this is.
         pub user: UserName,
-        /// Tokens in a period.
+        /// Tokens per period.
         pub tokens: u64,
-        /// Tokens used in this one.
+        /// Tokens used in the current period.
         pub used: u64,
-        /// Tokens reserved by requests under way.
+        /// Tokens reserved by requests in flight.
         pub reserved: u64,
         /// The period in microseconds.
         pub period_us: u64,
-        /// What is left of it, in microseconds.
+        /// Time left in the period, in microseconds.
         pub left_us: u64,
     }
 }
 
 impl Budget {
-    /// Tokens that can be reserved now.
+    /// Tokens that can still be reserved.
     #[must_use]
     pub const fn available(&self) -> u64 {
         self.tokens
@@ -37,19 +37,19 @@ impl Budget {
 }
 
 layout! {
-    /// How often requests were refused for one reason.
+    /// A refusal reason and how often it was given.
     #[derive(Default)]
     pub struct Refusals [8] {
-        /// The reason; `None` if there were fewer reasons than places.
+        /// The reason; `None` for an unused place.
         pub code: Option<ErrorCode>,
-        /// How often.
+        /// How often it was given.
         pub count: u32,
     }
 }
 
 impl Refusals {
-    /// The reasons that were given most often, the most frequent first, and of two that were given equally often the
-    /// one with the smaller number. `counts` has how often each was given, at the place of its number.
+    /// The most frequent reasons, most frequent first; ties go to the smaller number. `counts` is indexed by reason
+    /// number.
     #[must_use]
     pub fn most_frequent(counts: &[u32; ErrorCode::END]) -> [Self; MAX_REFUSAL_REASONS] {
         let mut most = [Self::default(); MAX_REFUSAL_REASONS];
@@ -57,7 +57,7 @@ impl Refusals {
             let count = counts.get(code as usize).copied().unwrap_or(0);
             let code = Some(code);
             let mut next = Self { code, count };
-            // It goes before all that are less frequent, which move back by one.
+            // Insert it before all less frequent ones, which move back by one.
             let mut found = false;
             for place in &mut most {
                 found |= next.count > place.count;
@@ -71,7 +71,7 @@ impl Refusals {
 }
 
 layout! {
-    /// What audit has counted since boot.
+    /// Audit's counters since boot.
     #[derive(Default)]
     pub struct Stats [424] {
         /// Time since boot in microseconds.
@@ -90,7 +90,7 @@ layout! {
         pub prompt_tokens: u64,
         /// Tokens generated.
         pub generated_tokens: u64,
-        /// Time during which at least one request was under way, in microseconds.
+        /// Time with at least one request in flight, in microseconds.
         pub busy_us: u64,
         /// Faults of inference.
         pub faults: u64,
@@ -100,7 +100,7 @@ layout! {
         pub timeouts: u64,
         /// Messages that broke the protocol and were dropped.
         pub violations: u64,
-        /// Answers that left their format, ended too soon, or went on over a stop string.
+        /// Answers that violated their format, ended too soon, or continued past a stop string.
         pub format_breaches: u64,
         /// Entries of the audit log since boot.
         pub records: u64,
@@ -110,39 +110,39 @@ layout! {
         pub recent_tokens: u64,
         /// Length of the window in microseconds.
         pub recent_us: u64,
-        /// The median latency of requests that finished, in microseconds.
+        /// Median latency of finished requests, in microseconds.
         pub latency_p50_us: u64,
-        /// The 95th percentile of it, in microseconds.
+        /// 95th percentile of that latency, in microseconds.
         pub latency_p95_us: u64,
-        /// The 99th percentile of it, in microseconds.
+        /// 99th percentile of that latency, in microseconds.
         pub latency_p99_us: u64,
-        /// The longest of them, in microseconds.
+        /// Longest latency of a finished request, in microseconds.
         pub latency_max_us: u64,
         /// Payload bytes that left inference.
         pub egress_bytes: u64,
-        /// Payload bytes that may leave it in a second.
+        /// Payload bytes per second that may leave it.
         pub egress_limit: u64,
-        /// How long text has waited for the egress cap since boot, in microseconds.
+        /// Total time that text has waited for the egress cap, in microseconds.
         pub egress_held_us: u64,
-        /// Budget of who asks.
+        /// Budget of the requesting user.
         pub budget: Budget,
         /// Use of the arena.
         pub arena: ArenaUse,
-        /// Requests that are admitted and not finished.
+        /// Requests in flight.
         pub active: u32,
         /// Sessions that hold keys and values.
         pub sessions: u32,
-        /// Of the active ones, those whose first token has not come: the depth of the queue.
+        /// Queue depth: requests in flight whose first token has not arrived.
         pub queued: u32,
         /// 1: audit has stopped trying to restart inference.
         pub stopped: u32 where is_flag,
-        /// The reasons for which requests were refused most often, the most frequent first.
+        /// The most frequent refusal reasons, most frequent first.
         pub refusals: [Refusals; MAX_REFUSAL_REASONS],
     }
 }
 
 impl Stats {
-    /// How often requests were refused for this reason; 0 also if it is not among the most frequent.
+    /// Number of refusals for this reason; also 0 if it is not among the most frequent.
     #[must_use]
     pub fn refused_for(&self, code: ErrorCode) -> u32 {
         let mut reasons = self.refusals.iter();
@@ -151,7 +151,7 @@ impl Stats {
             .map_or(0, |reason| reason.count)
     }
 
-    /// Requests that were refused for other reasons than the most frequent.
+    /// Number of refusals for reasons outside the most frequent.
     #[must_use]
     pub fn refused_otherwise(&self) -> u64 {
         let listed = self.refusals.iter();

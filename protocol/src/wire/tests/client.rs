@@ -340,12 +340,12 @@ fn a_login_that_contradicts_itself_is_none() {
         frame
     };
     let flag = size_of::<UserName>();
-    // A passphrase that is not given, and flags that are none.
+    // An absent passphrase, and invalid flags.
     for (at, byte) in [(flag, 0), (flag, 2), (flag, 0xFF), (flag + 3, 1)] {
         let frame = with(&login(Some(b"x")), at, byte);
         assert_eq!(Request::parse(&frame), Err(WireError::Field(7)));
     }
-    // Given after all, and empty.
+    // Present, but empty.
     let frame = with(&login(None), flag, 1);
     let passphrase = Some(&b""[..]);
     assert_eq!(
@@ -365,7 +365,7 @@ fn a_change_that_contradicts_itself_is_none() {
     Request::Budget { user, change }.write(1, &mut frame);
     let tokens = size_of::<UserName>();
     let period_us = tokens + 12;
-    // Each has 8 bytes of value and its flag behind them.
+    // Each field has an 8-byte value followed by its flag.
     for (at, byte) in [
         (tokens + 8, 0),
         (tokens + 8, 2),
@@ -420,7 +420,7 @@ fn the_most_frequent_reasons_come_first_and_the_rest_is_in_the_total() {
         .map(|code| *code as u64)
         .sum();
     assert_eq!(stats.refused_otherwise(), stats.refused - listed);
-    // Whoever sends counters may say anything.
+    // The sender of counters may send any values.
     let stats = Stats {
         refused: 1,
         ..stats

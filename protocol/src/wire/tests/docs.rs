@@ -1,5 +1,4 @@
-//! The tables of messages in `docs/protocol.md`: they are made from the declarations, and a test sees that they are
-//! those of today.
+//! Generates the tables of messages in `docs/protocol.md` from the declarations; a test checks that they are current.
 
 use crate::wire::client::{Event, Request};
 use crate::wire::codec::Wire;
@@ -14,13 +13,13 @@ use std::string::{String, ToString as _};
 use std::vec::Vec;
 use std::{format, fs, vec};
 
-/// What a value is made of.
+/// Shape of a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shape {
     Number,
     Name,
     Bytes,
-    /// A number and whether it is given.
+    /// A number, and whether it is present.
     MaybeNumber,
     /// The number of a code, or 0.
     MaybeCode,
@@ -65,7 +64,7 @@ pub(crate) struct Message {
     pub(crate) name: &'static str,
     pub(crate) bytes: usize,
     pub(crate) fields: &'static [Field],
-    /// One or none, and its most bytes.
+    /// At most one tail: its name and maximum bytes.
     pub(crate) tail: &'static [(&'static str, usize)],
     pub(crate) cells: &'static [&'static str],
 }
@@ -78,7 +77,7 @@ pub(crate) struct Table {
     pub(crate) messages: &'static [Message],
 }
 
-/// What `messages!` makes a table of.
+/// A type whose declaration `messages!` also turns into a table.
 pub(crate) trait Documented {
     const TABLE: Table;
 }
@@ -103,7 +102,7 @@ fn number(number: u16) -> String {
     }
 }
 
-/// What a field is called, or the structure that it is, which has a row of its own.
+/// The field's name, or the structure it is, which has its own row.
 fn part(field: &Field) -> String {
     match field.shape {
         Shape::Structure { name, .. } => format!("`{name}`"),
@@ -111,7 +110,7 @@ fn part(field: &Field) -> String {
     }
 }
 
-/// Size, and if there is more than one part, what it is made of.
+/// Size, followed by the parts if there is more than one.
 fn payload(message: &Message) -> String {
     let fields = message.fields.iter();
     let fields: Vec<_> = fields
@@ -169,7 +168,7 @@ fn of_type(field: &Field) -> String {
     }
 }
 
-/// Structures and enums in the order of their names, and of each its row.
+/// Structures and enums by name, with their rows.
 #[derive(Default)]
 struct Parts {
     structures: BTreeMap<&'static str, String>,
@@ -205,7 +204,7 @@ impl Parts {
     }
 }
 
-/// Each part that is generated, by the name in its markers.
+/// All generated parts, by the name in their markers.
 fn generated() -> Vec<(&'static str, String)> {
     let tables = tables();
     let mut parts = Parts::default();
@@ -229,7 +228,7 @@ fn generated() -> Vec<(&'static str, String)> {
     generated
 }
 
-/// `page` with what stands between the markers of `name` replaced.
+/// `page` with the text between the markers of `name` replaced.
 fn with(page: &str, name: &str, text: &str) -> String {
     let (begin, end) = (
         format!("<!-- generated: {name} -->\n"),

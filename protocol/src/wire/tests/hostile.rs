@@ -1,4 +1,4 @@
-//! Any bytes in place of a message.
+//! Random bytes as messages.
 
 use super::{Frame, Message, WireError, docs, samples, written};
 use crate::limits::MAX_PIECE_BYTES;
@@ -15,7 +15,7 @@ fn frame(kind: u16, payload: &[u8]) -> Frame {
     frame
 }
 
-/// Parses it; what is a message must be written as it came.
+/// Parses a frame; a valid message must be written back unchanged.
 fn parsed(frame: &Frame) -> Result<(), WireError> {
     let message = Message::parse(frame)?;
     let again = written(&message);
@@ -24,7 +24,7 @@ fn parsed(frame: &Frame) -> Result<(), WireError> {
     Ok(())
 }
 
-/// Bytes of the fixed part, and most bytes of the tail.
+/// Bytes of the fixed part, and maximum bytes of the tail.
 fn sizes(number: u16) -> (usize, usize) {
     let tables = docs::tables();
     let mut messages = tables.iter().flat_map(|table| table.messages);
@@ -91,7 +91,7 @@ fn what_does_not_fit_a_frame_is_not_sent() {
         Report::Token { id: 1, text }.write(1, &mut frame);
         assert_eq!(end.send(&frame), sent, "{len} bytes behind 4");
     }
-    // Not even its fixed part.
+    // Shorter than its fixed part.
     Report::Holdings(Holdings::default()).write(1, &mut frame);
     assert_eq!(end.send(&frame), Err(SendError::TooLong));
     assert_eq!(frame.payload(), b"");
@@ -103,7 +103,7 @@ proptest! {
         kind in prop_oneof![any::<u16>(), 0u16..27, 0x100u16..0x11D, 0x200u16..0x20A, 0x300u16..0x310],
         payload in prop_oneof![
             prop::collection::vec(any::<u8>(), 0..1000),
-            // Small numbers, as flags and enums have them.
+            // Small numbers, as in flags and enums.
             prop::collection::vec(0u8..4, 0..400),
         ],
     ) {

@@ -1,5 +1,5 @@
-//! Tests of the messages: each as it was written (`client`, `engine`, `disk`), any bytes in place of it (`hostile`), limits of
-//! what a request asks for (`params`), and the tables of `docs/protocol.md` (`docs`).
+//! Tests of the messages: round trips (`client`, `engine`, `disk`), random bytes as messages (`hostile`), limits of a
+//! request's parameters (`params`), and the tables of `docs/protocol.md` (`docs`).
 
 extern crate std;
 
@@ -19,7 +19,7 @@ use engine::{commands, reports};
 use std::collections::BTreeSet;
 use std::vec::Vec;
 
-/// Of any of the eight directions.
+/// A message of any of the eight directions.
 #[expect(clippy::large_enum_variant, reason = "it is short-lived")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Message<'a> {
@@ -48,7 +48,7 @@ impl<'a> Message<'a> {
     }
 
     /// # Panics
-    /// It is a message of two directions.
+    /// The message is valid in two directions.
     fn parse(frame: &'a Frame) -> Result<Self, WireError> {
         let all = [
             super::client::Request::parse(frame).map(Self::Request),
@@ -70,7 +70,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// One of each kind at least.
+/// At least one message of each kind.
 fn samples() -> Vec<Message<'static>> {
     let requests = requests().into_iter().map(Message::Request);
     let events = events().into_iter().map(Message::Event);
@@ -106,7 +106,7 @@ fn every_message_that_is_declared_has_a_sample() {
     assert_eq!(numbers, declared.into_iter().collect());
 }
 
-/// Which numbers up to 999 a type knows, if each comes back as itself.
+/// The numbers up to 999 that a type knows, provided that each maps back to itself.
 fn known<T: Copy>(from: fn(u32) -> Option<T>, number: fn(T) -> u32) -> Vec<u32> {
     let known = (0..1000).filter_map(|n| Some((n, number(from(n)?))));
     known
@@ -158,7 +158,7 @@ fn what_is_in_use_of_an_arena_is_the_sum_of_its_parts_and_not_its_peak() {
         capacity: 900_000_000,
     };
     assert_eq!(parts.current(), 7_654_321);
-    // Inference may say anything.
+    // Inference may report any numbers.
     let weights = u64::MAX;
     assert_eq!(ArenaUse { weights, ..parts }.current(), u64::MAX);
 }

@@ -1,4 +1,4 @@
-//! What a request for text may ask for.
+//! Parameters of a request for text.
 
 use crate::decimal::ONE;
 use crate::error::{ErrorCode, Failure};
@@ -66,7 +66,7 @@ fn a_fine_tuning_has_its_limits_and_a_bound_of_its_tokens() {
             assert_eq!(with(value), Err(failure));
         }
     }
-    // Two lines, the last without an end, three epochs.
+    // Two lines, the last without a line break, three epochs.
     assert_eq!(params.most_tokens(10, 1), 3 * (10 + 2 * 3));
     assert_eq!(params.most_tokens(u64::MAX, u64::MAX), u64::MAX);
 }

@@ -1,4 +1,4 @@
-//! What a request for text is made of.
+//! Parts of a request for text.
 
 use crate::error::{ErrorCode, Failure};
 use crate::limits::{MAX_PARTS_BYTES, MAX_PROMPT_BYTES, MAX_SEGMENTS, MAX_STOPS};
@@ -67,10 +67,10 @@ fn a_text_to_be_completed_has_its_limits() {
     assert_eq!(completion(&mut buffer, b""), Err(empty));
     let wrong = Failure::over(ErrorCode::PromptNotUtf8, 2, 0);
     assert_eq!(completion(&mut buffer, b"ab\xff"), Err(wrong));
-    // A buffer that is too small says so.
+    // A buffer that is too small is reported.
     let over = Failure::over(ErrorCode::PromptBytes, 4, 2);
     assert_eq!(completion(&mut buffer[..10], b"four"), Err(over));
-    // Offsets go over all texts.
+    // Offsets count over all texts.
     let list: [(PartKind, &[u8]); 3] = [(System, b"abc"), (User, b"d"), (Stop, b"e\xc3")];
     let wrong = Failure::over(ErrorCode::PromptNotUtf8, 5, 0);
     assert_eq!(parts(&list).check(), Err(wrong));
@@ -94,7 +94,7 @@ fn roles_take_turns_and_the_user_is_last() {
     assert_eq!(check(&[System, System, User]), role(2));
     assert_eq!(check(&[User, System, User]), role(2));
     assert_eq!(check(&[Stop]), Err(Failure::of(ErrorCode::EmptyPrompt)));
-    // Only what the user says must be something.
+    // Only the user's text must not be empty.
     let list: [(PartKind, &[u8]); 4] = [(System, b""), (User, b"x"), (Assistant, b""), (User, b"")];
     let empty = Failure::over(ErrorCode::EmptyPrompt, 4, 0);
     assert_eq!(parts(&list).check(), Err(empty));
@@ -179,13 +179,13 @@ fn audit_decides_what_a_prompt_is_and_changes_nothing_else() {
         assert_eq!(decided(other, true), as_it_came);
         assert_eq!(decided(other, false), as_it_came);
     }
-    // Other messages, too; also one with such bytes.
+    // Other messages too, including one that contains the same bytes.
     let mut frame: Frame = Frame::new();
     let text = &bytes(7, 1, b"x");
     Request::Example { text }.write(3, &mut frame);
     Request::decide_prompt(&mut frame, true);
     assert_eq!(Request::parse(&frame), Ok(Request::Example { text }));
-    // Until then it is checked as what it may become.
+    // Until then, it is checked as if it were a text or a user's turn.
     assert_eq!(parts(&prompt).check().map(|extent| extent.segments), Ok(0));
     let empty = Failure::over(ErrorCode::EmptyPrompt, 1, 0);
     assert_eq!(parts(&[(Prompt, b"")]).check(), Err(empty));
@@ -231,7 +231,7 @@ proptest! {
         stops in prop::collection::vec("[a-z]{1,9}", 0..4),
         junk in prop::collection::vec(prop_oneof![0u8..9, any::<u8>()], 0..64),
     ) {
-        // Odd, so that the user is last.
+        // An odd number, so that the user is last.
         let turns = texts.len() - (1 - texts.len() % 2);
         let kinds = [User, Assistant].into_iter().cycle();
         let mut list: Vec<(PartKind, &[u8])> = kinds

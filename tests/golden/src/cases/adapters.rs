@@ -1,4 +1,4 @@
-//! Adapters: what models compute with them, and the files that trainings make.
+//! Adapters: what models compute with them, and the files that training produces.
 
 use super::Case;
 use super::model::{GPT2, NARROW, options};
@@ -49,10 +49,10 @@ pub const CASES: &[Case] = &[
     }),
 ];
 
-/// SHA-256 of the base, as far as adapters are concerned.
+/// SHA-256 of the base, as far as adapters can tell.
 const BASE: [u8; 32] = [0x5A; 32];
 
-/// A prompt with an answer, a text, and one over several blocks of the cache.
+/// A prompt with an answer, a text, and a text that spans several cache blocks.
 const DATA: &str = "\
 {\"prompt\": \"the king\", \"answer\": \" was sad.\"}
 {\"text\": \"once upon a time\"}
@@ -83,7 +83,7 @@ fn with_backend(cpu: Cpu, file: &[u8], run: impl FnOnce(&mut TransformerBackend<
     run(&mut backend);
 }
 
-/// Logits of two tokens after a prompt: of a session without an adapter and of two with one each, in the same batches.
+/// Logits of two tokens after a prompt, in one session without an adapter and two with one each, in the same batches.
 fn adapted(cpu: Cpu, file: &[u8], ty: TensorType, bits: &mut Bits) {
     with_backend(cpu, file, |backend| {
         for (place, rank, attention) in [(0, 4, false), (1, 3, true)] {
@@ -124,7 +124,7 @@ fn adapted(cpu: Cpu, file: &[u8], ty: TensorType, bits: &mut Bits) {
     });
 }
 
-/// The file that a training makes, and what it says of itself at the end.
+/// The file that training produces, and its final report.
 fn trained(cpu: Cpu, file: &[u8], targets: Targets, bits: &mut Bits) {
     let params = TrainParams {
         rank: 3,

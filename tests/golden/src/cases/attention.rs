@@ -1,4 +1,4 @@
-//! Attention of one token, with each way to store keys and values.
+//! Attention of one token, for each type of keys and values.
 
 use super::Case;
 use crate::bits::Bits;
@@ -23,17 +23,17 @@ pub const CASES: &[Case] = &[
     }),
 ];
 
-/// Positions of the window, and what scores are brought under.
+/// Positions of the window, and the cap on scores.
 type Seen = (usize, Option<f32>);
 
 const ALL: Seen = (usize::MAX, None);
 
-/// It begins inside a block of the cache.
+/// The window begins inside a cache block.
 const WINDOW: Seen = (11, Some(1.5));
 
-/// Heads in groups of one to four, sizes that are whole groups of lanes and one that is not, positions around a
-/// block's sixteen; elements with the ends of their range among them. With the small range many positions count,
-/// with the large one hardly more than one.
+/// Heads in groups of one to four, sizes that are multiples of the lanes and one that is not, and positions around a
+/// block's sixteen. Elements include the ends of their range. With the small range many positions contribute, with the
+/// large one hardly more than one.
 fn attention(cpu: Cpu, ty: KvType, (window, cap): Seen, bits: &mut Bits) {
     let mut generator = Generator::new(600);
     for (kv_heads, group, head_size) in [(2, 1, 64), (1, 3, 32), (2, 4, 16), (1, 2, 128), (2, 3, 6)]

@@ -1,4 +1,4 @@
-//! Matrix products: every format, in tiles where it has them.
+//! Matrix products: every format, in tiles if it has them.
 
 use super::Case;
 use crate::bits::Bits;
@@ -80,14 +80,14 @@ pub const CASES: &[Case] = &[
     }),
 ];
 
-/// How many types there were before IQ4_NL, and when all had tiles: a new type must not change what a case gives.
+/// The number of types before IQ4_NL, and when all had tiles: a new type must not change the result of a case.
 const BEFORE_IQ4: usize = 14;
 const TILED: usize = 18;
 
-/// Kernels take tokens in groups of powers of two: each size, and sums of sizes.
+/// Kernels process tokens in groups of powers of two: each size, and sums of sizes.
 const SEVERAL: &[usize] = &[2, 3, 4, 7, 8, 15];
 
-/// Any number of tokens, ordinary weights and extreme ones.
+/// Any number of tokens, with ordinary and extreme weights.
 fn every(cpu: Cpu, ty: TensorType, bits: &mut Bits) {
     let seed = 500 + u64::from(ty.to_ggml());
     tiled(cpu, ty, seed, &[1], false, bits);
@@ -97,9 +97,9 @@ fn every(cpu: Cpu, ty: TensorType, bits: &mut Bits) {
     }
 }
 
-/// Two tiles of a few blocks, with the tokens together. With `extreme`, the weights are −128 (of four bits: the
-/// ends of the range) and the activations −127 and 127 alone: a kernel that makes one operand unsigned and
-/// saturates is wrong there.
+/// Two tiles of a few blocks, with the tokens together. With `extreme`, all weights are −128 (with four bits, the ends
+/// of the range) and all activations −127 or 127: a kernel that makes one operand unsigned and saturates is wrong
+/// there.
 fn tiled(cpu: Cpu, ty: TensorType, seed: u64, tokens: &[usize], extreme: bool, bits: &mut Bits) {
     let mut generator = Generator::new(seed);
     let rows = 2 * TILE;
@@ -118,7 +118,7 @@ fn tiled(cpu: Cpu, ty: TensorType, seed: u64, tokens: &[usize], extreme: bool, b
         };
         let mut out = Memory::new(4 * tokens * rows);
         let out = as_mut::<f32>(out.bytes());
-        // What no kernel leaves where it is.
+        // A value that every kernel must overwrite.
         out.fill(f32::NAN);
         let matrix = Matrix {
             ty,
@@ -132,7 +132,7 @@ fn tiled(cpu: Cpu, ty: TensorType, seed: u64, tokens: &[usize], extreme: bool, b
     }
 }
 
-/// Rows that are no whole number of tiles, so that they stay as they are: one token, then three together.
+/// Rows that do not fill a whole number of tiles, so they are not tiled: one token, then three together.
 fn rows(cpu: Cpu, ty: TensorType, bits: &mut Bits) {
     let mut generator = Generator::new(200 + u64::from(ty.to_ggml()));
     let (rows, columns) = (11, 512);
@@ -154,7 +154,7 @@ fn rows(cpu: Cpu, ty: TensorType, bits: &mut Bits) {
     }
 }
 
-/// The bytes of tiles, and a row that comes back from them as it was.
+/// The bytes of tiles, and a row that is recovered from them unchanged.
 fn tiling(types: &[TensorType], bits: &mut Bits) {
     let mut generator = Generator::new(300);
     for &ty in types {

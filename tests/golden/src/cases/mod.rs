@@ -1,4 +1,4 @@
-//! The cases, by what they are about.
+//! The cases, by topic.
 
 pub mod adapters;
 pub mod attention;
@@ -12,12 +12,12 @@ pub mod vectors;
 use crate::bits::Bits;
 use llm_core::simd::Cpu;
 
-/// What a case computes.
+/// The computation of a case.
 #[derive(Clone, Copy, Debug)]
 pub enum Run {
-    /// With the kernels of a CPU, which all must give the same.
+    /// Runs with the kernels of a CPU; all CPUs must give the same result.
     On(fn(Cpu, &mut Bits)),
-    /// What no CPU is passed to.
+    /// Does not depend on a CPU.
     Once(fn(&mut Bits)),
 }
 
@@ -26,7 +26,7 @@ pub enum Run {
 pub struct Case {
     /// The name.
     pub name: &'static str,
-    /// What is computed.
+    /// The computation.
     pub run: Run,
 }
 
@@ -50,7 +50,7 @@ impl Case {
     }
 }
 
-/// All of them.
+/// All cases.
 pub fn all() -> impl Iterator<Item = &'static Case> {
     [
         matrices::CASES,

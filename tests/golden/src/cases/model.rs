@@ -1,5 +1,5 @@
-//! Whole models: logits of every position, generations whose sessions go on, and answers: to conversations, in formats,
-//! up to stop strings.
+//! Whole models: logits of every position, generations whose sessions continue, and answers: to conversations, in
+//! formats, up to stop strings.
 
 use super::Case;
 use crate::bits::Bits;
@@ -77,7 +77,7 @@ pub const CASES: &[Case] = &[
     Case::on("answer_up_to_a_stop_string", up_to_a_stop_string),
 ];
 
-/// In the place of a count of tokens.
+/// Written in place of a token count.
 const REFUSED: u64 = u64::MAX;
 
 pub(super) const NARROW: Shape = Shape {
@@ -91,7 +91,7 @@ pub(super) const NARROW: Shape = Shape {
     ty: TensorType::Q8_0,
 };
 
-/// Rows of the k-quants are whole blocks of 256.
+/// Rows of k-quants consist of whole blocks of 256.
 const WIDE: Shape = Shape {
     width: 256,
     layers: 1,
@@ -135,7 +135,7 @@ fn llama(cpu: Cpu, shape: Shape, ty: TensorType, kv: KvType, bits: &mut Bits) {
     logits(cpu, &model(Shape { ty, ..shape }).finish(), kv, bits);
 }
 
-/// A prompt in one batch, then tokens one by one, across a boundary of the cache's blocks.
+/// A prompt in one batch, then tokens one by one, across a boundary of cache blocks.
 fn logits(cpu: Cpu, file: &[u8], kv: KvType, bits: &mut Bits) {
     let mut memory = Memory::new(4 << 20);
     let mut arena = Arena::new(memory.bytes()).expect("aligned");
@@ -155,13 +155,13 @@ fn logits(cpu: Cpu, file: &[u8], kv: KvType, bits: &mut Bits) {
     }
 }
 
-/// Two sessions beside each other: one goes on twice; a request of the other is cancelled, then the session is
-/// forgotten and cannot go on.
+/// Two sessions side by side. One continues twice; a request of the other is cancelled, then the session is forgotten
+/// and cannot continue.
 fn generation(cpu: Cpu, sampler: SamplerParams, bits: &mut Bits) {
     let mut memory = Memory::new(4 << 20);
     let arena = Arena::new(memory.bytes()).expect("aligned");
     let mut backend = TransformerBackend::new(arena, options(cpu, KvType::Q8));
-    // With an output matrix of its own: where it is the embedding, these weights repeat one token for ever.
+    // With a separate output matrix: if it were the embedding, these weights would repeat one token for ever.
     let file = model(Shape {
         tied: false,
         ..NARROW
@@ -191,7 +191,7 @@ fn generation(cpu: Cpu, sampler: SamplerParams, bits: &mut Bits) {
     run(&mut backend, bits);
 }
 
-/// A model with a chat template whose scaffold has every part.
+/// A model with a chat template whose scaffold uses every part.
 fn talking() -> Vec<u8> {
     const TEMPLATE: &str = "{{ messages }}";
     const SCAFFOLD: [&str; 16] = [
@@ -216,8 +216,8 @@ const ANSWER: GenerateParams = GenerateParams {
     max_tokens: 6,
 };
 
-/// What is known of the template, and the ids of a conversation at the beginning of a session and behind an answer. A
-/// text spells the beginning of text.
+/// What is known about the template, and the ids of a conversation at the beginning of a session and after an answer.
+/// One text spells the begin token.
 fn conversation(cpu: Cpu, bits: &mut Bits) {
     let mut memory = Memory::new(4 << 20);
     let arena = Arena::new(memory.bytes()).expect("aligned");
@@ -242,7 +242,7 @@ fn conversation(cpu: Cpu, bits: &mut Bits) {
     }
 }
 
-/// The formats of a region with one, `(ab)+`.
+/// A format region with one format, `(ab)+`.
 fn region() -> Vec<u8> {
     let numbers = |list: &[u32]| -> Vec<u8> { list.iter().flat_map(|n| n.to_le_bytes()).collect() };
     let mut name = [0; 32];
@@ -255,14 +255,14 @@ fn region() -> Vec<u8> {
     image.extend(name);
     image.extend(numbers(&[16 + 48, 3, 3, 0]));
     image.extend(classes);
-    // Bytes to the nearest word and the first of them, of each state; then where each class leads.
+    // For each state, the number of bytes to the nearest word and the first of them; then the target for each class.
     image.extend(cells(&[2, 1, 0]));
     image.extend(b"ab\0");
     image.extend(cells(&[0, 2, 0, 0, 0, 3, 0, 2, 0]));
     image
 }
 
-/// A format of the region, which is left only at an end, and choices, one of which begins as another.
+/// A format of the region, which the answer leaves only at an end, and choices, one of which is a prefix of another.
 fn in_a_format(cpu: Cpu, bits: &mut Bits) {
     let image = region();
     let formats = Formats::read(&image).expect("a sound region");
@@ -290,7 +290,7 @@ fn in_a_format(cpu: Cpu, bits: &mut Bits) {
     }
 }
 
-/// Text is held back where a stop string may begin, an answer ends at one, and one that does not come changes nothing.
+/// Text is held back where a stop string may begin, an answer ends at one, and one that does not occur changes nothing.
 fn up_to_a_stop_string(cpu: Cpu, bits: &mut Bits) {
     let mut memory = Memory::new(4 << 20);
     let arena = Arena::new(memory.bytes()).expect("aligned");
@@ -312,7 +312,7 @@ fn up_to_a_stop_string(cpu: Cpu, bits: &mut Bits) {
     let whole = ask(&mut backend, Stops::NONE, bits);
     let characters: Vec<char> = whole.chars().collect();
     let middle = characters.len() / 2;
-    // Each begins in the text; the second is complete first.
+    // Both begin in the text; the second is complete first.
     let text = |from: usize, to: usize| characters[from..to].iter().collect::<String>();
     let (long, short) = (
         text(middle, characters.len()) + "?",
@@ -330,7 +330,8 @@ fn up_to_a_stop_string(cpu: Cpu, bits: &mut Bits) {
     }
 }
 
-/// Everything that comes of what is under way, and its text. How many steps a prompt takes is left out: that may change.
+/// All results of the requests in flight, and their text. The number of steps for a prompt is left out, because it may
+/// change.
 fn run(backend: &mut TransformerBackend<'_>, bits: &mut Bits) -> String {
     let (mut text, mut whole) = (Text::new(), String::new());
     loop {

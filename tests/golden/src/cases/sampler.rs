@@ -1,4 +1,4 @@
-//! From logits to tokens: each filter alone and all of them, with several seeds.
+//! From logits to tokens: each filter by itself and all together, with several seeds.
 
 use super::Case;
 use crate::bits::Bits;
@@ -78,7 +78,7 @@ const WARM: SamplerParams = SamplerParams {
     ..SamplerParams::greedy()
 };
 
-/// Tokens from logits that change, with ties, both zeros and both ends among them; each joins the history.
+/// Tokens from changing logits, including ties, both zeros and both ends of the range; each token joins the history.
 fn sample(params: SamplerParams, bits: &mut Bits) {
     let mut generator = Generator::new(800);
     let mut candidates = Memory::new(VOCABULARY * size_of::<Candidate>());

@@ -47,7 +47,7 @@ const TEXTS: &[&str] = &[
     "▁already▁escaped",
 ];
 
-/// What random texts are made of.
+/// The pieces of random texts.
 const PARTS: &[&str] = &[
     " ", "  ", "\n", "the", " king", "'s", "'ll", "ing", "0", "42", "é", "ß", "語", "🦊", "\u{a0}",
     "<s>", "A", "zz", ".", "!?", "\t",
@@ -98,7 +98,7 @@ fn encode(view: &VocabularyView<'_>, text: &str, bits: &mut Bits) {
     }
 }
 
-/// Bytes of any kind become characters, and what is none the replacement character.
+/// Any bytes become characters; invalid ones become the replacement character.
 fn utf8_stream(bits: &mut Bits) {
     let mut generator = Generator::new(701);
     for text in TEXTS {

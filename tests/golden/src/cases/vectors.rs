@@ -1,4 +1,4 @@
-//! What is computed of vectors: activations in 8 bits, norms, RoPE, softmax, gates, and the functions below them.
+//! Vector computations: activations in 8 bits, norms, RoPE, softmax, gates, and the functions below them.
 
 use super::Case;
 use crate::bits::Bits;
@@ -31,7 +31,7 @@ pub const CASES: &[Case] = &[
     Case::once("sha256", digests),
 ];
 
-/// Around the sixteen lanes of a reduction, and widths that models have.
+/// Lengths around the sixteen lanes of a reduction, and widths that models have.
 const LENGTHS: [usize; 9] = [1, 7, 15, 16, 17, 31, 64, 255, 384];
 
 fn activations_q8(cpu: Cpu, bits: &mut Bits) {
@@ -92,7 +92,7 @@ fn norms(seed: u64, bits: &mut Bits, norm: impl Fn(&mut [f32], &[f32])) {
     }
 }
 
-/// Pairs of neighbours and of halves; heads whose pairs are all turned and those where some elements stay.
+/// Adjacent pairs and pairs of halves; heads in which all pairs are rotated, and heads in which some elements are not.
 fn rope(cpu: Cpu, bits: &mut Bits) {
     let mut generator = Generator::new(504);
     for (size, pairs) in [(8, 4), (64, 32), (80, 16), (96, 48)] {
@@ -162,7 +162,7 @@ fn silu(cpu: Cpu, bits: &mut Bits) {
     }
 }
 
-/// From where hardly anything happens to where everything is at the cap.
+/// From inputs that hardly change to inputs that are all at the cap.
 fn soft_cap(cpu: Cpu, bits: &mut Bits) {
     let mut generator = Generator::new(511);
     for (length, scale) in LENGTHS
@@ -221,7 +221,7 @@ fn sums(bits: &mut Bits) {
     }
 }
 
-/// Over the whole range and beyond, where it is clamped.
+/// Over the whole range, and beyond it, where the input is clamped.
 fn exp(bits: &mut Bits) {
     let mut generator = Generator::new(510);
     let ends = [
@@ -242,7 +242,7 @@ fn exp(bits: &mut Bits) {
     }
 }
 
-/// What the angles of RoPE need: powers of the base, cosine and sine up to the longest context.
+/// The functions behind RoPE's angles: powers of the base, cosine and sine up to the longest context.
 fn angles(bits: &mut Bits) {
     let mut generator = Generator::new(511);
     for base in [1e4, 5e5, 1e6] {
@@ -257,7 +257,7 @@ fn angles(bits: &mut Bits) {
     }
 }
 
-/// What identifies a model and chains the log; lengths around those of a block.
+/// The hash that identifies models and chains the log, for lengths around a block's.
 fn digests(bits: &mut Bits) {
     let mut generator = Generator::new(512);
     for length in [0, 1, 55, 56, 63, 64, 65, 119, 128, 1000] {

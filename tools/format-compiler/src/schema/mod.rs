@@ -1,20 +1,20 @@
-//! A JSON schema as a regular expression of texts, all of which are values that it allows.
+//! Converts a JSON schema to a regular expression whose matches are all allowed values.
 //!
-//! Each value is written in one way as far as that can be: no white space, the members of an object in the order of the
-//! schema. What is understood of JSON Schema (draft 2020-12):
+//! Each value is written in only one way, as far as possible: without white space, and with the members of an object in
+//! the order of the schema. The supported part of JSON Schema (draft 2020-12):
 //!
 //! - `type`, one or a list: `null`, `boolean`, `integer`, `number`, `string`, `array`, `object`; `enum`, `const`;
-//! - `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, for `number` whole ones. Integers have at most 15 digits,
-//!   numbers at most 9 before the point and 6 behind it, and no exponent;
-//! - `minLength`, `maxLength`, in characters. Strings hold all of Unicode, as it is or escaped;
-//! - `items`, `minItems`, `maxItems`, `prefixItems` (then there are those items and no others);
-//! - `properties`, `required`: what is not required may be left out. There are no other members, whatever
+//! - `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, for `number` whole ones. Integers have at most 15
+//!   digits, numbers at most 9 before the point and 6 behind it, and no exponent;
+//! - `minLength`, `maxLength`, in characters. Strings may contain all of Unicode, literally or escaped;
+//! - `items`, `minItems`, `maxItems`, `prefixItems` (then there are exactly those items);
+//! - `properties`, `required`: members that are not required may be left out. There are no other members, whatever
 //!   `additionalProperties` allows;
-//! - `anyOf`; `oneOf`, if no value can be of two branches: by its type, by constants, or by a constant member;
-//! - `$ref` to `#/$defs/…` and `#/definitions/…`, but not in a circle, which would be no regular language.
+//! - `anyOf`; `oneOf`, if no value can match two branches: by its type, by constants, or by a constant member;
+//! - `$ref` to `#/$defs/…` and `#/definitions/…`, without cycles, which would not be a regular language.
 //!
-//! `title`, `description` and the like say nothing about values and are passed over. Anything else is refused, with its
-//! place: a format that allows more than its author thinks would be worse than none.
+//! `title`, `description` and the like do not constrain values and are ignored. Anything else is refused with its
+//! location, because a format that allows more than its author thinks is worse than none.
 
 mod number;
 mod value;
@@ -25,18 +25,18 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Number;
 use value::{Value, write_text};
 
-/// Why a schema is no format.
+/// Why a schema cannot be a format.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    /// It is no JSON.
+    /// The file is not JSON.
     #[error("the schema is no JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// Something in it is wrong or cannot be expressed.
+    /// Part of it is wrong or cannot be expressed.
     #[error("the schema at {pointer}: {problem}")]
     At {
-        /// Where, as a JSON pointer.
+        /// Its location, as a JSON pointer.
         pointer: String,
-        /// What.
+        /// The problem.
         problem: Problem,
     },
 }
@@ -44,50 +44,50 @@ pub enum SchemaError {
 /// What is wrong with a part of a schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// A keyword that is not understood.
+    /// A keyword is not supported.
     #[error("\"{0}\" is not supported here")]
     Keyword(String),
-    /// A keyword with a value that it cannot have.
+    /// A keyword has an invalid value.
     #[error("\"{keyword}\" has to be {expected}")]
     Value {
         /// The keyword.
         keyword: &'static str,
-        /// What it can have.
+        /// What it must be.
         expected: &'static str,
     },
-    /// It is no schema.
+    /// The value is not a schema.
     #[error("a schema is an object or true or false")]
     NoSchema,
-    /// It allows anything.
+    /// The schema allows any value.
     #[error("any value is allowed, which no automaton can describe: say its \"type\"")]
     Anything,
-    /// It allows nothing.
+    /// The schema allows no value.
     #[error("no value is allowed")]
     Nothing,
-    /// The branches of `oneOf`.
+    /// The branches of `oneOf` may overlap.
     #[error(
         "values of two branches of \"oneOf\" could be the same: let them differ in type, or by a constant member, or use \
          \"anyOf\""
     )]
     Overlap,
-    /// A reference that leads nowhere.
+    /// A reference has no target.
     #[error("there is no {0}")]
     NoReference(String),
-    /// A reference that leads to itself.
+    /// A reference is cyclic.
     #[error("{0} refers to itself: values of any depth are no regular language")]
     Circle(String),
-    /// Too many references, each of which leads to the next.
+    /// There is a chain of too many references.
     #[error(
         "{0} is reached by more than {MAX_REFERENCES} references, each behind another: use fewer"
     )]
     Chain(String),
-    /// Too many schemas within each other.
+    /// Schemas are nested too deeply.
     #[error("more than {MAX_DEPTH} steps lead here: let schemas lie less deep within each other")]
     Deep,
-    /// A member that is required and not described.
+    /// A required member is not described.
     #[error("the required \"{0}\" is not among the properties")]
     NoProperty(String),
-    /// The expression grows too long.
+    /// The expression is too long.
     #[error("the schema is too large")]
     Large,
 }
@@ -95,13 +95,13 @@ pub enum Problem {
 /// Longest expression, in bytes.
 const MAX_BYTES: usize = 4 << 20;
 
-/// Most references that are followed at once.
+/// Longest chain of references.
 const MAX_REFERENCES: usize = 64;
 
-/// Most steps from the root, through references: each takes room on the stack.
+/// Maximum number of steps from the root, through references: each uses stack.
 const MAX_DEPTH: usize = 256;
 
-/// Keywords that say nothing about values.
+/// Keywords that do not constrain values.
 const ANNOTATIONS: [&str; 12] = [
     "$schema",
     "$id",
@@ -133,7 +133,7 @@ const TYPES: [(&str, &[&str]); 7] = [
 
 const BOUNDS: [&str; 4] = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
 
-/// A character of a string: as it is, or escaped. Halves of a surrogate pair come together.
+/// A character of a string, literal or escaped. Surrogates must come in pairs.
 const CHARACTER: &str = r#"(?:[^"\\\x00-\x1F]|\\(?:["\\/bfnrt]|u(?:[0-9A-CE-Fa-ce-f][0-9A-Fa-f]{3}|[Dd][0-7][0-9A-Fa-f]{2}|[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2})))"#;
 
 /// The expression of a schema.
@@ -150,14 +150,14 @@ pub(crate) fn to_regex(text: &str) -> Result<String, SchemaError> {
     place.schema(&root)
 }
 
-/// Where in the schema we are.
+/// Position in the schema.
 #[derive(Clone)]
 struct Place<'v> {
     root: &'v Value,
-    /// The expressions of references: a schema that many refer to is compiled once.
+    /// Compiled references: a schema that is referenced often is compiled once.
     known: &'v RefCell<HashMap<&'v str, String>>,
     pointer: String,
-    /// References that are being followed.
+    /// References being followed.
     open: Vec<&'v str>,
     /// Steps from the root.
     depth: usize,
@@ -171,7 +171,7 @@ impl<'v> Place<'v> {
         Err(SchemaError::At { pointer, problem })
     }
 
-    /// Of a keyword.
+    /// The position of a keyword.
     fn at(&self, step: impl std::fmt::Display) -> Self {
         let step = step.to_string().replace('~', "~0").replace('/', "~1");
         Self {
@@ -191,7 +191,7 @@ impl<'v> Place<'v> {
             Value::Bool(false) => return self.wrong(Problem::Nothing),
             _ => return self.wrong(Problem::NoSchema),
         };
-        // What decides alone.
+        // Keywords that decide on their own.
         for whole in ["$ref", "enum", "const", "anyOf", "oneOf"] {
             let Some(value) = schema.get(whole) else {
                 continue;
@@ -239,7 +239,7 @@ impl<'v> Place<'v> {
         self.any(self.all(types.iter().map(|name| self.value(name, schema)))?)
     }
 
-    /// The types that are named; `None` if none is.
+    /// The named types; `None` if there are none.
     fn types(&self, schema: &Value) -> Result<Option<Vec<&'static str>>, SchemaError> {
         let names: Vec<&Value> = match schema.get("type") {
             None => return Ok(None),
@@ -268,7 +268,7 @@ impl<'v> Place<'v> {
         self.at(keyword).wrong(Problem::Value { keyword, expected })
     }
 
-    /// These expressions, if they are not too long together.
+    /// Collects these expressions, unless they are too long together.
     fn all(&self, parts: impl Iterator<Item = Expression>) -> Result<Vec<String>, SchemaError> {
         let (mut all, mut bytes) = (Vec::new(), 0);
         for part in parts {
@@ -282,7 +282,7 @@ impl<'v> Place<'v> {
         Ok(all)
     }
 
-    /// Any of these expressions. Equal ones count once.
+    /// An alternative of these expressions. Duplicates count once.
     fn any(&self, parts: Vec<String>) -> Expression {
         let mut different = HashSet::new();
         let first = parts.iter().map(|part| different.insert(part.as_str()));
@@ -297,7 +297,7 @@ impl<'v> Place<'v> {
         }
     }
 
-    /// What a reference leads to, if it is not being followed already.
+    /// The target of a reference, unless it is already being followed.
     fn target(&self, reference: &'v Value) -> Result<(Self, &'v Value), SchemaError> {
         let Value::String(name) = reference else {
             return self.expected("$ref", "a text such as \"#/$defs/name\"");
@@ -345,7 +345,7 @@ impl<'v> Place<'v> {
         Ok(expression)
     }
 
-    /// Some values, those of other types left out.
+    /// The given values, except those of other types.
     fn constants(&self, schema: &Value, values: &[Value]) -> Expression {
         let types = self.types(schema)?;
         let fits = |value: &&Value| {
@@ -400,7 +400,7 @@ impl<'v> Place<'v> {
         self.any_of("oneOf", branches)
     }
 
-    /// Whether no value can be of both schemas, by what is easily seen.
+    /// Whether no value can match both schemas, as far as that is easy to see.
     fn apart(&self, a: &'v Value, b: &'v Value) -> Result<bool, SchemaError> {
         for (one, other) in [(a, b), (b, a)] {
             if let Some(reference) = one.get("$ref") {
@@ -463,7 +463,7 @@ impl<'v> Place<'v> {
         }
     }
 
-    /// A bound of numbers, if there is one.
+    /// A bound of numbers, if present.
     fn bound(&self, schema: &Value, keyword: &'static str) -> Result<Option<f64>, SchemaError> {
         match schema.get(keyword) {
             None => Ok(None),
@@ -541,7 +541,7 @@ impl<'v> Place<'v> {
         self.any(parts)
     }
 
-    /// A count, if there is one.
+    /// A count, if present.
     fn count(&self, schema: &Value, keyword: &'static str) -> Result<Option<u64>, SchemaError> {
         let expected = || self.expected(keyword, "a natural number below 65,536");
         match schema.get(keyword) {
@@ -554,7 +554,7 @@ impl<'v> Place<'v> {
         }
     }
 
-    /// A least and a greatest count.
+    /// Minimum and maximum count.
     fn counts(
         &self,
         schema: &Value,
@@ -638,7 +638,7 @@ impl<'v> Place<'v> {
             .iter()
             .map(|(name, _)| required.contains(&name.as_str()));
         let members: Vec<(String, bool)> = members.into_iter().zip(needed).collect();
-        // What may follow from each member on, after another, and as the first.
+        // For each member: what may follow after another member, and what if it is the first.
         let (mut rest, mut first) = (String::new(), String::new());
         for (member, required) in members.iter().rev() {
             (first, rest) = match required {
@@ -688,7 +688,7 @@ fn is_whole(number: &Number) -> bool {
     number.as_f64().is_some_and(|number| number.fract() == 0.0)
 }
 
-/// The type that a value has.
+/// The type of a value.
 fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -700,7 +700,7 @@ fn type_of(value: &Value) -> &'static str {
     }
 }
 
-/// The values of a schema that has nothing else.
+/// The values of a schema that has only constants.
 fn constants_of(schema: &Value) -> Option<&[Value]> {
     match (schema.get("const"), schema.get("enum")) {
         (Some(value), _) => Some(std::slice::from_ref(value)),

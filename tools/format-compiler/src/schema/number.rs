@@ -2,20 +2,20 @@
 
 use std::ops::RangeInclusive;
 
-/// Integers have at most 15 digits: all of them are exact in a double, which is what most readers of JSON have.
+/// Integers have at most 15 digits, so they are all exact in a double, which most JSON parsers use.
 pub(super) const MAX_INTEGER: i64 = 999_999_999_999_999;
 
-/// Numbers with a fraction have at most 9 digits before the point and 6 behind it, together as exact.
+/// Numbers with a fraction have at most 9 digits before the point and 6 behind it, so they are exact as well.
 pub(super) const MAX_WHOLE: i64 = 999_999_999;
 
-/// A fraction that is not zero, without zeros at its end.
+/// A nonzero fraction without trailing zeros.
 const FRACTION: &str = r"\.[0-9]{0,5}[1-9]";
 
-/// The integers of a range, in decimal, without zeros in front.
+/// The integers of a range, in decimal, without leading zeros.
 pub(super) fn integers(range: &RangeInclusive<i64>) -> Option<String> {
     let (least, most) = (*range.start(), *range.end());
     let mut parts = Vec::new();
-    // `-0` is not among them.
+    // `-0` is not included.
     if least < 0 {
         let digits = naturals(most.min(-1).unsigned_abs(), least.unsigned_abs());
         parts.extend(digits.map(|digits| format!("-(?:{digits})")));
@@ -52,7 +52,7 @@ fn naturals(least: u64, most: u64) -> Option<String> {
     let mut from = least;
     while from <= most {
         let digits = from.to_string();
-        // The greatest with as many digits.
+        // The largest number with as many digits.
         let nines = 10u64.pow(digits.len() as u32) - 1;
         let to = most.min(nines);
         parts.push(between(&digits, &to.to_string()));

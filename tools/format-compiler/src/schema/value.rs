@@ -1,4 +1,4 @@
-//! JSON with the order of its members, which is the order in which an answer has them.
+//! JSON that keeps the order of members, because answers have them in that order.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ impl Value {
         }
     }
 
-    /// As one writes it without white space.
+    /// Writes it without white space.
     pub(super) fn write(&self) -> String {
         let list = |items: Vec<String>| items.join(",");
         match self {
@@ -45,7 +45,7 @@ impl Value {
         }
     }
 
-    /// Whether two values are the same by JSON Schema: numbers by value, objects in any order.
+    /// Whether two values are equal by JSON Schema: numbers by value, objects in any order.
     pub(super) fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Number(a), Self::Number(b)) => a == b || a.as_f64() == b.as_f64(),
@@ -63,7 +63,7 @@ impl Value {
     }
 }
 
-/// A string in its quotes.
+/// A string in quotes.
 pub(super) fn write_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

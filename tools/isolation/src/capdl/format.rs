@@ -1,4 +1,4 @@
-//! The types of the file: those of rust-sel4's `sel4-capdl-initializer-types`, without the fills.
+//! The types of the file: those of rust-sel4's `sel4-capdl-initializer-types`, without fills.
 
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::ser::SerializeMap;
@@ -50,7 +50,7 @@ pub struct NamedObject {
     pub object: Object,
 }
 
-/// An object. Kinds that no image of ours has are kept as they are written.
+/// An object. Kinds that our images do not have are kept as written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum Object {
@@ -150,7 +150,7 @@ pub struct Range {
     pub end: u64,
 }
 
-/// Where the bytes of a frame come from.
+/// Source of a frame's bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum Content {
@@ -175,7 +175,7 @@ pub struct ElfContent {
     pub elf_seg_data_range: Range,
 }
 
-/// Bytes, of which nothing is kept.
+/// Bytes, which are not kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bytes {
@@ -244,7 +244,7 @@ pub struct SchedContextExtra {
     pub badge: u64,
 }
 
-/// A capability: its kind, also one that is not known, and what is said of it.
+/// A capability: its kind, known or not, and its fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cap {
     /// `Endpoint`, `Frame`, …
@@ -253,7 +253,7 @@ pub struct Cap {
     pub body: CapBody,
 }
 
-/// What capabilities of all kinds say; each kind says some of it.
+/// The fields of all kinds of capabilities; each kind uses some.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
@@ -285,19 +285,19 @@ pub struct Rights {
 }
 
 impl Spec {
-    /// Reads a specification. Memory is that of the objects: the bytes that fill frames, which are
-    /// nearly all of the file, are skipped as they pass.
+    /// Reads a specification. Only the objects are kept in memory: the bytes that fill frames, nearly all of the file,
+    /// are skipped while reading.
     ///
     /// # Errors
-    /// What is not JSON, or not of these types.
+    /// The file is not JSON, or does not have these types.
     pub fn read(input: impl Read) -> Result<Self, serde_json::Error> {
         serde_json::from_reader(std::io::BufReader::with_capacity(1 << 20, input))
     }
 
-    /// Writes it, an object a line, without the bytes.
+    /// Writes it with one object per line, without the bytes.
     ///
     /// # Errors
-    /// Of the output.
+    /// The output fails.
     pub fn write(&self, mut output: impl Write) -> Result<(), serde_json::Error> {
         let whole = serde_json::to_string(self)?;
         let lines = whole

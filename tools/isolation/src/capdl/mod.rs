@@ -1,12 +1,12 @@
 //! The capDL specification of an image, as `microkit --capdl-json` writes it.
 //!
-//! Responsible for: reading it without keeping the bytes that fill frames ([`mod@format`]), and telling
-//! whose each object is ([`view`]).
+//! It is read without keeping the bytes that fill frames ([`mod@format`]), and [`view`] determines the owner of each
+//! object.
 //!
-//! The rule that keeps it safe: nothing is skipped but those bytes. A field, an object or a kind of
-//! capability that is not known is an error or an oddity, because a reader that ignored it would
-//! report less authority than there is. Whose an object is, follows from what is bound to a thread and
-//! from where it is mapped; names are used where nothing else tells, and what they say is checked.
+//! The rule that keeps it safe: only those bytes are skipped. An unknown field, object or kind of capability is an
+//! error or an oddity, because a reader that ignored it would report less authority than exists. The owner of an object
+//! follows from what is bound to a thread and from where the object is mapped. Names are used only if nothing else
+//! tells, and are checked.
 
 pub mod format;
 mod names;

@@ -1,9 +1,9 @@
-//! What an object is, by the names that the Microkit tool gives (`capdl/util.rs` and `capdl/builder.rs`).
+//! Identifies objects by the names that the Microkit tool gives (`capdl/util.rs` and `capdl/builder.rs`).
 
 use super::format::Object as Kind;
 use crate::capability::{Object, Private, Subject};
 
-/// What an object is, by the names that the Microkit tool gives.
+/// Identifies an object by the name that the Microkit tool gave it.
 pub(super) fn label(object: &Kind, name: &str) -> Object {
     let after = |prefix: &str| name.strip_prefix(prefix).map(Subject::named);
     let known = match object {

@@ -1,8 +1,8 @@
-//! From a specification to a [`View`]: every capability that a thread of the image holds.
+//! Turns a specification into a [`View`]: every capability that a thread of the image holds.
 //!
-//! Objects are labelled by their names, and no two with the same label (but the pages of a program).
-//! So if the labelled graph is the one that the description demands, each label is on an object of its
-//! own and the authority is as described, whether or not the names say the truth.
+//! Objects are labelled by their names, and no two have the same label (except the pages of a program). So if the
+//! labelled graph is the one that the description demands, each label is on its own object and the authority is as
+//! described, whether or not the names are right.
 
 use super::format::{Cap, Content, Data, Frame, Object as Kind, Slot, Spec, Tcb};
 use super::names::label;
@@ -27,7 +27,7 @@ const fn levels(arch: Arch) -> (u8, u8) {
     }
 }
 
-/// The picture that an image for this architecture gives.
+/// The view of an image for this architecture.
 #[must_use]
 pub fn view(spec: &Spec, arch: Arch) -> View {
     let mut walk = Walk {
@@ -70,15 +70,15 @@ pub fn view(spec: &Spec, arch: Arch) -> View {
 struct Walk<'a> {
     arch: Arch,
     spec: &'a Spec,
-    /// What each object is.
+    /// Label of each object.
     labels: Vec<Object>,
-    /// Objects that some capability names.
+    /// Objects named by some capability.
     reached: HashSet<usize>,
     /// Where each page of a program is mapped.
     program: HashMap<usize, String>,
-    /// CNodes that were looked at: whose, which, with how many bits left, and how many it takes.
+    /// CNodes already examined: the subject, the CNode, the bits left, and the bits it resolves.
     looked: HashSet<(Subject, usize, u32, u32)>,
-    /// Whose address space a page table is in.
+    /// The subject whose address space contains a page table.
     tables: HashMap<usize, Subject>,
     capabilities: Vec<Capability>,
     threads: Vec<Thread>,
@@ -97,7 +97,7 @@ impl<'a> Walk<'a> {
             .unwrap_or_default()
     }
 
-    /// What an image without scheduling domains and ASID or untyped objects says nowhere.
+    /// Checks parts that images without scheduling domains, ASID or untyped objects leave empty.
     fn header(&mut self) {
         let spec = self.spec;
         let absent = [
@@ -179,7 +179,7 @@ impl<'a> Walk<'a> {
                 if slot.slot != 0 {
                     self.odd(format!("IRQ {} has a slot {}", entry.irq, slot.slot));
                 }
-                // Whoever it signals gets it.
+                // The receiver of the signal is whatever the slot names.
                 let object = self.object(&slot.cap);
                 let holder = object.owner().cloned().unwrap_or(Subject::domain("nobody"));
                 self.hold(&holder, Place::Delivery { irq: entry.irq }, &slot.cap);
@@ -257,7 +257,7 @@ impl<'a> Walk<'a> {
         });
     }
 
-    /// Every slot beneath a capability to a CNode, of which a lookup has `bits` left to resolve.
+    /// Visits every slot reachable through a capability to a CNode, with `bits` left to resolve.
     fn cspace(&mut self, subject: &Subject, cap: &Cap, bits: u32) {
         let index = cap.body.object.unwrap_or(usize::MAX);
         let Some(Kind::CNode(cnode)) = self.spec.objects.get(index).map(|object| &object.object)
@@ -311,7 +311,7 @@ impl<'a> Walk<'a> {
             match bits.cmp(&level) {
                 Ordering::Equal => self.image.nameable_cnodes.push((subject.clone(), at)),
                 Ordering::Greater => self.cspace(subject, cap, bits - level),
-                // The lookup fails, which no CSpace of Microkit's does.
+                // The lookup fails, which does not happen in Microkit's CSpaces.
                 Ordering::Less => self.odd(format!(
                     "{subject}: no lookup of {LOOKUP_BITS} bits reaches {at}"
                 )),
@@ -319,7 +319,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Every page beneath a capability to a page table.
+    /// Visits every page reachable through a capability to a page table.
     fn table(&mut self, subject: &Subject, cap: &Cap, level: u8, base: u64) {
         let index = cap.body.object.unwrap_or(usize::MAX);
         let name = self.name(index);
@@ -373,8 +373,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A page of a program is mapped once: its label does not tell it from the others, so that one that is
-    /// writable here and executable there would not be seen.
+    /// Checks that a page of a program is mapped only once: its label does not distinguish it, so a page that is
+    /// writable in one place and executable in another would go unnoticed.
     fn once(&mut self, subject: &Subject, vaddr: u64, cap: &Cap) {
         let index = cap.body.object.unwrap_or(usize::MAX);
         let what = Private::Program;
@@ -391,7 +391,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What a capability is to.
+    /// The object of a capability.
     fn object(&self, cap: &Cap) -> Object {
         let index = cap.body.object.unwrap_or(usize::MAX);
         let other = || Object::Other {
@@ -444,7 +444,7 @@ impl<'a> Walk<'a> {
         });
     }
 
-    /// Where a frame lies, and what fills it.
+    /// Location of a frame, and what fills it.
     fn frame(&mut self, index: usize, frame: &Frame) {
         let name = self.name(index);
         let label = self.labels[index].clone();
@@ -488,8 +488,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Where regions begin that must lie somewhere, and how long they are together. Claim A has their pages in
-    /// a row.
+    /// Where regions with a fixed place begin, and their total size. Claim A checks that their pages are consecutive.
     fn physical(&self) -> BTreeMap<String, (u64, u64)> {
         let mut regions: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         for ((name, _), (at, size_bits)) in &self.image.frames {
@@ -531,7 +530,7 @@ impl<'a> Walk<'a> {
 
     fn leftovers(&mut self) {
         for (index, object) in self.spec.objects.iter().enumerate() {
-            // A region that nobody maps is memory that nobody reaches.
+            // A region that nobody maps is unreachable memory.
             let region = matches!(self.labels[index], Object::Region { .. });
             if !region && !self.reached.contains(&index) {
                 let kind = object.object.kind();

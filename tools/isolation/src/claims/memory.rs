@@ -77,7 +77,7 @@ pub(super) fn one_writer(view: &View, policy: &Policy, finding: &mut Finding) {
             "frames '{first}' and '{second}' are the same physical memory"
         ));
     }
-    // A page that is no region's and that two subjects map.
+    // A page outside all regions that two subjects map.
     let mut pages: BTreeMap<&Object, BTreeSet<&Subject>> = BTreeMap::new();
     for capability in &view.capabilities {
         if let (Object::Private { of, .. }, Place::Page { .. }) =
@@ -187,7 +187,7 @@ pub(super) fn writable_or_executable(view: &View, policy: &Policy, finding: &mut
             ));
         }
     }
-    // Programs, stacks and IPC buffers, page by page: all pages of a program have one label.
+    // Programs, stacks and IPC buffers, page by page, because all pages of a program share a label.
     let mut executable = 0_usize;
     let mut pages = 0_usize;
     for capability in &view.capabilities {
@@ -315,7 +315,7 @@ pub(super) fn devices(view: &View, policy: &Policy, graph: &Graph, finding: &mut
             master(view, policy, device, region, finding);
         }
     }
-    // Those who must be apart reach each other's devices, and the mediator's, only through it.
+    // Subjects that must be apart reach each other's devices, and the mediator's, only through the mediator.
     let Mediation { mediator, .. } = &policy.mediation;
     let passes = |node: &Node| {
         matches!(node, Node::Subject(subject) if subject.name() == mediator

@@ -1,8 +1,7 @@
-//! The invariants I1 to I8 and two more, checked on a picture of the system.
+//! The invariants I1 to I8 and further claims, checked on a view of the system.
 //!
-//! The rule that keeps it safe: each claim is checked on the description and, where there is one, on the
-//! image by the same code, and each finding names the region, domain, channel or right that it is
-//! about.
+//! The rule that keeps it safe: the same code checks each claim on the description and on the image, if there is one,
+//! and each finding names the region, domain, channel or right concerned.
 
 mod memory;
 mod policy;
@@ -25,31 +24,31 @@ pub enum Claim {
     I6,
     I7,
     I8,
-    /// Policy and description name the same things.
+    /// The policy and the description name the same things.
     P,
-    /// The description is what the programs rely on.
+    /// The description matches what the programs rely on.
     D,
     /// The programs' files fit the description.
     E,
-    /// Image and description agree.
+    /// The image and the description agree.
     A,
     /// The kernel's configuration.
     K,
 }
 
-/// What was found about a claim.
+/// Findings about a claim.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Facts that the claim rests on.
+    /// Facts that support the claim.
     pub evidence: Vec<String>,
-    /// Facts that break it.
+    /// Facts that violate it.
     pub violations: Vec<String>,
-    /// Facts for which it is not made: what a debug or benchmark configuration adds.
+    /// Facts that exclude it: what a debug or benchmark configuration adds.
     pub not_claimed: Vec<String>,
 }
 
 impl Claim {
-    /// Those that hold of a single picture.
+    /// The claims that apply to a single view.
     pub const OF_A_VIEW: [Self; 9] = [
         Self::I1,
         Self::I2,
@@ -82,7 +81,7 @@ impl Claim {
         }
     }
 
-    /// What it says.
+    /// Its statement.
     #[must_use]
     pub fn statement(self, policy: &Policy) -> String {
         let apart = list(policy.apart());
@@ -123,7 +122,7 @@ impl Finding {
     }
 }
 
-/// Checks a claim on a picture.
+/// Checks a claim on a view.
 #[must_use]
 pub fn check(claim: Claim, view: &View, policy: &Policy) -> Finding {
     let mut finding = Finding::default();
@@ -137,7 +136,7 @@ pub fn check(claim: Claim, view: &View, policy: &Policy) -> Finding {
         Claim::I7 => subjects::scheduling(view, policy, &mut finding),
         Claim::I8 => subjects::confinement(view, policy, &mut finding),
         Claim::P => policy::complete(view, policy, &mut finding),
-        // Of other inputs than a picture.
+        // These need inputs other than a view.
         Claim::D | Claim::E | Claim::A | Claim::K => {}
     }
     finding

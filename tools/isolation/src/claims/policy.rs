@@ -1,4 +1,4 @@
-//! P: nothing is in the description that the policy has no place for, and no line of the policy is void.
+//! P: the policy accounts for everything in the description, and no line of the policy is unused.
 
 use super::Finding;
 use crate::capability::{Object, Subject};

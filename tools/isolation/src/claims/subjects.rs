@@ -1,4 +1,4 @@
-//! I1, I7 and I8: what the kernel's objects say.
+//! I1, I7 and I8: claims about the kernel's objects.
 
 use super::{Finding, either, list};
 use crate::capability::{Bound, Object, Place, Subject, Thread};
@@ -55,7 +55,7 @@ fn regions(view: &View, a: &Subject, b: &Subject, finding: &mut Finding) {
     }
 }
 
-/// None holds a capability to what is another's.
+/// None holds a capability to another's objects.
 fn objects(view: &View, apart: &[Subject], finding: &mut Finding) {
     for capability in &view.capabilities {
         let holder = &capability.holder;
@@ -77,8 +77,8 @@ fn objects(view: &View, apart: &[Subject], finding: &mut Finding) {
     }
 }
 
-/// They hold no endpoint in common. Two clients do: the monitor's, where their faults go. By row M2 neither hears the
-/// other there; of the engine even that is not relied on.
+/// They share no endpoint, except that two clients share the monitor's, where their faults go. By row M2 neither
+/// receives the other's messages there; for the engine, not even that is relied on.
 fn endpoints(view: &View, policy: &Policy, a: &Subject, b: &Subject, finding: &mut Finding) {
     let held = |subject: &Subject| {
         let held = view.capabilities.iter().filter(|capability| {
@@ -104,7 +104,7 @@ fn endpoints(view: &View, policy: &Policy, a: &Subject, b: &Subject, finding: &m
     }
 }
 
-/// No flow between them avoids the mediator.
+/// No flow between them bypasses the mediator.
 fn paths(policy: &Policy, graph: &Graph, a: &Subject, b: &Subject, finding: &mut Finding) {
     let mediator = &policy.mediation.mediator;
     let avoid = |node: &Node| {
@@ -278,7 +278,7 @@ pub(super) fn confinement(view: &View, policy: &Policy, finding: &mut Finding) {
     finding.evidence("monitor holds the TCBs of all".to_owned());
 }
 
-/// What may be in a slot, by kind, whatever the description says.
+/// Checks that slots contain only permitted kinds, whatever the description says.
 fn slots(view: &View, policy: &Policy, finding: &mut Finding) {
     for capability in view.in_slots() {
         let holder = &capability.holder;
@@ -286,18 +286,18 @@ fn slots(view: &View, policy: &Policy, finding: &mut Finding) {
         let allowed = match &capability.object {
             Object::Reply(_) | Object::VSpace(_) => own,
             Object::Notification(_) | Object::Irq(_) => true,
-            // Where the holder gets faults, or where its own go.
+            // Where the holder receives faults, or where its own go.
             Object::Endpoint(_) => {
                 own || matches!(capability.place, Place::Slot(slot::FAULT_ENDPOINT))
             }
-            // The path to the slots; whether it can be named is computed apart.
+            // The path to the slots; whether it can be named is computed separately.
             Object::CNode(_) => own && capability.place == Place::RootSlot(0),
             Object::Tcb(of) => {
                 *holder == Subject::Monitor
                     || policy.control.iter().any(|control| {
                         control.parent == holder.name() && control.child == of.name()
                     })
-                    // Row B1, which claim A accepts in a benchmark image only.
+                    // Row B1, which claim A accepts only in a benchmark image.
                     || (own && capability.place == Place::Slot(slot::OWN_TCB))
             }
             _ => false,
@@ -319,7 +319,7 @@ fn slots(view: &View, policy: &Policy, finding: &mut Finding) {
     }
 }
 
-/// The facts on which rows M2 and M6 of Microkit's table rest.
+/// The facts that rows M2 and M6 of Microkit's table rely on.
 fn bindings(view: &View, finding: &mut Finding) {
     let bound: BTreeSet<&Object> = view
         .capabilities

@@ -1,9 +1,8 @@
-//! What Microkit 2.3.0 makes of a description: which capability goes where, and what it adds that the
-//! description does not say. The written table of those additions is [`Row`]; `isolation table`
-//! prints it.
+//! What Microkit 2.3.0 makes of a description: which capability goes where, and what it adds beyond the description.
+//! [`Row`] is the written table of those additions; `isolation table` prints it.
 //!
-//! Taken from the Microkit tool's `capdl/builder.rs` and `capdl/irq.rs` (AArch64 and 64-bit RISC-V, no virtual machines).
-//! The image is compared with what is computed here, so a mistake here is an error there, not a hole.
+//! Derived from the Microkit tool's `capdl/builder.rs` and `capdl/irq.rs` (AArch64 and 64-bit RISC-V, no virtual
+//! machines). The image is compared with what is computed here, so a mistake here causes an error there, not a hole.
 
 mod table;
 
@@ -42,23 +41,23 @@ pub mod slot {
 
 /// The bit of a badge that says a message is a fault.
 pub const FAULT_BADGE: u64 = 1 << 62;
-/// Where the IPC buffer lies: the top page of the address space.
+/// Address of the IPC buffer: the top page of the address space.
 #[must_use]
 pub const fn ipc_buffer(arch: Arch) -> u64 {
     arch.virtual_end() - PAGE
 }
-/// First address above the stack; a page is left out under the IPC buffer.
+/// First address above the stack; one page is left free below the IPC buffer.
 #[must_use]
 pub const fn stack_top(arch: Arch) -> u64 {
     ipc_buffer(arch) - PAGE
 }
 /// The monitor's priority, above any that a domain can have.
 pub const MONITOR_PRIORITY: u64 = 255;
-/// A domain's root CNode has 2 to this many slots.
+/// A domain's root CNode has 2^6 slots.
 pub const ROOT_CNODE_BITS: u8 = 6;
-/// The CNode in it, and the monitor's only one, have 2 to this many.
+/// The CNode in it, and the monitor's only one, have 2^9 slots.
 pub const CNODE_BITS: u8 = 9;
-/// Guard of the capability to a domain's CNode: what 64 bits of address leave.
+/// Guard of the capability to a domain's CNode: the remaining bits of a 64-bit address.
 pub const CNODE_GUARD_BITS: u64 = 64 - ROOT_CNODE_BITS as u64 - CNODE_BITS as u64;
 /// Guard of the monitor's only CNode.
 pub const MONITOR_GUARD_BITS: u64 = 64 - CNODE_BITS as u64;
@@ -90,8 +89,8 @@ impl Configuration {
     }
 }
 
-/// Every capability that an image of this description must have, programs' pages left out: how many
-/// those are, is the ELF files' business.
+/// Every capability that an image of this description must have, except programs' pages, whose number depends on the
+/// ELF files.
 #[must_use]
 pub fn capabilities(system: &System, configuration: Configuration) -> Vec<Capability> {
     let mut list = List {
@@ -110,7 +109,7 @@ pub fn capabilities(system: &System, configuration: Configuration) -> Vec<Capabi
     list.all
 }
 
-/// How every subject runs.
+/// How every subject is scheduled.
 #[must_use]
 pub fn threads(system: &System) -> Vec<Thread> {
     let monitor = Thread {

@@ -1,8 +1,7 @@
 //! The written table of what Microkit adds to a description, and why each addition is harmless.
 //!
-//! An image may hold nothing that neither the description nor this table explains. A reason that
-//! rests on a fact of the image (a binding, a priority, that no slot names a CNode) has that fact
-//! checked under claim I8 or I7.
+//! An image may contain nothing that neither the description nor this table explains. If a reason relies on a fact
+//! about the image (a binding, a priority, that no slot names a CNode), claim I8 or I7 checks that fact.
 
 /// An addition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,17 +16,17 @@ pub enum Row {
     Reply,
     /// Its own CNodes.
     CSpace,
-    /// Read besides write on the notifications of its channels.
+    /// Read in addition to write on the notifications of its channels.
     ChannelRead,
-    /// What an interrupt's handler can do besides acknowledge.
+    /// What an interrupt's handler can do besides acknowledging.
     IrqHandler,
     /// Its program, stack and IPC buffer.
     Memory,
-    /// What is bound to its thread.
+    /// The objects bound to its thread.
     Thread,
     /// Microkit's monitor.
     Monitor,
-    /// The initialiser, which is gone when the domains run.
+    /// The initialiser, which is gone once the domains run.
     Initialiser,
     /// A domain's own TCB, in the benchmark configuration.
     OwnTcb,
@@ -40,7 +39,7 @@ pub struct Text {
     pub adds: &'static str,
     /// Why it is harmless.
     pub harmless: &'static str,
-    /// Where that can be read, in the sources of Microkit 2.3.0 and seL4 16.0.0.
+    /// Its source, in the sources of Microkit 2.3.0 and seL4 16.0.0.
     pub source: &'static str,
 }
 
@@ -61,7 +60,7 @@ impl Row {
         Self::OwnTcb,
     ];
 
-    /// By which messages and documents name it.
+    /// Its name in messages and documents.
     #[must_use]
     pub const fn id(self) -> &'static str {
         match self {

@@ -1,8 +1,8 @@
-//! The few shapes that the picture is made of, as SVG.
+//! The few SVG shapes that the picture uses.
 
 use std::fmt::Write;
 
-/// What an arrow stands for.
+/// What an arrow represents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stroke {
     /// Data.
@@ -29,7 +29,7 @@ impl Stroke {
     }
 }
 
-/// What has been drawn. Writing to a string does not fail.
+/// The drawing so far. Writing to a string cannot fail.
 #[derive(Debug, Default)]
 pub struct Canvas(String);
 
@@ -38,7 +38,7 @@ const HEAD: f64 = 9.0;
 const FONT: &str = "Inter, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif";
 
 impl Canvas {
-    /// A box with round corners; a dashed one is a device or Microkit's.
+    /// A box with rounded corners; a dashed one is a device or Microkit's.
     pub fn rect(
         &mut self,
         x: f64,
@@ -88,7 +88,7 @@ impl Canvas {
         self.path(points, colour, 1.3, "");
     }
 
-    /// A line without heads, as an arrow of this kind has it.
+    /// A line without heads, in the style of this kind of arrow.
     pub fn dashes(&mut self, points: &[(f64, f64)], colour: &str, stroke: Stroke) {
         let (width, dash) = stroke.look();
         self.path(points, colour, width, dash);
@@ -102,7 +102,7 @@ impl Canvas {
         };
         let length = (x1 - x0).hypot(y1 - y0);
         let (dx, dy) = ((x1 - x0) / length, (y1 - y0) / length);
-        // The line ends under the head, so that its end does not stick out.
+        // The line ends under the head, so that it does not stick out.
         let short = HEAD - 2.0;
         let both = stroke == Stroke::NotifyBoth;
         let start = if both {
@@ -152,7 +152,7 @@ impl Canvas {
         );
     }
 
-    /// The whole picture, on white, so that it can be read on a dark page.
+    /// The complete picture, on white, so that it can be read on a dark page.
     pub fn finish(self, width: f64, height: f64) -> String {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \

@@ -1,10 +1,10 @@
 //! The authority graph of a description as an SVG picture.
 //!
-//! Each domain is a card. The clients are the first column, one below the other, the mediator is the second and the engine
-//! the third; other domains would follow. What two neighbours have in common lies in the gap between their columns,
-//! a row each: regions, with an arrow from the writer and to the reader, notifications, control and faults. What
-//! one domain has for itself hangs under its card. What domains that are no neighbours have in common would lie in a
-//! lane of its own, in red. The same input gives the same bytes.
+//! Each domain is a card. The clients form the first column, one below the other, the mediator is the second and the
+//! engine the third; other domains would follow. Whatever two neighbours share is in the gap between their columns, one
+//! row each: regions (with an arrow from the writer and to the reader), notifications, control and faults. A domain's
+//! own resources hang under its card. Anything shared by domains that are not neighbours would be in a separate red
+//! lane. The same input gives the same bytes.
 
 mod canvas;
 
@@ -27,10 +27,10 @@ const BAND_GAP: f64 = 58.0;
 const BOX: f64 = 46.0;
 const LEGEND: f64 = 84.0;
 
-/// Between a card's own boxes and the next card of the column.
+/// Gap between a card's own boxes and the next card of the column.
 const STACK_GAP: f64 = 30.0;
 
-/// Fill and line of a column, by place; more columns than colours begin again.
+/// Fill and line of a column, by position; the colours repeat if there are more columns.
 const COLOURS: [(&str, &str); 4] = [
     ("#e8f0fc", "#2457a6"),
     ("#e6f4ea", "#1e7a3c"),
@@ -53,11 +53,11 @@ struct Picture<'a> {
     view: &'a View,
     policy: &'a Policy,
     graph: Graph,
-    /// By columns, and in each from above.
+    /// By column, and from the top in each.
     cards: Vec<Card<'a>>,
-    /// What neighbours have in common.
+    /// What neighbours share.
     links: Vec<Link<'a>>,
-    /// Where all columns end.
+    /// The bottom of all columns.
     bottom: f64,
     canvas: Canvas,
 }
@@ -70,14 +70,14 @@ struct Card<'a> {
     bottom: f64,
 }
 
-/// What two neighbours have in common.
+/// What two neighbours share.
 struct Link<'a> {
     /// Indices of their cards, the left one first.
     between: [usize; 2],
     rows: Vec<Row<'a>>,
 }
 
-/// What lies in a row between two columns.
+/// The content of a row between two columns.
 enum Row<'a> {
     Region(&'a str, Vec<Mapping<'a>>),
     Notify { right: bool, left: bool },
@@ -125,7 +125,7 @@ impl<'a> Picture<'a> {
         picture
     }
 
-    /// Each card with each of the next column.
+    /// Links each card with each card of the next column.
     fn links(&self) -> Vec<Link<'a>> {
         let mut links = Vec::new();
         for (left, card) in self.cards.iter().enumerate() {
@@ -140,7 +140,7 @@ impl<'a> Picture<'a> {
         links
     }
 
-    /// Gives the cards their places: those of a column below each other, the last of each down to the bottom of all.
+    /// Positions the cards: those of a column below each other, the last of each reaching the bottom of all.
     fn lay_out(&mut self) {
         let rows_of = |card: usize, side: usize| {
             let links = self.links.iter().filter(|link| link.between[side] == card);
@@ -149,7 +149,7 @@ impl<'a> Picture<'a> {
         let mut bottom = 0.0;
         let mut places = Vec::new();
         for (index, card) in self.cards.iter().enumerate() {
-            // The rows to the left are the left cards' to have room for.
+            // The left cards must have room for the rows on their left.
             let rows = rows_of(index, 0) as f64;
             let above = index
                 .checked_sub(1)
@@ -220,7 +220,7 @@ impl<'a> Picture<'a> {
             .is_some_and(|names| names.contains(to))
     }
 
-    /// What a domain and its right neighbour, and nobody else, have in common.
+    /// What only a domain and its right neighbour share.
     fn rows(&self, left: &str, right: &str) -> Vec<Row<'a>> {
         let pair = [left, right];
         let mut rows: Vec<_> = self
@@ -234,7 +234,7 @@ impl<'a> Picture<'a> {
                 names == pair.into_iter().collect()
             })
             .collect();
-        // Rings before what nobody writes, those to the right before those to the left.
+        // Rings before read-only regions, those to the right before those to the left.
         rows.sort_by_key(|(name, mappings)| {
             let writer = mappings.iter().find(|mapping| mapping.write);
             let order = writer.map_or(2, |writer| usize::from(writer.subject.name() != pair[0]));
@@ -292,8 +292,8 @@ impl<'a> Picture<'a> {
         canvas.text(MARGIN, 60.0, 13.0, FAINT, "start", false, note);
     }
 
-    /// The monitor above all, the faults that it gets and the threads that it could control. The lines of a card that is not
-    /// the first of its column go round at the left.
+    /// The monitor above everything, the faults it receives and the threads it could control. The lines of a card that
+    /// is not the first of its column go around on the left.
     fn monitor(&mut self, width: f64) {
         let bottom = TITLE + BAND;
         self.canvas
@@ -494,7 +494,7 @@ impl<'a> Picture<'a> {
         }
     }
 
-    /// Size of a region, and what is special about it.
+    /// Size of a region, and its special properties.
     fn note(&self, name: &str, constant: bool) -> String {
         let Some(region) = self.system.region(name) else {
             return String::new();
@@ -507,7 +507,7 @@ impl<'a> Picture<'a> {
         }
     }
 
-    /// What domains that are no neighbours have in common, or more than two. Its lower end.
+    /// What more than two domains, or domains that are not neighbours, share. Returns its lower end.
     fn lane(&mut self) -> f64 {
         let place = |subject: &Subject| {
             let mut cards = self.cards.iter();
@@ -559,7 +559,7 @@ impl<'a> Picture<'a> {
         y
     }
 
-    /// A red line from a card down to a row of the lane. At which x it arrives.
+    /// A red line from a card down to a row of the lane. Returns the x coordinate where it arrives.
     fn drop(&mut self, index: usize, row: usize, y: f64) -> f64 {
         let Card {
             column,
@@ -569,7 +569,7 @@ impl<'a> Picture<'a> {
         } = self.cards[index];
         let (left, shift) = (Self::left(column), 12.0 * row as f64);
         if bottom < self.bottom {
-            // Another card is below it: round at the left.
+            // Another card is below it: go around on the left.
             let (x, from) = (left - 6.0, top + 60.0 + shift);
             self.canvas.line(&[(left, from), (x, from), (x, y)], RED.1);
             return x;
@@ -579,7 +579,7 @@ impl<'a> Picture<'a> {
         x
     }
 
-    /// What a domain has for itself: regions and devices, under its card. Its lower end.
+    /// A domain's own regions and devices, below its card. Returns their lower end.
     fn own(&mut self, index: usize, from: f64, top: f64) -> f64 {
         let Card { domain, column, .. } = self.cards[index];
         let colours = COLOURS[column % COLOURS.len()];
@@ -612,7 +612,7 @@ impl<'a> Picture<'a> {
         y
     }
 
-    /// Regions and devices that one domain alone has: name, note, and whether it is a device.
+    /// Regions and devices of only one domain: name, note, and whether it is a device.
     fn boxes(&self, domain: &Domain) -> Vec<(String, String, bool)> {
         let subject = Subject::domain(&domain.name);
         let mut boxes: Vec<(String, String, bool)> = Vec::new();

@@ -1,11 +1,11 @@
-//! What a policy says of devices by their names on the board.
+//! Adds the board's data about devices that a policy identifies by their names on the board.
 
 use super::{Device, Policy, PolicyError};
 use sysdesc::{Board, PAGE_SIZES};
 
 impl Policy {
-    /// Puts in what the board knows of each device that is named by it. A line about an interrupt that comes as another
-    /// one of its device goes: there is nothing to check.
+    /// Adds the board's data for each device identified by name. A line about an interrupt that arrives as another
+    /// interrupt of its device is removed, because there is nothing to check.
     pub(super) fn add_devices(&mut self, board: &Board) -> Result<(), PolicyError> {
         let lines = std::mem::take(&mut self.device);
         for line in lines {
@@ -42,7 +42,7 @@ impl Policy {
             self.device.push(Device {
                 model,
                 at: registers.map(|(at, _)| at),
-                // A domain has whole pages, and no other device lies in them.
+                // A domain gets whole pages, which contain no other device.
                 size: registers.map(|(_, size)| size.next_multiple_of(page)),
                 irq: Some(irq),
                 ..line

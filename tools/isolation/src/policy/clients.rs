@@ -1,5 +1,5 @@
-//! What follows from a client: its channel and its rings with the mediator, under the names that both programs have
-//! for them (`sysdesc::clients`).
+//! What follows from a client: its channel and its rings with the mediator, under the names that both programs use
+//! (`sysdesc::clients`).
 
 use super::{Bytes, CLIENTS, Channel, Client, ClientRing, Named, Policy, Region, Shared};
 use protocol::limits::MAX_CLIENTS;
@@ -9,13 +9,13 @@ use sysdesc::clients::{IN_CLIENT, Slot};
 /// Pages of a ring.
 const PAGE: u64 = 0x1000;
 
-/// Why a policy cannot be used.
+/// Why a policy is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// It is no policy file.
+    /// The file is not a policy.
     #[error(transparent)]
     File(#[from] toml::de::Error),
-    /// A device that the board does not have so.
+    /// The board has no such device, or a different one.
     #[error("[[device]] '{device}' is the board's '{name}', and boards/{board}.toml {what}")]
     Board {
         /// The line.
@@ -24,10 +24,10 @@ pub enum PolicyError {
         name: String,
         /// The board.
         board: String,
-        /// What is wrong.
+        /// The mismatch.
         what: &'static str,
     },
-    /// A slot that audit does not have.
+    /// Audit does not have this slot.
     #[error("[[client]] '{client}' has slot {slot}: audit has the slots 0 to {}", MAX_CLIENTS - 1)]
     Slot {
         /// The client.
@@ -35,7 +35,7 @@ pub enum PolicyError {
         /// Its slot.
         slot: usize,
     },
-    /// Two clients in one slot.
+    /// Two clients have the same slot.
     #[error("[[client]] '{first}' and '{second}' both have slot {slot}: give each one of its own")]
     SameSlot {
         /// The one that has it first.
@@ -45,7 +45,7 @@ pub enum PolicyError {
         /// The slot.
         slot: usize,
     },
-    /// A client with two lines.
+    /// A client has two lines.
     #[error(
         "there are two [[client]] lines of '{client}': one channel and one pair of rings are enough"
     )]
@@ -53,7 +53,7 @@ pub enum PolicyError {
         /// The client.
         client: String,
     },
-    /// A client that cannot be one.
+    /// A domain cannot be a client.
     #[error("[[client]] '{client}' is {what}: it cannot be a client")]
     Role {
         /// The domain.
@@ -61,7 +61,7 @@ pub enum PolicyError {
         /// What else it is.
         what: &'static str,
     },
-    /// A program that must say which variables it needs and may not do so.
+    /// A program must declare its variables.
     #[error(
         "[[domain]] '{domain}' has marked = false: only a client's program need not say which variables it needs"
     )]
@@ -69,7 +69,7 @@ pub enum PolicyError {
         /// The domain.
         domain: String,
     },
-    /// A line that is there besides the one that follows from a client.
+    /// A line duplicates one that follows from a client.
     #[error("{line} follows from [[client]] '{client}': remove the line")]
     Follows {
         /// The line.
@@ -77,7 +77,7 @@ pub enum PolicyError {
         /// The client.
         client: String,
     },
-    /// An order of priorities in which the mediator or the engine is not in its place.
+    /// The mediator or the engine is in the wrong place in the order of priorities.
     #[error(
         "scheduling.order must have '{mediator}', '{CLIENTS}' and '{engine}' in this order, each once, and no client by its \
          own name: the engine runs in what the clients leave, and the mediator whenever it wants to"
@@ -156,7 +156,7 @@ impl Policy {
         Ok(())
     }
 
-    /// The mediator is above the clients, and they are above the engine.
+    /// Checks that the mediator is above the clients, and the clients above the engine.
     fn check_order(&self) -> Result<(), PolicyError> {
         let mediator = &self.mediation.mediator;
         let engine = &self.mediation.engine;

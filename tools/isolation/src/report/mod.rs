@@ -1,4 +1,4 @@
-//! The verdicts, and the graph that they are about, for people and for programs.
+//! The verdicts, and the graph that they concern, for people and for programs.
 
 mod markdown;
 mod text;
@@ -19,25 +19,25 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use sysdesc::{Board, System};
 
-/// What is checked.
+/// Inputs of the check.
 pub struct Subjects<'a> {
     /// The description.
     pub system: &'a System,
-    /// What must hold.
+    /// The requirements.
     pub policy: &'a Policy,
-    /// The programs' files by their domains, if they are there.
+    /// The programs' files by domain, if present.
     pub programs: Option<&'a BTreeMap<String, Program>>,
-    /// The picture that an image gives, if there is one.
+    /// The view of an image, if present.
     pub image: Option<View>,
-    /// What the image is for.
+    /// The image's board.
     pub board: &'a Board,
-    /// The kernel's options, if an SDK is there.
+    /// The kernel's options, if there is an SDK.
     pub kernel: Option<&'a Map<String, Value>>,
-    /// What the image is built for.
+    /// The image's configuration.
     pub configuration: Configuration,
 }
 
-/// The result.
+/// The report.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// Name of the board.
@@ -46,7 +46,7 @@ pub struct Report {
     pub configuration: &'static str,
     /// Whether there was an image.
     pub image: bool,
-    /// The clients that the policy has, each with its slot in audit.
+    /// The policy's clients, each with its slot in audit.
     pub clients: BTreeMap<String, usize>,
     /// All claims that could be checked.
     pub claims: Vec<Checked>,
@@ -54,22 +54,22 @@ pub struct Report {
     pub rights: BTreeMap<String, BTreeMap<Right, BTreeSet<String>>>,
     /// Flows between subjects, direct and through others.
     pub flows: Vec<Flow>,
-    /// Who could make each subject do anything.
+    /// The subjects that could make each subject do anything.
     pub controllers: BTreeMap<String, Vec<String>>,
 }
 
 /// A claim and what was found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Checked {
-    /// Which.
+    /// The claim.
     pub claim: Claim,
-    /// What it says.
+    /// Its statement.
     pub statement: String,
     /// Whether it holds.
     pub verdict: Verdict,
-    /// Found in the description; for D, E, A and K, everything.
+    /// Findings in the description; for D, E, A and K, all findings.
     pub description: Finding,
-    /// Found in the image.
+    /// Findings in the image.
     pub image: Option<Finding>,
 }
 
@@ -77,24 +77,24 @@ pub struct Checked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Nothing speaks against it.
+    /// Nothing contradicts it.
     Holds,
-    /// Something does.
+    /// Something contradicts it.
     Violated,
-    /// It is not made for this configuration.
+    /// It is not claimed for this configuration.
     NotClaimed,
 }
 
 /// How one subject can change what another sees.
 #[derive(Clone, Debug, Serialize)]
 pub struct Flow {
-    /// Who.
+    /// The subject that changes something.
     pub from: String,
-    /// Whom.
+    /// The subject that sees it.
     pub to: String,
-    /// By what, if directly.
+    /// The direct means, if any.
     pub direct: Vec<String>,
-    /// The shortest way that avoids the trusted subjects; empty if there is none.
+    /// The shortest path that avoids the trusted subjects; empty if there is none.
     pub path: Vec<String>,
 }
 
@@ -177,7 +177,7 @@ impl Report {
             .all(|checked| checked.verdict != Verdict::Violated)
     }
 
-    /// Every violation, with the name of its claim.
+    /// Every violation, with its claim's name.
     pub fn violations(&self) -> impl Iterator<Item = (Claim, &str)> {
         self.claims.iter().flat_map(|checked| {
             let findings = core::iter::once(&checked.description).chain(&checked.image);
@@ -213,7 +213,7 @@ impl Checked {
 }
 
 impl Checked {
-    /// Each finding with the input that it is of; once, if both inputs show the same.
+    /// Each finding with its input; only once if both inputs show the same.
     #[must_use]
     pub fn findings(&self) -> Vec<(&'static str, &Finding)> {
         match &self.image {
@@ -236,7 +236,7 @@ impl Verdict {
     }
 }
 
-/// What a configuration for developers takes from a claim.
+/// What a developer configuration removes from a claim.
 fn configured(claim: Claim, configuration: Configuration, finding: &mut Finding) {
     let text = match (configuration, claim) {
         (Configuration::Debug, Claim::I6) => {

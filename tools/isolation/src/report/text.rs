@@ -8,7 +8,7 @@ use std::fmt::Write;
 const WIDTH: usize = 110;
 const INDENT: usize = 18;
 
-/// Claim, verdict, statement; under each its evidence, or what breaks it.
+/// Claim, verdict, statement; below each, its evidence or what violates it.
 #[must_use]
 pub fn text(report: &Report) -> String {
     let mut out = String::new();
@@ -74,7 +74,7 @@ fn finding(out: &mut String, input: &str, finding: &Finding) {
     }
 }
 
-/// A line after `head`, broken at words.
+/// A line after `head`, wrapped at words.
 fn line(out: &mut String, head: &str, text: &str, indent: usize) {
     out.push_str(head);
     let mut column = head.chars().count();

@@ -1,5 +1,5 @@
-//! Harmful changes of a description with two clients, and of the lines of the policy about them. What one client must not
-//! be to the other is what a client must not be to inference; and audit must not take one for the other.
+//! Harmful changes to a description with two clients, and to the policy's lines about them. Clients must be as isolated
+//! from each other as from inference, and audit must not mistake one for the other.
 
 use crate::harness::{Caught, POLICY_TEXT, SYSTEM, check_with, none, replace};
 use crate::two_clients;
@@ -17,14 +17,14 @@ const SHELL: &str = r#"<program_image path="shell.elf" />"#;
 const TRIAGE: &str = r#"<program_image path="triage.elf" />"#;
 const REGIONS: &str = r#"    <memory_region name="audit_log""#;
 const END: &str = "</system>";
-/// Audit's side of the two clients.
+/// Audit's side of the clients' rings.
 const SHELLS_RING_IN_AUDIT: &str =
     r#"setvar_vaddr="client_0_to_audit" setvar_size="client_0_to_audit_size""#;
 const TRIAGES_RING_IN_AUDIT: &str =
     r#"setvar_vaddr="client_1_to_audit" setvar_size="client_1_to_audit_size""#;
 
 const MUTATIONS: &[Mutation] = &[
-    // What two clients have in common.
+    // Resources shared by two clients.
     (
         "the_clients_share_a_region",
         &[
@@ -246,7 +246,7 @@ const MUTATIONS: &[Mutation] = &[
         &["I1", "I8", "D"],
         &["shell and inference both hold audit's endpoint"],
     ),
-    // What a client has in common with inference.
+    // Resources shared by a client and inference.
     (
         "a_client_reads_what_inference_says",
         &[(
@@ -283,7 +283,7 @@ const MUTATIONS: &[Mutation] = &[
         &["I2", "I3"],
         &["'audit_log'", "mapped in triage", "audit's alone"],
     ),
-    // Whom audit takes for whom.
+    // Audit mistakes one client for another.
     (
         "the_clients_rings_are_exchanged_in_audits_slots",
         &[
@@ -617,7 +617,7 @@ const MUTATIONS: &[Mutation] = &[
         &["P", "D"],
         &["channel of audit and triage", "not there"],
     ),
-    // Time, and what a client runs.
+    // Time, and the program of a client.
     (
         "a_client_is_above_audit",
         &[(
@@ -692,7 +692,7 @@ const MUTATIONS: &[Mutation] = &[
     ),
 ];
 
-/// A change of the policy with two clients: its name, what is replaced by what, what the error says.
+/// A change to the policy with two clients: its name, what is replaced by what, the error's words.
 type Refusal = (&'static str, (&'static str, &'static str), &'static str);
 
 const SLOT_1: &str = "domain = \"triage\"\nslot = 1\n";
@@ -820,7 +820,7 @@ const REFUSALS: &[Refusal] = &[
     ),
 ];
 
-/// Changes that do no harm: of the description, and of the policy.
+/// Harmless changes to the description and to the policy.
 type Edit = (
     &'static str,
     &'static [(&'static str, &'static str)],
@@ -926,7 +926,7 @@ const HARMLESS: &[Edit] = &[
     ),
 ];
 
-/// A client has more of its period than the policy gives it, and one has no line about it.
+/// A client has more of its period than the policy grants, and one has no line about it.
 fn more_than_its_part() -> Result<(), libtest_mimic::Failed> {
     let text = two_clients::system(&SYSTEM).replace(
         r#"name="triage" priority="110""#,
@@ -949,8 +949,8 @@ fn more_than_its_part() -> Result<(), libtest_mimic::Failed> {
     Caught { claims, words }.judge(&said)
 }
 
-/// The same change of slots in the description alone: it does no harm either, since audit knows clients by their channels.
-/// But which client audit looks at first would be another than the policy says, and the message says so.
+/// The same exchange of slots, only in the description. It is harmless too, because audit identifies clients by their
+/// channels. But audit would look at another client first than the policy says, and the message says so.
 fn exchanged_in_the_description_alone() -> Result<(), libtest_mimic::Failed> {
     let (_, changes, _) = HARMLESS[1];
     let text = changed(&two_clients::system(&SYSTEM), changes);
@@ -1008,7 +1008,7 @@ fn four_clients() -> Result<(), libtest_mimic::Failed> {
     none(&check_with(&text, &policy))
 }
 
-/// A client that the policy does not name, and one that the description does not have.
+/// A client that the policy does not name, and one that is missing from the description.
 fn the_policy_has_other_clients() -> Result<(), libtest_mimic::Failed> {
     let (one, two) = (SYSTEM.clone(), two_clients::system(&SYSTEM));
     let (policy_of_one, policy_of_two) = (POLICY_TEXT.to_owned(), two_clients::policy(POLICY_TEXT));

@@ -1,4 +1,4 @@
-//! Harmful changes of the image of a system with two clients: what one of them has of the other.
+//! Harmful changes to the image of a system with two clients: one of them has something of the other's.
 
 use crate::harness::{Caught, Image, Mutation, READ_WRITE, check_image_of_two};
 use isolation::capdl::format::{Object, Rights, Slot};
@@ -9,10 +9,10 @@ const READ: Rights = Rights {
     ..READ_WRITE
 };
 
-/// An address that nothing is mapped at, under a page table that each domain has.
+/// An unmapped address, under a page table that each domain has.
 const FREE: u64 = 0x003f_f000;
 
-/// Maps the frame of this name in a domain.
+/// Maps the frame with this name in a domain.
 fn map(image: &mut Image, domain: &str, frame: &str, rights: Rights) {
     let page = image.index(frame);
     let (table, slot) = image.page(domain, FREE);
@@ -20,7 +20,7 @@ fn map(image: &mut Image, domain: &str, frame: &str, rights: Rights) {
     (body.rights, body.cached, body.executable) = (Some(rights), Some(true), Some(false));
 }
 
-/// Exchanges what two slots hold, but not their badges and rights.
+/// Exchanges the contents of two slots, but not their badges and rights.
 fn exchange(image: &mut Image, first: (&str, u32), second: (&str, u32)) {
     let a = image.cap(first.0, first.1).body.object;
     let b = image.cap(second.0, second.1).body.object;

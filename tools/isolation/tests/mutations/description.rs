@@ -1,4 +1,4 @@
-//! Harmful changes of `system.xml`.
+//! Harmful changes to `system.xml`.
 
 use crate::harness::{Caught, SYSTEM, check_description, replace};
 use libtest_mimic::Trial;
@@ -566,7 +566,7 @@ const MUTATIONS: &[Mutation] = &[
         &["P"],
         &["domain 'shell'", "not there"],
     ),
-    // What the project does without.
+    // Features that the project does not use.
     (
         "a_channel_is_a_protected_procedure",
         &[(

@@ -1,4 +1,4 @@
-//! Changes that do no harm: they pass, or the message says why they do not.
+//! Harmless changes: they pass, or the message says why not.
 
 use crate::harness::{Caught, Image, SYSTEM, check_description, check_image, none, replace};
 use isolation::capdl::format::{Object, Slot};
@@ -191,8 +191,8 @@ const EDITS: &[Edit] = &[
     ),
 ];
 
-/// Changes that break nothing by themselves, which the policy does not explain all the same: name, what is replaced by
-/// what, and what the message must say.
+/// Changes that break nothing by themselves but that the policy does not explain: name, what is replaced by what, and
+/// what the message must say.
 type Explained = (
     &'static str,
     &'static [(&'static str, &'static str)],
@@ -344,7 +344,7 @@ fn reversed() -> Image {
     image
 }
 
-/// A program with a page more than the ELF file had.
+/// A program with one page more than the ELF file had.
 fn longer_program() -> Image {
     let mut image = Image::new();
     let page = image.code("inference").clone();

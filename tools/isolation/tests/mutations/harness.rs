@@ -1,4 +1,4 @@
-//! Runs the checker on changed inputs and judges what it says.
+//! Runs the checker on changed inputs and judges its messages.
 
 use crate::two_clients;
 use isolation::capdl::format::{Cap, CapBody, Object, Rights, Slot};
@@ -10,7 +10,7 @@ use libtest_mimic::Failed;
 use std::sync::LazyLock;
 use sysdesc::{Board, System};
 
-/// With the numbers of the board that the fixture's image is for.
+/// The system's description, with the numbers of the board that the fixture's image is for.
 pub static SYSTEM: LazyLock<String> = LazyLock::new(|| {
     let described = include_str!("../../../../system.xml");
     Board::usual().resolve(described).unwrap()
@@ -21,7 +21,7 @@ const TWO: &str = include_str!("../fixtures/two-clients.json");
 
 pub const POLICY_TEXT: &str = include_str!("../../policy.toml");
 
-/// The policy for the fixture, whose arena, store, adapters and formats are small.
+/// Adapts a policy to the fixture, whose arena, store, adapters and formats are small.
 fn of_fixture(policy: &str) -> String {
     let mut text = policy.replace("least = 0x80_0000", "least = 0x1_0000");
     for region in ["adapters", "formats"] {
@@ -32,16 +32,16 @@ fn of_fixture(policy: &str) -> String {
 }
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy::parse(POLICY_TEXT).unwrap());
-/// The same for the fixture.
+/// The policy for the fixture.
 static FIXTURE_POLICY: LazyLock<Policy> =
     LazyLock::new(|| Policy::parse(&of_fixture(POLICY_TEXT)).unwrap());
 static FIXTURE_SPEC: LazyLock<Spec> = LazyLock::new(|| Spec::read(FIXTURE.as_bytes()).unwrap());
-/// The same of the system with two clients.
+/// The policy for the fixture with two clients.
 static TWO_POLICY: LazyLock<Policy> =
     LazyLock::new(|| Policy::parse(&two_clients::policy(&of_fixture(POLICY_TEXT))).unwrap());
 static TWO_SPEC: LazyLock<Spec> = LazyLock::new(|| Spec::read(TWO.as_bytes()).unwrap());
 
-/// A change of an image: its name, what it does, the claims that it must violate, words of one message.
+/// A change to an image: its name, what it does, the claims that it must violate, words of one message.
 pub type Mutation = (
     &'static str,
     fn(&mut Image),
@@ -56,14 +56,14 @@ pub const READ_WRITE: Rights = Rights {
     grant_reply: false,
 };
 
-/// What a mutation must be caught with: the claim, or `refused` if the reader does not take it, and
-/// words that its messages contain.
+/// How a mutation must be caught: the claim, or `refused` if the reader rejects it, and words that its messages
+/// contain.
 pub struct Caught {
     pub claims: &'static [&'static str],
     pub words: &'static [&'static str],
 }
 
-/// Every violation as `claim: text`, or the reader's refusal.
+/// Every violation as `claim: text`, or the reader's error.
 pub fn check_description(text: &str) -> Vec<String> {
     match System::parse(text) {
         Ok(system) => report(&system, &POLICY, None),
@@ -71,7 +71,7 @@ pub fn check_description(text: &str) -> Vec<String> {
     }
 }
 
-/// The same with another policy, which may be refused, too.
+/// The same with another policy, which may also be refused.
 pub fn check_with(text: &str, policy: &str) -> Vec<String> {
     let refused = |error: &dyn std::fmt::Display| vec![format!("refused: {error}")];
     let policy = match Policy::parse(policy) {
@@ -90,7 +90,7 @@ pub fn check_image(spec: &Spec) -> Vec<String> {
     report(&system, &FIXTURE_POLICY, Some(spec))
 }
 
-/// The same of the system with two clients.
+/// The same for the system with two clients.
 pub fn check_image_of_two(spec: &Spec) -> Vec<String> {
     let system = System::parse(&two_clients::system(FIXTURE_SYSTEM)).unwrap();
     report(&system, &TWO_POLICY, Some(spec))
@@ -139,7 +139,7 @@ impl Caught {
                 return Err(format!("no violation of {claim}, but:\n{said}").into());
             }
         }
-        // One message has all of the words, so that it can be understood by itself.
+        // One message must have all of the words, so that it can be understood by itself.
         let named = |text: &String| self.words.iter().all(|word| text.contains(word));
         if !violations.iter().any(named) {
             return Err(format!("no message has all of {:?}:\n{said}", self.words).into());
@@ -148,7 +148,7 @@ impl Caught {
     }
 }
 
-/// The text with `from`, which must be there exactly once, replaced.
+/// The text with `from`, which must occur exactly once, replaced.
 pub fn replace(text: &str, from: &str, to: &str) -> String {
     assert_eq!(text.matches(from).count(), 1, "'{from}' must be there once");
     text.replace(from, to)
@@ -165,7 +165,7 @@ impl Image {
         Self { spec }
     }
 
-    /// That of the system with two clients.
+    /// The fixture of the system with two clients.
     pub fn of_two() -> Self {
         let spec = TWO_SPEC.clone();
         Self { spec }
@@ -208,7 +208,7 @@ impl Image {
         self.cap(name, slot).body.rights.as_mut().unwrap()
     }
 
-    /// Puts a capability of this kind to this object into a slot that is empty.
+    /// Puts a capability of this kind to this object into an empty slot.
     pub fn give(&mut self, cnode: &str, slot: u32, kind: &str, object: &str) -> &mut CapBody {
         let index = self.index(object);
         self.put(cnode, slot, kind, Some(index))
@@ -242,7 +242,7 @@ impl Image {
         slots.remove(place).cap
     }
 
-    /// Adds an object, as the last.
+    /// Adds an object at the end.
     pub fn add(&mut self, name: &str, object: Object) -> usize {
         let name = Some(name.to_owned());
         self.spec
@@ -252,7 +252,7 @@ impl Image {
         self.spec.objects.len() - 1
     }
 
-    /// The last page table over an address of a domain, and the slot there: for small pages.
+    /// The last-level page table for an address of a domain, and its slot there, for small pages.
     pub fn page(&self, domain: &str, vaddr: u64) -> (String, u32) {
         self.entry(domain, vaddr, 12)
     }
@@ -300,7 +300,7 @@ impl Image {
         &mut self.cap(&table, slot).body
     }
 
-    /// The first page of a program that is executable.
+    /// The first executable page of a program.
     pub fn code(&mut self, domain: &str) -> &mut CapBody {
         let vaddr = (0x20_0000_u64..0x40_0000).step_by(0x1000).find(|vaddr| {
             let (table, slot) = self.page(domain, *vaddr);

@@ -1,4 +1,4 @@
-//! Harmful changes of what is in an image's CNodes and TCBs, which the description does not show.
+//! Harmful changes to an image's CNodes and TCBs that the description does not show.
 
 use crate::harness::{Caught, Image, Mutation, READ_WRITE, check_image};
 use crate::pages;
@@ -138,7 +138,7 @@ const MUTATIONS: &[Mutation] = &[
         &["A", "I8"],
         &["shell", "slot 9", "audit's reply object"],
     ),
-    // CNodes that can be named.
+    // CNodes that can be addressed.
     (
         "inference_can_name_its_cnode",
         |image| {
@@ -160,7 +160,7 @@ const MUTATIONS: &[Mutation] = &[
     (
         "the_root_slot_ends_a_lookup",
         |image| {
-            // 58 bits of guard and 6 of the root CNode: its slot 0 is named by a whole lookup.
+            // 58 bits of guard and 6 of the root CNode: a full-depth lookup names its slot 0.
             image.cap("tcb_inference", 0).body.guard_size = Some(58);
         },
         &["A", "I8"],

@@ -1,4 +1,4 @@
-//! Harmful changes of an image's memory, interrupts and time, which the description does not show.
+//! Harmful changes to an image's memory, interrupts and time that the description does not show.
 
 use crate::harness::{Image, Mutation, READ_WRITE};
 use isolation::capdl::format::{
@@ -6,7 +6,7 @@ use isolation::capdl::format::{
 };
 use serde_json::json;
 
-/// An address that nothing is mapped at, under a page table that each domain has.
+/// An unmapped address, under a page table that each domain has.
 const FREE: u64 = 0x003f_f000;
 
 pub const MUTATIONS: &[Mutation] = &[
@@ -280,7 +280,7 @@ pub const MUTATIONS: &[Mutation] = &[
         &["A"],
         &["inference", "0x3ff000", "'scratch'"],
     ),
-    // What fills memory.
+    // Contents of memory.
     (
         "shells_program_is_in_inference",
         |image| {

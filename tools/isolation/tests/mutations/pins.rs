@@ -1,5 +1,5 @@
-//! Changes of `system.xml` that break no invariant at first sight, and leave a system in which a program is
-//! told something else than it relies on: it faults, is never woken, never restarted, or does not start.
+//! Changes to `system.xml` that seem to break no invariant, but give a program other facts than it relies on: it
+//! faults, is never woken, never restarted, or does not start.
 
 use crate::harness::{Caught, SYSTEM, check_description, replace};
 use libtest_mimic::Trial;
@@ -175,7 +175,7 @@ const MUTATIONS: &[Mutation] = &[
         "D",
         &["'model_store'", "no page_size", "0x200000"],
     ),
-    // What fills regions.
+    // Contents of regions.
     (
         "the_policy_is_not_filled",
         &[(r#" prefill_path="policy.bin""#, "")],
@@ -219,7 +219,7 @@ const MUTATIONS: &[Mutation] = &[
         "D",
         &["'audit_to_inference'", "filled from 'ring.bin'"],
     ),
-    // Who maps what, and how.
+    // Mappings, and their rights.
     (
         "the_policy_is_writable_in_audit",
         &[(

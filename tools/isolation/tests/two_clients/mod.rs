@@ -1,7 +1,7 @@
-//! A system with two clients, shell in slot 0 and triage in slot 1, made of the system's own description and policy: what
-//! somebody writes who adds a component of theirs. Triage has no device, and a region of events that nobody writes.
+//! A system with two clients, shell in slot 0 and triage in slot 1, made from the system's own description and policy,
+//! as an author of an additional component would. Triage has no device, but a region of events that nobody writes.
 
-/// Where a piece goes: before the only place that has these words.
+/// Inserts a piece before the only place that has these words.
 fn before(text: &str, place: &str, piece: &str) -> String {
     assert_eq!(
         text.matches(place).count(),

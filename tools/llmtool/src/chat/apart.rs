@@ -1,8 +1,8 @@
-//! Derives a scaffold in a process of its own.
+//! Derives a scaffold in a separate process.
 //!
-//! A template is a program from outside. Its steps are counted, but not the memory that one step takes, nor how deep its
-//! expressions make the parser call itself. So it runs in another process of this tool, which may take so much memory and time
-//! and no more: if it runs out, that process ends, and this one says so.
+//! A template is an untrusted program. Its steps are counted, but not the memory that a step takes, nor the recursion
+//! depth of the parser for its expressions. So it runs in another process of this tool with limited memory and time: if
+//! that runs out, the other process ends, and this one reports it.
 
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write};
@@ -20,45 +20,45 @@ use super::jinja::Date;
 /// The hidden command that runs [`answer`].
 pub const COMMAND: &str = "derive-scaffold";
 
-/// Stack: some four times what the deepest template of [`MAX_TEMPLATE_BYTES`](super::jinja::MAX_TEMPLATE_BYTES) takes in a build
-/// without optimisation. What is not used takes no memory.
+/// Stack size: some four times what the deepest template of [`MAX_TEMPLATE_BYTES`](super::jinja::MAX_TEMPLATE_BYTES)
+/// needs in a build without optimisation. Unused stack takes no memory.
 const STACK_BYTES: usize = 256 << 20;
 
-/// Memory beside the stack and the model's file, which is read as a whole.
+/// Memory in addition to the stack and the model's file, which is read completely.
 const HEAP_BYTES: u64 = 512 << 20;
 
 /// Processor time. Templates take a second or two, in a build without optimisation as well.
 const SECONDS: u64 = 60;
 
-/// Most of an answer that is read.
+/// Maximum size of an answer.
 const ANSWER_BYTES: u64 = 16 << 20;
 
-/// What the other process says.
+/// The answer of the other process.
 #[derive(Debug, Serialize, Deserialize)]
 enum Answer {
-    /// The strings of the scaffold, and how many conversations were compared.
+    /// The strings of the scaffold, and the number of conversations compared.
     Derived(Vec<String>, usize),
-    /// Why there is none.
+    /// Why there is no scaffold.
     Refused(String),
 }
 
-/// As [`derive()`] with the template of the model at `model`, in a process of its own.
+/// Like [`derive()`] with the template of the model at `model`, in a separate process.
 ///
 /// # Errors
-/// Why there is no scaffold, or why the process could not be run to its end.
+/// There is no scaffold, or the process did not finish.
 pub fn derive_apart(
     model: &Path,
     date: Option<Date>,
 ) -> Result<(Vec<String>, usize), TemplateError> {
     let mut command = Command::new(std::env::current_exe()?);
-    // In one piece, for a name may begin with a hyphen.
+    // As one argument, because a name may begin with a hyphen.
     let mut model_option = OsString::from("--model=");
     model_option.push(model);
     command.arg(COMMAND).arg(model_option);
     if let Some(date) = date {
         command.arg("--date").arg(date.to_string());
     }
-    // What it says when it runs out of memory is many lines.
+    // Its messages when out of memory take many lines.
     command.stdin(Stdio::null()).stderr(Stdio::null());
     let mut child = command.stdout(Stdio::piped()).spawn()?;
     let mut text = Vec::new();
@@ -78,7 +78,7 @@ pub fn derive_apart(
     }
 }
 
-/// The other process: takes limits upon itself, and says what it has derived. `file_bytes` is what the model takes.
+/// The other process: limits itself, and reports what it derived. `file_bytes` is the size of the model.
 ///
 /// # Errors
 /// It cannot limit itself, start a thread, or write.
@@ -110,7 +110,7 @@ pub fn answer(
     Ok(())
 }
 
-/// Sets a limit, or leaves a lower one.
+/// Sets a limit, unless a lower one is set.
 fn limit(resource: Resource, most: u64) -> io::Result<()> {
     let Rlimit { current, maximum } = getrlimit(resource);
     let least = |known: Option<u64>| Some(known.map_or(most, |known| known.min(most)));

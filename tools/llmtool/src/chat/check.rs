@@ -1,4 +1,4 @@
-//! Whether a scaffold does what a template does.
+//! Checks whether a scaffold does the same as a template.
 
 use llm_core::chat::{Role, Scaffold, Segment, SystemPlace};
 use llm_core::tokenizer::VocabularyView;
@@ -7,16 +7,16 @@ use super::jinja::Jinja;
 use super::random::{self, Source};
 use super::{TemplateError, render};
 
-/// Random conversations that are compared.
+/// Number of random conversations to compare.
 const CONVERSATIONS: usize = 400;
 
-/// Turns of the user in the longest of them.
+/// Maximum number of the user's turns in one.
 const TURNS: usize = 6;
 
 /// Spellings of the template that are tried in pairs.
 const MOST_SPELLINGS: usize = 60;
 
-/// A template and the scaffold that is to do the same.
+/// A template and the scaffold that should do the same.
 #[derive(Debug)]
 pub struct Pair<'p> {
     /// The template.
@@ -53,7 +53,7 @@ impl Pair<'_> {
         [Role::User, Role::Assistant].into_iter().chain(system)
     }
 
-    /// Whether both agree if a text of this role is `text`.
+    /// Whether both agree when a text of this role is `text`.
     fn agrees(&self, role: Role, text: &str) -> bool {
         let user = Segment::new(Role::User, "q");
         let odd = Segment::new(role, text);
@@ -65,7 +65,7 @@ impl Pair<'_> {
         }
     }
 
-    /// Of `spellings` those that the template treats in a way of its own, alone or with another at the other end of a text.
+    /// Those of `spellings` that the template treats specially, alone or with another at the other end of a text.
     #[must_use]
     pub fn treated<'s>(&self, spellings: &[&'s str]) -> Vec<&'s str> {
         let mut treated: Vec<&str> = Vec::new();
@@ -99,10 +99,10 @@ impl Pair<'_> {
         treated
     }
 
-    /// Compares many random conversations, whose texts have `spellings` in them.
+    /// Compares many random conversations whose texts contain `spellings`.
     ///
     /// # Errors
-    /// The first that differs.
+    /// The first difference.
     pub fn compare_random(&self, spellings: &[&str]) -> Result<usize, TemplateError> {
         let system = self.scaffold.system.place != SystemPlace::Nowhere;
         let mut source = Source(1);
@@ -114,7 +114,7 @@ impl Pair<'_> {
     }
 }
 
-/// What stands around the first place where a text differs from another.
+/// The surroundings of the first difference between two texts.
 fn excerpt(text: &str, other: &str) -> String {
     let differs = text
         .char_indices()
@@ -127,7 +127,7 @@ fn excerpt(text: &str, other: &str) -> String {
     format!("… {:?} {:?} …", before, after)
 }
 
-/// The strings of a template: what stands in quotes, as it is meant.
+/// The string literals of a template, unescaped.
 #[must_use]
 pub fn spellings(template: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();

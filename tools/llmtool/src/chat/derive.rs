@@ -1,8 +1,8 @@
-//! The scaffold of a template, from what its Jinja makes of conversations with markers in them.
+//! Derives the scaffold of a template from what its Jinja makes of conversations with markers.
 //!
-//! What stands between markers is compared in units: a special token, or a character. How it is shared out between the
-//! end of one turn and the beginning of the next does not change what is written, but a session that goes on needs
-//! the former alone; what the template writes if no answer is wanted tells them apart.
+//! The text between markers is compared in units: a special token, or a character. How it is divided between the end of
+//! one turn and the beginning of the next does not change the output, but a session that continues needs only the
+//! former. What the template writes if no answer is requested distinguishes them.
 
 use llm_core::chat::{MAX_REFUSED, Role, Scaffold, Segment, System, SystemPlace, Trim, Turn};
 use llm_core::tokenizer::{TokenType, VocabularyView};
@@ -11,7 +11,7 @@ use super::TemplateError;
 use super::check::{Pair, spellings};
 use super::jinja::{Date, Jinja};
 
-// Markers that no template has in it.
+// Markers that no template contains.
 const SYSTEM: &str = "Qzs0";
 const USER_1: &str = "Qzu1";
 const ANSWER_1: &str = "Qza1";
@@ -19,17 +19,17 @@ const USER_2: &str = "Qzu2";
 const ANSWER_2: &str = "Qza2";
 const USER_3: &str = "Qzu3";
 
-/// White space that is put around a marker.
+/// White space placed around a marker.
 const SPACE: &str = " \n\u{a0}\t\n ";
 
 /// The name of scaffolds that were derived.
 const NAME: &str = "derived";
 
-/// The strings of the scaffold that does what a template does ([`Scaffold::strings`]), and how many conversations say
-/// so.
+/// Derives the strings of the scaffold that does the same as a template ([`Scaffold::strings`]), and returns how many
+/// conversations confirm it.
 ///
 /// # Errors
-/// Why there is none.
+/// There is no such scaffold.
 pub fn derive(
     template: &str,
     vocabulary: &VocabularyView<'_>,
@@ -100,7 +100,7 @@ pub fn derive(
     Ok((scaffold.strings().map(str::to_owned).collect(), compared))
 }
 
-/// The special tokens of a vocabulary, long ones first.
+/// The special tokens of a vocabulary, longest first.
 fn special(vocabulary: &VocabularyView<'_>) -> Vec<String> {
     let ids = 0..vocabulary.len() as u32;
     let mut special: Vec<String> = ids
@@ -129,7 +129,7 @@ struct Parts {
     generation: String,
     system_trim: Trim,
     user_trim: Trim,
-    /// Of the user's text behind a system text.
+    /// For the user's text after a system text.
     behind_trim: Trim,
     assistant_trim: Trim,
 }
@@ -195,7 +195,7 @@ impl Parts {
         }
         let (head, to_answer, to_user, tail) = (&one[0], &three[1], &three[2], &one[1]);
 
-        // The end of an answer and of a user's turn.
+        // The ends of an answer and of a user's turn.
         let unasked = between(&[user(USER_1), assistant(ANSWER_1)], false);
         let after_answer = unasked.map_or(String::new(), |parts| common(&parts[2], to_user));
         let shared_back = shared_back(&units(head, &special), &units(to_user, &special));
@@ -241,15 +241,15 @@ impl Parts {
                 let late = whole.find(SYSTEM) > whole.find(USER_1);
                 parts.take_system(start, &before_user, &short, late, vocabulary);
             }
-            // It refuses or drops one.
+            // It refuses or drops a system text.
             Err(_) => parts.place = SystemPlace::Nowhere,
         }
         parts.take_trims(jinja)?;
         Ok(parts)
     }
 
-    /// Shares out what is written around a system text. `start` is what is written before the first turn without one; `late`
-    /// if the text stands behind the first user's in a longer conversation.
+    /// Divides the text around a system text. `start` is what is written before the first turn without one; `late` if
+    /// the system text is after the first user's turn in a longer conversation.
     fn take_system(
         &mut self,
         start: &str,
@@ -281,7 +281,7 @@ impl Parts {
         }
         let inside = format!("{start}{before_user}");
         let Some(before) = before.strip_prefix(inside.as_str()) else {
-            // The comparison will show it.
+            // The comparison will reveal it.
             return;
         };
         self.place = if late {
@@ -292,7 +292,7 @@ impl Parts {
         self.system = [before.to_owned(), after.clone()];
     }
 
-    /// Finds out which texts lose their white space.
+    /// Determines which texts are trimmed.
     fn take_trims(&mut self, jinja: &Jinja) -> Result<(), TemplateError> {
         let plain = [
             Segment::new(Role::User, USER_1),
@@ -348,7 +348,7 @@ impl Parts {
     }
 }
 
-/// At which ends a marker has lost its white space, given what is rendered without and with it.
+/// The ends at which a marker was trimmed, given the output without and with white space.
 fn trim(
     plain: &str,
     spaced: &str,
@@ -367,7 +367,7 @@ fn trim(
     Err(TemplateError::WhiteSpace(whose))
 }
 
-/// What stands before, between and behind the texts of a conversation of markers.
+/// The texts before, between and after the markers of a conversation.
 fn between(
     jinja: &Jinja,
     segments: &[Segment<'_>],
@@ -375,7 +375,7 @@ fn between(
 ) -> Result<Vec<String>, TemplateError> {
     let text = jinja.render(segments, generation)?;
     let mut markers: Vec<&str> = segments.iter().map(|segment| segment.text).collect();
-    // It may stand in the last turn.
+    // It may be in the last turn.
     if markers.first() == Some(&SYSTEM) {
         let place = |marker: &str| text.find(marker).unwrap_or(usize::MAX);
         markers.sort_by_key(|marker| place(marker));
@@ -416,7 +416,7 @@ fn units<'t>(text: &'t str, special: &[String]) -> Vec<&'t str> {
     units
 }
 
-/// The longest beginning that two texts share.
+/// The longest common prefix of two texts.
 fn shared(one: &[&str], other: &[&str]) -> String {
     let pairs = one
         .iter()
@@ -425,7 +425,7 @@ fn shared(one: &[&str], other: &[&str]) -> String {
     pairs.map(|(unit, _)| *unit).collect()
 }
 
-/// The longest end that two texts share.
+/// The longest common suffix of two texts.
 fn shared_back(one: &[&str], other: &[&str]) -> String {
     let pairs = one.iter().rev().zip(other.iter().rev());
     let mut units: Vec<&str> = pairs

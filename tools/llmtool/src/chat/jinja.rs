@@ -1,5 +1,6 @@
-//! Renders chat templates as Transformers and llama.cpp do: blocks take the line end behind them and the white space
-//! before them; `raise_exception`, `strftime_now` and Python's methods of strings are there; no tools, no documents.
+//! Renders chat templates as Transformers and llama.cpp do: blocks absorb the line break after them and the white space
+//! before them; `raise_exception`, `strftime_now` and Python's string methods are available; there are no tools or
+//! documents.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,14 +12,14 @@ use minijinja::{Environment, Error, ErrorKind, Value, context};
 
 use super::TemplateError;
 
-/// Longest template. Those of known models have at most a few thousand bytes, those that write tools some ten thousand; the
-/// parser calls itself for every operator.
+/// Longest template. Those of known models have at most a few thousand bytes, those that use tools some ten thousand.
+/// The parser recurses for every operator.
 pub const MAX_TEMPLATE_BYTES: usize = 64 << 10;
 
-/// Steps that a rendering may take: a template is a program from outside.
+/// Maximum number of steps of a rendering, because a template is an untrusted program.
 const FUEL: u64 = 200_000;
 
-/// Longest message of the template's own, in characters.
+/// Longest error message from the template itself, in characters.
 const MESSAGE_CHARS: usize = 300;
 
 /// A day.
@@ -33,7 +34,7 @@ impl Date {
     /// Reads YYYY-MM-DD.
     ///
     /// # Errors
-    /// It is no such day.
+    /// It is not a valid day.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = text.split('-').map(str::parse::<u32>);
         let mut part = || parts.next().and_then(Result::ok);
@@ -46,7 +47,7 @@ impl Date {
         date.ok_or_else(|| format!("{text} is no date: give YYYY-MM-DD"))
     }
 
-    /// As C's `strftime`, without what a day does not have.
+    /// Like C's `strftime`, for the fields of a day.
     fn format(self, format: &str) -> Option<String> {
         const MONTHS: [&str; 12] = [
             "January",
@@ -93,7 +94,7 @@ impl fmt::Display for Date {
     }
 }
 
-/// An error in a line: what it says may be the template's own.
+/// An error with its line; the message may be the template's own.
 fn wrong(error: &Error) -> TemplateError {
     let text = format!("{error:#}");
     let mut chars = text.chars();
@@ -117,15 +118,15 @@ pub struct Jinja {
     environment: Environment<'static>,
     bos: String,
     eos: String,
-    /// Whether a rendering has asked for the date.
+    /// Whether a rendering used the date.
     dated: Arc<AtomicBool>,
 }
 
 impl Jinja {
-    /// A template for a model with this vocabulary. Where `date` is given, it is always that day.
+    /// A template for a model with this vocabulary. If `date` is given, it is always that day.
     ///
     /// # Errors
-    /// The template is too long, or no Jinja.
+    /// The template is too long, or not valid Jinja.
     pub fn new(
         template: &str,
         vocabulary: &VocabularyView<'_>,
@@ -178,7 +179,7 @@ impl Jinja {
         })
     }
 
-    /// What the template makes of a conversation; with `generation`, an answer is wanted.
+    /// Renders a conversation; with `generation`, up to the answer.
     ///
     /// # Errors
     /// The template refuses it.
@@ -205,7 +206,7 @@ impl Jinja {
             .map_err(|error| wrong(&error))
     }
 
-    /// Whether a rendering has asked for the date.
+    /// Whether a rendering used the date.
     #[must_use]
     pub fn is_dated(&self) -> bool {
         self.dated.load(Ordering::Relaxed)

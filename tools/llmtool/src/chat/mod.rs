@@ -2,7 +2,7 @@
 //!
 //! - [`jinja`]: renders a template as Transformers does;
 //! - [`derive()`]: the scaffold of a template, from conversations with markers;
-//! - [`apart`]: the same in a process of its own, for templates from outside;
+//! - [`apart`]: the same in a separate process, for untrusted templates;
 //! - [`check`]: whether scaffold and template agree, on many random conversations.
 
 pub mod apart;
@@ -18,7 +18,7 @@ use llm_core::tokenizer::VocabularyView;
 pub use derive::derive;
 pub use error::TemplateError;
 
-/// A conversation as a scaffold writes it down.
+/// Renders a conversation with a scaffold.
 ///
 /// # Errors
 /// The scaffold refuses it.
@@ -34,7 +34,7 @@ pub fn render(
     };
     let said: usize = segments.iter().map(|segment| segment.text.len()).sum();
     let own: usize = scaffold.strings().map(str::len).sum();
-    // A scaffold's string may name the vocabulary's tokens for beginning and end.
+    // A scaffold's string may name the vocabulary's begin and end tokens.
     let mut text = vec![0; said + (segments.len() + 1) * 8 * (own + 1)];
     let rendered = scaffold.render(vocabulary, &conversation, &mut text)?;
     Ok(rendered.to_owned())

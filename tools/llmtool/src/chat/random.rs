@@ -1,8 +1,8 @@
-//! Random conversations, whose texts have in them what a template could stumble over.
+//! Random conversations whose texts contain what a template might mishandle.
 
 use llm_core::chat::{Role, Segment};
 
-/// Numbers that are the same in every run (SplitMix64).
+/// A generator that is the same in every run (SplitMix64).
 #[derive(Debug)]
 pub struct Source(pub u64);
 
@@ -58,7 +58,7 @@ const GAPS: &[&str] = &[
     " ", " ", " ", " ", "", "  ", "\n", "\n\n", "\t", "\u{a0}", "\r\n", "\n \n",
 ];
 
-/// A text with some of `spellings` in it, not of white space alone.
+/// A text with some of `spellings`, not only white space.
 pub fn text(source: &mut Source, spellings: &[&str]) -> String {
     let mut text = String::new();
     if source.below(3) == 0 {
@@ -81,7 +81,7 @@ pub fn text(source: &mut Source, spellings: &[&str]) -> String {
     text
 }
 
-/// A conversation of up to `most` turns of the user, with a system text in half of them if there may be one.
+/// A conversation of at most `most` user turns; half of them begin with a system text if allowed.
 pub fn conversation(
     source: &mut Source,
     most: usize,

@@ -1,4 +1,4 @@
-//! `chat-template`: what is known of a model's chat template, and the scaffold that does the same.
+//! `chat-template`: what is known about a model's chat template, and the scaffold that does the same.
 
 use std::io::Write;
 use std::path::Path;
@@ -38,7 +38,7 @@ pub(super) fn chat_template(
     derive_into(path, &gguf, output, arguments.date, out)
 }
 
-/// Whether a text can imitate another role's, in words.
+/// Describes whether a text can imitate another role's.
 pub(super) fn roles(scaffold: &Scaffold<'_>, vocabulary: &VocabularyView<'_>) -> &'static str {
     match scaffold.separates(vocabulary) {
         true => "control tokens keep roles apart",
@@ -63,7 +63,7 @@ pub(super) fn derive_scaffold(
     Ok(answer(template, &vocabulary.view(), date, file.len(), out)?)
 }
 
-/// The template of a file.
+/// The chat template in a file.
 fn template<'g>(path: &Path, gguf: &Gguf<'g>) -> Result<&'g str, ToolError> {
     let no_template = || ToolError::NoTemplate {
         path: path.to_path_buf(),
@@ -73,7 +73,7 @@ fn template<'g>(path: &Path, gguf: &Gguf<'g>) -> Result<&'g str, ToolError> {
         .ok_or_else(no_template)
 }
 
-/// What is known of a template, in a line.
+/// What is known about a template, in one line.
 pub(super) fn name(template: &Template<'_>) -> String {
     match template {
         Template::None => "none: prompts are continued as texts".to_owned(),
@@ -123,7 +123,7 @@ fn derive_into(
     Ok(())
 }
 
-/// A scaffold for people.
+/// Prints a scaffold for people.
 fn show(
     scaffold: &Scaffold<'_>,
     vocabulary: &VocabularyView<'_>,

@@ -1,4 +1,4 @@
-//! The commands about disks.
+//! The commands for disks.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ fn create(arguments: &Create, out: &mut impl Write) -> Result<(), ToolError> {
     };
     let mut image = Image::create(&arguments.image, arguments.size, &plan)?;
     if size.0 > 0 {
-        // The first file of an empty file system lies in one piece.
+        // The first file of an empty file system is contiguous.
         let zeros = vec![0; size.0 as usize];
         let made = image.put(LOG_FILE, &zeros);
         if let Err(error) = made.and_then(|()| image.log_extent()) {
@@ -56,7 +56,7 @@ fn create(arguments: &Create, out: &mut impl Write) -> Result<(), ToolError> {
     describe(&mut image, out)
 }
 
-/// A line about the file system.
+/// Prints a line about the file system.
 fn describe(image: &mut Image, out: &mut impl Write) -> Result<(), ToolError> {
     let (info, free) = image.info()?;
     let table = match info.found.table {
@@ -75,7 +75,7 @@ fn describe(image: &mut Image, out: &mut impl Write) -> Result<(), ToolError> {
     Ok(())
 }
 
-/// A file for a disk.
+/// A file prepared for a disk.
 struct Ready {
     path: String,
     content: Vec<u8>,
@@ -123,7 +123,7 @@ fn add(arguments: &Add, out: &mut impl Write) -> Result<(), ToolError> {
     } in ready
     {
         let beside = format!("{path}{SIGNATURE_SUFFIX}");
-        // Between the two the disk has a file with another's signature, which audit refuses.
+        // Between the two writes, the file has the wrong signature, which audit refuses.
         image.put(&path, &content)?;
         match &signature {
             Some(signature) => image.put(&beside, signature)?,
@@ -145,7 +145,7 @@ fn add(arguments: &Add, out: &mut impl Write) -> Result<(), ToolError> {
     describe(&mut image, out)
 }
 
-/// The state of a file's signature, in words; and whether something is wrong with it.
+/// Describes the state of a file's signature, and says whether something is wrong with it.
 fn signature_words(
     image: &mut Image,
     files: &[(String, u64)],
@@ -176,7 +176,7 @@ fn signature_words(
     })
 }
 
-/// What a file is by its path, with its name; `None`: nothing that audit asks for.
+/// The kind of file that a path denotes, and its name; `None` if audit never asks for such a path.
 fn content_of(path: &str) -> Option<(&'static str, &str)> {
     let file = File {
         path,

@@ -1,4 +1,4 @@
-//! The commands about adapters that were made on a device.
+//! The commands for adapters that were made on a device.
 
 use std::io::Write;
 
@@ -37,7 +37,7 @@ pub(super) fn import(arguments: &Import, out: &mut impl Write) -> Result<(), Too
         source: Box::new(source),
     };
     let adapter = AdapterFile::read(&exported.file).map_err(wrong)?;
-    // The signature covers the file alone, so what stands beside it must agree.
+    // The signature covers only the file, so the lines beside it must agree.
     if adapter
         .base()
         .is_some_and(|base| *base != exported.base_sha256)

@@ -1,4 +1,4 @@
-//! `inspect`: what is in a model file, and what it needs to run.
+//! `inspect`: the contents of a model file, and what it needs to run.
 
 mod adapter;
 
@@ -86,7 +86,7 @@ pub(super) fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), T
     let template = Template::of(&gguf).map_err(ToolError::scaffold(model))?;
     line("chat", super::chat::name(&template))?;
     if let Some(scaffold) = template.scaffold() {
-        // A file whose vocabulary is wrong is shown all the same.
+        // A file with an invalid vocabulary is shown anyway.
         if let Ok(vocabulary) = HostVocabulary::load(model, &gguf) {
             line(
                 "",
@@ -132,13 +132,13 @@ pub(super) fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), T
         line("context", format!("{context} tokens"))?;
     }
 
-    // What is in a file that cannot run is shown all the same; the status says that it cannot.
+    // The contents of a file that cannot run are shown anyway; the exit status says that it cannot.
     let runs = inspect_plan(arguments, &file, out)?;
     list(arguments, &gguf, out)?;
     runs
 }
 
-/// Metadata and tensors, if they are asked for.
+/// Lists metadata and tensors, if requested.
 fn list(arguments: &Inspect, gguf: &Gguf<'_>, out: &mut impl Write) -> Result<(), ToolError> {
     if arguments.metadata {
         writeln!(out, "\n  metadata")?;
@@ -173,7 +173,7 @@ fn list(arguments: &Inspect, gguf: &Gguf<'_>, out: &mut impl Write) -> Result<()
     Ok(())
 }
 
-/// What the model needs to run, or, as the inner result, why it does not run.
+/// What the model needs to run, or, as the inner result, why it cannot run.
 fn inspect_plan(
     arguments: &Inspect,
     file: &[u8],
@@ -188,7 +188,7 @@ fn inspect_plan(
         Ok(checked) => checked,
         Err(error) => return refused(error),
     };
-    // More than the model has, and none, stand for its own.
+    // 0, or more than the model has, means the model's own context.
     let own = checked.config().context_length;
     let context = match arguments.context.0 {
         0 => own,
@@ -263,7 +263,7 @@ fn inspect_plan(
             positions: Positions::Fill,
             ..options
         };
-        // It fits with the least, so it fits with what is left.
+        // It fits with the minimum, so it fits with what is left.
         if let Ok(full) = checked.plan_with(&fill, capacity, adapter_bytes) {
             writeln!(
                 out,

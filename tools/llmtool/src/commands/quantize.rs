@@ -1,4 +1,4 @@
-//! `quantize`: a model's weights in other types.
+//! `quantize`: converts a model's weights to other types.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -64,19 +64,19 @@ pub(super) fn quantize(arguments: &Quantize, out: &mut impl Write) -> Result<(),
     notes.print(out)
 }
 
-/// What there is to say of a file's matrices.
+/// Summary of a file's matrices.
 #[derive(Debug, Default)]
 struct Notes {
     matrices: usize,
-    /// How many became each type.
+    /// Number of matrices that became each type.
     types: BTreeMap<&'static str, usize>,
-    /// Wanted type, given type, and the length of the rows: how many.
+    /// For the wanted type, the type used instead, and the row length: the number of matrices.
     fallbacks: BTreeMap<(&'static str, &'static str, u64), usize>,
-    /// Block of the types that did not fit.
+    /// Block size of the types that did not fit.
     block: usize,
-    /// Matrices that an importance matrix says nothing of, and that were quantised.
+    /// Number of quantised matrices that the importance matrix does not cover.
     unimportant: Option<usize>,
-    /// Matrices that were quantised and become another type.
+    /// Number of matrices that were already quantised and change type.
     requantised: usize,
 }
 
@@ -141,7 +141,7 @@ impl Notes {
     }
 }
 
-/// The best recipe that runs in `arena`, with a table of what it chose.
+/// The best recipe that runs in `arena`, and a table of what it chose.
 fn fit(
     arguments: &Quantize,
     checked: &Checked<'_>,
@@ -150,12 +150,12 @@ fn fit(
 ) -> Result<Recipe, ToolError> {
     let error = load_error(arguments.model.path());
     let options = service_options(arguments.context.0, arguments.kv.into());
-    // With the smallest batch, whatever the weights: the arena of no bytes is too small for any.
+    // An arena of no bytes is too small for any weights, so this plans the smallest batch.
     let plan = match checked.plan(&options, 0) {
         Ok(plan) | Err(LoadError::TooLarge(plan)) => plan,
         Err(other) => return Err(error(Box::new(other))),
     };
-    // Vectors, norms and positions stay F32.
+    // Vectors, norms and positions remain F32.
     let vectors: u64 = checked
         .gguf()
         .tensors()

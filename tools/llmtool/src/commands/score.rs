@@ -25,7 +25,8 @@ struct Example {
     answer: String,
 }
 
-/// Answers every prompt with the likeliest tokens, up to the end of the text, and counts those that are right to the byte.
+/// Answers every prompt with the likeliest tokens up to the end of the text, and counts the answers that match byte for
+/// byte.
 pub(super) fn score(arguments: &Score, out: &mut impl Write) -> Result<(), ToolError> {
     let (model, data) = arguments.files.paths()?;
     let examples = read(data)?;
@@ -105,7 +106,7 @@ fn answer(
                 Step::Token { .. } => {
                     answer.push_str(&text);
                     if answer.len() > example.answer.len() {
-                        // It is wrong already.
+                        // It is already wrong.
                         backend.cancel(turn.session);
                     }
                 }

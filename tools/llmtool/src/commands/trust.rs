@@ -1,4 +1,4 @@
-//! The commands about trust: policy, passphrases, keys and signatures.
+//! The commands for trust: policy, passphrases, keys and signatures.
 
 use std::io::{IsTerminal as _, Write};
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::passphrase::{self as kdf, PassphraseError};
 use crate::policy::{self as compiler, Device, With};
 use crate::store::Contents;
 
-/// Where formats are written beside a policy if nobody says where.
+/// Default file for formats, beside the policy.
 const FORMATS_FILE: &str = "formats.bin";
 
 pub(super) fn policy(arguments: &Policy, out: &mut impl Write) -> Result<(), ToolError> {
@@ -28,7 +28,7 @@ pub(super) fn policy(arguments: &Policy, out: &mut impl Write) -> Result<(), Too
     for warning in &compiled.warnings {
         eprintln!("llmtool: warning: {warning}");
     }
-    // A policy is of no use without the formats whose hash it has, so they are written together.
+    // A policy is useless without the formats whose hash it contains, so they are written together.
     let beside = arguments.output.as_ref();
     let beside = beside.map(|output| output.with_file_name(FORMATS_FILE));
     if let Some(path) = arguments.formats.as_ref().or(beside.as_ref()) {
@@ -70,7 +70,7 @@ pub(super) fn passphrase(arguments: &Passphrase, out: &mut impl Write) -> Result
 }
 
 pub(super) fn keygen(arguments: &Keygen, out: &mut impl Write) -> Result<(), ToolError> {
-    // A folder for keys is often the first thing that is not there.
+    // A missing folder for keys is often the first obstacle.
     if let Some(folder) = arguments.name.parent() {
         std::fs::create_dir_all(folder).map_err(|source| ToolError::Write {
             path: folder.to_path_buf(),

@@ -12,7 +12,7 @@ use super::document::{self, Document, Flaw};
 use super::in_order;
 use crate::files;
 
-// What audit reads and what the automata are made for.
+// Audit's limit must be the one that automata are made for.
 const _: () = assert!(MAX_USER_BYTES == formats::MAX_NAME_BYTES);
 
 /// A format of answers.
@@ -20,13 +20,13 @@ const _: () = assert!(MAX_USER_BYTES == formats::MAX_NAME_BYTES);
 pub struct Format {
     /// Its name.
     pub name: String,
-    /// What it is made of, in words.
+    /// What it is compiled from, in words.
     pub kind: &'static str,
     /// Its automaton.
     pub encoded: Encoded,
 }
 
-/// All of them, in the order of the file. Schemas lie relative to `folder`.
+/// Compiles all formats, in the order of the file. Paths of schemas are relative to `folder`.
 pub(super) fn compile(document: &Document, folder: &Path) -> Result<Vec<Format>, Flaw> {
     let Document {
         formats, prompts, ..
@@ -47,14 +47,14 @@ pub(super) fn compile(document: &Document, folder: &Path) -> Result<Vec<Format>,
             return Err(Flaw::new(name, reason));
         }
         compiled.push(compile_one(name, format, folder)?);
-        // What only all of them together can get wrong is the fault of the first that is too much.
+        // An error that only appears with all of them is reported for the first one that is too much.
         let all = compiled.iter().map(|one| (one.name.as_str(), &one.encoded));
         image(all).map_err(|error: EncodeError| Flaw::new(name, error.to_string()))?;
     }
     Ok(compiled)
 }
 
-/// The rule of a role or a client: the formats that it lists, or all, and whether one must be used.
+/// The rule of a role or a client: the listed formats, or all, and whether using one is required.
 pub(super) fn rule(
     formats: &[Format],
     listed: Option<&Spanned<Vec<Spanned<String>>>>,
@@ -78,7 +78,7 @@ pub(super) fn rule(
     }
 }
 
-/// The rule with one more format.
+/// The rule plus one format.
 fn add(rule: FormatRule, formats: &[Format], name: &Spanned<String>) -> Result<FormatRule, Flaw> {
     let wanted = name.get_ref();
     let number = formats.iter().position(|format| format.name == *wanted);

@@ -1,4 +1,4 @@
-//! The engine as the inference domain drives it, for one session at a time.
+//! Drives the engine as the inference domain does, one session at a time.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -23,13 +23,13 @@ use super::sources::Sources;
 use crate::engine::{Memory, load_error, load_options};
 use crate::error::ToolError;
 
-/// The hash of no format, in a record of what had none.
+/// The hash in a record whose request had no format.
 const NO_FORMAT: Hash = [0; 32];
 
-/// The adapter's place.
+/// Index of the adapter.
 const PLACE: usize = 0;
 
-/// The session that turns run in: each replayed session begins it anew.
+/// The session in which turns run: each replayed session starts it anew.
 const SESSION: usize = 0;
 
 /// A model that runs turns.
@@ -39,33 +39,33 @@ pub(super) struct Engine<'m> {
     /// SHA-256 of the model's file.
     base: Hash,
     adapter: Option<u8>,
-    /// SHA-256 of each format's automaton, in the order of their numbers.
+    /// SHA-256 of each format's automaton, in order of their numbers.
     formats: Vec<Hash>,
     text: Text,
 }
 
-/// What a turn was asked for.
+/// The request of a turn.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'r> {
-    /// Whether its session begins with it.
+    /// Whether it is the first of its session.
     pub(super) first: bool,
-    /// Its parts.
+    /// Its message parts.
     pub(super) parts: &'r [u8],
-    /// SHA-256 of its format; zeros: none.
+    /// SHA-256 of its format; zeros if it has none.
     pub(super) format: Hash,
-    /// Whether what is spelled like a user-defined token in its texts becomes one.
+    /// Whether text that is spelled like a user-defined token becomes one.
     pub(super) user_defined: bool,
     pub(super) params: InferParams,
-    /// Tokens that it gave.
+    /// Number of tokens that it generated.
     pub(super) tokens: u32,
 }
 
-/// Adapters that sessions ran with.
+/// Adapters that sessions used.
 #[derive(Debug, Default)]
 pub(super) struct Adapters(HashMap<Hash, Vec<u8>>);
 
 impl Adapters {
-    /// Adds the adapter of this hash, if it is one and the sources have it.
+    /// Adds the adapter with this hash, if the sources have one.
     ///
     /// # Errors
     /// Its file cannot be read.
@@ -76,7 +76,8 @@ impl Adapters {
         Ok(())
     }
 
-    /// Bytes that the largest takes beside the model; nothing for those that do not fit it, which will not be loaded.
+    /// Bytes that the largest needs beside the model. Adapters that do not fit the model count as zero, because they
+    /// will not be loaded.
     fn bytes(&self, checked: &Checked<'_>) -> u64 {
         let bytes = self.0.values().filter_map(|file| {
             let file = AdapterFile::read(file).ok()?;
@@ -86,19 +87,19 @@ impl Adapters {
     }
 }
 
-/// What a turn has given.
+/// The result of a turn.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
     pub(super) prompt_tokens: u32,
     pub(super) generated: u32,
     /// As [`protocol::record`] defines it.
     pub(super) output: Hash,
-    /// The text alone.
+    /// Only the text.
     pub(super) text: String,
 }
 
 impl Engine<'_> {
-    /// Loads the model as the inference domain does, with this context in tokens, and lets `run` have it.
+    /// Loads the model with this context in tokens, as the inference domain does, and passes it to `run`.
     pub(super) fn with<T>(
         path: &Path,
         file: &[u8],
@@ -131,13 +132,13 @@ impl Engine<'_> {
         }))
     }
 
-    /// Has what follows run with this adapter; zeros: with none.
+    /// Uses this adapter from now on; zeros for no adapter.
     ///
     /// # Errors
-    /// There is no such adapter, or it is none for this model.
+    /// There is no such adapter, or it is not for this model.
     pub(super) fn use_adapter(&mut self, sha256: &Hash, adapters: &Adapters) -> Result<(), String> {
         if self.adapter.take().is_some() {
-            // The sessions before have ended.
+            // The previous sessions have ended.
             self.backend.reset();
             let dropped = self.backend.drop_adapter(PLACE);
             dropped.map_err(|error| error.to_string())?;
@@ -154,12 +155,12 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Whether this is how it stores keys and values.
+    /// Whether keys and values are stored in this type.
     pub(super) fn has_kv_type(kv_type: u16) -> bool {
         kv_type == KvType::Q8 as u16
     }
 
-    /// What the answer to this request is bound to: one of the policy's formats, or its own choices.
+    /// The format of the answer to this request: one from the policy, or the request's own choices.
     fn format(&self, parts: &Parts<'_>, sha256: &Hash) -> Result<Option<Format>, String> {
         let choices = parts.allowed();
         let choices = choices.map_err(|failure| format!("its choices are wrong: {failure:?}"))?;
@@ -170,7 +171,7 @@ impl Engine<'_> {
             return Ok(None);
         }
         match self.formats.iter().position(|format| format == sha256) {
-            // There are few.
+            // There are few formats.
             Some(number) => Ok(Some(Format::Named(number as u8))),
             None => Err(format!(
                 "--formats has no format with SHA-256 {}",
@@ -179,7 +180,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Runs a turn until as many tokens have been generated as it gave, or fewer end it.
+    /// Runs a turn until it has generated as many tokens as the original, or ends earlier.
     pub(super) fn turn(&mut self, request: &Request<'_>) -> Result<Outcome, String> {
         let tokens = request.tokens;
         let parts = Parts::parse(request.parts);
@@ -221,7 +222,7 @@ impl Engine<'_> {
                     whole.push_str(text);
                     passed += 1;
                     if passed >= tokens {
-                        // If it has not ended by itself, it was ended here.
+                        // If it has not ended by itself, the limit ended it.
                         self.backend.cancel(SESSION);
                     }
                 }
@@ -251,7 +252,7 @@ impl Engine<'_> {
     }
 }
 
-/// Who says a segment of a conversation.
+/// The role of a segment of a conversation.
 const fn role(kind: PartKind) -> Role {
     match kind {
         PartKind::System => Role::System,
@@ -278,7 +279,7 @@ fn generate_params(params: &InferParams) -> GenerateParams {
     }
 }
 
-/// The longest beginning of `text` that has at most `max` bytes: what a report holds.
+/// The longest prefix of `text` of at most `max` bytes, which is what a report can hold.
 fn cut(text: &str, max: usize) -> &str {
     let mut end = max.min(text.len());
     while !text.is_char_boundary(end) {

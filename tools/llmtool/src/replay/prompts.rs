@@ -1,4 +1,4 @@
-//! What requests were made of, found by its SHA-256.
+//! Finds the contents of requests by their SHA-256.
 
 use std::collections::HashMap;
 
@@ -8,17 +8,17 @@ use protocol::record::Hash;
 use protocol::wire::{PartKind, PartsWriter};
 use serde::Deserialize;
 
-/// The parts of requests, and examples of fine-tunings, from the log and from a file.
+/// The parts of requests, and examples for fine-tuning, from the log and from a file.
 #[derive(Debug, Default)]
 pub(super) struct Prompts(HashMap<Hash, Vec<u8>>);
 
-/// A request, as a line of a file.
+/// A request, given as a line of a file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request {
-    /// What a person says or a text to be completed.
+    /// A user's message, or a text to complete.
     prompt: Option<String>,
-    /// A conversation in its place.
+    /// A conversation instead.
     #[serde(default)]
     messages: Vec<Message>,
     #[serde(default)]
@@ -54,12 +54,12 @@ impl MessageRole {
 }
 
 impl Prompts {
-    /// The requests of a file, one a line: a plain text, a JSON string where that has ends of lines, or an object.
+    /// Reads requests from a file, one per line: plain text, a JSON string if the text has line breaks, or an object.
     pub(super) fn read(file: &[u8]) -> Self {
         let mut prompts = Self::default();
         for line in file.split(|byte| *byte == b'\n') {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            // A line in quotes or braces may also be a plain one: the hash decides.
+            // A line in quotes or braces may also be plain text; the hash decides.
             prompts.add_text(line);
             if let Ok(text) = serde_json::from_slice::<String>(line) {
                 prompts.add_text(text.as_bytes());
@@ -71,12 +71,13 @@ impl Prompts {
         prompts
     }
 
-    /// Adds parts as they came, or an example.
+    /// Adds parts as they were sent, or an example.
     pub(super) fn add(&mut self, bytes: &[u8]) {
         self.0.insert(sha256(bytes), bytes.to_vec());
     }
 
-    /// Adds a text: an example, or the only part of a request. Whether that was completed or answered, its hash says.
+    /// Adds a text: an example, or the only part of a request. Its hash says whether it was to be completed or
+    /// answered.
     fn add_text(&mut self, text: &[u8]) {
         self.add(text);
         for kind in [PartKind::Text, PartKind::User] {
@@ -107,7 +108,7 @@ impl Prompts {
         }
     }
 
-    /// Adds a request of these parts, if it is one.
+    /// Adds a request with these parts, if it is valid.
     fn add_parts(&mut self, parts: &[(PartKind, &[u8])]) {
         let mut buffer = vec![0; MAX_PARTS_BYTES];
         let mut writer = PartsWriter::new(&mut buffer);
@@ -145,7 +146,7 @@ mod tests {
                 let wanted = parts(&[(kind, text)]);
                 assert_eq!(prompts.find(&sha256(&wanted)), Some(&wanted[..]), "{text}");
             }
-            // An example of a fine-tuning is the text alone.
+            // An example for fine-tuning is only the text.
             let found = prompts.find(&sha256(text.as_bytes()));
             assert_eq!(found, Some(text.as_bytes()), "{text}");
         }

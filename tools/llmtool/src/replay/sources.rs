@@ -1,4 +1,4 @@
-//! What a replay needs beside the log: models, adapters and training data, found by their SHA-256.
+//! What a replay needs in addition to the log: models, adapters and training data, found by their SHA-256.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ pub(super) struct Sources {
     /// Models and adapters.
     files: HashMap<Hash, PathBuf>,
     data: HashMap<Hash, Vec<u8>>,
-    /// Adapters that a replayed fine-tuning has made.
+    /// Adapters made by replayed fine-tuning jobs.
     made: HashMap<Hash, Vec<u8>>,
     pub(super) prompts: Prompts,
 }
 
 impl Sources {
-    /// The GGUF files and the training data of a folder, and further training data.
+    /// Reads the GGUF files and the training data in a folder, and further training data.
     ///
     /// # Errors
     /// The folder or a file cannot be read.
@@ -70,7 +70,7 @@ impl Sources {
         self.made.insert(sha256(&adapter), adapter);
     }
 
-    /// Where a model's file lies.
+    /// The path of a model's file.
     pub(super) fn file(&self, sha256: &Hash) -> Option<PathBuf> {
         self.files.get(sha256).cloned()
     }
@@ -78,7 +78,7 @@ impl Sources {
     /// An adapter.
     ///
     /// # Errors
-    /// Its file cannot be read any more.
+    /// Its file can no longer be read.
     pub(super) fn adapter(&self, sha256: &Hash) -> Result<Option<Vec<u8>>, ToolError> {
         match (self.made.get(sha256), self.files.get(sha256)) {
             (Some(made), _) => Ok(Some(made.clone())),
@@ -87,7 +87,7 @@ impl Sources {
         }
     }
 
-    /// Training data: a file's, or the examples of these hashes as the device keeps them, one a line.
+    /// Training data: that of a file, or the examples with these hashes in the device's format, one per line.
     pub(super) fn data(&self, sha256: &Hash, examples: &[Hash]) -> Option<Vec<u8>> {
         if let Some(data) = self.data.get(sha256) {
             return Some(data.clone());

@@ -1,4 +1,4 @@
-//! Fine-tunings: base, data, parameters and seed decide the adapter, to the bit.
+//! Fine-tuning jobs: base, data, parameters and seed determine the adapter, bit for bit.
 
 use std::path::Path;
 
@@ -16,20 +16,20 @@ use crate::engine::{Memory, check_runs, load_error, load_options};
 use crate::error::ToolError;
 use crate::files;
 
-/// A fine-tuning that went through all epochs.
+/// A fine-tuning job that completed all epochs.
 #[derive(Clone, Debug)]
 pub(super) struct Tuning<'e> {
-    /// Its end in the log.
+    /// The record of its end.
     pub(super) record: &'e Record,
-    /// Hashes of the examples that had been typed when it began, in their order.
+    /// Hashes of the examples that had been typed when it began, in order.
     pub(super) examples: Vec<Hash>,
 }
 
-/// Trains again, with the context that the model had been loaded with. What comes out, if it is what the log says, is
-/// kept among the sources: requests may have run with it.
+/// Trains again with the context that the model was loaded with. If the result matches the log, it is added to the
+/// sources, because requests may have used it.
 ///
 /// # Errors
-/// The model's file cannot be read, or is none.
+/// The model's file cannot be read, or is not a model.
 pub(super) fn replay(
     tuning: &Tuning<'_>,
     context: usize,
@@ -81,7 +81,7 @@ fn params(record: &Record) -> TrainParams {
     }
 }
 
-/// The adapter, or why the engine makes none.
+/// Trains the adapter, or says why the engine cannot.
 fn train(
     path: &Path,
     file: &[u8],
@@ -91,7 +91,7 @@ fn train(
 ) -> Result<Result<Vec<u8>, String>, ToolError> {
     let error = load_error(path);
     let checked = check_runs(path, file)?;
-    // How keys and values of requests are stored does not matter: a training has its own.
+    // The type of keys and values of requests does not matter, because training has its own.
     let options = load_options(context, KvType::Q8);
     let mut memory = Memory::for_training(&checked, &options).map_err(&error)?;
     let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, options);

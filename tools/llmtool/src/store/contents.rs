@@ -1,4 +1,4 @@
-//! What a file for the store is, by what it holds, and whether it is sound.
+//! Identifies a file for the store by its contents, and checks it.
 
 use std::path::Path;
 
@@ -12,22 +12,22 @@ use serde::Deserialize;
 use crate::engine::check_runs;
 use crate::error::ToolError;
 
-/// A file that has been checked.
+/// A checked file.
 #[derive(Debug)]
 pub enum Contents<'f> {
     /// A model that runs.
     Model(Box<Checked<'f>>),
-    /// An adapter, for whatever model.
+    /// An adapter, for any model.
     Adapter(Box<AdapterFile<'f>>),
     /// Training data.
     Data,
 }
 
 impl<'f> Contents<'f> {
-    /// Training data by the ending of its name, an adapter by its `general.type`, everything else is to be a model.
+    /// Identifies training data by its file name, and an adapter by its `general.type`; anything else must be a model.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The file is invalid.
     pub fn of(path: &Path, bytes: &'f [u8]) -> Result<Self, ToolError> {
         if data_suffix(path).is_some() {
             return match check_data(bytes) {
@@ -56,7 +56,7 @@ impl<'f> Contents<'f> {
         }
     }
 
-    /// What it is.
+    /// Its content.
     #[must_use]
     pub const fn kind(&self) -> Content {
         match self {
@@ -67,21 +67,21 @@ impl<'f> Contents<'f> {
     }
 }
 
-/// Whether a file says that it is an adapter.
+/// Whether a file declares itself an adapter.
 pub(super) fn is_adapter(bytes: &[u8]) -> bool {
     let gguf = Gguf::parse(bytes).ok();
     let ty = gguf.and_then(|gguf| gguf.str_of("general.type").ok());
     ty == Some("adapter")
 }
 
-/// What a name of training data ends in.
+/// The suffix of a training data file.
 pub(super) fn data_suffix(path: &Path) -> Option<&'static str> {
     let name = path.file_name()?.to_str()?;
     let mut suffixes = DATA_SUFFIXES.into_iter();
     suffixes.find(|suffix| name.ends_with(suffix))
 }
 
-/// Refuses an adapter that none of the models can have.
+/// Refuses an adapter that fits none of the models.
 pub(super) fn check_fits<'c>(
     path: &Path,
     adapter: &AdapterFile<'_>,
@@ -94,12 +94,12 @@ pub(super) fn check_fits<'c>(
         };
         match adapter.check(&model.base(), Some(&sha256(bytes))) {
             Ok(_) => return Ok(()),
-            // That of the model which boots.
+            // The reason of the boot model.
             Err(error) => reason = reason.or(Some(error)),
         }
     }
     match reason {
-        // A store of adapters alone: there is nothing to compare with.
+        // A store with only adapters: there is nothing to compare with.
         None => Ok(()),
         Some(source) => Err(adapter_error(path, source)),
     }
@@ -115,29 +115,29 @@ fn adapter_error(path: &Path, source: AdapterError) -> ToolError {
 /// Why training data cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DataError {
-    /// Too much of it.
+    /// There is too much.
     #[error("{bytes} bytes of data, at most {MAX_DATA_BYTES} can be used: take fewer examples")]
     TooLong {
-        /// Its bytes.
+        /// Its size in bytes.
         bytes: usize,
     },
-    /// It is not text.
+    /// It is not UTF-8.
     #[error("line {line} is not UTF-8")]
     NotUtf8 {
-        /// Where, from 1.
+        /// The line, from 1.
         line: usize,
     },
-    /// A line of JSON that is no example.
+    /// A JSON line is not an example.
     #[error(
         "line {line} is no example: {reason}; a line is {{\"prompt\": \"…\", \"answer\": \"…\"}} or {{\"text\": \"…\"}}"
     )]
     Example {
-        /// Where, from 1.
+        /// The line, from 1.
         line: usize,
-        /// What the reader of JSON says.
+        /// The JSON parser's message.
         reason: String,
     },
-    /// It has no example.
+    /// There are no examples.
     #[error("there is no example in it")]
     Empty,
 }
@@ -169,8 +169,8 @@ impl Example {
     }
 }
 
-/// What can be known without a model: that it is text of at most the length that inference reads, and that every line of
-/// JSON, if it begins with one, is an example.
+/// Checks what can be known without a model: that it is UTF-8 of at most the length that inference reads, and that
+/// every JSON line, if it begins with one, is an example.
 fn check_data(bytes: &[u8]) -> Result<(), DataError> {
     if bytes.len() > MAX_DATA_BYTES {
         return Err(DataError::TooLong { bytes: bytes.len() });
@@ -203,7 +203,7 @@ fn check_data(bytes: &[u8]) -> Result<(), DataError> {
     Ok(())
 }
 
-/// The reader counts lines within the one that it was given.
+/// The parser counts lines within the one line that it got.
 fn without_line(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.split_once(" at line ") {

@@ -1,4 +1,4 @@
-//! Vocabularies for the tests of chat templates: small ones, with the special tokens of a template added.
+//! Small vocabularies for the tests of chat templates, with the special tokens of a template added.
 
 use std::fs;
 
@@ -9,9 +9,9 @@ use llmtool::vocabulary::HostVocabulary;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/tokenizers");
 
-/// Byte-level BPE, as Llama 3 and Qwen have it.
+/// Byte-level BPE, as in Llama 3 and Qwen.
 pub const BYTE_LEVEL: &str = "vocab-llama-bpe.gguf";
-/// SentencePiece, as Llama 2 and Gemma have it.
+/// SentencePiece, as in Llama 2 and Gemma.
 pub const SENTENCE_PIECE: &str = "vocab-spm.gguf";
 
 const USER_DEFINED: i32 = 4;
@@ -19,14 +19,14 @@ const CONTROL: i32 = 3;
 
 pub struct Vocabulary {
     loaded: HostVocabulary,
-    /// Spellings of special tokens, long ones first.
+    /// Spellings of special tokens, longest first.
     pub special: Vec<String>,
-    /// Whether special tokens take white space behind them along, as llama.cpp has it for models of this name.
+    /// Whether special tokens absorb white space after them, as in llama.cpp for models of this name.
     strips: bool,
 }
 
 impl Vocabulary {
-    /// A vocabulary with what looks like special tokens in a template.
+    /// A vocabulary extended with everything that looks like a special token in a template.
     pub fn with_tokens_of(base: &str, template: &str, phi_3: bool) -> Self {
         let name = phi_3.then_some("Phi-3");
         Self::new(
@@ -128,7 +128,7 @@ impl Vocabulary {
         self.loaded.view()
     }
 
-    /// The ids of a text from outside.
+    /// The ids of an untrusted text.
     pub fn encode(&self, text: &str, parse_user_defined: bool) -> Vec<u32> {
         let options = EncodeOptions {
             add_special: false,
@@ -140,8 +140,8 @@ impl Vocabulary {
             .expect("encoded")
     }
 
-    /// The ids of a text in parts, of which those of the scaffold have special tokens: cut at these by looking for the longest
-    /// at every place, then each stretch between as the tokenizer has it.
+    /// The ids of a text in parts, of which only those of the scaffold have special tokens: cut at these by looking for
+    /// the longest at every position; the tokenizer does the stretches between them.
     pub fn tokenize(&self, parts: &[(String, bool)]) -> Vec<u32> {
         let view = self.view();
         let text: String = parts.iter().map(|(text, _)| text.as_str()).collect();
@@ -171,7 +171,7 @@ impl Vocabulary {
                 ids.extend(self.encode(&text[at..place], false));
             }
             let id = view.find(token.as_bytes()).expect("a token");
-            // There is one beginning, whoever asks for it.
+            // There is only one begin token, whether the scaffold or the vocabulary adds it.
             if !(place == 0 && view.bos_added() == Some(id)) {
                 ids.push(id);
             }
@@ -191,7 +191,7 @@ impl Vocabulary {
     }
 }
 
-/// What looks like a special token in a template.
+/// Everything that looks like a special token in a template.
 fn special_in(template: &str) -> Vec<String> {
     const ALWAYS: &[&str] = &["<think>", "</think>"];
     let mut found: Vec<String> = ALWAYS.iter().map(|token| (*token).to_owned()).collect();

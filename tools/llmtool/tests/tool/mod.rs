@@ -1,4 +1,4 @@
-//! What several tests run `llmtool` with.
+//! Runs `llmtool` for several tests.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,20 +15,20 @@ pub fn llmtool(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs what should work and returns what it prints.
+/// Runs what should succeed, and returns its output.
 pub fn output(arguments: &[&str]) -> String {
     let assert = llmtool(arguments).assert().success();
     String::from_utf8(assert.get_output().stdout.clone()).unwrap()
 }
 
-/// Runs what should fail with this status and returns its message.
+/// Runs what should fail with this status, and returns its message.
 pub fn failure(arguments: &[&str], status: i32) -> String {
     let assert = llmtool(arguments).assert().code(status);
     assert!(assert.get_output().stdout.is_empty());
     String::from_utf8(assert.get_output().stderr.clone()).unwrap()
 }
 
-/// A path for a file of this name, which is not there yet.
+/// A path for a file of this name that does not exist yet.
 pub fn fresh(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_file(&path);

@@ -1,8 +1,8 @@
-//! What is wrong with a board's file.
+//! Errors in a board's file.
 
 use std::path::PathBuf;
 
-/// A board that is refused.
+/// Why a board is refused.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum BoardError {

@@ -1,7 +1,7 @@
-//! From a description that names devices to one with a board's addresses and interrupts.
+//! Converts a description that names devices to one with a board's addresses and interrupts.
 //!
-//! The text is changed in place, so lines, comments and everything else stay as they are, and a message about the
-//! result has the place in the file that people edit.
+//! The text is changed in place, so lines, comments and everything else stay, and a message about the result has the
+//! position in the file that people edit.
 
 use super::{Board, Interrupt};
 use crate::parse::{document, error};
@@ -9,15 +9,15 @@ use crate::{Error, PAGE_SIZES, Problem, number};
 use roxmltree::Node;
 use std::ops::Range;
 
-/// What a name of a device, or of an interrupt, begins with.
+/// Prefix of a device's or interrupt's name.
 const MARK: &str = "board:";
 
 impl Board {
-    /// The description for this board: each `board:NAME` is replaced by the number that the board has for it. An interrupt
-    /// that comes as another one of its device is left out.
+    /// The description for this board: each `board:NAME` is replaced by the board's number for it. An interrupt that
+    /// arrives as another one of its device is left out.
     ///
     /// # Errors
-    /// A device or interrupt that the board does not have, a region that reaches beyond its device, text that is no XML.
+    /// The board lacks a device or interrupt, a region reaches beyond its device, or the text is not XML.
     pub fn resolve(&self, text: &str) -> Result<String, Error> {
         let document = document(text)?;
         let mut changes: Vec<(Range<usize>, String)> = Vec::new();
@@ -52,7 +52,7 @@ impl Board {
         };
         let [page, _] = PAGE_SIZES;
         let most = size.next_multiple_of(page);
-        // A size that is no number is for the parser to refuse.
+        // The parser refuses sizes that are not numbers.
         if let Some(size) = node.attribute("size").and_then(number)
             && size > most
         {
@@ -102,7 +102,7 @@ impl Board {
     }
 }
 
-/// The name in an attribute that has one, and where the attribute's value is.
+/// The name in an attribute that has one, and the location of the attribute's value.
 fn named<'a>(node: Node<'a, '_>, attribute: &str) -> Option<(&'a str, Range<usize>)> {
     let attribute = node.attribute_node(attribute)?;
     let name = attribute.value().strip_prefix(MARK)?;
