@@ -4,6 +4,7 @@
 
 use super::{Session, command, finish, printed};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// An image in a file of its own, which goes with it.
@@ -58,6 +59,17 @@ impl Image {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Runs `llmtool COMMAND IMAGE OPTIONS`, which may fail.
+    ///
+    /// # Panics
+    /// The tool does not start.
+    #[must_use]
+    pub fn try_tool(&self, command_and_kind: &[&str], options: &[&str]) -> Output {
+        let mut tool = command("SEL4_LLM_LLMTOOL");
+        tool.args(command_and_kind).arg(&self.0).args(options);
+        tool.output().expect("llmtool starts")
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -71,16 +83,21 @@ impl Drop for Image {
     }
 }
 
+/// What starts a system with this disk.
+pub(crate) fn command_with(image: &Image) -> Command {
+    let mut command = command("SEL4_LLM_RUN_DISK");
+    command.env("DISK", image.path());
+    command
+}
+
 /// Types `input` into a system with this disk and lets it end.
 ///
 /// # Panics
 /// The system cannot be started.
 #[must_use]
 pub fn session_with(image: &Image, input: impl AsRef<[u8]>) -> Session {
-    let mut command = command("SEL4_LLM_RUN_DISK");
-    command.env("DISK", image.path());
     let input = input.as_ref();
-    let output = finish(command, input);
+    let output = finish(command_with(image), input);
     Session {
         output: printed(
             &String::from_utf8_lossy(&output.stdout),
