@@ -414,7 +414,9 @@ lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@cd pds/sel4 && $(CARGO) fmt --all --check
 	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p files -p probe -p triage -p mute -p hostile-shell -p mallory --target $(SEL4_TRIPLE) -- -D warnings
 	@$(SEL4_DISK_CARGO:build=clippy) -p disk --target $(SEL4_TRIPLE) -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p audit --features disk --target $(SEL4_TRIPLE) -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p inference --features inject --target $(SEL4_FLOAT_TRIPLE) -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p inference --features disk --target $(SEL4_FLOAT_TRIPLE) -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p hostile-inference --target $(SEL4_FLOAT_TRIPLE) -- -D warnings
 	@$(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO:build=clippy)) -p tests --tests --target $(SEL4_FLOAT_TRIPLE) -- -D warnings
 
