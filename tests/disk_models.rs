@@ -51,7 +51,7 @@ fn a_model_is_put_on_the_disk_and_loaded_by_its_name() {
 
 /// What the arena holds, as `llmstats` says it.
 fn arenas(session: &Session) -> Vec<String> {
-    let arenas = session.output.split("arena  ").skip(1);
+    let arenas = session.output.split("\narena\n").skip(1);
     let lines = arenas.map(|rest| {
         let lines = rest.lines().take_while(|line| line.contains(" bytes "));
         // What it held at most is of all models so far.
