@@ -85,7 +85,11 @@ impl Drop for Image {
 
 /// What starts a system with this disk.
 pub(crate) fn command_with(image: &Image) -> Command {
-    let mut command = command("SEL4_LLM_RUN_DISK");
+    command_of("SEL4_LLM_RUN_DISK", image)
+}
+
+fn command_of(variable: &str, image: &Image) -> Command {
+    let mut command = command(variable);
     command.env("DISK", image.path());
     command
 }
@@ -96,8 +100,17 @@ pub(crate) fn command_with(image: &Image) -> Command {
 /// The system cannot be started.
 #[must_use]
 pub fn session_with(image: &Image, input: impl AsRef<[u8]>) -> Session {
+    session_of("SEL4_LLM_RUN_DISK", image, input)
+}
+
+/// As [`session_with`], the system that this variable of the environment names.
+///
+/// # Panics
+/// The system cannot be started.
+#[must_use]
+pub fn session_of(variable: &str, image: &Image, input: impl AsRef<[u8]>) -> Session {
     let input = input.as_ref();
-    let output = finish(command_with(image), input);
+    let output = finish(command_of(variable, image), input);
     Session {
         output: printed(
             &String::from_utf8_lossy(&output.stdout),

@@ -7,13 +7,13 @@
 //!
 //! # How a part of the monitor uses it
 //!
-//! Each part that asks has an [`Owner`]: the log, lists, loads. A part does two things:
+//! Each part that asks has an `Owner`: the log, lists, loads. A part does two things:
 //!
 //! - *It asks* in `Monitor::ask_files` (`monitor/files.rs`), which is called at the end of each wake-up with the owners in
 //!   their order, most urgent first: `files.link.ask(Owner::…, &ask, now)`. `Ok(false)` means that its last question
 //!   is still under way: try again at the next wake-up, which the answer to that question causes. `Err` says why there will be no
-//!   answer, now or ever ([`Link::failure`]).
-//! - *It hears* in `Monitor::hear_files`, which is called at the beginning of each wake-up with what [`Link::receive`] has
+//!   answer, now or ever (`Link::failure`).
+//! - *It hears* in `Monitor::hear_files`, which is called at the beginning of each wake-up with what `Link::receive` has
 //!   believed: `Heard::Answer(owner, answer)` or `Heard::Failed(owner, failure)`. Each question is followed by exactly one
 //!   of them (lists: by any number of `Answer::File` before that), so an owner that has asked always hears the end of it.
 //!

@@ -14,6 +14,9 @@ use protocol::name::{ModelName, UserName};
 use protocol::policy::Policy;
 use protocol::record::{Kind, Record};
 
+/// Where the time of a log begins, in microseconds. Its oldest entries are gone, so periods can have begun before it.
+const BEGIN_US: u64 = 1 << 60;
+
 /// One user's.
 #[derive(Clone, Copy, Debug, Default)]
 struct Account {
@@ -52,7 +55,7 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Usage {
     accounts: [Account; MAX_USERS],
-    open: heapless::Vec<Open, { MAX_REQUESTS + 1 }>,
+    open: [Option<Open>; MAX_REQUESTS + 1],
     /// Time of earlier boots.
     before: u64,
     /// Time of the newest entry of this one.
@@ -65,12 +68,12 @@ impl Usage {
             name: UserName::EMPTY,
             used: 0,
             period_us: 0,
-            since: 0,
+            since: BEGIN_US,
         };
         Self {
             accounts: [NONE; MAX_USERS],
-            open: heapless::Vec::new(),
-            before: 0,
+            open: [None; MAX_REQUESTS + 1],
+            before: BEGIN_US,
             last: 0,
         }
     }
@@ -101,7 +104,7 @@ impl Usage {
         };
         if kind == Kind::Boot {
             // What was under way then stays charged.
-            self.open.clear();
+            self.open = [None; MAX_REQUESTS + 1];
             self.before = self.now();
             self.last = 0;
         }
@@ -150,13 +153,15 @@ impl Usage {
         account.roll(now);
         account.used = account.used.saturating_add(record.value);
         // If there are more than there can be, the log is not whole: what was reserved stays charged.
-        let _ = self.open.push(Open {
-            request: record.request,
-            user,
-            reserved: record.value,
-            since: account.since,
-            is_tuning,
-        });
+        if let Some(place) = self.open.iter_mut().find(|place| place.is_none()) {
+            *place = Some(Open {
+                request: record.request,
+                user,
+                reserved: record.value,
+                since: account.since,
+                is_tuning,
+            });
+        }
     }
 
     fn end(&mut self, record: &Record, kind: Kind) {
@@ -166,11 +171,11 @@ impl Usage {
             u64::from(record.generated_tokens),
         );
         let is_late = record.code == ErrorCode::Deadline as u16;
-        let mut open = self.open.iter();
-        let Some(at) = open.position(|open| open.request == record.request) else {
+        let is = |open: &Option<Open>| open.is_some_and(|open| open.request == record.request);
+        let place = self.open.iter_mut().find(|open| is(open));
+        let Some(open) = place.and_then(Option::take) else {
             return;
         };
-        let open = self.open.swap_remove(at);
         let used = match kind {
             // Tokens and updates.
             _ if open.is_tuning => prompt,
@@ -196,5 +201,116 @@ impl Usage {
         };
         account.roll(now);
         (account.used, now.saturating_sub(account.since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    /// Entries of `guest`, whose period is 100 s, one after another.
+    struct Log(Usage);
+
+    impl Log {
+        fn new() -> Self {
+            let mut policy = protocol::testing::policy();
+            policy.users[0].budget_period_us = 100 * SECOND;
+            Self(Usage::of(&policy))
+        }
+
+        fn entry(&mut self, kind: Kind, seconds: u64, change: impl FnOnce(&mut Record)) {
+            let mut record = Record {
+                time_us: seconds * SECOND,
+                user: UserName::new("guest").unwrap(),
+                ..Record::new(kind)
+            };
+            change(&mut record);
+            self.0.replay(&record);
+        }
+
+        fn admit(&mut self, request: u32, seconds: u64, tokens: u64) {
+            self.entry(Kind::Admit, seconds, |record| {
+                (record.request, record.value) = (request, tokens);
+            });
+        }
+
+        fn end(&mut self, kind: Kind, request: u32, seconds: u64, code: u16) {
+            self.entry(kind, seconds, |record| {
+                (record.request, record.code) = (request, code);
+                (record.prompt_tokens, record.generated_tokens) = (3, 4);
+            });
+        }
+
+        /// What was used, and seconds of the period.
+        fn carried(&mut self) -> (u64, u64) {
+            let (used, elapsed) = self.0.carried(0);
+            (used, elapsed / SECOND)
+        }
+    }
+
+    #[test]
+    fn what_ended_is_charged_as_it_was_and_what_did_not_with_all_of_it() {
+        let mut log = Log::new();
+        log.entry(Kind::Boot, 0, |_| {});
+        for request in 1..=4 {
+            log.admit(request, 1, 100);
+        }
+        log.end(Kind::Finish, 1, 2, 1);
+        log.end(Kind::Fail, 2, 2, ErrorCode::NonFinite as u16);
+        log.end(Kind::Fail, 3, 3, ErrorCode::Deadline as u16);
+        assert_eq!(log.carried(), (7 + 7 + 100, 3));
+        // The power goes, and request 4 of the next boot is another.
+        log.entry(Kind::Boot, 0, |_| {});
+        log.end(Kind::Finish, 4, 1, 1);
+        assert_eq!(log.carried(), (114, 4));
+        // A fine-tuning counts tokens and updates.
+        log.entry(Kind::Tune, 2, |record| {
+            (record.request, record.value) = (5, 50);
+        });
+        log.end(Kind::Tuned, 5, 3, 1);
+        assert_eq!(log.carried(), (117, 6));
+    }
+
+    #[test]
+    fn periods_go_on_over_boots_and_time_between_them_does_not_count() {
+        let mut log = Log::new();
+        log.entry(Kind::Boot, 0, |_| {});
+        log.admit(1, 60, 10);
+        log.end(Kind::Finish, 1, 61, 1);
+        log.entry(Kind::Boot, 0, |_| {});
+        log.admit(2, 30, 20);
+        assert_eq!(log.carried(), (27, 91));
+        // It ends in the next period, and is charged to that in which it was admitted.
+        log.end(Kind::Finish, 2, 45, 1);
+        assert_eq!(log.carried(), (0, 6));
+        log.admit(3, 50, 5);
+        assert_eq!(log.carried(), (5, 11));
+    }
+
+    #[test]
+    fn a_usage_says_what_came_before_and_a_change_begins_the_period_anew() {
+        let mut log = Log::new();
+        let of_guest = |record: &mut Record| record.name = ModelName::new("guest").unwrap();
+        log.entry(Kind::Usage, 7, |record| {
+            of_guest(record);
+            (record.value, record.limit, record.count) = (40, 70 * SECOND, 100 * SECOND);
+        });
+        assert_eq!(log.carried(), (40, 70));
+        log.admit(1, 10, 5);
+        assert_eq!(log.carried(), (45, 73));
+        log.entry(Kind::Budget, 20, |record| {
+            of_guest(record);
+            (record.value, record.limit) = (1_000, 10 * SECOND);
+        });
+        assert_eq!(log.carried(), (45, 0));
+        // What is no user's, or another's, changes nothing.
+        log.entry(Kind::Admit, 21, |record| {
+            (record.user, record.value) = (UserName::new("eve").unwrap(), 9);
+        });
+        assert_eq!(log.carried(), (45, 1));
+        log.entry(Kind::Login, 31, |_| {});
+        assert_eq!(log.carried(), (0, 1));
     }
 }

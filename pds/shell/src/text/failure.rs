@@ -628,7 +628,7 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::FilesSilent => write!(
                 f,
-                "the domain 'files' has not answered for {}, so the disk is not used any more until the next boot",
+                "the domain 'files' has not answered for {} s, so the disk is not used any more until the next boot",
                 Seconds(limit)
             ),
             ErrorCode::FilesBreach => {
