@@ -125,7 +125,11 @@ fn judge(answer: &Answer, said: &str, counted: Counters) -> Result<String, Strin
     let what = match answer.ends {
         Ends::Format => {
             check(audits(1), "not one breach of a format and one restart")?;
-            check(rest.contains("has left the format"), "another reason")?;
+            let left = match answer.bound {
+                Bound::Choices => "has left the choices",
+                _ => "has left the format",
+            };
+            check(rest.contains(left), "another reason")?;
             "a breach of the format"
         }
         Ends::Stop => {
