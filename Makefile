@@ -57,6 +57,9 @@ SOAK_OUT := $(BUILD)/soak
 SOAK_POLICY := $(SOAK_OUT)/policy.bin
 REDTEAM_CLIENTS := tests/redteam/clients
 REDTEAM_CLIENTS_POLICY := $(BUILD)/policy-redteam-clients/policy.bin
+# The red team's system with a disk and a hostile files.
+REDTEAM_FILES := systems/disk/system.xml
+REDTEAM_FILES_POLICY := $(BUILD)/policy-redteam-files/policy.bin
 KEYS := $(BUILD)/keys
 # The secret key of the device that runs what is built here: it signs the adapters that it makes. Made once for a checkout;
 # the compiled policies hold it, and so do images, so that whoever reads one can sign as this device.
@@ -211,6 +214,10 @@ $(REDTEAM_POLICY): tests/redteam/policy.toml system.xml llmtool | $(DEVICE_KEY)
 $(REDTEAM_CLIENTS_POLICY): $(REDTEAM_CLIENTS)/policy.toml $(REDTEAM_CLIENTS)/system.xml llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
 	@$(COMPILE_POLICY) $< --system $(REDTEAM_CLIENTS)/system.xml -o $@ --formats $(@D)/formats.bin >&2
+
+$(REDTEAM_FILES_POLICY): tests/redteam/policy.toml $(REDTEAM_FILES) llmtool | $(DEVICE_KEY)
+	@mkdir -p $(@D)
+	@$(COMPILE_POLICY) $< --system $(REDTEAM_FILES) -o $@ --formats $(@D)/formats.bin >&2
 
 $(KEYS)/%.key.pem: | llmtool
 	@mkdir -p $(@D)
@@ -815,13 +822,14 @@ else
 endif
 
 .PHONY: redteam-sim
-redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY) $(REDTEAM_CLIENTS_POLICY)
+redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY) $(REDTEAM_CLIENTS_POLICY) $(REDTEAM_FILES_POLICY) $(BUILD)/disk.img
 	@mkdir -p $(REDTEAM_OUT)
 	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim --features redteam --bin sel4-llm-sim-redteam >&2
-	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim -p mallory-sim >&2
+	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim -p mallory-sim -p gremlin-sim >&2
 	SEL4_LLM_REDTEAM_ON=simulation SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
 	SEL4_LLM_REDTEAM='$(BIN)/sel4-llm-sim-redteam $(REDTEAM_SYSTEM) --search-path $(dir $(STORE)) $(dir $(REDTEAM_POLICY))' \
 	SEL4_LLM_REDTEAM_CLIENTS='$(BIN)/sel4-llm-sim $(REDTEAM_CLIENTS)/system.xml --search-path $(dir $(STORE)) $(dir $(REDTEAM_CLIENTS_POLICY)) --program mallory=$(BIN)/mallory-sim --outlive-clients' \
+	SEL4_LLM_REDTEAM_FILES='$(BIN)/sel4-llm-sim $(REDTEAM_FILES) --disk $(BUILD)/disk.img --search-path $(dir $(STORE)) $(dir $(REDTEAM_FILES_POLICY)) --program files=$(BIN)/gremlin-sim --outlive-clients' \
 		$(REDTEAM_RUN)
 
 # The hostile client for seL4.
