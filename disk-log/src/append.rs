@@ -86,6 +86,24 @@ impl Log {
         self.head
     }
 
+    /// How often the log was opened to be written, this time included.
+    #[must_use]
+    pub const fn life(&self) -> u32 {
+        self.life
+    }
+
+    /// Sectors of the file.
+    #[must_use]
+    pub const fn slots(&self) -> u32 {
+        self.shape.slots
+    }
+
+    /// The position of the next entry's first sector.
+    #[must_use]
+    pub const fn position(&self) -> u64 {
+        self.next
+    }
+
     /// Sectors that are written and not flushed.
     #[must_use]
     pub const fn unflushed(&self) -> u64 {

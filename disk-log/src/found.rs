@@ -61,6 +61,8 @@ pub struct Entry<'o> {
     pub record: Record,
     /// Its text.
     pub text: &'o [u8],
+    /// The position of its first sector.
+    pub position: u64,
     /// Whether it holds the hash of the entry that was found before it. Of the first, nobody knows.
     pub is_linked: bool,
 }

@@ -62,6 +62,7 @@
 mod append;
 mod found;
 mod open;
+mod read;
 mod sector;
 
 #[cfg(test)]
@@ -74,6 +75,7 @@ use sha2::{Digest as _, Sha256};
 pub use append::{AppendError, Log, Mark, Placed};
 pub use found::{Entry, Found, OpenError, Opened};
 pub use open::Opening;
+pub use read::Reader;
 pub use sector::{Device, PIECE, SECTOR};
 
 /// Bytes of the longest entry.

@@ -123,6 +123,12 @@ impl<'b> Opening<'b> {
         }
     }
 
+    /// Sectors of the file.
+    #[must_use]
+    pub const fn slots(&self) -> u32 {
+        self.shape.slots
+    }
+
     /// The sector that is wanted next, counted from the beginning of the file; `None` when all were seen.
     #[must_use]
     pub fn wants(&self) -> Option<u32> {
@@ -150,12 +156,13 @@ impl<'b> Opening<'b> {
                 if self.stage == Stage::Done {
                     self.drop_partial();
                 }
-                whole.and_then(|(record, is_linked)| {
+                whole.and_then(|(record, is_linked, position)| {
                     let text = self.buffer.get(RECORD_BYTES..)?;
                     let text = text.get(..record.text_bytes as usize)?;
                     Some(Entry {
                         record,
                         text,
+                        position,
                         is_linked,
                     })
                 })
@@ -210,8 +217,11 @@ impl<'b> Opening<'b> {
             self.torn = seen.begun;
             return Stage::Done;
         };
+        // What was written last and not flushed can have overwritten the oldest in part, without a trace of its own: then
+        // there may be whole entries among them that nothing links to what follows. So none of them counts.
         let oldest = highest
             .saturating_add(1)
+            .saturating_add(u64::from(self.shape.unflushed))
             .saturating_sub(u64::from(self.shape.slots));
         Stage::Walk {
             at: oldest,
@@ -220,8 +230,9 @@ impl<'b> Opening<'b> {
         }
     }
 
-    /// Looks at the sector of a position; the record of an entry that it makes whole, and whether that is linked.
-    fn walk(&mut self, at: u64, sector: Sector<'_>) -> Option<(Record, bool)> {
+    /// Looks at the sector of a position; the record of an entry that it makes whole, whether that is linked, and where it
+    /// begins.
+    fn walk(&mut self, at: u64, sector: Sector<'_>) -> Option<(Record, bool, u64)> {
         let (header, piece) = match sector {
             Sector::Whole(header, piece) if self.is_at(&header, at) => (header, piece),
             // What was here before: nothing has been written to it since.
@@ -276,7 +287,8 @@ impl<'b> Opening<'b> {
             return None;
         }
         let partial = self.partial.take()?;
-        self.finish(&partial)
+        let (record, is_linked) = self.finish(&partial)?;
+        Some((record, is_linked, partial.begin))
     }
 
     fn is_at(&self, header: &Header, at: u64) -> bool {

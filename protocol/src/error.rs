@@ -261,6 +261,18 @@ numbers! {
         LogFileSize = 146,
         /// `value` models of the disk are not listed: no name that can be asked for, or too many.
         FilesSkipped = 147,
+
+        /// The audit log cannot be written to the disk, and the policy lets nothing be admitted without it; `value` is the code
+        /// of the reason.
+        LogLost = 150,
+        /// The audit log's file holds something that is no log.
+        LogGarbage = 151,
+        /// The log on the disk is that of another device.
+        LogOtherDevice = 152,
+        /// The log on the disk was begun in a file of `value` sectors; the file has `limit`.
+        LogOtherSize = 153,
+        /// Entries of the log came faster than the disk takes them.
+        LogBehind = 154,
     }
 }
 

@@ -44,6 +44,8 @@ pub mod adapters;
 #[forbid(unsafe_code)]
 pub mod armour;
 #[forbid(unsafe_code)]
+pub mod attest;
+#[forbid(unsafe_code)]
 pub mod decimal;
 #[forbid(unsafe_code)]
 pub mod error;
@@ -68,4 +70,4 @@ pub mod wire;
 
 /// Version of everything in this crate that another domain can see. A peer of another version is
 /// not understood, and its messages are counted and dropped.
-pub const VERSION: u16 = 7;
+pub const VERSION: u16 = 8;

@@ -100,6 +100,9 @@ pub const MAX_USER_BYTES: usize = 32;
 /// Longest name of a session, in bytes.
 pub const MAX_SESSION_BYTES: usize = 32;
 
+/// Longest nonce of an attestation, in bytes.
+pub const MAX_NONCE_BYTES: usize = 32;
+
 /// Longest passphrase, in bytes.
 pub const MAX_PASSPHRASE_BYTES: usize = 128;
 

@@ -18,6 +18,8 @@ pub type SessionName = Name<{ crate::limits::MAX_SESSION_BYTES }>;
 pub type FormatName = Name<{ crate::limits::MAX_FORMAT_BYTES }>;
 /// Name of a chat template.
 pub type TemplateName = Name<{ crate::limits::MAX_TEMPLATE_BYTES }>;
+/// What an attestation is asked for with.
+pub type Nonce = Name<{ crate::limits::MAX_NONCE_BYTES }>;
 /// Name of a model.
 pub type ModelName = Name<{ crate::limits::MAX_NAME_BYTES }>;
 
@@ -60,6 +62,12 @@ impl<const N: usize> Name<N> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.first().is_none_or(|byte| *byte == 0)
+    }
+
+    /// Its bytes, padded with zeros.
+    #[must_use]
+    pub const fn as_padded(&self) -> &[u8; N] {
+        &self.0
     }
 
     /// Its text; "" for what [`Self::check`] refuses.

@@ -18,7 +18,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub const MAGIC: [u8; 8] = *b"llm-plcy";
 
 /// Version of the format.
-pub const POLICY_VERSION: u32 = 6;
+pub const POLICY_VERSION: u32 = 7;
 
 /// Size of the region in `system.xml`, and of the file that fills it.
 pub const POLICY_REGION_BYTES: usize = 0x1000;
@@ -95,6 +95,26 @@ impl Permission {
             _ => None,
         }
     }
+}
+
+/// When an entry of the log is on the disk, in a system with one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum LogWrite {
+    /// An admission before inference hears of the request, and an end before the client hears of it.
+    Ahead = 0,
+    /// Within about a second.
+    Behind = 1,
+}
+
+/// What becomes of requests in a system with a disk if the log cannot be written to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum LogFailure {
+    /// None is admitted.
+    Refuse = 0,
+    /// The log goes on in memory, and so do they.
+    GoOn = 1,
 }
 
 /// Name in `formats = [...]` of `policy.toml` for choices that come with a request; no format can be called so.
@@ -357,6 +377,10 @@ pub struct Policy {
     pub format_count: u32,
     /// Bytes at the beginning of that region which hold them; 0 without formats.
     pub formats_bytes: u32,
+    /// When an entry of the log is on the disk, in a system with one: [`LogWrite`].
+    pub log_write: u32,
+    /// What becomes of requests if it cannot be: [`LogFailure`].
+    pub log_on_failure: u32,
     /// Zero.
     pub reserved: u32,
     /// SHA-256 of these bytes; zeros without formats.
@@ -412,6 +436,24 @@ impl Policy {
         let (policy, _) = Self::read_from_prefix(bytes).map_err(|_| PolicyError::Size)?;
         policy.check()?;
         Ok(policy)
+    }
+
+    /// When an entry of the log is on the disk.
+    #[must_use]
+    pub const fn log_write(&self) -> LogWrite {
+        match self.log_write {
+            0 => LogWrite::Ahead,
+            _ => LogWrite::Behind,
+        }
+    }
+
+    /// What becomes of requests if it cannot be.
+    #[must_use]
+    pub const fn log_on_failure(&self) -> LogFailure {
+        match self.log_on_failure {
+            0 => LogFailure::Refuse,
+            _ => LogFailure::GoOn,
+        }
     }
 
     /// Roles in use.
@@ -497,6 +539,8 @@ impl Policy {
             && self.login_delay_us > 0
             && self.login_delay_us <= self.login_delay_max_us
             && self.keep_prompts <= 1
+            && self.log_write <= LogWrite::Behind as u32
+            && self.log_on_failure <= LogFailure::GoOn as u32
             && self.user_defined <= 1;
         require(positive, PolicyError::Range)?;
         let formats = match self.format_count {

@@ -74,7 +74,7 @@ kinds! {
     /// A model was verified and loaded; `name` and `model_sha256` say which, `value` its size in bytes, `limit` the context
     /// in tokens that the policy gives it.
     Load = 2 "load",
-    /// A request was admitted.
+    /// A request was admitted; `value` is how many tokens were reserved for it.
     Admit = 3 "admit",
     /// `count` requests were refused; `code`, `value` and `limit` say why. `name` is the model or user that was asked
     /// for, or the session that was to be closed.
@@ -134,6 +134,17 @@ kinds! {
     Example = 25 "example",
     /// A user may end the system, and was told so: what follows is up to the client that asked.
     Halt = 26 "halt",
+    /// Audit goes on with the log that was found on the disk: `code` is what was found (1 nothing, 2 all of it, 3 a write at
+    /// its end that was not finished, and was dropped, 4 damage), `value` the entries, `limit` for damage the number of the
+    /// last entry before it, `count` how often the log was opened to be written, this time included.
+    LogOpened = 27 "log-opened",
+    /// The log is no longer written to the disk, or was not from the beginning; `code`, `value` and `limit` say why. `count`
+    /// is 1 if nothing is admitted from here on, 0 if the log goes on in memory.
+    LogLost = 28 "log-lost",
+    /// What a user has used of a budget, so that a boot finds it though the entries before have been overwritten: `name` is
+    /// whose, `value` the tokens that are used or reserved in the period, `limit` how much of the period is over, `count` how
+    /// long it is, both in microseconds.
+    Usage = 29 "usage",
 }
 
 layout! {

@@ -148,6 +148,28 @@ impl Live {
         Ok(answer)
     }
 
+    /// Types lines, and waits for no answer.
+    ///
+    /// # Errors
+    /// The console takes no input.
+    pub fn begin(&mut self, lines: &str) -> Result<(), Broken> {
+        self.type_in(lines.as_bytes())
+    }
+
+    /// Kills the system, as a power cut does; what it had printed of which nobody has heard yet.
+    #[must_use]
+    pub fn cut(mut self) -> String {
+        // If it has ended, there is nobody to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let mut printed = std::mem::take(&mut self.pending);
+        // Its end closes the pipe.
+        while let Ok(bytes) = self.output.recv() {
+            printed += &String::from_utf8_lossy(&bytes);
+        }
+        printed
+    }
+
     fn type_in(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         let Some(stdin) = &mut self.stdin else {
             return Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());

@@ -18,7 +18,7 @@
 /**
  * Version of the protocol that this library speaks with audit.
  */
-#define SEL4_LLM_PROTOCOL_VERSION 7
+#define SEL4_LLM_PROTOCOL_VERSION 8
 
 /**
  * Size of each of the two regions that a client shares with audit, in bytes.
@@ -987,6 +987,27 @@ typedef enum {
      * `value` models of the disk are not listed: no name that can be asked for, or too many.
      */
     SEL4_LLM_CODE_FILES_SKIPPED = 147,
+    /**
+     * The audit log cannot be written to the disk, and the policy lets nothing be admitted without it; `value` is the code
+     * of the reason.
+     */
+    SEL4_LLM_CODE_LOG_LOST = 150,
+    /**
+     * The audit log's file holds something that is no log.
+     */
+    SEL4_LLM_CODE_LOG_GARBAGE = 151,
+    /**
+     * The log on the disk is that of another device.
+     */
+    SEL4_LLM_CODE_LOG_OTHER_DEVICE = 152,
+    /**
+     * The log on the disk was begun in a file of `value` sectors; the file has `limit`.
+     */
+    SEL4_LLM_CODE_LOG_OTHER_SIZE = 153,
+    /**
+     * Entries of the log came faster than the disk takes them.
+     */
+    SEL4_LLM_CODE_LOG_BEHIND = 154,
 } sel4_llm_code_t;
 
 /**

@@ -260,6 +260,17 @@ pub enum sel4_llm_code_t {
     SEL4_LLM_CODE_LOG_FILE_SIZE = 146,
     /// `value` models of the disk are not listed: no name that can be asked for, or too many.
     SEL4_LLM_CODE_FILES_SKIPPED = 147,
+    /// The audit log cannot be written to the disk, and the policy lets nothing be admitted without it; `value` is the code
+    /// of the reason.
+    SEL4_LLM_CODE_LOG_LOST = 150,
+    /// The audit log's file holds something that is no log.
+    SEL4_LLM_CODE_LOG_GARBAGE = 151,
+    /// The log on the disk is that of another device.
+    SEL4_LLM_CODE_LOG_OTHER_DEVICE = 152,
+    /// The log on the disk was begun in a file of `value` sectors; the file has `limit`.
+    SEL4_LLM_CODE_LOG_OTHER_SIZE = 153,
+    /// Entries of the log came faster than the disk takes them.
+    SEL4_LLM_CODE_LOG_BEHIND = 154,
 }
 
 /// The name of each, as a text of C's. The match has them all.
@@ -298,4 +309,5 @@ names! {
     Choices ChoicesBytes ChoiceEmpty ChoiceTwice ChoiceLineFeed
     NoDisk NoFileSystem DiskDamaged DiskFailed NoSuchFile BadPath DiskFull DiskReadOnly
     TooManyFiles FilesFailed FilesSilent FilesBreach FileTooLarge FileChanged LogScattered LogFileSize FilesSkipped
+    LogLost LogGarbage LogOtherDevice LogOtherSize LogBehind
 }

@@ -18,6 +18,7 @@ pub(crate) enum Kind {
     Budget,
     Log,
     VerifyLog,
+    Attest,
     /// What is done or not, with nothing to tell.
     Deed,
     Sessions,
@@ -57,6 +58,7 @@ impl Kind {
             Request::Budget { .. } => Self::Budget,
             Request::Log(_) => Self::Log,
             Request::VerifyLog => Self::VerifyLog,
+            Request::Attest { .. } => Self::Attest,
             Request::Reset
             | Request::Halt
             | Request::Close { .. }
@@ -102,6 +104,7 @@ impl Kind {
             | (Self::Budget, Event::Budget(_))
             | (Self::Log, Event::LogEnd(_))
             | (Self::VerifyLog, Event::LogVerified { .. })
+            | (Self::Attest, Event::Attested(_))
             // A watch that was cancelled, a check and an export that were, are done.
             | (
                 Self::Watch | Self::VerifyLog | Self::Deed | Self::ExportAdapter,

@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::error::SubmitError;
 use crate::flights::RequestId;
 use protocol::error::{ErrorCode, Failure};
-use protocol::name::{FormatName, ModelName, SessionName, UserName};
+use protocol::name::{FormatName, ModelName, Nonce, SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{BudgetChange, LogQuery, Request};
 use protocol::wire::{
@@ -474,6 +474,11 @@ impl<R: ReadWords, W: WriteWords> Client<'_, R, W> {
     /// Checks the chain of the audit log. Ends with `LogVerified`, or with `Done` after a [`Client::cancel`] or a login.
     pub fn verify_log(&mut self) -> Result<RequestId, SubmitError> {
         self.submit(&Request::VerifyLog)
+    }
+
+    /// Has the device sign the head of its log, and `nonce` with it. Ends with `Attested`.
+    pub fn attest(&mut self, nonce: Nonce) -> Result<RequestId, SubmitError> {
+        self.submit(&Request::Attest { nonce })
     }
 
     /// Has audit try again to start inference, after too many restarts. Ends with `Done`.

@@ -6,6 +6,7 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use protocol::policy::{DeviceKey, Policy};
 use protocol::record::Hash;
 use protocol::store::SIGNATURE_BYTES;
+use sha2::{Digest as _, Sha256};
 
 /// See the module.
 pub(crate) struct Device {
@@ -23,6 +24,17 @@ impl Device {
     /// Whether it has a key.
     pub(crate) const fn can_sign(&self) -> bool {
         self.key.is_some()
+    }
+
+    /// What a log on a disk calls it; `None` without a key.
+    pub(crate) fn id(&self) -> Option<disk_log::Device> {
+        let public = self.key.as_ref()?.verifying_key();
+        let digest: Hash = Sha256::digest(public.as_bytes()).into();
+        let mut id = disk_log::Device::default();
+        for (to, from) in id.iter_mut().zip(digest) {
+            *to = from;
+        }
+        Some(id)
     }
 
     /// Signs the SHA-256 of a file, as models are signed; `None` without a key.

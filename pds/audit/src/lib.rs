@@ -48,6 +48,7 @@ mod device;
 mod egress;
 pub mod files;
 mod gate;
+mod journal;
 mod ledger;
 mod link;
 mod lists;
@@ -69,6 +70,7 @@ mod work;
 
 pub use access::KdfBlock;
 pub use client::ClientEnd;
+pub use journal::JournalMemory;
 pub use link::ControlError;
 pub use monitor::{Audit, Memory, Port};
 pub use table::Texts;

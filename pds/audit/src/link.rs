@@ -162,6 +162,17 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         self.count_unread();
         command.write(number, &mut self.frame);
         let sent = self.ring.send(&self.frame).is_ok();
+        self.note_sent(client, sent)
+    }
+
+    /// As [`Self::send`], of a client's command that was kept.
+    pub(crate) fn send_kept(&mut self, client: Option<usize>, frame: &Frame) -> bool {
+        self.count_unread();
+        let sent = self.ring.send(frame).is_ok();
+        self.note_sent(client, sent)
+    }
+
+    fn note_sent(&mut self, client: Option<usize>, sent: bool) -> bool {
         if sent {
             // The ring has as many places.
             let _ = self.unread.push_back(client);

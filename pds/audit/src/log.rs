@@ -23,7 +23,7 @@ pub struct Log<'m> {
     wrapped_at: Option<usize>,
     /// Entries that are there.
     entries: u64,
-    /// Sequence number of the newest; they begin with 1.
+    /// Sequence number of the newest; the first one has 1.
     written: u64,
     /// Hash of the newest.
     head: Hash,
@@ -37,6 +37,11 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// Before an entry that is not there any more, or not yet.
+    pub(crate) const fn before(sequence: u64) -> Self {
+        Self { sequence, at: 0 }
+    }
+
     /// Sequence number of the entry that is read next, if it has not gone.
     #[must_use]
     pub const fn next(&self) -> u64 {
@@ -77,10 +82,15 @@ impl<'m> Log<'m> {
         }
     }
 
-    /// Entries written since boot.
+    /// Sequence number of the newest entry.
     #[must_use]
     pub const fn written(&self) -> u64 {
         self.written
+    }
+
+    /// Goes on behind this entry of a log that lies elsewhere, of which nothing is here. Before anything is appended.
+    pub(crate) const fn follow(&mut self, sequence: u64, head: Hash) {
+        (self.written, self.head) = (sequence, head);
     }
 
     /// What is there.
@@ -96,7 +106,7 @@ impl<'m> Log<'m> {
     }
 
     /// Sequence number of the oldest entry; of the next one if there is none.
-    const fn first(&self) -> u64 {
+    pub(crate) const fn first(&self) -> u64 {
         self.written.saturating_sub(self.entries).saturating_add(1)
     }
 

@@ -15,8 +15,10 @@ use protocol::wire::client::{Budget, BudgetChange};
 struct Account {
     tokens: u64,
     period_us: u64,
-    /// Of the period.
+    /// Of the period; of the system, if that was started later.
     started_us: u64,
+    /// How much of the period was over then.
+    carried_us: u64,
     /// Number of the period.
     period: u64,
     used: u64,
@@ -26,16 +28,22 @@ struct Account {
 impl Account {
     /// Begins a new period if the old one is over.
     fn roll(&mut self, now: u64) {
-        let elapsed = now.saturating_sub(self.started_us);
-        let periods = elapsed.checked_div(self.period_us).unwrap_or(0);
+        let periods = self.elapsed(now).checked_div(self.period_us).unwrap_or(0);
         if periods > 0 {
-            self.started_us = self
-                .started_us
-                .saturating_add(periods.saturating_mul(self.period_us));
+            let over = periods.saturating_mul(self.period_us);
+            let carried = over.min(self.carried_us);
+            self.carried_us = self.carried_us.saturating_sub(carried);
+            self.started_us = self.started_us.saturating_add(over.saturating_sub(carried));
             self.period = self.period.saturating_add(periods);
             self.used = 0;
             self.reserved = 0;
         }
+    }
+
+    /// How much of the period is over.
+    const fn elapsed(&self, now: u64) -> u64 {
+        now.saturating_sub(self.started_us)
+            .saturating_add(self.carried_us)
     }
 
     const fn available(&self) -> u64 {
@@ -113,7 +121,16 @@ impl Accounts {
             account.roll(now);
             account.tokens = change.tokens.unwrap_or(account.tokens);
             account.period_us = change.period_us.unwrap_or(account.period_us);
-            account.started_us = now;
+            (account.started_us, account.carried_us) = (now, 0);
+        }
+    }
+
+    /// Of the period that begins at boot, so much is over, and so much was used of the budget, since it had begun before.
+    pub(crate) fn carry(&mut self, user: usize, used: u64, elapsed_us: u64, now: u64) {
+        if let Some(account) = self.accounts.get_mut(user) {
+            account.used = used;
+            (account.started_us, account.carried_us) = (now, elapsed_us);
+            account.roll(now);
         }
     }
 
@@ -129,10 +146,7 @@ impl Accounts {
             used: account.used,
             reserved: account.reserved,
             period_us: account.period_us,
-            left_us: account
-                .started_us
-                .saturating_add(account.period_us)
-                .saturating_sub(now),
+            left_us: account.period_us.saturating_sub(account.elapsed(now)),
         }
     }
 }
@@ -277,6 +291,32 @@ mod tests {
                 prop_assert_eq!(accounts.budget(user, UserName::EMPTY, now).reserved, 0);
             }
         }
+    }
+
+    #[test]
+    fn a_period_that_began_before_the_boot_ends_when_it_would_have() {
+        let mut policy = protocol::testing::policy();
+        (
+            policy.users[0].budget_tokens,
+            policy.users[0].budget_period_us,
+        ) = (1000, 3_000_000);
+        let mut accounts = Accounts::new(&policy, 50);
+        accounts.carry(0, 900, 2_000_000, 50);
+        let budget = accounts.budget(0, UserName::EMPTY, 1_000_049);
+        assert_eq!((budget.used, budget.left_us), (900, 1));
+        assert_eq!(accounts.reserve(0, 101, 1_000_049), Err(100));
+        let budget = accounts.budget(0, UserName::EMPTY, 1_000_050);
+        assert_eq!((budget.used, budget.left_us), (0, 3_000_000));
+        assert!(accounts.reserve(0, 1000, 1_000_050).is_ok());
+        assert_eq!(
+            accounts.budget(0, UserName::EMPTY, 4_000_049).reserved,
+            1000
+        );
+        assert_eq!(accounts.budget(0, UserName::EMPTY, 4_000_050).reserved, 0);
+        // More than a period was over: nothing of it counts.
+        accounts.carry(0, 900, 7_000_000, 5_000_000);
+        let budget = accounts.budget(0, UserName::EMPTY, 5_000_000);
+        assert_eq!((budget.used, budget.left_us), (0, 2_000_000));
     }
 
     #[test]

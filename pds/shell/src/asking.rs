@@ -69,6 +69,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 _ => self.answer(StatsText(stats), port),
             },
             Event::Budget(ref budget) => self.answer(BudgetText(budget), port),
+            // Byte for byte: `llmtool audit verify` reads it.
+            Event::Attested(ref attestation) => self.answer_exactly(attestation, port),
             Event::LogVerified { extent, broken_at } => {
                 let text = VerifiedText { extent, broken_at };
                 if broken_at == 0 {

@@ -4,7 +4,7 @@ use crate::screen::Colour;
 use crate::table::Kind;
 use protocol::error::Failure;
 use protocol::limits::{MAX_ADAPTERS, MAX_STOPS};
-use protocol::name::{FormatName, ModelName, SessionName, UserName};
+use protocol::name::{FormatName, ModelName, Nonce, SessionName, UserName};
 use protocol::wire::client::LogQuery;
 use protocol::wire::{InferParams, TrainParams};
 
@@ -70,6 +70,8 @@ pub(crate) enum Command<'a> {
         json: bool,
     },
     VerifyAudit,
+    /// Have the device sign the head of the log.
+    Attest(Nonce),
     Reset,
     Login(UserName),
     Logout,

@@ -4,8 +4,8 @@ use crate::console::{Console, Port, Wrapped};
 use crate::screen::USUAL_COLUMNS;
 use crate::shell::{Buffers, List, Purpose, Session};
 use crate::table::{
-    ADAPTER_DEEDS, CHAT_COMMANDS, COLOURS, COMMANDS, CONTROLS, Kind, OptionSpec, Source, VERIFY,
-    command, is_option,
+    ADAPTER_DEEDS, CHAT_COMMANDS, COLOURS, COMMANDS, CONTROLS, Kind, LOG_DEEDS, LogDeed,
+    OptionSpec, Source, command, is_option,
 };
 use core::fmt::Write as _;
 use protocol::name::UserName;
@@ -83,11 +83,11 @@ fn offer_after<'w>(earlier: impl Iterator<Item = &'w [u8]> + Clone, word: &[u8])
         "help" if given.clone().eq([b"llmctl"]) => return Offer::words(CONTROLS),
         "llmctl audit" if is_first => {
             return Offer {
-                words: &[VERIFY],
+                words: LOG_DEEDS,
                 ..Offer::options(spec.options)
             };
         }
-        "llmctl audit" if given.clone().next() == Some(VERIFY.as_bytes()) => {
+        "llmctl audit" if given.clone().next().and_then(LogDeed::find).is_some() => {
             return Offer::NOTHING;
         }
         _ => {}
@@ -320,11 +320,12 @@ mod tests {
             (
                 "llmctl audit ",
                 Offer {
-                    words: &[VERIFY],
+                    words: LOG_DEEDS,
                     ..options(AUDIT)
                 },
             ),
             ("llmctl audit verify ", none),
+            ("llmctl audit attest ", none),
             ("llmctl audit --last 3 --", options(AUDIT)),
             ("llmctl audit --user ", names(Source::Users)),
             ("llminfer x --se", options(INFER)),

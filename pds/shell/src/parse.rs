@@ -9,8 +9,8 @@ use crate::screen::Colour;
 use crate::suggest::nearest;
 use crate::table::{
     ADAPTER_DEEDS, AuditOption, BudgetOption, COLOURS, COMMANDS, CONTROLS, Control, Deed,
-    FineTuneOption, Hue, InferOption, Kind, LoadOption, MAX_OPERANDS, OptionSpec, Spec,
-    StatsOption, TARGETS, Target, VERIFY, Verb, is_option,
+    FineTuneOption, Hue, InferOption, Kind, LoadOption, LogDeed, MAX_OPERANDS, OptionSpec, Spec,
+    StatsOption, TARGETS, Target, Verb, is_option,
 };
 use crate::values::{job_number, name};
 use crate::words::{MAX_WORDS, Words};
@@ -361,13 +361,19 @@ fn budget<'a>(spec: &Spec, given: &Given<'a>) -> Parsed<'a> {
 
 fn audit<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
     let mut words = words.peekable();
-    if words.next_if(|word| *word == VERIFY.as_bytes()).is_some() {
+    if let Some(deed) = words.peek().and_then(|word| LogDeed::find(word)) {
+        words.next();
+        let (of, command) = match deed {
+            LogDeed::Verify => ("llmctl audit verify", Command::VerifyAudit),
+            LogDeed::Attest => {
+                let nonce = words.next().map(name).transpose()?;
+                let command = Command::Attest(nonce.unwrap_or_default());
+                ("llmctl audit attest", command)
+            }
+        };
         return match words.next() {
-            Some(word) => Err(CommandError::Extra {
-                of: "llmctl audit verify",
-                word,
-            }),
-            None => Ok(Command::VerifyAudit),
+            Some(word) => Err(CommandError::Extra { of, word }),
+            None => Ok(command),
         };
     }
     let given = take(spec, &mut words)?;
@@ -677,6 +683,8 @@ mod tests {
                 "Audit { query: LogQuery { last: 5, user: \"admin\", follow: true }, json: true }",
             ),
             ("llmctl audit verify", "VerifyAudit"),
+            ("llmctl audit attest", "Attest(\"\")"),
+            ("llmctl audit attest 2026-12-01", "Attest(\"2026-12-01\")"),
             ("llmctl wait 3", "Wait(3)"),
             ("llmctl cancel", "Cancel(None)"),
             ("llmctl cancel 7", "Cancel(Some(7))"),
@@ -945,6 +953,11 @@ mod tests {
             ("llmctl budget --period 5", "kind: Period"),
             ("llmctl audit now", "Extra"),
             ("llmctl audit verify now", "Extra"),
+            ("llmctl audit attest a b", "Extra"),
+            (
+                "llmctl audit attest 0123456789abcdef0123456789abcdef0",
+                "code: NameLength",
+            ),
             ("llmctl audit --json verify", "Extra"),
             ("llmstats now", "Extra"),
             ("llmctl adapter", "MissingValue { of: \"llmctl adapter\""),

@@ -115,6 +115,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Command::Sessions => (Request::Sessions, Purpose::Sessions),
             Command::Close(session) => (Request::Close { session }, Purpose::Close(session)),
             Command::VerifyAudit => (Request::VerifyLog, Purpose::Show),
+            Command::Attest(nonce) => (Request::Attest { nonce }, Purpose::Show),
             Command::Reset => (Request::Reset, Purpose::Show),
             Command::Logout => (Request::Logout, Purpose::Logout),
             Command::WhoAmI => (Request::WhoAmI, Purpose::WhoAmI),

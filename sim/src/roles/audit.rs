@@ -3,7 +3,7 @@
 use super::endpoint;
 use crate::pd::{Clock, Component, Environment, Ids, Notifier, Restarter, SetupError, Timer};
 use audit::files::{Files, FilesEnd, NoFiles};
-use audit::{Audit, ClientEnd, ControlError, KdfBlock, Memory, Texts};
+use audit::{Audit, ClientEnd, ControlError, JournalMemory, KdfBlock, Memory, Texts};
 use heapless::Vec;
 use protocol::limits::{MAX_CLIENTS, MAX_KDF_KIB};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
@@ -95,7 +95,8 @@ pub(super) fn start_with_disk(env: &mut Environment) -> Result<Box<dyn Component
     let ring = endpoint(env, "files_to_audit", "audit_to_files")?;
     let staging = env.read_write("staging")?;
     let slots = env.read_write("model_slots")?;
-    let files = Files::new(ring, staging, slots, env.constant("model_store")?);
+    let journal = Box::leak(Box::new(JournalMemory::new()));
+    let files = Files::new(ring, staging, slots, env.constant("model_store")?, journal);
     let channel = env.number("files_channel")?;
     begin(env, Some((files, channel)))
 }

@@ -22,6 +22,7 @@ enum Kind {
     Budget,
     Log,
     Verify,
+    Attest,
     Done,
     Tune,
     Adapter,
@@ -51,6 +52,7 @@ impl Kind {
             Request::Budget { .. } => Self::Budget,
             Request::Log(_) => Self::Log,
             Request::VerifyLog => Self::Verify,
+            Request::Attest { .. } => Self::Attest,
             Request::Reset
             | Request::Halt
             | Request::Close { .. }
@@ -79,6 +81,7 @@ impl Kind {
                 | (Self::Budget, Event::Budget(_))
                 | (Self::Log, Event::LogEnd(_))
                 | (Self::Verify, Event::LogVerified { .. })
+                | (Self::Attest, Event::Attested(_))
         )
     }
 }

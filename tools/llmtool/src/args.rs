@@ -274,10 +274,17 @@ it. Every entry holds the hash of the one before it, so that what was changed, l
 exit status is 0 only if all of it holds.
 
 A whole log that somebody has made anew holds, too. Against that, note the head that `llmctl audit verify` prints on
-the console, and give it with --head.
+the console, and give it with --head; or have the device sign it: `llmctl audit attest NONCE` prints a line that --device
+checks, in the same capture or in one of its own (--attestation).
+
+Whatever is checked, a log is not shown to be the newest that its device ever had. Nothing in the device counts what
+cannot be put back, so an older disk that was put back in its place looks as it did then. Compare with what you have
+noted: the number of the newest entry and of the boot never fall.
 
 Examples:
   llmtool audit verify console.log
+  llmtool audit verify console.log --device device.pub.pem --nonce 2026-12-01
+  llmtool audit verify disk.img --device device.pub.pem --attestation console.log
   llmtool audit verify console.log --head 8c1f…
   llmtool audit show console.log"
     )]

@@ -4,7 +4,9 @@
 //! from each line, and a line that is not, to the byte, what audit would have printed for them is a finding; what is
 //! not understood is a finding, too, and any finding means that the log does not hold.
 
+pub mod attest;
 pub mod chain;
+pub mod disk;
 pub mod export;
 pub mod show;
 #[cfg(test)]

@@ -308,18 +308,45 @@ impl Image {
         .map_err(failed)
     }
 
+    /// All of it.
+    #[must_use]
+    pub const fn whole(&self) -> Extent {
+        Extent {
+            first: 0,
+            sectors: self.sectors,
+        }
+    }
+
+    /// Reads a sector; false if it cannot be read.
+    pub fn sector(&mut self, at: u64, sector: &mut [u8; SECTOR]) -> bool {
+        block_on(blocks::read(self, at, sector)).is_ok()
+    }
+
     /// Reads the whole audit log, whatever device's it is.
+    ///
+    /// # Errors
+    /// There is none.
     pub fn log(&mut self, extent: Extent) -> Result<Opened, OpenError> {
+        self.log_with(extent, |_| {})
+    }
+
+    /// As [`Self::log`], with each entry.
+    ///
+    /// # Errors
+    /// There is no log.
+    pub fn log_with(
+        &mut self,
+        extent: Extent,
+        mut each: impl FnMut(disk_log::Entry<'_>),
+    ) -> Result<Opened, OpenError> {
         let mut buffer = [0; MAX_ENTRY_BYTES];
         let mut opening = Opening::new(extent.sectors, None, &mut buffer)?;
         while let Some(slot) = opening.wants() {
             let mut sector = [0; SECTOR];
-            let read = block_on(blocks::read(
-                self,
-                extent.first + u64::from(slot),
-                &mut sector,
-            ));
-            opening.give(read.is_ok().then_some(&sector));
+            let is_read = self.sector(extent.first + u64::from(slot), &mut sector);
+            if let Some(entry) = opening.give(is_read.then_some(&sector)) {
+                each(entry);
+            }
         }
         opening.finish_for([0; 16])
     }

@@ -434,6 +434,14 @@ pub enum ToolError {
         /// What there is.
         free: ByteSize,
     },
+    /// A file that holds no log, where one is wanted.
+    #[error("{}: {source}", path.display())]
+    DiskLog {
+        /// The image, or the log's file.
+        path: PathBuf,
+        /// What is wrong.
+        source: disk_log::OpenError,
+    },
     /// A size that the audit log's file cannot have.
     #[error(
         "an audit log of {size} cannot be: it takes {min} to {max}, in whole sectors of 512 bytes, and must fit the disk"

@@ -22,8 +22,8 @@ use protocol::limits::{
 };
 use protocol::name::UserName;
 use protocol::policy::{
-    self as wire, DeviceKey, FormatRule, MIN_EGRESS_BURST_BYTES, MIN_LOG_BYTES_PER_HOUR,
-    PassphraseHash, Permission, Policy, TrustedKey,
+    self as wire, DeviceKey, FormatRule, LogFailure, LogWrite, MIN_EGRESS_BURST_BYTES,
+    MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Permission, Policy, TrustedKey,
 };
 use toml::Spanned;
 use zerocopy::FromZeros;
@@ -237,6 +237,7 @@ fn build(document: &Document, folder: &Path, formats: &[Format]) -> Result<Polic
         tokens,
         fine_tuning,
         device: _,
+        log,
     } = document;
     if let Some(user) = default_user {
         let reason = format!(
@@ -251,6 +252,14 @@ fn build(document: &Document, folder: &Path, formats: &[Format]) -> Result<Polic
     policy.version = wire::POLICY_VERSION;
     policy.keep_prompts = u32::from(*prompts.get_ref() == Prompts::Text);
     policy.user_defined = u32::from(tokens.user_defined);
+    policy.log_write = match log.write {
+        document::LogWrite::Ahead => LogWrite::Ahead,
+        document::LogWrite::Behind => LogWrite::Behind,
+    } as u32;
+    policy.log_on_failure = match log.on_failure {
+        document::LogFailure::Refuse => LogFailure::Refuse,
+        document::LogFailure::GoOn => LogFailure::GoOn,
+    } as u32;
     policy.deadline_us = duration(&inference.deadline);
     policy.train_deadline_us = fine_tuning
         .deadline

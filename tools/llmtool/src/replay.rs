@@ -87,17 +87,23 @@ pub fn replay<'e>(
     formats: Option<&[u8]>,
 ) -> Result<Vec<Replayed<'e>>, ToolError> {
     let mut prompts = Prompts::read(prompts);
-    let mut sessions: BTreeMap<u32, Session<'_>> = BTreeMap::new();
+    // Numbers of sessions and requests count from the boot.
+    let mut boot = 0u32;
+    let mut sessions: BTreeMap<(u32, u32), Session<'_>> = BTreeMap::new();
     // With which context each was loaded; the entry may be older than the export.
     let mut contexts: BTreeMap<Hash, usize> = BTreeMap::new();
     // Hashes of the examples that have been typed, and what each fine-tuning found of them.
     let mut examples: Vec<Hash> = Vec::new();
-    let mut found: BTreeMap<u32, Vec<Hash>> = BTreeMap::new();
+    let mut found: BTreeMap<(u32, u32), Vec<Hash>> = BTreeMap::new();
     let mut tunings: Vec<Tuning<'_>> = Vec::new();
     for entry in &export.entries {
         let record = &entry.record;
-        let (session, turn) = (record.session, record.turn);
+        let (session, turn) = ((boot, record.session), record.turn);
         match record.kind() {
+            Some(Kind::Boot) => {
+                boot += 1;
+                examples.clear();
+            }
             Some(Kind::Load) => {
                 let context = usize::try_from(record.limit).unwrap_or(usize::MAX);
                 contexts.insert(record.model_sha256, context);
@@ -113,13 +119,14 @@ pub fn replay<'e>(
                 examples.push(record.prompt_sha256);
             }
             Some(Kind::Tune) => {
-                found.insert(record.request, examples.clone());
+                found.insert((boot, record.request), examples.clone());
             }
             Some(Kind::Tuned) if record.code == FinishReason::EndOfText as u16 => {
-                let examples = found.remove(&record.request).unwrap_or_default();
+                let examples = found.remove(&(boot, record.request));
+                let examples = examples.unwrap_or_default();
                 tunings.push(Tuning { record, examples });
             }
-            Some(Kind::Finish | Kind::Fail) if session > 0 => {
+            Some(Kind::Finish | Kind::Fail) if record.session > 0 => {
                 let turn = sessions.entry(session).or_default().entry(turn);
                 turn.or_default().ended = Some(record);
             }

@@ -9,7 +9,7 @@ use assert_cmd::cargo::cargo_bin_cmd;
 use llm_core::verify::sha256;
 use llmtool::keys;
 use llmtool::policy::With;
-use protocol::policy::{POLICY_REGION_BYTES, Permission, Policy};
+use protocol::policy::{LogFailure, LogWrite, POLICY_REGION_BYTES, Permission, Policy};
 use protocol::record::Hex;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -84,6 +84,10 @@ fn the_shipped_policy_is_what_the_audit_domain_reads() {
     assert_eq!((guest.passphrase.passes, policy.clients[0].user), (0, 0));
     assert!(llmtool::passphrase::matches(&admin.passphrase, b"sel4"));
     assert_eq!(policy.keep_prompts, 0);
+    assert_eq!(
+        (policy.log_write(), policy.log_on_failure()),
+        (LogWrite::Ahead, LogFailure::Refuse)
+    );
     assert_eq!(policy.deadline_us, 30_000_000);
     assert_eq!(policy.stop_grace_us, 250_000);
 
@@ -169,6 +173,16 @@ fn a_bad_policy_is_refused_with_its_line_and_the_reason() {
             "prompts = \"hash\"",
             "prompts = \"none\"",
             "unknown variant `none`, expected `text` or `hash`",
+        ),
+        (
+            "[fine-tuning]",
+            "[log]\nwrite = \"later\"\n[fine-tuning]",
+            "unknown variant `later`, expected `ahead` or `behind`",
+        ),
+        (
+            "[fine-tuning]",
+            "[log]\non-failure = \"stop\"\n[fine-tuning]",
+            "unknown variant `stop`, expected `refuse` or `go-on`",
         ),
         ("restarts = 5", "restarts = 0", "restarts 0 is out of range"),
         (

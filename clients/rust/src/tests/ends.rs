@@ -3,6 +3,7 @@
 use super::*;
 use crate::ends::{Kind, Place};
 use crate::{BudgetChange, LogQuery};
+use protocol::attest::Attestation;
 use protocol::record::{Kind as RecordKind, Record};
 use protocol::wire::client::{AdapterEntry, Exported, FormatEntry, Training, Tuned};
 use protocol::wire::client::{
@@ -37,6 +38,7 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         ("budget", budget),
         ("log", Request::Log(LogQuery::default())),
         ("verify", Request::VerifyLog),
+        ("attest", Request::Attest { nonce: name("n") }),
         ("reset", Request::Reset),
         ("halt", Request::Halt),
         ("sessions", Request::Sessions),
@@ -76,8 +78,15 @@ fn events() -> Vec<(Event<'static>, &'static str, &'static str)> {
         extent,
         broken_at: 0,
     };
-    let all = "infer models load status stats watch login logout whoami users budget log verify reset halt sessions close \
+    let all = "infer models load status stats watch login logout whoami users budget log verify attest reset halt sessions close \
         tune example drop-examples adapters load-adapter drop-adapter export formats";
+    let attestation = Attestation {
+        sequence: 1,
+        boot: 1,
+        nonce: name("n"),
+        head: [1; 32],
+        signature: [2; 64],
+    };
     let adapter_loaded = Event::AdapterLoaded {
         name: name("moral"),
         info: AdapterInfo::default(),
@@ -125,6 +134,7 @@ fn events() -> Vec<(Event<'static>, &'static str, &'static str)> {
         (Event::Record { record, text: b"" }, "log", ""),
         (Event::LogEnd(extent), "", "log"),
         (verified, "", "verify"),
+        (Event::Attested(attestation), "", "attest"),
         (Event::Session(Session::default()), "sessions", ""),
         (Event::Progress(progress), "load tune load-adapter", ""),
         (

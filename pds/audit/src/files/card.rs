@@ -33,8 +33,8 @@ const LISTED: usize = 128;
 /// Slots in the region of slots.
 const SLOTS: usize = 2;
 
-/// Bytes of a verified file that one wake-up copies into its slot (512 KiB): about a millisecond on a Cortex-A53.
-const COPIED_BYTES: usize = 512 << 10;
+/// Bytes of a verified file that one wake-up copies into its slot (1 MiB): about a millisecond on a Cortex-A53.
+const COPIED_BYTES: usize = 1 << 20;
 
 /// How often a client is told how far a load is, in bytes (128 KiB).
 const TOLD_BYTES: u64 = 128 << 10;
@@ -90,10 +90,11 @@ pub(crate) struct Reading {
     pub(crate) number: u32,
     name: ModelName,
     step: Step,
-    /// Its next answer is this load's. Otherwise one that comes is of a load that was given up.
-    awaits: bool,
-    /// Bytes of the file, and those that were read.
+    /// Questions that are under way.
+    awaited: usize,
+    /// Bytes of the file, those that were asked for, and those that were read.
     bytes: usize,
+    asked: usize,
     done: usize,
     told: u64,
     signature: [u8; SIGNATURE_BYTES],
@@ -222,8 +223,9 @@ impl<W: WriteWords> Card<W> {
             number,
             name,
             step: Step::OpenSignature,
-            awaits: false,
+            awaited: 0,
             bytes: 0,
+            asked: 0,
             done: 0,
             told: 0,
             signature: [0; SIGNATURE_BYTES],
@@ -234,21 +236,28 @@ impl<W: WriteWords> Card<W> {
 
     /// What files is to be asked next, if anything.
     pub(crate) fn next(&self) -> Option<Next> {
-        let reading = self.reading.as_ref().filter(|reading| !reading.awaits)?;
-        let left = reading.bytes.saturating_sub(reading.done);
+        let reading = self.reading.as_ref()?;
+        // Parts are asked for before the last has come; all else is one after the other.
+        if reading.awaited > 0 && reading.step != Step::Read {
+            return None;
+        }
+        let left = reading.bytes.saturating_sub(reading.asked);
         Some(match reading.step {
             Step::OpenSignature => Next::Open(path_of(reading.name, SIGNATURE_SUFFIX)),
             Step::Open | Step::LookForModel => Next::Open(path_of(reading.name, "")),
             Step::ReadSignature => Next::Read(0, SIGNATURE_BYTES),
-            Step::Read => Next::Read(reading.done, left.min(MAX_TRANSFER_BYTES)),
-            Step::Verify | Step::Copy(_) => return None,
+            Step::Read if left > 0 => Next::Read(reading.asked, left.min(MAX_TRANSFER_BYTES)),
+            Step::Read | Step::Verify | Step::Copy(_) => return None,
         })
     }
 
     /// It was asked.
-    pub(crate) fn await_answer(&mut self) {
+    pub(crate) fn await_answer(&mut self, next: &Next) {
         if let Some(reading) = &mut self.reading {
-            reading.awaits = true;
+            reading.awaited = reading.awaited.saturating_add(1);
+            if let (Step::Read, Next::Read(_, bytes)) = (reading.step, next) {
+                reading.asked = reading.asked.saturating_add(*bytes);
+            }
         }
     }
 
@@ -258,10 +267,10 @@ impl<W: WriteWords> Card<W> {
     /// The load ends with this.
     pub(crate) fn hear(&mut self, answer: Result<Answer<'_>, Failure>) -> Result<usize, Failure> {
         let most = self.slot_bytes();
-        let Some(reading) = self.reading.as_mut().filter(|reading| reading.awaits) else {
+        let Some(reading) = &mut self.reading else {
             return Ok(0);
         };
-        reading.awaits = false;
+        reading.awaited = reading.awaited.saturating_sub(1);
         let answer = match answer {
             Ok(answer) => answer,
             Err(failure)

@@ -1,16 +1,18 @@
-//! The link to files: one question under way at a time, and what is believed of an answer.
+//! The link to files: the questions that are under way, and what is believed of an answer.
 //!
-//! The rules: an answer is compared with the question before anybody else sees it; a question is asked once and ends once;
-//! and nothing that files says or leaves out decides more than the fate of what was asked of it. Audit waits for no answer:
+//! Files does one thing at a time and answers in the order in which it was asked. Each owner has one question under way; a
+//! load has several, so that files need not wait for audit between two parts of a file.
+//!
+//! The rules: an answer is compared with the oldest question before anybody else sees it; a question is asked once and ends
+//! once; and nothing that files says or leaves out decides more than the fate of what was asked of it. Audit waits for no answer:
 //! if none comes in time, or if too many are wrong, the link is given up for good, and everybody who asks is told why.
 
-#![allow(dead_code, reason = "lists, loads and the log come next")]
-
+use crate::work::WORK_BYTES;
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::MAX_PATH_BYTES;
+use protocol::limits::{MAX_PATH_BYTES, MAX_TRANSFER_BYTES};
 use protocol::region::{ReadWords, WriteWords};
-use protocol::ring::{Endpoint, Frame, Violation};
-use protocol::wire::files::{Answer, Ask, FilesError, Volume};
+use protocol::ring::{Endpoint, Frame};
+use protocol::wire::files::{Answer, Ask, FilesError};
 
 /// The epoch of the rings with files. Files is not restarted, so there is no other.
 const EPOCH: u32 = 1;
@@ -28,6 +30,13 @@ pub(crate) const MAX_BREACHES: u32 = 8;
 /// bound, so that no list is endless.
 pub(crate) const MAX_LISTED: u32 = 4096;
 
+/// Questions of a load that are under way at once. Their answers are as many bytes as a wake-up may hash
+/// ([`WORK_BYTES`]), so that no wake-up hashes more, whatever files says at once.
+pub(crate) const LOADS: usize = WORK_BYTES / MAX_TRANSFER_BYTES;
+
+/// Questions that are under way at once, of all owners.
+const PENDING: usize = LOADS + 2;
+
 /// Who asks. Those named first are asked for first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Owner {
@@ -37,8 +46,6 @@ pub(crate) enum Owner {
     List,
     /// A file that is read.
     Load,
-    /// A file that is written.
-    Write,
 }
 
 /// A question, without its bytes: what its answer is compared with.
@@ -120,14 +127,13 @@ fn is_path(bytes: &[u8]) -> bool {
     bytes.len() <= MAX_PATH_BYTES && core::str::from_utf8(bytes).is_ok_and(is_plain)
 }
 
-/// What is under way.
+/// A question that is under way.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
-    owner: Owner,
+    /// `None`: nobody wants to hear of it any more.
+    owner: Option<Owner>,
     number: u32,
     question: Question,
-    /// When the link is given up if nothing has come.
-    until_us: u64,
 }
 
 /// What has come from files.
@@ -135,7 +141,7 @@ struct Pending {
 pub(crate) enum Heard<'f> {
     /// Nothing.
     Nothing,
-    /// A message that answers nothing that was asked.
+    /// A message that nobody wants: it answers nothing that was asked, or what was forgotten.
     Noise,
     /// An answer, which is believed as far as its shape goes.
     Answer(Owner, Answer<'f>),
@@ -149,14 +155,17 @@ pub(crate) struct Link<R, W> {
     ring: Endpoint<R, W>,
     /// What is sent.
     frame: Frame,
-    pending: Option<Pending>,
+    /// What is under way, oldest first.
+    pending: heapless::Deque<Pending, PENDING>,
+    /// When the link is given up if the oldest has no answer.
+    until_us: u64,
     /// Number of the last question.
     number: u32,
     /// Why nothing is asked any more.
     given_up: Option<Failure>,
-    /// The file system, as files has described it last.
-    volume: Option<Volume>,
     breaches: u32,
+    /// Of them, those that were taken.
+    reported: u32,
     signal: bool,
 }
 
@@ -165,11 +174,12 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         Self {
             ring,
             frame: Frame::new(),
-            pending: None,
+            pending: heapless::Deque::new(),
+            until_us: 0,
             number: 0,
             given_up: None,
-            volume: None,
             breaches: 0,
+            reported: 0,
             signal: false,
         }
     }
@@ -181,8 +191,8 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         self.signal = true;
     }
 
-    /// Asks, if no other question is under way; else false. What is asked ends with an answer or a failure, which
-    /// [`Self::receive`] and [`Self::look`] give.
+    /// Asks, if the owner has no other question under way, or a load no more than it may have; else false. What is asked
+    /// ends with an answer or a failure, which [`Self::receive`] and [`Self::look`] give, unless the owner forgets it.
     ///
     /// # Errors
     /// The link was given up.
@@ -190,7 +200,13 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         if let Some(failure) = self.given_up {
             return Err(failure);
         }
-        if self.pending.is_some() {
+        let own = self.pending.iter().filter(|it| it.owner == Some(owner));
+        let own = own.fold(0usize, |count, _| count.saturating_add(1));
+        let most = match owner {
+            Owner::Load => LOADS,
+            Owner::Log | Owner::List => 1,
+        };
+        if own >= most || self.pending.is_full() {
             return Ok(false);
         }
         let number = self.number.wrapping_add(1).max(1);
@@ -199,85 +215,90 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         let sent = self.ring.send(&self.frame).is_ok();
         self.number = number;
         self.signal |= sent;
-        self.pending = Some(Pending {
-            owner,
+        if self.pending.is_empty() {
+            self.until_us = now.saturating_add(ANSWER_US);
+        }
+        // There is room.
+        let _ = self.pending.push_back(Pending {
+            owner: Some(owner),
             number,
             question: Question::of(ask),
-            until_us: now.saturating_add(ANSWER_US),
         });
-        if matches!(ask, Ask::Mount) {
-            self.volume = None;
-        }
         Ok(true)
     }
 
-    /// The next message. A message that is no answer to what was asked ends the question.
+    /// An owner does not want to hear of what it has asked.
+    pub(crate) fn forget(&mut self, owner: Owner) {
+        for pending in self.pending.iter_mut() {
+            pending.owner = pending.owner.filter(|of| *of != owner);
+        }
+    }
+
+    /// The next message. A message that is no answer to what was asked ends the oldest question.
     pub(crate) fn receive<'f>(&mut self, frame: &'f mut Frame, now: u64) -> Heard<'f> {
         let received = match self.given_up {
             // Nothing is believed any more, nor read.
             Some(_) => return Heard::Nothing,
             None => self.ring.receive(frame),
         };
-        let answer = match received {
+        let frame = &*frame;
+        let is_sound = match received {
             Ok(false) => return Heard::Nothing,
-            Ok(true) => self.judge(frame),
-            Err(violation) => Err(Some(violation)),
+            Ok(true) => true,
+            Err(_) => false,
         };
-        let Some(pending) = &mut self.pending else {
+        let number = frame.header().request;
+        let is_older = |asked: u32| (1..=u32::MAX / 2).contains(&asked.wrapping_sub(number));
+        let Some(pending) = self.pending.front_mut() else {
             self.count_breach();
             return Heard::Noise;
         };
-        let owner = pending.owner;
-        let Ok(answer) = answer else {
-            self.pending = None;
+        if is_sound && is_older(pending.number) {
+            // Of a question that has ended with a breach: the one that is under way is not to blame.
             self.count_breach();
-            let breaches = u64::from(self.breaches);
-            return Heard::Failed(owner, Failure::over(ErrorCode::FilesBreach, breaches, 0));
-        };
-        match answer {
-            Answer::File { .. } => {
-                if let Question::List { listed } = &mut pending.question {
-                    *listed = listed.saturating_add(1);
-                }
-                pending.until_us = now.saturating_add(ANSWER_US);
-                return Heard::Answer(owner, answer);
-            }
-            Answer::Failed { why, value } => {
-                self.pending = None;
-                return Heard::Failed(owner, failure(why, value));
-            }
-            Answer::Mounted(volume) => self.volume = Some(volume),
-            _ => {}
+            return Heard::Noise;
         }
-        self.pending = None;
-        Heard::Answer(owner, answer)
-    }
-
-    /// What the frame says, if it is an answer to the question.
-    fn judge<'f>(&self, frame: &'f Frame) -> Result<Answer<'f>, Option<Violation>> {
-        let answer = Answer::parse(frame).map_err(|_| None)?;
-        let number = frame.header().request;
-        let is_asked = |pending: &Pending| {
-            pending.number == number && pending.question.is_answered_by(&answer)
+        let owner = pending.owner;
+        let answer = Answer::parse(frame).ok().filter(|answer| {
+            is_sound && pending.number == number && pending.question.is_answered_by(answer)
+        });
+        if let (Some(Answer::File { .. }), Question::List { listed }) =
+            (answer, &mut pending.question)
+        {
+            *listed = listed.saturating_add(1);
+        } else {
+            self.pending.pop_front();
+        }
+        self.until_us = now.saturating_add(ANSWER_US);
+        let Some(answer) = answer else {
+            self.count_breach();
+            let failure = Failure::over(ErrorCode::FilesBreach, u64::from(self.breaches), 0);
+            return owner.map_or(Heard::Noise, |owner| Heard::Failed(owner, failure));
         };
-        self.pending
-            .as_ref()
-            .filter(|pending| is_asked(pending))
-            .map(|_| answer)
-            .ok_or(None)
+        match (owner, answer) {
+            (None, _) => Heard::Noise,
+            (Some(owner), Answer::Failed { why, value }) => {
+                Heard::Failed(owner, failure(why, value))
+            }
+            (Some(owner), answer) => Heard::Answer(owner, answer),
+        }
     }
 
-    /// Gives the link up if the answer that is due has not come; whose question ends with that.
+    /// Gives the link up if the answer that is due has not come. The questions that end with that are given one at a time.
     pub(crate) fn look(&mut self, now: u64) -> Option<(Owner, Failure)> {
-        let pending = self.pending?;
+        self.pending.front()?;
         let failure = match self.given_up {
             Some(failure) => failure,
-            None if pending.until_us <= now => Failure::over(ErrorCode::FilesSilent, 0, ANSWER_US),
+            None if self.until_us <= now => Failure::over(ErrorCode::FilesSilent, 0, ANSWER_US),
             None => return None,
         };
         self.given_up = Some(failure);
-        self.pending = None;
-        Some((pending.owner, failure))
+        while let Some(pending) = self.pending.pop_front() {
+            if let Some(owner) = pending.owner {
+                return Some((owner, failure));
+            }
+        }
+        None
     }
 
     fn count_breach(&mut self) {
@@ -290,13 +311,19 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
 
     /// When audit must look again if nothing has come.
     pub(crate) fn due_us(&self) -> Option<u64> {
-        self.pending.map(|pending| pending.until_us)
+        self.pending.front().map(|_| self.until_us)
     }
 
-    /// Whose question is under way.
+    /// Whose the oldest question is.
     #[cfg(test)]
     pub(crate) fn asks(&self) -> Option<Owner> {
-        self.pending.map(|pending| pending.owner)
+        self.pending.front().and_then(|pending| pending.owner)
+    }
+
+    /// Questions that are under way.
+    #[cfg(test)]
+    pub(crate) fn under_way(&self) -> usize {
+        self.pending.len()
     }
 
     /// Why there is nothing to ask, if that is so.
@@ -304,14 +331,11 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         self.given_up
     }
 
-    /// The file system, if one was found. For people alone: files may say anything.
-    pub(crate) const fn volume(&self) -> Option<&Volume> {
-        self.volume.as_ref()
-    }
-
-    /// Messages that no honest files sends.
-    pub(crate) const fn breaches(&self) -> u32 {
-        self.breaches
+    /// Messages that no honest files sends, since the last call.
+    pub(crate) const fn take_breaches(&mut self) -> u32 {
+        let new = self.breaches.saturating_sub(self.reported);
+        self.reported = self.breaches;
+        new
     }
 
     /// Whether to signal files now.

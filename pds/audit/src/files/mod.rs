@@ -7,11 +7,11 @@
 //!
 //! # How a part of the monitor uses it
 //!
-//! Each part that asks has an [`Owner`]: the log, lists, loads, files that are written. A part does two things:
+//! Each part that asks has an [`Owner`]: the log, lists, loads. A part does two things:
 //!
 //! - *It asks* in `Monitor::ask_files` (`monitor/files.rs`), which is called at the end of each wake-up with the owners in
-//!   their order, most urgent first: `files.link.ask(Owner::…, &ask, now)`. `Ok(false)` means that another question is
-//!   under way: try again at the next wake-up, which the answer to that question causes. `Err` says why there will be no
+//!   their order, most urgent first: `files.link.ask(Owner::…, &ask, now)`. `Ok(false)` means that its last question
+//!   is still under way: try again at the next wake-up, which the answer to that question causes. `Err` says why there will be no
 //!   answer, now or ever ([`Link::failure`]).
 //! - *It hears* in `Monitor::hear_files`, which is called at the beginning of each wake-up with what [`Link::receive`] has
 //!   believed: `Heard::Answer(owner, answer)` or `Heard::Failed(owner, failure)`. Each question is followed by exactly one
@@ -29,6 +29,7 @@ pub(crate) use card::{Card, Listing, is_on_disk, name_on_disk};
 pub(crate) use link::ANSWER_US;
 pub(crate) use link::{Heard, Link, Owner};
 
+use crate::journal::{Journal, JournalMemory};
 use protocol::error::Failure;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::Endpoint;
@@ -75,16 +76,26 @@ pub struct Files<R, W> {
     pub(crate) link: Link<R, W>,
     pub(crate) mount: Mount,
     pub(crate) card: Card<W>,
+    /// The log on the disk.
+    pub(crate) journal: Journal,
 }
 
 impl<R: ReadWords, W: WriteWords> Files<R, W> {
     /// The end over audit's side of the rings with files. `staging`: memory that audit alone maps. `slots`: the region of
-    /// model slots, which audit alone writes. `store`: the model store, behind which inference counts the slots.
-    pub const fn new(ring: Endpoint<R, W>, staging: W, slots: W, store: &[u8]) -> Self {
+    /// model slots, which audit alone writes. `store`: the model store, behind which inference counts the slots. `journal`:
+    /// for the log on the disk.
+    pub const fn new(
+        ring: Endpoint<R, W>,
+        staging: W,
+        slots: W,
+        store: &[u8],
+        journal: &'static mut JournalMemory,
+    ) -> Self {
         Self {
             link: Link::new(ring),
             mount: Mount::Wanted,
             card: Card::new(staging, slots, store.len() as u64),
+            journal: Journal::new(journal),
         }
     }
 }

@@ -87,7 +87,11 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         let mut next = None;
         for (index, entry) in (0..self.table.len()).zip(self.table.iter()) {
             let costs = !entry.is_own_word();
-            if entry.client() != Some(client) || entry.due() == 0 || own_words && costs {
+            if entry.client() != Some(client)
+                || entry.due() == 0
+                || own_words && costs
+                || !self.may_tell(entry)
+            {
                 continue;
             }
             let turn = (costs, entry.number.wrapping_sub(last).wrapping_sub(1));
@@ -139,7 +143,9 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         let waiting = entry.generation().filter(|it| it.has_text());
         let is_text = waiting.is_some();
         let progress = self.due_training(index, now);
+        let instead = self.told_instead(entry);
         let event = match (waiting, &entry.state) {
+            (None, State::Ended(_)) if let Some(event) = instead => event,
             (None, _) if let Some(training) = progress => Event::Training(training),
             (Some(generation), _) => Event::Text {
                 tokens: generation.waiting(),
@@ -166,6 +172,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             }
         } else {
             self.table.remove(index);
+            self.note_told(number);
         }
         true
     }

@@ -1,17 +1,21 @@
 //! What is asked of files, and what comes of it: the list of its models, and loads. Nothing of this is part of a system
 //! without a disk, where `files` is `None` and can be nothing else.
 
-use super::Monitor;
 use super::lists::Step;
+use super::{Monitor, Port};
 use crate::files::{Files, FilesEnd, Heard, Listing, Mount, Owner, is_on_disk};
 use crate::lists::listed;
 use crate::models::Verified;
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::ModelName;
+use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Frame, SLOTS};
 use protocol::wire::client::{Event, ModelEntry, Signature, Stage};
 use protocol::wire::files::{Answer, Ask};
+
+/// Whose violation an entry is about; the others are in the ledger.
+const FILES: u16 = 3;
 
 impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     fn disk(&mut self) -> Option<&mut Files<R, W>> {
@@ -28,7 +32,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     // ---- Answers --------------------------------------------------------------------------------
 
     /// Reads what files has said, a ring's worth at most, and notices if it has said nothing for too long.
-    pub(super) fn read_files(&mut self, frame: &mut Frame, now: u64) {
+    pub(super) fn read_files(&mut self, frame: &mut Frame, now: u64, port: &mut impl Port) {
         for _ in 0..SLOTS {
             let Some(files) = self.disk() else {
                 return;
@@ -36,30 +40,54 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             match files.link.receive(frame, now) {
                 Heard::Nothing => break,
                 Heard::Noise => {}
-                Heard::Answer(owner, answer) => self.hear_files(owner, Ok(answer), now),
-                Heard::Failed(owner, failure) => self.hear_files(owner, Err(failure), now),
+                Heard::Answer(owner, answer) => self.hear_files(owner, Ok(answer), now, port),
+                Heard::Failed(owner, failure) => self.hear_files(owner, Err(failure), now, port),
             }
         }
-        if let Some(files) = self.disk()
+        while let Some(files) = self.disk()
             && let Some((owner, failure)) = files.link.look(now)
         {
-            self.hear_files(owner, Err(failure), now);
+            self.hear_files(owner, Err(failure), now, port);
+        }
+        self.record_breaches_of_files(now);
+    }
+
+    /// Writes down what no honest files says. There are few such entries: after some of them files is not heard any more.
+    fn record_breaches_of_files(&mut self, now: u64) {
+        let breaches = self.disk().map_or(0, |files| files.link.take_breaches());
+        if breaches > 0 {
+            let record = Record {
+                code: FILES,
+                count: u64::from(breaches),
+                ..Record::new(Kind::Violation)
+            };
+            self.record(record, now);
         }
     }
 
     /// A question of this owner was answered, or will not be.
-    fn hear_files(&mut self, owner: Owner, answer: Result<Answer<'_>, Failure>, now: u64) {
+    fn hear_files(
+        &mut self,
+        owner: Owner,
+        answer: Result<Answer<'_>, Failure>,
+        now: u64,
+        port: &mut impl Port,
+    ) {
         match owner {
-            Owner::List => self.hear_list(answer),
+            Owner::Log => self.hear_log(answer, now, port),
+            Owner::List => self.hear_list(answer, now, port),
             Owner::Load => self.hear_reading(answer, now),
-            // Nobody asks for these yet.
-            Owner::Log | Owner::Write => {}
         }
     }
 
-    fn hear_list(&mut self, answer: Result<Answer<'_>, Failure>) {
+    fn hear_list(&mut self, answer: Result<Answer<'_>, Failure>, now: u64, port: &mut impl Port) {
         let Some(files) = self.disk() else {
             return;
+        };
+        let mounted = match answer {
+            Ok(Answer::Mounted(_)) => Some(Ok(())),
+            Err(failure) if files.mount == Mount::Asked => Some(Err(failure)),
+            _ => None,
         };
         match answer {
             Ok(Answer::Mounted(_)) => files.mount = Mount::Mounted,
@@ -69,6 +97,9 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             Err(failure) => files.card.end_list(Err(failure)),
             // The link has compared the answer with the question.
             Ok(_) => {}
+        }
+        if let Some(mounted) = mounted {
+            self.log_is_mounted(mounted, now, port);
         }
     }
 
@@ -92,7 +123,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     // ---- Questions ------------------------------------------------------------------------------
 
     /// Asks files the next question, if none is under way: the owners in their order.
-    pub(super) fn ask_files(&mut self, now: u64) {
+    pub(super) fn ask_files(&mut self, now: u64, port: &mut impl Port) {
         let Some(files) = self.disk() else {
             return;
         };
@@ -102,7 +133,14 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
                 Ok(false) => Mount::Wanted,
                 Err(failure) => Mount::Failed(failure),
             };
+            if let Mount::Failed(failure) = files.mount {
+                self.log_is_mounted(Err(failure), now, port);
+            }
         }
+        self.ask_log(now, port);
+        let Some(files) = self.disk() else {
+            return;
+        };
         // Nothing can be asked of a disk before that.
         let unusable = match files.mount {
             Mount::Wanted | Mount::Asked => return,
@@ -116,11 +154,11 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
                 Err(failure) => files.card.end_list(Err(failure)),
             }
         }
-        if let Some(next) = files.card.next() {
+        while let Some(next) = files.card.next() {
             match unusable.map_or_else(|| files.link.ask(Owner::Load, &next.ask(), now), Err) {
-                Ok(true) => files.card.await_answer(),
-                Ok(false) => {}
-                Err(failure) => self.end_reading(failure, now),
+                Ok(true) => files.card.await_answer(&next),
+                Ok(false) => return,
+                Err(failure) => return self.end_reading(failure, now),
             }
         }
     }
@@ -227,20 +265,24 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     /// A load whose request has ended meanwhile ends, too: it was cancelled, or audit loads a model itself.
     pub(super) fn refuse_lost_reading(&mut self) {
-        if self.files.is_some()
-            && self.reading_entry().is_none()
-            && let Some(files) = self.disk()
+        if self.files.is_some() && self.reading_entry().is_none() {
+            self.forget_reading();
+        }
+    }
+
+    fn forget_reading(&mut self) {
+        if let Some(files) = self.disk()
+            && files.card.reading.take().is_some()
         {
-            files.card.reading = None;
+            // What was asked for it is no part of the next.
+            files.link.forget(Owner::Load);
         }
     }
 
     /// A load ends before anything was written that inference can read.
     fn end_reading(&mut self, failure: Failure, now: u64) {
         let index = self.reading_entry();
-        if let Some(files) = self.disk() {
-            files.card.reading = None;
-        }
+        self.forget_reading();
         if let Some(index) = index {
             self.refuse_load(index, failure, now);
         }

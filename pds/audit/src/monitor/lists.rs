@@ -3,14 +3,15 @@
 use super::Monitor;
 use crate::egress::Egress;
 use crate::files::FilesEnd;
+use crate::journal::Found;
 use crate::lists::{List, ListKind, Reading, listed};
-use crate::log::hash;
+use crate::log::{Cursor, Entry, hash};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_PART_BYTES;
 use protocol::name::ModelName;
 use protocol::record::RECORD_BYTES;
 use protocol::region::{ReadWords, WriteWords};
-use protocol::wire::client::{Event, Exported, LogExtent, ModelEntry};
+use protocol::wire::client::{Event, Exported, LogExtent, LogQuery, ModelEntry};
 
 /// What looking at an entry that a filter does not let through costs of a wake-up's work, in bytes hashed: copying a record
 /// takes about as long.
@@ -203,19 +204,44 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         })
     }
 
+    /// A reading of the log: of what the disk holds, too, if there is one.
+    pub(super) fn reading(&self, query: &LogQuery) -> Reading {
+        let reading = Reading::new(&self.ledger.log, query);
+        let from = reading.from.max(1);
+        match &self.files {
+            Some(_) if from < self.ledger.log.first() => Reading {
+                cursor: Cursor::before(from),
+                ..reading
+            },
+            _ => reading,
+        }
+    }
+
     fn send_entry(&mut self, client: usize, request: u32, reading: &mut Reading) -> Step {
         let Self {
             ledger,
             clients,
             work,
+            files,
             ..
         } = self;
         while !work.is_spent() {
             work.spend(LOOK_BYTES);
             let at_end = !reading.follow && reading.cursor.next() >= reading.until;
-            let entry = match at_end {
-                true => None,
-                false => ledger.log.read(&mut reading.cursor),
+            let older = match files {
+                Some(files) if !at_end && reading.cursor.next() < ledger.log.first() => {
+                    files.get_mut().journal.read_back(reading.cursor.next())
+                }
+                _ => Found::Gone,
+            };
+            let entry = match older {
+                Found::Later => return Step::Waits,
+                Found::Entry(record, text) if record.sequence < ledger.log.first() => {
+                    reading.cursor = Cursor::before(record.sequence.saturating_add(1));
+                    Some(Entry { record, text })
+                }
+                _ if at_end => None,
+                _ => ledger.log.read(&mut reading.cursor),
             };
             // All that was asked for may have gone: then the oldest that is there came later.
             let is_asked_for = |sequence| reading.follow || sequence < reading.until;

@@ -5,11 +5,13 @@
 //! written down and counted, [`Egress`] what may leave inference. What they do together is here: [`requests`] and [`text`]
 //! what clients ask for, [`reports`] what inference says, [`loads`] models, [`adapters`] what is loaded beside them,
 //! [`tuning`] how one is made, [`recovery`] restarts and deadlines,
-//! [`delivery`] what clients are told and inference is granted, [`files`] what the disk is asked.
+//! [`delivery`] what clients are told and inference is granted, [`files`] what the disk is asked, [`journal`] what a log on it
+//! changes.
 
 mod adapters;
 mod delivery;
 mod files;
+mod journal;
 mod lists;
 mod loads;
 mod records;
@@ -157,6 +159,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Audit<'m, R, W, F> {
         for client in self.monitor.clients.iter_mut() {
             client.lists.tick();
         }
+        self.monitor.tick_journal();
         self.on_signal(port);
     }
 
@@ -200,6 +203,16 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     fn start(&mut self, port: &mut impl Port) {
         let now = self.begin(port);
+        self.start_files();
+        if self.start_journal() {
+            return self.rest(now, port);
+        }
+        self.begin_service(now);
+        self.finish(now, port);
+    }
+
+    /// Begins the first epochs, and has the default model loaded.
+    fn begin_service(&mut self, now: u64) {
         self.gate.start(now);
         self.ledger.start(self.gate.policy(), now);
         self.egress = Egress::new(self.gate.policy(), now);
@@ -207,20 +220,22 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             client.lead();
         }
         self.link.begin_epoch();
-        self.start_files();
         self.record(Record::new(Kind::Boot), now);
         match self.gate.require_policy() {
             Ok(()) => self.begin_own_load(now),
             Err(_) => self.end_own_load(now),
         }
-        self.finish(now, port);
     }
 
     /// All that audit does when it is woken, whoever has woken it: hears inference, hears the clients, goes on with what
     /// takes longer, looks at deadlines, tells the clients, grants inference more, and sleeps.
     fn wake_up(&mut self, frame: &mut Frame, port: &mut impl Port) {
         let now = self.begin(port);
-        self.read_files(frame, now);
+        self.read_files(frame, now, port);
+        if !self.serves() {
+            return self.rest(now, port);
+        }
+        self.release_held(now);
         self.read_inference(frame, now, port);
         self.read_clients(frame, now, port);
         self.finish(now, port);
@@ -244,9 +259,15 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.ask_again_to_stop(now);
         self.record_what_is_due(now);
         // What it cannot ask ends, which clients are told.
-        self.ask_files(now);
+        self.ask_files(now, port);
         self.deliver(now);
         self.grant_credit();
+        self.rest(now, port);
+    }
+
+    /// What is left to do at the end of a wake-up: what files is asked, who is signalled, and when audit wants to look again.
+    fn rest(&mut self, now: u64, port: &mut impl Port) {
+        self.ask_files(now, port);
         self.signal(port);
         // Not by the time at the beginning: a wake-up that took long would ask for one that is past, and run again at once.
         let now = port.now_us();

@@ -6,11 +6,16 @@ use crate::files::FilesEnd;
 use crate::link::{Current, Phase};
 use crate::shares::ENTRY;
 use crate::table::{Entry, Generation, Work};
-use protocol::name::ModelName;
+use protocol::attest::Attestation;
+use protocol::error::{ErrorCode, Failure};
+use protocol::name::{ModelName, Nonce};
+use protocol::policy::Permission;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
-use protocol::wire::client::{Refusals, Stats, Status};
+use protocol::store::SIGNATURE_BYTES;
+use protocol::wire::client::{Event, Refusals, Stats, Status};
 use protocol::wire::engine::Holdings;
+use sha2::{Digest as _, Sha256};
 
 impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     pub(super) fn record(&mut self, record: Record, now: u64) {
@@ -91,6 +96,27 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             record.kv_type = loaded.kv_type as u16;
             record.numerics = loaded.numerics;
         }
+    }
+
+    /// Signs the head of the log.
+    pub(super) fn attest(&mut self, client: usize, id: u32, nonce: Nonce) -> Result<(), Failure> {
+        let user = self.clients.user(client);
+        self.gate.access.require(user, Permission::Log)?;
+        let (sequence, head, boot) = self.head();
+        let mut attestation = Attestation {
+            sequence,
+            boot,
+            nonce,
+            head,
+            signature: [0; SIGNATURE_BYTES],
+        };
+        let digest = Sha256::digest(attestation.statement()).into();
+        let signature = self.device.sign(&digest);
+        attestation.signature = signature.ok_or(Failure::of(ErrorCode::NoDeviceKey))?;
+        // A signature is more than a wake-up should do besides.
+        self.work.spend_all();
+        self.clients.tell(client, id, &Event::Attested(attestation));
+        Ok(())
     }
 
     /// A client has sent what no honest one sends.

@@ -46,10 +46,17 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     pub(super) fn on_fault(&mut self, fault: Fault, port: &mut impl Port) {
         let now = self.begin(port);
+        if self.postpones_fault(fault) {
+            return self.rest(now, port);
+        }
+        self.take_fault(fault, now, port);
+        self.finish(now, port);
+    }
+
+    pub(super) fn take_fault(&mut self, fault: Fault, now: u64, port: &mut impl Port) {
         let stats = &mut self.ledger.stats;
         stats.faults = stats.faults.saturating_add(1);
         self.restart(fault, ErrorCode::InferenceFault, now, port);
-        self.finish(now, port);
     }
 
     /// Ends every request, restarts inference in a new epoch, and loads its model again; or stops trying.

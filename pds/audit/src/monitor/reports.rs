@@ -189,6 +189,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             Origin::Client { .. } => {
                 entry.state = State::Ended(end);
                 entry.end_bytes = bytes;
+                self.note_ended(index);
             }
             // Nobody is to be told.
             Origin::Forgotten { .. } | Origin::Audit => drop(self.table.remove(index)),
@@ -412,7 +413,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     }
 
     /// Ends a request that inference has, but no fine-tuning, with `code`. It costs nothing.
-    fn end_request(&mut self, index: usize, code: ErrorCode, now: u64) {
+    pub(super) fn end_request(&mut self, index: usize, code: ErrorCode, now: u64) {
         let Some(entry) = self.table.get(index) else {
             return;
         };

@@ -4,7 +4,7 @@ use super::{Monitor, Port};
 use crate::counters::count;
 use crate::files::FilesEnd;
 use crate::ledger::model_name;
-use crate::lists::{ListKind, Reading};
+use crate::lists::ListKind;
 use crate::log::Verification;
 use crate::sessions::Owner;
 use crate::shares::ENTRY;
@@ -47,6 +47,7 @@ const fn tells_more_than_answers(request: &Request<'_>) -> bool {
         | Request::Users
         | Request::Budget { .. }
         | Request::VerifyLog
+        | Request::Attest { .. }
         | Request::Reset
         | Request::Sessions
         | Request::Close { .. }
@@ -87,6 +88,9 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         now: u64,
         port: &mut impl Port,
     ) -> bool {
+        if self.is_held(client) {
+            return false;
+        }
         let peer = self.clients.get_mut(client);
         // A login ends all lists and is answered.
         let Some(peer) = peer.filter(|peer| peer.room() > peer.lists.len()) else {
@@ -231,7 +235,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
                 if !query.user.is_empty() && self.gate.access.find(&query.user).is_none() {
                     return Err(Failure::of(ErrorCode::NoSuchUser));
                 }
-                let reading = Reading::new(&self.ledger.log, &query);
+                let reading = self.reading(&query);
                 self.list(client, id, ListKind::Log(reading))
             }
             Request::VerifyLog => {
@@ -239,6 +243,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
                 let verification = Verification::new(&self.ledger.log);
                 self.list(client, id, ListKind::Verify(verification))
             }
+            Request::Attest { nonce } => self.attest(client, id, nonce),
             Request::Reset => self.reset(client, id, now, port),
             Request::Halt => self.halt(client, id, now),
             Request::Sessions => {

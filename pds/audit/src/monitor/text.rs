@@ -93,8 +93,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             user_defined: self.gate.policy().user_defined == 1,
             parts,
         };
-        // There is room.
-        self.link.send(Some(client), number, &command);
+        self.send_admitted(Some(client), number, &command);
         if let Some(evicted) = self
             .gate
             .sessions
@@ -138,9 +137,13 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             admitted_us: now,
             deadline_us: now.saturating_add(self.gate.policy().deadline_us),
         };
-        let record = self.record_of(&entry, Kind::Admit, now);
+        let record = Record {
+            value: most,
+            ..self.record_of(&entry, Kind::Admit, now)
+        };
         self.table.enter_with(entry, begun.words);
         self.ledger.record_with(record, text, &mut self.work, now);
+        self.note_admitted(number);
         let stats = &mut self.ledger.stats;
         stats.admitted = stats.admitted.saturating_add(1);
         self.note_busy(now);
@@ -160,6 +163,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         let Owner { client, user } = owner;
         self.gate.access.require(user, Permission::Infer)?;
         self.link.require_running(self.gate.policy())?;
+        self.require_log()?;
         self.require_new(client, id)?;
         self.require_place(client)?;
         let extent = parts.check()?;

@@ -221,6 +221,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         if self.link.phase != Phase::Serving {
             return Err(Failure::of(ErrorCode::ModelInUse));
         }
+        self.require_log()?;
         let current = self.link.current.map(|current| current.verified.sha256);
         let Some(entry) = self.table.get_mut(index) else {
             return Ok(());
@@ -248,8 +249,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         let reservation = self.gate.accounts.reserve(user, most, now);
         let reservation =
             reservation.map_err(|left| Failure::over(ErrorCode::QuotaExceeded, most, left))?;
-        // There is room.
-        self.link.send(client, number, &command);
+        self.send_admitted(client, number, &command);
         let deadline_us = now.saturating_add(self.gate.policy().train_deadline_us);
         let Some(entry) = self.table.get_mut(index) else {
             return Ok(());
@@ -268,6 +268,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
                 ..self.record_of(entry, Kind::Tune, now)
             };
             self.record_about(index, record, now);
+            self.note_admitted(number);
         }
         Ok(())
     }

@@ -4,15 +4,18 @@ mod dice;
 
 use super::harness::*;
 
+use crate::JournalMemory;
 use crate::files::{ANSWER_US, Files};
 use crate::models::tests::{sign, signed};
 use protocol::error::{ErrorCode, Failure};
 
+use protocol::policy::LogFailure;
 use protocol::region::ReadWords as _;
 use protocol::ring::Frame;
 use protocol::testing::{TestEndpoint, TestRegion, endpoints};
 use protocol::wire::client::{Request, Signature};
 use protocol::wire::files::{Answer, Ask, FilesError, Volume};
+use std::boxed::Box;
 use std::collections::BTreeMap;
 use std::format;
 use std::string::{String, ToString as _};
@@ -65,14 +68,23 @@ fn model_bytes(name: &str, bytes: usize) -> Vec<u8> {
 
 impl World {
     fn new() -> Self {
+        Self::with(Misdeed::None)
+    }
+
+    /// Files is like that from the beginning.
+    fn with(misdeed: Misdeed) -> Self {
         let (ring, files, region) = endpoints();
         let staging = TestRegion::with_words(SLOT / 8);
         let slots = TestRegion::with_words(2 * SLOT / 8);
         let store = signed();
         let store_bytes = store.len() as u64;
         let (for_audit, into) = (staging.clone(), slots.clone());
-        let system = System::build(policy().as_bytes(), store, Vec::new(), move |store| {
-            Some(Files::new(ring, for_audit, into, store))
+        // The disk has no log.
+        let mut policy = policy();
+        policy.log_on_failure = LogFailure::GoOn as u32;
+        let journal = Box::leak(Box::new(JournalMemory::new()));
+        let system = System::build(policy.as_bytes(), store, Vec::new(), move |store| {
+            Some(Files::new(ring, for_audit, into, store, journal))
         });
         let mut world = Self {
             system,
@@ -82,7 +94,7 @@ impl World {
             slots,
             disk: BTreeMap::new(),
             open: None,
-            misdeed: Misdeed::None,
+            misdeed,
             store_bytes,
             reads: 0,
         };
@@ -94,6 +106,8 @@ impl World {
         world.put("large.gguf", &model_bytes("large", SLOT + 1), Some(2));
         world.put("adapters/moral.gguf", b"GGUF moral", Some(2));
         world.put("notes.txt", b"not a model", None);
+        while world.look() {}
+        world.system.follow();
         world.system.join();
         world.system.loaded(world.system.own_load);
         world.system.told();
@@ -162,11 +176,13 @@ impl World {
             }
             Ask::Read { offset, bytes } => {
                 self.reads += 1;
-                let mut open = self.open.clone().unwrap();
+                let mut open = self.open.clone().unwrap_or_default();
                 let is_model = open.len() != 64;
                 match self.misdeed {
-                    Misdeed::OtherBytes(at) if is_model => open[at] ^= 1,
-                    Misdeed::Shrinks if is_model => open.truncate(open.len() - 100),
+                    Misdeed::OtherBytes(at) if is_model => {
+                        open.get_mut(at).map(|byte| *byte ^= 1);
+                    }
+                    Misdeed::Shrinks if is_model => open.truncate(open.len().saturating_sub(100)),
                     _ => {}
                 }
                 let end = open.len().min(offset as usize + bytes as usize);
@@ -186,6 +202,7 @@ impl World {
                     ),
                 }
             }
+            Ask::OpenLog => self.say(number, &missing),
             other => panic!("{other:?}"),
         }
         self.system.wake();
@@ -459,8 +476,7 @@ fn a_silent_files_is_given_up_and_the_system_serves_on() {
 
 #[test]
 fn without_a_disk_the_store_is_there_and_a_disk_that_comes_later_is_found() {
-    let mut world = World::new();
-    world.misdeed = Misdeed::NoDisk;
+    let mut world = World::with(Misdeed::NoDisk);
     world.settle();
     world.system.ask(5, &Request::Models);
     let told = world.settle();
@@ -535,9 +551,8 @@ fn only_who_may_load_has_files_asked_for_a_model() {
     );
 }
 
-/// Audit with a disk has the same bound on what it does in a wake-up.
 #[test]
-fn a_wake_up_asks_one_thing() {
+fn whatever_clients_ask_files_is_asked_for_one_list_and_one_load_at_a_time() {
     let mut world = World::new();
     world.settle();
     for id in 5..8 {
@@ -550,6 +565,36 @@ fn a_wake_up_asks_one_thing() {
         );
     }
     let mut frame = Frame::new();
-    assert_eq!(world.files.receive(&mut frame), Ok(true));
-    assert_eq!(world.files.receive(&mut frame), Ok(false));
+    let mut asked = Vec::new();
+    while world.files.receive(&mut frame) == Ok(true) {
+        asked.push(matches!(Ask::parse(&frame), Ok(Ask::List)));
+    }
+    assert_eq!(asked, [true, false]);
+}
+
+#[test]
+fn no_more_of_a_file_is_under_way_than_a_wake_up_may_hash() {
+    let mut world = World::new();
+    world.settle();
+    world.system.ask(
+        5,
+        &Request::Load {
+            name: model("disk/more/two"),
+        },
+    );
+    for _ in 0..3 {
+        assert!(world.look());
+    }
+    let mut asked = 0;
+    let mut frame = Frame::new();
+    while world.files.receive(&mut frame) == Ok(true) {
+        match Ask::parse(&frame).unwrap() {
+            Ask::Read { offset, bytes } => {
+                assert_eq!(offset, asked);
+                asked += u64::from(bytes);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(asked as usize, crate::work::WORK_BYTES);
 }

@@ -75,7 +75,9 @@ impl System {
 
     /// As [`Self::new`], and this is the region of formats.
     pub(super) fn with_formats(policy: &[u8], store: Vec<u8>, formats: Vec<u8>) -> Self {
-        Self::build(policy, store, formats, |_| None)
+        let mut system = Self::build(policy, store, formats, |_| None);
+        system.follow();
+        system
     }
 
     /// A system that serves two clients: the shell, and one that is `guest` for good and has as large a part of all.
@@ -136,7 +138,7 @@ impl System {
 }
 
 impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
-    /// `files`: audit's end towards files, over this store.
+    /// Audit has started. `files`: its end towards files, over this store.
     pub(super) fn build(
         policy: &[u8],
         store: Vec<u8>,
@@ -187,9 +189,13 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
             own_load: 0,
         };
         system.audit.start(&mut system.runtime);
-        assert!(system.shell.follow());
-        assert!(system.other.follow());
         system
+    }
+
+    /// Clients join their epoch: audit serves.
+    pub(super) fn follow(&mut self) {
+        assert!(self.shell.follow());
+        assert!(self.other.follow());
     }
 
     pub(super) fn log_in(&mut self, user: &str, passphrase: &str) {
@@ -377,6 +383,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
                 Event::Exported(exported) => Told::Exported(id, exported),
                 Event::Format(format) => Told::Format(id, format),
                 Event::Examples { count, bytes, .. } => Told::Examples(id, count, bytes),
+                Event::Attested(attestation) => Told::Attested(id, attestation),
             });
         }
         if self.shell.take_owed_signal() {
@@ -534,6 +541,13 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         assert!(stats.refused_for(failure.code) > 0);
         let after = self.budget();
         assert_eq!((after.used, after.reserved), (budget.used, budget.reserved));
+    }
+
+    /// A request for text that is refused with this failure.
+    pub(super) fn is_refused_for(&mut self, id: u32, failure: Failure) {
+        self.infer(id, 2);
+        assert_eq!(self.told_at_last(), [Told::Failed(id, failure)]);
+        assert_eq!(self.asked(), []);
     }
 
     /// A generation from beginning to end, after whatever has happened.

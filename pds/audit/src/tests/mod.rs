@@ -8,6 +8,7 @@ mod disk;
 mod formats;
 mod harness;
 mod hostile;
+mod journal;
 mod lists;
 mod models;
 mod peers;

@@ -2,6 +2,7 @@
 
 use super::harness::{OTHER, SHELL, policy};
 use crate::{ControlError, Port};
+use protocol::attest::Attestation;
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::{ModelName, UserName};
 use protocol::policy::{Client, Policy};
@@ -93,6 +94,7 @@ pub(super) enum Told {
     Format(u32, FormatEntry),
     /// How many, and their bytes.
     Examples(u32, u32, u32),
+    Attested(u32, Attestation),
 }
 
 /// A command as inference saw it.

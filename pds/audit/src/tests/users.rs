@@ -3,8 +3,8 @@
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_BUDGET_TOKENS, MAX_PASSPHRASE_BYTES};
-use protocol::name::{FormatName, ModelName, SessionName, UserName};
-use protocol::policy::Permission;
+use protocol::name::{FormatName, ModelName, Nonce, SessionName, UserName};
+use protocol::policy::{DeviceKey, Permission};
 use protocol::record::{Kind, Record};
 use protocol::testing::completion;
 use protocol::wire::FinishReason;
@@ -82,6 +82,12 @@ fn each_permission_is_needed_for_what_it_names() {
         ),
         (Request::Log(LogQuery::default()), Permission::Log),
         (Request::VerifyLog, Permission::Log),
+        (
+            Request::Attest {
+                nonce: Nonce::EMPTY,
+            },
+            Permission::Log,
+        ),
         (Request::Reset, Permission::Reset),
         (Request::Halt, Permission::Halt),
     ] {
@@ -242,6 +248,37 @@ fn whoever_may_halt_the_system_is_on_record_first() {
     assert_eq!(system.last_record(Kind::Halt).user.as_str(), "admin");
     // Audit goes on.
     system.serves(10);
+}
+
+#[test]
+fn the_device_signs_the_head_of_its_log_for_whoever_may_read_it() {
+    use ed25519_dalek::{Signature, SigningKey};
+    use sha2::{Digest as _, Sha256};
+    let mut system = System::serving();
+    let nonce = Nonce::new("monday").unwrap();
+    let ask = Request::Attest { nonce };
+    system.is_refused(&ask, not_permitted(Permission::Log as u64));
+    system.log_in("admin", "secret");
+    system.ask(9, &ask);
+    let extent = system.audit.log().extent();
+    let [Told::Attested(9, attestation)] = system.told()[..] else {
+        panic!("an attestation");
+    };
+    assert_eq!(
+        (attestation.sequence + 1, attestation.head),
+        (extent.next, extent.head)
+    );
+    assert_eq!((attestation.nonce, attestation.boot), (nonce, 0));
+    let public = SigningKey::from_bytes(&policy().device_key.0).verifying_key();
+    let signature = Signature::from_bytes(&attestation.signature);
+    let digest: [u8; 32] = Sha256::digest(attestation.statement()).into();
+    assert!(public.verify_strict(&digest, &signature).is_ok());
+    // Without a key there is nothing to sign with.
+    let mut policy = policy();
+    policy.device_key = DeviceKey::NONE;
+    let mut system = System::serving_with(&policy);
+    system.log_in("admin", "secret");
+    system.is_refused(&ask, Failure::of(ErrorCode::NoDeviceKey));
 }
 
 #[test]

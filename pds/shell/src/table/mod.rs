@@ -193,8 +193,13 @@ words! {
 /// What a line of a conversation can be besides something that is said.
 pub(crate) const CHAT_COMMANDS: &[&str] = &["/exit", "/help"];
 
-/// `llmctl audit verify`: the one word that may come first there.
-pub(crate) const VERIFY: &str = "verify";
+words! {
+    /// Words that may come first after `llmctl audit`.
+    LogDeed as LOG_DEEDS {
+        Verify = "verify",
+        Attest = "attest",
+    }
+}
 
 const fn needed(what: &'static str, source: Source) -> Operand {
     Operand {

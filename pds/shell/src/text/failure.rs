@@ -97,6 +97,35 @@ impl Display for FailureText<'_> {
                     " has characters that names may not have: use visible ASCII without quotes and backslashes"
                 )
             }
+            ErrorCode::LogLost => {
+                write!(
+                    f,
+                    "nothing is admitted, because the audit log cannot be written to the disk"
+                )?;
+                let why = u16::try_from(value).ok().and_then(ErrorCode::from_u16);
+                match why.filter(|why| *why != ErrorCode::LogLost) {
+                    Some(why) => {
+                        let (failure, detail) = (Failure::of(why), &[][..]);
+                        write!(f, ": {}", FailureText { failure, detail })
+                    }
+                    None => Ok(()),
+                }
+            }
+            ErrorCode::LogGarbage => write!(
+                f,
+                "AUDIT.LOG holds something that is no log; a new one must be all zeros (see 'llmtool disk')"
+            ),
+            ErrorCode::LogOtherDevice => write!(
+                f,
+                "the log on the disk is that of another device, so this one does not write into it"
+            ),
+            ErrorCode::LogOtherSize => write!(
+                f,
+                "AUDIT.LOG has {limit} sectors, but the log in it was begun in a file of {value}"
+            ),
+            ErrorCode::LogBehind => {
+                write!(f, "entries of the log came faster than the disk takes them")
+            }
             ErrorCode::NoModel => write!(
                 f,
                 "no model is loaded; see 'llmctl models', then 'llmctl load NAME'"

@@ -313,12 +313,15 @@ const fn of_control(control: Control) -> Page {
             ],
         },
         Control::Audit => Page {
-            summary: "llmctl audit [--last N] [--user U] [--json] [--follow] | audit verify    read or check the log",
-            body: "verify alone checks that each entry holds the hash of the one before.",
+            summary: "llmctl audit [--last N] [--user U] [--json] [--follow] | audit verify | audit attest [NONCE]    read, check \
+                      or sign the log",
+            body: "verify alone checks that each entry holds the hash of the one before. attest prints the number and the hash of \
+                   the newest entry, signed by the device's key together with NONCE, for 'llmtool audit verify --device'.",
             examples: &[
                 "llmctl audit --last 10",
                 "llmctl audit --json",
                 "llmctl audit verify",
+                "llmctl audit attest 2026-12-01",
             ],
         },
         Control::Reset => Page {
@@ -339,7 +342,7 @@ mod tests {
     use super::*;
     use crate::command::Command;
     use crate::parse::parse;
-    use crate::table::{ADAPTER_DEEDS, CHAT, CHAT_COMMANDS, COMMANDS, INFER, VERIFY, all_specs};
+    use crate::table::{ADAPTER_DEEDS, CHAT, CHAT_COMMANDS, COMMANDS, INFER, LOG_DEEDS, all_specs};
     use crate::words::Words;
     use std::string::ToString as _;
 
@@ -375,7 +378,7 @@ mod tests {
                 .iter()
                 .all(|deed| help("adapter").contains(deed))
         );
-        assert!(help("audit").contains(VERIFY));
+        assert!(LOG_DEEDS.iter().all(|deed| help("audit").contains(deed)));
     }
 
     #[test]

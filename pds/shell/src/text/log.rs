@@ -202,6 +202,7 @@ impl LogLine<'_> {
                     1 if record.name.is_empty() => "an unknown client",
                     1 => record.name.as_str(),
                     2 => "inference",
+                    3 => "the domain 'files'",
                     _ => "a peer",
                 };
                 write!(f, ": {peer} broke the protocol {} times", record.count)
@@ -211,6 +212,45 @@ impl LogLine<'_> {
                 ": {} gets {value} tokens every {}",
                 record.name,
                 Time(limit)
+            ),
+            Kind::LogOpened => {
+                write!(f, ": boot {}, ", record.count)?;
+                match record.code {
+                    1 => return write!(f, "the disk had no entries yet"),
+                    2 => write!(f, "{}", Count(value, "entry"))?,
+                    3 => write!(
+                        f,
+                        "{}; the last write had not been finished, and was dropped",
+                        Count(value, "entry")
+                    )?,
+                    _ => write!(
+                        f,
+                        "{}; DAMAGED: what followed entry {limit} is missing or was changed",
+                        Count(value, "entry")
+                    )?,
+                }
+                Ok(())
+            }
+            Kind::LogLost => {
+                match ErrorCode::from_u16(record.code) {
+                    Some(code) => {
+                        let failure = Failure::over(code, value, limit);
+                        let detail = &[];
+                        write!(f, ": {}", FailureText { failure, detail })?;
+                    }
+                    None => write!(f, ": code {}", record.code)?,
+                }
+                f.write_str(match record.count {
+                    0 => "; the log goes on in memory alone",
+                    _ => "; nothing is admitted",
+                })
+            }
+            Kind::Usage => write!(
+                f,
+                ": {} has used {value} tokens, {} into a period of {}",
+                record.name,
+                Time(limit),
+                Time(record.count)
             ),
             Kind::Evict => write!(f, ": it had {}", Count(value, "turn")),
             Kind::Stop if record.code == ErrorCode::ControlRefused as u16 => {

@@ -3,6 +3,7 @@
 #[cfg(doc)]
 use super::Request;
 use super::{Budget, Stats};
+use crate::attest::Attestation;
 use crate::error::{ErrorCode, Failure};
 use crate::limits::{MAX_PART_BYTES, MAX_PARTS_BYTES, MAX_PIECE_BYTES, MAX_TEXT_BYTES};
 use crate::name::{FormatName, ModelName, SessionName, UserName};
@@ -407,5 +408,7 @@ messages! {
         } => ["what there is of examples typed"],
         /// One format of the list that was asked for.
         0x11B Format [76] (format: FormatEntry) => ["one of a list"],
+        /// What the device says of its log.
+        0x11C Attested [144] (attestation: Attestation) => ["the head of the log, signed by the device"],
     }
 }

@@ -5,7 +5,7 @@ use super::Event;
 #[cfg(doc)]
 use crate::error::ErrorCode;
 use crate::limits::{MAX_EXAMPLE_BYTES, MAX_PARTS_BYTES, MAX_PASSPHRASE_BYTES};
-use crate::name::{FormatName, ModelName, SessionName, UserName};
+use crate::name::{FormatName, ModelName, Nonce, SessionName, UserName};
 use crate::ring::Frame;
 use crate::wire::declare::{layout, messages};
 use crate::wire::{InferParams, Parts, TrainParams};
@@ -169,6 +169,11 @@ messages! {
         /// Ask whether one may end the system, and have it on record. Ends with [`Event::Done`]. Audit goes on: the client
         /// with the console ends what it can end, which is its own service, and the emulator.
         25 Halt [0] => ["`halt`", "**`Done`**", "–"],
+        /// Have the device sign the head of its log. Ends with [`Event::Attested`].
+        26 Attest [32] {
+            /// What is signed with it, so that an old answer is not taken for a new one; may be empty.
+            nonce: Nonce,
+        } => ["`log`", "**`Attested`**", "–"],
     }
 }
 

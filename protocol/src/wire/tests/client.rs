@@ -1,9 +1,10 @@
 //! Messages between a client and audit.
 
 use super::{Frame, WireError};
+use crate::attest::Attestation;
 use crate::error::{ErrorCode, Failure};
 use crate::limits::{MAX_PROMPT_BYTES, MAX_REFUSAL_REASONS};
-use crate::name::{FormatName, ModelName, SessionName, UserName};
+use crate::name::{FormatName, ModelName, Nonce, SessionName, UserName};
 use crate::record::{Kind, Record};
 use crate::testing::{completion, parts};
 use crate::wire::client::{
@@ -101,6 +102,9 @@ pub(super) fn requests() -> Vec<Request<'static>> {
             follow: true,
         }),
         Request::VerifyLog,
+        Request::Attest {
+            nonce: Nonce::new("n-1").unwrap(),
+        },
         Request::Reset,
         Request::Halt,
         Request::Sessions,
@@ -213,6 +217,13 @@ pub(super) fn events() -> Vec<Event<'static>> {
             extent,
             broken_at: 4,
         },
+        Event::Attested(Attestation {
+            sequence: 4,
+            boot: 2,
+            nonce: Nonce::new("n-1").unwrap(),
+            head: [5; 32],
+            signature: [6; 64],
+        }),
         Event::Session(Session {
             name: SessionName::new("tale").unwrap(),
             user: user.name,

@@ -6,10 +6,11 @@ use crate::generator::Generator;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
+use protocol::attest::Attestation;
 use protocol::decimal::{self, Millionths};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_PART_BYTES, MAX_PROMPT_BYTES, MAX_REFUSAL_REASONS};
-use protocol::name::{FormatName, ModelName, SessionName, TemplateName, UserName};
+use protocol::name::{FormatName, ModelName, Nonce, SessionName, TemplateName, UserName};
 use protocol::policy::{POLICY_REGION_BYTES, Policy};
 use protocol::record::{Ending, Json, JsonText, Kind, Opening, Record};
 use protocol::region::{ReadWords as _, WriteWords as _};
@@ -197,6 +198,10 @@ const PROGRESS: TrainProgress = TrainProgress {
 
 fn user() -> UserName {
     UserName::new("admin").expect("a name")
+}
+
+fn nonce() -> Nonce {
+    Nonce::new("monday").expect("a name")
 }
 
 fn session() -> SessionName {
@@ -393,6 +398,7 @@ fn wire_requests(bits: &mut Bits) {
             Request::VerifyLog,
             Request::Reset,
             Request::Halt,
+            Request::Attest { nonce: nonce() },
             Request::Sessions,
             Request::Close { session: session() },
             Request::FineTune {
@@ -527,6 +533,13 @@ fn wire_events(bits: &mut Bits) {
                 bytes: 2,
                 limit: 3,
             },
+            Event::Attested(Attestation {
+                sequence: 9,
+                boot: 2,
+                nonce: nonce(),
+                head: [4; 32],
+                signature: [5; SIGNATURE_BYTES],
+            }),
         ]
     );
 }

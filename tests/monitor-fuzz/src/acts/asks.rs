@@ -6,7 +6,7 @@ use crate::formats::FORMATS;
 use crate::store::PASSPHRASES;
 use protocol::adapters::EXAMPLES;
 use protocol::limits::{MAX_GENERATED_TOKENS, MAX_PROMPT_BYTES};
-use protocol::name::{FormatName, ModelName, SessionName, UserName};
+use protocol::name::{FormatName, ModelName, Nonce, SessionName, UserName};
 use protocol::wire::client::{BudgetChange, LogQuery, Request};
 use protocol::wire::{InferParams, PartKind, Parts, TrainParams};
 
@@ -232,6 +232,11 @@ impl Ask {
         self.put_together();
     }
 
+    /// What an attestation is asked for with: of what it has beside.
+    fn nonce(&self) -> Nonce {
+        Nonce::new(&format!("{}", self.last)).unwrap_or_default()
+    }
+
     /// As the protocol has it.
     #[must_use]
     pub fn request(&self) -> Request<'_> {
@@ -281,6 +286,9 @@ impl Ask {
             22 => Request::DropAdapter { name: self.adapter },
             23 => Request::ExportAdapter { name: self.adapter },
             24 if self.flag => Request::DropExamples,
+            24 => Request::Attest {
+                nonce: self.nonce(),
+            },
             25 => Request::Halt,
             _ => Request::Stats { watch: false },
         }

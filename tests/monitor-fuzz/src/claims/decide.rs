@@ -131,6 +131,7 @@ impl Judge<'_> {
             Request::LoadAdapter { name } => self.begins_adapter(client, id, name),
             Request::DropAdapter { name } => self.drops_adapter(client, id, name),
             Request::ExportAdapter { name } => self.exports(client, id, name),
+            Request::Attest { nonce } => self.attests(client, id, nonce),
             _ => Ok(self.begins_list(client, id, request)),
         }
     }

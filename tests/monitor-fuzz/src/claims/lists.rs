@@ -6,10 +6,13 @@ use crate::store::{DEVICE, Signed, key};
 use ed25519_dalek::Signature as Signed25519;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_PART_BYTES;
-use protocol::policy::Permission;
+use protocol::name::Nonce;
+use protocol::policy::{DeviceKey, Permission};
+use protocol::record::Hash;
 use protocol::wire::client::{
     self, Event, FormatEntry, LogExtent, LogQuery, Request, SessionState, Signature,
 };
+use sha2::{Digest as _, Sha256};
 
 impl<'m> Judge<'m> {
     pub(super) fn extent_now(&self) -> LogExtent {
@@ -23,6 +26,41 @@ impl<'m> Judge<'m> {
             anchor: [0; 32],
             head,
         }
+    }
+
+    /// The device signs the head of its log as it is now, with what it was asked with.
+    pub(super) fn attests(
+        &mut self,
+        client: usize,
+        id: u32,
+        nonce: Nonce,
+    ) -> Held<Result<(), Failure>> {
+        if let Err(failure) = self.require(client, Permission::Log) {
+            return Ok(Err(failure));
+        }
+        let key_of = self.model.policy.map_or(DeviceKey::NONE, |p| p.device_key);
+        if key_of == DeviceKey::NONE {
+            return Ok(Err(Failure::of(ErrorCode::NoDeviceKey)));
+        }
+        let extent = self.extent_now();
+        let message = self.answer(client, id)?;
+        let frame = message.frame();
+        let event = Event::parse(&frame);
+        let Ok(Event::Attested(told)) = event else {
+            return broken(Claim::Answers, format!("{event:?} attests nothing"));
+        };
+        // A signature is more than a wake-up should do besides.
+        self.work = 0;
+        let digest: Hash = Sha256::digest(told.statement()).into();
+        let signature = Signed25519::from_bytes(&told.signature);
+        let is_good = key(DEVICE)
+            .verifying_key()
+            .verify_strict(&digest, &signature);
+        let right = told.nonce == nonce
+            && (told.sequence + 1, told.head, told.boot) == (extent.next, extent.head, 0)
+            && is_good.is_ok();
+        claim!(self, Lists, right, "{told:?} of {extent:?}");
+        Ok(Ok(()))
     }
 
     pub(super) fn begins_list(

@@ -275,7 +275,15 @@ impl Judge<'_> {
             state: State::Active,
         };
         self.model.live.insert(number, live);
-        let (_, kept) = self.record_of(Kind::Admit, number)?;
+        let most = u64::from(Self::most(&parts)) + u64::from(params.max_tokens);
+        let (record, kept) = self.record_of(Kind::Admit, number)?;
+        let reserved = record.value;
+        claim!(
+            self,
+            Log,
+            reserved == most,
+            "{number} reserves {most}, its record says {reserved}"
+        );
         let keeps = policy.is_some_and(|policy| policy.keep_prompts == 1);
         claim!(
             self,
@@ -286,7 +294,6 @@ impl Judge<'_> {
             kept.len()
         );
         if let Some(ledger) = self.model.ledgers.get_mut(user) {
-            let most = u64::from(Self::most(&parts)) + u64::from(params.max_tokens);
             ledger.reserve(number, most);
         }
         self.model.counts.admitted += 1;

@@ -113,11 +113,21 @@ pub struct Import {
     pub output: PathBuf,
 }
 
-/// An export.
+/// A log.
 #[derive(Debug, Args)]
 pub struct AuditFile {
-    /// What `llmctl audit --json` printed, with whatever the console printed around it; - reads standard input
+    /// What `llmctl audit --json` printed, with whatever the console printed around it; or AUDIT.LOG, the image of a disk, or
+    /// a card; - reads standard input
     pub file: PathBuf,
+    /// The public key of the device (or its secret one): it must have signed the head of this log (`llmctl audit attest`)
+    #[arg(long, value_name = "FILE.pem")]
+    pub device: Option<PathBuf>,
+    /// The nonce that the head must have been signed with
+    #[arg(long, value_name = "NONCE", requires = "device")]
+    pub nonce: Option<String>,
+    /// Where `llmctl audit attest` printed the signed head, if not in FILE
+    #[arg(long, value_name = "FILE", requires = "device")]
+    pub attestation: Option<PathBuf>,
     /// The hash of the newest entry, or of an older one, as the console printed it at another time
     #[arg(long, value_name = "HASH", value_parser = hash)]
     pub head: Option<Hash>,

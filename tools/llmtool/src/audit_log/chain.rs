@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::record::{Hash, Hex};
+use protocol::record::{Hash, Hex, Kind};
 
 use super::export::{Entry, Export};
 
@@ -16,13 +16,13 @@ pub enum Finding {
     #[error("there is no opening line of an export: make one with `llmctl audit --json`")]
     NoOpening,
     /// There is more than one.
-    #[error("line {line}: a second export begins here, or the first has lost its place; leave one")]
+    #[error("{}a second export begins here, or the first has lost its place; leave one", at(*line))]
     SecondOpening {
         /// From 1.
         line: usize,
     },
     /// The opening or the closing line is wrong.
-    #[error("line {line}: the opening or closing line is changed: {reason}")]
+    #[error("{}the opening or closing line is changed: {reason}", at(*line))]
     Line {
         /// From 1.
         line: usize,
@@ -30,13 +30,13 @@ pub enum Finding {
         reason: String,
     },
     /// A line between the entries that is none.
-    #[error("line {line}: no entry, but it looks like what is left of one")]
+    #[error("{}no entry, but it looks like what is left of one", at(*line))]
     Stray {
         /// From 1.
         line: usize,
     },
     /// A line of an export that stands after its closing line.
-    #[error("line {line}: inserted: it stands behind the closing line")]
+    #[error("{}inserted: it stands behind the closing line", at(*line))]
     Outside {
         /// From 1.
         line: usize,
@@ -53,7 +53,7 @@ pub enum Finding {
     )]
     Filtered,
     /// A line that cannot be read.
-    #[error("line {line}: entry {} is changed: {reason}", number(*sequence))]
+    #[error("{}entry {} is changed: {reason}", at(*line), number(*sequence))]
     Unreadable {
         /// From 1.
         line: usize,
@@ -63,7 +63,7 @@ pub enum Finding {
         reason: String,
     },
     /// A line that says the right things in another way.
-    #[error("line {line}: entry {sequence} is changed: {reason}")]
+    #[error("{}entry {sequence} is changed: {reason}", at(*line))]
     Altered {
         /// From 1.
         line: usize,
@@ -73,7 +73,7 @@ pub enum Finding {
         reason: String,
     },
     /// An entry is not what its successor has hashed.
-    #[error("line {line}: entry {sequence} is changed: {holder} holds another hash of it")]
+    #[error("{}entry {sequence} is changed: {holder} holds another hash of it", at(*line))]
     Changed {
         /// From 1.
         line: usize,
@@ -83,7 +83,7 @@ pub enum Finding {
         holder: String,
     },
     /// An entry whose hash nothing holds that can be trusted.
-    #[error("line {line}: entry {sequence} cannot be checked: {reason}")]
+    #[error("{}entry {sequence} cannot be checked: {reason}", at(*line))]
     Unchecked {
         /// From 1.
         line: usize,
@@ -109,7 +109,7 @@ pub enum Finding {
         to: u64,
     },
     /// An entry stands in the wrong place.
-    #[error("line {line}: entry {sequence} is out of order")]
+    #[error("{}entry {sequence} is out of order", at(*line))]
     Reordered {
         /// From 1.
         line: usize,
@@ -117,7 +117,7 @@ pub enum Finding {
         sequence: u64,
     },
     /// An entry does not belong there.
-    #[error("line {line}: entry {sequence} is inserted: {reason}")]
+    #[error("{}entry {sequence} is inserted: {reason}", at(*line))]
     Inserted {
         /// From 1.
         line: usize,
@@ -136,8 +136,8 @@ pub enum Finding {
         /// What does not fit.
         member: &'static str,
     },
-    /// The first entry since boot has a predecessor.
-    #[error("entry 1 is the first since boot, but names one before it")]
+    /// The first entry of the log has a predecessor.
+    #[error("entry 1 is the first of the log, but names one before it")]
     FirstHasPredecessor,
     /// The closing line is not about these entries.
     #[error(
@@ -158,14 +158,91 @@ pub enum Finding {
         /// What was given.
         head: Hash,
     },
+    /// The log on a disk is not whole.
+    #[error(
+        "the log on the disk is DAMAGED: what followed entry {after} is missing or was changed"
+    )]
+    Damaged {
+        /// The last entry before the damage.
+        after: u64,
+    },
+    /// The log on a disk is another device's.
+    #[error("the log on the disk was not written by the device whose key was given with --device")]
+    OtherDevice,
+    /// The head was not signed, or this is not the key.
+    #[error(
+        "the signature on the attestation of entry {sequence} is not by the key that was given with --device, or the line was changed"
+    )]
+    BadAttestation {
+        /// What it says.
+        sequence: u64,
+    },
+    /// The line of an attestation is not as audit prints it.
+    #[error("{}the attestation cannot be read: {reason}", at(*line))]
+    UnreadableAttestation {
+        /// From 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is no attestation.
+    #[error("there is no attestation{}: ask for one with `llmctl audit attest{}`", with_nonce(nonce.as_deref()), and_nonce(nonce.as_deref()))]
+    NoAttestation {
+        /// The nonce that it was to have.
+        nonce: Option<String>,
+    },
+    /// The log ends before the entry that the device has signed.
+    #[error(
+        "the device has signed entry {sequence}, but the log ends with entry {last}: entries are missing, or an older disk was put back"
+    )]
+    BehindAttestation {
+        /// What was signed.
+        sequence: u64,
+        /// The last entry.
+        last: u64,
+    },
+    /// The entry that the device has signed is another.
+    #[error(
+        "entry {sequence} is not the one that the device has signed: the log was made anew, or belongs to another time"
+    )]
+    OtherHead {
+        /// What was signed.
+        sequence: u64,
+    },
+    /// The entry that the device has signed is not in the log any more.
+    #[error(
+        "the device has signed entry {sequence}, and the log begins with entry {first}: ask for a newer attestation"
+    )]
+    BeforeLog {
+        /// What was signed.
+        sequence: u64,
+        /// The first entry.
+        first: u64,
+    },
     /// Time goes backwards.
-    #[error("line {line}: entry {sequence} is earlier than the one before it")]
+    #[error("{}entry {sequence} is earlier than the one before it", at(*line))]
     Time {
         /// From 1.
         line: usize,
         /// Its number.
         sequence: u64,
     },
+}
+
+/// Where in an export; a log on a disk has no lines.
+fn at(line: usize) -> String {
+    match line {
+        0 => String::new(),
+        line => format!("line {line}: "),
+    }
+}
+
+fn with_nonce(nonce: Option<&str>) -> String {
+    nonce.map_or_else(String::new, |nonce| format!(" with the nonce '{nonce}'"))
+}
+
+fn and_nonce(nonce: Option<&str>) -> String {
+    nonce.map_or_else(String::new, |nonce| format!(" {nonce}"))
 }
 
 fn number(sequence: Option<u64>) -> String {
@@ -393,7 +470,9 @@ fn links(export: &Export, sound: &BTreeMap<u64, &Entry>, findings: &mut Vec<Find
     findings.extend(found.into_iter().rev());
 
     for pair in entries.windows(2) {
-        if pair[1].record.time_us < pair[0].record.time_us {
+        // Times count from the boot.
+        let boots = pair[1].record.kind() == Some(Kind::Boot);
+        if pair[1].record.time_us < pair[0].record.time_us && !boots {
             findings.push(Finding::Time {
                 line: pair[1].line,
                 sequence: pair[1].sequence(),

@@ -372,21 +372,21 @@ impl Line {
     }
 }
 
-fn parse<'l, T: Deserialize<'l>>(object: &'l str) -> Result<T, String> {
+pub(super) fn parse<'l, T: Deserialize<'l>>(object: &'l str) -> Result<T, String> {
     serde_json::from_str(object).map_err(|error| error.to_string())
 }
 
-fn hash(member: &str, digits: &str) -> Result<Hash, String> {
+pub(super) fn hash(member: &str, digits: &str) -> Result<Hash, String> {
     parse_hex(digits).ok_or_else(|| format!("{member} is no SHA-256"))
 }
 
-fn name<const N: usize>(member: &str, text: &str) -> Result<Name<N>, String> {
+pub(super) fn name<const N: usize>(member: &str, text: &str) -> Result<Name<N>, String> {
     Name::new(text).ok_or_else(|| format!("{member} is no name"))
 }
 
 /// Whether a line is what audit prints. It also catches what JSON does not mind: other spellings of a number or of an
 /// escape, upper-case digits, spaces.
-fn canonical(line: &str, printed: &(impl Display + ?Sized)) -> Result<(), String> {
+pub(super) fn canonical(line: &str, printed: &(impl Display + ?Sized)) -> Result<(), String> {
     let printed = printed.to_string();
     if line == printed {
         return Ok(());

@@ -132,6 +132,7 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
                 1 if record.name.is_empty() => "an unknown client",
                 1 => record.name.as_str(),
                 2 => "inference",
+                3 => "the domain 'files'",
                 _ => "unknown peer",
             };
             write!(f, "{count} by {peer}")
@@ -186,6 +187,28 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
         }
         Some(Kind::Example) if record.prompt_bytes == 0 => write!(f, "all forgotten"),
         Some(Kind::Example) => write!(f, "{} bytes, {value} bytes in all", record.prompt_bytes),
+        Some(Kind::LogOpened) => {
+            let found = match record.code {
+                1 => return write!(f, "boot {count}, the disk had no entries yet"),
+                2 => String::new(),
+                3 => "; the last write had not been finished, and was dropped".to_owned(),
+                _ => format!("; DAMAGED: what followed entry {limit} is missing or was changed"),
+            };
+            write!(f, "boot {count}, {value} entries{found}")
+        }
+        Some(Kind::LogLost) => {
+            write!(f, "{}", reason())?;
+            f.write_str(match count {
+                0 => "; the log goes on in memory alone",
+                _ => "; nothing is admitted",
+            })
+        }
+        Some(Kind::Usage) => write!(
+            f,
+            "{name} has used {value} tokens, {} s into a period of {} s",
+            limit / 1_000_000,
+            count / 1_000_000
+        ),
         Some(Kind::Boot | Kind::Cancel | Kind::Reset | Kind::Halt) => Ok(()),
         None => write!(f, "kind {}", record.kind),
     }

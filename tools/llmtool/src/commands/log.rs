@@ -1,43 +1,86 @@
 //! The commands about the audit log.
 
 use std::io::Write;
+use std::path::Path;
 
+use protocol::attest::Attestation;
 use protocol::record::{Hash, Hex};
+use storage::SECTOR;
 
 use crate::args::trust::{Audit, AuditFile, Replay};
+use crate::audit_log::disk::DiskLog;
 use crate::audit_log::show::Shown;
-use crate::audit_log::{self, Export};
+use crate::audit_log::{self, Export, Finding, attest, disk};
 use crate::error::ToolError;
-use crate::files;
 use crate::output::text_or_stdin;
+use crate::{files, keys};
 
 pub(super) fn audit(arguments: &Audit, out: &mut impl Write) -> Result<(), ToolError> {
     match arguments {
         Audit::Verify(file) => {
-            let export = read(file)?;
-            verify(&export, file, out)
+            let log = Log::read(file)?;
+            verify(&log, file, out)
         }
         Audit::Show(file) => {
-            let export = read(file)?;
-            for entry in &export.entries {
+            let log = Log::read(file)?;
+            for entry in &log.export.entries {
                 writeln!(out, "{}", Shown(entry))?;
             }
-            verify(&export, file, out)
+            verify(&log, file, out)
         }
     }
 }
 
-fn read(arguments: &AuditFile) -> Result<Export, ToolError> {
-    let content = match arguments.file.as_os_str() == "-" {
-        true => text_or_stdin("-")?,
-        false => files::read(&arguments.file)?,
-    };
-    Ok(Export::read(&content))
+/// A log, wherever it comes from.
+struct Log {
+    export: Export,
+    /// What it was read from, if that is an export: an attestation may be in there.
+    content: Option<Vec<u8>>,
+    /// What a disk says beside the entries.
+    disk: Option<DiskLog>,
 }
 
-/// Says what is wrong with an export, or that it holds.
-fn verify(export: &Export, arguments: &AuditFile, out: &mut impl Write) -> Result<(), ToolError> {
-    let findings = audit_log::verify(export, arguments.head.as_ref());
+impl Log {
+    fn read(arguments: &AuditFile) -> Result<Self, ToolError> {
+        let is_stdin = arguments.file.as_os_str() == "-";
+        // A pipe or a folder has no sectors; reading it as a file says what is wrong with it.
+        let on_disk = match is_stdin || !has_sectors(&arguments.file) {
+            true => None,
+            false => disk::read(&arguments.file)?,
+        };
+        if let Some(mut on_disk) = on_disk {
+            return Ok(Self {
+                export: std::mem::take(&mut on_disk.export),
+                content: None,
+                disk: Some(on_disk),
+            });
+        }
+        let content = match is_stdin {
+            true => text_or_stdin("-")?,
+            false => files::read(&arguments.file)?,
+        };
+        Ok(Self {
+            export: Export::read(&content),
+            content: Some(content),
+            disk: None,
+        })
+    }
+}
+
+/// Whether it can be a log's file, an image or a card.
+fn has_sectors(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    std::fs::metadata(path).is_ok_and(|it| {
+        let whole = it.len() > 0 && it.len().is_multiple_of(SECTOR as u64);
+        it.file_type().is_block_device() || it.is_file() && whole
+    })
+}
+
+/// Says what is wrong with a log, or that it holds.
+fn verify(log: &Log, arguments: &AuditFile, out: &mut impl Write) -> Result<(), ToolError> {
+    let export = &log.export;
+    let mut findings = audit_log::verify(export, arguments.head.as_ref());
+    let attestation = attested(log, arguments, &mut findings)?;
     for finding in &findings {
         writeln!(out, "{finding}")?;
     }
@@ -51,23 +94,123 @@ fn verify(export: &Export, arguments: &AuditFile, out: &mut impl Write) -> Resul
         number(export.entries.first()),
         number(export.entries.last()),
     );
-    let entries = export.entries.len();
-    writeln!(out, "all {entries} entries hold, {first} to {last}")?;
+    match export.entries.len() {
+        0 => writeln!(out, "the log has no entries")?,
+        entries => writeln!(out, "all {entries} entries hold, {first} to {last}")?,
+    }
     if first > 1 {
+        let place = if log.disk.is_some() { "log" } else { "export" };
         writeln!(
             out,
-            "entries 1 to {} are not in the export; the hash of the last of them is the anchor",
+            "entries 1 to {} are not in the {place}; the hash of the last of them is the anchor",
             first - 1
         )?;
     }
+    if let Some(disk) = &log.disk {
+        writeln!(out, "it was opened to be written {} times", disk.boots)?;
+        if disk.torn {
+            writeln!(
+                out,
+                "the last write had not been finished, as when the power goes; nothing that was durable is missing"
+            )?;
+        }
+    }
     let head = export.ending.as_ref().map_or([0; 32], |ending| ending.head);
     writeln!(out, "head {}", Hex(&head))?;
-    match &arguments.head {
-        Some(known) => write_known(export, known, out)?,
-        None => writeln!(
+    if let Some(known) = &arguments.head {
+        write_known(export, known, out)?;
+    }
+    if let Some(attestation) = &attestation {
+        write_attested(export, attestation, out)?;
+    }
+    match (&arguments.head, &attestation, &log.disk) {
+        (_, Some(_), _) => writeln!(
+            out,
+            "no attestation shows that the device never had a newer log: nothing in it counts what cannot be put back, so an \
+             older disk in its place looks as it did then. Compare the entry and the boot with those that you have noted"
+        )?,
+        (Some(_), None, _) => {}
+        (None, None, Some(_)) => writeln!(
+            out,
+            "without an attestation ('llmctl audit attest', --device), an older copy of the disk would hold, too, and so would a \
+             log that somebody made anew as a whole: compare the head"
+        )?,
+        (None, None, None) => writeln!(
             out,
             "without --head, a log that somebody made anew as a whole would hold, too: compare the head"
         )?,
+    }
+    Ok(())
+}
+
+/// The head that the device has signed, if it is asked for; what is wrong with that is found.
+fn attested(
+    log: &Log,
+    arguments: &AuditFile,
+    findings: &mut Vec<Finding>,
+) -> Result<Option<Attestation>, ToolError> {
+    let Some(path) = &arguments.device else {
+        return Ok(None);
+    };
+    let device = keys::read_either(path)?;
+    let whose = log.disk.as_ref().and_then(|disk| disk.device);
+    if whose.is_some_and(|whose| whose != disk::device_of(&device)) {
+        findings.push(Finding::OtherDevice);
+    }
+    let separate = arguments.attestation.as_deref().map(files::read);
+    let Some(content) = separate.transpose()?.or_else(|| log.content.clone()) else {
+        // A log on a disk has no line of the console: only a nonce says that there must be one.
+        let nonce = arguments.nonce.clone();
+        if nonce.is_some() {
+            findings.push(Finding::NoAttestation { nonce });
+        }
+        return Ok(None);
+    };
+    match attest::find(&content, arguments.nonce.as_deref()) {
+        Ok(Some(attestation)) => {
+            findings.extend(attest::verify(&log.export, &attestation, &device));
+            Ok(Some(attestation))
+        }
+        Ok(None) => {
+            let nonce = arguments.nonce.clone();
+            findings.push(Finding::NoAttestation { nonce });
+            Ok(None)
+        }
+        Err(finding) => {
+            findings.push(finding);
+            Ok(None)
+        }
+    }
+}
+
+/// Says how much of the log the device vouches for.
+fn write_attested(
+    export: &Export,
+    attestation: &Attestation,
+    out: &mut impl Write,
+) -> Result<(), ToolError> {
+    let Attestation {
+        sequence,
+        boot,
+        nonce,
+        ..
+    } = attestation;
+    write!(out, "the device has signed entry {sequence}")?;
+    match boot {
+        0 => write!(out, ", of a log in memory")?,
+        boot => write!(out, ", at boot {boot}")?,
+    }
+    match nonce.is_empty() {
+        true => writeln!(out, ", without a nonce: it may have been at any time")?,
+        false => writeln!(out, ", with the nonce '{nonce}'")?,
+    }
+    let after = export.entries.iter();
+    let after = after.filter(|entry| entry.sequence() > *sequence).count();
+    if after > 0 {
+        writeln!(
+            out,
+            "it says nothing about the {after} entries that came after it"
+        )?;
     }
     Ok(())
 }
@@ -92,8 +235,9 @@ fn write_known(export: &Export, known: &Hash, out: &mut impl Write) -> Result<()
 }
 
 pub(super) fn replay(arguments: &Replay, out: &mut impl Write) -> Result<(), ToolError> {
-    let export = read(&arguments.export)?;
-    verify(&export, &arguments.export, out)?;
+    let log = Log::read(&arguments.export)?;
+    verify(&log, &arguments.export, out)?;
+    let export = log.export;
     let prompts = arguments.prompts.as_deref().map(files::read).transpose()?;
     let formats = arguments.formats.as_deref().map(files::read).transpose()?;
     let all = crate::replay::replay(

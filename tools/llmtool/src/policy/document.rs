@@ -32,6 +32,40 @@ pub(super) struct Document {
     pub(super) fine_tuning: FineTuning,
     #[serde(default)]
     pub(super) device: Device,
+    #[serde(default)]
+    pub(super) log: Log,
+}
+
+/// The audit log on a disk, in a system with one.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Log {
+    #[serde(default)]
+    pub(super) write: LogWrite,
+    #[serde(default)]
+    pub(super) on_failure: LogFailure,
+}
+
+/// When an entry is on the disk.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum LogWrite {
+    /// Before anybody else hears of what it is about.
+    #[default]
+    Ahead,
+    /// Soon.
+    Behind,
+}
+
+/// What becomes of requests if it cannot be.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum LogFailure {
+    /// None is admitted.
+    #[default]
+    Refuse,
+    /// They go on, and the log in memory.
+    GoOn,
 }
 
 /// A format of answers: one of these.

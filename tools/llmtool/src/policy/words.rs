@@ -5,7 +5,9 @@ use std::fmt::{self, Display, Formatter};
 use format_compiler::{Sayable, sayable};
 use formats::{Dfa, MAX_CHOICES, MAX_CHOICES_BYTES};
 use protocol::limits::MAX_PIECE_BYTES;
-use protocol::policy::{CHOICES, Client, FormatRule, Permission, Policy, Role, User};
+use protocol::policy::{
+    CHOICES, Client, FormatRule, LogFailure, LogWrite, Permission, Policy, Role, User,
+};
 use protocol::record::Hex;
 
 use super::{Compiled, Format, reach};
@@ -84,6 +86,19 @@ impl Display for Words<'_> {
             _ => "prompts as text",
         };
         writeln!(f, "the log keeps {kept}")?;
+        let written = match policy.log_write() {
+            LogWrite::Ahead => {
+                "the log has an admission before inference hears of it, and an end before its client does"
+            }
+            LogWrite::Behind => {
+                "the log has an entry within about a second, so a power cut can lose the newest"
+            }
+        };
+        let failure = match policy.log_on_failure() {
+            LogFailure::Refuse => "nothing is admitted while it cannot be written",
+            LogFailure::GoOn => "if it cannot be written, it goes on in memory",
+        };
+        writeln!(f, "on a system with a disk, {written}; {failure}")?;
         if policy.user_defined != 0 {
             writeln!(
                 f,

@@ -6,7 +6,7 @@ use core::fmt::Write as _;
 use protocol::VERSION;
 use protocol::error::ErrorCode;
 use protocol::limits::MAX_PROMPT_BYTES;
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::name::{ModelName, Nonce, SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::SLOTS;
 use protocol::wire::client::{BudgetChange, Event, LogQuery, Request};
@@ -244,6 +244,9 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
             query(0, false, ""),
             query(1, true, ""),
             Request::VerifyLog,
+            Request::Attest {
+                nonce: Nonce::new("mallory").unwrap_or_default(),
+            },
         ];
         self.try_all(&requests, say);
     }

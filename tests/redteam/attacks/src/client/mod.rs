@@ -303,6 +303,7 @@ fn end_of(event: &Event<'_>, of_users: bool) -> Option<End> {
         | Event::Budget(_)
         | Event::LogEnd(_)
         | Event::LogVerified { .. }
+        | Event::Attested(_)
         | Event::Tuned(_)
         | Event::AdapterLoaded { .. }
         | Event::Exported(_)

@@ -1,0 +1,499 @@
+//! The log on a disk, as the whole of audit keeps it.
+
+mod card;
+mod cuts;
+
+use super::harness::*;
+use crate::JournalMemory;
+use crate::files::Files;
+use crate::models::tests as models;
+use card::{Ailment, Card, SLOTS, entries_of};
+use disk_log::Found;
+use ed25519_dalek::{Signature, SigningKey};
+use protocol::error::{ErrorCode, Failure};
+use protocol::name::Nonce;
+use protocol::policy::{DeviceKey, LogFailure, LogWrite, Policy};
+use protocol::record::{Hash, Kind, Record};
+use protocol::testing::{TestEndpoint, TestRegion, endpoints};
+use protocol::wire::client::{LogQuery, Request};
+use protocol::wire::engine::Report;
+use protocol::wire::{Fault, FaultKind, FinishReason};
+use sha2::{Digest as _, Sha256};
+use std::boxed::Box;
+use std::vec;
+use std::vec::Vec;
+use zerocopy::IntoBytes as _;
+
+/// A system with a disk.
+struct Rig {
+    system: System<Files<TestRegion, TestRegion>>,
+    files: TestEndpoint,
+    card: Card,
+}
+
+impl Rig {
+    /// Audit has started, and knows nothing of the disk.
+    fn new(policy: &Policy, card: Card) -> Self {
+        let (ring, files, _) = endpoints();
+        let (staging, slots) = (TestRegion::with_words(8), TestRegion::with_words(16));
+        let journal = Box::leak(Box::new(JournalMemory::new()));
+        let system = System::build(policy.as_bytes(), models::signed(), Vec::new(), |store| {
+            Some(Files::new(ring, staging, slots, store, journal))
+        });
+        let mut rig = Self {
+            system,
+            files,
+            card,
+        };
+        assert!(rig.files.follow());
+        rig
+    }
+
+    /// Files and audit do what they can.
+    fn pump(&mut self) {
+        while self.card.serve(&mut self.files) {
+            self.system.wake();
+        }
+    }
+
+    /// A system that serves.
+    fn serving(policy: &Policy, card: Card) -> Self {
+        let mut rig = Self::new(policy, card);
+        rig.pump();
+        rig.join();
+        rig
+    }
+
+    /// Inference and clients join, and the model is loaded.
+    fn join(&mut self) {
+        let system = &mut self.system;
+        assert!(system.shell.follow() && system.other.follow());
+        system.join();
+        system.loaded(system.own_load);
+        self.pump();
+        let told = self.system.told_at_last();
+        assert!(told.contains(&Told::Ready("guest".into())), "{told:?}");
+    }
+
+    fn ask(&mut self, id: u32, request: &Request<'_>) {
+        self.system.ask(id, request);
+        self.pump();
+    }
+
+    /// A request of the longest prompt there is, from beginning to end.
+    fn fill(&mut self, id: u32) {
+        let parts = protocol::testing::completion(&[b'x'; protocol::limits::MAX_PROMPT_BYTES]);
+        let request = Request::Infer {
+            params: protocol::wire::InferParams {
+                max_tokens: 1,
+                ..Default::default()
+            },
+            session: Default::default(),
+            adapter: Default::default(),
+            format: Default::default(),
+            parts,
+        };
+        self.ask(id, &request);
+        let number = self.system.admitted();
+        self.system.finished(number, FinishReason::EndOfText, 0);
+        self.pump();
+        assert!(is_end(&self.system.told_at_last(), id));
+    }
+
+    /// A request with an answer of so many tokens, from beginning to end.
+    fn generate(&mut self, id: u32, tokens: u32) -> Vec<Told> {
+        self.system.infer(id, tokens);
+        self.pump();
+        let number = self.system.admitted();
+        for _ in 0..tokens {
+            self.system.token(number, "a");
+            self.pump();
+        }
+        self.system
+            .finished(number, FinishReason::MaxTokens, tokens);
+        self.pump();
+        self.system.told_at_last()
+    }
+
+    fn records(&self, kind: Kind) -> Vec<Record> {
+        let all = self.system.records().into_iter();
+        all.filter(|record| record.kind() == Some(kind)).collect()
+    }
+
+    fn log_in(&mut self) {
+        self.system.log_in("admin", "secret");
+        self.pump();
+    }
+}
+
+fn policy_of(write: LogWrite, on_failure: LogFailure) -> Policy {
+    let mut policy = policy();
+    (policy.log_write, policy.log_on_failure) = (write as u32, on_failure as u32);
+    policy
+}
+
+fn is_end(told: &[Told], id: u32) -> bool {
+    matches!(told.last(), Some(Told::Finished(last, _)) if *last == id)
+}
+
+#[test]
+fn nobody_is_heard_before_the_log_was_found_and_then_it_goes_on() {
+    let mut rig = Rig::new(&policy(), Card::new());
+    assert!(!rig.system.shell.follow() && !rig.system.inference.follow());
+    rig.system.wake();
+    assert_eq!(rig.system.records(), []);
+    rig.pump();
+    rig.join();
+    let opened = rig.records(Kind::LogOpened)[0];
+    assert_eq!((opened.code, opened.value, opened.count), (1, 0, 1));
+    assert!(is_end(&rig.generate(5, 2), 5));
+    let written = rig.system.records();
+    let (opened, entries) = entries_of(&rig.card.sectors);
+    assert_eq!(opened.found, Found::Whole);
+    // To the last entry.
+    let on_disk: Vec<Record> = entries.iter().map(|(record, _)| *record).collect();
+    assert_eq!(on_disk, written);
+
+    let card = Card::of(rig.card.sectors.clone());
+    let (sequence, head) = (written.len() as u64, entries.last().unwrap().1);
+    let rig = Rig::serving(&policy(), card);
+    let first = rig.system.records()[0];
+    assert_eq!(first.kind(), Some(Kind::Boot));
+    assert_eq!((first.sequence, first.previous), (sequence + 1, head));
+    let opened = rig.records(Kind::LogOpened)[0];
+    assert_eq!((opened.code, opened.value, opened.count), (2, sequence, 2));
+}
+
+#[test]
+fn ahead_inference_hears_of_a_request_and_a_client_of_its_end_when_that_is_durable() {
+    let mut rig = Rig::serving(&policy(), Card::new());
+    let is_durable = |rig: &Rig, kind: Kind| {
+        let durable = rig.card.durable();
+        durable
+            .iter()
+            .any(|(record, _)| record.kind() == Some(kind))
+    };
+    rig.system.infer(5, 2);
+    let mut steps = 0;
+    let number = loop {
+        match &rig.system.asked()[..] {
+            [] => assert!(rig.card.serve(&mut rig.files)),
+            [Asked::Infer { number, .. }] => break *number,
+            other => panic!("{other:?}"),
+        }
+        steps += 1;
+        rig.system.wake();
+    };
+    // A write and a flush.
+    assert_eq!(steps, 2);
+    assert!(is_durable(&rig, Kind::Admit));
+    // A client whose request waits is not heard; another is.
+    rig.system.token(number, "a");
+    rig.system.finished(number, FinishReason::EndOfText, 1);
+    assert!(matches!(rig.system.told()[..], [Told::Text(5, _)]));
+    assert!(!is_durable(&rig, Kind::Finish));
+    while rig.system.told().is_empty() {
+        assert!(!is_durable(&rig, Kind::Finish));
+        assert!(rig.card.serve(&mut rig.files));
+        rig.system.wake();
+    }
+    assert!(is_durable(&rig, Kind::Finish));
+    // Requests of two clients share a flush.
+    let flushes = rig.card.flushes;
+    assert!(is_end(&rig.generate(6, 1), 6));
+    assert_eq!(rig.card.flushes, flushes + 2);
+}
+
+#[test]
+fn a_client_is_not_heard_while_inference_has_yet_to_hear_of_its_last_request() {
+    let mut rig = Rig::serving(&policy(), Card::new());
+    rig.system.infer(5, 2);
+    rig.system.ask(6, &Request::WhoAmI);
+    assert_eq!((rig.system.told(), rig.system.asked()), (vec![], vec![]));
+    rig.pump();
+    assert!(matches!(rig.system.told()[..], [Told::User(6, _)]));
+    rig.system.admitted();
+}
+
+#[test]
+fn behind_nobody_waits_and_a_second_later_all_is_durable() {
+    let policy = policy_of(LogWrite::Behind, LogFailure::Refuse);
+    let mut rig = Rig::serving(&policy, Card::new());
+    rig.system.infer(5, 1);
+    let number = rig.system.admitted();
+    rig.system.token(number, "a");
+    rig.system.finished(number, FinishReason::MaxTokens, 1);
+    assert!(is_end(&rig.system.told_at_last(), 5));
+    rig.pump();
+    let written = rig.system.records();
+    assert!(rig.card.durable().len() < written.len());
+    rig.system.watch(2 * SECOND);
+    rig.pump();
+    rig.pump();
+    let durable: Vec<Record> = rig.card.durable().iter().map(|it| it.0).collect();
+    assert_eq!(durable, written);
+}
+
+#[test]
+fn if_the_log_is_lost_the_policy_says_whether_requests_go_on() {
+    for ailment in [Ailment::FailsToWrite, Ailment::FailsToFlush] {
+        let lost = Failure::over(ErrorCode::LogLost, ErrorCode::DiskFailed as u64, 0);
+        let mut rig = Rig::serving(&policy(), Card::new());
+        rig.system.infer(5, 2);
+        rig.pump();
+        let number = rig.system.admitted();
+        rig.card.ailment = ailment;
+        // One that inference has not heard of never gets there.
+        rig.system.infer(6, 2);
+        rig.pump();
+        assert_eq!(rig.system.asked(), []);
+        assert_eq!(rig.system.told_at_last(), [Told::Failed(6, lost)]);
+        let record = rig.records(Kind::LogLost)[0];
+        assert_eq!(
+            (record.code, record.count),
+            (ErrorCode::DiskFailed as u16, 1)
+        );
+        // Nobody is told that one has finished of which that is on no record.
+        rig.system.token(number, "a");
+        rig.system.finished(number, FinishReason::EndOfText, 1);
+        let told = rig.system.told_at_last();
+        assert_eq!(told, [Told::Text(5, "a".into()), Told::Failed(5, lost)]);
+        rig.system.is_refused_for(7, lost);
+
+        let policy = policy_of(LogWrite::Ahead, LogFailure::GoOn);
+        let mut rig = Rig::serving(&policy, Card::new());
+        rig.card.ailment = ailment;
+        assert!(is_end(&rig.generate(5, 2), 5));
+        assert_eq!(rig.records(Kind::LogLost)[0].count, 0);
+        assert!(is_end(&rig.generate(6, 2), 6));
+        // The log in memory goes on.
+        assert_eq!(rig.records(Kind::Finish).len(), 2);
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_used_is_named_and_the_system_serves_what_it_can() {
+    let garbage = Card::of(vec![[0x5A; disk_log::SECTOR]; SLOTS]);
+    let mut foreign = policy();
+    foreign.device_key = DeviceKey([3; 32]);
+    let other = Rig::serving(&foreign, Card::new()).card;
+    let mut grown = Rig::serving(&policy(), Card::new()).card.sectors;
+    grown.resize(SLOTS + 1, [0; disk_log::SECTOR]);
+    let small = Card::of(vec![[0; disk_log::SECTOR]; SLOTS - 1]);
+    let missing = Card {
+        ailment: Ailment::Missing,
+        ..Card::new()
+    };
+    for (card, code) in [
+        (garbage, ErrorCode::LogGarbage),
+        (Card::of(other.sectors), ErrorCode::LogOtherDevice),
+        (Card::of(grown), ErrorCode::LogOtherSize),
+        (small, ErrorCode::LogFileSize),
+        (missing, ErrorCode::NoDisk),
+    ] {
+        let before = card.sectors.clone();
+        let mut rig = Rig::serving(&policy(), card.clone());
+        assert_eq!(rig.records(Kind::LogLost)[0].code, code as u16);
+        let lost = Failure::over(ErrorCode::LogLost, code as u64, 0);
+        rig.system.is_refused_for(5, lost);
+        // Whatever it is, it is left alone.
+        assert_eq!((rig.card.sectors, rig.card.unflushed.len()), (before, 0));
+        let mut rig = Rig::serving(&policy_of(LogWrite::Ahead, LogFailure::GoOn), card);
+        assert!(is_end(&rig.generate(5, 1), 5), "{code:?}");
+    }
+    let mut keyless = policy();
+    keyless.device_key = DeviceKey::NONE;
+    let rig = Rig::serving(&keyless, Card::new());
+    assert_eq!(
+        rig.records(Kind::LogLost)[0].code,
+        ErrorCode::NoDeviceKey as u16
+    );
+}
+
+#[test]
+fn a_card_that_says_nothing_holds_up_nobody_for_longer_than_its_bound() {
+    let policy = policy_of(LogWrite::Ahead, LogFailure::GoOn);
+    let silent = Card {
+        ailment: Ailment::Silent,
+        ..Card::new()
+    };
+    let mut rig = Rig::new(&policy, silent.clone());
+    rig.pump();
+    assert!(!rig.system.shell.follow());
+    rig.system.watch(11 * SECOND);
+    rig.join();
+    assert_eq!(
+        rig.records(Kind::LogLost)[0].code,
+        ErrorCode::FilesSilent as u16
+    );
+    assert!(is_end(&rig.generate(5, 1), 5));
+    // In the middle of a request.
+    let mut rig = Rig::serving(&policy, Card::new());
+    rig.card.ailment = Ailment::Silent;
+    rig.system.infer(5, 1);
+    rig.pump();
+    assert_eq!(rig.system.asked(), []);
+    rig.system.watch(11 * SECOND);
+    rig.system.admitted();
+}
+
+#[test]
+fn a_sector_that_cannot_be_read_is_damage_and_the_log_goes_on() {
+    let mut rig = Rig::serving(&policy(), Card::new());
+    for id in 1..4 {
+        rig.generate(id, 1);
+    }
+    let (_, entries) = entries_of(&rig.card.sectors);
+    let card = Card {
+        ailment: Ailment::FailsToRead(4),
+        ..Card::of(rig.card.sectors)
+    };
+    let mut rig = Rig::serving(&policy(), card);
+    let opened = rig.records(Kind::LogOpened)[0];
+    assert_eq!((opened.code, opened.limit), (4, 2));
+    assert_eq!(rig.system.records()[0].sequence, entries.len() as u64 + 1);
+    assert!(is_end(&rig.generate(9, 1), 9));
+}
+
+#[test]
+fn readers_get_what_memory_no_longer_holds() {
+    let mut policy = policy();
+    for role in &mut policy.roles {
+        role.log_bytes_per_hour = 1 << 30;
+    }
+    for user in &mut policy.users {
+        user.budget_tokens = 1 << 30;
+    }
+    let mut rig = Rig::serving(&policy, Card::new());
+    rig.log_in();
+    // Memory has room for about 30 of these, the file for 85.
+    for id in 0..100 {
+        rig.fill(10 + id);
+    }
+    let in_memory = rig.system.records()[0].sequence;
+    let (opened, entries) = entries_of(&rig.card.sectors);
+    assert!(opened.first > 1 && opened.first < in_memory, "{in_memory}");
+    let read = |rig: &mut Rig, last: u64| {
+        let query = LogQuery {
+            last,
+            ..LogQuery::default()
+        };
+        rig.ask(5, &Request::Log(query));
+        let mut found: Vec<(Record, Hash)> = Vec::new();
+        loop {
+            let told = rig.system.told_at_last();
+            rig.pump();
+            for event in told {
+                match event {
+                    Told::Record(5, record, text) => {
+                        let text = match record.text_bytes {
+                            0 => Vec::new(),
+                            _ => protocol::testing::completion(text.as_bytes())
+                                .as_bytes()
+                                .to_vec(),
+                        };
+                        found.push((*record, crate::log::hash(&record, &text)));
+                    }
+                    Told::LogEnd(5, extent) => {
+                        assert_eq!(extent.first, found[0].0.sequence);
+                        assert_eq!(extent.head, found.last().unwrap().1);
+                        return found;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    };
+    // Those that the next boot may find overwritten are there, too.
+    let all = read(&mut rig, 0);
+    assert!(all.len() > entries.len() && all.ends_with(&entries));
+    // Some that memory no longer holds, and those that it does.
+    for last in [150, 3] {
+        assert!(read(&mut rig, last as u64) == entries[entries.len() - last..]);
+    }
+    // Where damage is, one is missing, and the reader sees it by the chain.
+    let lost = entries[30].0.sequence;
+    let at = rig
+        .card
+        .sectors
+        .iter()
+        .position(|sector| u64::from_le_bytes(sector[40..48].try_into().unwrap()) == lost);
+    rig.card.sectors[at.unwrap()][200] ^= 1;
+    let mut rest = all;
+    rest.retain(|(record, _)| record.sequence != lost);
+    assert!(read(&mut rig, 0) == rest);
+}
+
+#[test]
+fn the_durable_head_is_attested_with_the_boot() {
+    let mut rig = Rig::serving(&policy(), Card::new());
+    rig.log_in();
+    let nonce = Nonce::new("monday").unwrap();
+    rig.system.infer(4, 1);
+    rig.card.ailment = Ailment::Silent;
+    rig.pump();
+    rig.system.ask_as_other(9, &Request::WhoAmI);
+    // What is not durable is not attested: whoever cuts the power now could make it a lie.
+    rig.card.ailment = Ailment::None;
+    let mut rig = Rig::serving(&policy(), Card::of(rig.card.sectors));
+    rig.log_in();
+    rig.ask(9, &Request::Attest { nonce });
+    let [Told::Attested(9, attestation)] = rig.system.told()[..] else {
+        panic!("an attestation");
+    };
+    let (opened, entries) = entries_of(&rig.card.sectors);
+    assert_eq!(attestation.boot, 2);
+    assert_eq!(attestation.sequence, opened.log.sequence());
+    assert_eq!(attestation.head, entries.last().unwrap().1);
+    let public = SigningKey::from_bytes(&policy().device_key.0).verifying_key();
+    let digest: Hash = Sha256::digest(attestation.statement()).into();
+    let signature = Signature::from_bytes(&attestation.signature);
+    assert!(public.verify_strict(&digest, &signature).is_ok());
+}
+
+#[test]
+fn inference_that_dies_before_the_log_is_found_is_restarted_then() {
+    let mut rig = Rig::new(&policy(), Card::new());
+    let fault = Fault {
+        kind: FaultKind::Memory,
+        ip: 1,
+        address: 2,
+    };
+    rig.system.audit.on_fault(fault, &mut rig.system.runtime);
+    assert_eq!(
+        (rig.system.records().len(), rig.system.runtime.restarts),
+        (0, 0)
+    );
+    rig.pump();
+    assert_eq!(rig.system.runtime.restarts, 1);
+    let kinds: Vec<_> = rig.system.records().iter().map(Record::kind).collect();
+    assert_eq!(kinds[..2], [Some(Kind::Boot), Some(Kind::LogOpened)]);
+    assert!(kinds.contains(&Some(Kind::Fault)));
+    rig.join();
+    assert!(is_end(&rig.generate(5, 1), 5));
+}
+
+#[test]
+fn a_request_that_ends_before_inference_has_heard_of_it_is_never_sent() {
+    let mut rig = Rig::serving(&policy(), Card::new());
+    rig.system.infer(5, 1);
+    // Inference breaks the protocol, and is restarted.
+    rig.system.say(
+        7777,
+        &Report::Finished {
+            reason: FinishReason::EndOfText,
+            prompt_tokens: 0,
+            generated_tokens: 0,
+        },
+    );
+    let fault = Fault {
+        kind: FaultKind::Memory,
+        ip: 1,
+        address: 2,
+    };
+    rig.system.audit.on_fault(fault, &mut rig.system.runtime);
+    assert!(rig.system.inference.follow());
+    rig.pump();
+    let asked = rig.system.asked();
+    assert!(matches!(asked[..], [Asked::Load(..)]), "{asked:?}");
+}

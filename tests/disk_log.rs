@@ -1,0 +1,273 @@
+//! The log on a disk, end to end, on the runtime that the environment names: it outlives the power, whenever that goes.
+//!
+//! `SEL4_LLM_RUN_DISK` starts a system with a disk, whose image is its last argument; `SEL4_LLM_DEVICE` is the public key of
+//! its device. `DISK_CUTS` says how often the power goes at random moments.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use rand_core::{RngCore as _, SeedableRng as _};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use sel4_llm_tests::live::Live;
+
+const RUN: &str = "SEL4_LLM_RUN_DISK";
+
+/// What the shipped policy gives `guest` in an hour.
+const BUDGET: u64 = 20_000;
+
+/// An image of a disk of its own.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("sel4-llm-{}-{name}.img", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let disk = Self(path);
+        // Without a partition, so that tools for file systems read it.
+        let made = disk.llmtool(
+            &["disk", "create"],
+            &["--size", "8MiB", "--log-size", "1MiB", "--table", "none"],
+        );
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        disk
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a name in UTF-8")
+    }
+
+    fn llmtool(&self, command: &[&str], options: &[&str]) -> Output {
+        let tool = std::env::var("SEL4_LLM_LLMTOOL").expect("SEL4_LLM_LLMTOOL is set by make");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let output = Command::new("sh")
+            .args(["-c", &format!("exec {tool} \"$@\""), "sh"])
+            .args(command)
+            .arg(&self.0)
+            .args(options)
+            .current_dir(root)
+            .output();
+        output.expect("llmtool starts")
+    }
+
+    /// The log as `llmtool audit show` prints it; it must hold, and be this device's.
+    fn log(&self, options: &[&str]) -> String {
+        let device = std::env::var("SEL4_LLM_DEVICE").expect("SEL4_LLM_DEVICE is set by make");
+        let mut all = vec!["--device", &device];
+        all.extend_from_slice(options);
+        let shown = self.llmtool(&["audit", "show"], &all);
+        let said = text(&shown.stdout);
+        assert!(shown.status.success(), "{said}{}", text(&shown.stderr));
+        said
+    }
+
+    /// The disk is as it should be, and so is its file system, whoever looks.
+    fn check(&self) {
+        let checked = self.llmtool(&["disk", "check"], &[]);
+        assert!(
+            checked.status.success(),
+            "{}{}",
+            text(&checked.stdout),
+            text(&checked.stderr)
+        );
+        if let Ok(checked) = Command::new("fsck.fat").arg("-n").arg(&self.0).output() {
+            assert!(checked.status.success(), "{}", text(&checked.stdout));
+        }
+    }
+
+    fn boot(&self) -> Live {
+        Live::start(RUN, &[self.path()]).expect("a system that gets ready")
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn run(live: &mut Live, line: &str) -> String {
+    live.run(line).expect("an answer").text
+}
+
+/// Tokens that `llmctl budget` says were used.
+fn used(live: &mut Live) -> u64 {
+    let said = run(live, "llmctl budget");
+    let used = said.split_once(" tokens left (").map(|(_, rest)| rest);
+    let used = used.and_then(|rest| rest.split_once(" used")?.0.replace(',', "").parse().ok());
+    used.unwrap_or_else(|| panic!("a budget: {said}"))
+}
+
+/// Lines of a log about this kind of event.
+fn count(log: &str, kind: &str) -> usize {
+    let is = |line: &&str| {
+        let mut words = line.split_whitespace();
+        words.any(|word| word.trim_end_matches([',', ':']) == kind)
+    };
+    log.lines().filter(is).count()
+}
+
+/// Answers that have ended, by what a console has printed.
+fn ended(printed: &str) -> usize {
+    printed.matches(" tokens/s").count()
+}
+
+#[test]
+fn the_log_goes_on_after_the_power_has_gone_and_its_device_vouches_for_it() {
+    let disk = Disk::new("goes-on");
+    let mut first = disk.boot();
+    let story = run(
+        &mut first,
+        "llminfer \"Once upon a time\" --max-tokens 12 --temperature 0",
+    );
+    assert_eq!(ended(&story), 1, "{story}");
+    let spent = used(&mut first);
+    assert!(spent >= 12);
+    // The power goes: nobody is told.
+    drop(first);
+    let log = disk.log(&[]);
+    assert_eq!(
+        (
+            count(&log, "boot"),
+            count(&log, "admit"),
+            count(&log, "finish")
+        ),
+        (1, 1, 1),
+        "{log}"
+    );
+
+    let mut second = disk.boot();
+    // A reboot is no new budget.
+    assert_eq!(used(&mut second), spent);
+    assert_eq!(
+        ended(&run(
+            &mut second,
+            "llminfer \"Once upon a time\" --max-tokens 12 --temperature 0"
+        )),
+        1
+    );
+    run(&mut second, "login admin\nsel4");
+    // What memory has never held is read from the disk.
+    let read = run(&mut second, "llmctl audit");
+    assert!(read.contains("#1 ") && read.contains("boot 2,"), "{read}");
+    assert_eq!(count(&read, "finish"), 2, "{read}");
+    let export = run(&mut second, "llmctl audit --json");
+    let attested = run(&mut second, "llmctl audit attest evening");
+    assert!(attested.contains("\"boot\":2"), "{attested}");
+    drop(second);
+    let capture = disk.0.with_extension("console");
+    std::fs::write(&capture, format!("{export}{attested}")).expect("a temporary file");
+    let path = capture.to_str().expect("a name in UTF-8");
+    let said = disk.log(&["--attestation", path, "--nonce", "evening"]);
+    assert!(said.contains("the device has signed entry"), "{said}");
+    assert!(
+        said.contains("at boot 2, with the nonce 'evening'"),
+        "{said}"
+    );
+    // The export is the same log.
+    let device = std::env::var("SEL4_LLM_DEVICE").expect("SEL4_LLM_DEVICE is set by make");
+    let arguments = ["audit", "verify", "--device", &device, "--nonce", "evening"];
+    let (said, status) = sel4_llm_tests::llmtool(&arguments, &format!("{export}{attested}"));
+    assert_eq!(status, Some(0), "{said}");
+    // Another nonce was not signed.
+    let other = disk.llmtool(
+        &["audit", "verify"],
+        &[
+            "--device",
+            &device,
+            "--attestation",
+            path,
+            "--nonce",
+            "morning",
+        ],
+    );
+    assert!(text(&other.stdout).contains("there is no attestation with the nonce 'morning'"));
+    assert!(!other.status.success());
+    let _ = std::fs::remove_file(capture);
+    disk.check();
+}
+
+#[test]
+fn an_older_disk_that_was_put_back_is_seen_by_who_has_a_newer_attestation_and_by_nobody_else() {
+    let disk = Disk::new("put-back");
+    let mut first = disk.boot();
+    run(&mut first, "llminfer \"Once\" --max-tokens 4");
+    drop(first);
+    let older = std::fs::read(&disk.0).expect("the image");
+    let mut second = disk.boot();
+    run(&mut second, "llminfer \"Once\" --max-tokens 4");
+    run(&mut second, "login admin\nsel4");
+    let attested = run(&mut second, "llmctl audit attest");
+    drop(second);
+    std::fs::write(&disk.0, older).expect("the image");
+    disk.log(&[]);
+    let capture = disk.0.with_extension("console");
+    std::fs::write(&capture, attested).expect("a temporary file");
+    let device = std::env::var("SEL4_LLM_DEVICE").expect("SEL4_LLM_DEVICE is set by make");
+    let path = capture.to_str().expect("a name in UTF-8");
+    let verified = disk.llmtool(
+        &["audit", "verify"],
+        &["--device", &device, "--attestation", path],
+    );
+    let said = text(&verified.stdout);
+    assert!(
+        said.contains("entries are missing, or an older disk was put back"),
+        "{said}"
+    );
+    let _ = std::fs::remove_file(capture);
+}
+
+#[test]
+fn whenever_the_power_goes_the_log_holds_and_has_what_anybody_was_told() {
+    let cuts = std::env::var("DISK_CUTS").map_or(12, |cuts| cuts.parse().expect("a number"));
+    let seed = std::env::var("DISK_SEED").map_or(1, |seed| seed.parse().expect("a number"));
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let disk = Disk::new("cuts");
+    // Answers that clients saw the end of, and entries that were on the disk after the last cut.
+    let (mut told, mut admitted) = (0, 0);
+    for cut in 0..cuts {
+        let mut live = disk.boot();
+        let spent = used(&mut live);
+        assert!(spent <= BUDGET, "cut {cut}");
+        let mut lines = String::new();
+        for _ in 0..4 {
+            let tokens = 1 + random.next_u32() % 6;
+            lines += &format!("llminfer \"Once upon a time\" --max-tokens {tokens}\n");
+        }
+        live.begin(&lines).expect("a console");
+        let after = Duration::from_millis(u64::from(random.next_u32() % 700));
+        std::thread::sleep(after);
+        let printed = live.cut();
+        told += ended(&printed);
+        let log = disk.log(&[]);
+        let (begun, finished) = (count(&log, "admit"), count(&log, "finish"));
+        assert!(finished >= told, "cut {cut}: {told} ends were told, {log}");
+        assert!(begun >= finished && begun >= admitted, "cut {cut}: {log}");
+        admitted = begun;
+        disk.check();
+    }
+    // All boots share one budget.
+    let mut live = disk.boot();
+    assert!(used(&mut live) as usize >= told, "{told}");
+    println!("{cuts} cuts: {admitted} admissions, {told} ends told");
+}
+
+#[test]
+fn without_a_disk_nothing_is_admitted_and_somebody_says_why() {
+    let disk = Disk::new("none");
+    std::fs::write(&disk.0, vec![0; 1 << 20]).expect("the image");
+    let mut live = disk.boot();
+    let said = run(&mut live, "llminfer \"Once\"");
+    assert!(
+        said.contains("nothing is admitted, because the audit log cannot be written to the disk"),
+        "{said}"
+    );
+    assert!(said.contains("file system"), "{said}");
+    // It serves what it can.
+    let models = run(&mut live, "llmctl status");
+    assert!(models.contains("default"), "{models}");
+}

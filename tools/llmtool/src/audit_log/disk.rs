@@ -1,0 +1,99 @@
+//! The audit log as it lies on a disk: in an image, on a card, or as the file AUDIT.LOG that somebody has copied.
+
+use std::path::Path;
+
+use disk_log::{Device, Found, OpenError};
+use ed25519_dalek::VerifyingKey;
+use llm_core::verify::sha256;
+use protocol::record::{Ending, Opening};
+use storage::{Extent, SECTOR};
+
+use super::Finding;
+use super::export::{Entry, Export, entry_hash};
+use crate::disk::Image;
+use crate::error::ToolError;
+
+/// What the sectors of a log begin with.
+const MAGIC: &[u8] = b"sel4llmL";
+
+/// A log, and what was found.
+#[derive(Debug)]
+pub struct DiskLog {
+    /// Its entries, as if they had been exported.
+    pub export: Export,
+    /// Whose it is; `None`: nothing was ever written.
+    pub device: Option<Device>,
+    /// How often it was opened to be written.
+    pub boots: u32,
+    /// The last write was not finished.
+    pub torn: bool,
+}
+
+/// Reads the log of an image or a card, or the log's file. `None` if this is something else.
+///
+/// # Errors
+/// It cannot be read, or it is an image whose log cannot be.
+pub fn read(path: &Path) -> Result<Option<DiskLog>, ToolError> {
+    let mut image = Image::read(path)?;
+    let extent = match image.info() {
+        Ok(_) => image.log_extent()?,
+        Err(_) if holds_log(&mut image) => image.whole(),
+        Err(_) => return Ok(None),
+    };
+    let wrong = |source| ToolError::DiskLog {
+        path: path.to_path_buf(),
+        source,
+    };
+    read_from(&mut image, extent).map(Some).map_err(wrong)
+}
+
+fn holds_log(image: &mut Image) -> bool {
+    let Extent { sectors, .. } = image.whole();
+    let mut sector = [0; SECTOR];
+    (0..sectors).any(|at| image.sector(at, &mut sector) && sector.starts_with(MAGIC))
+}
+
+fn read_from(image: &mut Image, extent: Extent) -> Result<DiskLog, OpenError> {
+    let mut entries = Vec::new();
+    let opened = image.log_with(extent, |entry| {
+        entries.push(Entry {
+            line: 0,
+            hash: entry_hash(&entry.record, entry.text),
+            record: entry.record,
+            text: entry.text.to_vec(),
+        });
+    })?;
+    let findings = match opened.found {
+        Found::Damaged { after } => vec![Finding::Damaged { after }],
+        Found::Empty | Found::Whole | Found::Torn => Vec::new(),
+    };
+    let export = Export {
+        opening: Some(Opening {
+            anchor: opened.anchor,
+            first: opened.first,
+        }),
+        ending: Some(Ending {
+            head: opened.log.head(),
+            entries: entries.len() as u64,
+            filtered: false,
+        }),
+        entries,
+        findings,
+        ..Export::default()
+    };
+    Ok(DiskLog {
+        export,
+        device: opened.device,
+        boots: opened.log.life().saturating_sub(1),
+        torn: opened.found == Found::Torn,
+    })
+}
+
+/// What the sectors of a device's log call it.
+#[must_use]
+pub fn device_of(key: &VerifyingKey) -> Device {
+    let mut device = Device::default();
+    let digest = sha256(key.as_bytes());
+    device.copy_from_slice(&digest[..size_of::<Device>()]);
+    device
+}
