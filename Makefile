@@ -747,7 +747,7 @@ e2e-sim: sim-build llmtool $(TEST_STORE) $(TEST_POLICY) ## the end-to-end suite 
 	@$(MAKE) --no-print-directory storm-sim STORM_FAULTS=10
 
 # The system with a disk; `$$DISK` is each test's own image.
-E2E_DISK := --test disk_models
+E2E_DISK := --test disk_models --test disk_input
 E2E_DISK_RUN = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests $(E2E_DISK) --
 
 .PHONY: e2e-disk
@@ -760,7 +760,10 @@ else
 endif
 
 .PHONY: e2e-disk-sim
+e2e-disk-sim: E2E_DISK += --test disk_broken
 e2e-disk-sim: description sim-build llmtool
+	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p broken-disk-sim >&2
+	SEL4_LLM_RUN_BROKEN_DISK='$(subst --disk $(DISK),--disk "$$DISK",$(SIM)) --program disk=$(BIN)/broken-disk-sim' \
 	SEL4_LLM_RUN_DISK='$(subst --disk $(DISK),--disk "$$DISK",$(SIM))' $(E2E_DISK_RUN)
 
 .PHONY: e2e-disk-qemu
@@ -813,6 +816,12 @@ REDTEAM_SYSTEM ?= system.xml
 REDTEAM_OUT := $(BUILD)/redteam
 REDTEAM_RUN = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests --test redteam
 
+# Nobody reads it: its files is the hostile one.
+REDTEAM_DISK := $(REDTEAM_OUT)/disk.img
+$(REDTEAM_DISK): | llmtool
+	@mkdir -p $(@D)
+	@$(BIN)/llmtool disk create $@ --size 8MiB --log-size 1MiB >&2
+
 .PHONY: redteam
 redteam: redteam-sim ## attack the system from hostile domains: on the simulation and, with an SDK, on seL4
 ifneq ($(wildcard $(SDK)/bin/microkit),)
@@ -822,14 +831,14 @@ else
 endif
 
 .PHONY: redteam-sim
-redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY) $(REDTEAM_CLIENTS_POLICY) $(REDTEAM_FILES_POLICY) $(BUILD)/disk.img
+redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY) $(REDTEAM_CLIENTS_POLICY) $(REDTEAM_FILES_POLICY) $(REDTEAM_DISK)
 	@mkdir -p $(REDTEAM_OUT)
 	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim --features redteam --bin sel4-llm-sim-redteam >&2
 	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim -p mallory-sim -p gremlin-sim >&2
 	SEL4_LLM_REDTEAM_ON=simulation SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
 	SEL4_LLM_REDTEAM='$(BIN)/sel4-llm-sim-redteam $(REDTEAM_SYSTEM) --search-path $(dir $(STORE)) $(dir $(REDTEAM_POLICY))' \
 	SEL4_LLM_REDTEAM_CLIENTS='$(BIN)/sel4-llm-sim $(REDTEAM_CLIENTS)/system.xml --search-path $(dir $(STORE)) $(dir $(REDTEAM_CLIENTS_POLICY)) --program mallory=$(BIN)/mallory-sim --outlive-clients' \
-	SEL4_LLM_REDTEAM_FILES='$(BIN)/sel4-llm-sim $(REDTEAM_FILES) --disk $(BUILD)/disk.img --search-path $(dir $(STORE)) $(dir $(REDTEAM_FILES_POLICY)) --program files=$(BIN)/gremlin-sim --outlive-clients' \
+	SEL4_LLM_REDTEAM_FILES='$(BIN)/sel4-llm-sim $(REDTEAM_FILES) --disk $(REDTEAM_DISK) --search-path $(dir $(STORE)) $(dir $(REDTEAM_FILES_POLICY)) --program files=$(BIN)/gremlin-sim --outlive-clients' \
 		$(REDTEAM_RUN)
 
 # The hostile client for seL4.

@@ -51,11 +51,26 @@ impl Image {
     /// # Panics
     /// The tool fails.
     pub fn tool(&self, name: &str, arguments: &[&str]) -> String {
+        let said = self.try_tool(name, arguments);
+        said.unwrap_or_else(|said| panic!("llmtool disk {name} {arguments:?}: {said}"))
+    }
+
+    /// As [`Self::tool`], where the tool may fail.
+    ///
+    /// # Errors
+    /// What it said then.
+    ///
+    /// # Panics
+    /// The tool does not start.
+    pub fn try_tool(&self, name: &str, arguments: &[&str]) -> Result<String, String> {
         let mut tool = command("SEL4_LLM_LLMTOOL");
         tool.args(["disk", name]).arg(&self.0).args(arguments);
         let output = finish(tool, b"");
-        assert!(output.status.success(), "llmtool disk {name} {arguments:?}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        match output.status.success() {
+            true => Ok(said),
+            false => Err(said),
+        }
     }
 
     /// Where it is.
@@ -71,15 +86,46 @@ impl Drop for Image {
     }
 }
 
+/// Where the command that starts such a system is.
+const RUN: &str = "SEL4_LLM_RUN_DISK";
+
 /// Types `input` into a system with this disk and lets it end.
 ///
 /// # Panics
 /// The system cannot be started.
 #[must_use]
 pub fn session_with(image: &Image, input: impl AsRef<[u8]>) -> Session {
-    let mut command = command("SEL4_LLM_RUN_DISK");
+    session_of(RUN, image, input)
+}
+
+/// As [`session_with`], with the system that this variable starts.
+///
+/// # Panics
+/// The system cannot be started.
+#[must_use]
+pub fn session_of(variable: &str, image: &Image, input: impl AsRef<[u8]>) -> Session {
+    let mut command = command(variable);
     command.env("DISK", image.path());
-    let input = input.as_ref();
+    typed_into(command, input.as_ref())
+}
+
+/// As [`session_with`], without a disk: in the simulation alone.
+///
+/// # Panics
+/// The system cannot be started.
+#[must_use]
+pub fn session_without_disk(input: impl AsRef<[u8]>) -> Session {
+    let run = std::env::var(RUN).expect("make sets it");
+    let without = run.replace(" --disk \"$DISK\"", "");
+    assert_ne!(run, without, "a command that names the disk");
+    let mut command = std::process::Command::new("sh");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    command.args(["-c", &format!("exec {without}")]);
+    command.current_dir(root);
+    typed_into(command, input.as_ref())
+}
+
+fn typed_into(command: std::process::Command, input: &[u8]) -> Session {
     let output = finish(command, input);
     Session {
         output: printed(
@@ -93,5 +139,5 @@ pub fn session_with(image: &Image, input: impl AsRef<[u8]>) -> Session {
 /// Whether that system runs in QEMU.
 #[must_use]
 pub fn is_emulated() -> bool {
-    std::env::var("SEL4_LLM_RUN_DISK").is_ok_and(|command| command.contains("qemu-system-"))
+    std::env::var(RUN).is_ok_and(|command| command.contains("qemu-system-"))
 }

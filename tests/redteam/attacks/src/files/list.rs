@@ -132,8 +132,8 @@ pub const ATTACKS: &[Attack] = &[
         BREACH,
     ),
     fails(
-        "files-old-number",
-        "answers the question before once more",
+        "files-other-number",
+        "answers under the number of the next question",
         BREACH,
     ),
     fails(

@@ -282,10 +282,6 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Gremlin<'m, R, W, G> {
                 self.say(number, &listed);
                 return;
             }
-            "files-old-number" if is_in_the_middle => {
-                self.say(number.wrapping_sub(1), &Answer::Done);
-                return;
-            }
             "files-no-message" if is_in_the_middle => {
                 let payload = self.memory.outgoing.begin(0x5ff, number);
                 payload[..64].fill(0xa5);
@@ -299,7 +295,8 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Gremlin<'m, R, W, G> {
             offset: at,
             bytes: &part[..length],
         };
-        self.say_again(number, &answer);
+        let other = self.attack == "files-other-number" && is_in_the_middle;
+        self.say_again(number.wrapping_add(u32::from(other)), &answer);
     }
 
     /// Once, or twice where that is the attack.
