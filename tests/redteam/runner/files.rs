@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const VARIABLE: &str = "SEL4_LLM_REDTEAM_FILES";
 
 /// What is loaded in place of the honest one by `files-swap`.
-const OTHER: &str = "models/triage.gguf";
+const OTHER: &str = "models/default.gguf";
 
 /// Attacks on one system. Audit gives a files up after eight answers that no honest one gives, and here each attack is to be
 /// seen alone.
@@ -103,8 +103,9 @@ fn made(system: &mut System, attack: &Attack) -> Result<String, String> {
             )?;
             let hash = hash_of(OTHER)?;
             let log = system.command("llmctl audit --last 4 --json")?;
-            check(log.contains(&hash), || {
-                format!("the log does not have the hash {hash}: {log:?}")
+            let is_it = |line: &str| line.contains(attack.name) && line.contains(&hash);
+            check(log.lines().any(is_it), || {
+                format!("the log does not have the hash {hash} for it: {log:?}")
             })?;
             let answer = system.command("llmctl load default")?;
             check(answer.contains("loaded default:"), || {

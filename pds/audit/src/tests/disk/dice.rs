@@ -300,9 +300,9 @@ impl Game {
 #[test]
 fn whatever_a_files_by_dice_does_audit_goes_on() {
     let (mut ended, mut loaded) = (0, 0);
-    for seed in 0..60 {
+    for seed in 0..30 {
         let mut game = Game::new(seed);
-        game.play(400);
+        game.play(300);
         ended += game.ended;
         loaded += game.loaded;
         // The model in service serves, whatever has become of the disk.
@@ -312,5 +312,5 @@ fn whatever_a_files_by_dice_does_audit_goes_on() {
         game.world.system.admitted();
     }
     // It was no game of failures alone.
-    assert!(ended > 600 && loaded > 60, "{ended} ended, {loaded} loaded");
+    assert!(ended > 200 && loaded > 30, "{ended} ended, {loaded} loaded");
 }

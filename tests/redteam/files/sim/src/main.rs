@@ -14,8 +14,8 @@ const MODELS: [Model; 2] = [
         signature: include_bytes!("../../../../../models/tiny-f32.gguf.sig"),
     },
     Model {
-        bytes: include_bytes!("../../../../../models/triage.gguf"),
-        signature: include_bytes!("../../../../../models/triage.gguf.sig"),
+        bytes: include_bytes!("../../../../../models/default.gguf"),
+        signature: include_bytes!("../../../../../models/default.gguf.sig"),
     },
 ];
 
