@@ -747,8 +747,8 @@ e2e-sim: sim-build llmtool $(TEST_STORE) $(TEST_POLICY) ## the end-to-end suite 
 	@$(MAKE) --no-print-directory storm-sim STORM_FAULTS=10
 
 # The system with a disk; `$$DISK` is each test's own image.
-E2E_DISK := --test disk_models --test disk_input
-E2E_DISK_RUN = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests $(E2E_DISK) --
+E2E_DISK := --test disk_models --test disk_log --test disk_input
+E2E_DISK_RUN = SEL4_LLM_DEVICE=$(DEVICE_KEY) SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests $(E2E_DISK) --
 
 .PHONY: e2e-disk
 e2e-disk: ## the end-to-end suite of systems/disk on the simulation and, with an SDK, on seL4 in QEMU

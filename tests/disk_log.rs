@@ -1,89 +1,48 @@
 //! The log on a disk, end to end, on the runtime that the environment names: it outlives the power, whenever that goes.
 //!
-//! `SEL4_LLM_RUN_DISK` starts a system with a disk, whose image is its last argument; `SEL4_LLM_DEVICE` is the public key of
-//! its device. `DISK_CUTS` says how often the power goes at random moments.
+//! `SEL4_LLM_DEVICE` is the public key of its device. `DISK_CUTS` says how often the power goes at random moments.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::Duration;
 
 use rand_core::{RngCore as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use sel4_llm_tests::disk::{Image, is_emulated};
 use sel4_llm_tests::live::Live;
-
-const RUN: &str = "SEL4_LLM_RUN_DISK";
 
 /// What the shipped policy gives `guest` in an hour.
 const BUDGET: u64 = 20_000;
 
-/// An image of a disk of its own.
-struct Disk(PathBuf);
+/// A disk without a partition, so that tools for file systems read it.
+fn disk() -> Image {
+    Image::create(&["--size", "8MiB", "--log-size", "1MiB", "--table", "none"])
+}
 
-impl Disk {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("sel4-llm-{}-{name}.img", std::process::id()));
-        let _ = std::fs::remove_file(&path);
-        let disk = Self(path);
-        // Without a partition, so that tools for file systems read it.
-        let made = disk.llmtool(
-            &["disk", "create"],
-            &["--size", "8MiB", "--log-size", "1MiB", "--table", "none"],
-        );
-        assert!(made.status.success(), "{}", text(&made.stderr));
-        disk
-    }
+fn device() -> String {
+    std::env::var("SEL4_LLM_DEVICE").expect("SEL4_LLM_DEVICE is set by make")
+}
 
-    fn path(&self) -> &str {
-        self.0.to_str().expect("a name in UTF-8")
-    }
+/// The log as `llmtool audit show` prints it; it must hold, and be this device's.
+fn log(disk: &Image, options: &[&str]) -> String {
+    let device = device();
+    let mut all = vec!["--device", &device];
+    all.extend_from_slice(options);
+    let shown = disk.try_tool(&["audit", "show"], &all);
+    let said = text(&shown.stdout);
+    assert!(shown.status.success(), "{said}{}", text(&shown.stderr));
+    said
+}
 
-    fn llmtool(&self, command: &[&str], options: &[&str]) -> Output {
-        let tool = std::env::var("SEL4_LLM_LLMTOOL").expect("SEL4_LLM_LLMTOOL is set by make");
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let output = Command::new("sh")
-            .args(["-c", &format!("exec {tool} \"$@\""), "sh"])
-            .args(command)
-            .arg(&self.0)
-            .args(options)
-            .current_dir(root)
-            .output();
-        output.expect("llmtool starts")
-    }
-
-    /// The log as `llmtool audit show` prints it; it must hold, and be this device's.
-    fn log(&self, options: &[&str]) -> String {
-        let device = std::env::var("SEL4_LLM_DEVICE").expect("SEL4_LLM_DEVICE is set by make");
-        let mut all = vec!["--device", &device];
-        all.extend_from_slice(options);
-        let shown = self.llmtool(&["audit", "show"], &all);
-        let said = text(&shown.stdout);
-        assert!(shown.status.success(), "{said}{}", text(&shown.stderr));
-        said
-    }
-
-    /// The disk is as it should be, and so is its file system, whoever looks.
-    fn check(&self) {
-        let checked = self.llmtool(&["disk", "check"], &[]);
-        assert!(
-            checked.status.success(),
-            "{}{}",
-            text(&checked.stdout),
-            text(&checked.stderr)
-        );
-        if let Ok(checked) = Command::new("fsck.fat").arg("-n").arg(&self.0).output() {
-            assert!(checked.status.success(), "{}", text(&checked.stdout));
-        }
-    }
-
-    fn boot(&self) -> Live {
-        Live::start(RUN, &[self.path()]).expect("a system that gets ready")
+/// The disk is as it should be, and so is its file system, whoever looks.
+fn check(disk: &Image) {
+    disk.tool("check", &[]);
+    if let Ok(checked) = Command::new("fsck.fat").arg("-n").arg(disk.path()).output() {
+        assert!(checked.status.success(), "{}", text(&checked.stdout));
     }
 }
 
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
+fn boot(disk: &Image) -> Live {
+    Live::start_with(disk).expect("a system that gets ready")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -118,8 +77,8 @@ fn ended(printed: &str) -> usize {
 
 #[test]
 fn the_log_goes_on_after_the_power_has_gone_and_its_device_vouches_for_it() {
-    let disk = Disk::new("goes-on");
-    let mut first = disk.boot();
+    let disk = disk();
+    let mut first = boot(&disk);
     let story = run(
         &mut first,
         "llminfer \"Once upon a time\" --max-tokens 12 --temperature 0",
@@ -129,7 +88,7 @@ fn the_log_goes_on_after_the_power_has_gone_and_its_device_vouches_for_it() {
     assert!(spent >= 12);
     // The power goes: nobody is told.
     drop(first);
-    let log = disk.log(&[]);
+    let log = log(&disk, &[]);
     assert_eq!(
         (
             count(&log, "boot"),
@@ -140,7 +99,7 @@ fn the_log_goes_on_after_the_power_has_gone_and_its_device_vouches_for_it() {
         "{log}"
     );
 
-    let mut second = disk.boot();
+    let mut second = boot(&disk);
     // A reboot is no new budget.
     assert_eq!(used(&mut second), spent);
     assert_eq!(
@@ -159,22 +118,22 @@ fn the_log_goes_on_after_the_power_has_gone_and_its_device_vouches_for_it() {
     let attested = run(&mut second, "llmctl audit attest evening");
     assert!(attested.contains("\"boot\":2"), "{attested}");
     drop(second);
-    let capture = disk.0.with_extension("console");
+    let capture = disk.path().with_extension("console");
     std::fs::write(&capture, format!("{export}{attested}")).expect("a temporary file");
     let path = capture.to_str().expect("a name in UTF-8");
-    let said = disk.log(&["--attestation", path, "--nonce", "evening"]);
+    let said = log(&disk, &["--attestation", path, "--nonce", "evening"]);
     assert!(said.contains("the device has signed entry"), "{said}");
     assert!(
         said.contains("at boot 2, with the nonce 'evening'"),
         "{said}"
     );
     // The export is the same log.
-    let device = std::env::var("SEL4_LLM_DEVICE").expect("SEL4_LLM_DEVICE is set by make");
+    let device = device();
     let arguments = ["audit", "verify", "--device", &device, "--nonce", "evening"];
     let (said, status) = sel4_llm_tests::llmtool(&arguments, &format!("{export}{attested}"));
     assert_eq!(status, Some(0), "{said}");
     // Another nonce was not signed.
-    let other = disk.llmtool(
+    let other = disk.try_tool(
         &["audit", "verify"],
         &[
             "--device",
@@ -188,28 +147,28 @@ fn the_log_goes_on_after_the_power_has_gone_and_its_device_vouches_for_it() {
     assert!(text(&other.stdout).contains("there is no attestation with the nonce 'morning'"));
     assert!(!other.status.success());
     let _ = std::fs::remove_file(capture);
-    disk.check();
+    check(&disk);
 }
 
 #[test]
 fn an_older_disk_that_was_put_back_is_seen_by_who_has_a_newer_attestation_and_by_nobody_else() {
-    let disk = Disk::new("put-back");
-    let mut first = disk.boot();
+    let disk = disk();
+    let mut first = boot(&disk);
     run(&mut first, "llminfer \"Once\" --max-tokens 4");
     drop(first);
-    let older = std::fs::read(&disk.0).expect("the image");
-    let mut second = disk.boot();
+    let older = std::fs::read(disk.path()).expect("the image");
+    let mut second = boot(&disk);
     run(&mut second, "llminfer \"Once\" --max-tokens 4");
     run(&mut second, "login admin\nsel4");
     let attested = run(&mut second, "llmctl audit attest");
     drop(second);
-    std::fs::write(&disk.0, older).expect("the image");
-    disk.log(&[]);
-    let capture = disk.0.with_extension("console");
+    std::fs::write(disk.path(), older).expect("the image");
+    log(&disk, &[]);
+    let capture = disk.path().with_extension("console");
     std::fs::write(&capture, attested).expect("a temporary file");
-    let device = std::env::var("SEL4_LLM_DEVICE").expect("SEL4_LLM_DEVICE is set by make");
+    let device = device();
     let path = capture.to_str().expect("a name in UTF-8");
-    let verified = disk.llmtool(
+    let verified = disk.try_tool(
         &["audit", "verify"],
         &["--device", &device, "--attestation", path],
     );
@@ -223,14 +182,15 @@ fn an_older_disk_that_was_put_back_is_seen_by_who_has_a_newer_attestation_and_by
 
 #[test]
 fn whenever_the_power_goes_the_log_holds_and_has_what_anybody_was_told() {
-    let cuts = std::env::var("DISK_CUTS").map_or(12, |cuts| cuts.parse().expect("a number"));
+    let few = if is_emulated() { 3 } else { 12 };
+    let cuts = std::env::var("DISK_CUTS").map_or(few, |cuts| cuts.parse().expect("a number"));
     let seed = std::env::var("DISK_SEED").map_or(1, |seed| seed.parse().expect("a number"));
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let disk = Disk::new("cuts");
+    let disk = disk();
     // Answers that clients saw the end of, and entries that were on the disk after the last cut.
     let (mut told, mut admitted) = (0, 0);
     for cut in 0..cuts {
-        let mut live = disk.boot();
+        let mut live = boot(&disk);
         let spent = used(&mut live);
         assert!(spent <= BUDGET, "cut {cut}");
         let mut lines = String::new();
@@ -239,28 +199,29 @@ fn whenever_the_power_goes_the_log_holds_and_has_what_anybody_was_told() {
             lines += &format!("llminfer \"Once upon a time\" --max-tokens {tokens}\n");
         }
         live.begin(&lines).expect("a console");
-        let after = Duration::from_millis(u64::from(random.next_u32() % 700));
+        let after = Duration::from_millis(
+            u64::from(random.next_u32() % 700) * if is_emulated() { 10 } else { 1 },
+        );
         std::thread::sleep(after);
         let printed = live.cut();
         told += ended(&printed);
-        let log = disk.log(&[]);
+        let log = log(&disk, &[]);
         let (begun, finished) = (count(&log, "admit"), count(&log, "finish"));
         assert!(finished >= told, "cut {cut}: {told} ends were told, {log}");
         assert!(begun >= finished && begun >= admitted, "cut {cut}: {log}");
         admitted = begun;
-        disk.check();
+        check(&disk);
     }
     // All boots share one budget.
-    let mut live = disk.boot();
+    let mut live = boot(&disk);
     assert!(used(&mut live) as usize >= told, "{told}");
     println!("{cuts} cuts: {admitted} admissions, {told} ends told");
 }
 
 #[test]
 fn without_a_disk_nothing_is_admitted_and_somebody_says_why() {
-    let disk = Disk::new("none");
-    std::fs::write(&disk.0, vec![0; 1 << 20]).expect("the image");
-    let mut live = disk.boot();
+    let disk = Image::blank(1 << 20);
+    let mut live = boot(&disk);
     let said = run(&mut live, "llminfer \"Once\"");
     assert!(
         said.contains("nothing is admitted, because the audit log cannot be written to the disk"),

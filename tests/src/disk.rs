@@ -4,6 +4,7 @@
 
 use super::{Session, command, finish, printed};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// An image in a file of its own, which goes with it.
@@ -51,26 +52,22 @@ impl Image {
     /// # Panics
     /// The tool fails.
     pub fn tool(&self, name: &str, arguments: &[&str]) -> String {
-        let said = self.try_tool(name, arguments);
-        said.unwrap_or_else(|said| panic!("llmtool disk {name} {arguments:?}: {said}"))
-    }
-
-    /// As [`Self::tool`], where the tool may fail.
-    ///
-    /// # Errors
-    /// What it said then.
-    ///
-    /// # Panics
-    /// The tool does not start.
-    pub fn try_tool(&self, name: &str, arguments: &[&str]) -> Result<String, String> {
         let mut tool = command("SEL4_LLM_LLMTOOL");
         tool.args(["disk", name]).arg(&self.0).args(arguments);
         let output = finish(tool, b"");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        match output.status.success() {
-            true => Ok(said),
-            false => Err(said),
-        }
+        assert!(output.status.success(), "llmtool disk {name} {arguments:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs `llmtool COMMAND IMAGE OPTIONS`, which may fail.
+    ///
+    /// # Panics
+    /// The tool does not start.
+    #[must_use]
+    pub fn try_tool(&self, command_and_kind: &[&str], options: &[&str]) -> Output {
+        let mut tool = command("SEL4_LLM_LLMTOOL");
+        tool.args(command_and_kind).arg(&self.0).args(options);
+        tool.output().expect("llmtool starts")
     }
 
     /// Where it is.
@@ -89,6 +86,17 @@ impl Drop for Image {
 /// Where the command that starts such a system is.
 const RUN: &str = "SEL4_LLM_RUN_DISK";
 
+/// What starts a system with this disk.
+pub(crate) fn command_with(image: &Image) -> Command {
+    command_of(RUN, image)
+}
+
+fn command_of(variable: &str, image: &Image) -> Command {
+    let mut command = command(variable);
+    command.env("DISK", image.path());
+    command
+}
+
 /// Types `input` into a system with this disk and lets it end.
 ///
 /// # Panics
@@ -104,9 +112,7 @@ pub fn session_with(image: &Image, input: impl AsRef<[u8]>) -> Session {
 /// The system cannot be started.
 #[must_use]
 pub fn session_of(variable: &str, image: &Image, input: impl AsRef<[u8]>) -> Session {
-    let mut command = command(variable);
-    command.env("DISK", image.path());
-    typed_into(command, input.as_ref())
+    typed_into(command_of(variable, image), input.as_ref())
 }
 
 /// As [`session_with`], without a disk: in the simulation alone.
@@ -118,14 +124,14 @@ pub fn session_without_disk(input: impl AsRef<[u8]>) -> Session {
     let run = std::env::var(RUN).expect("make sets it");
     let without = run.replace(" --disk \"$DISK\"", "");
     assert_ne!(run, without, "a command that names the disk");
-    let mut command = std::process::Command::new("sh");
+    let mut command = Command::new("sh");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     command.args(["-c", &format!("exec {without}")]);
     command.current_dir(root);
     typed_into(command, input.as_ref())
 }
 
-fn typed_into(command: std::process::Command, input: &[u8]) -> Session {
+fn typed_into(command: Command, input: &[u8]) -> Session {
     let output = finish(command, input);
     Session {
         output: printed(

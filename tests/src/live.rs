@@ -1,11 +1,12 @@
 //! A system that runs for as long as a program talks to it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use crate::console;
+use crate::disk::Image;
 
 /// Why a system is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +67,24 @@ impl Live {
     /// # Panics
     /// The variable is not set, or `sh` cannot be started.
     pub fn start(variable: &str, arguments: &[&str]) -> Result<Self, Broken> {
-        let mut child = crate::command(variable)
-            .args(arguments)
+        let mut command = crate::command(variable);
+        command.args(arguments);
+        Self::of(command)
+    }
+
+    /// Starts the system with this disk, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It does not get ready.
+    ///
+    /// # Panics
+    /// `SEL4_LLM_RUN_DISK` is not set, or `sh` cannot be started.
+    pub fn start_with(image: &Image) -> Result<Self, Broken> {
+        Self::of(crate::disk::command_with(image))
+    }
+
+    fn of(mut command: Command) -> Result<Self, Broken> {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,6 +1,7 @@
 //! The ring with disk, as a disk of sectors.
 //!
-//! One order is under way at a time. What answers another is of an operation that nobody waits for any more, and is dropped.
+//! Writes are one order after another; a long read has several under way, so that disk need not wait for this domain between
+//! them. Disk answers in the order in which it was asked. What answers another is of an operation that nobody waits for any more, and is dropped.
 
 use core::cell::RefCell;
 use core::task::Poll;
@@ -64,6 +65,65 @@ impl Progress {
     }
 }
 
+/// Orders of a read that are under way at once: half of what the ring holds.
+const WINDOW: u16 = SLOTS as u16 / 2;
+
+/// How far a read is. Its orders have numbers in a row.
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
+    /// Number of its first order.
+    number: u32,
+    /// Orders that were sent.
+    sent: u16,
+    /// Orders that are over.
+    done: u16,
+}
+
+impl Window {
+    const fn of(ticket: Ticket) -> Self {
+        // The parts are wanted.
+        #[allow(clippy::cast_possible_truncation)]
+        Self {
+            number: ticket.0 as u32,
+            sent: (ticket.0 >> 32) as u16,
+            done: (ticket.0 >> 48) as u16,
+        }
+    }
+
+    const fn ticket(self) -> Ticket {
+        Ticket((self.done as u64) << 48 | (self.sent as u64) << 32 | self.number as u64)
+    }
+
+    const fn has_room(self) -> bool {
+        self.sent < MOST_ORDERS && self.sent.saturating_sub(self.done) < WINDOW
+    }
+
+    const fn was_sent(&mut self, number: u32) {
+        if self.sent == 0 {
+            self.number = number;
+        }
+        self.sent = self.sent.saturating_add(1);
+    }
+
+    /// Number of the oldest order that is under way.
+    const fn oldest(self) -> u32 {
+        self.number.saturating_add(self.done as u32)
+    }
+
+    /// The first sector of an order, of a read from `first` on, and its bytes of the buffer.
+    const fn place(first: u64, order: u16) -> (u64, usize) {
+        let sectors = (order as u64).saturating_mul(MAX_TRANSFER_SECTORS as u64);
+        let bytes = (order as usize).saturating_mul(MAX_TRANSFER_BYTES);
+        (first.saturating_add(sectors), bytes)
+    }
+}
+
+/// Numbers behind this one could end within a read.
+const LAST_NUMBER: u32 = u32::MAX - u16::MAX as u32;
+
+/// Most orders of a read (512 MiB): more than any buffer is long.
+const MOST_ORDERS: u16 = u16::MAX;
+
 impl<R: ReadWords, W: WriteWords> DiskEnd<R, W> {
     pub const fn new(ring: Endpoint<R, W>) -> Self {
         Self {
@@ -111,8 +171,8 @@ impl<R: ReadWords, W: WriteWords> DiskEnd<R, W> {
     /// Sends an order, whose number goes to `number`; false if there is no room.
     fn send(&mut self, number: &mut u32, order: &Order<'_>) -> bool {
         self.ring.follow();
-        // 0 is no order.
-        let next = self.number.wrapping_add(1).max(1);
+        // 0 is no order, and those of a read are in a row.
+        let next = self.number.checked_add(1).unwrap_or(1);
         order.write(next, &mut self.frame);
         let sent = self.ring.send(&self.frame).is_ok();
         if sent {
@@ -186,38 +246,50 @@ impl<R: ReadWords, W: WriteWords> Blocks for DiskEnd<R, W> {
         out: &mut [u8],
     ) -> Poll<Result<(), BlockError>> {
         check_range(self.description.sectors, first, out.len())?;
+        let mut window = Window::of(*ticket);
+        if window.sent == 0 && self.number > LAST_NUMBER {
+            // Numbers are used again; those that were used first are long answered.
+            self.number = 0;
+        }
         loop {
-            let mut progress = Progress::of(*ticket);
-            let (sector, at) = progress.place(first);
+            while window.has_room() {
+                let (sector, at) = Window::place(first, window.sent);
+                let bytes = out.len().saturating_sub(at).min(MAX_TRANSFER_BYTES);
+                // At most `MAX_TRANSFER_SECTORS`.
+                #[allow(clippy::cast_possible_truncation)]
+                let order = Order::Read {
+                    first: sector,
+                    sectors: bytes.div_ceil(SECTOR) as u32,
+                };
+                let mut number = 0;
+                if bytes == 0 || !self.send(&mut number, &order) {
+                    break;
+                }
+                window.was_sent(number);
+            }
+            *ticket = window.ticket();
+            let (sector, at) = Window::place(first, window.done);
             let Some(part) = out.get_mut(at..).filter(|part| !part.is_empty()) else {
                 return Poll::Ready(Ok(()));
             };
+            if window.sent == window.done || !self.receive(window.oldest()) {
+                return Poll::Pending;
+            }
             let bytes = part.len().min(MAX_TRANSFER_BYTES);
-            // At most `MAX_TRANSFER_SECTORS`.
-            #[allow(clippy::cast_possible_truncation)]
-            let order = Order::Read {
-                first: sector,
-                sectors: bytes.div_ceil(SECTOR) as u32,
-            };
-            if progress.number == 0 && !self.send(&mut progress.number, &order) {
-                return Poll::Pending;
-            }
-            *ticket = progress.ticket();
-            if !self.receive(progress.number) {
-                return Poll::Pending;
-            }
             match Outcome::parse(&self.frame) {
                 Ok(Outcome::Sectors { first, data }) if first == sector && data.len() == bytes => {
                     for (to, from) in part.iter_mut().zip(data) {
                         *to = *from;
                     }
                 }
+                // What answers the orders behind it is of an operation that nobody waits for any more.
                 Ok(Outcome::Failed { why, sector }) => {
                     return Poll::Ready(Err(self.error(why, sector)));
                 }
                 _ => return Poll::Ready(Err(BlockError::Device { sector })),
             }
-            *ticket = progress.next().ticket();
+            window.done = window.done.saturating_add(1);
+            *ticket = window.ticket();
         }
     }
 

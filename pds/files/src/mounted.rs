@@ -21,6 +21,35 @@ pub(crate) enum Next {
     Mount(u32),
 }
 
+/// Bytes of the open file that are read at once (64 KiB): as many orders of disk as are under way at once.
+const AHEAD_BYTES: usize = 64 << 10;
+
+/// What was read of the open file before it is asked for: audit asks for one part after the other.
+struct Ahead {
+    buffer: [u8; AHEAD_BYTES],
+    /// Where in the file it begins.
+    offset: u64,
+    /// How much there is.
+    bytes: usize,
+}
+
+impl Ahead {
+    const fn new() -> Self {
+        Self {
+            buffer: [0; AHEAD_BYTES],
+            offset: 0,
+            bytes: 0,
+        }
+    }
+
+    /// So many bytes of the file from there on, if all of them are here.
+    fn part(&self, offset: u64, bytes: usize) -> Option<&[u8]> {
+        let at = usize::try_from(offset.checked_sub(self.offset)?).ok()?;
+        let end = at.checked_add(bytes).filter(|end| *end <= self.bytes)?;
+        self.buffer.get(at..end)
+    }
+}
+
 /// A file system, and what is open of it.
 struct Mounted<'l, 'g, R: ReadWords, W: WriteWords> {
     links: &'l Links<R, W>,
@@ -29,6 +58,7 @@ struct Mounted<'l, 'g, R: ReadWords, W: WriteWords> {
     /// The file that is being written, and what it will be called.
     begun: Option<(OpenFile<'g>, Path)>,
     log: Option<Extent>,
+    ahead: Ahead,
     buffer: [u8; MAX_TRANSFER_BYTES],
 }
 
@@ -44,6 +74,7 @@ pub(crate) async fn serve<'l, 'g, R: ReadWords, W: WriteWords>(
         open: None,
         begun: None,
         log: None,
+        ahead: Ahead::new(),
         buffer: [0; MAX_TRANSFER_BYTES],
     };
     match mounted.describe().await {
@@ -156,6 +187,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
     async fn open(&mut self, path: &[u8]) -> Result<u64, StorageError> {
         let path = core::str::from_utf8(path).map_err(|_| StorageError::BadName)?;
         self.close().await?;
+        self.ahead.bytes = 0;
         let file = self.volume.open(path).await?;
         let bytes = file.bytes();
         self.open = Some(file);
@@ -171,16 +203,30 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
 
     async fn read(&mut self, number: u32, offset: u64, bytes: usize) {
         let links = self.links;
-        let (Some(file), Some(buffer)) = (&self.open, self.buffer.get_mut(..bytes)) else {
+        let Some(file) = &self.open else {
             return links.fail(number, FilesError::NotOpen, 0).await;
         };
-        match self.volume.read(file, offset, buffer).await {
-            Ok(read) => {
-                let bytes = buffer.get(..read).unwrap_or(&[]);
-                links.answer(number, &Answer::Part { offset, bytes }).await;
+        let ahead = &mut self.ahead;
+        if ahead.part(offset, bytes).is_none() {
+            ahead.bytes = 0;
+            ahead.offset = offset;
+            let mut read = self.volume.read(file, offset, &mut ahead.buffer).await;
+            if read.is_err() {
+                // What was asked for may be sound.
+                let buffer = ahead.buffer.get_mut(..bytes).unwrap_or(&mut []);
+                read = self.volume.read(file, offset, buffer).await;
             }
-            Err(error) => links.settle(number, Err(error)).await,
+            match read {
+                Ok(read) => ahead.bytes = read,
+                Err(error) => return links.settle(number, Err(error)).await,
+            }
         }
+        // Fewer only at the end of the file.
+        let bytes = match ahead.part(offset, bytes) {
+            Some(part) => part,
+            None => ahead.buffer.get(..ahead.bytes.min(bytes)).unwrap_or(&[]),
+        };
+        links.answer(number, &Answer::Part { offset, bytes }).await;
     }
 
     async fn open_log(&mut self, number: u32) {

@@ -221,7 +221,8 @@ impl Journal {
     pub(crate) const fn refusal(&self) -> Option<Failure> {
         match (&self.state, self.on_failure) {
             (State::Lost(failure), LogFailure::Refuse) => {
-                Some(Failure::over(ErrorCode::LogLost, failure.code as u64, 0))
+                let why = failure.code as u64;
+                Some(Failure::over(ErrorCode::LogLost, why, failure.value))
             }
             _ => None,
         }

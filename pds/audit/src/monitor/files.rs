@@ -54,6 +54,10 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     /// Writes down what no honest files says. There are few such entries: after some of them files is not heard any more.
     fn record_breaches_of_files(&mut self, now: u64) {
+        // Nothing is on record before the log was found.
+        if !self.serves() {
+            return;
+        }
         let breaches = self.disk().map_or(0, |files| files.link.take_breaches());
         if breaches > 0 {
             let record = Record {

@@ -300,7 +300,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     /// What a client is told of the end of a request in place of it: that it is not on record, and nothing else counts.
     pub(super) fn told_instead(&self, entry: &Entry<'_>) -> Option<Event<'static>> {
         let files = self.files()?;
-        let is_end = matches!(entry.state, State::Ended(_));
+        let is_end = matches!(entry.state, State::Ended(_))
+            && (entry.generation().is_some() || entry.tuning().is_some());
         let refusal = files.journal.refusal()?;
         let unrecorded = is_end && files.journal.is_unrecorded(entry.number);
         unrecorded.then_some(Event::Failed {

@@ -105,7 +105,7 @@ impl Display for FailureText<'_> {
                 let why = u16::try_from(value).ok().and_then(ErrorCode::from_u16);
                 match why.filter(|why| *why != ErrorCode::LogLost) {
                     Some(why) => {
-                        let (failure, detail) = (Failure::of(why), &[][..]);
+                        let (failure, detail) = (Failure::over(why, limit, 0), &[][..]);
                         write!(f, ": {}", FailureText { failure, detail })
                     }
                     None => Ok(()),
@@ -121,7 +121,7 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::LogOtherSize => write!(
                 f,
-                "AUDIT.LOG has {limit} sectors, but the log in it was begun in a file of {value}"
+                "the log in AUDIT.LOG was begun in a file of another size, of {value} sectors"
             ),
             ErrorCode::LogBehind => {
                 write!(f, "entries of the log came faster than the disk takes them")
@@ -579,8 +579,7 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::FilesSilent => write!(
                 f,
-                "the domain 'files' has not answered for {}, so the disk is not used any more until the next boot",
-                Seconds(limit)
+                "the domain 'files' has not answered in time, so the disk is not used any more until the next boot"
             ),
             ErrorCode::FilesBreach => {
                 write!(

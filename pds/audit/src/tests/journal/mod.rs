@@ -14,9 +14,11 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::name::Nonce;
 use protocol::policy::{DeviceKey, LogFailure, LogWrite, Policy};
 use protocol::record::{Hash, Kind, Record};
+use protocol::ring::Frame;
 use protocol::testing::{TestEndpoint, TestRegion, endpoints};
 use protocol::wire::client::{LogQuery, Request};
 use protocol::wire::engine::Report;
+use protocol::wire::files::Answer;
 use protocol::wire::{Fault, FaultKind, FinishReason};
 use sha2::{Digest as _, Sha256};
 use std::boxed::Box;
@@ -162,6 +164,30 @@ fn nobody_is_heard_before_the_log_was_found_and_then_it_goes_on() {
     assert_eq!((first.sequence, first.previous), (sequence + 1, head));
     let opened = rig.records(Kind::LogOpened)[0];
     assert_eq!((opened.code, opened.value, opened.count), (2, sequence, 2));
+}
+
+#[test]
+fn what_files_says_unasked_before_the_log_was_found_is_on_record_behind_the_boot() {
+    let mut rig = Rig::serving(&policy(), Card::new());
+    rig.generate(5, 1);
+    let before = rig.system.records();
+    let mut rig = Rig::new(&policy(), Card::of(rig.card.sectors));
+    let mut frame = Frame::new();
+    Answer::Done.write(77, &mut frame);
+    rig.files.send(&frame).unwrap();
+    rig.system.wake();
+    assert_eq!(rig.system.records(), []);
+    rig.pump();
+    let (opened, _) = entries_of(&rig.card.sectors);
+    let records = rig.system.records();
+    assert_eq!(records[0].kind(), Some(Kind::Boot));
+    assert_eq!(records[0].sequence, before.len() as u64 + 1);
+    // What files has said wrongly ended the question that was under way, or none.
+    let violations = records
+        .iter()
+        .filter(|it| it.kind() == Some(Kind::Violation));
+    assert_eq!(violations.count(), 1);
+    assert_eq!(opened.found, Found::Whole);
 }
 
 #[test]
