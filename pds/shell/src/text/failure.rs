@@ -5,6 +5,7 @@ use core::fmt::{self, Display, Formatter, Write};
 use protocol::decimal::{Billionths, Millionths};
 use protocol::error::{ErrorCode, Failure};
 use protocol::policy::Permission;
+use protocol::store::LOG_FILE;
 
 /// A reason, with the value and the limit.
 pub(crate) struct FailureText<'a> {
@@ -105,7 +106,11 @@ impl Display for FailureText<'_> {
                 let why = u16::try_from(value).ok().and_then(ErrorCode::from_u16);
                 match why.filter(|why| *why != ErrorCode::LogLost) {
                     Some(why) => {
-                        let (failure, detail) = (Failure::over(why, limit, 0), &[][..]);
+                        let failure = Failure::over(why, limit, 0);
+                        let detail: &[u8] = match why {
+                            ErrorCode::NoSuchFile => LOG_FILE.as_bytes(),
+                            _ => &[],
+                        };
                         write!(f, ": {}", FailureText { failure, detail })
                     }
                     None => Ok(()),

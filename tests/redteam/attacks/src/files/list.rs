@@ -142,7 +142,10 @@ pub const ATTACKS: &[Attack] = &[
         BREACH,
     ),
     // Lists.
-    lists("files-endless-list", "lists files without end", BREACH),
+    Attack {
+        disk: Disk::GivenUp,
+        ..lists("files-endless-list", "lists files without end", BREACH)
+    },
     lists(
         "files-many-names",
         "lists 4000 models, most of which audit has no room for",
@@ -168,7 +171,10 @@ pub const ATTACKS: &[Attack] = &[
     ends("files-silence", "says nothing any more", SILENT),
     ends("files-spin", "spins", SILENT),
     // Its ring.
-    ends("files-forge-head", "says that 1000 messages wait", BREACH),
+    Attack {
+        disk: Disk::Left,
+        ..fails("files-forge-head", "says that 1000 messages wait", BREACH)
+    },
     Attack {
         disk: Disk::Left,
         ..fails(
