@@ -181,6 +181,13 @@ $(SYSTEM_POLICY): policy.toml systems/$(SYSTEM)/system.xml llmtool | $(DEVICE_KE
 	@mkdir -p $(@D)
 	@$(COMPILE_POLICY) $< --system systems/$(SYSTEM)/system.xml -o $@ --formats $(@D)/formats.bin >&2
 
+# For its tests with a hostile files, which has no log: the system goes on without one.
+GO_ON_POLICY := $(SYSTEM_OUT)/go-on/policy.bin
+$(GO_ON_POLICY): policy.toml systems/$(SYSTEM)/system.xml llmtool | $(DEVICE_KEY)
+	@mkdir -p $(@D)
+	@sed -E 's/^# \[log\]/[log]/; s/^# on-failure = "refuse"/on-failure = "go-on"/' policy.toml >$(@D)/policy.toml
+	@$(COMPILE_POLICY) $(@D)/policy.toml --system systems/$(SYSTEM)/system.xml -o $@ --formats $(@D)/formats.bin >&2
+
 # For its tests: the models are signed by a key of make's own, and audit's deadlines are as in other tests.
 $(SYSTEM_OUT)/test/policy.bin: tests/policy.toml systems/$(SYSTEM)/system.xml $(KEYS)/test.key.pem llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
@@ -760,11 +767,14 @@ else
 endif
 
 .PHONY: e2e-disk-sim
-e2e-disk-sim: E2E_DISK += --test disk_broken
-e2e-disk-sim: description sim-build llmtool
+e2e-disk-sim: description sim-build llmtool $(GO_ON_POLICY)
 	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p broken-disk-sim >&2
 	SEL4_LLM_RUN_BROKEN_DISK='$(subst --disk $(DISK),--disk "$$DISK",$(SIM)) --program disk=$(BIN)/broken-disk-sim' \
+	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests --test disk_broken
 	SEL4_LLM_RUN_DISK='$(subst --disk $(DISK),--disk "$$DISK",$(SIM))' $(E2E_DISK_RUN)
+	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p liar >&2
+	SEL4_LLM_RUN_DISK_LIAR='$(subst --disk $(DISK),--disk "$$DISK",$(subst $(dir $(SYSTEM_POLICY)),$(dir $(GO_ON_POLICY)),$(SIM))) --program files=$(BIN)/liar' SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
+		$(CARGO) test $(QUIET) -p sel4-llm-tests --test disk_hostile
 
 .PHONY: e2e-disk-qemu
 e2e-disk-qemu: check-emulator image llmtool

@@ -163,7 +163,7 @@ fn a_device_that_is_stuck_costs_audits_bound_once_and_is_named_then() {
         assert!(
             errors
                 .iter()
-                .all(|error| error.contains("has not answered in time")),
+                .all(|error| error.contains("the domain 'files' has not answered")),
             "after {after}: {errors:?}"
         );
     }

@@ -42,6 +42,7 @@ layout! {
 impl Attestation {
     /// The bytes whose SHA-256 is signed.
     #[must_use]
+    #[inline]
     pub fn statement(&self) -> [u8; STATEMENT_BYTES] {
         let mut statement = [0; STATEMENT_BYTES];
         let parts = [

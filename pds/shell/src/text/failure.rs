@@ -582,10 +582,14 @@ impl Display for FailureText<'_> {
                 f,
                 "the domain 'files' cannot do what it was asked for ({value}); see 'llmtool disk check'"
             ),
-            ErrorCode::FilesSilent => write!(
-                f,
-                "the domain 'files' has not answered in time, so the disk is not used any more until the next boot"
-            ),
+            ErrorCode::FilesSilent => {
+                write!(f, "the domain 'files' has not answered ")?;
+                match limit {
+                    0 => write!(f, "in time")?,
+                    _ => write!(f, "for {} s", Seconds(limit))?,
+                }
+                write!(f, ", so the disk is not used any more until the next boot")
+            }
             ErrorCode::FilesBreach => {
                 write!(
                     f,

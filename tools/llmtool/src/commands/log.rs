@@ -207,10 +207,11 @@ fn write_attested(
     let after = export.entries.iter();
     let after = after.filter(|entry| entry.sequence() > *sequence).count();
     if after > 0 {
-        writeln!(
-            out,
-            "it says nothing about the {after} entries that came after it"
-        )?;
+        let entries = match after {
+            1 => "entry that came",
+            _ => "entries that came",
+        };
+        writeln!(out, "it says nothing about the {after} {entries} after it")?;
     }
     Ok(())
 }
@@ -226,10 +227,11 @@ fn write_known(export: &Export, known: &Hash, out: &mut impl Write) -> Result<()
     let after = export.entries.iter();
     let after = after.filter(|entry| entry.sequence() > vouched).count();
     if after > 0 {
-        writeln!(
-            out,
-            "it says nothing about the {after} entries that came after it"
-        )?;
+        let entries = match after {
+            1 => "entry that came",
+            _ => "entries that came",
+        };
+        writeln!(out, "it says nothing about the {after} {entries} after it")?;
     }
     Ok(())
 }

@@ -64,7 +64,7 @@ const fn lists(name: &'static str, does: &'static str, words: &'static str) -> A
 const SIGNATURE: &str =
     "is by no key that the policy trusts, or the file was changed after it was signed";
 const BREACH: &str = "has answered what was not asked";
-const SILENT: &str = "has not answered in time";
+const SILENT: &str = "has not answered for 10.00 s";
 
 /// All of them, in the order in which they are made.
 pub const ATTACKS: &[Attack] = &[

@@ -1,0 +1,107 @@
+//! A hostile domain in the place of `files` (`tests/clients/liar`), on the simulation: whatever it says, a load ends with one
+//! error, the model in service stays, and the system serves on.
+//!
+//! `SEL4_LLM_RUN_DISK_LIAR` starts it.
+
+use sel4_llm_tests::disk::{Image, session_of};
+use sel4_llm_tests::{Session, llmtool_generate_with};
+
+const ADMIN: &str = "login admin\nsel4\n";
+const ASK: &str = "llminfer \"Once upon a time\" --max-tokens 6 --temperature 0\n";
+
+fn session(input: &str) -> Session {
+    session_of("SEL4_LLM_RUN_DISK_LIAR", &Image::blank(512), input)
+}
+
+/// What the model of the store says, which must have stayed in service.
+fn expected() -> String {
+    let options = ["--max-tokens", "6", "--temperature", "0"];
+    llmtool_generate_with("models/default.gguf", "Once upon a time", &options)
+}
+
+fn errors(session: &Session) -> Vec<&str> {
+    let lines = session.output.lines();
+    lines.filter(|line| line.starts_with("error: ")).collect()
+}
+
+#[test]
+fn other_bytes_sizes_and_errors_end_a_load_and_nothing_else() {
+    let loads = ["altered", "zeros", "shrinks", "endless", "fails", "nothing"];
+    let mut script = ADMIN.to_owned();
+    for name in loads {
+        script += &format!("llmctl load disk/{name}\n{ASK}");
+    }
+    script += "llmctl load disk/honest\nllmctl load default\n";
+    let session = session(&script);
+    let errors = errors(&session);
+    assert_eq!(errors.len(), loads.len(), "{}", session.output);
+    for (error, words) in errors.iter().zip([
+        "signature",
+        "signature",
+        "when it was read",
+        "there is room for",
+        "the disk reports an error",
+        "the disk has no file",
+    ]) {
+        assert!(error.contains(words), "{error}");
+    }
+    let text = expected();
+    assert_eq!(
+        session.output.matches(&text).count(),
+        loads.len(),
+        "{}",
+        session.output
+    );
+    assert!(
+        session.output.contains("loaded disk/honest:"),
+        "{}",
+        session.output
+    );
+    assert_eq!(session.status, Some(0));
+}
+
+#[test]
+fn after_too_many_wrong_answers_the_disk_is_given_up_and_the_system_serves_on() {
+    let mut script = ADMIN.to_owned();
+    for name in [
+        "moved", "longer", "nonsense", "stale", "moved", "nonsense", "stale", "scribble", "honest",
+    ] {
+        script += &format!("llmctl load disk/{name}\n");
+    }
+    script += "llmctl models\nllmctl load tiny\nllmctl load default\n";
+    script += ASK;
+    script += "llmctl audit\n";
+    let session = session(&script);
+    let text = expected();
+    for part in [
+        "has answered what was not asked",
+        "so the disk is not used any more until the next boot",
+        "loaded tiny:",
+        "loaded default:",
+        "the domain 'files' broke the protocol",
+        &text,
+    ] {
+        assert!(session.output.contains(part), "{part}: {}", session.output);
+    }
+    assert!(
+        !session.output.contains("loaded disk/"),
+        "{}",
+        session.output
+    );
+    assert_eq!(session.status, Some(0));
+}
+
+#[test]
+fn silence_is_given_up_after_its_time() {
+    let script =
+        format!("{ADMIN}llmctl load disk/silent\nllmctl load disk/honest\n{ASK}llmctl load tiny\n");
+    let session = session(&script);
+    let errors = errors(&session);
+    assert_eq!(errors.len(), 2, "{}", session.output);
+    for error in errors {
+        assert!(error.contains("has not answered for 10"), "{error}");
+    }
+    let text = expected();
+    assert!(session.output.contains(&text) && session.output.contains("loaded tiny:"));
+    assert_eq!(session.status, Some(0));
+}
