@@ -319,8 +319,9 @@ fn a_log_that_cannot_be_used_is_named_and_the_system_serves_what_it_can() {
     ] {
         let before = card.sectors.clone();
         let mut rig = Rig::serving(&policy(), card.clone());
-        assert_eq!(rig.records(Kind::LogLost)[0].code, code as u16);
-        let lost = Failure::over(ErrorCode::LogLost, code as u64, 0);
+        let record = &rig.records(Kind::LogLost)[0];
+        assert_eq!(record.code, code as u16);
+        let lost = Failure::over(ErrorCode::LogLost, code as u64, record.value);
         rig.system.is_refused_for(5, lost);
         // Whatever it is, it is left alone.
         assert_eq!((rig.card.sectors, rig.card.unflushed.len()), (before, 0));
