@@ -239,7 +239,7 @@ const MUTATIONS: &[Mutation] = &[
             ),
         ],
         &[],
-        &["I6", "D"],
+        &["I6"],
         &["48", "files"],
     ),
     (
@@ -255,7 +255,7 @@ const MUTATIONS: &[Mutation] = &[
             ),
         ],
         &[],
-        &["I1", "I2", "D"],
+        &["I2", "D"],
         &["model_slots", "files"],
     ),
     (

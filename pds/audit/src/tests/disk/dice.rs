@@ -300,7 +300,7 @@ impl Game {
 #[test]
 fn whatever_a_files_by_dice_does_audit_goes_on() {
     let (mut ended, mut loaded) = (0, 0);
-    for seed in 0..30 {
+    for seed in 0..20 {
         let mut game = Game::new(seed);
         game.play(300);
         ended += game.ended;
@@ -312,5 +312,5 @@ fn whatever_a_files_by_dice_does_audit_goes_on() {
         game.world.system.admitted();
     }
     // It was no game of failures alone.
-    assert!(ended > 200 && loaded > 30, "{ended} ended, {loaded} loaded");
+    assert!(ended > 130 && loaded > 20, "{ended} ended, {loaded} loaded");
 }
