@@ -5,6 +5,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::console;
 use crate::disk::Image;
 
@@ -176,15 +178,24 @@ impl Live {
     /// Kills the system, as a power cut does; what it had printed of which nobody has heard yet.
     #[must_use]
     pub fn cut(mut self) -> String {
-        // If it has ended, there is nobody to kill.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
         let mut printed = std::mem::take(&mut self.pending);
         // Its end closes the pipe.
         while let Ok(bytes) = self.output.recv() {
             printed += &String::from_utf8_lossy(&bytes);
         }
         printed
+    }
+
+    /// Kills all of its processes. An emulator is the child of what wraps its console, and would go on without it.
+    fn kill(&mut self) {
+        let children = children(self.child.id());
+        // If it has ended, there is nobody to kill.
+        let _ = self.child.kill();
+        for child in children {
+            let _ = kill_process(child, Signal::KILL);
+        }
+        let _ = self.child.wait();
     }
 
     fn type_in(&mut self, bytes: &[u8]) -> Result<(), Broken> {
@@ -278,8 +289,20 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        // Without its input it ends by itself; if it has ended, there is nobody to kill.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
+}
+
+/// The processes that this one has started, by `/proc`.
+fn children(parent: u32) -> Vec<Pid> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let child = |entry: std::fs::DirEntry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // Its name may hold anything: what follows is behind the last bracket.
+        let (_, rest) = stat.rsplit_once(") ")?;
+        let is = rest.split(' ').nth(1)?.parse() == Ok(parent);
+        is.then(|| Pid::from_raw(pid)).flatten()
+    };
+    processes.filter_map(child).collect()
 }

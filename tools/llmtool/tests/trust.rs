@@ -175,13 +175,13 @@ fn a_bad_policy_is_refused_with_its_line_and_the_reason() {
             "unknown variant `none`, expected `text` or `hash`",
         ),
         (
-            "[fine-tuning]",
-            "[log]\nwrite = \"later\"\n[fine-tuning]",
+            "prompts = \"hash\"",
+            "log = { write = \"later\" }\nprompts = \"hash\"",
             "unknown variant `later`, expected `ahead` or `behind`",
         ),
         (
-            "[fine-tuning]",
-            "[log]\non-failure = \"stop\"\n[fine-tuning]",
+            "prompts = \"hash\"",
+            "log = { on-failure = \"stop\" }\nprompts = \"hash\"",
             "unknown variant `stop`, expected `refuse` or `go-on`",
         ),
         ("restarts = 5", "restarts = 0", "restarts 0 is out of range"),

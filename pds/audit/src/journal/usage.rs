@@ -198,3 +198,114 @@ impl Usage {
         (account.used, now.saturating_sub(account.since))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    /// Entries of `guest`, whose period is 100 s, one after another.
+    struct Log(Usage);
+
+    impl Log {
+        fn new() -> Self {
+            let mut policy = protocol::testing::policy();
+            policy.users[0].budget_period_us = 100 * SECOND;
+            Self(Usage::of(&policy))
+        }
+
+        fn entry(&mut self, kind: Kind, seconds: u64, change: impl FnOnce(&mut Record)) {
+            let mut record = Record {
+                time_us: seconds * SECOND,
+                user: UserName::new("guest").unwrap(),
+                ..Record::new(kind)
+            };
+            change(&mut record);
+            self.0.replay(&record);
+        }
+
+        fn admit(&mut self, request: u32, seconds: u64, tokens: u64) {
+            self.entry(Kind::Admit, seconds, |record| {
+                (record.request, record.value) = (request, tokens);
+            });
+        }
+
+        fn end(&mut self, kind: Kind, request: u32, seconds: u64, code: u16) {
+            self.entry(kind, seconds, |record| {
+                (record.request, record.code) = (request, code);
+                (record.prompt_tokens, record.generated_tokens) = (3, 4);
+            });
+        }
+
+        /// What was used, and seconds of the period.
+        fn carried(&mut self) -> (u64, u64) {
+            let (used, elapsed) = self.0.carried(0);
+            (used, elapsed / SECOND)
+        }
+    }
+
+    #[test]
+    fn what_ended_is_charged_as_it_was_and_what_did_not_with_all_of_it() {
+        let mut log = Log::new();
+        log.entry(Kind::Boot, 0, |_| {});
+        for request in 1..=4 {
+            log.admit(request, 1, 100);
+        }
+        log.end(Kind::Finish, 1, 2, 1);
+        log.end(Kind::Fail, 2, 2, ErrorCode::NonFinite as u16);
+        log.end(Kind::Fail, 3, 3, ErrorCode::Deadline as u16);
+        assert_eq!(log.carried(), (7 + 7 + 100, 3));
+        // The power goes, and request 4 of the next boot is another.
+        log.entry(Kind::Boot, 0, |_| {});
+        log.end(Kind::Finish, 4, 1, 1);
+        assert_eq!(log.carried(), (114, 4));
+        // A fine-tuning counts tokens and updates.
+        log.entry(Kind::Tune, 2, |record| {
+            (record.request, record.value) = (5, 50);
+        });
+        log.end(Kind::Tuned, 5, 3, 1);
+        assert_eq!(log.carried(), (117, 6));
+    }
+
+    #[test]
+    fn periods_go_on_over_boots_and_time_between_them_does_not_count() {
+        let mut log = Log::new();
+        log.entry(Kind::Boot, 0, |_| {});
+        log.admit(1, 60, 10);
+        log.end(Kind::Finish, 1, 61, 1);
+        log.entry(Kind::Boot, 0, |_| {});
+        log.admit(2, 30, 20);
+        assert_eq!(log.carried(), (27, 91));
+        // It ends in the next period, and is charged to that in which it was admitted.
+        log.end(Kind::Finish, 2, 45, 1);
+        assert_eq!(log.carried(), (0, 6));
+        log.admit(3, 50, 5);
+        assert_eq!(log.carried(), (5, 11));
+    }
+
+    #[test]
+    fn a_usage_says_what_came_before_and_a_change_begins_the_period_anew() {
+        let mut log = Log::new();
+        let of_guest = |record: &mut Record| record.name = ModelName::new("guest").unwrap();
+        log.entry(Kind::Usage, 7, |record| {
+            of_guest(record);
+            (record.value, record.limit, record.count) = (40, 70 * SECOND, 100 * SECOND);
+        });
+        assert_eq!(log.carried(), (40, 70));
+        log.admit(1, 10, 5);
+        assert_eq!(log.carried(), (45, 73));
+        log.entry(Kind::Budget, 20, |record| {
+            of_guest(record);
+            (record.value, record.limit) = (1_000, 10 * SECOND);
+        });
+        assert_eq!(log.carried(), (45, 0));
+        // What is no user's, or another's, changes nothing.
+        log.entry(Kind::Admit, 21, |record| {
+            (record.user, record.value) = (UserName::new("eve").unwrap(), 9);
+        });
+        assert_eq!(log.carried(), (45, 1));
+        log.entry(Kind::Login, 31, |_| {});
+        assert_eq!(log.carried(), (0, 1));
+    }
+}
