@@ -275,7 +275,7 @@ fn audit_stops_after_too_many_restarts_until_an_admin_resets_it() {
 fn a_person_has_completion_history_and_a_passphrase_that_is_not_shown() {
     let mut terminal = Terminal::start();
     terminal.type_in("llmct\tmod\t\r");
-    assert!(terminal.expect("models in the store").contains("* default"));
+    assert!(terminal.expect("models; * is loaded").contains("* default"));
     terminal.expect("llm> ");
     // Up: the line before; Ctrl-A and Ctrl-K empty it.
     terminal.type_in("\x1b[A");
