@@ -263,7 +263,6 @@ fn behind_nobody_waits_and_a_second_later_all_is_durable() {
 #[test]
 fn if_the_log_is_lost_the_policy_says_whether_requests_go_on() {
     for ailment in [Ailment::FailsToWrite, Ailment::FailsToFlush] {
-        let lost = Failure::over(ErrorCode::LogLost, ErrorCode::DiskFailed as u64, 0);
         let mut rig = Rig::serving(&policy(), Card::new());
         rig.system.infer(5, 2);
         rig.pump();
@@ -273,8 +272,13 @@ fn if_the_log_is_lost_the_policy_says_whether_requests_go_on() {
         rig.system.infer(6, 2);
         rig.pump();
         assert_eq!(rig.system.asked(), []);
-        assert_eq!(rig.system.told_at_last(), [Told::Failed(6, lost)]);
         let record = rig.records(Kind::LogLost)[0];
+        let lost = Failure::over(
+            ErrorCode::LogLost,
+            ErrorCode::DiskFailed as u64,
+            record.value,
+        );
+        assert_eq!(rig.system.told_at_last(), [Told::Failed(6, lost)]);
         assert_eq!(
             (record.code, record.count),
             (ErrorCode::DiskFailed as u16, 1)
