@@ -25,6 +25,10 @@ STORE_POLICY := policy.toml
 MODEL ?=
 CONTEXT ?=
 SESSIONS ?=
+comma := ,
+# Looked for before anything is built. Spaces stand between files, so no file's name can have one.
+MODEL_LOST := $(firstword $(foreach file,$(MODEL),$(if $(wildcard $(subst $(firstword $(subst =, ,$(file)))=,,$(file))),,$(file))))
+$(if $(MODEL_LOST),$(error MODEL='$(MODEL)': there is no file '$(MODEL_LOST)'$(if $(word 2,$(MODEL)),; spaces stand between files$(comma) so a file whose name has one needs another name: ln -s 'OLD NAME.gguf' NEW-NAME.gguf)))
 MODEL_OUT := $(BUILD)/own
 MODEL_SYSTEM := $(MODEL_OUT)/system.xml
 
@@ -291,7 +295,6 @@ docker-run: ## run in the Docker image
 INSTALLED := $(shell rustup target list --installed 2>/dev/null)
 BUILD_STD := $(if $(filter $(SEL4_FLOAT_TRIPLE),$(INSTALLED)),,-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem \
 	$(foreach package,core compiler_builtins,--config profile.release.package.$(package).overflow-checks=false))
-comma := ,
 SEL4_CARGO = cd pds/sel4 && RUSTC_BOOTSTRAP=1 SEL4_LLM_BOARD=$(BOARD) \
 	SEL4_INCLUDE_DIRS=$(SDK)/board/$(BOARD)/$(CONFIG)/include \
 	$(CARGO) build $(QUIET) --locked --release --target-dir $(SEL4_TARGET) $(BUILD_STD)

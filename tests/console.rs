@@ -310,3 +310,161 @@ fn a_line_of_115200_baud_stalls_nobody_and_ctrl_c_empties_what_waits() {
         person.leave();
     }
 }
+
+#[test]
+fn what_is_refused_echoes_no_prompt() {
+    let mut person = Person::start(80, Term::Xterm);
+    log_in(&mut person);
+    person.ask("llmctl budget guest --tokens 3");
+    person.type_in("logout\r");
+    person.wait_for("logged out");
+    person.wait_for_prompt();
+    let answer = person.ask("llminfer Once --max-tokens 9");
+    assert!(answer.starts_with("error: "), "{answer}");
+    assert!(!person.is_dim("Once"), "{answer}");
+    person.leave();
+}
+
+#[test]
+fn a_logout_and_a_reset_say_whether_there_was_anything_to_do() {
+    everywhere(|person, _, _| {
+        let answer = joined(&person.ask("logout"));
+        assert!(answer.starts_with("nobody has logged in, "), "{answer}");
+        log_in(person);
+        let answer = joined(&person.ask("llmctl reset"));
+        assert!(
+            answer.starts_with("inference was not stopped, "),
+            "{answer}"
+        );
+        person.type_in("logout\r");
+        person.wait_for("logged out; now guest");
+        person.wait_for_prompt();
+    });
+}
+
+#[test]
+fn a_word_too_many_and_an_option_of_llama_cpp_come_with_advice_on_every_terminal() {
+    everywhere(|person, columns, _| {
+        for (line, part) in [
+            ("llminfer x --choices yes, no", "belongs to --choices"),
+            (
+                "llminfer \u{201c}Once upon\u{201d}",
+                "\u{201c} is no quote here",
+            ),
+            ("llminfer x \u{2014}temp 0", "\u{2014} is no hyphen here"),
+            ("llmchat hello", "what you say comes"),
+            ("llminfer x -c 4096", "'llmctl status'"),
+            ("llminfer x --grammar y", "--format NAME"),
+            ("llmchat -cnv", "'llmchat' is a"),
+            ("llminfer x --seed -1", "no seed is random"),
+        ] {
+            let answer = person.ask(line);
+            assert!(answer.starts_with("error: "), "{line}: {answer}");
+            // Rows end between words.
+            let words: Vec<&str> = answer.split_whitespace().collect();
+            assert!(words.join(" ").contains(part), "{line}: {answer}");
+            let widest = answer.lines().map(|row| row.chars().count()).max();
+            assert!(columns == 80 || widest < Some(columns), "{answer}");
+        }
+    });
+}
+
+#[test]
+fn tables_can_be_read_at_40_columns() {
+    for columns in [40, 80, 132] {
+        let mut person = Person::start(columns, Term::Xterm);
+        let status = person.ask("llmctl status");
+        let stats = person.ask("llmstats");
+        let models = person.ask("llmctl models");
+        let help = person.ask("help");
+        for row in [&status, &stats, &models, &help]
+            .iter()
+            .flat_map(|answer| answer.lines())
+        {
+            assert!(row.chars().count() < usize::from(columns), "{row:?}");
+        }
+        for answer in [&status, &stats] {
+            for name in ["weights", "KV cache", "activations", "in use", "capacity"] {
+                let row = answer
+                    .lines()
+                    .find(|row| row.starts_with(&format!("  {name} ")));
+                let row = row.unwrap_or_else(|| panic!("no row {name}: {answer}"));
+                assert!(row.contains(" bytes (") && row.ends_with(" KiB)"), "{row}");
+            }
+        }
+        assert!(
+            models.starts_with("* default (") && models.contains("\n  tiny ("),
+            "{models}"
+        );
+        // What a command is for stands together, below it if there is no room beside it.
+        let beside = "exit                          log out";
+        let below = "exit\n    log out (also: Ctrl-D)";
+        assert!(
+            help.contains(if columns == 40 { below } else { beside }),
+            "{help}"
+        );
+        // What comes by itself is wrapped, too.
+        person.type_in("llminfer x -n 1 --background\r");
+        person.wait_for("job 1: finished, 1 token");
+        person.settle();
+        assert!(
+            person
+                .rows()
+                .iter()
+                .all(|row| row.len() < usize::from(columns))
+        );
+        person.leave();
+    }
+}
+
+#[test]
+fn what_is_too_much_in_a_conversation_is_told_and_the_conversation_goes_on() {
+    let mut person = Person::start_of("SEL4_LLM_RUN_INJECT", 80, Term::Xterm);
+    for line in ["login tester", "llmctl load chat"] {
+        person.type_in(format!("{line}\r"));
+        person.wait_for(if line.starts_with("login") {
+            "logged in as"
+        } else {
+            "loaded chat"
+        });
+        person.wait_for_prompt();
+    }
+    person.type_in("llmchat --max-tokens 2 --temperature 0\r");
+    person.wait_for("say something");
+    person.wait_for_prompt();
+    for (line, part) in [
+        ("/exit now", "'now' is too much behind /exit"),
+        ("/exiit", "did you mean '/exit'?"),
+        ("/unknown", "no command '/unknown' in a conversation"),
+        ("Hello", "tokens/s"),
+    ] {
+        person.type_in(format!("{line}\r"));
+        person.wait_for(part);
+        person.wait_until("prompt of the conversation", |person| {
+            person.text().ends_with("@chat>")
+        });
+    }
+    person.type_in("/exit\r");
+    person.wait_until("prompt", |person| person.text().ends_with("@llm>"));
+    // A session that has begun keeps its system text.
+    person.ask("llminfer Hello --session tale -n 2 --temp 0 --system Brief.");
+    person.type_in("llmchat --session tale --system Long. -n 2 --temp 0\r");
+    person.wait_for("the session 'tale' has begun, so --system is left out");
+    person.wait_until("prompt of the session", |person| {
+        person.text().ends_with("@tale>")
+    });
+    person.type_in("And?\r");
+    person.wait_until("an answer", |person| {
+        let text = person.text();
+        let answer = text.rsplit_once("And?").map_or("", |(_, answer)| answer);
+        answer.contains("tokens/s") && answer.ends_with("@tale>")
+    });
+    assert!(
+        !person.text().contains("role that is not due"),
+        "{}",
+        person.text()
+    );
+    person.type_in("/exit\r");
+    person.wait_until("prompt", |person| person.text().ends_with("@llm>"));
+    person.leave();
+}

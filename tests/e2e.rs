@@ -314,7 +314,7 @@ fn after_a_fault_the_next_prompt_gets_the_same_text_as_before() {
         output.contains("error: inference died while it had the request"),
         "{output}"
     );
-    assert!(output.contains("1 faults, 1 restarts"), "{output}");
+    assert!(output.contains("1 fault, 1 restart"), "{output}");
     let stories: Vec<&str> = session.generations();
     let [before, after] = stories[..] else {
         panic!("{output}");

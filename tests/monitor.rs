@@ -144,7 +144,7 @@ fn who_has_spent_the_budget_is_refused_until_it_is_changed() {
         &[
             "guest: 20 of 20 tokens left",
             "error: 21 tokens may be needed, ",
-            "of your budget in this period; see 'llmctl budget'",
+            "left in this period; see 'llmctl budget'",
             "of 500 tokens left",
         ],
     );

@@ -8,11 +8,11 @@ use std::vec::Vec;
 
 const SLOTS: usize = 2048;
 
-/// A log, its sectors, and its entries with their texts and positions.
-type Written = (Log, Vec<[u8; SECTOR]>, Vec<(Record, Vec<u8>, u64)>);
+/// An entry and its position.
+type Written = (Record, Vec<u8>, u64);
 
-/// A log with so many entries.
-fn written(entries: u64) -> Written {
+/// A log with so many entries, its sectors, and the entries.
+fn written(entries: u64) -> (Log, Vec<[u8; SECTOR]>, Vec<Written>) {
     let mut sectors = vec![[0; SECTOR]; SLOTS];
     let mut buffer = [0; MAX_ENTRY_BYTES];
     let mut opening = Opening::new(SLOTS as u64, None, &mut buffer).unwrap();

@@ -5,8 +5,8 @@ use crate::json::StatsJson;
 use crate::shell::{Activity, List, Purpose, Session, about};
 use crate::text::{
     AdapterEntryLine, AdapterLine, BudgetText, Count, ExamplesText, FailureText, FormatLine,
-    ModelLine, SessionLine, SignatureWord, StatsText, StatusText, TemplateText, UserText,
-    VerifiedText,
+    Listed, ModelLine, ResetText, SessionLine, SignatureWord, StatsText, StatusText, TemplateText,
+    UserText, VerifiedText,
 };
 use protocol::error::{ErrorCode, Failure};
 use protocol::region::{ReadWords, WriteWords};
@@ -29,6 +29,11 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                     Purpose::Sessions => self.print_line(SessionLine(&session), port),
                     Purpose::NameChat(taken) if session.user == self.user.name => {
                         self.note_name(taken, &session.name);
+                    }
+                    Purpose::FindChat {
+                        session: sought, ..
+                    } if session.user == self.user.name => {
+                        self.note_session(sought, &session);
                     }
                     _ => {}
                 }
@@ -66,6 +71,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             },
             Event::Stats(ref stats) => match purpose {
                 Purpose::StatsJson => self.answer_exactly(StatsJson(stats), port),
+                Purpose::BeforeReset => {
+                    let was_stopped = stats.stopped != 0;
+                    self.ask(&Request::Reset, Purpose::Reset { was_stopped }, port);
+                }
                 _ => self.answer(StatsText(stats), port),
             },
             Event::Budget(ref budget) => self.answer(BudgetText(budget), port),
@@ -89,6 +98,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 } else if let Purpose::DropAdapter(adapter) = purpose {
                     self.buffers.names.forget_adapters();
                     self.answer(format_args!("dropped {adapter}"), port);
+                } else if let Purpose::Reset { was_stopped } = purpose {
+                    self.answer(ResetText { was_stopped }, port);
                 } else if purpose == Purpose::Halt {
                     self.print_line("halted", port);
                     self.halt(port);
@@ -140,12 +151,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.buffers.names.add_model(entry.name);
         if purpose == Purpose::Models {
             let mark = if entry.loaded { '*' } else { ' ' };
-            let (bytes, name) = (entry.file_bytes, entry.name);
+            let (bytes, name) = (Count(entry.file_bytes, "byte"), entry.name);
             let signature = SignatureWord(entry.signature);
-            self.print_line(
-                format_args!("{mark} {name} ({bytes} bytes, {signature})"),
-                port,
-            );
+            self.print_line(format_args!("{mark} {name} ({bytes}, {signature})"), port);
         }
     }
 
@@ -167,6 +175,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         let before = match purpose {
             Purpose::Complete(_) => return self.buffers.names.add_user(user),
             Purpose::LoginWithout(_) | Purpose::Login => "logged in as ",
+            // Who it was before this answer: one that was given up may have come in between.
+            Purpose::Logout if self.user.name == self.default_user => {
+                "nobody has logged in, so nobody is logged out; you are "
+            }
             Purpose::Logout | Purpose::EndOfInput => "logged out; now ",
             Purpose::WhoAmI => "",
             _ => return,
@@ -181,27 +193,42 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         match purpose {
             Purpose::Models => {
                 names.models_are_known = true;
-                self.answer(format_args!("{}; * is loaded", Count(count, "model")), port);
+                self.answer(
+                    Listed {
+                        count: Count(count, "model"),
+                        of: "",
+                        mark: "* is loaded",
+                    },
+                    port,
+                );
             }
             Purpose::Adapters => {
                 names.adapters_are_known = true;
                 self.answer(
-                    format_args!("{}; * is loaded", Count(count, "adapter")),
+                    Listed {
+                        count: Count(count, "adapter"),
+                        of: "",
+                        mark: "* is loaded",
+                    },
                     port,
                 );
             }
             Purpose::Formats => {
                 names.formats_are_known = true;
                 self.answer(
-                    format_args!(
-                        "{} in the policy; * may be used by you",
-                        Count(count, "format")
-                    ),
+                    Listed {
+                        count: Count(count, "format"),
+                        of: " in the policy",
+                        mark: "* may be used by you",
+                    },
                     port,
                 );
             }
             Purpose::Sessions => self.answer(Count(count, "session"), port),
             Purpose::NameChat(taken) => self.begin_unnamed_chat(taken, port),
+            Purpose::FindChat { session, has_begun } => {
+                self.begin_found_chat(session, has_begun, port);
+            }
             Purpose::Complete(list) => {
                 match list {
                     List::Models => names.models_are_known = true,

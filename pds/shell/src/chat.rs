@@ -10,14 +10,16 @@ use crate::history::Place;
 use crate::infer::{Said, check, submit};
 use crate::parse::parse;
 use crate::shell::{Activity, Purpose, Session};
+use crate::suggest::nearest;
+use crate::table::{CHAT_COMMANDS, LEAVING};
 use crate::text::{CHAT_HELP, FailureText, Untrusted};
 use crate::words::Words;
-use core::fmt::Write as _;
+use core::fmt::{self, Display, Formatter, Write as _};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_SESSIONS;
 use protocol::name::SessionName;
 use protocol::region::{ReadWords, WriteWords};
-use protocol::wire::client::{Event, Request, Status};
+use protocol::wire::client::{self, Event, Request, SessionState, Status};
 use sel4_llm_client::RequestId;
 
 /// The conversation that the console is in.
@@ -94,7 +96,41 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             let purpose = Purpose::NameChat(Taken::default());
             return self.ask(&Request::Sessions, purpose, port);
         }
-        self.begin_chat(session, true, port);
+        if ask.is_some_and(|ask| ask.system.is_some()) {
+            // A system text can only come before the first turn.
+            let has_begun = false;
+            let purpose = Purpose::FindChat { session, has_begun };
+            return self.ask(&Request::Sessions, purpose, port);
+        }
+        self.begin_chat(session, true, true, port);
+    }
+
+    /// Notes whether a session is the one that the conversation is to go on with, and has had a turn.
+    pub(crate) fn note_session(&mut self, sought: SessionName, found: &client::Session) {
+        let holds = matches!(found.state, SessionState::Idle | SessionState::Active);
+        if let Activity::Asking { purpose, .. } = &mut self.activity
+            && found.name == sought
+            && holds
+        {
+            let has_begun = true;
+            *purpose = Purpose::FindChat {
+                session: sought,
+                has_begun,
+            };
+        }
+    }
+
+    /// Begins a conversation with a session of this name, or goes on with it.
+    pub(crate) fn begin_found_chat(
+        &mut self,
+        session: SessionName,
+        has_begun: bool,
+        port: &mut impl Port,
+    ) {
+        if has_begun {
+            self.print_styled(Style::Aside, LateSystem(session), port);
+        }
+        self.begin_chat(session, true, !has_begun, port);
     }
 
     /// Notes that one's sessions have this name.
@@ -107,14 +143,20 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     /// Begins a conversation that ends its session when it is left.
     pub(crate) fn begin_unnamed_chat(&mut self, taken: Taken, port: &mut impl Port) {
-        self.begin_chat(taken.free_name(), false, port);
+        self.begin_chat(taken.free_name(), false, true, port);
     }
 
-    fn begin_chat(&mut self, session: SessionName, is_named: bool, port: &mut impl Port) {
+    fn begin_chat(
+        &mut self,
+        session: SessionName,
+        is_named: bool,
+        begins: bool,
+        port: &mut impl Port,
+    ) {
         self.chat = Some(Chat {
             session,
             is_named,
-            begins: true,
+            begins,
             last: None,
         });
         self.buffers.history.enter(Place::Chat);
@@ -138,12 +180,28 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 self.say(chat, line.get(after..).unwrap_or(&[]), port);
             }
             [b'/', ..] => {
-                let word = line.trim_ascii().split(|byte| *byte == b' ').next();
-                let word = Untrusted(word.unwrap_or(&[]));
-                self.complain(
-                    format_args!("no command '{word}' in a conversation; see /help, or begin the line with // to say it"),
-                    port,
-                );
+                let (typed, more) = first_word(line);
+                let word = Untrusted(typed);
+                let name = typed.get(1..).unwrap_or(&[]);
+                let is_leaving = LEAVING.iter().any(|other| other.as_bytes() == name);
+                let meant = is_leaving.then_some("/exit");
+                match meant.or_else(|| nearest(typed, CHAT_COMMANDS.iter().copied())) {
+                    Some(known) if known.as_bytes() == typed => self.complain(
+                        format_args!(
+                            "'{}' is too much behind {known}, which stands alone; // begins a line that is said",
+                            Untrusted(more)
+                        ),
+                        port,
+                    ),
+                    Some(nearest) => self.complain(
+                        format_args!("no command '{word}' in a conversation; did you mean '{nearest}'? // begins a line that is said"),
+                        port,
+                    ),
+                    None => self.complain(
+                        format_args!("no command '{word}' in a conversation; see /help, or begin the line with // to say it"),
+                        port,
+                    ),
+                }
             }
             _ => self.say(chat, line, port),
         }
@@ -178,6 +236,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         match event {
             Event::Finished(_) => chat.begins = false,
             Event::Failed { failure, .. } if has_ended(failure.code) => chat.begins = true,
+            // It has begun after all, by a job of the same user.
+            Event::Failed { failure, .. } if failure.code == ErrorCode::SegmentRole => {
+                chat.begins = false;
+            }
             _ => {}
         }
     }
@@ -193,6 +255,11 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn go_on_after(&mut self, code: ErrorCode, port: &mut impl Port) {
         match self.chat {
             Some(chat) if ends_chat(code) => self.leave_chat(chat, port),
+            Some(_) if code == ErrorCode::SegmentRole => {
+                let text = "--system is left out from now on: say that again";
+                self.print_styled(Style::Aside, text, port);
+                self.become_idle(port);
+            }
             Some(_) if has_ended(code) => {
                 let text = "the next line begins the conversation anew";
                 self.print_styled(Style::Aside, text, port);
@@ -254,6 +321,29 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 }
 
+/// That the system text of a conversation is not said.
+struct LateSystem(SessionName);
+
+impl Display for LateSystem {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(session) = self;
+        write!(
+            f,
+            "the session '{session}' has begun, so --system is left out; 'llmctl close {session}' lets it begin anew"
+        )
+    }
+}
+
+/// The first word of a line, and what follows on it.
+fn first_word(line: &[u8]) -> (&[u8], &[u8]) {
+    let line = line.trim_ascii();
+    let end = line.iter().position(u8::is_ascii_whitespace);
+    let (word, more) = end
+        .and_then(|at| line.split_at_checked(at))
+        .unwrap_or((line, &[]));
+    (word, more.trim_ascii())
+}
+
 /// Whether a session was gone before the request that this refuses; the next one begins it.
 const fn has_ended(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::SessionEvicted | ErrorCode::SessionLost)
@@ -265,7 +355,6 @@ const fn ends_chat(code: ErrorCode) -> bool {
         code,
         ErrorCode::NoTemplate
             | ErrorCode::NoSystem
-            | ErrorCode::SegmentRole
             | ErrorCode::UnknownFormat
             | ErrorCode::FormatNotAllowed
             | ErrorCode::FormatNeeded

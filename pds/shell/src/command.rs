@@ -120,6 +120,43 @@ pub(crate) enum Wrong {
     OutOfRange,
 }
 
+/// A sign that word processors and chats make out of one that the shell knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LookAlike {
+    pub(crate) sign: &'static str,
+    /// Whether it looks like a quote; otherwise it looks like a hyphen.
+    pub(crate) is_quote: bool,
+}
+
+impl LookAlike {
+    /// The one that a word begins with.
+    pub(crate) fn of(word: &[u8]) -> Option<Self> {
+        const QUOTES: &[&str] = &[
+            "\u{201c}", "\u{201d}", "\u{201e}", "\u{201f}", "\u{2018}", "\u{2019}", "\u{201a}",
+            "\u{201b}", "\u{ab}", "\u{bb}", "\u{2039}", "\u{203a}", "\u{2033}", "\u{2032}",
+            "\u{ff02}", "\u{ff07}", "`", "\u{b4}",
+        ];
+        const HYPHENS: &[&str] = &[
+            "\u{2010}", "\u{2011}", "\u{2012}", "\u{2013}", "\u{2014}", "\u{2015}", "\u{2212}",
+        ];
+        let begins = |sign: &&&'static str| word.starts_with(sign.as_bytes());
+        let of = |sign: &'static str, is_quote| Self { sign, is_quote };
+        let quote = QUOTES.iter().find(begins).map(|sign| of(sign, true));
+        quote.or_else(|| HYPHENS.iter().find(begins).map(|sign| of(sign, false)))
+    }
+}
+
+/// What may have made a word one too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Nothing that shows.
+    Unknown,
+    /// The text of this option has no quotes around it.
+    Unquoted(&'static str),
+    /// A word begins with a sign that is none of the shell's.
+    LookAlike(LookAlike),
+}
+
 /// Why a line is no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CommandError<'a> {
@@ -164,6 +201,17 @@ pub(crate) enum CommandError<'a> {
         of: &'static str,
         /// The word.
         word: &'a [u8],
+        /// What may have led to it.
+        cause: Cause,
+    },
+    /// An option that llama.cpp has and a client of this system has not.
+    OfLlama {
+        /// The command.
+        of: &'static str,
+        /// What was typed.
+        option: &'a [u8],
+        /// What takes its place.
+        instead: &'static str,
     },
     /// A word after the user's name: perhaps a passphrase, so it is not shown.
     AfterUser,

@@ -1,6 +1,7 @@
 //! What can stand where the cursor is.
 
 use crate::console::{Console, Port, Wrapped};
+use crate::quotes::{End, end, typed_words};
 use crate::screen::USUAL_COLUMNS;
 use crate::shell::{Buffers, List, Purpose, Session};
 use crate::table::{
@@ -52,18 +53,11 @@ impl Offer {
 /// What can stand where the word is that `before` ends with, and where that begins.
 pub(crate) fn offer(before: &[u8]) -> (Offer, usize) {
     // In a quote there is a prompt.
-    if before.iter().any(|byte| matches!(byte, b'"' | b'\'')) && in_quote(before) {
+    let End::Word(start) = end(before) else {
         return (Offer::NOTHING, before.len());
-    }
-    let start = before
-        .iter()
-        .rposition(|byte| *byte == b' ')
-        .map_or(0, |space| space.saturating_add(1));
+    };
     let (earlier, word) = before.split_at_checked(start).unwrap_or((&[], before));
-    let words = earlier
-        .split(|byte| *byte == b' ')
-        .filter(|w| !w.is_empty());
-    (offer_after(words, word), start)
+    (offer_after(typed_words(earlier), word), start)
 }
 
 fn offer_after<'w>(earlier: impl Iterator<Item = &'w [u8]> + Clone, word: &[u8]) -> Offer {
@@ -132,30 +126,6 @@ const fn offer_of(kind: Kind) -> Offer {
         | Kind::Period
         | Kind::Text => Offer::NOTHING,
     }
-}
-
-/// Whether a quote is open at the end of a line.
-pub(crate) fn in_quote(before: &[u8]) -> bool {
-    let mut words = before.iter();
-    let mut open = None;
-    let (mut in_word, mut in_comment) = (false, false);
-    while let Some(byte) = words.next() {
-        let is_space = matches!(byte, b' ' | b'\t' | b'\n');
-        if open.is_none() {
-            in_comment = *byte != b'\n' && (in_comment || (*byte == b'#' && !in_word));
-            in_word = !is_space;
-        }
-        match (open, *byte) {
-            _ if in_comment => {}
-            (None, b'"' | b'\'') => open = Some(*byte),
-            (Some(b'"'), b'\\') => {
-                words.next();
-            }
-            (Some(quote), byte) if byte == quote => open = None,
-            _ => {}
-        }
-    }
-    open.is_some()
 }
 
 /// Longest word that is completed: names are shorter.
@@ -288,10 +258,7 @@ fn each(offer: Offer, buffers: &Buffers, user: UserName, take: &mut dyn FnMut(&s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::CommandError;
     use crate::table::{AUDIT, BUDGET, CHAT, FINE_TUNE, INFER, LOAD, STATS, TARGETS};
-    use crate::words::Words;
-    use proptest::prelude::*;
 
     #[test]
     fn the_word_before_decides_what_can_follow() {
@@ -333,6 +300,8 @@ mod tests {
             ("llminfer \"a \\\" b\" --se", options(INFER)),
             ("llminfer \"it's\" --session t", names(Source::Sessions)),
             ("llminfer Onc", none),
+            ("llmctl budget # --t", none),
+            ("llmctl load 'a b' --ad", options(LOAD)),
             ("llminfer x --adapter m", names(Source::Adapters)),
             ("llminfer x --lora m", names(Source::Adapters)),
             ("llminfer x --format t", names(Source::Formats)),
@@ -363,25 +332,6 @@ mod tests {
             assert_eq!(offer(line.as_bytes()).0, expected, "{line}");
         }
         assert_eq!(offer(b"llmctl load de").1, 12);
-    }
-
-    #[test]
-    fn a_comment_opens_no_quote_and_a_quote_no_comment() {
-        for closed in ["help # it's", "a 'b # c'", "a#'b'", "# \"\na"] {
-            assert!(!in_quote(closed.as_bytes()), "{closed}");
-        }
-        for open in ["llminfer 'a # b", "a#'b", "# x\n\"y", "x \"a\\\""] {
-            assert!(in_quote(open.as_bytes()), "{open}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_line_is_in_a_quote_if_it_is_refused_for_one(line in "[a '\"#\\\\]{0,40}") {
-            let refused = Words::new().split(line.as_bytes());
-            let is_open = matches!(refused, Err(CommandError::Unterminated(_)));
-            prop_assert_eq!(in_quote(line.as_bytes()), is_open);
-        }
     }
 
     #[test]

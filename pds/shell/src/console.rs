@@ -64,7 +64,8 @@ const HANGING: usize = 2;
 
 /// Text in rows of a terminal, which end between words.
 ///
-/// A row that goes on begins below the column where a table has its text (after two spaces), if that leaves half of the row.
+/// A row that goes on begins below the column where a table has its text (after two spaces). Where that leaves less than half
+/// of the row, the text begins in a row of its own.
 pub(crate) struct Wrapped<W> {
     out: W,
     columns: usize,
@@ -108,16 +109,20 @@ impl<W: Write> Wrapped<W> {
             .column
             .saturating_add(self.spaces)
             .saturating_add(self.word_columns);
+        let mut is_far = false;
         if self.at_start {
             self.hang = self.spaces.saturating_add(HANGING);
         } else if self.spaces > 1 && !self.in_text {
             self.in_text = true;
-            self.hang = self.column.saturating_add(self.spaces);
+            let column = self.column.saturating_add(self.spaces);
+            is_far = column > self.columns / 2;
+            self.hang = if is_far { 2 * HANGING } else { column };
         }
         if self.hang > self.columns / 2 {
             self.hang = HANGING;
         }
-        if end > self.columns && !self.at_start && self.word_columns > 0 {
+        let is_full = end > self.columns && !self.at_start;
+        if (is_far || is_full) && self.word_columns > 0 {
             self.out.write_char('\n')?;
             self.spaces = self.hang;
             self.column = 0;
@@ -172,6 +177,19 @@ impl<W: Write> Write for Wrapped<W> {
         }
         Ok(())
     }
+}
+
+/// Writes a line; on a terminal that has said how wide it is, in rows that end between words.
+pub(crate) fn write_line<P: Port>(
+    mut console: Console<'_, P>,
+    columns: Option<usize>,
+    text: impl Display,
+) {
+    // The console never fails.
+    let _ = match columns {
+        Some(columns) => writeln!(Wrapped::new(console, columns), "{text}"),
+        None => writeln!(console, "{text}"),
+    };
 }
 
 /// Bytes of text that the console gets at once.
@@ -288,6 +306,11 @@ mod tests {
             "a sequence takes no columns"
         );
         assert_eq!(wrapped("  a  b\n", 80), "  a  b\n");
+        assert_eq!(
+            wrapped("llminfer PROMPT   generate text for it  now\n", 21),
+            "llminfer PROMPT\n    generate text\n    for it  now\n",
+            "a text that would begin too far right begins in a row of its own"
+        );
     }
 
     proptest! {

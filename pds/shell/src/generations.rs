@@ -5,7 +5,7 @@ use crate::console::{Console, Pieces, Port, Style};
 use crate::infer::Said;
 use crate::jobs::{Job, JobState};
 use crate::shell::{Activity, Purpose, Session, about};
-use crate::text::{Closing, FailureText, LOST, SafeText};
+use crate::text::{Closing, FailureText, LOST, SafeText, names_format};
 use core::fmt::{Display, Write as _};
 use protocol::error::ErrorCode;
 use protocol::name::UserName;
@@ -19,18 +19,6 @@ const SPARE_PLACES: usize = 4;
 /// Whether a failure is about the adapter that was asked for.
 const fn names_adapter(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::NoSuchAdapter | ErrorCode::AdapterNotLoaded)
-}
-
-/// Whether a failure is about the format that was asked for.
-const fn names_format(code: ErrorCode) -> bool {
-    matches!(
-        code,
-        ErrorCode::UnknownFormat
-            | ErrorCode::FormatNotAllowed
-            | ErrorCode::FormatNotSpelled
-            | ErrorCode::FormatTooLong
-            | ErrorCode::FormatBreach
-    )
 }
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
@@ -56,14 +44,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.asks_for_model == Some(request)
     }
 
-    /// Shows the prompt that an answer goes on from, if it is a completion.
-    pub(crate) fn echo_prompt(
-        &mut self,
-        said: Said,
-        ask: &Ask<'_>,
-        prompt: &[u8],
-        port: &mut impl Port,
-    ) {
+    /// Keeps the prompt to show it with the first text of the answer, if that goes on from it.
+    pub(crate) fn keep_for_echo(&mut self, said: Said, ask: &Ask<'_>, prompt: &[u8]) {
         let completes = match said {
             Said::Raw => true,
             Said::AsTheModelHasIt => ask.system.is_none() && self.talks == Some(false),
@@ -71,18 +53,31 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         };
         // An answer that is bound stands for itself and goes on from nothing.
         let is_bound = !ask.format.is_empty() || ask.choices.is_some();
-        if !completes || is_bound || !self.screen.has_colour() || prompt.is_empty() {
+        if completes && !is_bound && self.screen.has_colour() {
+            // A longer one is refused.
+            self.buffers.echo = heapless::Vec::from_slice(prompt).unwrap_or_default();
+        }
+    }
+
+    /// Shows the prompt that the text goes on from, now that there is text.
+    fn echo_prompt(&mut self, port: &mut impl Port) {
+        let Some(last) = self.buffers.echo.last().copied() else {
             return;
-        }
-        self.print(self.styled(Style::Aside, SafeText(prompt)), port);
+        };
         if let Activity::Generating { at_line_start, .. } = &mut self.activity {
-            *at_line_start = prompt.ends_with(b"\n");
+            *at_line_start = last == b'\n';
         }
+        let prompt = SafeText(&self.buffers.echo);
+        self.print(self.styled(Style::Aside, prompt), port);
+        self.buffers.echo.clear();
     }
 
     pub(crate) fn handle_generation(&mut self, event: &Event<'_>, port: &mut impl Port) {
         match *event {
-            Event::Text { text, .. } => self.print_model_text(text, port),
+            Event::Text { text, .. } => {
+                self.echo_prompt(port);
+                self.print_model_text(text, port);
+            }
             Event::Finished(finished) => {
                 self.close_generation(Style::Aside, &Closing(finished), port);
                 self.become_idle(port);
@@ -171,8 +166,14 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Event::Finished(finished) => {
                 self.end_job(request, port, |_| JobState::Finished(finished));
             }
-            Event::Failed { failure, detail } => self.end_job(request, port, |owner| {
-                JobState::failed(failure, about(failure, detail, owner))
+            Event::Failed { failure, detail } => self.end_job(request, port, |job| {
+                JobState::failed(
+                    failure,
+                    match detail {
+                        [] if names_format(failure.code) => job.format.as_str().as_bytes(),
+                        _ => about(failure, detail, &job.owner),
+                    },
+                )
             }),
             _ => {}
         }
@@ -218,10 +219,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         &mut self,
         request: RequestId,
         port: &mut impl Port,
-        state: impl FnOnce(&UserName) -> JobState,
+        state: impl FnOnce(&Job) -> JobState,
     ) {
         let is_job = self.change_job(request, port, |job, mut show| {
-            let state = state(&job.owner);
+            let state = state(job);
             job.end(state, &mut show);
         });
         match self.activity {

@@ -1,8 +1,8 @@
 //! What keys do: the line, its history, passphrases.
 
-use crate::complete::in_quote;
 use crate::console::{CLEAR_SCREEN, Console, Mode, Port};
 use crate::keys::{END_OF_INPUT, INTERRUPT, Key};
+use crate::quotes::{End, end};
 use crate::screen::{Answer, HELD_BYTES};
 use crate::shell::{Activity, Buffers, Ending, Purpose, Session};
 use crate::suggest::nearest;
@@ -167,7 +167,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             self.leave_prompt(port);
         }
         let editor = &mut self.buffers.editor;
-        let is_open = self.chat.is_none() && in_quote(editor.bytes());
+        let is_open = self.chat.is_none() && end(editor.bytes()) == End::Quote;
         if is_terminal && is_open && editor.has_room() && self.ending == Ending::NotDue {
             editor.go_on();
             return self.prompt(port);

@@ -3,7 +3,7 @@
 use crate::console::Style;
 use protocol::error::Failure;
 use protocol::limits::MAX_SESSIONS;
-use protocol::name::UserName;
+use protocol::name::{FormatName, UserName};
 use protocol::wire::client::Finished;
 use safe_text::{Sanitiser, beginning};
 use sel4_llm_client::RequestId;
@@ -49,6 +49,8 @@ pub(crate) struct Job {
     pub(crate) id: u32,
     pub(crate) request: RequestId,
     pub(crate) owner: UserName,
+    /// The format of its answer; empty for none.
+    pub(crate) format: FormatName,
     pub(crate) state: JobState,
     /// Whether its owner was told that it has ended.
     pub(crate) announced: bool,
@@ -144,6 +146,7 @@ impl Jobs {
         &mut self,
         request: RequestId,
         owner: UserName,
+        format: FormatName,
         prompt: &[u8],
     ) -> Option<u32> {
         let id = self.last_id.wrapping_add(1).max(1);
@@ -152,6 +155,7 @@ impl Jobs {
             id,
             request,
             owner,
+            format,
             state: JobState::Running,
             announced: false,
             tokens: 0,
@@ -234,7 +238,9 @@ mod tests {
     #[test]
     fn jobs_are_seen_by_their_owner_alone() {
         let mut jobs = Jobs::new();
-        let job = jobs.add(id(7), user("guest"), b"Once").unwrap();
+        let job = jobs
+            .add(id(7), user("guest"), FormatName::EMPTY, b"Once")
+            .unwrap();
         assert!(jobs.get(job, user("guest")).is_some() && jobs.get(job, user("admin")).is_none());
         end(&mut jobs, 7);
         assert!(jobs.announce(user("admin")).is_none());
@@ -246,12 +252,21 @@ mod tests {
     fn the_oldest_that_has_ended_goes_for_a_new_one_and_a_running_one_never() {
         let mut jobs = Jobs::new();
         for request in 1..=MAX_JOBS as u32 {
-            jobs.add(id(request), user("guest"), b"").unwrap();
+            jobs.add(id(request), user("guest"), FormatName::EMPTY, b"")
+                .unwrap();
         }
-        assert!(!jobs.has_room() && jobs.add(id(99), user("guest"), b"").is_none());
+        assert!(
+            !jobs.has_room()
+                && jobs
+                    .add(id(99), user("guest"), FormatName::EMPTY, b"")
+                    .is_none()
+        );
         end(&mut jobs, 5);
         end(&mut jobs, 3);
-        assert_eq!(jobs.add(id(99), user("guest"), b""), Some(33));
+        assert_eq!(
+            jobs.add(id(99), user("guest"), FormatName::EMPTY, b""),
+            Some(33)
+        );
         let (mut ids, mut id) = (Vec::new(), 0);
         while let Some(job) = jobs.after(id, user("guest")) {
             id = job.id;
@@ -263,7 +278,9 @@ mod tests {
     #[test]
     fn text_is_safe_and_what_exceeds_the_room_is_counted() {
         let mut jobs = Jobs::new();
-        let job_id = jobs.add(id(1), user("guest"), &[b'p'; 100]).unwrap();
+        let job_id = jobs
+            .add(id(1), user("guest"), FormatName::EMPTY, &[b'p'; 100])
+            .unwrap();
         let job = jobs.of_request(id(1)).unwrap();
         let mut shown = String::new();
         job.push(1, b"\x1b[2J\xc3", &mut |c| shown.push(c));

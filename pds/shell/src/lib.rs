@@ -51,6 +51,7 @@ mod keys;
 mod names;
 mod parse;
 mod queue;
+mod quotes;
 mod readings;
 mod run;
 mod screen;

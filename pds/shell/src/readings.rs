@@ -3,7 +3,7 @@
 use crate::console::{CLEAR_SCREEN, Port, Style};
 use crate::json::StatsJson;
 use crate::shell::{Activity, Session};
-use crate::text::{LogLine, StatsText};
+use crate::text::{CountOf, LogLine, StatsText};
 use protocol::record::{Ending, Json, Opening, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{Event, LogExtent, Stats};
@@ -53,7 +53,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     fn end_log(&mut self, json: bool, extent: &LogExtent, port: &mut impl Port) {
         let shown = self.shown;
         if !json {
-            let text = format_args!("{} entries", shown.entries);
+            let text = CountOf(shown.entries, "entry", "entries");
             self.print_styled(Style::Aside, text, port);
             return self.become_idle(port);
         }

@@ -1,7 +1,7 @@
 //! What commands do.
 
 use crate::command::{Ask, Command};
-use crate::console::{Console, Port, Style, Styled};
+use crate::console::{Console, Port, Style, Styled, write_line};
 use crate::infer::{Said, submit};
 use crate::jobs::{Job, MAX_JOBS};
 use crate::screen::Colour;
@@ -116,7 +116,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Command::Close(session) => (Request::Close { session }, Purpose::Close(session)),
             Command::VerifyAudit => (Request::VerifyLog, Purpose::Show),
             Command::Attest(nonce) => (Request::Attest { nonce }, Purpose::Show),
-            Command::Reset => (Request::Reset, Purpose::Show),
+            Command::Reset => (Request::Stats { watch: false }, Purpose::BeforeReset),
             Command::Logout => (Request::Logout, Purpose::Logout),
             Command::WhoAmI => (Request::WhoAmI, Purpose::WhoAmI),
             Command::Stats { json: false, .. } => (Request::Stats { watch: false }, Purpose::Show),
@@ -148,7 +148,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         let submitted = submit(&mut self.client, ask, said, prompt);
         if let Some(request) = self.submitted(submitted, port) {
             self.begin_generation(request, ask.session);
-            self.echo_prompt(said, ask, prompt, port);
+            self.keep_for_echo(said, ask, prompt);
         }
     }
 
@@ -156,6 +156,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn begin_generation(&mut self, request: RequestId, session: SessionName) {
         self.buffers.names.add_session(self.user.name, session);
         self.sanitiser = Sanitiser::new();
+        self.buffers.echo.clear();
         self.activity = Activity::Generating {
             request,
             interrupted: false,
@@ -200,7 +201,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         };
         let user = self.user.name;
         self.buffers.names.add_session(user, ask.session);
-        if let Some(id) = self.buffers.jobs.add(request, user, prompt) {
+        if let Some(id) = self.buffers.jobs.add(request, user, ask.format, prompt) {
             self.answer(
                 format_args!("job {id}: under way; 'llmctl wait {id}' shows its text"),
                 port,
@@ -242,7 +243,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 style,
                 text,
             };
-            let _ = writeln!(console, "{end}{styled}");
+            let _ = console.write_str(end);
+            write_line(console, self.screen.known_columns(), styled);
         }
         let at_line_start = at_line_start || job.dropped > 0;
         if job.is_running() {

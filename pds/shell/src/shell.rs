@@ -1,7 +1,7 @@
 //! The shell itself: all state in one struct, driven by input and by audit's signals.
 
 use crate::chat::{Chat, Taken};
-use crate::console::{Console, Mode, Port as Output, Style, Styled, Wrapped};
+use crate::console::{Console, Mode, Port as Output, Style, Styled, write_line};
 use crate::editor::{Editor, Row};
 use crate::export::Export;
 use crate::history::History;
@@ -15,14 +15,14 @@ use crate::transmit::{Port, Transmit};
 use crate::words::Words;
 use core::fmt::{Display, Write as _};
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::{MAX_ADAPTERS, MAX_NAME_BYTES};
+use protocol::limits::{MAX_ADAPTERS, MAX_NAME_BYTES, MAX_PROMPT_BYTES};
 use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{Request, Stage, User};
 use safe_text::Sanitiser;
 use sel4_llm_client::{Client, Endpoint, Inbox, RequestId, SubmitError};
 
-/// What the shell keeps in buffers: 317 KiB, two fifths of it text of jobs. It lies outside of [`Shell`] so that a
+/// What the shell keeps in buffers: 325 KiB, two fifths of it text of jobs. It lies outside of [`Shell`] so that a
 /// runtime with a small stack can make it a static, and is all zeros when it is new.
 #[derive(Debug)]
 pub struct Memory {
@@ -37,7 +37,7 @@ pub struct Memory {
 }
 
 // The figure that is promised above.
-const _: () = assert!(size_of::<Memory>() <= 318 * 1024);
+const _: () = assert!(size_of::<Memory>() <= 326 * 1024);
 
 impl Memory {
     /// Empty buffers.
@@ -52,6 +52,7 @@ impl Memory {
                 jobs: Jobs::new(),
                 to_load: heapless::Deque::new(),
                 chat_words: Words::new(),
+                echo: heapless::Vec::new(),
             },
             client: sel4_llm_client::Memory::new(),
             words: Words::new(),
@@ -79,6 +80,8 @@ pub(crate) struct Buffers {
     pub(crate) to_load: heapless::Deque<ModelName, MAX_ADAPTERS>,
     /// The words of the `llmchat` that began the conversation: what they say holds for each of its turns.
     pub(crate) chat_words: Words,
+    /// The prompt that the text under way goes on from, until there is text: what is refused goes on from nothing.
+    pub(crate) echo: heapless::Vec<u8, MAX_PROMPT_BYTES>,
 }
 
 /// Bytes that are read before the command under way is done: two lines of the greatest length. When they are there, nothing
@@ -124,6 +127,11 @@ pub(crate) enum Purpose {
     Chat,
     /// One's sessions, so that a conversation gets a name of its own. These are in use.
     NameChat(Taken),
+    /// One's sessions, so that a conversation with this one knows whether it goes on.
+    FindChat {
+        session: SessionName,
+        has_begun: bool,
+    },
     /// The end of this session, which was a conversation's.
     LeaveChat(SessionName),
     /// The end of this session, which then is no longer known.
@@ -138,6 +146,10 @@ pub(crate) enum Purpose {
     EndOfInput,
     /// Whether the system may be halted.
     Halt,
+    /// Counters, which say whether inference is stopped, before it is started again.
+    BeforeReset,
+    /// Whether inference may be started again, which was stopped or not.
+    Reset { was_stopped: bool },
     /// Who is logged in.
     WhoAmI,
     /// Names for the word that is being typed.
@@ -387,12 +399,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     /// Writes a line; on a terminal that has said how wide it is, in rows that end between words.
     pub(crate) fn print_line(&self, text: impl Display, port: &mut impl Output) {
-        let Some(columns) = self.screen.known_columns() else {
-            return self.print_exactly(text, port);
-        };
         let mode = self.mode;
-        let mut rows = Wrapped::new(Console { port, mode }, columns);
-        let _ = writeln!(rows, "{text}");
+        write_line(Console { port, mode }, self.screen.known_columns(), text);
     }
 
     /// Writes a line that a program may read: as it is, however long.
@@ -552,16 +560,15 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     /// Tells of jobs of the user that have ended, with the cursor at the beginning of a line.
     fn announce_jobs(&mut self, port: &mut impl Output) {
         let (mode, style) = (self.mode, Style::Notice);
-        let colour = self.screen.has_colour();
+        let (colour, columns) = (self.screen.has_colour(), self.screen.known_columns());
         while let Some(job) = self.buffers.jobs.announce(self.user.name) {
             let text = JobNotice(job);
-            let mut console = Console { port, mode };
             let styled = Styled {
                 colour,
                 style,
                 text,
             };
-            let _ = writeln!(console, "{styled}");
+            write_line(Console { port, mode }, columns, styled);
         }
     }
 

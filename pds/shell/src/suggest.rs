@@ -1,5 +1,7 @@
 //! The known word that is nearest to what was typed.
 
+use crate::table::{COMMANDS, Control, LEAVING};
+
 /// Longest word that is compared.
 const LONGEST: usize = 24;
 
@@ -23,6 +25,19 @@ pub(crate) fn nearest(
         // Farther away it is a guess.
         .filter(|(distance, name)| *distance <= name.len() / 3)
         .map(|(_, name)| name)
+}
+
+/// The command that is meant by a word that leaves out its beginning, or that other programs have for it.
+pub(crate) fn meant(word: &[u8]) -> Option<&'static str> {
+    if LEAVING.iter().any(|other| other.as_bytes() == word) {
+        return Some("exit");
+    }
+    let is_rest = |name: &&&'static str| {
+        name.strip_prefix("llm")
+            .is_some_and(|rest| rest.as_bytes() == word)
+    };
+    let verb = COMMANDS.iter().find(is_rest).copied();
+    verb.or_else(|| Control::find(word).map(|control| control.spec().name))
 }
 
 /// Levenshtein's distance; words that are too long are as far as can be.

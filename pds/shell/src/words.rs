@@ -1,7 +1,8 @@
-//! A line becomes words: quotes and escapes are resolved here.
+//! A line becomes words, with quotes and escapes resolved.
 
 use crate::MAX_LINE_BYTES;
 use crate::command::CommandError;
+use crate::quotes::{Piece, Reader};
 use zeroize::Zeroize as _;
 
 /// Words of a line: a command with all of its options has fewer.
@@ -23,53 +24,38 @@ impl Words {
         }
     }
 
-    /// Splits `line`. Words are separated by spaces, and ends of lines around them do not count; `"…"` and `'…'` keep them together; inside
-    /// `"…"`, `\"`, `\\` and `\n` stand for a quote, a backslash and a new line. A `#` where a word could begin makes the rest of
-    /// the line a comment.
+    /// Splits `line`, as [`Reader`] has it. Ends of lines around words do not count, but behind a word only one of a
+    /// quote goes on.
     pub(crate) fn split(&mut self, line: &[u8]) -> Result<(), CommandError<'static>> {
         self.wipe();
-        let mut bytes = line.iter().copied().peekable();
-        let (mut in_word, mut has_ended) = (false, false);
-        while let Some(byte) = bytes.next() {
-            match byte {
-                b' ' | b'\t' | b'\n' => {
-                    if in_word {
-                        self.end_word()?;
-                    }
-                    in_word = false;
-                    has_ended |= byte == b'\n' && !self.ends.is_empty();
-                }
-                b'#' if !in_word => while bytes.next_if(|next| *next != b'\n').is_some() {},
-                // More lines of a paste: which of them was meant to run, nobody has said.
-                _ if has_ended => return Err(CommandError::ManyLines),
-                b'"' | b'\'' => {
-                    in_word = true;
-                    loop {
-                        match bytes.next() {
-                            None => return Err(CommandError::Unterminated(char::from(byte))),
-                            Some(next) if next == byte => break,
-                            Some(b'\\') if byte == b'"' => match bytes.peek() {
-                                Some(b'n') => {
-                                    bytes.next();
-                                    self.push(b'\n');
-                                }
-                                Some(&escaped @ (b'"' | b'\\')) => {
-                                    bytes.next();
-                                    self.push(escaped);
-                                }
-                                _ => self.push(b'\\'),
-                            },
-                            Some(next) => self.push(next),
-                        }
-                    }
-                }
-                _ => {
-                    in_word = true;
+        let mut reader = Reader::new();
+        let mut has_ended = false;
+        for byte in line {
+            let was_in_word = reader.is_in_word();
+            match reader.read(*byte) {
+                Piece::Sign => {}
+                Piece::Text(byte) => self.push(byte),
+                Piece::Backslash(byte) => {
+                    self.push(b'\\');
                     self.push(byte);
                 }
+                Piece::Space => {
+                    if was_in_word {
+                        self.end_word()?;
+                    }
+                    has_ended |= *byte == b'\n' && !self.ends.is_empty();
+                }
+            }
+            // More lines of a paste: which of them was meant to run, nobody has said.
+            if has_ended && reader.is_in_word() {
+                return Err(CommandError::ManyLines);
             }
         }
-        if in_word { self.end_word() } else { Ok(()) }
+        match reader.open_quote() {
+            Some(quote) => Err(CommandError::Unterminated(char::from(quote))),
+            None if reader.is_in_word() => self.end_word(),
+            None => Ok(()),
+        }
     }
 
     /// Takes the line as one word.

@@ -56,6 +56,7 @@ fn from_schema(path: &Path) -> Result<Encoded, ToolError> {
         reason,
     };
     let content = files::read(path)?;
-    let text = str::from_utf8(&content).map_err(|_| wrong("not UTF-8".to_owned()))?;
+    let text =
+        str::from_utf8(&content).map_err(|_| wrong("not UTF-8: save it as UTF-8".to_owned()))?;
     compile(Source::JsonSchema(text)).map_err(|error| wrong(error.to_string()))
 }

@@ -27,6 +27,8 @@ pub use values::ByteSize;
     version,
     propagate_version = true,
     arg_required_else_help = true,
+    // A wider line is hard to read, however wide the terminal is.
+    max_term_width = 100,
     after_help = "Examples:
   llmtool inspect -m models/default.gguf
   llmtool generate -m models/default.gguf -p \"Once upon a time\"

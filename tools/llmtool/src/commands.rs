@@ -29,7 +29,7 @@ use crate::args::{self, ByteSize, Cli, Command, Logits, Pack, Tokenize, Wcet};
 use crate::engine::{Memory, Runner, check_runs, load_error, load_options};
 use crate::error::ToolError;
 use crate::files;
-use crate::output::progress_bar;
+use crate::output::{count, progress_bar};
 use crate::store::{Trust, TrustedKeys, pack};
 use crate::system::{self, Templates, Wish};
 use crate::vocabulary::HostVocabulary;
@@ -110,7 +110,8 @@ fn tokenize(arguments: &Tokenize, out: &mut impl Write) -> Result<(), ToolError>
         let piece = printable(view.piece(id));
         writeln!(out, "{id:>7}  {piece:<16} {:?}", view.token_type(id))?;
     }
-    writeln!(out, "{} tokens, {} bytes", ids.len(), text.len())?;
+    let (tokens, bytes) = (count(ids.len(), "token"), count(text.len(), "byte"));
+    writeln!(out, "{tokens}, {bytes}")?;
     Ok(())
 }
 

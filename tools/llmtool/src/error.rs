@@ -1,5 +1,6 @@
 //! What can go wrong, in words that say what to do.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use crate::armour::ArmourError;
 use crate::chat::TemplateError;
 use crate::imatrix::ImatrixError;
 use crate::keys::KeyError;
+use crate::output::count;
 use crate::passphrase::PassphraseError;
 use crate::store::DataError;
 
@@ -23,7 +25,7 @@ use crate::store::DataError;
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
     /// A file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}", path.display(), Unread(source))]
     Read {
         /// The file.
         path: PathBuf,
@@ -31,7 +33,7 @@ pub enum ToolError {
         source: io::Error,
     },
     /// A file cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {}", path.display(), Written(source))]
     Write {
         /// The file.
         path: PathBuf,
@@ -65,7 +67,7 @@ pub enum ToolError {
         source: ImatrixError,
     },
     /// Standard output cannot be written.
-    #[error("cannot write the output: {0}")]
+    #[error("cannot write the output: {}", Written(.0))]
     Output(#[from] io::Error),
     /// A file is no model that can be read.
     #[error("{}: {source}", path.display())]
@@ -288,7 +290,8 @@ pub enum ToolError {
     },
     /// A text that has too few tokens to measure.
     #[error(
-        "the text has {tokens} tokens, at least {needed} are needed: give a longer one, or a smaller --context"
+        "the text has {}, at least {needed} are needed: give a longer one, or a smaller --context",
+        count(*tokens, "token")
     )]
     TextTooShort {
         /// Tokens of the text.
@@ -355,7 +358,7 @@ pub enum ToolError {
         source: Box<KeyError>,
     },
     /// Some models are not signed as they should be; each was named.
-    #[error("{refused} of {models} models would be refused")]
+    #[error("{refused} of {} would be refused", count(*models, "model"))]
     NotVerified {
         /// How many.
         refused: usize,
@@ -363,13 +366,13 @@ pub enum ToolError {
         models: usize,
     },
     /// An exported log that does not hold; what is wrong was printed.
-    #[error("the log does not hold: {findings} findings")]
+    #[error("the log does not hold: {}", count(*findings, "finding"))]
     Log {
         /// How many.
         findings: usize,
     },
     /// Requests that gave something else, or none that could be replayed.
-    #[error("{reproduced} requests reproduced, {differ} differ, {skipped} not replayed")]
+    #[error("{} reproduced, {differ} differ, {skipped} not replayed", count(*reproduced, "request"))]
     Replay {
         /// Those that gave the same.
         reproduced: usize,
@@ -461,7 +464,7 @@ pub enum ToolError {
         files: usize,
     },
     /// A disk that is not as it should be; each finding was printed.
-    #[error("{}: {findings} findings", image.display())]
+    #[error("{}: {}", image.display(), count(*findings as usize, "finding"))]
     DiskFindings {
         /// The image.
         image: PathBuf,
@@ -469,13 +472,61 @@ pub enum ToolError {
         findings: u64,
     },
     /// No tokens, or more than the model's context.
-    #[error("{tokens} tokens given, but the model takes 1 to {limit}")]
+    #[error("{} given, but the model takes 1 to {limit}", count(*tokens, "token"))]
     TokenCount {
         /// How many were given.
         tokens: usize,
         /// Longest sequence.
         limit: usize,
     },
+}
+
+/// Why the system did not let a file be read, and what to do.
+struct Unread<'a>(&'a io::Error);
+
+impl fmt::Display for Unread<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0.kind() {
+            io::ErrorKind::NotFound => "there is no such file; look at its name and folder",
+            io::ErrorKind::PermissionDenied => {
+                "you may not; give yourself the permission, or copy it"
+            }
+            io::ErrorKind::IsADirectory => "it is a folder; name a file in it",
+            io::ErrorKind::NotADirectory => {
+                "a part of its path is a file and no folder; look at its path"
+            }
+            _ => return without_number(self.0, f),
+        })
+    }
+}
+
+/// Why the system did not let a file be written, and what to do.
+struct Written<'a>(&'a io::Error);
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0.kind() {
+            io::ErrorKind::NotFound => "there is no such folder; make it first, or name another",
+            io::ErrorKind::PermissionDenied => "you may not write there; name another place",
+            io::ErrorKind::IsADirectory => "it is a folder; name a file in it",
+            io::ErrorKind::NotADirectory => {
+                "a part of its path is a file and no folder; look at its path"
+            }
+            io::ErrorKind::AlreadyExists => "it exists already; remove it, or name another",
+            io::ErrorKind::StorageFull => "the disk is full; make room, or name another place",
+            io::ErrorKind::ReadOnlyFilesystem => "nothing can be written there; name another place",
+            _ => return without_number(self.0, f),
+        })
+    }
+}
+
+/// An error in the system's words, without its number.
+fn without_number(error: &io::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let text = error.to_string();
+    let words = text
+        .split_once(" (os error ")
+        .map_or(&*text, |(words, _)| words);
+    f.write_str(words)
 }
 
 impl ToolError {

@@ -27,7 +27,10 @@ pub enum KeyError {
     #[error("{}", .0)]
     File(Box<ToolError>),
     /// No secret key.
-    #[error("{} is no secret Ed25519 key in PEM (PKCS#8): {reason}", path.display())]
+    #[error(
+        "{} is no secret Ed25519 key in PEM (PKCS#8): give the .key.pem that `llmtool keygen` has made ({reason})",
+        path.display()
+    )]
     Secret {
         /// The file.
         path: PathBuf,
@@ -41,7 +44,10 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// No public key.
-    #[error("{} is no public Ed25519 key in PEM: {reason}", path.display())]
+    #[error(
+        "{} is no public Ed25519 key in PEM: give the .pub.pem that `llmtool keygen` has made ({reason})",
+        path.display()
+    )]
     Public {
         /// The file.
         path: PathBuf,

@@ -7,11 +7,23 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use llmtool::args::Cli;
 use llmtool::commands;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing is left to do where that fails.
+            let _ = error.print();
+            if is_a_word_too_many(&error) {
+                let advice = "A text goes behind -p, in quotes: -p \"Once upon a time\".";
+                let _ = writeln!(std::io::stderr(), "{advice}");
+            }
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
     let mut out = std::io::stdout().lock();
     let result = commands::run(&cli, &mut out).and_then(|()| Ok(out.flush()?));
     match result {
@@ -23,4 +35,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether a word stands where there is no place for one: a prompt without its option, or without quotes.
+fn is_a_word_too_many(error: &clap::Error) -> bool {
+    let word = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) => word,
+        _ => return false,
+    };
+    error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-')
 }

@@ -134,7 +134,7 @@ pub fn compile(path: &Path, with: With<'_>) -> Result<Compiled, ToolError> {
             .iter()
             .filter(|byte| **byte == b'\n')
             .count();
-        wrong(path, line, "not UTF-8".to_owned())
+        wrong(path, line, "not UTF-8: save it as UTF-8".to_owned())
     })?;
     let failed = |flaw: Flaw| wrong(path, flaw.line(text), flaw.reason);
     let document = document::parse(text).map_err(failed)?;

@@ -25,6 +25,7 @@ use protocol::wire::FinishReason;
 use crate::audit_log::{Entry, Export};
 use crate::error::ToolError;
 use crate::files;
+use crate::output;
 use engine::{Adapters, Engine, Outcome, Request};
 use prompts::Prompts;
 use sources::Sources;
@@ -393,7 +394,8 @@ pub fn write_table(all: &[Replayed<'_>], out: &mut impl Write) -> Result<(), Too
     }
     writeln!(
         out,
-        "{reproduced} requests reproduced, {differ} differ, {skipped} not replayed"
+        "{} reproduced, {differ} differ, {skipped} not replayed",
+        output::count(reproduced, "request")
     )?;
     Ok(())
 }

@@ -13,7 +13,7 @@ use llm_core::transformer::{Checked, LoadError, LoadOptions, Plan, Positions, ST
 use llm_core::verify::sha256;
 use protocol::limits::defaults;
 use sysdesc::{PAGE_SIZES, System};
-use toml_edit::{DocumentMut, value};
+use toml_edit::{DocumentMut, TomlError, value};
 
 use crate::args::ByteSize;
 use crate::engine::{load_error, service_options};
@@ -392,7 +392,8 @@ fn describe(layout: &Layout, template: &Path) -> Result<String, ToolError> {
         reason,
     };
     let bytes = files::read(template)?;
-    let mut text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8".into()))?;
+    let mut text =
+        String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8; save it as UTF-8".into()))?;
     let before = System::parse(&text).map_err(|error| wrong(error.to_string()))?;
     let place = |region: &str| {
         let maps = before.domains.iter().flat_map(|domain| &domain.maps);
@@ -461,8 +462,18 @@ fn adapt_policy(layout: &Layout, template: &Path) -> Result<(String, Schemas), T
         reason,
     };
     let bytes = files::read(template)?;
-    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8".into()))?;
-    let mut document: DocumentMut = text.parse().map_err(|error| wrong(format!("{error}")))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8; save it as UTF-8".into()))?;
+    let mut document: DocumentMut = text.parse().map_err(|error: TomlError| {
+        let start = error.span().map_or(0, |span| span.start);
+        let before = text.as_bytes().get(..start).unwrap_or_default();
+        ToolError::Policy {
+            path: template.to_path_buf(),
+            line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
+            // Some messages have several lines; an error is one.
+            reason: error.message().lines().collect::<Vec<_>>().join(", "),
+        }
+    })?;
     let inference = document
         .get_mut("inference")
         .and_then(|item| item.as_table_mut())

@@ -639,7 +639,7 @@ fn what_became_of_an_export_is_said_on_a_line_each() {
     let (said, message) = output(&["audit", "verify", &file], 1);
     assert!(said.contains(" is changed: entry "), "{said}");
     assert!(
-        message.contains("the log does not hold: 1 findings"),
+        message.contains("the log does not hold: 1 finding"),
         "{message}"
     );
     // Nothing of a log that does not hold is replayed.

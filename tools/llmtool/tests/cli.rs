@@ -130,12 +130,46 @@ fn generation_is_repeatable_and_depends_on_the_seed() {
 fn values_out_of_range_are_refused_with_the_limit() {
     let generate =
         |option: &str, value: &str| failure(&["generate", TINY, "-p", "x", option, value], 2);
-    assert!(generate("--max-tokens", "0").contains("1..=512"));
-    assert!(generate("--max-tokens", "513").contains("1..=512"));
+    assert!(generate("--max-tokens", "0").contains("give 1 to 512"));
+    assert!(generate("--max-tokens", "513").contains("give 1 to 512"));
     assert!(generate("--temperature", "hot").contains("not a decimal number"));
     assert!(generate("--temperature", "11").contains("more than 10"));
     assert!(generate("--top-p", "1.5").contains("more than 1"));
     assert!(generate("--kv", "f64").contains("f16, f32"));
+}
+
+#[test]
+fn a_prompt_without_its_option_is_told_where_it_belongs() {
+    let said = failure(&["generate", TINY, "-p", "Once", "upon"], 2);
+    assert!(
+        said.contains("'upon'") && said.contains("-p \"Once upon a time\""),
+        "{said}"
+    );
+    let said = failure(&["generate", TINY, "--frob"], 2);
+    assert!(!said.contains("goes behind -p"), "{said}");
+}
+
+#[test]
+fn help_is_as_wide_as_the_terminal_and_no_wider_than_can_be_read() {
+    for command in [
+        "inspect", "generate", "quantize", "policy", "audit", "system",
+    ] {
+        let widest = |columns: &str| {
+            let said = llmtool(&[command, "--help"])
+                .env("COLUMNS", columns)
+                .assert();
+            let said = String::from_utf8(said.success().get_output().stdout.clone()).unwrap();
+            // clap never wraps the line of the usage.
+            said.lines()
+                .filter(|line| !line.starts_with("Usage: "))
+                .map(|line| line.chars().count())
+                .max()
+                .unwrap_or(0)
+        };
+        assert!(widest("60") <= 60, "{command}");
+        let wide = widest("300");
+        assert!(wide > 80 && wide <= 100, "{command}: {wide}");
+    }
 }
 
 #[test]
@@ -145,7 +179,36 @@ fn bad_files_and_prompts_get_one_line_that_says_why() {
         assert_eq!(message.lines().count(), 1, "{message}");
         assert!(message.contains(part), "{message}");
     };
-    one_line(&["inspect", "/no/such.gguf"], "cannot read /no/such.gguf");
+    one_line(
+        &["inspect", "/no/such.gguf"],
+        "cannot read /no/such.gguf: there is no such file; look at its name and folder",
+    );
+    let folder = env!("CARGO_TARGET_TMPDIR");
+    one_line(&["inspect", folder], "it is a folder; name a file in it");
+    let below = format!("{TINY}/x.gguf");
+    one_line(&["inspect", &below], "is a file and no folder");
+    let quantize = |output| ["quantize", "-m", TINY, "-o", output, "--type", "Q8_0"];
+    one_line(
+        &quantize("/no/such/x.gguf"),
+        "cannot write /no/such/x.gguf: there is no such folder; make it first, or name another",
+    );
+    one_line(&quantize(folder), "cannot write");
+    let policy = fresh("wrong.toml");
+    fs::write(&policy, "[roles]\nreader = [\n").unwrap();
+    one_line(&["policy", &policy], "wrong.toml:2: ");
+    fs::write(&policy, b"# \n\xFF").unwrap();
+    one_line(
+        &["policy", &policy],
+        "wrong.toml:2: not UTF-8: save it as UTF-8",
+    );
+    one_line(
+        &["sign", "--key", TINY, TINY],
+        "give the .key.pem that `llmtool keygen` has made",
+    );
+    one_line(
+        &["verify", "--key", TINY, TINY],
+        "give the .pub.pem that `llmtool keygen` has made",
+    );
     one_line(&["inspect", env!("CARGO_MANIFEST_PATH")], "not a GGUF file");
     let whole = fs::read(TINY).unwrap();
     let cut = fresh("cut.gguf");

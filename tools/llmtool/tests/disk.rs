@@ -93,7 +93,7 @@ fn a_disk_gets_models_with_their_signatures_and_a_log_and_is_sound() {
         "{said}"
     );
     let error = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
-    assert!(error.contains("1 findings"), "{error}");
+    assert!(error.contains("1 finding"), "{error}");
 
     // A version that is not signed takes the signature of the old one with it.
     fs::remove_file(folder.join("tiny.gguf.sig")).unwrap();

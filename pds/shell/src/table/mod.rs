@@ -4,6 +4,7 @@
 //! list of options is an enum, too ([`options`]): a command decides about every one of its options by name, and the compiler
 //! says where a new one is missing.
 
+pub(crate) mod llama;
 mod options;
 
 pub(crate) use options::{
@@ -190,6 +191,9 @@ words! {
     }
 }
 
+/// What other programs call `exit`.
+pub(crate) const LEAVING: &[&str] = &["quit", "bye", "q", "logoff"];
+
 /// What a line of a conversation can be besides something that is said.
 pub(crate) const CHAT_COMMANDS: &[&str] = &["/exit", "/help"];
 
@@ -292,7 +296,12 @@ impl Control {
             },
             Self::Jobs => alone("llmctl jobs", "jobs"),
             Self::Wait => Spec {
-                operands: const { &[needed("a job's number, see 'llmctl jobs'", Source::Jobs)] },
+                operands: const {
+                    &[needed(
+                        "a job's number ('llmctl jobs' lists them)",
+                        Source::Jobs,
+                    )]
+                },
                 ..alone("llmctl wait", "wait")
             },
             Self::Cancel => Spec {

@@ -423,8 +423,8 @@ fn status_says_what_is_trained_and_what_is_loaded() {
     for part in [
         "adapters     2 loaded",
         "fine-tuning  feelings: step 10 of 40, loss 1.234, 15 s left; requests for text are refused meanwhile",
-        "             adapters    ",
-        "             training    ",
+        "\n  adapters  ",
+        "\n  training  ",
     ] {
         assert!(output.contains(part), "{part}: {output}");
     }

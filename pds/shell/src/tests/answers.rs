@@ -61,7 +61,7 @@ fn answers_are_shown() {
     for part in [
         "model        tiny",
         "restarts     2",
-        "3 of them wait",
+        "3 of them without room",
         "77 of 0 positions",
         "3000000 bytes",
         "8388608 bytes (8192 KiB)",
@@ -92,9 +92,41 @@ fn answers_are_shown() {
     );
     let number = system.request("llmctl close tale");
     system.say(number, &Event::Done);
+    assert_eq!(system.output(), "closed tale\n");
+}
+
+#[test]
+fn a_reset_says_whether_there_was_anything_to_start_again() {
+    for (stopped, expected) in [
+        (1, "inference is started again\n"),
+        (
+            0,
+            "inference was not stopped, so nothing is started; restarts are counted anew from now on\n",
+        ),
+    ] {
+        let mut system = System::plain();
+        system.type_in("llmctl reset\n");
+        let number = system.asked_for("Stats { watch: false }");
+        let stats = Stats {
+            stopped,
+            ..Stats::default()
+        };
+        system.say(number, &Event::Stats(stats));
+        let number = system.asked_for("Reset");
+        system.say(number, &Event::Done);
+        assert_eq!(system.output(), expected);
+    }
+    // Whoever may not is told that by audit, which has it on record.
+    let mut system = System::plain();
     let number = system.request("llmctl reset");
-    system.say(number, &Event::Done);
-    assert_eq!(system.output(), "closed tale\ndone\n");
+    system.say(number, &Event::Stats(Stats::default()));
+    let number = system.asked_for("Reset");
+    system.fail(number, Failure::of(ErrorCode::NotPermitted), b"");
+    assert!(
+        system
+            .output()
+            .starts_with("error: you need the permission")
+    );
 }
 
 #[test]
@@ -172,7 +204,7 @@ fn who_has_used_up_a_budget_is_told_when_the_next_one_begins() {
     system.say(number, &Event::Budget(budget));
     assert_eq!(
         system.output(),
-        "error: 131 tokens may be needed, 12 are left of your budget in this period; see 'llmctl budget'\n\
+        "error: 131 tokens may be needed, your budget has 12 left in this period; see 'llmctl budget'\n\
          guest: 12 of 100 tokens left (88 used, 0 reserved); the period of 1 h ends in 25 min\n"
     );
     system.request("whoami");
@@ -198,7 +230,7 @@ fn counters_are_shown_as_text_and_as_json_that_parses() {
     system.say(number, &Event::Stats(stats));
     let output = system.output();
     for part in [
-        "1 faults, 1 restarts",
+        "1 fault, 1 restart",
         "4 refused: quota-exceeded",
         "3 refused for other reasons",
         "15.0 tokens/s now",

@@ -1,7 +1,7 @@
 //! Conversations, formats, and how texts are asked for.
 
 use super::harness::*;
-use protocol::wire::client::{FormatEntry, Session, Status};
+use protocol::wire::client::{FormatEntry, Session, SessionState, Status};
 
 /// A status with a loaded model; without a template if there is no name.
 fn status(template: &str) -> Event<'static> {
@@ -383,7 +383,7 @@ fn what_is_no_command_of_a_conversation_is_not_said_either() {
     assert!(system.asked().is_empty());
     let output = system.output();
     assert!(
-        output.starts_with("error: no command '/quit' in a conversation; see /help"),
+        output.starts_with("error: no command '/quit' in a conversation; did you mean '/exit'?"),
         "{output}"
     );
 }
@@ -442,6 +442,129 @@ fn a_breach_of_the_format_is_told_behind_what_came_and_says_what_to_do() {
     system.fail(number, Failure::over(ErrorCode::FormatTooLong, 0, 1), b"");
     assert_eq!(
         system.output(),
-        "error: no answer of the format can be completed with 1 token; raise --max-tokens\n"
+        "error: none of the choices can be completed with 1 token; raise --max-tokens\n"
     );
+}
+
+#[test]
+fn what_an_answer_was_bound_to_is_named_also_of_a_job_and_of_choices() {
+    for (options, code, expected) in [
+        (
+            "--format triage",
+            ErrorCode::FormatTooLong,
+            "no answer of the format 'triage' can",
+        ),
+        (
+            "--format triage",
+            ErrorCode::FormatBreach,
+            "has left the format 'triage'",
+        ),
+        (
+            "--choices a,b",
+            ErrorCode::FormatTooLong,
+            "none of the choices can",
+        ),
+        (
+            "--choices a,b",
+            ErrorCode::FormatBreach,
+            "has left the choices",
+        ),
+        (
+            "--choices a,b",
+            ErrorCode::FormatNotSpelled,
+            "no tokens for the choices",
+        ),
+    ] {
+        let mut system = System::plain();
+        let number = system.request(&format!("llminfer x {options}"));
+        system.fail(number, Failure::over(code, 0, 1), b"");
+        let output = system.output();
+        assert!(output.contains(expected), "{output}");
+        let number = system.request(&format!("llminfer x {options} --background"));
+        system.fail(number, Failure::over(code, 0, 1), b"");
+        system.type_in("llmctl wait 1\n");
+        let output = system.output();
+        assert!(output.contains(expected), "{output}");
+    }
+}
+
+#[test]
+fn what_is_too_much_in_a_conversation_gets_a_plain_message_and_the_conversation_goes_on() {
+    let mut system = System::plain();
+    system.chat("llmchat");
+    for (line, expected) in [
+        (
+            "/exit now",
+            "error: 'now' is too much behind /exit, which stands alone; // begins a line that is said\n",
+        ),
+        (
+            "/help\tme out",
+            "error: 'me out' is too much behind /help, which stands alone; // begins a line that is said\n",
+        ),
+        (
+            "/exiit",
+            "error: no command '/exiit' in a conversation; did you mean '/exit'? // begins a line that is said\n",
+        ),
+        (
+            "/unknown",
+            "error: no command '/unknown' in a conversation; see /help, or begin the line with // to say it\n",
+        ),
+    ] {
+        system.type_in(format!("{line}\n"));
+        assert_eq!(system.output(), expected);
+        assert!(system.asked().is_empty(), "{line}");
+    }
+    system.turn("Hi", r#"128 "chat-1" [(User, "Hi")]"#);
+}
+
+#[test]
+fn a_session_that_has_begun_goes_on_without_the_system_text_that_comes_too_late() {
+    let told = "the session 'tale' has begun, so --system is left out; 'llmctl close tale' lets it begin anew\n";
+    for (who, state, begun) in [
+        ("guest", SessionState::Idle, true),
+        ("guest", SessionState::Active, true),
+        ("guest", SessionState::Evicted, false),
+        ("admin", SessionState::Idle, false),
+    ] {
+        let mut system = System::plain();
+        let number = system.request("llmchat --session tale --system S");
+        system.say(number, &status("chatml"));
+        let number = system.asked_for("Sessions");
+        let found = Session {
+            name: name("tale"),
+            user: name(who),
+            state,
+            turns: 1,
+            ..Session::default()
+        };
+        system.say(number, &session("guest", "other"));
+        system.say(number, &Event::Session(found));
+        system.say(number, &session("guest", "another"));
+        system.say(number, &Event::Listed { count: 3 });
+        assert_eq!(system.output().starts_with(told), begun, "{who} {state:?}");
+        system.turn(
+            "Hi",
+            if begun {
+                r#"128 "tale" [(User, "Hi")]"#
+            } else {
+                r#"128 "tale" [(System, "S"), (User, "Hi")]"#
+            },
+        );
+    }
+    // It has begun between the question and the first turn.
+    let mut system = System::plain();
+    let number = system.request("llmchat --session tale --system S");
+    system.say(number, &status("chatml"));
+    let number = system.asked_for("Sessions");
+    system.say(number, &Event::Listed { count: 0 });
+    system.output();
+    let number = system.request("Hi");
+    system.fail(number, Failure::over(ErrorCode::SegmentRole, 1, 0), b"");
+    let output = system.output();
+    assert!(
+        output.starts_with("error: the session has begun")
+            && output.ends_with(": say that again\n"),
+        "{output}"
+    );
+    system.turn("Hi", r#"128 "tale" [(User, "Hi")]"#);
 }

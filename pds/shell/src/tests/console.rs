@@ -364,6 +364,18 @@ fn a_completion_begins_with_its_prompt_apart_from_it() {
         system.say(number, &finished(FinishReason::EndOfText));
         assert_eq!(system.output().contains(echo), echoes, "{options}");
     }
+    // What is refused goes on from nothing, and neither does what comes after it.
+    let number = system.request("llminfer \"Once\nthere\"");
+    system.fail(number, Failure::over(ErrorCode::QuotaExceeded, 60, 12), b"");
+    let output = system.output();
+    assert!(!output.contains("\x1b[2mOnce"), "{output:?}");
+    let number = system.asked()[0].0;
+    system.fail(number, Failure::of(ErrorCode::NotPermitted), b"");
+    let number = system.request("llminfer x --system y");
+    system.token(number, b" was");
+    system.say(number, &finished(FinishReason::EndOfText));
+    let output = system.output();
+    assert!(!output.contains("\x1b[2mOnce"), "{output:?}");
     system.type_in("color off\r");
     system.output();
     let number = system.request("llminfer Once");

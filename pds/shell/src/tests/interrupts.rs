@@ -121,7 +121,7 @@ fn rows_of_a_listing_that_are_in_the_ring_already_are_not_printed_after_ctrl_c()
     system.say(number, &Event::LogEnd(LogExtent::default()));
     let output = system.output();
     assert_eq!(output.lines().count(), 2, "a row and the end: {output}");
-    assert!(output.ends_with("1 entries\n"), "{output}");
+    assert!(output.ends_with("1 entry\n"), "{output}");
 }
 
 #[test]

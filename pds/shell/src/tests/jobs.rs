@@ -49,8 +49,9 @@ fn the_end_of_a_job_is_told_at_the_prompt_and_the_line_stays() {
     system.fail(number, Failure::over(ErrorCode::QuotaExceeded, 60, 12), b"");
     let output = system.output();
     assert!(
-        output.starts_with("\r\n\x1b[33mjob 1: error: 60 tokens may be needed, 12 are left")
-            && output.ends_with("\r\n\x1b[1mllm> \x1b[0mllmctl st\x1b[K"),
+        output.starts_with(
+            "\r\n\x1b[33mjob 1: error: 60 tokens may be needed, your budget has 12 left"
+        ) && output.ends_with("\r\n\x1b[1mllm> \x1b[0mllmctl st\x1b[K"),
         "{output:?}"
     );
     system.type_in("atus\r");
@@ -149,7 +150,7 @@ fn as_many_jobs_run_as_there_can_be_requests_and_a_script_of_them_is_not_lost() 
     assert!(
         system
             .output()
-            .ends_with("error: 32 requests are active, 32 are allowed; wait for one, or cancel one (see 'llmctl jobs')\n")
+            .ends_with("error: 32 requests can be under way at once, and as many are; wait for one, or cancel one (see 'llmctl jobs')\n")
     );
     system.say(asked[4].0, &finished(FinishReason::EndOfText));
     system.request("llminfer y --background");

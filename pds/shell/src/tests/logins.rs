@@ -126,3 +126,35 @@ fn a_passphrase_on_the_line_of_the_command_is_neither_run_nor_kept() {
         "error: login takes a user's name and nothing else; the passphrase belongs on the next line\n"
     );
 }
+
+#[test]
+fn a_logout_where_nobody_has_logged_in_says_so() {
+    for mode in [Mode::Terminal, Mode::Plain] {
+        let mut system = System::boot(mode);
+        system.output();
+        let number = system.request("logout");
+        system.say(number, &Event::User(user("guest", 0)));
+        let output = system.output();
+        assert!(
+            output.contains(
+                "nobody has logged in, so nobody is logged out; you are guest (reader; may"
+            ),
+            "{output}"
+        );
+        system.log_in("admin");
+        let number = system.request("logout");
+        system.say(number, &Event::User(user("guest", 0)));
+        let output = system.output();
+        assert!(output.contains("logged out; now guest"), "{output}");
+    }
+    // A login that nobody waited for has happened all the same.
+    let mut system = System::terminal();
+    let number = system.request("login tester");
+    system.type_in("\x03logout\r");
+    system.say(number, &Event::User(user("tester", 0)));
+    let asked = system.asked();
+    assert_eq!(asked.last().map(|(_, text)| text.as_str()), Some("Logout"));
+    system.say(asked[asked.len() - 1].0, &Event::User(user("guest", 0)));
+    let output = system.output();
+    assert!(output.contains("logged out; now guest"), "{output}");
+}

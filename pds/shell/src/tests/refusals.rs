@@ -16,6 +16,16 @@ fn every_bad_input_gets_one_line_that_names_the_value_and_the_limit() {
             "llminfer x --tmperature 1",
             "error: llminfer has no option '--tmperature'; did you mean '--temperature'?\n",
         ),
+        ("quit", "error: no command 'quit'; did you mean 'exit'?\n"),
+        (
+            "chat",
+            "error: no command 'chat'; did you mean 'llmchat'?\n",
+        ),
+        (
+            "status",
+            "error: no command 'status'; did you mean 'llmctl status'?\n",
+        ),
+        ("help foo", "error: no command 'foo'; see 'help'\n"),
         ("llminfer \"Once", "error: the quote \" is not closed\n"),
         ("llminfer \"\"", "error: the prompt is empty\n"),
         (
@@ -123,4 +133,105 @@ fn what_was_named_is_named_in_the_refusal() {
         system.fail(number, Failure::of(code), b"");
         assert_eq!(system.output(), format!("error: {expected}\n"));
     }
+}
+
+#[test]
+fn a_word_too_many_comes_with_what_may_have_led_to_it() {
+    for (line, expected) in [
+        (
+            "llminfer Once upon",
+            "'upon' is one word too many for llminfer; put the prompt in quotes",
+        ),
+        (
+            "llminfer \"Is it?\" --choices yes, no",
+            "'no' is one word too many for llminfer; put what belongs to --choices in quotes, and the prompt, too",
+        ),
+        (
+            "llminfer --choices yes, no \"Is it?\"",
+            "'Is it?' is one word too many for llminfer; put what belongs to --choices in quotes, and the prompt, too",
+        ),
+        (
+            "llmchat --system You are a pirate.",
+            "'are' is one word too many for llmchat; put what belongs to --system in quotes",
+        ),
+        (
+            "llmchat hello",
+            "'hello' is one word too many for llmchat: what you say comes on the next lines",
+        ),
+        (
+            "llmfinetune --example The fox",
+            "'fox' is one word too many for llmfinetune; put what belongs to --example in quotes",
+        ),
+        (
+            "llminfer \u{201c}Once upon\u{201d}",
+            "'upon\u{201d}' is one word too many for llminfer; \u{201c} is no quote here: put texts in \" or '",
+        ),
+        (
+            "llminfer x --choices \u{ab}yes, no\u{bb}",
+            "'no\u{bb}' is one word too many for llminfer; \u{ab} is no quote here: put texts in \" or '",
+        ),
+        (
+            "llminfer x --choices=\u{2018}yes, no\u{2019}",
+            "'no\u{2019}' is one word too many for llminfer; \u{2018} is no quote here: put texts in \" or '",
+        ),
+        (
+            "llmctl load tiny \u{2014}adapter moral",
+            "'\u{2014}adapter' is one word too many for llmctl load; \u{2014} is no hyphen here: options begin with - or --",
+        ),
+        (
+            "llmctl audit verify now",
+            "'now' is one word too many for llmctl audit verify",
+        ),
+        (
+            "llminfer x --choices yes,",
+            "choice 2 is empty; --choices takes answers with commas between them, in quotes if there are spaces: \"yes,no\"",
+        ),
+    ] {
+        let mut system = System::plain();
+        system.type_in(format!("{line}\n"));
+        assert_eq!(system.output(), format!("error: {expected}\n"));
+        assert_eq!(system.asked(), []);
+    }
+}
+
+#[test]
+fn an_option_of_llama_cpp_says_what_takes_its_place() {
+    for (option, part) in [
+        ("-m a.gguf", "'llmctl load NAME' loads one"),
+        ("-c 4096", "is settled when the system is built"),
+        ("-t 4", "not by a client"),
+        ("-ngl 99", "not by a client"),
+        ("-b 512", "not for a client to choose"),
+        ("--grammar \"root ::= x\"", "--format NAME"),
+        ("-cnv", "'llmchat' is a conversation"),
+        ("--mirostat 2", "there is no such sampler"),
+        ("--file=a.txt", "there are no files"),
+    ] {
+        for command in ["llminfer x", "llmchat"] {
+            let mut system = System::plain();
+            system.type_in(format!("{command} {option}\n"));
+            let output = system.output();
+            let verb = command.split(' ').next().unwrap_or_default();
+            let name = option.split([' ', '=']).next().unwrap_or_default();
+            let begins = format!("error: {verb} has no {name} as llama.cpp has it: ");
+            assert!(
+                output.starts_with(&begins) && output.contains(part),
+                "{output}"
+            );
+        }
+    }
+    let mut system = System::plain();
+    system.type_in("llminfer x --seed -1\nllminfer x -s -2\nllmstats -m x\n");
+    let output = system.output();
+    let lines: Vec<&str> = output.lines().collect();
+    assert!(
+        lines[0].starts_with("error: --seed -1 is out of range, 0 to 18446744073709551615")
+            && lines[0].contains("no seed is random here"),
+        "{output}"
+    );
+    assert!(!lines[1].contains("random"), "{output}");
+    assert!(
+        lines[2].starts_with("error: llmstats has no option '-m'"),
+        "{output}"
+    );
 }

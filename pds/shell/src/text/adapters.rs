@@ -1,6 +1,6 @@
 //! Adapters and fine-tuning, in lines.
 
-use super::{FailureText, Marks, Seconds, SignatureWord, Time};
+use super::{Count, CountOf, FailureText, Marks, Seconds, SignatureWord, Time};
 use core::fmt::{self, Display, Formatter};
 use protocol::decimal::Millionths;
 use protocol::error::Failure;
@@ -45,12 +45,12 @@ impl Display for AdapterLine {
         let Self { name, info } = self;
         write!(
             f,
-            "{name}: rank {}, alpha {}, {} matrices, {} parameters, {} bytes",
+            "{name}: rank {}, alpha {}, {}, {}, {}",
             info.rank,
             Millionths(u64::from(info.alpha)),
-            info.matrices,
-            info.parameters,
-            info.bytes
+            CountOf(info.matrices.into(), "matrix", "matrices"),
+            Count(info.parameters, "parameter"),
+            Count(info.bytes, "byte")
         )
     }
 }
@@ -62,7 +62,12 @@ impl Display for AdapterEntryLine<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let entry = self.0;
         let mark = if entry.loaded { '*' } else { ' ' };
-        write!(f, "{mark} {} ({} bytes, ", entry.name, entry.file_bytes)?;
+        write!(
+            f,
+            "{mark} {} ({}, ",
+            entry.name,
+            Count(entry.file_bytes, "byte")
+        )?;
         match entry.origin {
             AdapterOrigin::Store => write!(f, "{}", SignatureWord(entry.signature))?,
             AdapterOrigin::Device => write!(f, "made here")?,
@@ -94,6 +99,10 @@ impl Display for ExamplesText {
         } = self;
         match count {
             0 => write!(f, "no examples; there is room for {limit} bytes"),
+            1 => write!(
+                f,
+                "1 example, {bytes} of {limit} bytes; 'llmfinetune examples' learns it"
+            ),
             _ => write!(
                 f,
                 "{count} examples, {bytes} of {limit} bytes; 'llmfinetune examples' learns them"
@@ -115,7 +124,9 @@ impl Display for TrainingPlan<'_> {
         } = self.0;
         write!(
             f,
-            "fine-tuning: {steps} steps, the longest example has {longest} tokens"
+            "fine-tuning: {}, the longest example has {}",
+            Count(u64::from(*steps), "step"),
+            Count(u64::from(*longest), "token")
         )?;
         if *alone {
             write!(
@@ -207,12 +218,12 @@ impl Display for TunedText<'_> {
         let name = tuned.name;
         writeln!(
             f,
-            "made the adapter {name}: {} steps, {} tokens, loss {}, {} s; {} bytes, sha256 {}",
-            tuned.steps,
-            tuned.tokens,
+            "made the adapter {name}: {}, {}, loss {}, {} s; {}, sha256 {}",
+            Count(tuned.steps.into(), "step"),
+            Count(tuned.tokens, "token"),
             Loss(tuned.loss),
             Seconds(tuned.total_us),
-            tuned.file_bytes,
+            Count(tuned.file_bytes, "byte"),
             Hex(tuned.sha256.get(..SHORT_HASH).unwrap_or(&[]))
         )?;
         match tuned.not_loaded {

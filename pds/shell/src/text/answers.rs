@@ -1,6 +1,6 @@
 //! What audit answers, in lines.
 
-use super::{Bytes, CodeName, Count, Rate, Seconds, Time, TrainingState};
+use super::{Bytes, CodeName, Count, CountOf, Rate, Seconds, Time, TrainingState};
 use crate::shell::Bar;
 use core::fmt::{self, Display, Formatter};
 use protocol::name::UserName;
@@ -10,7 +10,7 @@ use protocol::wire::client::{
     Budget, Finished, FormatEntry, LogExtent, Progress, Refusals, Session, SessionState, Signature,
     Stage, Stats, Status, User,
 };
-use protocol::wire::{ArenaUse, Fault, FaultKind, FinishReason, ModelInfo};
+use protocol::wire::{ArenaUse, FinishReason, ModelInfo};
 
 /// The line that closes a generation.
 ///
@@ -95,10 +95,10 @@ impl Display for ModelLine<'_> {
         let info = &self.info;
         write!(
             f,
-            "{}: {} parameters, {} layers, {} wide, vocabulary {}, context {}, sha256 {}",
+            "{}: {}, {}, {} wide, vocabulary {}, context {}, sha256 {}",
             self.name,
-            info.parameters,
-            info.layers,
+            Count(info.parameters, "parameter"),
+            Count(info.layers.into(), "layer"),
             info.width,
             info.vocabulary,
             info.context,
@@ -134,21 +134,24 @@ impl Display for SignatureWord {
     }
 }
 
+/// Rows that fit a terminal of 40 columns. Numbers begin in one column, so that no row is broken before its number.
 fn arena_lines(f: &mut Formatter<'_>, arena: &ArenaUse) -> fmt::Result {
+    f.write_str("arena")?;
     for (name, bytes) in [
-        ("arena        weights    ", arena.weights),
-        ("             KV cache   ", arena.kv_cache),
-        ("             activations", arena.activations),
-        ("             vocabulary ", arena.vocabulary),
-        ("             adapters   ", arena.adapters),
-        ("             training   ", arena.training),
-        ("             other      ", arena.other),
-        ("             in use     ", arena.current()),
-        ("             peak       ", arena.peak),
+        ("weights", arena.weights),
+        ("KV cache", arena.kv_cache),
+        ("activations", arena.activations),
+        ("vocabulary", arena.vocabulary),
+        ("adapters", arena.adapters),
+        ("training", arena.training),
+        ("other", arena.other),
+        ("in use", arena.current()),
+        ("peak", arena.peak),
+        ("capacity", arena.capacity),
     ] {
-        writeln!(f, "{name} {}", Bytes(bytes))?;
+        write!(f, "\n  {name:<11}  {}", Bytes(bytes))?;
     }
-    write!(f, "             capacity    {}", Bytes(arena.capacity))
+    Ok(())
 }
 
 /// Answer to `llmctl status`.
@@ -174,12 +177,12 @@ impl Display for StatusText<'_> {
         }
         writeln!(
             f,
-            "requests     {} active, {} of them wait for room",
+            "requests     {} active, {} of them without room yet",
             status.active, status.waiting
         )?;
         writeln!(
             f,
-            "sessions     {} hold keys and values; {} of {} positions are free",
+            "sessions     {} with keys and values; {} of {} positions are free",
             status.sessions, status.kv_free, status.kv_positions
         )?;
         writeln!(f, "adapters     {} loaded", status.adapters)?;
@@ -197,6 +200,23 @@ impl Display for StatusText<'_> {
     }
 }
 
+/// The line that closes a list: how many there are, and what the mark of some means.
+pub(crate) struct Listed {
+    pub(crate) count: Count,
+    pub(crate) of: &'static str,
+    pub(crate) mark: &'static str,
+}
+
+impl Display for Listed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { count, of, mark } = self;
+        match count.0 {
+            0 => write!(f, "{count}{of}"),
+            _ => write!(f, "{count}{of}; {mark}"),
+        }
+    }
+}
+
 /// A format in a line.
 pub(crate) struct FormatLine<'a>(pub(crate) &'a FormatEntry);
 
@@ -206,10 +226,10 @@ impl Display for FormatLine<'_> {
         let mark = if entry.allowed { '*' } else { ' ' };
         write!(
             f,
-            "{mark} {} ({} states, {} bytes, sha256 {})",
+            "{mark} {} ({}, {}, sha256 {})",
             entry.name,
-            entry.states,
-            entry.bytes,
+            Count(entry.states.into(), "state"),
+            Count(entry.bytes.into(), "byte"),
             Hex(entry.sha256.get(..SHORT_HASH).unwrap_or(&[]))
         )
     }
@@ -223,10 +243,10 @@ impl Display for BudgetText<'_> {
         let budget = self.0;
         write!(
             f,
-            "{}: {} of {} tokens left ({} used, {} reserved); the period of {} ends in {}",
+            "{}: {} of {} left ({} used, {} reserved); the period of {} ends in {}",
             budget.user,
             budget.available(),
-            budget.tokens,
+            Count(budget.tokens, "token"),
             budget.used,
             budget.reserved,
             Time(budget.period_us),
@@ -285,19 +305,22 @@ impl Display for StatsText<'_> {
         )?;
         writeln!(
             f,
-            "sessions     {} hold keys and values, {} were evicted",
+            "sessions     {} with keys and values, {} evicted",
             stats.sessions, stats.evicted
         )?;
         writeln!(
             f,
-            "inference    {} faults, {} restarts, {} deadlines passed, {} protocol violations",
-            stats.faults, stats.restarts, stats.timeouts, stats.violations
+            "inference    {}, {}, {} passed, {}",
+            Count(stats.faults, "fault"),
+            Count(stats.restarts, "restart"),
+            Count(stats.timeouts, "deadline"),
+            Count(stats.violations, "protocol violation")
         )?;
         if stats.format_breaches != 0 {
             writeln!(
                 f,
-                "             {} answers that left their format or went on over a stop string",
-                stats.format_breaches
+                "             {} that left a format or went on over a stop string",
+                Count(stats.format_breaches, "answer")
             )?;
         }
         if stats.stopped != 0 {
@@ -308,8 +331,9 @@ impl Display for StatsText<'_> {
         }
         writeln!(
             f,
-            "egress       {} bytes left inference, {} in a second are allowed",
-            stats.egress_bytes, stats.egress_limit
+            "egress       {} left inference, {} in a second are allowed",
+            Count(stats.egress_bytes, "byte"),
+            stats.egress_limit
         )?;
         if stats.egress_held_us > 0 {
             writeln!(
@@ -319,7 +343,11 @@ impl Display for StatsText<'_> {
             )?;
         }
         writeln!(f, "budget       {}", BudgetText(&stats.budget))?;
-        writeln!(f, "audit log    {} records since boot", stats.records)?;
+        writeln!(
+            f,
+            "audit log    {} since the system was started",
+            CountOf(stats.records, "entry", "entries")
+        )?;
         arena_lines(f, &stats.arena)
     }
 }
@@ -350,10 +378,26 @@ impl Display for HowToLeave<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} is logged in from boot on and cannot log out. Ctrl-] leaves the emulator or the simulation; 'llmctl halt' \
+            "nobody has logged in: {} is the user from the start on and cannot log out. Ctrl-] leaves the emulator or the simulation; 'llmctl halt' \
              ends the system for everybody, if your role may",
             self.0
         )
+    }
+}
+
+/// Answer to `llmctl reset`.
+pub(crate) struct ResetText {
+    pub(crate) was_stopped: bool,
+}
+
+impl Display for ResetText {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.was_stopped {
+            true => "inference is started again",
+            false => {
+                "inference was not stopped, so nothing is started; restarts are counted anew from now on"
+            }
+        })
     }
 }
 
@@ -435,7 +479,8 @@ pub(crate) struct StageLine {
 impl Display for StageLine {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Progress { stage, total, .. } = self.progress;
-        write!(f, "{} the {}, {total} bytes", stage_word(stage), self.what)
+        let total = Count(total, "byte");
+        write!(f, "{} the {}, {total}", stage_word(stage), self.what)
     }
 }
 
@@ -495,140 +540,5 @@ impl Display for BootText {
     }
 }
 
-/// A fault, as audit recorded it.
-pub(crate) struct FaultText(pub(crate) Fault);
-
-impl Display for FaultText {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Fault { kind, ip, address } = self.0;
-        let kind = match kind {
-            FaultKind::Memory => "a memory fault",
-            FaultKind::Capability => "a capability fault",
-            FaultKind::UnknownSyscall => "an unknown system call",
-            FaultKind::Exception => "an exception",
-            FaultKind::Timeout => "a timeout of its budget",
-            FaultKind::Unknown => "an unknown fault",
-            FaultKind::Unresponsive => {
-                return write!(f, "inference did not answer by its deadline");
-            }
-            FaultKind::Violation => {
-                return write!(f, "inference broke the protocol");
-            }
-        };
-        write!(
-            f,
-            "inference died of {kind} at address {address:#x} (instruction {ip:#x})"
-        )
-    }
-}
-
-/// Why inference was restarted, and how often since the last notice.
-pub(crate) struct FaultsText {
-    pub(crate) fault: Fault,
-    pub(crate) count: u32,
-}
-
-impl Display for FaultsText {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { fault, count } = *self;
-        write!(f, "{}", FaultText(fault))?;
-        match count.saturating_sub(1) {
-            0 => Ok(()),
-            more => write!(
-                f,
-                ", the newest of {count} faults ({more} before it were not shown)"
-            ),
-        }
-    }
-}
-
-/// End of a recovery.
-pub(crate) struct RecoveredText {
-    pub(crate) after_us: u64,
-    pub(crate) restarts: u32,
-}
-
-impl Display for RecoveredText {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { after_us, restarts } = *self;
-        write!(
-            f,
-            "inference serves again after {} s (restart {restarts})",
-            Seconds(after_us)
-        )
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::string::ToString as _;
-
-    #[test]
-    fn the_closing_line_has_a_rate_for_the_prompt_and_one_for_the_text_and_says_what_held_it() {
-        let finished = Finished {
-            reason: FinishReason::MaxTokens,
-            prompt_tokens: 400,
-            generated_tokens: 9,
-            turn: 1,
-            first_token_us: 2_000_000,
-            total_us: 2_400_000,
-            held_us: 0,
-        };
-        for (finished, text) in [
-            (
-                finished,
-                "[9 tokens, 20.0 tokens/s, first after 2.00 s (prompt of 400 tokens, 200.0 tokens/s), --max-tokens reached]",
-            ),
-            (
-                Finished {
-                    held_us: 1_230_000,
-                    prompt_tokens: 0,
-                    ..finished
-                },
-                "[9 tokens, 20.0 tokens/s, first after 2.00 s, held back by the egress cap for 1.23 s, --max-tokens reached]",
-            ),
-            (
-                Finished {
-                    generated_tokens: 1,
-                    total_us: 2_000_000,
-                    prompt_tokens: 1,
-                    ..finished
-                },
-                "[1 token, 0.5 tokens/s, first after 2.00 s (prompt of 1 token, 0.5 tokens/s), --max-tokens reached]",
-            ),
-            (
-                Finished {
-                    generated_tokens: 0,
-                    first_token_us: 0,
-                    reason: FinishReason::Cancelled,
-                    ..finished
-                },
-                "[0 tokens, 0.0 tokens/s, cancelled]",
-            ),
-        ] {
-            assert_eq!(Closing(finished).to_string(), text);
-        }
-    }
-
-    #[test]
-    fn a_turn_that_is_under_way_is_not_among_those_that_were_counted() {
-        let session = Session {
-            turns: 1,
-            state: SessionState::Active,
-            ..Session::default()
-        };
-        let line = SessionLine(&session).to_string();
-        assert!(
-            line.ends_with("turn 1 under way, 0 tokens in those before"),
-            "{line}"
-        );
-        let idle = Session {
-            tokens: 24,
-            state: SessionState::Idle,
-            ..session
-        };
-        let line = SessionLine(&idle).to_string();
-        assert!(line.contains("1 turn, 24 tokens, idle"), "{line}");
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! Why something was refused or failed, and what to do about it.
 
 use super::{Count, Seconds, Time, Untrusted};
-use core::fmt::{self, Display, Formatter, Write};
+use core::fmt::{self, Display, Formatter};
 use protocol::decimal::{Billionths, Millionths};
 use protocol::error::{ErrorCode, Failure};
 use protocol::policy::Permission;
@@ -18,15 +18,18 @@ impl Display for FailureText<'_> {
         let Failure { code, value, limit } = self.failure;
         let detail = Untrusted(self.detail);
         let (fraction, largest) = (Millionths(value), Millionths(limit));
+        let (values, limits) = (|what| Count(value, what), |what| Count(limit, what));
         match code {
             ErrorCode::EmptyPrompt => write!(f, "the prompt is empty"),
             ErrorCode::PromptBytes => write!(
                 f,
-                "the prompt has {value} bytes, at most {limit} are allowed"
+                "the prompt has {}, at most {limit} are allowed",
+                values("byte")
             ),
             ErrorCode::PromptTokens => write!(
                 f,
-                "the prompt has {value} tokens, the model's context has room for {limit}"
+                "the prompt has {}, the model's context has room for {limit}",
+                values("token")
             ),
             ErrorCode::PromptNotUtf8 => write!(f, "the prompt is not UTF-8 at byte {value}"),
             ErrorCode::MaxTokens => write!(
@@ -55,12 +58,12 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::TooManyRequests => write!(
                 f,
-                "{value} requests are active, {limit} are allowed; wait for one, or cancel one (see \
-                 'llmctl jobs')"
+                "{} can be under way at once, and as many are; wait for one, or cancel one (see 'llmctl jobs')",
+                limits("request")
             ),
             ErrorCode::Busy => write!(
                 f,
-                "inference is busy ({value} of {limit} places taken); try again later"
+                "inference is busy (places taken: {value} of {limit}); try again later"
             ),
             ErrorCode::NoSuchRequest => write!(f, "no such request is active"),
             ErrorCode::SessionBusy => write!(
@@ -126,7 +129,8 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::LogOtherSize => write!(
                 f,
-                "the log in AUDIT.LOG was begun in a file of another size, of {value} sectors"
+                "the log in AUDIT.LOG was begun in a file of another size, of {}",
+                Count(value, "sector")
             ),
             ErrorCode::LogBehind => {
                 write!(f, "entries of the log came faster than the disk takes them")
@@ -141,10 +145,18 @@ impl Display for FailureText<'_> {
                 write!(f, " in the store; see 'llmctl models'")
             }
             ErrorCode::NameLength => {
-                write!(f, "the name has {value} bytes, 1 to {limit} are allowed")
+                write!(
+                    f,
+                    "the name has {}, 1 to {limit} are allowed",
+                    values("byte")
+                )
             }
             ErrorCode::BadModel => {
-                write!(f, "the model file ({value} bytes) is damaged: {detail}")
+                write!(
+                    f,
+                    "the model file ({}) is damaged: {detail}",
+                    values("byte")
+                )
             }
             ErrorCode::UnsupportedModel if self.detail.is_empty() => write!(
                 f,
@@ -153,11 +165,13 @@ impl Display for FailureText<'_> {
             ErrorCode::UnsupportedModel => write!(f, "the model is not supported: {detail}"),
             ErrorCode::ModelTooLarge => write!(
                 f,
-                "the model needs {value} bytes, the arena has {limit} ({detail})"
+                "the model needs {}, the arena has {limit} ({detail})",
+                values("byte")
             ),
             ErrorCode::BadStore => write!(
                 f,
-                "the model store ({value} bytes) is no tar archive; see 'llmtool pack'"
+                "the model store ({}) is no tar archive; see 'llmtool pack'",
+                values("byte")
             ),
             ErrorCode::ModelInUse => write!(
                 f,
@@ -179,7 +193,8 @@ impl Display for FailureText<'_> {
             }
             ErrorCode::ContextFull => write!(
                 f,
-                "the context of {limit} tokens has no room for {value}; use a shorter prompt, or start another session"
+                "the context of {} has no room for {value}; use a shorter prompt, or start another session",
+                limits("token")
             ),
             ErrorCode::NonFinite => write!(
                 f,
@@ -187,7 +202,8 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::CacheFull => write!(
                 f,
-                "the KV cache has {limit} positions free, {value} are needed; wait, or ask for fewer tokens"
+                "the KV cache has {} free, {value} are needed; wait, or ask for fewer tokens",
+                limits("position")
             ),
             ErrorCode::Deadline => write!(
                 f,
@@ -205,8 +221,9 @@ impl Display for FailureText<'_> {
             ErrorCode::Unsupported => write!(f, "the request is not supported"),
             ErrorCode::RestartsExhausted => write!(
                 f,
-                "inference was restarted {value} times within {}, so audit has stopped trying; who may reset it can \
+                "inference was restarted {} within {}, so audit has stopped trying; who may reset it can \
                  with 'llmctl reset'",
+                values("time"),
                 Time(limit)
             ),
             ErrorCode::ControlRefused => {
@@ -235,7 +252,8 @@ impl Display for FailureText<'_> {
             }
             ErrorCode::QuotaExceeded => write!(
                 f,
-                "{value} tokens may be needed, {limit} are left of your budget in this period; see 'llmctl budget'"
+                "{} may be needed, your budget has {limit} left in this period; see 'llmctl budget'",
+                values("token")
             ),
             ErrorCode::LoginFailed => {
                 write!(f, "user or passphrase is wrong")?;
@@ -270,7 +288,8 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::PassphraseLength => write!(
                 f,
-                "the passphrase has {value} bytes, at most {limit} are allowed"
+                "the passphrase has {}, at most {limit} are allowed",
+                values("byte")
             ),
             ErrorCode::PassphraseNeeded => {
                 write!(f, "a passphrase is needed; log in with 'login USER'")
@@ -278,8 +297,9 @@ impl Display for FailureText<'_> {
             ErrorCode::Cancelled => write!(f, "it was cancelled before it was done"),
             ErrorCode::LogShare => write!(
                 f,
-                "your entries have used up your share of the audit log: {value} bytes may be needed, {limit} are left; \
-                 it fills up again within an hour (log-bytes-per-hour in policy.toml)"
+                "your entries have used up your share of the audit log: {} may be needed, {limit} are left; \
+                 it fills up again within an hour (log-bytes-per-hour in policy.toml)",
+                values("byte")
             ),
             ErrorCode::UnknownClient => write!(
                 f,
@@ -313,7 +333,8 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::TooManyAdapters => write!(
                 f,
-                "{value} adapters are there, {limit} are allowed; drop one with 'llmctl adapter drop NAME'"
+                "there can be {} at once, and there are as many; drop one with 'llmctl adapter drop NAME'",
+                limits("adapter")
             ),
             ErrorCode::AdapterExists => write!(
                 f,
@@ -321,7 +342,8 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::AdapterInUse => write!(
                 f,
-                "{value} requests that are under way use the adapter; wait for them or cancel them (see 'llmctl jobs')"
+                "the adapter is in use by {} under way; wait, or cancel what uses it (see 'llmctl jobs')",
+                values("request")
             ),
             ErrorCode::BadAdapter => {
                 write!(
@@ -331,7 +353,8 @@ impl Display for FailureText<'_> {
             }
             ErrorCode::AdapterTooLarge => write!(
                 f,
-                "model and adapters need {value} bytes, the arena has {limit}; drop an adapter, or give it a larger arena"
+                "model and adapters need {}, the arena has {limit}; drop an adapter, or give it a larger arena",
+                values("byte")
             ),
             ErrorCode::OtherBase => write!(
                 f,
@@ -339,8 +362,9 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::AdapterRoom => write!(
                 f,
-                "the adapter would have {value} bytes, there is room for {limit}: take a smaller rank, or drop one \
-                 with 'llmctl adapter drop NAME'"
+                "the adapter would have {}, there is room for {limit}: take a smaller rank, or drop one \
+                 with 'llmctl adapter drop NAME'",
+                values("byte")
             ),
             ErrorCode::NotOfDevice => write!(
                 f,
@@ -362,7 +386,11 @@ impl Display for FailureText<'_> {
                  or cancel them (see 'llmctl jobs')"
             ),
             ErrorCode::TrainMemory => {
-                write!(f, "the fine-tuning needs {value} bytes, {limit} are free")?;
+                write!(
+                    f,
+                    "the fine-tuning needs {}, {limit} are free",
+                    values("byte")
+                )?;
                 match self.detail {
                     [] => Ok(()),
                     _ => write!(f, ": {detail}"),
@@ -404,12 +432,14 @@ impl Display for FailureText<'_> {
             }
             ErrorCode::DataTooLong => write!(
                 f,
-                "{value} bytes of data, at most {limit} are allowed; take fewer or shorter examples"
+                "{} of data, at most {limit} are allowed; take fewer or shorter examples",
+                values("byte")
             ),
             ErrorCode::DataContext => {
                 write!(
                     f,
-                    "an example has {value} tokens, the model's context {limit}; make it shorter"
+                    "an example has {}, the model's context {limit}; make it shorter",
+                    values("token")
                 )?;
                 match self.detail {
                     [] => Ok(()),
@@ -418,7 +448,8 @@ impl Display for FailureText<'_> {
             }
             ErrorCode::ExampleBytes => write!(
                 f,
-                "the example has {value} bytes as a line of JSON, 1 to {limit} are allowed"
+                "the example has {} as a line of JSON, 1 to {limit} are allowed",
+                values("byte")
             ),
             ErrorCode::BadExample => write!(
                 f,
@@ -426,8 +457,9 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::ExamplesFull => write!(
                 f,
-                "with this example there would be {value} bytes of them, {limit} are allowed; learn them, then forget \
-                 them with 'llmfinetune --drop-examples'"
+                "with this example there would be {} of them, {limit} are allowed; learn them, then forget \
+                 them with 'llmfinetune --drop-examples'",
+                values("byte")
             ),
             ErrorCode::UnknownFormat => {
                 write!(f, "no format")?;
@@ -455,22 +487,27 @@ impl Display for FailureText<'_> {
                 "--choices cannot stand beside --format: an answer has one form"
             ),
             ErrorCode::FormatNotSpelled => {
-                write!(f, "the loaded model has no tokens for the format")?;
-                quoted(f, &detail, self.detail)?;
-                write!(f, "; load another model, or take another format")
+                write!(f, "the loaded model has no tokens for ")?;
+                form(f, &detail, self.detail)?;
+                write!(
+                    f,
+                    "; load another model, or have the answer in another form"
+                )
             }
             ErrorCode::FormatTooLong => {
-                write!(f, "no answer of the format")?;
-                quoted(f, &detail, self.detail)?;
-                write!(f, " can be completed with {}", Count(limit, "token"))?;
+                match self.detail {
+                    [] => write!(f, "none of the choices")?,
+                    _ => write!(f, "no answer of the format '{detail}'")?,
+                }
+                write!(f, " can be completed with {}", limits("token"))?;
                 if value > 0 {
                     write!(f, ", {value} are needed")?;
                 }
                 write!(f, "; raise --max-tokens")
             }
             ErrorCode::FormatBreach => {
-                write!(f, "inference has left the format")?;
-                quoted(f, &detail, self.detail)?;
+                write!(f, "inference has left ")?;
+                form(f, &detail, self.detail)?;
                 write!(
                     f,
                     ", so it was stopped and is restarted; what you have seen of the answer is a beginning and nothing \
@@ -497,13 +534,14 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::Segments => write!(
                 f,
-                "the conversation has {value} segments, at most {limit} are allowed; give the older ones as turns of a \
-                 session"
+                "the conversation has {}, at most {limit} are allowed; give the older ones as turns of a \
+                 session",
+                values("segment")
             ),
             ErrorCode::SegmentRole => write!(
                 f,
-                "segment {value} of the conversation has a role that is not due: system text comes first and only when a \
-                 session begins, then user and assistant take turns; go on without --system, or begin another session"
+                "the session has begun, and a system text can only come before its first turn; go on without --system, or \
+                 begin another session (segment {value} has a role that is not due)"
             ),
             ErrorCode::SegmentText => {
                 write!(
@@ -516,20 +554,31 @@ impl Display for FailureText<'_> {
                 }
             }
             ErrorCode::StopStrings => {
-                write!(f, "{value} stop strings, at most {limit} are allowed")
+                write!(
+                    f,
+                    "{}, at most {limit} are allowed; leave some out",
+                    values("stop string")
+                )
             }
             ErrorCode::StopBytes => write!(
                 f,
-                "a stop string (--stop) has {value} bytes, 1 to {limit} are allowed"
+                "a stop string (--stop) has {}, 1 to {limit} are allowed",
+                values("byte")
             ),
-            ErrorCode::Choices => write!(f, "{value} choices, at most {limit} are allowed"),
+            ErrorCode::Choices => write!(
+                f,
+                "{}, at most {limit} are allowed; leave some out",
+                values("choice")
+            ),
             ErrorCode::ChoicesBytes => write!(
                 f,
-                "the choices have {value} bytes together, with one between each two; at most {limit} are allowed"
+                "the choices have {} together, with one between each two; at most {limit} are allowed",
+                values("byte")
             ),
             ErrorCode::ChoiceEmpty => write!(
                 f,
-                "choice {value} is empty; --choices takes answers with commas between them, such as \"yes,no\""
+                "choice {value} is empty; --choices takes answers with commas between them, in quotes if there are \
+                 spaces: \"yes,no\""
             ),
             ErrorCode::ChoiceTwice => write!(f, "choice {value} is there twice; leave one out"),
             ErrorCode::ChoiceLineFeed => write!(
@@ -544,7 +593,7 @@ impl Display for FailureText<'_> {
             ErrorCode::NoFileSystem => {
                 write!(f, "the disk has no file system that can be read")?;
                 if value > 0 {
-                    write!(f, " (it has {value} sectors)")?;
+                    write!(f, " (it has {})", values("sector"))?;
                 }
                 write!(
                     f,
@@ -576,7 +625,7 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::TooManyFiles => write!(
                 f,
-                "the disk has more than {value} files and folders, which are not all listed; delete some"
+                "the disk has more files and folders than the {value} that are listed; delete some"
             ),
             ErrorCode::FilesFailed => write!(
                 f,
@@ -593,7 +642,8 @@ impl Display for FailureText<'_> {
             ErrorCode::FilesBreach => {
                 write!(
                     f,
-                    "the domain 'files' has answered what was not asked, {value} times so far"
+                    "the domain 'files' has answered what was not asked, {} so far",
+                    values("time")
                 )?;
                 match limit {
                     0 => write!(f, "; try again"),
@@ -605,7 +655,8 @@ impl Display for FailureText<'_> {
                 quoted(f, &detail, self.detail)?;
                 write!(
                     f,
-                    " has {value} bytes, and there is room for {limit}; a larger slot in systems/disk/system.xml takes it"
+                    " has {}, and there is room for {limit}; a larger slot in systems/disk/system.xml takes it",
+                    values("byte")
                 )
             }
             ErrorCode::FileChanged => {
@@ -613,7 +664,8 @@ impl Display for FailureText<'_> {
                 quoted(f, &detail, self.detail)?;
                 write!(
                     f,
-                    " had {limit} bytes when it was opened and {value} when it was read; nothing was loaded, try again"
+                    " had {} when it was opened and {value} when it was read; nothing was loaded, try again",
+                    limits("byte")
                 )
             }
             ErrorCode::FilesSkipped => {
@@ -630,7 +682,8 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::LogFileSize => write!(
                 f,
-                "the audit log's file has a size of {value} bytes, which no log has; make it anew with 'llmtool disk create'"
+                "the audit log's file has a size of {}, which no log has; make it anew with 'llmtool disk create'",
+                values("byte")
             ),
             ErrorCode::NoLogin => write!(
                 f,
@@ -645,6 +698,26 @@ fn rate(billionths: u64) -> Billionths {
     Billionths(u32::try_from(billionths).unwrap_or(u32::MAX))
 }
 
+/// What an answer is bound to: a format with a name, or choices of its own.
+fn form(f: &mut Formatter<'_>, format: &Untrusted<'_>, bytes: &[u8]) -> fmt::Result {
+    match bytes {
+        [] => f.write_str("the choices"),
+        _ => write!(f, "the format '{format}'"),
+    }
+}
+
+/// Whether a failure is about the format that was asked for, if there was one.
+pub(crate) const fn names_format(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::UnknownFormat
+            | ErrorCode::FormatNotAllowed
+            | ErrorCode::FormatNotSpelled
+            | ErrorCode::FormatTooLong
+            | ErrorCode::FormatBreach
+    )
+}
+
 /// ` 'detail'`, if there is one.
 fn quoted(f: &mut Formatter<'_>, detail: &Untrusted<'_>, bytes: &[u8]) -> fmt::Result {
     if bytes.is_empty() {
@@ -654,119 +727,5 @@ fn quoted(f: &mut Formatter<'_>, detail: &Untrusted<'_>, bytes: &[u8]) -> fmt::R
     }
 }
 
-/// Name of a code in counts: `quota-exceeded`.
-pub(crate) struct CodeName(pub(crate) ErrorCode);
-
-impl Display for CodeName {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        struct Kebab<'a, 'f> {
-            out: &'a mut Formatter<'f>,
-            first: bool,
-        }
-        impl Write for Kebab<'_, '_> {
-            fn write_str(&mut self, text: &str) -> fmt::Result {
-                for character in text.chars() {
-                    if character.is_ascii_uppercase() && !self.first {
-                        self.out.write_char('-')?;
-                    }
-                    self.first = false;
-                    self.out.write_char(character.to_ascii_lowercase())?;
-                }
-                Ok(())
-            }
-        }
-        write!(
-            Kebab {
-                out: f,
-                first: true
-            },
-            "{:?}",
-            self.0
-        )
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::string::{String, ToString as _};
-    use std::vec::Vec;
-
-    fn text(failure: Failure, detail: &str) -> String {
-        let detail = detail.as_bytes();
-        FailureText { failure, detail }.to_string()
-    }
-
-    #[test]
-    fn every_code_has_a_text_of_its_own_with_its_value() {
-        let mut texts = Vec::new();
-        for &code in ErrorCode::ALL {
-            let text = text(Failure::over(code, 7_000_000, 9_000_000), "thing");
-            assert!(
-                text.len() > 20 || code == ErrorCode::EmptyPrompt,
-                "{code:?}: {text}"
-            );
-            assert!(!texts.contains(&text), "{text}");
-            texts.push(text);
-        }
-    }
-
-    #[test]
-    fn what_to_do_is_named() {
-        for (code, part) in [
-            (ErrorCode::QuotaExceeded, "'llmctl budget'"),
-            (ErrorCode::SessionEvicted, "now starts it anew"),
-            (ErrorCode::SessionLost, "now starts it anew"),
-            (ErrorCode::LoginDelayed, "possible in 7 s"),
-            (ErrorCode::LoginFailed, "possible in 7 s"),
-            (ErrorCode::Unsigned, "'llmtool sign'"),
-            (ErrorCode::BadSignature, "'llmtool sign'"),
-            (ErrorCode::RestartsExhausted, "'llmctl reset'"),
-            (ErrorCode::ControlRefused, "'make isolation'"),
-            (ErrorCode::NotPermitted, "'login USER'"),
-            (ErrorCode::TooManySessions, "'llmctl close NAME'"),
-            (ErrorCode::BadPolicy, "'llmtool policy'"),
-            (ErrorCode::NoSuchAdapter, "'llmctl adapters'"),
-            (ErrorCode::NoSuchData, "'llmtool pack'"),
-            (ErrorCode::AdapterNotLoaded, "'llmctl adapter load NAME'"),
-            (ErrorCode::TooManyAdapters, "'llmctl adapter drop NAME'"),
-            (ErrorCode::AdapterExists, "--adapter NAME"),
-            (ErrorCode::NoDeviceKey, "'llmtool keygen --device'"),
-            (ErrorCode::Training, "'llmctl status'"),
-            (ErrorCode::ExamplesFull, "'llmfinetune --drop-examples'"),
-            (ErrorCode::TrainRate, "--rate 0.007"),
-            (ErrorCode::UnknownFormat, "'llmctl formats'"),
-            (ErrorCode::FormatNotAllowed, "'llmctl formats'"),
-            (ErrorCode::FormatNeeded, "--format NAME"),
-            (ErrorCode::FormatTooLong, "raise --max-tokens"),
-            (ErrorCode::FormatBreach, "ask again"),
-            (ErrorCode::StopBreach, "ask again"),
-            (ErrorCode::NoTemplate, "'llmctl models'"),
-            (ErrorCode::NoSystem, "without --system"),
-            (ErrorCode::SegmentRole, "begin another session"),
-        ] {
-            let text = text(Failure::over(code, 7_000_000, 1_000_000), "");
-            assert!(text.contains(part), "{text}");
-            assert!(!text.contains("''"), "no empty name: {text}");
-        }
-        let refused = Failure::over(ErrorCode::NotPermitted, Permission::Load as u64, 0);
-        assert_eq!(
-            text(refused, "guest"),
-            "you need the permission 'load', which the role of 'guest' does not have; log in as a user who has it with \
-             'login USER'"
-        );
-    }
-
-    #[test]
-    fn names_of_codes_are_one_word() {
-        assert_eq!(
-            CodeName(ErrorCode::QuotaExceeded).to_string(),
-            "quota-exceeded"
-        );
-        assert_eq!(
-            CodeName(ErrorCode::PromptNotUtf8).to_string(),
-            "prompt-not-utf8"
-        );
-        assert_eq!(CodeName(ErrorCode::TopP).to_string(), "top-p");
-    }
-}
+mod tests;

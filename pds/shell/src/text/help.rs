@@ -187,7 +187,7 @@ const fn of_verb(verb: Verb) -> Page {
         },
         Verb::Stats => Page {
             summary: "llmstats [--json] [--watch]",
-            body: "What audit has counted since boot: requests, tokens, latency, faults, memory, your budget.",
+            body: "What audit has counted since the system was started: requests, tokens, latency, faults, memory, your budget.",
             examples: &["llmstats", "llmstats --watch"],
         },
         Verb::FineTune => Page {

@@ -1,6 +1,6 @@
 //! An entry of the audit log in a line, for people. Programs get [`protocol::record::Json`].
 
-use super::{Count, FailureText, FaultText, Loss, Rate, Seconds, Time, Untrusted};
+use super::{Count, FailureText, FaultText, Loss, Rate, Seconds, Time, Untrusted, names_format};
 use core::fmt::{self, Display, Formatter};
 use protocol::decimal::{Billionths, Millionths};
 use protocol::error::{ErrorCode, Failure};
@@ -59,18 +59,19 @@ impl LogLine<'_> {
             Kind::Login | Kind::Logout => self.times(f),
             Kind::Load => write!(
                 f,
-                ": model {}, {value} bytes, sha256 {}",
+                ": model {}, {}, sha256 {}",
                 record.name,
+                Count(value, "byte"),
                 short(&record.model_sha256)
             ),
             Kind::Admit => {
                 let sampling = &record.params.sampling;
                 write!(
                     f,
-                    ": {} bytes of {}, at most {} tokens, temperature {}, seed {}",
-                    record.prompt_bytes,
+                    ": {} of {}, at most {}, temperature {}, seed {}",
+                    Count(record.prompt_bytes.into(), "byte"),
                     Said(record.segments),
-                    record.params.max_tokens,
+                    Count(record.params.max_tokens.into(), "token"),
                     Millionths(u64::from(sampling.temperature)),
                     sampling.seed
                 )?;
@@ -79,7 +80,7 @@ impl LogLine<'_> {
                     write!(f, ", format {}, sha256 {sha256}", record.format)?;
                 }
                 if record.stops > 0 {
-                    write!(f, ", {} stop strings", record.stops)?;
+                    write!(f, ", {}", Count(record.stops.into(), "stop string"))?;
                 }
                 self.prompt(f)
             }
@@ -91,6 +92,7 @@ impl LogLine<'_> {
                         // As when it was told: of a permission, whose role lacks it; else what was asked for.
                         let detail = match code {
                             ErrorCode::NotPermitted => record.user.as_str(),
+                            _ if name.is_empty() && names_format(code) => record.format.as_str(),
                             _ => name,
                         }
                         .as_bytes();
@@ -111,8 +113,8 @@ impl LogLine<'_> {
                 };
                 write!(
                     f,
-                    ": {} tokens of prompt, {} generated in {} s ({rate} tokens/s), output {}",
-                    record.prompt_tokens,
+                    ": {} of prompt, {} generated in {} s ({rate} tokens/s), output {}",
+                    Count(record.prompt_tokens.into(), "token"),
                     record.generated_tokens,
                     Seconds(record.latency_us),
                     short(&record.output_sha256)
@@ -133,8 +135,9 @@ impl LogLine<'_> {
                 };
                 write!(
                     f,
-                    ": {} ({from}), {value} bytes, sha256 {}, for the model {}",
+                    ": {} ({from}), {}, sha256 {}, for the model {}",
                     record.name,
+                    Count(value, "byte"),
                     short(&record.adapter_sha256),
                     short(&record.model_sha256)
                 )
@@ -162,39 +165,44 @@ impl LogLine<'_> {
                 };
                 write!(
                     f,
-                    ": {}, {} bytes of data, sha256 {}, rank {rank}, alpha {}, {epochs} epochs, rate {}, {targets}, seed \
-                     {seed}, at most {value} tokens",
+                    ": {}, {} of data, sha256 {}, rank {rank}, alpha {}, {}, rate {}, {targets}, seed {seed}, at most {}",
                     record.name,
-                    record.prompt_bytes,
+                    Count(record.prompt_bytes.into(), "byte"),
                     short(&record.prompt_sha256),
                     Millionths(u64::from(alpha)),
+                    Count(epochs.into(), "epoch"),
                     Billionths(rate),
+                    Count(value, "token"),
                 )
             }
             Kind::Tuned => {
                 let loss = Loss(u32::try_from(limit).unwrap_or(u32::MAX));
                 write!(
                     f,
-                    ": {}, {} tokens in {} steps, loss {loss}",
-                    record.name, record.prompt_tokens, record.generated_tokens
+                    ": {}, {} in {}, loss {loss}",
+                    record.name,
+                    Count(record.prompt_tokens.into(), "token"),
+                    Count(record.generated_tokens.into(), "step")
                 )?;
                 match record.adapter_sha256 {
                     NO_HASH => write!(f, ", cancelled"),
-                    sha256 => write!(f, ", {value} bytes, sha256 {}", short(&sha256)),
+                    sha256 => write!(f, ", {}, sha256 {}", Count(value, "byte"), short(&sha256)),
                 }
             }
             Kind::Export => write!(
                 f,
-                ": {}, {value} bytes, sha256 {}",
+                ": {}, {}, sha256 {}",
                 record.name,
+                Count(value, "byte"),
                 short(&record.adapter_sha256)
             ),
             Kind::Example if record.prompt_sha256 == NO_HASH => write!(f, ": all are forgotten"),
             Kind::Example => write!(
                 f,
-                ": {} bytes, sha256 {}; {value} bytes with it",
-                record.prompt_bytes,
-                short(&record.prompt_sha256)
+                ": {}, sha256 {}; {} with it",
+                Count(record.prompt_bytes.into(), "byte"),
+                short(&record.prompt_sha256),
+                Count(value, "byte")
             ),
             Kind::Recover => write!(f, ": after {} s, restart {limit}", Seconds(value)),
             Kind::Violation => {
@@ -205,12 +213,14 @@ impl LogLine<'_> {
                     3 => "the domain 'files'",
                     _ => "a peer",
                 };
-                write!(f, ": {peer} broke the protocol {} times", record.count)
+                let times = Count(record.count, "time");
+                write!(f, ": {peer} broke the protocol {times}")
             }
             Kind::Budget => write!(
                 f,
-                ": {} gets {value} tokens every {}",
+                ": {} gets {} every {}",
                 record.name,
+                Count(value, "token"),
                 Time(limit)
             ),
             Kind::LogOpened => {
@@ -259,7 +269,8 @@ impl LogLine<'_> {
             }
             Kind::Stop => write!(
                 f,
-                ": {value} restarts within {}, no more are tried",
+                ": {} within {}, no more are tried",
+                Count(value, "restart"),
                 Time(limit)
             ),
         }
@@ -326,8 +337,7 @@ impl Display for Said {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             0 => f.write_str("prompt"),
-            1 => f.write_str("conversation (1 segment)"),
-            segments => write!(f, "conversation ({segments} segments)"),
+            segments => write!(f, "conversation ({})", Count(segments.into(), "segment")),
         }
     }
 }

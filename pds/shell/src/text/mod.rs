@@ -2,7 +2,9 @@
 
 mod adapters;
 mod answers;
+mod code;
 mod failure;
+mod faults;
 mod help;
 mod jobs;
 mod log;
@@ -13,11 +15,13 @@ pub(crate) use adapters::{
     TrainingState, TunedText,
 };
 pub(crate) use answers::{
-    BAR_WORDS, BootText, BudgetText, Closing, FaultText, FaultsText, FormatLine, HowToLeave, Marks,
-    ModelLine, ProgressBar, RecoveredText, SessionLine, SignatureWord, StageLine, StatsText,
-    StatusText, TemplateText, UserText, VerifiedText,
+    BAR_WORDS, BootText, BudgetText, Closing, FormatLine, HowToLeave, Listed, Marks, ModelLine,
+    ProgressBar, ResetText, SessionLine, SignatureWord, StageLine, StatsText, StatusText,
+    TemplateText, UserText, VerifiedText,
 };
-pub(crate) use failure::{CodeName, FailureText};
+pub(crate) use code::CodeName;
+pub(crate) use failure::{FailureText, names_format};
+pub(crate) use faults::{FaultText, FaultsText, RecoveredText};
 pub(crate) use help::{CHAT_HELP, Help};
 pub(crate) use jobs::{JobLine, JobNotice};
 pub(crate) use log::LogLine;
@@ -36,6 +40,20 @@ impl Display for Count {
         let Self(count, what) = self;
         let end = if *count == 1 { "" } else { "s" };
         write!(f, "{count} {what}{end}")
+    }
+}
+
+/// So many of what has another plural: `1 entry`, `2 entries`.
+pub(crate) struct CountOf(
+    pub(crate) u64,
+    pub(crate) &'static str,
+    pub(crate) &'static str,
+);
+
+impl Display for CountOf {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(count, one, more) = self;
+        write!(f, "{count} {}", if *count == 1 { one } else { more })
     }
 }
 
@@ -130,7 +148,8 @@ pub(crate) struct Bytes(pub(crate) u64);
 
 impl Display for Bytes {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>9} bytes ({} KiB)", self.0, self.0.div_ceil(1024))
+        let what = if self.0 == 1 { "byte" } else { "bytes" };
+        write!(f, "{} {what} ({} KiB)", self.0, self.0.div_ceil(1024))
     }
 }
 
@@ -138,6 +157,21 @@ impl Display for Bytes {
 mod tests {
     use super::*;
     use std::string::ToString as _;
+    use std::vec::Vec;
+
+    /// No text says `1 tokens`.
+    pub(super) fn check_plurals(text: &str) {
+        const SINGULAR: &[&str] = &["is", "has", "s"];
+        for line in text.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            for pair in words.windows(2) {
+                let word = pair[1].trim_end_matches([',', ';', '.', ':', ')']);
+                let is_one = pair[0].trim_start_matches('(') == "1";
+                let is_plural = word.ends_with('s') && !SINGULAR.contains(&word);
+                assert!(!(is_one && is_plural), "{line}");
+            }
+        }
+    }
 
     #[test]
     fn one_has_no_plural() {

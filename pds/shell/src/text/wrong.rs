@@ -1,7 +1,7 @@
 //! Why a line is no command.
 
 use super::{FailureText, Untrusted};
-use crate::command::{CommandError, Wrong};
+use crate::command::{Cause, CommandError, LookAlike, Wrong};
 use crate::table::Kind;
 use crate::words::MAX_WORDS;
 use core::fmt::{self, Display, Formatter};
@@ -15,7 +15,7 @@ impl Display for CommandError<'_> {
             ),
             Self::Unterminated(quote) => write!(f, "the quote {quote} is not closed"),
             Self::TooManyWords => {
-                write!(f, "more than {MAX_WORDS} words; put the prompt in quotes")
+                write!(f, "more than {MAX_WORDS} words; put the prompt in quotes (\" or ')")
             }
             Self::Unknown {
                 what,
@@ -32,8 +32,8 @@ impl Display for CommandError<'_> {
                 }
                 match (nearest, topic) {
                     (Some(nearest), _) => write!(f, "; did you mean '{nearest}'?"),
-                    (None, Some(topic)) => write!(f, "; see 'help {topic}'"),
-                    (None, None) => write!(f, "; see 'help'"),
+                    (None, Some(topic)) if topic != "help" => write!(f, "; see 'help {topic}'"),
+                    (None, _) => write!(f, "; see 'help'"),
                 }
             }
             Self::MissingValue { of, what, topic } => {
@@ -44,24 +44,17 @@ impl Display for CommandError<'_> {
                 "{option} takes no value, and '{}' is given",
                 Untrusted(word)
             ),
-            Self::Extra {
-                of: "llminfer",
-                word,
-            } => write!(
-                f,
-                "'{}' is one word too many for llminfer; put the prompt in quotes",
-                Untrusted(word)
-            ),
-            Self::Extra {
-                of: "llmchat",
-                word,
-            } => write!(
-                f,
-                "'{}' is one word too many for llmchat: what you say comes on the next lines",
-                Untrusted(word)
-            ),
-            Self::Extra { of, word } => {
-                write!(f, "'{}' is one word too many for {of}", Untrusted(word))
+            Self::Extra { of, word, cause } => {
+                write!(f, "'{}' is one word too many for {of}", Untrusted(word))?;
+                Advice { of, cause }.fmt(f)
+            }
+            Self::OfLlama {
+                of,
+                option,
+                instead,
+            } => {
+                let option = Untrusted(option);
+                write!(f, "{of} has no {option} as llama.cpp has it: {instead}")
             }
             Self::AfterUser => write!(
                 f,
@@ -73,6 +66,8 @@ impl Display for CommandError<'_> {
                 word,
                 why,
             } => {
+                // llama.cpp's word for a random one.
+                let is_random_seed = option == "--seed" && word == b"-1";
                 let word = Untrusted(word);
                 match why {
                     Wrong::OutOfRange => {
@@ -98,7 +93,14 @@ impl Display for CommandError<'_> {
                         write!(
                             f,
                             "{option} {word} is out of range, {bounds} are allowed{most}"
-                        )
+                        )?;
+                        match is_random_seed {
+                            true => f.write_str(
+                                "; no seed is random here, since the same one must give the same text: take another \
+                                 number for another text",
+                            ),
+                            false => Ok(()),
+                        }
                     }
                     Wrong::Malformed => write!(f, "{option} '{word}' is not {}", Expected(kind)),
                 }
@@ -117,6 +119,31 @@ impl Display for CommandError<'_> {
                 detail: word,
             }
             .fmt(f),
+        }
+    }
+}
+
+/// What to do about a word too many.
+struct Advice {
+    of: &'static str,
+    cause: Cause,
+}
+
+impl Display for Advice {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match (self.cause, self.of) {
+            (Cause::LookAlike(LookAlike { sign, is_quote }), _) => match is_quote {
+                true => write!(f, "; {sign} is no quote here: put texts in \" or '"),
+                false => write!(f, "; {sign} is no hyphen here: options begin with - or --"),
+            },
+            (Cause::Unquoted(option), "llminfer") => write!(
+                f,
+                "; put what belongs to {option} in quotes, and the prompt, too"
+            ),
+            (Cause::Unquoted(option), _) => write!(f, "; put what belongs to {option} in quotes"),
+            (Cause::Unknown, "llminfer") => f.write_str("; put the prompt in quotes"),
+            (Cause::Unknown, "llmchat") => f.write_str(": what you say comes on the next lines"),
+            (Cause::Unknown, _) => Ok(()),
         }
     }
 }

@@ -176,7 +176,7 @@ impl FromStr for Predict {
             Ok(tokens) => match u32::try_from(tokens) {
                 Ok(tokens) if (1..=MAX_GENERATED_TOKENS).contains(&tokens) => Ok(Self(tokens)),
                 _ => Err(format!(
-                    "not in 1..={MAX_GENERATED_TOKENS}, or -1 for the most"
+                    "give 1 to {MAX_GENERATED_TOKENS}, or -1 for the most"
                 )),
             },
             Err(error) => Err(error.to_string()),

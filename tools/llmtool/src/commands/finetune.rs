@@ -14,7 +14,7 @@ use crate::args::finetune::Finetune;
 use crate::engine::{Memory, check_runs, load_error, load_options, service_options};
 use crate::error::ToolError;
 use crate::files;
-use crate::output::progress_bar;
+use crate::output::{count, progress_bar};
 
 pub(super) fn finetune(arguments: &Finetune, out: &mut impl Write) -> Result<(), ToolError> {
     let (model, data_path) = arguments.files.paths()?;
@@ -47,12 +47,12 @@ pub(super) fn finetune(arguments: &Finetune, out: &mut impl Write) -> Result<(),
     let begun = Instant::now();
     let plan = backend.train(&data, &params).map_err(refused)?;
     eprintln!(
-        "{} examples, {} steps, {} tokens; the longest example has {}; {} bytes{}",
-        plan.examples,
-        plan.steps,
-        plan.tokens,
+        "{}, {}, {}; the longest example has {}; {}{}",
+        count(plan.examples as usize, "example"),
+        count(plan.steps as usize, "step"),
+        count(plan.tokens as usize, "token"),
         plan.longest,
-        plan.bytes,
+        count(plan.bytes as usize, "byte"),
         if plan.alone {
             ", without room for requests"
         } else {
@@ -120,9 +120,9 @@ fn summary(
     out: &mut impl Write,
 ) -> Result<(), ToolError> {
     eprintln!(
-        "[{} steps, {} tokens in {:.1} s, {:.0} tokens/s; the longest step took {:.1} ms]",
-        end.steps,
-        end.tokens,
+        "[{}, {} in {:.1} s, {:.0} tokens/s; the longest step took {:.1} ms]",
+        count(end.steps as usize, "step"),
+        count(end.tokens as usize, "token"),
         time.as_secs_f64(),
         end.tokens as f64 / time.as_secs_f64().max(1e-9),
         longest.as_secs_f64() * 1e3

@@ -21,7 +21,7 @@ use crate::engine::{Memory, check_runs, load_error, load_options};
 use crate::error::ToolError;
 use crate::files;
 use crate::keys::KeyError;
-use crate::output::{progress_bar, rate};
+use crate::output::{count, progress_bar, rate};
 
 pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(), ToolError> {
     let prompt = arguments.prompt.read()?;
@@ -124,8 +124,9 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
                     Seed::Fixed(_) => String::new(),
                 };
                 eprintln!(
-                    "[prompt {prompt_tokens} tokens, {prompt_rate:.1} tokens/s; generation {generated} tokens, \
-                     {generation_rate:.1} tokens/s; first after {:.0} ms{chosen}, {}]",
+                    "[prompt {}, {prompt_rate:.1} tokens/s; generation {}, {generation_rate:.1} tokens/s; first after {:.0} ms{chosen}, {}]",
+                    count(prompt_tokens as usize, "token"),
+                    count(generated as usize, "token"),
                     first.as_secs_f64() * 1e3,
                     match reason {
                         FinishReason::EndOfText => "end of text",

@@ -96,6 +96,7 @@ fn verify(log: &Log, arguments: &AuditFile, out: &mut impl Write) -> Result<(), 
     );
     match export.entries.len() {
         0 => writeln!(out, "the log has no entries")?,
+        1 => writeln!(out, "the one entry holds, {first}")?,
         entries => writeln!(out, "all {entries} entries hold, {first} to {last}")?,
     }
     if first > 1 {
@@ -207,11 +208,10 @@ fn write_attested(
     let after = export.entries.iter();
     let after = after.filter(|entry| entry.sequence() > *sequence).count();
     if after > 0 {
-        let entries = match after {
-            1 => "entry that came",
-            _ => "entries that came",
-        };
-        writeln!(out, "it says nothing about the {after} {entries} after it")?;
+        writeln!(
+            out,
+            "it says nothing about the {after} entries that came after it"
+        )?;
     }
     Ok(())
 }
@@ -227,11 +227,10 @@ fn write_known(export: &Export, known: &Hash, out: &mut impl Write) -> Result<()
     let after = export.entries.iter();
     let after = after.filter(|entry| entry.sequence() > vouched).count();
     if after > 0 {
-        let entries = match after {
-            1 => "entry that came",
-            _ => "entries that came",
-        };
-        writeln!(out, "it says nothing about the {after} {entries} after it")?;
+        writeln!(
+            out,
+            "it says nothing about what came after it: {after} more"
+        )?;
     }
     Ok(())
 }

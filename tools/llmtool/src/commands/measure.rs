@@ -12,7 +12,7 @@ use crate::args::{Bench, ByteSize, Imatrix, Perplexity};
 use crate::engine::{Memory, Runner, check_runs, load_error, load_options, reading_options};
 use crate::error::ToolError;
 use crate::files;
-use crate::output::{progress_bar, rate};
+use crate::output::{count, progress_bar, rate};
 use crate::perplexity::{self, Chunks};
 use crate::vocabulary::HostVocabulary;
 
@@ -109,7 +109,8 @@ fn say_rate(chunks: &Chunks, begun: Instant) {
     let tokens = (chunks.len() * chunks.context()) as u32;
     let seconds = begun.elapsed().as_secs_f64();
     eprintln!(
-        "[prompt {tokens} tokens, {:.1} tokens/s; nothing generated]",
+        "[prompt {}, {:.1} tokens/s; nothing generated]",
+        count(tokens as usize, "token"),
         rate(tokens, seconds)
     );
 }

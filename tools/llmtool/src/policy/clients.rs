@@ -219,7 +219,8 @@ pub(super) fn description(path: &Path) -> Result<System, ToolError> {
         line,
         reason,
     };
-    let text = str::from_utf8(&content).map_err(|_| wrong(1, "not UTF-8".to_owned()))?;
+    let text =
+        str::from_utf8(&content).map_err(|_| wrong(1, "not UTF-8: save it as UTF-8".to_owned()))?;
     System::parse(text).map_err(|error| {
         let sysdesc::Error { place, problem } = error;
         wrong(place.line as usize, problem.to_string())

@@ -1,5 +1,6 @@
 //! A policy in words: who may do what, and what it costs.
 
+use crate::output::count;
 use std::fmt::{self, Display, Formatter};
 
 use format_compiler::{Sayable, sayable};
@@ -118,8 +119,8 @@ impl Display for Words<'_> {
         )?;
         writeln!(
             f,
-            "{} restarts within {}, then none until a reset",
-            policy.max_restarts,
+            "{} within {}, then none until a reset",
+            count(policy.max_restarts as usize, "restart"),
             duration(policy.restart_window_us)
         )?;
         writeln!(
@@ -318,8 +319,11 @@ fn write_client(
     writeln!(f, "  {:<12} {who} ({channel})", client.name)?;
     writeln!(
         f,
-        "  {:<12} at once {} requests, {} sessions, {} messages that inference has not read",
-        "", client.requests, client.sessions, client.commands
+        "  {:<12} at once {}, {}, {} that inference has not read",
+        "",
+        count(client.requests as usize, "request"),
+        count(client.sessions as usize, "session"),
+        count(client.commands as usize, "message")
     )?;
     write_rule(f, compiled, client.formats)
 }
@@ -356,12 +360,12 @@ fn write_user(f: &mut Formatter<'_>, user: &User, role: &Role, entry: &str) -> f
     writeln!(f, "  {:<12} may {may}", "")?;
     writeln!(
         f,
-        "  {:<12} {} tokens each {}, {} in a request, {} sessions",
+        "  {:<12} {} tokens each {}, {} in a request, {}",
         "",
         grouped(user.budget_tokens),
         duration(user.budget_period_us),
         role.max_tokens,
-        role.max_sessions
+        count(role.max_sessions as usize, "session")
     )?;
     writeln!(
         f,

@@ -1,0 +1,240 @@
+//! Options of llama.cpp's programs that have no counterpart here, and what takes their place. Those that have one are other
+//! names of ours in the [table](super::options).
+
+use super::{CHAT, OptionSpec};
+
+const MODEL: &str = "the model is the one that is loaded ('llmctl status'); 'llmctl models' lists those in the store, \
+    'llmctl load NAME' loads one";
+const STORE: &str = "nothing is fetched from a network; 'make run MODEL=FILE.gguf' builds a system with a model of yours";
+const CONTEXT: &str = "the context is settled when the system is built ('make run MODEL=FILE.gguf CONTEXT=N'), not by a client; \
+    'llmctl status' says how long it is";
+const PROCESSORS: &str = "what the model runs on is settled by the system, not by a client";
+const BATCH: &str = "how many tokens go through the model at once is not for a client to choose, and no text depends on it";
+const MEMORY: &str = "where weights and cache lie, and in which types, is settled when the system is built, not by a client";
+const FORMAT: &str = "an answer is bound with --format NAME, to a format of the policy ('llmctl formats'), or with --choices \"A,B\"";
+const CONVERSATION: &str = "'llmchat' is a conversation";
+const ONE_TURN: &str =
+    "llminfer ends after one answer by itself; --session NAME lets another go on from it";
+const FILE: &str = "there are no files; type or paste the text in quotes: --prompt \"TEXT\"";
+const ESCAPES: &str = "\\n is an escape in \"...\", and none in '...'";
+const SAMPLER: &str = "there is no such sampler; there are --temperature, --top-k, --top-p, --min-p and --repeat-penalty";
+const SHIFT: &str = "nothing of a context is dropped: an answer ends when it is full";
+const SCALE: &str = "an adapter has the strength that it was made with: --adapter NAME";
+const CACHE: &str = "--session NAME keeps what was said, as long as there is room";
+const TEMPLATE: &str =
+    "the model brings its chat template ('llmctl status' names it); --raw goes without";
+const DISPLAY: &str = "'color on' and 'color off' are all that there is to choose of what shows";
+
+/// Names, and what takes their place.
+const OPTIONS: &[(&[&str], &str)] = &[
+    (&["-m", "--model"], MODEL),
+    (
+        &[
+            "-hf",
+            "-hfr",
+            "--hf-repo",
+            "-hff",
+            "--hf-file",
+            "-mu",
+            "--model-url",
+            "-dr",
+            "--docker-repo",
+        ],
+        STORE,
+    ),
+    (&["-c", "--ctx-size"], CONTEXT),
+    (
+        &[
+            "-t",
+            "--threads",
+            "-tb",
+            "--threads-batch",
+            "-C",
+            "--cpu-mask",
+            "--prio",
+            "--poll",
+            "-ngl",
+            "--gpu-layers",
+            "--n-gpu-layers",
+            "-dev",
+            "--device",
+            "-sm",
+            "--split-mode",
+            "-ts",
+            "--tensor-split",
+            "-mg",
+            "--main-gpu",
+            "--numa",
+            "-md",
+            "--model-draft",
+        ],
+        PROCESSORS,
+    ),
+    (
+        &[
+            "-b",
+            "--batch-size",
+            "-ub",
+            "--ubatch-size",
+            "-np",
+            "--parallel",
+        ],
+        BATCH,
+    ),
+    (
+        &[
+            "-fa",
+            "--flash-attn",
+            "-ctk",
+            "--cache-type-k",
+            "-ctv",
+            "--cache-type-v",
+            "--mlock",
+            "--no-mmap",
+            "--mmap",
+            "-nkvo",
+            "--no-kv-offload",
+            "-ot",
+            "--override-tensor",
+            "-cmoe",
+            "--cpu-moe",
+        ],
+        MEMORY,
+    ),
+    (
+        &[
+            "--grammar",
+            "--grammar-file",
+            "-j",
+            "--json-schema",
+            "-jf",
+            "--json-schema-file",
+        ],
+        FORMAT,
+    ),
+    (
+        &[
+            "-cnv",
+            "--conversation",
+            "-i",
+            "--interactive",
+            "-if",
+            "--interactive-first",
+        ],
+        CONVERSATION,
+    ),
+    (&["-st", "--single-turn"], ONE_TURN),
+    (
+        &[
+            "-f",
+            "--file",
+            "-bf",
+            "--binary-file",
+            "-sysf",
+            "--system-prompt-file",
+        ],
+        FILE,
+    ),
+    (&["-e", "--escape", "--no-escape"], ESCAPES),
+    (
+        &[
+            "--samplers",
+            "--sampling-seq",
+            "--sampler-seq",
+            "--typical",
+            "--top-nsigma",
+            "--dynatemp-range",
+            "--dynatemp-exp",
+            "--mirostat",
+            "--mirostat-lr",
+            "--mirostat-ent",
+            "--xtc-probability",
+            "--xtc-threshold",
+            "--dry-multiplier",
+            "--dry-base",
+            "--presence-penalty",
+            "--frequency-penalty",
+            "-l",
+            "--logit-bias",
+            "--ignore-eos",
+        ],
+        SAMPLER,
+    ),
+    (&["--keep", "--context-shift", "--no-context-shift"], SHIFT),
+    (&["--lora-scaled"], SCALE),
+    (
+        &["--prompt-cache", "--prompt-cache-all", "--prompt-cache-ro"],
+        CACHE,
+    ),
+    (
+        &[
+            "--chat-template",
+            "--chat-template-file",
+            "--jinja",
+            "--no-jinja",
+            "--reasoning-format",
+        ],
+        TEMPLATE,
+    ),
+    (
+        &[
+            "-co",
+            "--color",
+            "-v",
+            "--verbose",
+            "-lv",
+            "--verbosity",
+            "--log-disable",
+            "--log-file",
+            "--no-display-prompt",
+            "--display-prompt",
+            "--no-perf",
+            "-sp",
+            "--special",
+            "--simple-io",
+        ],
+        DISPLAY,
+    ),
+];
+
+/// What takes the place of `option`, if it is one of llama.cpp's and the command is one that answers.
+pub(crate) fn instead_of(options: &[OptionSpec], option: &[u8]) -> Option<&'static str> {
+    let answers = options.first() == CHAT.first();
+    let has = |names: &&[&str]| names.iter().any(|name| name.as_bytes() == option);
+    let mut found = OPTIONS.iter().filter(|(names, _)| has(names));
+    found
+        .next()
+        .filter(|_| answers)
+        .map(|(_, instead)| *instead)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CONTROLS, INFER, STATS, is_option};
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn what_takes_the_place_of_an_option_of_llama_cpp_is_there() {
+        let mut seen = Vec::new();
+        for (names, instead) in OPTIONS {
+            for name in *names {
+                assert!(is_option(name.as_bytes()), "{name}");
+                let is_ours = INFER.iter().any(|option| option.is_called(name.as_bytes()));
+                assert!(!is_ours && !seen.contains(name), "{name}");
+                seen.push(*name);
+                assert_eq!(instead_of(INFER, name.as_bytes()), Some(*instead));
+                assert_eq!(instead_of(CHAT, name.as_bytes()), Some(*instead));
+                assert_eq!(instead_of(STATS, name.as_bytes()), None);
+            }
+            let words = instead.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+            for option in words.filter(|word| word.len() > 2 && word.starts_with("--")) {
+                assert!(INFER.iter().any(|own| own.name == option), "{option}");
+            }
+            for command in instead.split("'llmctl ").skip(1) {
+                let control = command.split([' ', '\'']).next().unwrap();
+                assert!(CONTROLS.contains(&control), "{control}");
+            }
+        }
+    }
+}
