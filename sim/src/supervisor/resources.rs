@@ -21,6 +21,8 @@ use sysdesc::{Domain, Region, System};
 
 /// Signals that wait in a pipe: more is no use, since they coalesce.
 const PIPE_BYTES: usize = 4096;
+/// How long a disk may be another system's before this one gives up: time enough for processes to die.
+const DISK_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 /// Restart orders that are read at a time.
 const ORDERS_AT_A_TIME: usize = 16;
 
@@ -486,14 +488,21 @@ fn open_disk(path: &Path) -> Result<Disk, ResourceError> {
         }
         Err(error) => return Err(failed(error)),
     };
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => {
-            return Err(ResourceError::DiskInUse {
-                path: path.to_owned(),
-            });
+    let begun = std::time::Instant::now();
+    loop {
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => break,
+            // The domains of a system that was killed a moment ago are still dying.
+            Err(Errno::WOULDBLOCK) if begun.elapsed() < DISK_PATIENCE => {
+                std::thread::sleep(DISK_PATIENCE / 50);
+            }
+            Err(Errno::WOULDBLOCK) => {
+                return Err(ResourceError::DiskInUse {
+                    path: path.to_owned(),
+                });
+            }
+            Err(error) => return Err(failed(error.into())),
         }
-        Err(error) => return Err(failed(error.into())),
     }
     let bytes = file.metadata().map_err(failed)?.len();
     Ok(Disk {

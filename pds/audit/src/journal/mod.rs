@@ -444,10 +444,12 @@ impl Journal {
         };
         *step = MAX_TRANSFER_SECTORS as u32;
         let (sectors, _) = data.as_chunks::<SECTOR>();
-        for (at, sector) in (slot..).zip(sectors) {
+        let mut at = slot;
+        for sector in sectors {
             if opening.wants() != Some(at) {
                 break;
             }
+            at = at.saturating_add(1);
             if let Some(entry) = opening.give(Some(sector)) {
                 self.usage.replay(&entry.record);
                 self.back.note(entry.record.sequence, entry.position);

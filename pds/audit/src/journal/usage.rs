@@ -14,6 +14,9 @@ use protocol::name::{ModelName, UserName};
 use protocol::policy::Policy;
 use protocol::record::{Kind, Record};
 
+/// Where the time of a log begins, in microseconds. Its oldest entries are gone, so periods can have begun before it.
+const BEGIN_US: u64 = 1 << 60;
+
 /// One user's.
 #[derive(Clone, Copy, Debug, Default)]
 struct Account {
@@ -52,7 +55,7 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Usage {
     accounts: [Account; MAX_USERS],
-    open: heapless::Vec<Open, { MAX_REQUESTS + 1 }>,
+    open: [Option<Open>; MAX_REQUESTS + 1],
     /// Time of earlier boots.
     before: u64,
     /// Time of the newest entry of this one.
@@ -65,12 +68,12 @@ impl Usage {
             name: UserName::EMPTY,
             used: 0,
             period_us: 0,
-            since: 0,
+            since: BEGIN_US,
         };
         Self {
             accounts: [NONE; MAX_USERS],
-            open: heapless::Vec::new(),
-            before: 0,
+            open: [None; MAX_REQUESTS + 1],
+            before: BEGIN_US,
             last: 0,
         }
     }
@@ -101,7 +104,7 @@ impl Usage {
         };
         if kind == Kind::Boot {
             // What was under way then stays charged.
-            self.open.clear();
+            self.open = [None; MAX_REQUESTS + 1];
             self.before = self.now();
             self.last = 0;
         }
@@ -150,13 +153,15 @@ impl Usage {
         account.roll(now);
         account.used = account.used.saturating_add(record.value);
         // If there are more than there can be, the log is not whole: what was reserved stays charged.
-        let _ = self.open.push(Open {
-            request: record.request,
-            user,
-            reserved: record.value,
-            since: account.since,
-            is_tuning,
-        });
+        if let Some(place) = self.open.iter_mut().find(|place| place.is_none()) {
+            *place = Some(Open {
+                request: record.request,
+                user,
+                reserved: record.value,
+                since: account.since,
+                is_tuning,
+            });
+        }
     }
 
     fn end(&mut self, record: &Record, kind: Kind) {
@@ -166,11 +171,11 @@ impl Usage {
             u64::from(record.generated_tokens),
         );
         let is_late = record.code == ErrorCode::Deadline as u16;
-        let mut open = self.open.iter();
-        let Some(at) = open.position(|open| open.request == record.request) else {
+        let is = |open: &Option<Open>| open.is_some_and(|open| open.request == record.request);
+        let place = self.open.iter_mut().find(|open| is(open));
+        let Some(open) = place.and_then(Option::take) else {
             return;
         };
-        let open = self.open.swap_remove(at);
         let used = match kind {
             // Tokens and updates.
             _ if open.is_tuning => prompt,

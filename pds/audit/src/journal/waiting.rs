@@ -23,7 +23,7 @@ pub(crate) struct Waiting {
     held: [Option<Held>; HELD],
     frames: &'static mut [Frame; HELD],
     /// Requests that are over, by their numbers, and the entries of their ends.
-    ends: heapless::Vec<(u32, u64), { MAX_REQUESTS + 1 }>,
+    ends: [Option<(u32, u64)>; MAX_REQUESTS + 1],
 }
 
 impl Waiting {
@@ -31,7 +31,7 @@ impl Waiting {
         Self {
             held: [None; HELD],
             frames,
-            ends: heapless::Vec::new(),
+            ends: [None; MAX_REQUESTS + 1],
         }
     }
 
@@ -97,27 +97,36 @@ impl Waiting {
     /// A request has ended, and the entry of that is this one or an earlier one.
     pub(crate) fn ended(&mut self, number: u32, sequence: u64) {
         // No more are over and not told than there are requests.
-        let _ = self.ends.push((number, sequence));
+        if let Some(place) = self.ends.iter_mut().find(|place| place.is_none()) {
+            *place = Some((number, sequence));
+        }
     }
 
     /// Whether a request's end is not durable as far as is known.
     pub(super) fn waits(&self, number: u32) -> bool {
-        self.ends.iter().any(|(ended, _)| *ended == number)
+        let mut ends = self.ends.iter().flatten();
+        ends.any(|(ended, _)| *ended == number)
     }
 
     pub(super) fn is_settled(&self, number: u32, durable: u64) -> bool {
-        let mut ends = self.ends.iter();
+        let mut ends = self.ends.iter().flatten();
         let end = ends.find(|(ended, _)| *ended == number);
         end.is_none_or(|(_, sequence)| *sequence <= durable)
     }
 
     /// Forgets what is durable.
     pub(super) fn forget(&mut self, durable: u64) {
-        self.ends.retain(|(_, sequence)| *sequence > durable);
+        self.forget_if(|(_, sequence)| sequence <= durable);
     }
 
     /// A client was told of an end.
     pub(crate) fn told(&mut self, number: u32) {
-        self.ends.retain(|(ended, _)| *ended != number);
+        self.forget_if(|(ended, _)| ended == number);
+    }
+
+    fn forget_if(&mut self, is: impl Fn((u32, u64)) -> bool) {
+        for end in &mut self.ends {
+            *end = end.filter(|end| !is(*end));
+        }
     }
 }

@@ -209,7 +209,9 @@ impl Writer {
             .at
             .saturating_add((sectors as usize).saturating_mul(SECTOR));
         if piece.sectors == 0 {
-            self.pieces.remove(0);
+            let second = self.pieces.get(1).copied();
+            self.pieces.clear();
+            self.pieces.extend(second);
         }
     }
 

@@ -363,6 +363,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             News::Lost(failure) => {
                 self.record_loss(*failure, now);
                 self.release_held(now);
+                // Who waits for an end hears of it at once.
+                self.work.goes_on();
             }
             // It is opened once.
             News::Opened { .. } => {}
