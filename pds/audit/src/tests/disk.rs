@@ -180,7 +180,9 @@ impl World {
                 let is_model = open.len() != 64;
                 match self.misdeed {
                     Misdeed::OtherBytes(at) if is_model => {
-                        open.get_mut(at).map(|byte| *byte ^= 1);
+                        if let Some(byte) = open.get_mut(at) {
+                            *byte ^= 1;
+                        }
                     }
                     Misdeed::Shrinks if is_model => open.truncate(open.len().saturating_sub(100)),
                     _ => {}
