@@ -62,6 +62,9 @@ SOAK_OUT := $(BUILD)/soak
 SOAK_POLICY := $(SOAK_OUT)/policy.bin
 REDTEAM_CLIENTS := tests/redteam/clients
 REDTEAM_CLIENTS_POLICY := $(BUILD)/policy-redteam-clients/policy.bin
+# The red team's system with a disk and a hostile files.
+REDTEAM_FILES := systems/disk/system.xml
+REDTEAM_FILES_POLICY := $(BUILD)/policy-redteam-files/policy.bin
 KEYS := $(BUILD)/keys
 # The secret key of the device that runs what is built here; it signs the adapters made on the device. It is created
 # once per checkout. The compiled policies and images contain it, so anyone who can read one can sign as this device.
@@ -224,6 +227,10 @@ $(REDTEAM_POLICY): tests/redteam/policy.toml system.xml llmtool | $(DEVICE_KEY)
 $(REDTEAM_CLIENTS_POLICY): $(REDTEAM_CLIENTS)/policy.toml $(REDTEAM_CLIENTS)/system.xml llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
 	@$(COMPILE_POLICY) $< --system $(REDTEAM_CLIENTS)/system.xml -o $@ --formats $(@D)/formats.bin >&2
+
+$(REDTEAM_FILES_POLICY): tests/redteam/policy.toml $(REDTEAM_FILES) llmtool | $(DEVICE_KEY)
+	@mkdir -p $(@D)
+	@$(COMPILE_POLICY) $< --system $(REDTEAM_FILES) -o $@ --formats $(@D)/formats.bin >&2
 
 $(KEYS)/%.key.pem: | llmtool
 	@mkdir -p $(@D)
@@ -756,7 +763,7 @@ e2e-sim: sim-build llmtool $(TEST_STORE) $(TEST_POLICY) ## the end-to-end suite 
 	@$(MAKE) --no-print-directory storm-sim STORM_FAULTS=10
 
 # The system with a disk; `$$DISK` is each test's own image.
-E2E_DISK := --test disk_models --test disk_log
+E2E_DISK := --test disk_models --test disk_log --test disk_input
 E2E_DISK_RUN = SEL4_LLM_DEVICE=$(DEVICE_KEY) SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests $(E2E_DISK) --
 
 .PHONY: e2e-disk
@@ -770,6 +777,9 @@ endif
 
 .PHONY: e2e-disk-sim
 e2e-disk-sim: description sim-build llmtool $(GO_ON_POLICY)
+	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p broken-disk-sim >&2
+	SEL4_LLM_RUN_BROKEN_DISK='$(subst --disk $(DISK),--disk "$$DISK",$(SIM)) --program disk=$(BIN)/broken-disk-sim' \
+	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests --test disk_broken
 	SEL4_LLM_RUN_DISK='$(subst --disk $(DISK),--disk "$$DISK",$(SIM))' $(E2E_DISK_RUN)
 	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p liar >&2
 	SEL4_LLM_RUN_DISK_LIAR='$(subst --disk $(DISK),--disk "$$DISK",$(subst $(dir $(SYSTEM_POLICY)),$(dir $(GO_ON_POLICY)),$(SIM))) --program files=$(BIN)/liar' SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
@@ -825,6 +835,12 @@ REDTEAM_SYSTEM ?= system.xml
 REDTEAM_OUT := $(BUILD)/redteam
 REDTEAM_RUN = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests --test redteam
 
+# Nobody reads it: its files is the hostile one.
+REDTEAM_DISK := $(REDTEAM_OUT)/disk.img
+$(REDTEAM_DISK): | llmtool
+	@mkdir -p $(@D)
+	@$(BIN)/llmtool disk create $@ --size 8MiB --log-size 1MiB >&2
+
 .PHONY: redteam
 redteam: redteam-sim ## attack the system from hostile domains: on the simulation and, with an SDK, on seL4
 ifneq ($(wildcard $(SDK)/bin/microkit),)
@@ -834,13 +850,14 @@ else
 endif
 
 .PHONY: redteam-sim
-redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY) $(REDTEAM_CLIENTS_POLICY)
+redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY) $(REDTEAM_CLIENTS_POLICY) $(REDTEAM_FILES_POLICY) $(REDTEAM_DISK)
 	@mkdir -p $(REDTEAM_OUT)
 	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim --features redteam --bin sel4-llm-sim-redteam >&2
-	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim -p mallory-sim >&2
+	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim -p mallory-sim -p gremlin-sim >&2
 	SEL4_LLM_REDTEAM_ON=simulation SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
 	SEL4_LLM_REDTEAM='$(BIN)/sel4-llm-sim-redteam $(REDTEAM_SYSTEM) --search-path $(dir $(STORE)) $(dir $(REDTEAM_POLICY))' \
 	SEL4_LLM_REDTEAM_CLIENTS='$(BIN)/sel4-llm-sim $(REDTEAM_CLIENTS)/system.xml --search-path $(dir $(STORE)) $(dir $(REDTEAM_CLIENTS_POLICY)) --program mallory=$(BIN)/mallory-sim --outlive-clients' \
+	SEL4_LLM_REDTEAM_FILES='$(BIN)/sel4-llm-sim $(REDTEAM_FILES) --disk $(REDTEAM_DISK) --search-path $(dir $(STORE)) $(dir $(REDTEAM_FILES_POLICY)) --program files=$(BIN)/gremlin-sim --outlive-clients' \
 		$(REDTEAM_RUN)
 
 # The hostile client for seL4.

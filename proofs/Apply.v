@@ -24,6 +24,7 @@
 From Coq Require Import List NArith String Bool.
 From SeL4LLM Require Import Description Model Authority Graph Depend Flow Mediation Microkit Clients Holdings.
 From SeL4LLM Require Import Compartments.
+From SeL4LLM Require Export Computed.
 From SeL4LLM Require Instance.
 Import ListNotations.
 Local Open Scope string_scope.
@@ -48,38 +49,6 @@ Definition G : config := capabilities sel4_llm.
 
 (** The same if the monitor is first at its endpoint. Only what is between two clients needs it. *)
 Definition monitored : system := attended Instance.system qemu_virt.
-
-Ltac now_computed := vm_compute; reflexivity.
-
-Lemma filter_nil : forall A (f : A -> bool) l, filter f l = [] -> forall x, In x l -> f x = false.
-Proof.
-  intros A f l H x I. destruct (f x) eqn:E; [| reflexivity]. exfalso.
-  assert (F : In x (filter f l)) by (apply filter_In; split; assumption). rewrite H in F. exact F.
-Qed.
-
-Lemma none_left : forall A (f : A -> bool) l, filter (fun x => negb (f x)) l = [] -> forall x, In x l -> f x = true.
-Proof. intros A f l H x I. apply negb_false_iff. exact (filter_nil A (fun x => negb (f x)) l H x I). Qed.
-
-(** *** Comparison without regard to order
-
-    What is beyond what is stated, and what is stated and is not so: both lists are shown when a claim
-    fails. *)
-Definition without_all {A} (eq : forall a b : A, {a = b} + {a <> b}) (a b : list A) : list A :=
-  filter (fun x => negb (existsb (fun y => if eq x y then true else false) b)) a.
-
-Definition differ {A} (eq : forall a b : A, {a = b} + {a <> b}) (actual stated : list A) : list A * list A :=
-  (without_all eq actual stated, without_all eq stated actual).
-
-Definition pair_dec {A B} (ea : forall a b : A, {a = b} + {a <> b}) (eb : forall a b : B, {a = b} + {a <> b}) :
-  forall a b : A * B, {a = b} + {a <> b}.
-Proof. decide equality. Defined.
-
-Definition subject_pair_eq := pair_dec subject_eq subject_eq.
-Definition string_pair_eq := pair_dec string_dec string_dec.
-
-(** All pairs of two. *)
-Definition pairs_of {A} (eq : forall a b : A, {a = b} + {a <> b}) (l : list A) : list (A * A) :=
-  filter (fun '(a, b) => if eq a b then false else true) (list_prod l l).
 
 Definition pairs : list (string * string) := pairs_of string_dec apart_names.
 
@@ -260,13 +229,9 @@ Proof. intros. apply (attachments_come_from_tcb_holders l booted). exact source.
 
 (** ** T2: integrity *)
 
-Definition writers_in (S : system) (p : part) : list subject :=
-  filter (fun s => existsb (fun q => if part_eq p q then true else false) (alters S s)) (subjects (capabilities S)).
-
 Definition writers : part -> list subject := writers_in sel4_llm.
 
-Definition readers (p : part) : list subject :=
-  filter (fun s => existsb (fun q => if part_eq p q then true else false) (observes sel4_llm s)) (subjects G).
+Definition readers : part -> list subject := readers_in sel4_llm.
 
 Lemma writers_complete : forall p s, In s (subjects G) -> In p (alters sel4_llm s) -> In s (writers p).
 Proof.
@@ -280,20 +245,6 @@ Theorem T2 : forall p l st, sound sel4_llm st -> Forall (disciplined G) l ->
 Proof.
   intros p l st So D W. apply (integrity sel4_llm source); try assumption.
   intros e I S A. apply (W e I). apply writers_complete; assumption.
-Qed.
-
-(** Who they are. A claim lists the parts for which it is not as stated. *)
-Definition wrong (actual : part -> list subject) (stated : list (part * list subject)) :
-  list (part * (list subject * list subject)) :=
-  flat_map (fun '(p, l) => match differ subject_eq (actual p) l with ([], []) => [] | d => [(p, d)] end) stated.
-
-Lemma as_stated : forall actual p l, wrong actual [(p, l)] = [] -> incl (actual p) l.
-Proof.
-  intros actual p l H s I. unfold wrong, differ in H. simpl in H.
-  destruct (without_all subject_eq (actual p) l) eqn:E;
-    [| destruct (without_all subject_eq l (actual p)); discriminate H].
-  pose proof (filter_nil _ _ _ E s I) as F. simpl in F. apply negb_false_iff in F.
-  apply existsb_exists in F. destruct F as (y & Y & F). destruct (subject_eq s y); [congruence | discriminate F].
 Qed.
 
 Definition memory (r : string) : part := PMemory (Shared r).

@@ -83,9 +83,12 @@ impl Drop for Image {
     }
 }
 
+/// Where the command that starts such a system is.
+const RUN: &str = "SEL4_LLM_RUN_DISK";
+
 /// What starts a system with this disk.
 pub(crate) fn command_with(image: &Image) -> Command {
-    command_of("SEL4_LLM_RUN_DISK", image)
+    command_of(RUN, image)
 }
 
 fn command_of(variable: &str, image: &Image) -> Command {
@@ -100,17 +103,36 @@ fn command_of(variable: &str, image: &Image) -> Command {
 /// The system cannot be started.
 #[must_use]
 pub fn session_with(image: &Image, input: impl AsRef<[u8]>) -> Session {
-    session_of("SEL4_LLM_RUN_DISK", image, input)
+    session_of(RUN, image, input)
 }
 
-/// As [`session_with`], the system that this variable of the environment names.
+/// As [`session_with`], with the system that this variable starts.
 ///
 /// # Panics
 /// The system cannot be started.
 #[must_use]
 pub fn session_of(variable: &str, image: &Image, input: impl AsRef<[u8]>) -> Session {
-    let input = input.as_ref();
-    let output = finish(command_of(variable, image), input);
+    typed_into(command_of(variable, image), input.as_ref())
+}
+
+/// As [`session_with`], without a disk: in the simulation alone.
+///
+/// # Panics
+/// The system cannot be started.
+#[must_use]
+pub fn session_without_disk(input: impl AsRef<[u8]>) -> Session {
+    let run = std::env::var(RUN).expect("make sets it");
+    let without = run.replace(" --disk \"$DISK\"", "");
+    assert_ne!(run, without, "a command that names the disk");
+    let mut command = Command::new("sh");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    command.args(["-c", &format!("exec {without}")]);
+    command.current_dir(root);
+    typed_into(command, input.as_ref())
+}
+
+fn typed_into(command: Command, input: &[u8]) -> Session {
+    let output = finish(command, input);
     Session {
         output: printed(
             &String::from_utf8_lossy(&output.stdout),
@@ -123,5 +145,5 @@ pub fn session_of(variable: &str, image: &Image, input: impl AsRef<[u8]>) -> Ses
 /// Whether that system runs in QEMU.
 #[must_use]
 pub fn is_emulated() -> bool {
-    std::env::var("SEL4_LLM_RUN_DISK").is_ok_and(|command| command.contains("qemu-system-"))
+    std::env::var(RUN).is_ok_and(|command| command.contains("qemu-system-"))
 }

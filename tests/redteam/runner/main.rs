@@ -2,7 +2,8 @@
 //!
 //! The environment says what it attacks: `SEL4_LLM_REDTEAM` (the system with the hostile inference, as a command for a
 //! shell), `SEL4_LLM_REDTEAM_SHELL` (the one with a hostile shell besides, if there is one), `SEL4_LLM_REDTEAM_CLIENTS` (the
-//! one with a hostile client beside an honest shell), `SEL4_LLM_REDTEAM_ON` (`sel4` or `simulation`),
+//! one with a hostile client beside an honest shell), `SEL4_LLM_REDTEAM_FILES` (the one with a disk and a hostile files),
+//! `SEL4_LLM_REDTEAM_ON` (`sel4` or `simulation`),
 //! `SEL4_LLM_BOARD` (the board's name), `SEL4_LLM_REDTEAM_OUT` (the folder that gets the table), `SEL4_LLM_REDTEAM_ONLY` (names of attacks,
 //! with spaces; all where it is not set), `SEL4_LLM_LLMTOOL`.
 //!
@@ -12,6 +13,7 @@
 mod answers;
 mod board;
 mod clients;
+mod files;
 mod inference;
 mod shell;
 mod system;
@@ -70,6 +72,9 @@ fn main() -> ExitCode {
     if std::env::var_os("SEL4_LLM_REDTEAM_CLIENTS").is_some() {
         verdicts.extend(clients::attack(&on));
     }
+    if std::env::var_os("SEL4_LLM_REDTEAM_FILES").is_some() {
+        verdicts.extend(files::attack());
+    }
     let broken = verdicts.iter().filter(|one| one.result.is_err()).count();
     let held = verdicts.len() - broken;
     // A part of the attacks leaves the tables of all of them alone.
@@ -112,7 +117,14 @@ fn table(folder: &Path) -> String {
     let mut text = String::from(
         "| by | attack | what it does | on seL4 | in the simulation |\n|---|---|---|---|---|\n",
     );
-    for row in sel4.lines().map(cells) {
+    let attacked: Vec<_> = sel4.lines().map(cells).collect();
+    // Those of the simulation alone come behind.
+    let is_new = |row: &&Vec<String>| !attacked.iter().any(|other| other.get(1) == row.get(1));
+    let simulated_alone = simulated.iter().filter(is_new).map(|row| match &row[..] {
+        [by, name, does, _] => [by, name, does, "not made"].map(str::to_owned).to_vec(),
+        _ => Vec::new(),
+    });
+    for row in attacked.iter().cloned().chain(simulated_alone) {
         let [by, name, does, seen] = &row[..] else {
             continue;
         };

@@ -30,8 +30,8 @@ pub(crate) struct Counters {
     pub(crate) used: u64,
 }
 
-/// What the simulation's messages about inference begin with.
-const SUPERVISOR: &str = "sim: inference: ";
+/// What the simulation's messages about a domain that dies begin with.
+const SUPERVISOR: [&str; 2] = ["sim: inference: ", "sim: files: "];
 
 fn silent(line: &str) -> String {
     format!("no answer to '{line}' within {} s", PATIENCE.as_secs())
@@ -111,9 +111,11 @@ impl System {
     pub(crate) fn command(&mut self, line: &str) -> Result<String, String> {
         let mut text = without_sequences(&self.raw(line)?).replace('\r', "");
         // What runs the simulation says on the same terminal what happens to a domain, in the middle of a row, too.
-        while let Some(at) = text.find(SUPERVISOR) {
-            let end = text[at..].find('\n').map_or(text.len(), |end| at + end + 1);
-            text.replace_range(at..end, "");
+        for supervisor in SUPERVISOR {
+            while let Some(at) = text.find(supervisor) {
+                let end = text[at..].find('\n').map_or(text.len(), |end| at + end + 1);
+                text.replace_range(at..end, "");
+            }
         }
         Ok(text)
     }

@@ -1,4 +1,4 @@
-//! Committed files generated from `system.xml`: the picture and Microkit's table in the docs, and the instance for the
+//! Committed files generated from descriptions: the picture and Microkit's table in the docs, and the instances for the
 //! proofs. `isolation docs` writes them; a test checks that they are current.
 
 use crate::microkit::Configuration;
@@ -6,7 +6,10 @@ use crate::policy::Policy;
 use crate::view::View;
 use crate::{picture, report, rocq};
 use std::path::{Path, PathBuf};
-use sysdesc::System;
+use sysdesc::{Board, System};
+
+/// The system with a disk, of which the proofs have an instance, too.
+const DISK: &str = "systems/disk/system.xml";
 
 /// Where Microkit's table begins and ends in the document.
 const MARKS: [&str; 2] = [
@@ -26,9 +29,11 @@ pub struct Document {
 /// All generated files, for the repository at `root`.
 ///
 /// # Errors
-/// A document with a generated part cannot be read.
+/// A document with a generated part, or the description of the system with a disk, cannot be read.
 pub fn documents(root: &Path, system: &System, policy: &Policy) -> std::io::Result<Vec<Document>> {
     let view = View::of_description(system, Configuration::Release);
+    let described = std::fs::read_to_string(root.join(DISK))?;
+    let with_disk = System::parse_on(&described, &Board::usual()).map_err(std::io::Error::other)?;
     let mut documents = vec![
         Document {
             path: "docs/authority.svg".into(),
@@ -37,6 +42,10 @@ pub fn documents(root: &Path, system: &System, policy: &Policy) -> std::io::Resu
         Document {
             path: "proofs/Instance.v".into(),
             text: rocq::instance(system, "system.xml"),
+        },
+        Document {
+            path: "proofs/DiskInstance.v".into(),
+            text: rocq::instance(&with_disk, DISK),
         },
     ];
     let path = PathBuf::from("docs/isolation.md");

@@ -84,6 +84,8 @@ enum State {
         opening: Opening<'static>,
         /// Sectors that are read at once; one while a sector among them cannot be read.
         step: u32,
+        /// Of the first sector that could not be read.
+        unreadable: Option<Failure>,
     },
     /// It is written.
     Open(Writer),
@@ -221,7 +223,8 @@ impl Journal {
     pub(crate) const fn refusal(&self) -> Option<Failure> {
         match (&self.state, self.on_failure) {
             (State::Lost(failure), LogFailure::Refuse) => {
-                Some(Failure::over(ErrorCode::LogLost, failure.code as u64, 0))
+                let why = failure.code as u64;
+                Some(Failure::over(ErrorCode::LogLost, why, failure.value))
             }
             _ => None,
         }
@@ -307,7 +310,7 @@ impl Journal {
         match &mut self.state {
             State::Waits | State::Lost(_) => Ok(None),
             State::Finds => Ok(Some(Ask::OpenLog)),
-            State::Opens { opening, step } => {
+            State::Opens { opening, step, .. } => {
                 let Some(slot) = opening.wants() else {
                     return Ok(None);
                 };
@@ -390,9 +393,17 @@ impl Journal {
                 *step = 1;
                 News::None
             }
-            (State::Opens { opening, step }, Asked::Opening { .. }) if is_of_disk => {
+            (
+                State::Opens {
+                    opening,
+                    step,
+                    unreadable,
+                },
+                Asked::Opening { .. },
+            ) if is_of_disk => {
                 opening.give(None);
                 *step = MAX_TRANSFER_SECTORS as u32;
+                unreadable.get_or_insert(failure);
                 self.opened()
             }
             (State::Open(_), Asked::Back { .. }) if is_of_disk => {
@@ -418,6 +429,7 @@ impl Journal {
                 self.state = State::Opens {
                     opening,
                     step: MAX_TRANSFER_SECTORS as u32,
+                    unreadable: None,
                 };
                 News::None
             }
@@ -427,7 +439,7 @@ impl Journal {
 
     /// Sectors of the log that is being opened.
     fn read(&mut self, slot: u32, data: &[u8]) -> News {
-        let State::Opens { opening, step } = &mut self.state else {
+        let State::Opens { opening, step, .. } = &mut self.state else {
             return News::None;
         };
         *step = MAX_TRANSFER_SECTORS as u32;
@@ -454,7 +466,12 @@ impl Journal {
         if opening.wants().is_some() {
             return News::None;
         }
-        let State::Opens { opening, .. } = core::mem::replace(&mut self.state, State::Waits) else {
+        let State::Opens {
+            opening,
+            unreadable,
+            ..
+        } = core::mem::replace(&mut self.state, State::Waits)
+        else {
             return News::None;
         };
         match opening.finish_for(self.device.unwrap_or_default()) {
@@ -481,7 +498,8 @@ impl Journal {
                     Failure::over(ErrorCode::LogOtherSize, log.into(), slots.into())
                 }
                 OpenError::OtherDevice { .. } => Failure::of(ErrorCode::LogOtherDevice),
-                OpenError::NotALog => Failure::of(ErrorCode::LogGarbage),
+                // A log that cannot be read is not to be taken for something else.
+                OpenError::NotALog => unreadable.unwrap_or(Failure::of(ErrorCode::LogGarbage)),
             }),
         }
     }

@@ -33,6 +33,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         self.gate.access.require(user, Permission::Load)?;
         self.require_new(client, id)?;
         self.link.require_running(self.gate.policy())?;
+        // What cannot be told to have ended must not begin.
+        self.require_log()?;
         self.require_place(client)?;
         if self.table.iter().any(|it| it.running_tuning().is_some()) {
             return Err(Failure::of(ErrorCode::Training));

@@ -1,5 +1,7 @@
 //! Models of a disk: what is listed and loaded, and that nothing which is not verified can be read by inference.
 
+mod dice;
+
 use super::harness::*;
 
 use crate::JournalMemory;
@@ -47,6 +49,8 @@ enum Misdeed {
 struct World {
     system: System<Files<TestRegion, TestRegion>>,
     files: TestEndpoint,
+    /// What files writes, as it lies in memory.
+    region: TestRegion,
     staging: TestRegion,
     slots: TestRegion,
     disk: BTreeMap<String, Vec<u8>>,
@@ -69,7 +73,7 @@ impl World {
 
     /// Files is like that from the beginning.
     fn with(misdeed: Misdeed) -> Self {
-        let (ring, files, _) = endpoints();
+        let (ring, files, region) = endpoints();
         let staging = TestRegion::with_words(SLOT / 8);
         let slots = TestRegion::with_words(2 * SLOT / 8);
         let store = signed();
@@ -85,6 +89,7 @@ impl World {
         let mut world = Self {
             system,
             files,
+            region,
             staging,
             slots,
             disk: BTreeMap::new(),
@@ -121,7 +126,8 @@ impl World {
     fn say(&mut self, number: u32, answer: &Answer<'_>) {
         let mut frame = Frame::new();
         answer.write(number, &mut frame);
-        self.files.send(&frame).unwrap();
+        // Audit reads no more from a files that it has given up.
+        let _ = self.files.send(&frame);
     }
 
     /// Files answers what it was asked, and audit is woken; whether there was anything.
@@ -170,11 +176,15 @@ impl World {
             }
             Ask::Read { offset, bytes } => {
                 self.reads += 1;
-                let mut open = self.open.clone().unwrap();
+                let mut open = self.open.clone().unwrap_or_default();
                 let is_model = open.len() != 64;
                 match self.misdeed {
-                    Misdeed::OtherBytes(at) if is_model => open[at] ^= 1,
-                    Misdeed::Shrinks if is_model => open.truncate(open.len() - 100),
+                    Misdeed::OtherBytes(at) if is_model => {
+                        if let Some(byte) = open.get_mut(at) {
+                            *byte ^= 1;
+                        }
+                    }
+                    Misdeed::Shrinks if is_model => open.truncate(open.len().saturating_sub(100)),
                     _ => {}
                 }
                 let end = open.len().min(offset as usize + bytes as usize);

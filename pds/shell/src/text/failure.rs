@@ -5,6 +5,7 @@ use core::fmt::{self, Display, Formatter};
 use protocol::decimal::{Billionths, Millionths};
 use protocol::error::{ErrorCode, Failure};
 use protocol::policy::Permission;
+use protocol::store::LOG_FILE;
 
 /// A reason, with the value and the limit.
 pub(crate) struct FailureText<'a> {
@@ -108,7 +109,11 @@ impl Display for FailureText<'_> {
                 let why = u16::try_from(value).ok().and_then(ErrorCode::from_u16);
                 match why.filter(|why| *why != ErrorCode::LogLost) {
                     Some(why) => {
-                        let (failure, detail) = (Failure::of(why), &[][..]);
+                        let failure = Failure::over(why, limit, 0);
+                        let detail: &[u8] = match why {
+                            ErrorCode::NoSuchFile => LOG_FILE.as_bytes(),
+                            _ => &[],
+                        };
                         write!(f, ": {}", FailureText { failure, detail })
                     }
                     None => Ok(()),
@@ -124,8 +129,8 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::LogOtherSize => write!(
                 f,
-                "AUDIT.LOG has {}, but the log in it was begun in a file of {value}",
-                limits("sector")
+                "the log in AUDIT.LOG was begun in a file of another size, of {}",
+                Count(value, "sector")
             ),
             ErrorCode::LogBehind => {
                 write!(f, "entries of the log came faster than the disk takes them")
@@ -626,11 +631,14 @@ impl Display for FailureText<'_> {
                 f,
                 "the domain 'files' cannot do what it was asked for ({value}); see 'llmtool disk check'"
             ),
-            ErrorCode::FilesSilent => write!(
-                f,
-                "the domain 'files' has not answered for {} s, so the disk is not used any more until the next boot",
-                Seconds(limit)
-            ),
+            ErrorCode::FilesSilent => {
+                write!(f, "the domain 'files' has not answered ")?;
+                match limit {
+                    0 => write!(f, "in time")?,
+                    _ => write!(f, "for {} s", Seconds(limit))?,
+                }
+                write!(f, ", so the disk is not used any more until the next boot")
+            }
             ErrorCode::FilesBreach => {
                 write!(
                     f,

@@ -1,8 +1,8 @@
 //! The red team: a hostile inference that is the real one, plus an attack where a prompt names one, and a hostile client
-//! ([`client`]), which does nothing but attack.
+//! ([`client`]) and a hostile files ([`files`]), which do nothing but attack.
 //!
-//! Responsible for: the lists of attacks and of what must become of each ([`ATTACKS`], [`TRAININGS`], [`ANSWERS`], [`client::ATTACKS`]), and those of
-//! them that need no kernel. Those that do are the runtime's ([`Ground`]).
+//! Responsible for: the lists of attacks and of what must become of each ([`ATTACKS`], [`TRAININGS`], [`ANSWERS`],
+//! [`client::ATTACKS`], [`files::ATTACKS`]), and those of them that need no kernel. Those that do are the runtime's ([`Ground`]).
 //!
 //! The rule that makes it worth something: an attack that is not stopped says so, in a line that the runner looks for,
 //! or does visible harm. Nothing here passes because it was not tried: whoever is stopped by a fault has not come to the
@@ -16,6 +16,7 @@ mod answers;
 mod attacker;
 pub mod channel;
 pub mod client;
+pub mod files;
 mod ground;
 mod list;
 mod memory;
@@ -66,7 +67,15 @@ pub mod place {
     pub const MALLORY_RING: usize = 0x1140_0000;
     /// Audit's ring to the hostile client.
     pub const MALLORY_EVENTS: usize = 0x1150_0000;
-    /// The UART for shell, the watchdog for audit.
+    /// In `systems/disk/system.xml`: the ring that files writes, where files has it.
+    pub const FILES_RING: usize = 0x1110_0000;
+    /// The ring in which audit asks files, where files has it: to be read.
+    pub const FILES_QUESTIONS: usize = 0x1100_0000;
+    /// Where audit reads a file before it is verified, mapped to audit.
+    pub const STAGING: usize = 0x4000_0000;
+    /// The model slots, mapped to audit and inference.
+    pub const SLOTS: usize = 0x6000_0000;
+    /// The UART for shell, the watchdog for audit, the block device for disk.
     pub const DEVICE: usize = 0x1000_0000;
     include!(concat!(env!("OUT_DIR"), "/places.rs"));
     /// Where programs begin.

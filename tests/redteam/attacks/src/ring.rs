@@ -1,6 +1,9 @@
 //! Messages and indices that no honest end of a ring would write, straight into the region.
 
-use crate::place::{AUDIT_RING, MALLORY_EVENTS, MALLORY_RING, OWN_RING, SHELL_EVENTS, SHELL_RING};
+use crate::place::{
+    AUDIT_RING, FILES_QUESTIONS, FILES_RING, MALLORY_EVENTS, MALLORY_RING, OWN_RING, SHELL_EVENTS,
+    SHELL_RING,
+};
 use core::sync::atomic::{Ordering, fence};
 use protocol::VERSION;
 use protocol::ring::{Frame, PAYLOAD_WORDS, REGION_BYTES, SLOTS};
@@ -57,6 +60,12 @@ impl Forger {
     #[must_use]
     pub fn of_mallory() -> Self {
         Self::new(MALLORY_RING, MALLORY_EVENTS)
+    }
+
+    /// The end of files with audit; only files has these regions.
+    #[must_use]
+    pub fn of_files() -> Self {
+        Self::new(FILES_RING, FILES_QUESTIONS)
     }
 
     fn new(own: usize, audits: usize) -> Self {

@@ -197,6 +197,88 @@ const MUTATIONS: &[Mutation] = &[
         &["disk", "inference"],
     ),
     (
+        "files_signals_a_client",
+        &[(
+            "</system>",
+            r#"<channel><end pd="files" id="7" /><end pd="shell" id="7" /></channel></system>"#,
+        )],
+        &[],
+        &["P", "D"],
+        &["files", "shell"],
+    ),
+    (
+        "disk_hears_what_audit_asks_of_files",
+        &[(
+            DISK,
+            r#"<program_image path="disk.elf" /><map mr="audit_to_files" vaddr="0x40000000" perms="r" />"#,
+        )],
+        &[],
+        &["D"],
+        &["audit_to_files", "disk"],
+    ),
+    (
+        "disk_answers_audit_in_the_place_of_files",
+        &[(
+            DISK,
+            r#"<program_image path="disk.elf" /><map mr="files_to_audit" vaddr="0x40000000" perms="rw" />"#,
+        )],
+        &[],
+        &["I2", "D"],
+        &["files_to_audit", "disk"],
+    ),
+    (
+        "files_gets_the_interrupt_of_the_device",
+        &[
+            (
+                r#"<irq irq="48" id="1" trigger="edge" setvar_id="virtio_channel" />"#,
+                "",
+            ),
+            (
+                FILES,
+                r#"<program_image path="files.elf" /><irq irq="48" id="9" trigger="edge" setvar_id="virtio_channel" />"#,
+            ),
+        ],
+        &[],
+        &["I6"],
+        &["48", "files"],
+    ),
+    (
+        "inference_gets_a_model_that_files_writes",
+        &[
+            (
+                r#"<map mr="model_slots" vaddr="0x60000000" perms="rw" setvar_vaddr="model_slots" setvar_size="model_slots_size" />"#,
+                "",
+            ),
+            (
+                FILES,
+                r#"<program_image path="files.elf" /><map mr="model_slots" vaddr="0x60000000" perms="rw" setvar_vaddr="model_slots" setvar_size="model_slots_size" />"#,
+            ),
+        ],
+        &[],
+        &["I2", "D"],
+        &["model_slots", "files"],
+    ),
+    (
+        "inference_is_above_files",
+        &[(
+            r#"priority="106" budget="8000""#,
+            r#"priority="99" budget="8000""#,
+        )],
+        &[],
+        &["I7"],
+        &["files", "99"],
+    ),
+    (
+        "a_second_disk_that_nobody_explains",
+        &[(
+            r#"<protection_domain name="disk" priority="108""#,
+            r#"<protection_domain name="other" priority="90"><program_image path="disk.elf" /></protection_domain><protection_domain name="disk" priority="108""#,
+        )],
+        &[],
+        &["P", "D"],
+        &["other"],
+    ),
+    (
         "disk_is_started_with_more",
         &[(
             DISK,

@@ -254,7 +254,6 @@ fn behind_nobody_waits_and_a_second_later_all_is_durable() {
 #[test]
 fn if_the_log_is_lost_the_policy_says_whether_requests_go_on() {
     for ailment in [Ailment::FailsToWrite, Ailment::FailsToFlush] {
-        let lost = Failure::over(ErrorCode::LogLost, ErrorCode::DiskFailed as u64, 0);
         let mut rig = Rig::serving(&policy(), Card::new());
         rig.system.infer(5, 2);
         rig.pump();
@@ -264,8 +263,13 @@ fn if_the_log_is_lost_the_policy_says_whether_requests_go_on() {
         rig.system.infer(6, 2);
         rig.pump();
         assert_eq!(rig.system.asked(), []);
-        assert_eq!(rig.system.told_at_last(), [Told::Failed(6, lost)]);
         let record = rig.records(Kind::LogLost)[0];
+        let lost = Failure::over(
+            ErrorCode::LogLost,
+            ErrorCode::DiskFailed as u64,
+            record.value,
+        );
+        assert_eq!(rig.system.told_at_last(), [Told::Failed(6, lost)]);
         assert_eq!(
             (record.code, record.count),
             (ErrorCode::DiskFailed as u16, 1)
@@ -310,8 +314,9 @@ fn a_log_that_cannot_be_used_is_named_and_the_system_serves_what_it_can() {
     ] {
         let before = card.sectors.clone();
         let mut rig = Rig::serving(&policy(), card.clone());
-        assert_eq!(rig.records(Kind::LogLost)[0].code, code as u16);
-        let lost = Failure::over(ErrorCode::LogLost, code as u64, 0);
+        let record = &rig.records(Kind::LogLost)[0];
+        assert_eq!(record.code, code as u16);
+        let lost = Failure::over(ErrorCode::LogLost, code as u64, record.value);
         rig.system.is_refused_for(5, lost);
         // Whatever it is, it is left alone.
         assert_eq!((rig.card.sectors, rig.card.unflushed.len()), (before, 0));

@@ -1,0 +1,508 @@
+//! Disks as people put them in: empty, full, damaged, with odd names, of another system. Each is named in one line, and the
+//! system serves what it can. On the runtime that the environment names.
+
+use sel4_llm_tests::disk::{Image, is_emulated, session_with, session_without_disk};
+use sel4_llm_tests::{Session, llmtool_generate_with};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const ADMIN: &str = "login admin\nsel4\n";
+const TINY: &str = "models/tiny-f32.gguf";
+const TINY_BYTES: u32 = 1_163_008;
+
+/// Of the log in `fat16`.
+const LOG_BYTES: u32 = 2 << 20;
+
+/// From where the tests run.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// What is said of requests for text where no log can be written, before why.
+const NO_LOG: &str = "nothing is admitted, because the audit log cannot be written to the disk: ";
+
+const ASK: &str = "llminfer \"Once upon a time\" --max-tokens 4 --temperature 0\n";
+
+fn text() -> String {
+    let options = ["--max-tokens", "4", "--temperature", "0"];
+    llmtool_generate_with("models/default.gguf", "Once upon a time", &options)
+}
+
+fn has(session: &Session, parts: &[&str]) {
+    for part in parts {
+        assert!(session.output.contains(part), "{part}: {}", session.output);
+    }
+    assert_eq!(session.status, Some(0), "{}", session.output);
+}
+
+/// It has this error once for each of these, in a line of its own.
+fn is_said_once(session: &Session, words: &str) {
+    let lines = session.output.lines();
+    let said: Vec<_> = lines.filter(|line| line.contains(words)).collect();
+    assert!(
+        said.len() == 1 && said[0].starts_with("error: "),
+        "{words}: {}",
+        session.output
+    );
+}
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static FOLDERS: AtomicU32 = AtomicU32::new(0);
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("sel4-llm-disk-input-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Whatever this disk is, the store's models serve.
+fn the_store_serves(session: &Session) {
+    has(
+        session,
+        &[
+            "  tiny (1163008 bytes",
+            "loaded tiny:",
+            "loaded default:",
+            &text(),
+        ],
+    );
+}
+
+/// Nothing is admitted of so many requests, each is told why, and the model that was loaded at boot stays.
+fn nothing_is_admitted(session: &Session, requests: usize, why: &str) {
+    has(session, &["* default (", "  tiny (1163008 bytes"]);
+    let said = format!("error: {NO_LOG}{why}");
+    assert_eq!(
+        session.output.matches(&said).count(),
+        requests,
+        "{}",
+        session.output
+    );
+    assert_eq!(
+        session.output.matches("loading the model").count(),
+        1,
+        "{}",
+        session.output
+    );
+    assert!(!session.output.contains("loaded "), "{}", session.output);
+}
+
+const STORE: &str = "llmctl load tiny\nllmctl load default\n";
+
+// ---- No disk, and none that could be read -----------------------------------------------------------
+
+#[test]
+fn without_a_disk_the_store_is_there() {
+    if is_emulated() {
+        return;
+    }
+    let session = session_without_disk(format!(
+        "{ADMIN}llmctl models\nllmctl load disk/tales\n{STORE}{ASK}"
+    ));
+    nothing_is_admitted(&session, 4, "there is no disk");
+    is_said_once(&session, "error: there is no disk; 'make run SYSTEM=disk'");
+}
+
+#[test]
+fn an_empty_disk_and_one_of_noise_leave_the_store() {
+    let noise: Vec<u8> = (0..1u32 << 21)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    for bytes in [vec![0; 1 << 20], vec![0; 512], vec![0xff; 1 << 16], noise] {
+        let image = Image::blank(0);
+        std::fs::write(image.path(), &bytes).unwrap();
+        let session = session_with(
+            &image,
+            format!("{ADMIN}llmctl models\nllmctl load disk/tales\n{STORE}{ASK}"),
+        );
+        nothing_is_admitted(&session, 4, "the disk has no file system that can be read");
+        is_said_once(
+            &session,
+            "error: the disk has no file system that can be read",
+        );
+        assert!(
+            std::fs::read(image.path()).unwrap() == bytes,
+            "it was written"
+        );
+    }
+}
+
+#[test]
+fn an_image_that_ends_too_early_is_named() {
+    let image = Image::create(&["--size", "16MiB", "--log-size", "1MiB"]);
+    image.add(&[&format!("tales={TINY}"), "second=models/default.gguf"]);
+    // Behind the log and the first part of the file system.
+    let file = std::fs::File::options()
+        .write(true)
+        .open(image.path())
+        .unwrap();
+    file.set_len((3 << 20) + 100).unwrap();
+    drop(file);
+    let session = session_with(
+        &image,
+        format!("{ADMIN}llmctl models\nllmctl load disk/tales\nllmctl load disk/second\n{STORE}"),
+    );
+    nothing_is_admitted(&session, 4, "the disk's file system is damaged");
+    is_said_once(&session, "error: the disk's file system is damaged");
+}
+
+// ---- Full, and read-only ------------------------------------------------------------------------------
+
+#[test]
+fn a_full_disk_serves_its_models_and_keeps_its_log() {
+    let folder = Folder::new();
+    let image = Image::create(&["--size", "5MiB", "--log-size", "1MiB"]);
+    image.add(&[&format!("tales={TINY}")]);
+    // Fill it to the last cluster: what fits is found by halves.
+    let mut bytes = 2 << 20;
+    let mut number = 0;
+    while bytes >= 512 {
+        let file = folder.file("filler.bin", &vec![7; bytes]);
+        let name = format!("filler{number}.bin");
+        let (path, options) = (file.as_str(), ["--as", &name, "--unsigned"]);
+        let arguments = [&[path][..], &options].concat();
+        match image
+            .try_tool(&["disk", "add"], &arguments)
+            .status
+            .success()
+        {
+            true => number += 1,
+            false => bytes /= 2,
+        }
+    }
+    assert!(number > 0);
+    let session = session_with(
+        &image,
+        format!("{ADMIN}llmctl models\nllmctl load disk/tales\n{STORE}{ASK}llmctl audit verify\n"),
+    );
+    the_store_serves(&session);
+    has(
+        &session,
+        &[
+            "  disk/tales (1163008 bytes, signed",
+            "loaded disk/tales:",
+            "are unbroken",
+        ],
+    );
+}
+
+// ---- Names ---------------------------------------------------------------------------------------------
+
+#[test]
+fn odd_names_are_counted_and_never_printed() {
+    let folder = Folder::new();
+    let model = std::fs::read(Path::new(ROOT).join(TINY)).unwrap();
+    let file = folder.file("model.gguf", &model);
+    let image = Image::create(&["--size", "32MiB", "--log-size", "1MiB"]);
+    let longest = format!("{}.gguf", "n".repeat(250));
+    let odd = [
+        "größe.gguf",
+        "名前.gguf",
+        "an 'apostrophe'.gguf",
+        "two  blanks.gguf",
+        "semi;colon.gguf",
+        longest.as_str(),
+    ];
+    for name in odd {
+        image.add(&[&file, "--as", name, "--unsigned"]);
+    }
+    image.add(&[&file, "--as", "...gguf", "--unsigned"]);
+    image.add(&[&format!("tales={TINY}")]);
+    let session = session_with(
+        &image,
+        format!(
+            "{ADMIN}llmctl models\nllmctl load disk/{}\nllmctl load disk/größe\nllmctl load disk/tales\n{STORE}{ASK}",
+            "n".repeat(250)
+        ),
+    );
+    the_store_serves(&session);
+    has(
+        &session,
+        &["models of the disk cannot be shown", "loaded disk/tales:"],
+    );
+    for name in ["größe (", "名前 (", "two  blanks (", "nnnnnn ("] {
+        assert!(!session.output.contains(name), "{name}: {}", session.output);
+    }
+}
+
+#[test]
+fn a_folder_called_like_a_model_is_none_and_what_is_in_it_can_be_loaded() {
+    let image = Image::create(&["--size", "16MiB", "--log-size", "1MiB"]);
+    let file = Path::new(ROOT).join(TINY);
+    let (file, signature) = (file.to_str().unwrap(), format!("{}.sig", file.display()));
+    for (from, to) in [
+        (file, "folder.gguf/inner.gguf"),
+        (&signature, "folder.gguf/inner.gguf.sig"),
+    ] {
+        image.add(&[from, "--as", to, "--unsigned"]);
+    }
+    // The signature of a model can be a folder, too.
+    let folder = Folder::new();
+    let alone = folder.file("model.gguf", &std::fs::read(file).unwrap());
+    image.add(&[&alone, "--as", "strange.gguf", "--unsigned"]);
+    image.add(&[&alone, "--as", "strange.gguf.sig/file.bin", "--unsigned"]);
+    let session = session_with(
+        &image,
+        format!(
+            "{ADMIN}llmctl models\nllmctl load disk/folder\nllmctl load disk/strange\nllmctl load disk/folder.gguf/inner\n\
+             {STORE}{ASK}"
+        ),
+    );
+    the_store_serves(&session);
+    has(
+        &session,
+        &[
+            "  disk/folder.gguf/inner (1163008 bytes",
+            "loaded disk/folder.gguf/inner:",
+        ],
+    );
+    let errors = session
+        .output
+        .lines()
+        .filter(|line| line.starts_with("error: "));
+    assert_eq!(errors.count(), 2, "{}", session.output);
+    assert!(!session.output.contains("loaded disk/folder:"));
+    assert!(!session.output.contains("loaded disk/strange:"));
+}
+
+#[test]
+fn more_models_than_are_shown_are_counted() {
+    let folder = Folder::new();
+    let file = folder.file("model.gguf", b"GGUF");
+    let image = Image::create(&["--size", "16MiB", "--log-size", "1MiB"]);
+    for number in 0..150 {
+        image.add(&[&file, "--as", &format!("many/{number}.gguf"), "--unsigned"]);
+    }
+    let session = session_with(&image, format!("{ADMIN}llmctl models\n{STORE}{ASK}"));
+    the_store_serves(&session);
+    let listed = session.output.matches("  disk/many/").count();
+    let words = format!("error: {} models of the disk cannot be shown", 150 - listed);
+    assert!(
+        listed >= 100 && session.output.contains(&words),
+        "{listed}: {}",
+        session.output
+    );
+}
+
+// ---- Damage --------------------------------------------------------------------------------------------
+
+/// A file system of 16-bit entries that fills an image.
+struct Fat {
+    bytes: Vec<u8>,
+    sector: usize,
+    tables: Vec<usize>,
+    root: usize,
+}
+
+impl Fat {
+    fn of(image: &Image) -> Self {
+        let bytes = std::fs::read(image.path()).unwrap();
+        let word = |at: usize| usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
+        let (sector, reserved, tables, table) =
+            (word(11), word(14), usize::from(bytes[16]), word(22));
+        assert!(table > 0, "a table of FAT16");
+        let tables: Vec<_> = (0..tables)
+            .map(|n| (reserved + n * table) * sector)
+            .collect();
+        let root = tables[0] + tables.len() * table * sector;
+        Self {
+            bytes,
+            sector,
+            tables,
+            root,
+        }
+    }
+
+    /// Where the entry in the root folder is of the file with so many bytes.
+    fn entry(&self, bytes: u32) -> usize {
+        let entries = (self.root..self.root + 512 * 32).step_by(32);
+        let mut found = entries.filter(|&at| {
+            self.bytes[at] != 0
+                && self.bytes[at + 11] != 0x0f
+                && self.bytes[at + 28..at + 32] == bytes.to_le_bytes()
+        });
+        found.next().expect("the file's entry")
+    }
+
+    fn first_cluster(&self, bytes: u32) -> u16 {
+        let at = self.entry(bytes) + 26;
+        u16::from_le_bytes([self.bytes[at], self.bytes[at + 1]])
+    }
+
+    /// Sets what follows a cluster, in all tables.
+    fn set_next(&mut self, cluster: u16, next: u16) {
+        for table in self.tables.clone() {
+            let at = table + 2 * usize::from(cluster);
+            self.bytes[at..at + 2].copy_from_slice(&next.to_le_bytes());
+        }
+    }
+
+    fn write(self, image: &Image) {
+        assert_eq!(self.sector, 512);
+        std::fs::write(image.path(), self.bytes).unwrap();
+    }
+}
+
+fn fat16() -> Image {
+    let image = Image::create(&["--size", "32MiB", "--log-size", "2MiB", "--table", "none"]);
+    image.add(&[&format!("tales={TINY}"), "second=models/default.gguf"]);
+    image
+}
+
+#[test]
+fn a_file_that_has_lost_its_end_is_not_loaded_and_others_are() {
+    // It ends after three clusters, goes in a circle, goes on outside of the disk, goes on in a free cluster.
+    for next in [0xffff, 0, 0xffef, 1] {
+        let image = fat16();
+        let mut fat = Fat::of(&image);
+        let first = fat.first_cluster(TINY_BYTES);
+        let next = if next == 0 { first } else { next };
+        fat.set_next(first + 2, next);
+        fat.write(&image);
+        let session = session_with(
+            &image,
+            format!(
+                "{ADMIN}llmctl models\nllmctl load disk/tales\nllmctl load disk/second\n{STORE}{ASK}"
+            ),
+        );
+        the_store_serves(&session);
+        has(&session, &["loaded disk/second:"]);
+        assert!(
+            !session.output.contains("loaded disk/tales:"),
+            "{next:#x}: {}",
+            session.output
+        );
+        let errors = session
+            .output
+            .lines()
+            .filter(|line| line.starts_with("error: "));
+        assert_eq!(errors.count(), 1, "{next:#x}: {}", session.output);
+    }
+}
+
+#[test]
+fn a_file_that_says_it_is_larger_than_the_disk_is_refused_by_its_size() {
+    let image = fat16();
+    let mut fat = Fat::of(&image);
+    let at = fat.entry(TINY_BYTES) + 28;
+    fat.bytes[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    fat.write(&image);
+    let session = session_with(
+        &image,
+        format!(
+            "{ADMIN}llmctl load disk/tales\nllmctl load disk/second\n{STORE}{ASK}llmctl models\n"
+        ),
+    );
+    the_store_serves(&session);
+    has(&session, &["loaded disk/second:"]);
+    is_said_once(&session, "has 4294967295 bytes, and there is room for");
+}
+
+// ---- The log's file ------------------------------------------------------------------------------------
+
+#[test]
+fn a_log_file_of_no_log_size_is_named() {
+    let image = fat16();
+    let mut fat = Fat::of(&image);
+    let at = fat.entry(LOG_BYTES) + 28;
+    fat.bytes[at..at + 4].copy_from_slice(&1000u32.to_le_bytes());
+    fat.write(&image);
+    let session = session_with(
+        &image,
+        format!("{ADMIN}llmctl models\nllmctl load disk/second\n{STORE}{ASK}"),
+    );
+    nothing_is_admitted(&session, 4, "the audit log's file has a size of 1000 bytes");
+    has(&session, &["  disk/second (4467424 bytes"]);
+}
+
+#[test]
+fn a_log_file_of_another_size_than_its_log_is_named() {
+    let image = fat16();
+    // The log begins.
+    has(&session_with(&image, ASK), &[&text()]);
+    let mut fat = Fat::of(&image);
+    let at = fat.entry(LOG_BYTES) + 28;
+    fat.bytes[at..at + 4].copy_from_slice(&(1u32 << 20).to_le_bytes());
+    fat.write(&image);
+    let session = session_with(&image, format!("{ADMIN}llmctl models\n{STORE}{ASK}"));
+    let why = "the log in AUDIT.LOG was begun in a file of another size, of 4096 sectors";
+    nothing_is_admitted(&session, 3, why);
+}
+
+#[test]
+fn a_log_file_of_something_else_is_not_written_over() {
+    let image = fat16();
+    let mut fat = Fat::of(&image);
+    let cluster = usize::from(fat.bytes[13]) * 512;
+    let data = fat.root + 512 * 32;
+    let begin = data + (usize::from(fat.first_cluster(LOG_BYTES)) - 2) * cluster;
+    fat.bytes[begin..begin + LOG_BYTES as usize].fill(b'x');
+    let before = fat.bytes.clone();
+    fat.write(&image);
+    let session = session_with(&image, format!("{ADMIN}llmctl models\n{STORE}{ASK}"));
+    nothing_is_admitted(&session, 3, "AUDIT.LOG holds something that is no log");
+    assert!(
+        std::fs::read(image.path()).unwrap() == before,
+        "it was written"
+    );
+}
+
+#[test]
+fn without_the_log_file_models_are_there_and_nothing_is_admitted() {
+    let image = fat16();
+    let mut fat = Fat::of(&image);
+    let at = fat.entry(LOG_BYTES);
+    fat.bytes[at] = 0xe5;
+    fat.write(&image);
+    let session = session_with(
+        &image,
+        format!("{ADMIN}llmctl models\nllmctl load disk/second\n{STORE}{ASK}"),
+    );
+    nothing_is_admitted(&session, 4, "the disk has no file 'AUDIT.LOG'");
+    has(&session, &["  disk/second (4467424 bytes"]);
+}
+
+// ---- Two cards -----------------------------------------------------------------------------------------
+
+#[test]
+fn two_cards_that_are_swapped_each_have_their_models_and_a_log_of_their_own() {
+    let cards = [("red", TINY), ("blue", "models/default.gguf")].map(|(name, file)| {
+        let image = Image::create(&["--size", "8MiB", "--log-size", "1MiB"]);
+        image.add(&[&format!("{name}={file}")]);
+        (name, image)
+    });
+    for boot in 1..=3 {
+        for (name, image) in &cards {
+            let other = if *name == "red" { "blue" } else { "red" };
+            let session = session_with(
+                image,
+                format!(
+                    "{ADMIN}llmctl load disk/{name}\nllmctl load disk/{other}\nllmctl load default\n{ASK}\
+                     llmctl audit verify\n"
+                ),
+            );
+            has(
+                &session,
+                &[&format!("loaded disk/{name}:"), &text(), "are unbroken"],
+            );
+            is_said_once(&session, &format!("the disk has no file 'disk/{other}'"));
+            let said = image.tool("check", &[]);
+            assert!(!said.contains("damaged"), "boot {boot}: {said}");
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! A hostile files, in the place of the one that knows the disk's file system. It never asks disk for anything: it has two
+//! signed models in its own program, and plays a disk with them.
+//!
+//! It has no console, and needs none: audit tells it which file a user wants, so the file's name is the order. A load of
+//! `disk/NAME` makes the attack of that name ([`ATTACKS`]); one of `disk/tales` is honest, and gives the first model. An
+//! attack on lists is made when the next list is asked for.
+
+mod list;
+
+pub use list::{ATTACKS, Attack, Disk, Must, ordered};
+
+use crate::place::{AUDIT_LOG, DEVICE, FILES_QUESTIONS, SLOTS, STAGING};
+use crate::{Forger, Ground, Say, die, memory};
+use core::fmt::Write as _;
+use protocol::limits::MAX_TRANSFER_BYTES;
+use protocol::region::{ReadWords, WriteWords};
+use protocol::ring::{Endpoint, Frame};
+use protocol::wire::files::{Answer, Ask, FilesError, Volume};
+
+/// The name of the model that is given honestly.
+pub const HONEST: &str = "tales";
+
+/// Bytes of a signature.
+const SIGNATURE_BYTES: usize = 64;
+
+/// Models that are listed where there are many.
+const MANY: u32 = 4000;
+
+/// A signed model.
+#[derive(Clone, Copy, Debug)]
+pub struct Model {
+    /// Its bytes.
+    pub bytes: &'static [u8],
+    /// Its signature's.
+    pub signature: &'static [u8],
+}
+
+/// What it holds at a time.
+pub struct Memory {
+    outgoing: Frame,
+    incoming: Frame,
+    part: [u8; MAX_TRANSFER_BYTES],
+}
+
+impl Memory {
+    /// Empty.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            outgoing: Frame::new(),
+            incoming: Frame::new(),
+            part: [0; MAX_TRANSFER_BYTES],
+        }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What audit asks, as far as it matters here.
+#[derive(Clone, Copy)]
+enum Asked {
+    Mount,
+    List,
+    Open { is_signature: bool },
+    Missing,
+    Read { offset: usize, bytes: usize },
+    Other,
+}
+
+/// The hostile files.
+pub struct Gremlin<'m, R, W, G> {
+    ring: Endpoint<R, W>,
+    memory: &'m mut Memory,
+    ground: G,
+    /// The one that is given, and another.
+    models: [Model; 2],
+    attack: &'static str,
+    /// The open file, and whether it is a model.
+    open: &'static [u8],
+    is_model: bool,
+    /// How often the model was opened under this attack.
+    times: u32,
+    /// The question whose list goes on.
+    listing: Option<u32>,
+    /// It is silent for good.
+    is_silent: bool,
+}
+
+impl<'m, R: ReadWords, W: WriteWords, G: Ground> Gremlin<'m, R, W, G> {
+    /// It waits for audit.
+    pub fn new(
+        ring: Endpoint<R, W>,
+        memory: &'m mut Memory,
+        ground: G,
+        models: [Model; 2],
+    ) -> Self {
+        Self {
+            ring,
+            memory,
+            ground,
+            models,
+            attack: "",
+            open: &[],
+            is_model: false,
+            times: 0,
+            listing: None,
+            is_silent: false,
+        }
+    }
+
+    /// Audit has signalled.
+    pub fn on_signal(&mut self) {
+        self.ring.follow();
+        loop {
+            if self.is_silent {
+                return;
+            }
+            self.go_on_listing();
+            match self.ring.receive(&mut self.memory.incoming) {
+                Ok(true) => self.answer(),
+                Ok(false) | Err(_) => break,
+            }
+        }
+        let _ = self.ring.take_owed_signal();
+        self.ground.notify_audit();
+    }
+
+    fn say(&mut self, number: u32, answer: &Answer<'_>) -> bool {
+        answer.write(number, &mut self.memory.outgoing);
+        self.ring.send(&self.memory.outgoing).is_ok()
+    }
+
+    /// What is asked, and the order that it is.
+    fn asked(&mut self) -> Asked {
+        match Ask::parse(&self.memory.incoming) {
+            Ok(Ask::Mount) => Asked::Mount,
+            Ok(Ask::List) => Asked::List,
+            Ok(Ask::Read { offset, bytes }) => Asked::Read {
+                offset: usize::try_from(offset).unwrap_or(usize::MAX),
+                bytes: bytes as usize,
+            },
+            Ok(Ask::Open { path }) => {
+                let (path, is_signature) = match path.strip_suffix(b".sig") {
+                    Some(path) => (path, true),
+                    None => (path, false),
+                };
+                let name = path.strip_suffix(b".gguf").unwrap_or(path);
+                let attack = match ordered(name) {
+                    Some(attack) => attack.name,
+                    None if name == HONEST.as_bytes() => HONEST,
+                    None => return Asked::Missing,
+                };
+                if self.attack != attack {
+                    self.attack = attack;
+                    self.times = 0;
+                }
+                let is_of_lists =
+                    ordered(name).is_some_and(|attack| matches!(attack.must, Must::FailList(_)));
+                if is_of_lists {
+                    return Asked::Missing;
+                }
+                Asked::Open { is_signature }
+            }
+            _ => Asked::Other,
+        }
+    }
+
+    fn answer(&mut self) {
+        let number = self.memory.incoming.header().request;
+        let failed = |why| Answer::Failed { why, value: 0 };
+        match self.asked() {
+            Asked::Mount => {
+                self.say(number, &Answer::Mounted(Volume::default()));
+            }
+            Asked::List => self.list(number),
+            Asked::Open { is_signature } => self.open(number, is_signature),
+            Asked::Read { offset, bytes } => self.read(number, offset, bytes),
+            Asked::Missing => {
+                self.say(number, &failed(FilesError::NotFound));
+            }
+            Asked::Other => {
+                self.say(number, &failed(FilesError::NotFound));
+            }
+        }
+    }
+
+    // ---- Lists ----------------------------------------------------------------------------------
+
+    fn list(&mut self, number: u32) {
+        let file = |path| Answer::File { bytes: 7, path };
+        let (name, count) = match self.attack {
+            "files-endless-list" => {
+                self.listing = Some(number);
+                self.times = 0;
+                return;
+            }
+            "files-many-names" => {
+                self.listing = Some(number);
+                self.times = MANY;
+                return;
+            }
+            "files-odd-names" => (&b"\x1b[2J\x1b]0;owned\x07.gguf"[..], 1),
+            "files-wrong-count" => (&b"tales.gguf"[..], 2),
+            _ => (&b"tales.gguf"[..], 1),
+        };
+        self.say(number, &file(name));
+        self.say(number, &Answer::Listed { count, skipped: 0 });
+    }
+
+    /// Fills the ring with names: so many, or without end.
+    fn go_on_listing(&mut self) {
+        let Some(number) = self.listing else {
+            return;
+        };
+        while self.ring.free() > 0 {
+            if self.attack == "files-many-names" && self.times == 0 {
+                let listed = Answer::Listed {
+                    count: MANY,
+                    skipped: 0,
+                };
+                self.say(number, &listed);
+                self.listing = None;
+                return;
+            }
+            self.times = self.times.wrapping_sub(1);
+            let mut name = heapless::String::<32>::new();
+            let _ = write!(name, "{}.gguf", self.times);
+            let path = name.as_bytes();
+            self.say(number, &Answer::File { bytes: 7, path });
+        }
+    }
+
+    // ---- Files ----------------------------------------------------------------------------------
+
+    fn open(&mut self, number: u32, is_signature: bool) {
+        if is_signature && self.does_something_else(number) {
+            return;
+        }
+        let [honest, other] = self.models;
+        self.is_model = !is_signature;
+        self.open = match (self.attack, is_signature) {
+            ("files-no-signature", true) => &[0; SIGNATURE_BYTES],
+            ("files-swap", true) => other.signature,
+            ("files-swap" | "files-other-file", false) => other.bytes,
+            (_, true) => honest.signature,
+            (_, false) => honest.bytes,
+        };
+        self.times = self.times.wrapping_add(u32::from(!is_signature));
+        let bytes = match (self.attack, is_signature) {
+            ("files-long-signature", true) => SIGNATURE_BYTES as u64 + 1,
+            ("files-absurd-size", false) => u64::MAX,
+            _ => self.open.len() as u64,
+        };
+        self.say_again(number, &Answer::Opened { bytes });
+    }
+
+    fn read(&mut self, number: u32, offset: usize, bytes: usize) {
+        let open = self.open;
+        let end = open.len().min(offset.saturating_add(bytes));
+        let honest = open.get(offset..end).unwrap_or(&[]);
+        let mut part = self.memory.part;
+        let mut length = honest.len().min(part.len());
+        part[..length].copy_from_slice(&honest[..length]);
+        let is_in_the_middle =
+            self.is_model && (offset..end).contains(&(open.len() / 2)) && length > 100;
+        let mut at = offset as u64;
+        match self.attack {
+            "files-wrong-bytes" if is_in_the_middle => part[99] ^= 1,
+            "files-second-read" if is_in_the_middle && self.times > 1 => part[99] ^= 1,
+            "files-shrinks" if is_in_the_middle => length -= 100,
+            "files-other-place" if is_in_the_middle => at += 8,
+            "files-grows" if !self.is_model => length = SIGNATURE_BYTES + 1,
+            "files-other-kind" if is_in_the_middle => {
+                let listed = Answer::Listed {
+                    count: 0,
+                    skipped: 0,
+                };
+                self.say(number, &listed);
+                return;
+            }
+            "files-no-message" if is_in_the_middle => {
+                let payload = self.memory.outgoing.begin(0x5ff, number);
+                payload[..64].fill(0xa5);
+                self.memory.outgoing.finish(64);
+                let _ = self.ring.send(&self.memory.outgoing);
+                return;
+            }
+            _ => {}
+        }
+        let answer = Answer::Part {
+            offset: at,
+            bytes: &part[..length],
+        };
+        let other = self.attack == "files-other-number" && is_in_the_middle;
+        self.say_again(number.wrapping_add(u32::from(other)), &answer);
+    }
+
+    /// Once, or twice where that is the attack.
+    fn say_again(&mut self, number: u32, answer: &Answer<'_>) {
+        self.say(number, answer);
+        if self.attack == "files-twice" {
+            self.say(number, answer);
+        }
+    }
+
+    /// What begins with no answer to the question. False if the attack is another.
+    fn does_something_else(&mut self, number: u32) -> bool {
+        let mut say = Say::new();
+        match self.attack {
+            "files-silence" => self.is_silent = true,
+            "files-spin" => loop {
+                core::hint::spin_loop();
+            },
+            "files-flood" => while self.say(number.wrapping_add(7), &Answer::Done) {},
+            "files-forge-head" => {
+                let forger = Forger::of_files();
+                forger.publish(forger.epoch, forger.head.wrapping_add(1000));
+            }
+            "files-torn" => {
+                let mut forger = Forger::of_files();
+                let first = u64::from(protocol::VERSION) << 48 | 0x504 << 32 | 0xffff_ffff;
+                forger.put(first, forger.epoch, number, &[0xa5; 64]);
+            }
+            "files-scribble" => {
+                Forger::of_files().scribble(u64::from(number));
+                self.ground.notify_audit();
+                self.is_silent = true;
+            }
+            "files-dies" => die(),
+            // Whoever comes behind one of these is alive, and answers honestly: the load succeeds, which is what the runner
+            // must not see.
+            "files-write-slots" => {
+                memory::write(SLOTS, &mut say);
+                return false;
+            }
+            "files-read-staging" => {
+                memory::read(STAGING, &mut say);
+                return false;
+            }
+            "files-write-log" => {
+                memory::write(AUDIT_LOG, &mut say);
+                return false;
+            }
+            "files-read-device" => {
+                memory::read(DEVICE, &mut say);
+                return false;
+            }
+            "files-write-question" => {
+                memory::write(FILES_QUESTIONS + 16, &mut say);
+                return false;
+            }
+            _ => return false,
+        }
+        true
+    }
+}
