@@ -436,7 +436,7 @@ lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 # A panic of audit ends the system.
 .PHONY: panic-check
 panic-check: image ## no panic that a message could reach in the linked audit, but those that pds/audit/panics.toml argues
-	@$(CARGO) run $(QUIET) -p panic-check -- $(SEL4_OUT)/audit.elf pds/audit/panics.toml
+	@$(CARGO) run $(QUIET) -p panic-check -- $(SEL4_OUT)/audit$(if $(SYSTEM),-$(SYSTEM)).elf pds/audit/panics.toml
 
 .PHONY: e2e-qemu
 e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU

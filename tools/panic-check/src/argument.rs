@@ -12,7 +12,8 @@ use std::fmt;
 pub struct Arguments {
     /// Parts of the names of the root functions.
     pub roots: Vec<String>,
-    /// Parts of the names of functions that the roots must reach: a walk without them has missed the program.
+    /// Parts of the names of functions that the roots must reach: a walk without them has missed the program. A `*` stands
+    /// for any text, such as the parameters of a generic type.
     #[serde(default)]
     pub reaches: Vec<String>,
     /// The arguments.
@@ -148,11 +149,20 @@ impl Verdict<'_> {
     }
 }
 
+/// Whether the pieces between the `*` of `part` are in `name`, in this order.
+fn has_part(name: &str, part: &str) -> bool {
+    let mut rest = Some(name);
+    part.split('*').all(|piece| {
+        rest = rest.and_then(|rest| Some(rest.split_once(piece)?.1));
+        rest.is_some()
+    })
+}
+
 /// Compares the result of a walk with the arguments. The first matching argument counts.
 #[must_use]
 pub fn judge<'a>(walk: &'a Walk, arguments: &'a Arguments) -> Verdict<'a> {
     let mut verdict = Verdict::default();
-    let is_reached = |part: &str| walk.functions.iter().any(|name| name.contains(part));
+    let is_reached = |part: &str| walk.functions.iter().any(|name| has_part(name, part));
     let wanted = arguments.reaches.iter().map(String::as_str);
     verdict.missed = wanted.filter(|part| !is_reached(part)).collect();
     let mut explained: Vec<BTreeSet<(&str, Option<&Place>, u64)>> =
@@ -183,4 +193,24 @@ pub fn judge<'a>(walk: &'a Walk, arguments: &'a Arguments) -> Verdict<'a> {
         }
     }
     verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_part;
+
+    #[test]
+    fn a_star_stands_for_any_text_and_the_pieces_keep_their_order() {
+        let name = "<audit::Monitor<Read, audit::files::NoFiles>>::wake_up";
+        for part in ["Monitor", "Monitor<*>>::wake_up", "*wake_up", "audit*audit"] {
+            assert!(has_part(name, part), "{part}");
+        }
+        for part in [
+            "Monitor<*>>::restart",
+            "wake_up*Monitor",
+            "audit*audit*audit",
+        ] {
+            assert!(!has_part(name, part), "{part}");
+        }
+    }
 }
