@@ -137,8 +137,8 @@ pub const ATTACKS: &[Attack] = &[
     ),
     quick(
         "mallory-read-log",
-        "reads the log, follows it, and has it verified",
-        Refused("granted=0 of 4", 50),
+        "reads the log, follows it, has it verified, and has its head signed",
+        Refused("granted=0 of 5", 50),
         Both,
     ),
     quick(
