@@ -179,13 +179,13 @@ fn what_is_wrong_with_a_file_is_said_in_one_line_and_the_model_in_service_stays(
 const TINY_HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tiny-f32.gguf");
 
 #[test]
-fn a_disk_without_a_file_system_leaves_the_store() {
+fn without_a_file_system_the_store_is_listed_and_nothing_is_loaded_that_no_log_could_record() {
     for bytes in [1 << 20, 512] {
         let image = Image::blank(bytes);
         let session = session_with(
             &image,
             format!(
-                "{ADMIN}llmctl models\nllmctl load disk/tiny\nllmctl load nothing\nllmctl load tiny\n"
+                "{ADMIN}llmctl models\nllmctl load disk/tiny\nllmctl load tiny\nllmctl status\n"
             ),
         );
         has(
@@ -193,9 +193,14 @@ fn a_disk_without_a_file_system_leaves_the_store() {
             &[
                 "  tiny (1163008 bytes",
                 "error: the disk has no file system that can be read",
-                "error: no model 'nothing' in the store",
-                "loaded tiny:",
+                "error: nothing is admitted, because the audit log cannot be written to the disk",
+                "  capacity     8388608 bytes",
             ],
+        );
+        assert!(
+            !session.output.contains("loaded tiny"),
+            "{}",
+            session.output
         );
     }
 }
