@@ -430,13 +430,14 @@ impl Next {
 
 /// Writes bytes at an offset that is whole words.
 fn write(region: &impl WriteWords, offset: usize, bytes: &[u8]) {
-    for (n, chunk) in (0usize..).zip(bytes.chunks(WORD)) {
+    let mut index = offset / WORD;
+    for chunk in bytes.chunks(WORD) {
         let mut word = [0; WORD];
         for (to, from) in word.iter_mut().zip(chunk) {
             *to = *from;
         }
-        let index = (offset / WORD).saturating_add(n);
         region.store(index, u64::from_ne_bytes(word));
+        index = index.saturating_add(1);
     }
 }
 
@@ -481,13 +482,14 @@ pub(crate) fn name_on_disk(name: ModelName) -> Result<ModelName, Failure> {
 fn path_of(name: ModelName, suffix: &str) -> Path {
     let text = name.as_str();
     let mut path = Path::new();
-    for part in [
+    let parts = [
         text.strip_prefix(PREFIX).unwrap_or(text),
         MODEL_SUFFIX,
         suffix,
-    ] {
-        // There is room for the longest.
-        let _ = path.extend_from_slice(part.as_bytes());
+    ];
+    // Byte by byte, since the compiler leaves no panic in that. There is room for the longest.
+    for byte in parts.iter().flat_map(|part| part.bytes()) {
+        let _ = path.push(byte);
     }
     path
 }

@@ -29,7 +29,13 @@ pub(crate) fn end(store: &[u8]) -> Result<Option<End>, RingError> {
     let staging = unsafe { region::written(region(staging(), staging_size()))? };
     // SAFETY: `system.xml` maps the slots writable to this domain alone; this is their only use.
     let slots = unsafe { region::written(region(model_slots(), model_slots_size()))? };
-    Ok(Some(Files::new(ring, staging, slots, store, JOURNAL.take())))
+    Ok(Some(Files::new(
+        ring,
+        staging,
+        slots,
+        store,
+        JOURNAL.take(),
+    )))
 }
 
 pub(crate) fn notify() {
