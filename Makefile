@@ -557,7 +557,7 @@ sim-c:
 
 # Options of every check: the description, and what must hold for it.
 ISOLATION = $(BIN)/isolation check $(DESCRIPTION) --board $(BOARD) --policy $(ISOLATION_POLICY)
-ISOLATION_OUT := $(BUILD)/$(BOARD)/isolation$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))
+ISOLATION_OUT := $(BUILD)/$(BOARD)/isolation$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))$(if $(SYSTEM),-$(SYSTEM))
 ISOLATION_REPORTS := --markdown $(ISOLATION_OUT)/report.md --json $(ISOLATION_OUT)/report.json --svg $(ISOLATION_OUT)/authority.svg
 # What the Microkit tool put into the image, including the bytes that fill frames: 29 for each.
 CAPDL := $(SEL4_OUT)/capdl.json
@@ -585,6 +585,7 @@ isolation-tool:
 .PHONY: isolation-description
 isolation-description:
 	@$(CARGO) run $(QUIET) -p isolation -- check system.xml --quiet
+	@$(CARGO) run $(QUIET) -p isolation -- check systems/disk/system.xml --policy systems/disk/isolation.toml --quiet
 
 .PHONY: isolation-docs
 isolation-docs: isolation-tool ## what is generated from system.xml: the picture, Microkit's table, the proofs' instance
@@ -633,9 +634,14 @@ STAGES := lint doc unit monitor-fuzz unit-aarch64 loom isolation-description pro
 # What `make test` also runs, on the boards of LANE that the SDK supports. The other boards boot, but their lane has not
 # been seen to pass from end to end; LANE=NAME, or BOARD=NAME with one of its targets, runs it there.
 LANE ?= qemu_virt_aarch64
-STAGES_SEL4 := lint-sel4 isolation test-sel4 test-disk-sel4 e2e-qemu panic-check
+STAGES_SEL4 := lint-sel4 isolation isolation-disk test-sel4 test-disk-sel4 e2e-qemu panic-check panic-check-disk
 SEL4_BOARDS := $(filter $(LANE),$(notdir $(wildcard $(SDK)/board/*)))
 STAGE_TIMES := $(BUILD)/stages.txt
+
+# The same for systems/disk, on boards that have a disk.
+.PHONY: isolation-disk panic-check-disk
+isolation-disk panic-check-disk: %-disk:
+	@$(if $(call board_line,disk),$(MAKE) --no-print-directory $* SYSTEM=disk,echo '*** SKIPPED: $* of systems/disk: $(BOARD) has no disk ***')
 
 .PHONY: test
 test: ## lints, docs, units, ring model, isolation, proofs, end to end on the simulation and, with an SDK, on seL4
