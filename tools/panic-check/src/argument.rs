@@ -10,6 +10,9 @@ use std::fmt;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Arguments {
+    /// The version of rustc that they were written for: another leaves other panics, and its `core` has other lines.
+    #[serde(default)]
+    pub compiler: Option<String>,
     /// Parts of the names of the root functions.
     pub roots: Vec<String>,
     /// Parts of the names of functions that the roots must reach: a walk without them has missed the program. A `*` stands

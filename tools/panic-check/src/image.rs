@@ -76,7 +76,20 @@ pub struct Image<'f> {
     /// Functions whose addresses are in its data. Together with those whose addresses code takes, they are the possible
     /// targets of a call through a register.
     pub in_data: BTreeSet<u64>,
+    /// Version of the rustc that compiled it, according to its debug information.
+    pub compiler: Option<String>,
     context: Context<EndianSlice<'f, LittleEndian>>,
+}
+
+/// The version that a producer names in the strings of debug information: `clang LLVM (rustc version 1.95.0 (…))`.
+fn compiler(strings: &[u8]) -> Option<String> {
+    const NAMED: &[u8] = b"rustc version ";
+    let at = strings.windows(NAMED.len()).position(|it| it == NAMED)?;
+    let version = strings.get(at + NAMED.len()..)?;
+    let end = version
+        .iter()
+        .position(|byte| matches!(byte, b' ' | b')' | 0))?;
+    String::from_utf8(version.get(..end)?.to_vec()).ok()
 }
 
 /// Code and its address.
@@ -138,6 +151,7 @@ impl<'f> Image<'f> {
             let bytes = section.map_or(Ok(&[][..]), |section| section.data())?;
             Ok(EndianSlice::new(bytes, LittleEndian))
         };
+        let compiler = compiler(load(SectionId::DebugStr)?.slice());
         let context = Context::from_dwarf(Dwarf::load(load)?)?;
         let starts = starts(&object, &code);
         let mut functions = BTreeMap::new();
@@ -171,6 +185,7 @@ impl<'f> Image<'f> {
         Ok(Self {
             functions,
             in_data,
+            compiler,
             context,
         })
     }
@@ -467,4 +482,17 @@ fn short(path: &str) -> String {
         }
     }
     path.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::compiler;
+
+    #[test]
+    fn debug_information_says_which_compiler_made_a_binary() {
+        let strings = b"core\0clang LLVM (rustc version 1.95.0 (59807616e 2026-04-14))\0main\0";
+        assert_eq!(compiler(strings).as_deref(), Some("1.95.0"));
+        assert_eq!(compiler(b"clang version 19.1.7\0"), None);
+        assert_eq!(compiler(b"rustc version 1.95.0"), None);
+    }
 }

@@ -78,5 +78,13 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     for function in &walk.indirect {
         println!("    indirect: {function}");
     }
+    if let (Some(written_for), Some(found)) = (&arguments.compiler, &image.compiler)
+        && written_for != found
+    {
+        println!(
+            "{} was written for rustc {written_for}, and rustc {found} compiled this binary: compile it with {written_for}, or look at each difference and then change `compiler` there",
+            list.display(),
+        );
+    }
     Ok(verdict.holds())
 }

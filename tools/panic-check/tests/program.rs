@@ -296,6 +296,7 @@ fn every_place_needs_an_argument_and_every_argument_a_place() {
     let walk = walk_from(&with_a_panic(), "domain::handler");
     let judged = |unreachable: Vec<Argument>, reaches: &[&str]| {
         let arguments = Arguments {
+            compiler: None,
             roots: Vec::new(),
             reaches: reaches.iter().map(|name| (*name).to_owned()).collect(),
             unreachable,
