@@ -630,13 +630,14 @@ isolation-fixture: isolation-tool image
 
 ## ---- Test ---------------------------------------------------------------------------------------
 
-STAGES := lint doc unit monitor-fuzz unit-aarch64 loom isolation-description proofs e2e-sim
+# Lanes of stages that run side by side, since each leaves part of two cores unused; each builds in a folder of its own.
+# Then what measures times, alone.
+STAGES := "lint doc unit monitor-fuzz" "unit-aarch64 loom test-train proofs" -- "isolation-description e2e-sim"
 # What `make test` also runs, on the boards of LANE that the SDK supports. The other boards boot, but their lane has not
 # been seen to pass from end to end; LANE=NAME, or BOARD=NAME with one of its targets, runs it there.
 LANE ?= qemu_virt_aarch64
 STAGES_SEL4 := lint-sel4 isolation isolation-disk test-sel4 test-disk-sel4 e2e-qemu panic-check panic-check-disk
 SEL4_BOARDS := $(filter $(LANE),$(notdir $(wildcard $(SDK)/board/*)))
-STAGE_TIMES := $(BUILD)/stages.txt
 
 # The same for systems/disk, on boards that have a disk.
 .PHONY: isolation-disk panic-check-disk
@@ -645,13 +646,7 @@ isolation-disk panic-check-disk: %-disk:
 
 .PHONY: test
 test: ## lints, docs, units, ring model, isolation, proofs, end to end on the simulation and, with an SDK, on seL4
-	@mkdir -p $(dir $(STAGE_TIMES)) && : >$(STAGE_TIMES)
-	@set -e; for stage in $(STAGES) $(foreach board,$(SEL4_BOARDS),$(STAGES_SEL4:%=%@$(board))); do \
-		start=$$(date +%s); board=$${stage#*@}; \
-		$(MAKE) --no-print-directory $${stage%@*} HOST_PROFILE=dev $$(test $$board = $$stage || echo BOARD=$$board); \
-		printf '%6d s  %s\n' $$(($$(date +%s) - start)) $$stage >>$(STAGE_TIMES); \
-	done
-	@cat $(STAGE_TIMES)
+	@tools/stages/stages $(BUILD)/stages $(STAGES) $(foreach board,$(SEL4_BOARDS),-- "$(STAGES_SEL4:%=%@$(board))")
 	@$(if $(SEL4_BOARDS),,echo; echo '*** SKIPPED: the seL4 lane ($(STAGES_SEL4)): no Microkit SDK with $(LANE) in MICROKIT_SDK or /opt/microkit-sdk* ***')
 	@$(if $(SEL4_BOARDS),$(foreach board,$(filter-out $(SEL4_BOARDS),$(BOARDS)),echo '*** SKIPPED: the seL4 lane on $(board): LANE=$(board) runs it ***';),:)
 
@@ -663,6 +658,18 @@ lint: ## formatting and clippy, warnings are errors
 	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --no-default-features -- -D warnings
 	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --features inject -- -D warnings
 	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --features redteam -- -D warnings
+
+# Advisories come from a database that only the network has, so they are a check of their own: ADVISORIES=1.
+.PHONY: deny
+deny: ## licences, duplicates and sources of all dependencies (needs cargo-deny; ADVISORIES=1: known vulnerabilities, too)
+	@command -v cargo-deny >/dev/null || { echo 'no cargo-deny: cargo install cargo-deny --locked' >&2; exit 1; }
+	cargo-deny --locked --all-features check --config $(CURDIR)/deny.toml --show-stats bans licenses sources $(if $(ADVISORIES),advisories)
+	cargo-deny --locked --manifest-path pds/sel4/Cargo.toml check --config $(CURDIR)/deny.toml --show-stats bans licenses sources $(if $(ADVISORIES),advisories)
+
+.PHONY: machete
+machete: ## dependencies that nothing uses (needs cargo-machete)
+	@command -v cargo-machete >/dev/null || { echo 'no cargo-machete: cargo install cargo-machete --locked' >&2; exit 1; }
+	cargo-machete --with-metadata
 
 .PHONY: doc
 doc: ## the documentation, warnings are errors
@@ -678,7 +685,11 @@ unit: ## unit and integration tests
 	python3 -m unittest discover --quiet tools/qemu-console
 	python3 -m unittest discover --quiet tools/coverage
 	python3 -m unittest discover --quiet tools/test-sel4
+	python3 -m unittest discover --quiet tools/stages
 	tests/monitor-fuzz/planted --check
+
+.PHONY: test-train
+test-train: ## the tests of tools/train
 	@$(TRAIN_PROBE) || echo '*** SKIPPED: the tests of tools/train were not run: they need what tools/train/requirements.txt lists ***' >&2
 	@! $(TRAIN_PROBE) || $(TESTS_PYTHON) -m pytest --quiet -p no:cacheprovider tools/train/tests
 
