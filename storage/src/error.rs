@@ -126,7 +126,7 @@ impl From<FsError<BlockError>> for StorageError {
             (ErrorKind::NotRecognized, None) => Self::NoFileSystem,
             (ErrorKind::LimitExceeded, None) => Self::TooMany {
                 what: "open files",
-                limit: crate::volume::OPEN_FILES,
+                limit: crate::limits::OPEN_FILES,
             },
             (ErrorKind::Unsupported | ErrorKind::Busy, None) => Self::Unsupported(error.message()),
             (_, None) => Self::Damaged {

@@ -2,7 +2,7 @@
 
 use crate::blocks::{BlockError, Blocks, Device, SECTOR};
 use crate::error::StorageError;
-use crate::volume::OPERATION_SECTORS;
+use crate::limits::OPERATION_SECTORS;
 use core::cell::Cell;
 use core::ops::ControlFlow;
 use hadris_fat_raw::io::BlockBuf;

@@ -49,6 +49,7 @@
 pub mod blocks;
 mod error;
 mod find;
+mod limits;
 #[cfg(feature = "make")]
 pub mod make;
 mod volume;
@@ -60,8 +61,6 @@ mod tests;
 pub use blocks::{BlockError, Blocks, Memory, SECTOR, Ticket, block_on};
 pub use error::{Place, StorageError};
 pub use find::{Found, Table, check, find};
-pub use volume::{
-    Extent, FatKind, Ground, Info, MAX_PATH_BYTES, OPEN_FILES, OPERATION_SECTORS, OpenFile,
-    UNFINISHED, Volume, check_path,
-};
+pub use limits::{MAX_PATH_BYTES, OPEN_FILES, OPERATION_SECTORS, UNFINISHED};
+pub use volume::{Extent, FatKind, Ground, Info, OpenFile, Volume, check_path};
 pub use walk::{Item, ItemKind, MAX_DEPTH, MAX_ENTRIES, Walk};

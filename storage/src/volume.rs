@@ -3,6 +3,7 @@
 use crate::blocks::{Blocks, Device, SECTOR};
 use crate::error::StorageError;
 use crate::find::{Found, find};
+use crate::limits::{MAX_PATH_BYTES, OPEN_FILES, OPERATION_SECTORS};
 use core::cell::Cell;
 use hadris_fat::embedded::async_::Fat;
 use hadris_fat::embedded::{Dir, File, MountToken, Options};
@@ -10,19 +11,6 @@ pub use hadris_fat_raw::FatKind;
 use hadris_fat_raw::short_name;
 use hadris_fs::{Extent as Run, OpenOptions, SeekFrom};
 use hadris_storage::Partition;
-
-/// Sectors that one operation may read and write: 128 MiB. The largest file system's tables are this big, so only a
-/// damaged one needs more.
-pub const OPERATION_SECTORS: u64 = 1 << 18;
-
-/// Files that can be open at the same time.
-pub const OPEN_FILES: usize = 4;
-
-/// Name of a file at the top of the disk until it is complete and renamed.
-pub const UNFINISHED: &str = "UNFINISH.ED";
-
-/// Longest path in bytes: one folder and a name of 255 characters, three bytes each.
-pub const MAX_PATH_BYTES: usize = 1024;
 
 /// State that a mounted volume borrows. It outlives the volume, and serves one at a time.
 #[derive(Debug, Default)]

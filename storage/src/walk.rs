@@ -2,7 +2,8 @@
 
 use crate::blocks::Blocks;
 use crate::error::StorageError;
-use crate::volume::{MAX_PATH_BYTES, Volume};
+use crate::limits::MAX_PATH_BYTES;
+use crate::volume::Volume;
 use core::ops::ControlFlow;
 use hadris_fat::embedded::Dir;
 use hadris_fs::DirCursor;

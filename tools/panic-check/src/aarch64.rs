@@ -2,7 +2,7 @@
 //!
 //! Source: Arm Architecture Reference Manual for A-profile, C4.1 "A64 instruction set encoding".
 
-use crate::decode::Op;
+use crate::instruction::Op;
 
 /// The instruction `word` at `at`.
 #[must_use]

@@ -1,6 +1,7 @@
 //! A linked binary as functions, their calls, and what they pass to the panic machinery.
 
-use crate::decode::{Instruction, Machine, Op};
+use crate::decode::Machine;
+use crate::instruction::{Instruction, Op};
 use addr2line::Context;
 use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
 use object::elf::{SHF_ALLOC, SHF_EXECINSTR};

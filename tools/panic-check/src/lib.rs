@@ -17,4 +17,5 @@ pub mod argument;
 pub mod decode;
 pub mod graph;
 pub mod image;
+pub mod instruction;
 mod riscv;

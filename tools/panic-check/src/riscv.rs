@@ -3,7 +3,7 @@
 //!
 //! Source: The RISC-V Instruction Set Manual, volume I, chapters "RV32/64G Instruction Set Listings" and "C".
 
-use crate::decode::{Instruction, Op};
+use crate::instruction::{Instruction, Op};
 
 /// The return address register.
 const RA: u8 = 1;
