@@ -339,12 +339,12 @@ image: check-sdk description store policy $(if $(EXAMPLE),example-programs-sel4)
 	@$(if $(SYSTEM),$(SEL4_CARGO) -p files --target $(SEL4_TRIPLE) >&2)
 	@$(if $(SYSTEM),$(SEL4_DISK_CARGO) -p disk --target $(SEL4_TRIPLE) >&2)
 	@$(SEL4_CARGO) -p $(SEL4_INFERENCE) $(if $(SYSTEM),--features disk) $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target $(SEL4_FLOAT_TRIPLE) >&2
-	@cd pds/sel4 && $(CARGO) build $(QUIET) --locked --release -p reset-regions --target-dir $(SEL4_TARGET)/host >&2
+	@cd pds/sel4/host-tools && $(CARGO) build $(QUIET) --locked --release -p sel4-reset-cli --target-dir $(SEL4_TARGET)/host >&2
 	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/$(SEL4_SHELL) $(SEL4_OUT)/shell.elf
 	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/audit $(SEL4_OUT)/audit$(if $(SYSTEM),-disk).elf
 	@$(if $(SYSTEM),cd $(SEL4_TARGET)/$(SEL4_TRIPLE)/release && cp files $(SEL4_OUT)/files.elf && cp disk $(SEL4_OUT)/disk.elf)
-	@$(SEL4_TARGET)/host/release/reset-regions \
-		$(SEL4_TARGET)/$(SEL4_FLOAT_TRIPLE)/release/$(SEL4_INFERENCE) $(SEL4_OUT)/inference$(if $(SYSTEM),-disk).elf
+	@$(SEL4_TARGET)/host/release/sel4-reset-cli \
+		$(SEL4_TARGET)/$(SEL4_FLOAT_TRIPLE)/release/$(SEL4_INFERENCE) -o $(SEL4_OUT)/inference$(if $(SYSTEM),-disk).elf
 	@$(if $(CHECK),$(CHECK) --programs $(SEL4_OUT) >&2)
 	@$(SDK)/bin/microkit $(RESOLVED) --search-path $(SEL4_OUT) $(FILES_PATH) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2

@@ -409,7 +409,7 @@ fn children(
         match programs.get(&child.name).map(|program| program.reset) {
             None => {}
             Some(None) => finding.violation(format!(
-                "{file} has no symbol '_reset', where {} restarts {}: prepare it with reset-regions",
+                "{file} has no symbol '_reset', where {} restarts {}: prepare it with sel4-reset-cli",
                 domain.name, child.name
             )),
             Some(Some(reset)) => {

@@ -362,7 +362,7 @@ fn a_child_that_was_not_prepared_for_a_restart_is_named() {
     programs.get_mut("inference").unwrap().reset = None;
     let said = violations(SYSTEM, &programs).concat();
     assert!(
-        said.contains("inference.elf has no symbol '_reset'") && said.contains("reset-regions"),
+        said.contains("inference.elf has no symbol '_reset'") && said.contains("sel4-reset-cli"),
         "{said}"
     );
 }
