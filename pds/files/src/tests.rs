@@ -445,6 +445,47 @@ fn a_new_file_takes_its_name_when_it_is_finished_and_not_before() {
 }
 
 #[test]
+fn of_a_file_that_the_disk_has_no_room_for_nothing_is_left() {
+    let mut bench = Bench::new(image(), Mode::Honest);
+    let free = bench.mount().free;
+    let path = b"adapters/large.gguf";
+    assert_eq!(bench.ask(&Ask::Create { path }), Told::Done);
+    let mut offset = 0;
+    let failed = loop {
+        let bytes = &[7; 8192];
+        match bench.ask(&Ask::Append { offset, bytes }) {
+            Told::Done => offset += bytes.len() as u64,
+            other => break other,
+        }
+    };
+    assert!(
+        matches!(failed, Told::Failed(FilesError::Full, _)),
+        "{failed:?}"
+    );
+    assert!(offset + 8192 * 4 > free);
+    // The file is over: there is nothing to append to or to finish.
+    for ask in [
+        Ask::Append {
+            offset,
+            bytes: b"x",
+        },
+        Ask::Finish,
+    ] {
+        assert_eq!(bench.ask(&ask), Told::Failed(FilesError::NotOpen, 0));
+    }
+    assert_eq!(bench.list().len(), 4);
+    let findings = block_on(storage::check(
+        &mut bench.disk.image,
+        &mut [0; 4096],
+        |finding| {
+            std::println!("{finding}");
+        },
+    ));
+    assert_eq!(findings, Ok(0));
+    assert_eq!(bench.mount().free, free);
+}
+
+#[test]
 fn what_is_wrong_with_a_disk_is_told_and_the_next_one_is_mounted() {
     let mut bench = Bench::new(Memory::new(vec![0; 64 * SECTOR]), Mode::Honest);
     let mount = |bench: &mut Bench| bench.ask(&Ask::Mount);
