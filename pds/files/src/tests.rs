@@ -446,7 +446,19 @@ fn a_new_file_takes_its_name_when_it_is_finished_and_not_before() {
 
 #[test]
 fn of_a_file_that_the_disk_has_no_room_for_nothing_is_left() {
-    let mut bench = Bench::new(image(), Mode::Honest);
+    let mut almost_full = image();
+    block_on(async {
+        let mut ground = Ground::new();
+        let mut volume = Volume::mount(&mut almost_full, &mut ground).await?;
+        let left = 40_000;
+        let filler = vec![7; volume.free_bytes().await? as usize - left];
+        let mut file = volume.create("filler").await?;
+        volume.append(&mut file, &filler).await?;
+        volume.close(file).await?;
+        volume.sync().await
+    })
+    .unwrap();
+    let mut bench = Bench::new(almost_full, Mode::Honest);
     let free = bench.mount().free;
     let path = b"adapters/large.gguf";
     assert_eq!(bench.ask(&Ask::Create { path }), Told::Done);
@@ -473,7 +485,7 @@ fn of_a_file_that_the_disk_has_no_room_for_nothing_is_left() {
     ] {
         assert_eq!(bench.ask(&ask), Told::Failed(FilesError::NotOpen, 0));
     }
-    assert_eq!(bench.list().len(), 4);
+    assert_eq!(bench.list().len(), 5);
     let findings = block_on(storage::check(
         &mut bench.disk.image,
         &mut [0; 4096],
