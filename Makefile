@@ -124,7 +124,7 @@ RESOLVED := $(SEL4_OUT)/system.xml
 IMAGE := $(SEL4_OUT)/loader.img
 TESTED := $(filter-out shipped,$(INJECT))
 RUN_STORE = $(if $(MODEL),$(MODEL_OUT)/store.tar,$(if $(LARGE),$(LARGE_STORE),$(if $(TESTED),$(TEST_STORE),$(STORE))))
-RUN_POLICY = $(if $(SYSTEM),$(if $(TESTED),$(SYSTEM_OUT)/test/policy.bin,$(SYSTEM_POLICY)),$(if $(MODEL),$(MODEL_OUT)/policy.bin,$(if $(EXAMPLE),$(EXAMPLE_POLICY),$(if $(REDTEAM),$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS_POLICY),$(REDTEAM_POLICY)),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY))))))
+RUN_POLICY = $(if $(SYSTEM),$(if $(TESTED),$(SYSTEM_TEST_POLICY),$(SYSTEM_POLICY)),$(if $(MODEL),$(MODEL_OUT)/policy.bin,$(if $(EXAMPLE),$(EXAMPLE_POLICY),$(if $(REDTEAM),$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS_POLICY),$(REDTEAM_POLICY)),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY))))))
 # Where the files that fill regions are. Those of an example are next to its policy.
 FILES_PATH = $(dir $(RUN_STORE)) $(dir $(RUN_POLICY))
 # The claims that must hold for the description.
@@ -195,7 +195,8 @@ $(GO_ON_POLICY): policy.toml systems/$(SYSTEM)/system.xml llmtool | $(DEVICE_KEY
 	@$(COMPILE_POLICY) $(@D)/policy.toml --system systems/$(SYSTEM)/system.xml -o $@ --formats $(@D)/formats.bin >&2
 
 # For its tests: the models are signed by a key of make's own, and audit's deadlines are as in other tests.
-$(SYSTEM_OUT)/test/policy.bin: tests/policy.toml systems/$(SYSTEM)/system.xml $(KEYS)/test.key.pem llmtool | $(DEVICE_KEY)
+SYSTEM_TEST_POLICY := $(SYSTEM_OUT)/test/policy.bin
+$(SYSTEM_TEST_POLICY): tests/policy.toml systems/$(SYSTEM)/system.xml $(KEYS)/test.key.pem llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
 	@$(COMPILE_POLICY) $< --system systems/$(SYSTEM)/system.xml -o $@ --formats $(@D)/formats.bin >&2
 
@@ -795,11 +796,13 @@ else
 endif
 
 .PHONY: e2e-disk-sim
-e2e-disk-sim: description sim-build llmtool $(GO_ON_POLICY)
+e2e-disk-sim: description sim-build llmtool $(GO_ON_POLICY) $(SYSTEM_TEST_POLICY)
 	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p broken-disk-sim >&2
 	SEL4_LLM_RUN_BROKEN_DISK='$(subst --disk $(DISK),--disk "$$DISK",$(SIM)) --program disk=$(BIN)/broken-disk-sim' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests --test disk_broken
 	SEL4_LLM_RUN_DISK='$(subst --disk $(DISK),--disk "$$DISK",$(SIM))' $(E2E_DISK_RUN)
+	SEL4_LLM_RUN_DISK='$(subst --disk $(DISK),--disk "$$DISK",$(subst $(dir $(SYSTEM_POLICY)),$(dir $(SYSTEM_TEST_POLICY)),$(SIM)))' \
+	SEL4_LLM_TEST_KEY=$(KEYS)/test.key.pem $(subst $(E2E_DISK),--test disk_adapters,$(E2E_DISK_RUN))
 	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p liar >&2
 	SEL4_LLM_RUN_DISK_LIAR='$(subst --disk $(DISK),--disk "$$DISK",$(subst $(dir $(SYSTEM_POLICY)),$(dir $(GO_ON_POLICY)),$(SIM))) --program files=$(BIN)/liar' SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test disk_hostile

@@ -234,7 +234,7 @@ fn odd_names_are_counted_and_never_printed() {
     the_store_serves(&session);
     has(
         &session,
-        &["models of the disk cannot be shown", "loaded disk/tales:"],
+        &["files of the disk cannot be shown", "loaded disk/tales:"],
     );
     for name in ["größe (", "名前 (", "two  blanks (", "nnnnnn ("] {
         assert!(!session.output.contains(name), "{name}: {}", session.output);
@@ -292,7 +292,7 @@ fn more_models_than_are_shown_are_counted() {
     let session = session_with(&image, format!("{ADMIN}llmctl models\n{STORE}{ASK}"));
     the_store_serves(&session);
     let listed = session.output.matches("  disk/many/").count();
-    let words = format!("error: {} models of the disk cannot be shown", 150 - listed);
+    let words = format!("error: {} files of the disk cannot be shown", 150 - listed);
     assert!(
         listed >= 100 && session.output.contains(&words),
         "{listed}: {}",

@@ -234,3 +234,34 @@ fn without_a_disk_nothing_is_admitted_and_somebody_says_why() {
     let models = run(&mut live, "llmctl status");
     assert!(models.contains("default"), "{models}");
 }
+
+#[test]
+fn a_card_that_comes_later_has_its_files_and_its_log_is_not_taken_up_again() {
+    let disk = Image::blank(8 << 20);
+    let mut live = boot(&disk);
+    run(&mut live, "login admin\nsel4");
+    let models = run(&mut live, "llmctl models");
+    assert!(models.contains("no file system"), "{models}");
+    let card = Image::create(&["--size", "8MiB", "--log-size", "1MiB"]);
+    card.add(&["tales=models/tiny-f32.gguf"]);
+    let bytes = std::fs::read(card.path()).expect("the image");
+    std::fs::write(disk.path(), &bytes).expect("the image");
+    let models = run(&mut live, "llmctl models");
+    assert!(
+        models.contains("  disk/tales (1163008 bytes, signed"),
+        "{models}"
+    );
+    // What is admitted must be on record, and this boot has none on the disk.
+    let said = run(&mut live, "llmctl load disk/tales");
+    assert!(
+        said.contains("nothing is admitted, because the audit log cannot be written to the disk"),
+        "{said}"
+    );
+    drop(live);
+    assert!(std::fs::read(disk.path()).expect("the image") == bytes);
+    // The next boot begins a log there.
+    let mut live = boot(&disk);
+    run(&mut live, "login admin\nsel4");
+    let said = run(&mut live, "llmctl load disk/tales");
+    assert!(said.contains("loaded disk/tales:"), "{said}");
+}

@@ -1,5 +1,5 @@
-//! Models of a disk, on the runtime that the environment names: they come and go without another build, and whatever is
-//! wrong with a disk is said in one line.
+//! Models of a disk, and adapters that are made here, on the runtime that the environment names: they come and go without
+//! another build, and whatever is wrong with a disk is said in one line.
 
 use sel4_llm_tests::disk::{Image, is_emulated, session_with};
 use sel4_llm_tests::{Session, llmtool_generate_with};
@@ -153,7 +153,7 @@ fn what_is_wrong_with_a_file_is_said_in_one_line_and_the_model_in_service_stays(
         &[
             "  disk/unsigned (1163008 bytes, not signed)",
             "  disk/deep/er/still/model (1163008 bytes, signed, not checked yet)",
-            "error: 2 models of the disk cannot be shown",
+            "error: 2 files of the disk cannot be shown",
             "the file 'disk/unsigned' has no signature",
             "has 9000000 bytes, and there is room for 8388608",
             "the disk has no file 'disk/nothing'",
@@ -231,4 +231,50 @@ fn a_file_system_that_is_damaged_leaves_the_store() {
         "{}",
         session.output
     );
+}
+
+#[test]
+fn an_adapter_that_was_made_here_comes_back_from_the_disk_after_a_reboot() {
+    let image = image();
+    let infer = |name: &str| {
+        format!("llminfer \"Tom won. Tom felt\" --max-tokens 8 --temperature 0 --adapter {name}\n")
+    };
+    let first = session_with(
+        &image,
+        format!(
+            "{ADMIN}llmfinetune --example \"Tom won. Tom felt\" --answer \" sad.\"\n\
+             llmfinetune examples --adapter moods --rank 1 --epochs 2 --rate 1e-2\n{}",
+            infer("moods")
+        ),
+    );
+    has(
+        &first,
+        &[
+            "made the adapter moods: 2 steps, ",
+            "the next boot has it as disk/moods",
+        ],
+    );
+    let second = session_with(
+        &image,
+        format!(
+            "{ADMIN}llmctl adapters\nllmctl adapter load disk/moods\n{}llmctl audit verify\n",
+            infer("disk/moods")
+        ),
+    );
+    has(
+        &second,
+        &[
+            "  disk/moods (",
+            "signed, not checked yet)",
+            "loaded disk/moods: rank 1",
+            "are unbroken",
+        ],
+    );
+    let text = |session: &Session| {
+        let said = session.output.rsplit_once("\n[8 tokens, ");
+        let said = said.unwrap_or_else(|| panic!("no text: {}", session.output));
+        said.0.lines().last().map(str::to_owned)
+    };
+    assert_eq!(text(&first), text(&second));
+    image.tool("check", &[]);
 }

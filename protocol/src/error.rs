@@ -260,7 +260,7 @@ numbers! {
         LogScattered = 145,
         /// The audit log's file has `value` bytes: no whole sectors, too few or too many.
         LogFileSize = 146,
-        /// `value` models of the disk are not listed: no name that can be asked for, or too many.
+        /// `value` files of the disk are not listed: no name that can be asked for, or too many.
         FilesSkipped = 147,
 
         /// The audit log cannot be written to the disk, and the policy lets nothing be admitted without it; `value` is the code

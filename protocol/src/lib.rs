@@ -69,4 +69,4 @@ pub mod wire;
 
 /// Version of everything in this crate that another domain can see. Messages of a peer with another version are counted
 /// and dropped.
-pub const VERSION: u16 = 8;
+pub const VERSION: u16 = 9;

@@ -117,14 +117,15 @@ kinds! {
     /// identify it.
     Close = 19 "close",
     /// An adapter was verified and loaded beside the model: `name` and `adapter_sha256` identify it, `model_sha256` the
-    /// model; `value` is its file size in bytes, `code` 1 for one in the store and 2 for one made on this device.
+    /// model; `value` is its file size in bytes, `code` 1 for one in the store, 2 for one made on this device, and 3 for one on
+    /// the disk.
     Adapter = 20 "adapter",
     /// An adapter was dropped: `name` and `adapter_sha256` identify it. One made on this device (`code` 2) is
     /// forgotten.
     DropAdapter = 21 "drop-adapter",
     /// A fine-tuning job was admitted: `train` holds its parameters, `model_sha256` identifies the model,
     /// `prompt_sha256` and `prompt_bytes` the data; `name` will be the adapter's name, `value` is the number of tokens
-    /// reserved, `code` 1 for data in the store and 2 for typed data.
+    /// reserved, `code` 1 for data in the store, 2 for typed data, and 3 for data on the disk.
     Tune = 22 "tune",
     /// A fine-tuning job ended. Beyond the fields of its admission: `code` is 1 if it completed all epochs and 4 if it
     /// was cancelled, `adapter_sha256` identifies the result (zeros if it was cancelled), `value` is its size in bytes,
@@ -150,6 +151,10 @@ kinds! {
     /// whose, `value` the tokens that are used or reserved in the period, `limit` how much of the period is over, `count` how
     /// long it is, both in microseconds.
     Usage = 29 "usage",
+    /// An adapter made on this device was written to the disk, with its signature: `name` is its name there,
+    /// `adapter_sha256` identifies it, `value` is its size in bytes, `code` 0. Otherwise `code`, `value` and `limit` say why it
+    /// was not, and it is in memory alone.
+    Save = 30 "save",
 }
 
 layout! {

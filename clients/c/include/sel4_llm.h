@@ -18,7 +18,7 @@
 /**
  * Version of the protocol that this library speaks with audit.
  */
-#define SEL4_LLM_PROTOCOL_VERSION 8
+#define SEL4_LLM_PROTOCOL_VERSION 9
 
 /**
  * Size of each of the two regions that a client shares with audit, in bytes.
@@ -1257,7 +1257,8 @@ typedef struct {
      */
     bool loaded;
     /**
-     * Whether it was made on this device since boot; otherwise it lies in the store.
+     * Whether it was made on this device since boot; otherwise it lies in the store, or on the disk if its name
+     * begins with `disk/`.
      */
     bool made_here;
     /**
@@ -1368,6 +1369,22 @@ typedef struct {
      * Why it is not loaded, a number of `sel4_llm_code_t`; 0: it is.
      */
     uint32_t not_loaded;
+    /**
+     * What it is called on the disk, with a zero at its end; empty: it is not there.
+     */
+    char on_disk[65];
+    /**
+     * Why the disk does not have it, a number of `sel4_llm_code_t`; 0: it does, or the system has no disk.
+     */
+    uint32_t not_on_disk;
+    /**
+     * What that reason is about, such as a sector.
+     */
+    uint64_t disk_value;
+    /**
+     * The limit that was exceeded; 0 if there is none.
+     */
+    uint64_t disk_limit;
 } sel4_llm_tuned_t;
 
 /**

@@ -49,7 +49,8 @@ pub struct sel4_llm_adapter_t {
     pub name: [c_char; 65],
     /// Whether it is loaded.
     pub loaded: bool,
-    /// Whether it was made on this device since boot; otherwise it lies in the store.
+    /// Whether it was made on this device since boot; otherwise it lies in the store, or on the disk if its name
+    /// begins with `disk/`.
     pub made_here: bool,
     /// Its signature: that of the store's file, or this device's.
     pub signature: sel4_llm_signature_t,
@@ -111,6 +112,14 @@ pub struct sel4_llm_tuned_t {
     pub total_us: u64,
     /// Why it is not loaded, a number of `sel4_llm_code_t`; 0: it is.
     pub not_loaded: u32,
+    /// What it is called on the disk, with a zero at its end; empty: it is not there.
+    pub on_disk: [c_char; 65],
+    /// Why the disk does not have it, a number of `sel4_llm_code_t`; 0: it does, or the system has no disk.
+    pub not_on_disk: u32,
+    /// What that reason is about, such as a sector.
+    pub disk_value: u64,
+    /// The limit that was exceeded; 0 if there is none.
+    pub disk_limit: u64,
 }
 
 /// An adapter's file that was sent.
@@ -183,6 +192,10 @@ impl sel4_llm_tuned_t {
         loss: 0,
         total_us: 0,
         not_loaded: 0,
+        on_disk: [0; 65],
+        not_on_disk: 0,
+        disk_value: 0,
+        disk_limit: 0,
     };
 }
 

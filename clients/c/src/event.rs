@@ -327,6 +327,10 @@ fn of_tuned(tuned: &Tuned) -> sel4_llm_tuned_t {
         loss: tuned.loss,
         total_us: tuned.total_us,
         not_loaded: tuned.not_loaded.map_or(0, |code| code as u32),
+        on_disk: of_name(tuned.on_disk.as_str()),
+        not_on_disk: tuned.not_on_disk.map_or(0, |code| code as u32),
+        disk_value: tuned.disk_value,
+        disk_limit: tuned.disk_limit,
     }
 }
 

@@ -7,7 +7,7 @@ use core::ptr::null;
 use sel4_llm_client as client;
 
 /// Version of the protocol that this library speaks with audit.
-pub const SEL4_LLM_PROTOCOL_VERSION: usize = 8;
+pub const SEL4_LLM_PROTOCOL_VERSION: usize = 9;
 /// Size of each of the two regions that a client shares with audit, in bytes.
 pub const SEL4_LLM_RING_BYTES: usize = 143360;
 /// Size of a `sel4_llm_client_t` in bytes.

@@ -599,7 +599,7 @@ fn adapters_are_trained_listed_loaded_exported_and_dropped() {
         steps: 20,
         loss: 1_000_000,
         total_us: 90,
-        not_loaded: None,
+        ..Tuned::default()
     };
     let hash = "ab".repeat(32);
     assert_eq!(

@@ -149,10 +149,10 @@ impl<'m> Models<'m> {
         })
     }
 
-    /// A load of a model that does not lie in the store: audit has its bytes from elsewhere. Nothing is verified by it.
-    pub(crate) fn begin_elsewhere(name: ModelName) -> Verification<'m> {
+    /// A load of what does not lie in the store: audit has its bytes from elsewhere. Nothing is verified by it.
+    pub(crate) fn begin_elsewhere(content: Content, name: ModelName) -> Verification<'m> {
         Verification {
-            content: Content::Model,
+            content,
             name,
             offset: usize::MAX,
             file: &[],

@@ -3,6 +3,7 @@
 //! The rule: what is here, inference has been told to load, and nothing else. After a restart the places stay, and each is
 //! used again only when its adapter has been loaded anew.
 
+use crate::shelf::Space;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_ADAPTERS;
 use protocol::name::ModelName;
@@ -92,6 +93,18 @@ impl Places {
     /// The next that inference is to load again.
     pub(crate) fn next_absent(&self) -> Option<(usize, &Adapter)> {
         self.taken().find(|(_, adapter)| !adapter.is_present)
+    }
+
+    /// Where those lie that lie in the region of adapters.
+    pub(crate) fn in_region(&self) -> impl Iterator<Item = Space> {
+        let adapters = self.0.iter().flatten();
+        let in_region = adapters.filter(|adapter| adapter.source == Source::Device);
+        in_region.filter_map(|adapter| {
+            Some(Space {
+                offset: usize::try_from(adapter.offset).ok()?,
+                bytes: usize::try_from(adapter.bytes).ok()?,
+            })
+        })
     }
 
     /// How many inference has.

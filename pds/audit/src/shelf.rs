@@ -1,9 +1,11 @@
-//! The region of adapters: examples that were typed, and adapters made on this device.
+//! The region of adapters: examples that were typed, adapters made on this device, and what was read of a disk.
 //!
 //! Audit alone writes it, inference reads it, and nobody else has it. The rule: what a command to inference names is not
 //! written before the command is answered. So examples stay as they are while a training is under way, a part of the region
-//! that a training may fill is no adapter's, and an adapter is forgotten only when inference has been heard of it.
+//! that a training may fill is no adapter's, and an adapter is forgotten only when inference has been heard of it. An adapter
+//! of a disk takes its part as long as it is loaded: the places know of it, and no list here does.
 
+use crate::places::Places;
 use protocol::adapters::{ALIGN, EXAMPLES_BYTES, REGION_BYTES};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_EXAMPLE_BYTES, MAX_MADE, MAX_PART_BYTES};
@@ -27,6 +29,18 @@ pub(crate) struct Space {
 }
 
 impl Space {
+    /// Its beginning, and so many bytes at its end, apart; `None` if too little is left for an adapter.
+    pub(crate) fn split_end(self, bytes: usize) -> Option<(Self, Self)> {
+        let offset = self.end().checked_sub(bytes)?;
+        let offset = offset.saturating_sub(offset % ALIGN);
+        let left = offset.checked_sub(self.offset)?;
+        let begin = Self {
+            bytes: left,
+            ..self
+        };
+        (left >= LEAST_ROOM).then_some((begin, Self { offset, bytes }))
+    }
+
     const fn end(self) -> usize {
         self.offset.saturating_add(self.bytes)
     }
@@ -138,21 +152,32 @@ impl<W: WriteWords> Shelf<W> {
 
     // ---- Adapters -------------------------------------------------------------------------------
 
-    /// The longest space that no adapter has, for one to be made; nothing is taken yet.
+    /// The longest space for an adapter to be made; nothing is taken yet. See [`Self::room`].
     ///
     /// # Errors
     /// There are too many adapters, or it is too short for any.
-    pub(crate) fn room(&self) -> Result<Space, Failure> {
+    pub(crate) fn room_to_make(&self, loaded: &Places) -> Result<Space, Failure> {
         if self.made.is_full() {
             let (value, limit) = (self.made.len() as u64, MAX_MADE as u64);
             return Err(Failure::over(ErrorCode::TooManyAdapters, value, limit));
         }
+        self.room(loaded)
+    }
+
+    /// The longest space that no adapter has, neither one made here nor one that is loaded.
+    ///
+    /// # Errors
+    /// It is too short for any.
+    pub(crate) fn room(&self, loaded: &Places) -> Result<Space, Failure> {
+        let taken = || {
+            let made = self.made.iter().map(|made| made.space);
+            made.chain(loaded.in_region())
+        };
         // A space begins where the examples end, or an adapter, and ends where the next one begins.
-        let ends = self.made.iter().map(|made| made.space.end());
-        let begins = core::iter::once(EXAMPLES_BYTES).chain(ends);
+        let begins = core::iter::once(EXAMPLES_BYTES).chain(taken().map(Space::end));
         let spaces = begins.filter_map(|begin| {
             let offset = begin.checked_next_multiple_of(ALIGN)?;
-            let behind = self.made.iter().map(|made| made.space.offset);
+            let behind = taken().map(|space| space.offset);
             let end = behind.filter(|at| *at >= begin).min();
             let bytes = end.unwrap_or(REGION_BYTES).saturating_sub(offset);
             Some(Space { offset, bytes })
@@ -163,6 +188,16 @@ impl<W: WriteWords> Shelf<W> {
             return Err(Failure::over(ErrorCode::AdapterRoom, value, limit));
         }
         Ok(longest)
+    }
+
+    /// Fills a space that [`Self::room`] has given, or a part of it that begins with a word.
+    pub(crate) fn fill(&self, space: Space, word: impl Fn(usize) -> u64) {
+        let first = space.offset / WORD;
+        for index in 0..space.bytes.div_ceil(WORD) {
+            self.region.store(first.saturating_add(index), word(index));
+        }
+        // Inference learns of it by a message, which is published after this.
+        self.region.release_fence();
     }
 
     /// Writes part of an adapter that is being made into its room, behind what is there; false if it does not fit, or the
@@ -321,7 +356,7 @@ mod tests {
     #[test]
     fn an_adapter_is_read_and_hashed_as_it_was_written() {
         let mut shelf = shelf();
-        let room = shelf.room().unwrap();
+        let room = shelf.room_to_make(&Places::new()).unwrap();
         let whole = REGION_BYTES - EXAMPLES_BYTES;
         assert_eq!((room.offset, room.bytes), (EXAMPLES_BYTES, whole));
         let file: Vec<u8> = (0..10_003u32).map(|n| (n % 251) as u8).collect();
@@ -350,7 +385,7 @@ mod tests {
         assert_eq!(shelf.find(ModelName::new("a").unwrap()).unwrap().id, id);
         shelf.forget(id);
         assert!(shelf.get(id).is_none() && shelf.part(id, 0, 99).is_empty());
-        assert_eq!(shelf.room(), Ok(room));
+        assert_eq!(shelf.room_to_make(&Places::new()), Ok(room));
     }
 
     #[test]
@@ -372,17 +407,17 @@ mod tests {
     fn too_many_adapters_and_too_little_room_are_refused() {
         let mut shelf = shelf();
         for n in 0..MAX_MADE {
-            let room = shelf.room().unwrap();
+            let room = shelf.room_to_make(&Places::new()).unwrap();
             let space = Space { bytes: 100, ..room };
             shelf.keep(made(&std::format!("a{n}"), space));
         }
         let full = Failure::over(ErrorCode::TooManyAdapters, 8, 8);
-        assert_eq!(shelf.room(), Err(full));
+        assert_eq!(shelf.room_to_make(&Places::new()), Err(full));
         shelf.made.clear();
-        let room = shelf.room().unwrap();
+        let room = shelf.room_to_make(&Places::new()).unwrap();
         let bytes = room.bytes - 4000;
         shelf.keep(made("large", Space { bytes, ..room }));
-        let failure = shelf.room().unwrap_err();
+        let failure = shelf.room_to_make(&Places::new()).unwrap_err();
         assert_eq!(failure.code, ErrorCode::AdapterRoom);
         assert!(failure.limit <= 4000);
     }
@@ -428,7 +463,7 @@ mod tests {
             let mut shelf = shelf();
             for (makes, bytes, index) in acts {
                 if makes {
-                    if let Ok(room) = shelf.room() {
+                    if let Ok(room) = shelf.room_to_make(&Places::new()) {
                         let space = Space { bytes: bytes.min(room.bytes), ..room };
                         shelf.keep(made("a", space));
                     }

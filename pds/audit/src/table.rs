@@ -7,7 +7,7 @@ use crate::answer::{Answer, Words, Wrong};
 use crate::models::{Verification, Verified};
 use crate::places::{Adapter, Used};
 use crate::quota::Reservation;
-use crate::tuning::Tuning;
+use crate::tuning::{Stage, Tuning};
 use protocol::error::Failure;
 use protocol::limits::{MAX_PIECE_BYTES, MAX_REQUESTS, MAX_TEXT_BYTES};
 use protocol::name::{FormatName, ModelName};
@@ -214,6 +214,16 @@ impl<'m> Entry<'m> {
     /// Whether audit verifies its model.
     pub(crate) const fn is_verified(&self) -> bool {
         matches!(self.work, Work::Verify(_)) && !self.is_over()
+    }
+
+    /// Whether audit reads a file for it that inference has not heard of.
+    pub(crate) const fn is_reading(&self) -> bool {
+        let reads = match &self.work {
+            Work::Verify(_) | Work::VerifyAdapter(_) => true,
+            Work::Tune(tuning) => matches!(tuning.stage, Stage::Data(_)),
+            _ => false,
+        };
+        reads && !self.is_over()
     }
 
     /// Whether it is a load of an adapter on its way, verified or being so.

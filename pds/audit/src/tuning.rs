@@ -18,7 +18,7 @@ use sha2::Sha256;
 /// How far it has got.
 #[derive(Clone, Debug)]
 pub(crate) enum Stage<'m> {
-    /// Audit verifies data of the store.
+    /// Audit verifies data of the store, or of the disk.
     Data(Verification<'m>),
     /// Audit hashes the examples typed.
     Examples(Reading),
@@ -28,6 +28,8 @@ pub(crate) enum Stage<'m> {
     Signing(Reading),
     /// Inference loads what came out, into this place.
     Loading(usize, Adapter),
+    /// Audit writes what came out to the disk.
+    Saving,
 }
 
 /// A part of the region that is being hashed.
@@ -192,16 +194,16 @@ impl<'m> Tuning<'m> {
         Ok(is_whole && !is_to_stop)
     }
 
-    /// Adds what is known of it to a record.
     /// What it is about: the data, as long as audit reads them.
     pub(crate) fn about(&self) -> ModelName {
         match &self.stage {
             Stage::Data(verification) => verification.name(),
             Stage::Examples(_) => ModelName::new(EXAMPLES).unwrap_or_default(),
-            Stage::Training | Stage::Signing(_) | Stage::Loading(..) => self.name,
+            Stage::Training | Stage::Signing(_) | Stage::Loading(..) | Stage::Saving => self.name,
         }
     }
 
+    /// Adds what is known of it to a record.
     pub(crate) fn describe(&self, record: &mut Record) {
         record.name = self.name;
         record.train = self.params;

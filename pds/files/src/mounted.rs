@@ -318,7 +318,20 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
             return links.fail(number, FilesError::Range, end).await;
         }
         let appended = self.volume.append(file, bytes).await;
+        if appended.is_err() {
+            self.discard().await;
+        }
         links.settle(number, appended).await;
+    }
+
+    /// Leaves nothing of the file that was begun: without it, the file system is as it was.
+    async fn discard(&mut self) {
+        // Why the file cannot be is known already.
+        if let Some((file, _)) = self.begun.take() {
+            let _ = self.volume.close(file).await;
+        }
+        let _ = self.volume.remove(UNFINISHED).await;
+        let _ = self.volume.sync().await;
     }
 
     async fn finish(&mut self, number: u32) {
@@ -333,8 +346,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
             volume.sync().await
         };
         if let Err(error) = finished.await {
-            // What is left of it is of no use; the reason is that it could not be finished.
-            let _ = self.volume.remove(UNFINISHED).await;
+            self.discard().await;
             let (why, value) = failure(&error);
             return links.fail(number, why, value).await;
         }

@@ -445,6 +445,59 @@ fn a_new_file_takes_its_name_when_it_is_finished_and_not_before() {
 }
 
 #[test]
+fn of_a_file_that_the_disk_has_no_room_for_nothing_is_left() {
+    let mut almost_full = image();
+    block_on(async {
+        let mut ground = Ground::new();
+        let mut volume = Volume::mount(&mut almost_full, &mut ground).await?;
+        let left = 40_000;
+        let filler = vec![7; volume.free_bytes().await? as usize - left];
+        let mut file = volume.create("filler").await?;
+        volume.append(&mut file, &filler).await?;
+        volume.close(file).await?;
+        volume.sync().await
+    })
+    .unwrap();
+    let mut bench = Bench::new(almost_full, Mode::Honest);
+    let free = bench.mount().free;
+    let path = b"adapters/large.gguf";
+    assert_eq!(bench.ask(&Ask::Create { path }), Told::Done);
+    let mut offset = 0;
+    let failed = loop {
+        let bytes = &[7; 8192];
+        match bench.ask(&Ask::Append { offset, bytes }) {
+            Told::Done => offset += bytes.len() as u64,
+            other => break other,
+        }
+    };
+    assert!(
+        matches!(failed, Told::Failed(FilesError::Full, _)),
+        "{failed:?}"
+    );
+    assert!(offset + 8192 * 4 > free);
+    // The file is over: there is nothing to append to or to finish.
+    for ask in [
+        Ask::Append {
+            offset,
+            bytes: b"x",
+        },
+        Ask::Finish,
+    ] {
+        assert_eq!(bench.ask(&ask), Told::Failed(FilesError::NotOpen, 0));
+    }
+    assert_eq!(bench.list().len(), 5);
+    let findings = block_on(storage::check(
+        &mut bench.disk.image,
+        &mut [0; 4096],
+        |finding| {
+            std::println!("{finding}");
+        },
+    ));
+    assert_eq!(findings, Ok(0));
+    assert_eq!(bench.mount().free, free);
+}
+
+#[test]
 fn what_is_wrong_with_a_disk_is_told_and_the_next_one_is_mounted() {
     let mut bench = Bench::new(Memory::new(vec![0; 64 * SECTOR]), Mode::Honest);
     let mount = |bench: &mut Bench| bench.ask(&Ask::Mount);

@@ -9,7 +9,7 @@ use crate::text::{
 };
 use core::fmt::{Display, Write as _};
 use protocol::region::{ReadWords, WriteWords};
-use protocol::wire::client::{Event, Progress};
+use protocol::wire::client::{Event, Progress, Stage};
 use sel4_llm_client::{Inbox, Incoming, Link, MAX_WAITING, Notice, RequestId, SubmitError};
 
 /// Most marks of a bar: four percent each.
@@ -212,6 +212,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         if self.mode == Mode::Plain {
             if is_new {
                 let what = match self.activity {
+                    _ if stage == Stage::Saving => "adapter",
                     Activity::Tuning { .. } => "data",
                     Activity::Asking {
                         purpose: Purpose::LoadAdapter | Purpose::LoadBeside(_),

@@ -381,6 +381,15 @@ pub enum ToolError {
         /// Those that could not be replayed.
         skipped: usize,
     },
+    /// Nothing was given that could have the models of a log.
+    #[error(
+        "{}: this is a log alone, without models; give --models DIR, a folder or an image with them",
+        log.display()
+    )]
+    NoSources {
+        /// The log.
+        log: PathBuf,
+    },
     /// A line of examples that are to be answered.
     #[error("{}: line {line} is no object with \"prompt\" and \"answer\": {source}", path.display())]
     Example {

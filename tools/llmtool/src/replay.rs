@@ -13,7 +13,7 @@ mod tuning;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use llm_core::NUMERICS_VERSION;
 use llm_core::verify::sha256;
@@ -24,7 +24,6 @@ use protocol::wire::FinishReason;
 
 use crate::audit_log::{Entry, Export};
 use crate::error::ToolError;
-use crate::files;
 use crate::output;
 use engine::{Adapters, Engine, Outcome, Request};
 use prompts::Prompts;
@@ -75,14 +74,14 @@ struct Turn<'e> {
 /// The turns of a session by their numbers.
 type Session<'e> = BTreeMap<u32, Turn<'e>>;
 
-/// Runs everything that can be run, with models, adapters and training data from `folder`, and further `data`. The export
-/// has been verified.
+/// Runs everything that can be run, with models, adapters and training data from `places`, which are folders and images, and
+/// further `data`. The export has been verified.
 ///
 /// # Errors
 /// A file cannot be read, or is no model.
 pub fn replay<'e>(
     export: &'e Export,
-    folder: &Path,
+    places: &[PathBuf],
     prompts: &[u8],
     data: &[PathBuf],
     formats: Option<&[u8]>,
@@ -135,7 +134,13 @@ pub fn replay<'e>(
         }
     }
 
-    let mut sources = Sources::read(folder, data, prompts)?;
+    let mut sources = Sources::new(prompts);
+    for place in places {
+        sources.add(place)?;
+    }
+    for path in data {
+        sources.add_data(path)?;
+    }
     let context_of = |model: &Hash| {
         let context = contexts.get(model).copied();
         context.unwrap_or(DEFAULT_CONTEXT_TOKENS)
@@ -161,28 +166,35 @@ pub fn replay<'e>(
         }
     }
     for (model, sessions) in by_model {
-        let Some(path) = sources.file(&model) else {
+        let Some(place) = sources.file(&model) else {
             for session in sessions {
                 let why = no_model(&model);
                 replay_session(session, &model, &sources.prompts, Err(why), &mut all);
             }
             continue;
         };
-        let file = files::read(&path)?;
+        let file = place.read()?;
         let mut adapters = Adapters::default();
         for session in &sessions {
             adapters.add(adapter_of(session), &sources)?;
         }
         let context = context_of(&model);
-        Engine::with(&path, &file, context, &adapters, formats, |engine| {
-            for session in sessions {
-                let engine = match engine.use_adapter(&adapter_of(session), &adapters) {
-                    Ok(()) => Ok(&mut *engine),
-                    Err(why) => Err(why),
-                };
-                replay_session(session, &model, &sources.prompts, engine, &mut all);
-            }
-        })?;
+        Engine::with(
+            &place.path(),
+            &file,
+            context,
+            &adapters,
+            formats,
+            |engine| {
+                for session in sessions {
+                    let engine = match engine.use_adapter(&adapter_of(session), &adapters) {
+                        Ok(()) => Ok(&mut *engine),
+                        Err(why) => Err(why),
+                    };
+                    replay_session(session, &model, &sources.prompts, engine, &mut all);
+                }
+            },
+        )?;
     }
     all.sort_by_key(|replayed| replayed.record.sequence);
     Ok(all)

@@ -370,6 +370,24 @@ fn requests_of_sessions_that_ran_at_once_are_reproduced_alone() {
     let missing = protocol::wire::completion(&mut buffer, b" and then").unwrap();
     let digest = Hex(&sha256(missing.as_bytes())).to_string();
     assert!(table.contains(&digest), "{table}");
+
+    // Models and prompts of a disk.
+    let image = path("models.img");
+    let _ = fs::remove_file(&image);
+    let image = image.to_str().unwrap();
+    output(&["disk", "create", image, "--size", "8MiB", "--log-size", "0"], 0);
+    output(&["disk", "add", image, TINY], 0);
+    let prompts = ["--as", "prompts/june.txt", "--unsigned"];
+    let file_of_prompts = path("prompts.txt");
+    let add = ["disk", "add", image, file_of_prompts.to_str().unwrap()];
+    output(&[&add[..], &prompts].concat(), 0);
+    let (table, _) = output(&["replay", &file, "--models", image], 0);
+    assert!(
+        table.contains("6 requests reproduced, 0 differ, 1 not replayed"),
+        "{table}"
+    );
+    let (_, message) = output(&["replay", &file], 1);
+    assert!(message.contains("a log alone, without models; give --models"), "{message}");
 }
 
 /// The small model with a chat template, and its scaffold.

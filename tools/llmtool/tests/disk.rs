@@ -85,6 +85,20 @@ fn a_disk_gets_models_with_their_signatures_and_a_log_and_is_sound() {
         assert!(said.contains(expected), "{expected} in {said}");
     }
     assert!(!said.contains(".sig"), "{said}");
+    // By a key alone, as that of a device.
+    let key = format!("{}.pub.pem", text(&key));
+    let said = output(&["disk", "list", image, "--key", &key]);
+    assert!(said.contains("model 'small', signed by "), "{said}");
+    // A file comes off with its signature, as it was put there.
+    let taken = folder.join("taken.gguf");
+    let said = output(&["disk", "get", image, "small.gguf", "-o", text(&taken)]);
+    assert!(said.contains("with its signature"), "{said}");
+    assert!(fs::read(&taken).unwrap() == fs::read(&model).unwrap());
+    output(&["verify", "--key", &key, text(&taken)]);
+    let said = output(&["disk", "get", image, "data/tales.txt", "-o", text(&taken)]);
+    assert!(said.contains("not signed"), "{said}");
+    let none = failure(&["disk", "get", image, "data/none", "-o", text(&taken)], 1);
+    assert!(none.contains("data/none"), "{none}");
     let assert = llmtool(&["disk", "check", image]).assert().code(1);
     let said = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
     assert!(said.contains("data/tales.txt: not signed"), "{said}");

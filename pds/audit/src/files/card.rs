@@ -1,85 +1,60 @@
-//! Models of the disk: which there are, and how one comes into a slot.
+//! Files of the disk: how one is read, verified, and comes where inference can read it.
 //!
 //! ```text
 //!   files ── Part ──► audit's frame ──► hashed, and copied into staging, which audit alone maps
 //!                                       │ all there and the signature good
 //!                                       ▼
-//!                                   the slot that is not in service ──► inference is told
+//!        a model: the slot that is not in service           ──► inference is told
+//!        an adapter, training data: the region of adapters
 //! ```
 //!
 //! The rule: what inference can read is verified. A file is read once, so nothing that files says later changes what was
-//! hashed; the slot of the model in service is never written; and of a load that fails nothing is left.
+//! hashed; the slot of the model in service is never written, nor a part of the region that an adapter has; and of a load
+//! that fails nothing is left.
 
+use super::listing::List;
+use super::path::{Path, path_of, suffixes};
+use super::saving::Saving;
+use crate::device::Device;
 use crate::models::is_signed;
-use heapless::Vec;
+use crate::shelf::count_lines;
+use ed25519_dalek::Signature;
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::{MAX_NAME_BYTES, MAX_TRANSFER_BYTES};
+use protocol::limits::{MAX_DATA_BYTES, MAX_TRANSFER_BYTES};
 use protocol::name::ModelName;
 use protocol::policy::Policy;
 use protocol::record::Hash;
 use protocol::region::WriteWords;
-use protocol::store::{
-    ADAPTERS_FOLDER, DATA_FOLDER, MODEL_SUFFIX, SIGNATURE_BYTES, SIGNATURE_SUFFIX,
-};
+use protocol::store::{Content, SIGNATURE_BYTES, SIGNATURE_SUFFIX};
 use protocol::wire::files::{Answer, Ask};
 use sha2::{Digest as _, Sha256};
-
-/// What the name of a model of the disk begins with: no model of the store has it.
-pub(crate) const PREFIX: &str = "disk/";
-
-/// Models of the disk that are listed. It sizes audit's table (10 KiB). Others can be loaded, but are not shown.
-const LISTED: usize = 128;
 
 /// Slots in the region of slots.
 const SLOTS: usize = 2;
 
-/// Bytes of a verified file that one wake-up copies into its slot (1 MiB): about a millisecond on a Cortex-A53.
+/// Bytes of a verified model that one wake-up copies into its slot (1 MiB): about a millisecond on a Cortex-A53. All of the
+/// region of adapters is no larger.
 const COPIED_BYTES: usize = 1 << 20;
+
+const _: () = assert!(protocol::adapters::REGION_BYTES <= COPIED_BYTES);
 
 /// How often a client is told how far a load is, in bytes (128 KiB).
 const TOLD_BYTES: u64 = 128 << 10;
 
 const WORD: usize = 8;
 
-/// A path with what is added to it for a signature.
-type Path = Vec<u8, { MAX_NAME_BYTES + MODEL_SUFFIX.len() + SIGNATURE_SUFFIX.len() }>;
-
-/// A model of the disk, as it is listed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Listed {
-    pub(crate) name: ModelName,
-    /// `None`: only its signature was met so far.
-    pub(crate) bytes: Option<u64>,
-    pub(crate) has_signature: bool,
-}
-
-/// What is known of the list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Listing {
-    /// Nobody has asked for it.
-    Unknown,
-    /// Files is to be asked.
-    Wanted,
-    /// Files was asked.
-    Asked,
-    /// It is there.
-    Known,
-    /// There is none.
-    Failed(Failure),
-}
-
 /// How far a load is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     OpenSignature,
-    /// There is none: is there a model?
-    LookForModel,
+    /// There is none: is there a file?
+    LookForFile,
     ReadSignature,
     Open,
     Read,
     /// All is read.
     Verify,
-    /// It is verified, and so many bytes are in the slot.
+    /// It is verified, and so many bytes of a model are in the slot.
     Copy(usize),
 }
 
@@ -88,7 +63,12 @@ enum Step {
 pub(crate) struct Reading {
     /// Of its entry in the table.
     pub(crate) number: u32,
+    content: Content,
     name: ModelName,
+    /// Which of the endings that its path may have.
+    ending: usize,
+    /// Bytes that the file may have.
+    most: usize,
     step: Step,
     /// Questions that are under way.
     awaited: usize,
@@ -99,7 +79,34 @@ pub(crate) struct Reading {
     told: u64,
     signature: [u8; SIGNATURE_BYTES],
     hasher: Sha256,
+    /// Of data, which count by their lines.
+    line_feeds: u64,
     sha256: Hash,
+}
+
+impl Reading {
+    /// Whether the file may have so many bytes.
+    fn check_size(&self, bytes: u64) -> Result<usize, Failure> {
+        let fitting = usize::try_from(bytes).ok();
+        let over = match self.content {
+            Content::Data if bytes == 0 => return Err(Failure::of(ErrorCode::EmptyData)),
+            Content::Model => ErrorCode::FileTooLarge,
+            Content::Adapter => ErrorCode::AdapterRoom,
+            Content::Data => ErrorCode::DataTooLong,
+        };
+        let fitting = fitting.filter(|bytes| *bytes <= self.most);
+        fitting.ok_or(Failure::over(over, bytes, self.most as u64))
+    }
+
+    /// There is no such file with this ending: looks for the next.
+    fn tries_again(&mut self) -> bool {
+        self.ending = self.ending.saturating_add(1);
+        let is_one = self.ending < suffixes(self.content).len();
+        if is_one {
+            self.step = Step::OpenSignature;
+        }
+        is_one
+    }
 }
 
 /// A file that lies verified in a slot.
@@ -111,17 +118,35 @@ pub(crate) struct InSlot {
     pub(crate) sha256: Hash,
 }
 
+/// A file that was read and verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrived {
+    /// A model: it lies in its slot.
+    Model(InSlot),
+    /// An adapter or data: it lies in staging.
+    Staged(Staged),
+}
+
+/// A file that lies verified in staging.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Staged {
+    pub(crate) content: Content,
+    pub(crate) name: ModelName,
+    pub(crate) bytes: usize,
+    pub(crate) sha256: Hash,
+    pub(crate) line_feeds: u64,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Card<W> {
     staging: W,
     slots: W,
     store_bytes: u64,
-    pub(crate) listing: Listing,
-    models: Vec<Listed, LISTED>,
-    /// Models that are there and cannot be shown: their names are too long or no names, or there are too many.
-    pub(crate) skipped: u32,
+    pub(crate) list: List,
     pub(crate) reading: Option<Reading>,
+    /// An adapter that is being written.
+    pub(crate) saving: Option<Saving>,
 }
 
 impl<W: WriteWords> Card<W> {
@@ -130,86 +155,11 @@ impl<W: WriteWords> Card<W> {
             staging,
             slots,
             store_bytes,
-            listing: Listing::Unknown,
-            models: Vec::new(),
-            skipped: 0,
+            list: List::new(),
             reading: None,
+            saving: None,
         }
     }
-
-    // ---- The list -------------------------------------------------------------------------------
-
-    /// Somebody wants to see what is there now.
-    pub(crate) fn want_list(&mut self) {
-        if self.listing != Listing::Asked {
-            self.listing = Listing::Wanted;
-        }
-    }
-
-    /// The list was asked for.
-    pub(crate) fn begin_list(&mut self) {
-        self.listing = Listing::Asked;
-        self.models.clear();
-        self.skipped = 0;
-    }
-
-    /// A file of the list.
-    pub(crate) fn add(&mut self, path: &[u8], bytes: u64) {
-        let (path, is_signature) = match strip_suffix(path, SIGNATURE_SUFFIX) {
-            Some(path) => (path, true),
-            None => (path, false),
-        };
-        let Some(name) = strip_suffix(path, MODEL_SUFFIX).filter(|path| is_of_model(path)) else {
-            return;
-        };
-        let found = named(name).map(|name| {
-            let is_it = |listed: &Listed| listed.name == name;
-            (name, self.models.iter().position(is_it))
-        });
-        let index = match found {
-            Some((_, Some(index))) => Some(index),
-            Some((name, None)) => {
-                let listed = Listed {
-                    name,
-                    bytes: None,
-                    has_signature: false,
-                };
-                let index = self.models.len();
-                self.models.push(listed).ok().map(|()| index)
-            }
-            None => None,
-        };
-        match index.and_then(|index| self.models.get_mut(index)) {
-            Some(listed) if is_signature => listed.has_signature = true,
-            Some(listed) => listed.bytes = Some(bytes),
-            None if is_signature => {}
-            None => self.skipped = self.skipped.saturating_add(1),
-        }
-    }
-
-    /// The list ends, so well or not.
-    pub(crate) fn end_list(&mut self, result: Result<u32, Failure>) {
-        self.listing = match result {
-            Ok(skipped) => {
-                self.skipped = self.skipped.saturating_add(skipped);
-                Listing::Known
-            }
-            Err(failure) => Listing::Failed(failure),
-        };
-    }
-
-    /// The model at this place of the list.
-    pub(crate) fn nth(&self, index: usize) -> Option<(ModelName, u64, bool)> {
-        // Signatures without a model are none.
-        let models = self.models.iter().filter_map(|it| {
-            let bytes = it.bytes?;
-            Some((it.name, bytes, it.has_signature))
-        });
-        let mut models = models;
-        models.nth(index)
-    }
-
-    // ---- Loads ----------------------------------------------------------------------------------
 
     /// Bytes of a slot, and so of the largest model.
     fn slot_bytes(&self) -> usize {
@@ -217,11 +167,20 @@ impl<W: WriteWords> Card<W> {
         slots.min(self.staging.words()).saturating_mul(WORD)
     }
 
-    /// Begins to load the model of this name for the request with this number.
-    pub(crate) fn begin(&mut self, number: u32, name: ModelName) {
+    /// Begins to load the file of this content and name for the request with this number. `room`: bytes that the region of
+    /// adapters has for it.
+    pub(crate) fn begin(&mut self, number: u32, content: Content, name: ModelName, room: usize) {
+        let most = match content {
+            Content::Model => self.slot_bytes(),
+            Content::Adapter => room,
+            Content::Data => MAX_DATA_BYTES,
+        };
         self.reading = Some(Reading {
             number,
+            content,
             name,
+            ending: 0,
+            most: most.min(self.staging.words().saturating_mul(WORD)),
             step: Step::OpenSignature,
             awaited: 0,
             bytes: 0,
@@ -230,6 +189,7 @@ impl<W: WriteWords> Card<W> {
             told: 0,
             signature: [0; SIGNATURE_BYTES],
             hasher: Sha256::new(),
+            line_feeds: 0,
             sha256: [0; 32],
         });
     }
@@ -242,9 +202,10 @@ impl<W: WriteWords> Card<W> {
             return None;
         }
         let left = reading.bytes.saturating_sub(reading.asked);
+        let path = |more| path_of(reading.content, reading.name, reading.ending, more);
         Some(match reading.step {
-            Step::OpenSignature => Next::Open(path_of(reading.name, SIGNATURE_SUFFIX)),
-            Step::Open | Step::LookForModel => Next::Open(path_of(reading.name, "")),
+            Step::OpenSignature => Next::Open(path(SIGNATURE_SUFFIX)),
+            Step::Open | Step::LookForFile => Next::Open(path("")),
             Step::ReadSignature => Next::Read(0, SIGNATURE_BYTES),
             Step::Read if left > 0 => Next::Read(reading.asked, left.min(MAX_TRANSFER_BYTES)),
             Step::Read | Step::Verify | Step::Copy(_) => return None,
@@ -266,18 +227,26 @@ impl<W: WriteWords> Card<W> {
     /// # Errors
     /// The load ends with this.
     pub(crate) fn hear(&mut self, answer: Result<Answer<'_>, Failure>) -> Result<usize, Failure> {
-        let most = self.slot_bytes();
         let Some(reading) = &mut self.reading else {
             return Ok(0);
         };
         reading.awaited = reading.awaited.saturating_sub(1);
         let answer = match answer {
             Ok(answer) => answer,
-            Err(failure)
-                if failure.code == ErrorCode::NoSuchFile && reading.step == Step::OpenSignature =>
-            {
-                reading.step = Step::LookForModel;
-                return Ok(0);
+            Err(failure) if failure.code == ErrorCode::NoSuchFile => {
+                let goes_on = match reading.step {
+                    Step::OpenSignature => {
+                        reading.step = Step::LookForFile;
+                        true
+                    }
+                    // A signature alone is no file.
+                    Step::LookForFile | Step::Open => reading.tries_again(),
+                    _ => false,
+                };
+                return match goes_on {
+                    true => Ok(0),
+                    false => Err(failure),
+                };
             }
             Err(failure) => return Err(failure),
         };
@@ -288,7 +257,7 @@ impl<W: WriteWords> Card<W> {
                 }
                 reading.step = Step::ReadSignature;
             }
-            (Step::LookForModel, Answer::Opened { .. }) => {
+            (Step::LookForFile, Answer::Opened { .. }) => {
                 return Err(Failure::of(ErrorCode::Unsigned));
             }
             (Step::ReadSignature, Answer::Part { bytes, .. }) => {
@@ -300,10 +269,7 @@ impl<W: WriteWords> Card<W> {
                 reading.step = Step::Open;
             }
             (Step::Open, Answer::Opened { bytes }) => {
-                let fitting = usize::try_from(bytes).ok().filter(|bytes| *bytes <= most);
-                let Some(fitting) = fitting else {
-                    return Err(Failure::over(ErrorCode::FileTooLarge, bytes, most as u64));
-                };
+                let fitting = reading.check_size(bytes)?;
                 reading.bytes = fitting;
                 reading.step = match fitting {
                     0 => Step::Verify,
@@ -319,6 +285,10 @@ impl<W: WriteWords> Card<W> {
                     return Err(Failure::over(ErrorCode::FileChanged, value, limit));
                 }
                 reading.hasher.update(bytes);
+                if reading.content == Content::Data {
+                    let lines = count_lines(bytes);
+                    reading.line_feeds = reading.line_feeds.saturating_add(lines);
+                }
                 write(&self.staging, reading.done, bytes);
                 reading.done = reading.done.saturating_add(wanted);
                 if reading.done >= reading.bytes {
@@ -349,16 +319,17 @@ impl<W: WriteWords> Card<W> {
         reading.is_some_and(|it| matches!(it.step, Step::Verify | Step::Copy(_)))
     }
 
-    /// Goes on with what needs no answer of files: checks the signature, then copies into a slot that does not hold what lies
-    /// at `in_service`. The file, when all of it is there.
+    /// Goes on with what needs no answer of files: checks the signature, then copies a model into a slot that does not hold
+    /// what lies at `in_service`. The file, when all of it is where it is to be.
     ///
     /// # Errors
-    /// The signature is by none of the policy's keys.
+    /// The signature is by none of the policy's keys, nor, of an adapter, by the device's own.
     pub(crate) fn advance(
         &mut self,
         policy: &Policy,
+        device: &Device,
         in_service: Option<u64>,
-    ) -> Result<Option<InSlot>, Failure> {
+    ) -> Result<Option<Arrived>, Failure> {
         let slot_bytes = self.slot_bytes();
         let slot = self.free_slot(in_service);
         let Some(reading) = &mut self.reading else {
@@ -367,11 +338,26 @@ impl<W: WriteWords> Card<W> {
         let copied = match reading.step {
             Step::Verify => {
                 reading.sha256 = reading.hasher.finalize_reset().into();
-                if !is_signed(&reading.sha256, &reading.signature, policy) {
+                // What this device has made may come back with its disk.
+                let is_ours = || {
+                    let signature = Signature::from_bytes(&reading.signature);
+                    reading.content == Content::Adapter
+                        && device.has_signed(&reading.sha256, &signature)
+                };
+                if !is_signed(&reading.sha256, &reading.signature, policy) && !is_ours() {
                     return Err(Failure::of(ErrorCode::BadSignature));
                 }
                 reading.step = Step::Copy(0);
                 return Ok(None);
+            }
+            Step::Copy(_) if reading.content != Content::Model => {
+                return Ok(Some(Arrived::Staged(Staged {
+                    content: reading.content,
+                    name: reading.name,
+                    bytes: reading.bytes,
+                    sha256: reading.sha256,
+                    line_feeds: reading.line_feeds,
+                })));
             }
             Step::Copy(copied) => copied,
             _ => return Ok(None),
@@ -392,13 +378,18 @@ impl<W: WriteWords> Card<W> {
             bytes: reading.bytes as u64,
             sha256: reading.sha256,
         };
-        Ok((end >= reading.bytes).then_some(in_slot))
+        Ok((end >= reading.bytes).then_some(Arrived::Model(in_slot)))
     }
 
     /// The slot that does not hold the file at this offset.
     fn free_slot(&self, in_service: Option<u64>) -> usize {
         let offset = in_service.and_then(|at| at.checked_sub(self.store_bytes));
         usize::from(offset == Some(0))
+    }
+
+    /// A word of what lies in staging.
+    pub(crate) fn staged(&self, word: usize) -> u64 {
+        self.staging.load(word)
     }
 
     /// Whether the file at this offset lies in a slot.
@@ -439,57 +430,4 @@ fn write(region: &impl WriteWords, offset: usize, bytes: &[u8]) {
         region.store(index, u64::from_ne_bytes(word));
         index = index.saturating_add(1);
     }
-}
-
-fn strip_suffix<'p>(path: &'p [u8], suffix: &str) -> Option<&'p [u8]> {
-    path.strip_suffix(suffix.as_bytes())
-}
-
-/// Whether a path is neither in the folder of adapters nor in that of training data.
-fn is_of_model(path: &[u8]) -> bool {
-    let mut folders = path.split(|byte| *byte == b'/');
-    !folders.next().is_some_and(|first| {
-        first.eq_ignore_ascii_case(ADAPTERS_FOLDER.as_bytes())
-            || first.eq_ignore_ascii_case(DATA_FOLDER.as_bytes())
-    })
-}
-
-/// The name under which the model with this path, without its suffix, is asked for; `None` if it has none.
-fn named(path: &[u8]) -> Option<ModelName> {
-    let path = core::str::from_utf8(path).ok()?;
-    ModelName::new(PREFIX)?.followed_by(path.as_bytes())
-}
-
-/// Whether this can only be a model of the disk.
-pub(crate) fn is_on_disk(name: ModelName) -> bool {
-    name.as_str().starts_with(PREFIX)
-}
-
-/// The name of the model of the disk that is meant by this one: the same, or what is behind the prefix.
-///
-/// # Errors
-/// It would be too long.
-pub(crate) fn name_on_disk(name: ModelName) -> Result<ModelName, Failure> {
-    let text = name.as_str();
-    let path = text.strip_prefix(PREFIX).unwrap_or(text);
-    let path = path.strip_suffix(MODEL_SUFFIX).unwrap_or(path);
-    let limit = MAX_NAME_BYTES.saturating_sub(PREFIX.len()) as u64;
-    let too_long = Failure::over(ErrorCode::NameLength, path.len() as u64, limit);
-    named(path.as_bytes()).ok_or(too_long)
-}
-
-/// The path of a model of the disk, and what is added to it.
-fn path_of(name: ModelName, suffix: &str) -> Path {
-    let text = name.as_str();
-    let mut path = Path::new();
-    let parts = [
-        text.strip_prefix(PREFIX).unwrap_or(text),
-        MODEL_SUFFIX,
-        suffix,
-    ];
-    // Byte by byte, since the compiler leaves no panic in that. There is room for the longest.
-    for byte in parts.iter().flat_map(|part| part.bytes()) {
-        let _ = path.push(byte);
-    }
-    path
 }

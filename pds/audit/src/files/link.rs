@@ -35,7 +35,7 @@ pub(crate) const MAX_LISTED: u32 = 4096;
 pub(crate) const LOADS: usize = WORK_BYTES / MAX_TRANSFER_BYTES;
 
 /// Questions that are under way at once, of all owners.
-const PENDING: usize = LOADS + 2;
+const PENDING: usize = LOADS + 3;
 
 /// Who asks. Those named first are asked for first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +46,8 @@ pub(crate) enum Owner {
     List,
     /// A file that is read.
     Load,
+    /// A file that is written.
+    Save,
 }
 
 /// A question, without its bytes: what its answer is compared with.
@@ -204,7 +206,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         let own = own.fold(0usize, |count, _| count.saturating_add(1));
         let most = match owner {
             Owner::Load => LOADS,
-            Owner::Log | Owner::List => 1,
+            Owner::Log | Owner::List | Owner::Save => 1,
         };
         if own >= most || self.pending.is_full() {
             return Ok(false);

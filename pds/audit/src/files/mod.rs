@@ -7,7 +7,7 @@
 //!
 //! # How a part of the monitor uses it
 //!
-//! Each part that asks has an `Owner`: the log, lists, loads. A part does two things:
+//! Each part that asks has an `Owner`: the log, lists, loads, adapters that are written. A part does two things:
 //!
 //! - *It asks* in `Monitor::ask_files` (`monitor/files.rs`), which is called at the end of each wake-up with the owners in
 //!   their order, most urgent first: `files.link.ask(Owner::…, &ask, now)`. `Ok(false)` means that its last question
@@ -21,13 +21,19 @@
 
 mod card;
 mod link;
+mod listing;
+mod path;
+mod saving;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use card::{Card, Listing, is_on_disk, name_on_disk};
+pub(crate) use card::{Arrived, Card, Staged};
 #[cfg(test)]
 pub(crate) use link::ANSWER_US;
 pub(crate) use link::{Heard, Link, Owner};
+pub(crate) use listing::Listing;
+pub(crate) use path::{is_on_disk, name_off_disk, name_on_disk};
+pub(crate) use saving::{NextSave, Saving};
 
 use crate::journal::{Journal, JournalMemory};
 use protocol::error::Failure;

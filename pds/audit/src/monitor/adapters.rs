@@ -6,6 +6,7 @@
 use super::Monitor;
 use crate::files::FilesEnd;
 use crate::link::Phase;
+use crate::models::Models;
 use crate::places::{Adapter, Used};
 use crate::shares::ENTRY;
 use crate::table::{End, Entry, NEVER_US, Origin, State, Work};
@@ -23,6 +24,9 @@ use sha2::{Digest, Sha256};
 
 /// Entries of the log that a load of an adapter by a user can cause: a cancel, a timeout, its end.
 const ADAPTER_ENTRIES: u64 = 3;
+
+/// What a record says of an adapter, or of data, that lies on the disk; otherwise it says the source that inference is told.
+pub(super) const FROM_DISK: u16 = 3;
 
 impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     // ---- Checks ---------------------------------------------------------------------------------
@@ -57,7 +61,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     /// What is wrong with the name of an adapter that is not loaded.
     fn why_not_loaded(&self, name: ModelName) -> Failure {
-        Failure::of(match self.is_adapter(name) {
+        // Whether the disk has one by this name only a load finds out.
+        Failure::of(match self.is_of_disk(name) || self.is_adapter(name) {
             true => ErrorCode::AdapterNotLoaded,
             false => ErrorCode::NoSuchAdapter,
         })
@@ -110,6 +115,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             admitted_us: now,
             deadline_us,
         };
+        // Bytes that one of the disk may have.
+        let mut room = 0;
         let mut entry = match self.shelf.find(name) {
             Some(made) if made.base != base => return Err(Failure::of(ErrorCode::OtherBase)),
             Some(made) => {
@@ -128,6 +135,11 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
                     now.saturating_add(LOAD_DEADLINE_US),
                 )
             }
+            None if self.is_of_disk(name) => {
+                room = self.shelf.room(&self.places)?.bytes;
+                let verification = Models::begin_elsewhere(Content::Adapter, name);
+                entry(Work::VerifyAdapter(verification), NEVER_US)
+            }
             None => {
                 let verification = self.models.begin_item(Content::Adapter, name)?;
                 entry(Work::VerifyAdapter(verification), NEVER_US)
@@ -135,6 +147,9 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         };
         self.ledger.take_share(user, share, now)?;
         entry.number = self.table.next_number();
+        if room > 0 {
+            self.begin_reading(entry.number, Content::Adapter, name, room);
+        }
         if let Work::Adapter(place, adapter) = entry.work {
             // There is room.
             self.send_adapter(Some(client), entry.number, place, &adapter);
@@ -169,6 +184,9 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         let Some(index) = self.table.find(is) else {
             return;
         };
+        if self.is_read_from_disk(index) {
+            return self.advance_reading(index, now);
+        }
         let Self {
             table,
             models,
@@ -211,8 +229,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Has inference load an adapter of the store that was verified.
-    fn hand_over_adapter(
+    /// Has inference load an adapter that was verified.
+    pub(super) fn hand_over_adapter(
         &mut self,
         index: usize,
         adapter: Adapter,
@@ -261,7 +279,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         let is_tuning = entry.tuning().is_some();
         let record = Record {
             value: adapter.bytes,
-            code: adapter.source as u16,
+            code: self.origin_of(&adapter),
             ..self.describe_adapter(&adapter, self.record_of(entry, Kind::Adapter, now))
         };
         let (name, info) = (adapter.name, loaded.info);
@@ -281,6 +299,14 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         self.end(index, End::AdapterLoaded { name, info }, bytes);
         if is_own {
             self.restore_adapters(now);
+        }
+    }
+
+    /// Where an adapter comes from, as a record says it.
+    fn origin_of(&self, adapter: &Adapter) -> u16 {
+        match self.is_of_disk(adapter.name) {
+            true => FROM_DISK,
+            false => adapter.source as u16,
         }
     }
 
@@ -355,6 +381,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         if let Some((place, adapter)) = loaded {
             record = self.describe_adapter(&adapter, record);
             record.value = adapter.bytes;
+            record.code = self.origin_of(&adapter);
             let place_number = u32::try_from(place).unwrap_or(u32::MAX);
             let command = engine::Command::DropAdapter {
                 place: place_number,
@@ -425,6 +452,42 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         })
     }
 
+    /// How many adapters come before those of the disk in a list.
+    pub(super) fn adapters_off_disk(&self) -> usize {
+        let in_store = self.models.store().items(Content::Adapter);
+        let in_store = in_store.map_or(0, |items| {
+            items.fold(0usize, |count, _| count.saturating_add(1))
+        });
+        in_store.saturating_add(self.shelf.len())
+    }
+
+    /// An adapter of the disk, for a list: what lies there may be another file by now than the one that is loaded.
+    pub(super) fn adapter_of_disk(
+        &self,
+        name: ModelName,
+        file_bytes: u64,
+        has_signature: bool,
+    ) -> AdapterEntry {
+        let loaded = self.places.find(name).map(|(_, adapter)| adapter);
+        let loaded = loaded.filter(|adapter| adapter.is_present);
+        let current = self.link.current.as_ref();
+        let base = current.filter(|_| loaded.is_some());
+        AdapterEntry {
+            name,
+            file_bytes,
+            sha256: loaded.map(|adapter| adapter.sha256).unwrap_or_default(),
+            base_sha256: base.map(|it| it.verified.sha256).unwrap_or_default(),
+            origin: AdapterOrigin::Disk,
+            signature: match (has_signature, loaded) {
+                (false, _) => Signature::Missing,
+                (true, Some(_)) => Signature::Good,
+                (true, None) => Signature::Unchecked,
+            },
+            loaded: loaded.is_some(),
+            info: loaded.map(|adapter| adapter.info).unwrap_or_default(),
+        }
+    }
+
     /// A user wants the file of an adapter made here.
     pub(super) fn export(
         &mut self,
@@ -436,10 +499,12 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         let user = self.clients.user(client);
         self.gate.access.require(user, Permission::FineTune)?;
         let Some(made) = self.shelf.find(name).copied() else {
-            return Err(Failure::of(match self.is_in_store(name) {
-                true => ErrorCode::NotOfDevice,
-                false => ErrorCode::NoSuchAdapter,
-            }));
+            return Err(Failure::of(
+                match self.is_of_disk(name) || self.is_in_store(name) {
+                    true => ErrorCode::NotOfDevice,
+                    false => ErrorCode::NoSuchAdapter,
+                },
+            ));
         };
         self.ledger.take_share(user, ENTRY, now)?;
         let list = crate::lists::ListKind::Export {

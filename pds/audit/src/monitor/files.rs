@@ -1,24 +1,30 @@
-//! What is asked of files, and what comes of it: the list of its models, and loads. Nothing of this is part of a system
-//! without a disk, where `files` is `None` and can be nothing else.
+//! What is asked of files, and what comes of it: lists, and what is loaded. Nothing of this is part of a system without a
+//! disk, where `files` is `None` and can be nothing else.
 
 use super::lists::Step;
 use super::{Monitor, Port};
-use crate::files::{Files, FilesEnd, Heard, Listing, Mount, Owner, is_on_disk};
+use crate::files::{Arrived, Files, FilesEnd, Heard, Listing, Mount, Owner, Staged, is_on_disk};
 use crate::lists::listed;
 use crate::models::Verified;
+use crate::places::Adapter;
+use crate::shelf::Space;
+use crate::table::Entry;
+use crate::tuning::Data;
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::ModelName;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Frame, SLOTS};
+use protocol::store::Content;
 use protocol::wire::client::{Event, ModelEntry, Signature, Stage};
+use protocol::wire::engine::Source;
 use protocol::wire::files::{Answer, Ask};
 
 /// Whose violation an entry is about; the others are in the ledger.
 const FILES: u16 = 3;
 
 impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
-    fn disk(&mut self) -> Option<&mut Files<R, W>> {
+    pub(super) fn disk(&mut self) -> Option<&mut Files<R, W>> {
         self.files.as_mut().map(F::get_mut)
     }
 
@@ -81,6 +87,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             Owner::Log => self.hear_log(answer, now, port),
             Owner::List => self.hear_list(answer, now, port),
             Owner::Load => self.hear_reading(answer, now),
+            Owner::Save => self.hear_saving(answer, now),
         }
     }
 
@@ -95,10 +102,10 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         };
         match answer {
             Ok(Answer::Mounted(_)) => files.mount = Mount::Mounted,
-            Ok(Answer::File { bytes, path }) => files.card.add(path, bytes),
-            Ok(Answer::Listed { skipped, .. }) => files.card.end_list(Ok(skipped)),
+            Ok(Answer::File { bytes, path }) => files.card.list.add(path, bytes),
+            Ok(Answer::Listed { skipped, .. }) => files.card.list.end(Ok(skipped)),
             Err(failure) if files.mount == Mount::Asked => files.mount = Mount::Failed(failure),
-            Err(failure) => files.card.end_list(Err(failure)),
+            Err(failure) => files.card.list.end(Err(failure)),
             // The link has compared the answer with the question.
             Ok(_) => {}
         }
@@ -151,11 +158,11 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             Mount::Mounted => files.link.failure(),
             Mount::Failed(failure) => Some(failure),
         };
-        if files.card.listing == Listing::Wanted {
+        if files.card.list.state == Listing::Wanted {
             match unusable.map_or_else(|| files.link.ask(Owner::List, &Ask::List, now), Err) {
-                Ok(true) => files.card.begin_list(),
+                Ok(true) => files.card.list.begin(),
                 Ok(false) => {}
-                Err(failure) => files.card.end_list(Err(failure)),
+                Err(failure) => files.card.list.end(Err(failure)),
             }
         }
         while let Some(next) = files.card.next() {
@@ -168,7 +175,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     }
 
     /// The disk is wanted: if there was none that could be used, it is looked for again.
-    fn want_disk(&mut self) -> Option<&mut Files<R, W>> {
+    pub(super) fn want_disk(&mut self) -> Option<&mut Files<R, W>> {
         let files = self.disk()?;
         if matches!(files.mount, Mount::Failed(_)) && files.link.failure().is_none() {
             files.mount = Mount::Wanted;
@@ -178,36 +185,39 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     // ---- Lists ----------------------------------------------------------------------------------
 
-    /// A client wants to see the models that there are.
+    /// A client wants to see the models or adapters that there are.
     pub(super) fn want_list_of_disk(&mut self) {
         if let Some(files) = self.want_disk() {
-            files.card.want_list();
+            files.card.list.want();
         }
     }
 
-    /// Goes on with a list of models behind those of the store.
-    pub(super) fn send_model_of_disk(
+    /// Goes on with a list behind what is not of the disk.
+    pub(super) fn send_of_disk(
         &mut self,
         client: usize,
         request: u32,
+        content: Content,
         next: &mut usize,
     ) -> Step {
-        let in_store = self.models.store().models().map_or(0, |models| {
-            models.fold(0usize, |count, _| count.saturating_add(1))
-        });
-        let current = self.link.current.map(|current| current.verified);
+        let before = match content {
+            Content::Adapter => self.adapters_off_disk(),
+            Content::Model | Content::Data => self.models.store().models().map_or(0, |models| {
+                models.fold(0usize, |count, _| count.saturating_add(1))
+            }),
+        };
         let Some(files) = self.disk() else {
             return Step::Over;
         };
-        let card = &files.card;
-        let skipped = u64::from(card.skipped);
-        let entry = match card.listing {
+        let list = &files.card.list;
+        let skipped = u64::from(list.skipped(content));
+        let entry = match list.state {
             Listing::Wanted | Listing::Asked => return Step::Waits,
             Listing::Failed(failure) => {
                 self.tell_failure(client, request, failure);
                 return Step::Over;
             }
-            Listing::Unknown | Listing::Known => card.nth(next.saturating_sub(in_store)),
+            Listing::Unknown | Listing::Known => list.nth(content, next.saturating_sub(before)),
         };
         let Some((name, file_bytes, has_signature)) = entry else {
             match skipped {
@@ -219,22 +229,36 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             }
             return Step::Over;
         };
-        // What lies on the disk may be another file by now. What was loaded of it was signed.
-        let loaded = current.is_some_and(|it| card.is_in_slot(it.offset) && it.name == name);
-        let signature = match (has_signature, loaded) {
-            (false, _) => Signature::Missing,
-            (true, true) => Signature::Good,
-            (true, false) => Signature::Unchecked,
+        let event = match content {
+            Content::Adapter => {
+                Event::Adapter(self.adapter_of_disk(name, file_bytes, has_signature))
+            }
+            Content::Model | Content::Data => {
+                Event::Model(self.model_of_disk(name, file_bytes, has_signature))
+            }
         };
-        let entry = ModelEntry {
+        self.clients.tell(client, request, &event);
+        *next = next.saturating_add(1);
+        Step::Sent
+    }
+
+    /// A model of the disk, for a list. What lies there may be another file by now; what was loaded of it was signed.
+    fn model_of_disk(&self, name: ModelName, file_bytes: u64, has_signature: bool) -> ModelEntry {
+        let current = self.link.current.map(|current| current.verified);
+        let files = self.files.as_ref().map(F::get);
+        let loaded = files.is_some_and(|files| {
+            current.is_some_and(|it| files.card.is_in_slot(it.offset) && it.name == name)
+        });
+        ModelEntry {
             name,
             file_bytes,
             loaded,
-            signature,
-        };
-        self.clients.tell(client, request, &Event::Model(entry));
-        *next = next.saturating_add(1);
-        Step::Sent
+            signature: match (has_signature, loaded) {
+                (false, _) => Signature::Missing,
+                (true, true) => Signature::Good,
+                (true, false) => Signature::Unchecked,
+            },
+        }
     }
 
     // ---- Loads ----------------------------------------------------------------------------------
@@ -247,22 +271,34 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         files.is_some_and(|files| is_on_disk(name) || usable(files))
     }
 
-    /// Begins to read a model of the disk for the request with this number, which is about to be entered.
-    pub(super) fn begin_reading(&mut self, number: u32, name: ModelName) {
+    /// Whether an adapter or data of this name can only be of the disk.
+    pub(super) fn is_of_disk(&self, name: ModelName) -> bool {
+        self.files.is_some() && is_on_disk(name)
+    }
+
+    /// Begins to read a file of the disk for the request with this number, which is about to be entered. `room`: bytes that the
+    /// region of adapters has for an adapter.
+    pub(super) fn begin_reading(
+        &mut self,
+        number: u32,
+        content: Content,
+        name: ModelName,
+        room: usize,
+    ) {
         if let Some(files) = self.want_disk() {
-            files.card.begin(number, name);
+            files.card.begin(number, content, name, room);
         }
     }
 
-    /// The request that a model is read for, if it is still there.
+    /// The request that a file is read for, if it is still there.
     fn reading_entry(&self) -> Option<usize> {
         let files = self.files.as_ref().map(F::get)?;
         let number = files.card.reading.as_ref()?.number;
         self.table
-            .find(|entry| entry.number == number && entry.is_verified())
+            .find(|entry| entry.number == number && entry.is_reading())
     }
 
-    /// Whether the model that this request is verified for comes from the disk.
+    /// Whether the file that is read for this request comes from the disk.
     pub(super) fn is_read_from_disk(&self, index: usize) -> bool {
         self.files.is_some() && self.reading_entry() == Some(index)
     }
@@ -295,7 +331,11 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     /// Goes on with what needs no answer of files.
     pub(super) fn advance_reading(&mut self, index: usize, now: u64) {
         let Self {
-            files, gate, link, ..
+            files,
+            gate,
+            link,
+            device,
+            ..
         } = self;
         let Some(card) = files.as_mut().map(|files| &mut files.get_mut().card) else {
             return;
@@ -304,8 +344,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             return;
         }
         let in_service = link.current.map(|current| current.verified.offset);
-        let in_slot = match card.advance(gate.policy(), in_service) {
-            Ok(Some(in_slot)) => in_slot,
+        let arrived = match card.advance(gate.policy(), device, in_service) {
+            Ok(Some(arrived)) => arrived,
             Ok(None) => return self.work.goes_on(),
             Err(failure) => return self.end_reading(failure, now),
         };
@@ -314,16 +354,80 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             return;
         };
         let (origin, name) = (entry.origin, entry.about());
-        let verified = Verified {
-            name,
-            offset: in_slot.offset,
-            bytes: in_slot.bytes,
-            sha256: in_slot.sha256,
-            line_feeds: 0,
+        let (handed_over, bytes) = match arrived {
+            Arrived::Model(in_slot) => {
+                let verified = Verified {
+                    name,
+                    offset: in_slot.offset,
+                    bytes: in_slot.bytes,
+                    sha256: in_slot.sha256,
+                    line_feeds: 0,
+                };
+                (self.hand_over(index, verified, now), in_slot.bytes)
+            }
+            Arrived::Staged(staged) if staged.content == Content::Data => {
+                return self.take_data(index, &staged, now);
+            }
+            Arrived::Staged(staged) => {
+                (self.take_adapter(index, &staged, now), staged.bytes as u64)
+            }
         };
-        match self.hand_over(index, verified, now) {
-            Ok(()) => self.progress(origin, Stage::Loading, 0, in_slot.bytes),
+        match handed_over {
+            Ok(()) => self.progress(origin, Stage::Loading, 0, bytes),
             Err(failure) => self.refuse_load(index, failure, now),
         }
+    }
+
+    /// Copies what was verified into this space of the region of adapters.
+    fn unstage(&self, space: Space) {
+        if let Some(files) = self.files.as_ref().map(F::get) {
+            self.shelf.fill(space, |word| files.card.staged(word));
+        }
+    }
+
+    /// An adapter was verified: has inference load it.
+    fn take_adapter(&mut self, index: usize, staged: &Staged, now: u64) -> Result<(), Failure> {
+        let room = self.shelf.room(&self.places)?;
+        if staged.bytes > room.bytes {
+            let (value, limit) = (staged.bytes as u64, room.bytes as u64);
+            return Err(Failure::over(ErrorCode::AdapterRoom, value, limit));
+        }
+        let space = Space {
+            bytes: staged.bytes,
+            ..room
+        };
+        self.unstage(space);
+        let adapter = Adapter {
+            name: staged.name,
+            source: Source::Device,
+            offset: space.offset as u64,
+            bytes: space.bytes as u64,
+            sha256: staged.sha256,
+            info: Default::default(),
+            is_present: false,
+        };
+        self.hand_over_adapter(index, adapter, now)
+    }
+
+    /// Data were verified: they come to lie at the end of the room for the adapter, and inference trains.
+    fn take_data(&mut self, index: usize, staged: &Staged, now: u64) {
+        let Some(tuning) = self.table.get_mut(index).and_then(Entry::tuning_mut) else {
+            return;
+        };
+        let Some((room, space)) = tuning.room.split_end(staged.bytes) else {
+            let (value, limit) = (staged.bytes as u64, tuning.room.bytes as u64);
+            let failure = Failure::over(ErrorCode::AdapterRoom, value, limit);
+            return self.refuse_load(index, failure, now);
+        };
+        tuning.room = room;
+        self.unstage(space);
+        let data = Data {
+            source: Source::Device,
+            offset: space.offset as u64,
+            bytes: space.bytes as u64,
+            sha256: staged.sha256,
+            line_feeds: staged.line_feeds,
+        };
+        self.begin_training(index, data, now);
     }
 }

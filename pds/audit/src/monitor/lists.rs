@@ -11,6 +11,7 @@ use protocol::limits::MAX_PART_BYTES;
 use protocol::name::ModelName;
 use protocol::record::RECORD_BYTES;
 use protocol::region::{ReadWords, WriteWords};
+use protocol::store::Content;
 use protocol::wire::client::{Event, Exported, LogExtent, LogQuery, ModelEntry};
 
 /// What looking at an entry that a filter does not let through costs of a wake-up's work, in bytes hashed: copying a record
@@ -76,12 +77,15 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             ListKind::Models { next } => {
                 let entry = self.model_entry(*next);
                 if entry.is_none() && self.files.is_some() {
-                    return self.send_model_of_disk(client, request, next);
+                    return self.send_of_disk(client, request, Content::Model, next);
                 }
                 self.send_item(client, request, next, entry.map(Event::Model))
             }
             ListKind::Adapters { next } => {
                 let entry = self.adapter_entry(*next);
+                if entry.is_none() && self.files.is_some() {
+                    return self.send_of_disk(client, request, Content::Adapter, next);
+                }
                 self.send_item(client, request, next, entry.map(Event::Adapter))
             }
             ListKind::Formats { next, rule } => {

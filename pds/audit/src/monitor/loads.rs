@@ -14,6 +14,7 @@ use protocol::name::ModelName;
 use protocol::policy::Permission;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
+use protocol::store::Content;
 use protocol::wire::client::{Event, Progress, Stage};
 use protocol::wire::engine;
 
@@ -46,7 +47,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
         let verification = match self.models.begin(name) {
             Err(failure) if failure.code == ErrorCode::NoSuchModel && self.may_be_on_disk(name) => {
-                Models::begin_elsewhere(name_on_disk(name)?)
+                Models::begin_elsewhere(Content::Model, name_on_disk(name)?)
             }
             found => found?,
         };
@@ -60,7 +61,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             ..self.load_entry(Work::Verify(verification), NEVER_US, now)
         };
         if let Some(name) = from_disk {
-            self.begin_reading(entry.number, name);
+            self.begin_reading(entry.number, Content::Model, name, 0);
         }
         self.table.enter(entry);
         Ok(())

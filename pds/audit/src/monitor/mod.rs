@@ -5,8 +5,8 @@
 //! written down and counted, [`Egress`] what may leave inference. What they do together is here: [`requests`] and [`text`]
 //! what clients ask for, [`reports`] what inference says, [`loads`] models, [`adapters`] what is loaded beside them,
 //! [`tuning`] how one is made, [`recovery`] restarts and deadlines,
-//! [`delivery`] what clients are told and inference is granted, [`files`] what the disk is asked, [`journal`] what a log on it
-//! changes.
+//! [`delivery`] what clients are told and inference is granted, [`files`] what the disk is asked, [`saving`] how an adapter gets
+//! there, [`journal`] what a log on it changes.
 
 mod adapters;
 mod delivery;
@@ -18,6 +18,7 @@ mod records;
 mod recovery;
 mod reports;
 mod requests;
+mod saving;
 mod text;
 mod tuning;
 mod users;
@@ -268,6 +269,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     /// What is left to do at the end of a wake-up: what files is asked, who is signalled, and when audit wants to look again.
     fn rest(&mut self, now: u64, port: &mut impl Port) {
         self.ask_files(now, port);
+        self.ask_saving(now);
         self.signal(port);
         // Not by the time at the beginning: a wake-up that took long would ask for one that is past, and run again at once.
         let now = port.now_us();

@@ -279,6 +279,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             Request::DropExamples => self.drop_examples(client, id, now),
             Request::Adapters => {
                 self.gate.access.require(user, Permission::Infer)?;
+                self.want_list_of_disk();
                 self.list(client, id, ListKind::Adapters { next: 0 })
             }
             Request::LoadAdapter { name } => {

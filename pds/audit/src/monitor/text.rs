@@ -269,6 +269,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             // It is done in a moment, and what it has done by then cannot be undone.
             Work::Load(_) | Work::Adapter(..) => {}
             Work::Tune(tuning) if tuning.is_with_inference() => {}
+            Work::Tune(tuning) if matches!(tuning.stage, Stage::Saving) => {}
             // Audit reads the data, or what came out, which is forgotten.
             Work::Tune(tuning) => {
                 let was_trained = matches!(tuning.stage, Stage::Signing(_));

@@ -4,9 +4,11 @@
 //! came out is signed and on record before it is loaded, and loaded before its client is told.
 
 use super::Monitor;
+use super::adapters::FROM_DISK;
 use super::reports::Breach;
-use crate::files::FilesEnd;
+use crate::files::{FilesEnd, name_off_disk};
 use crate::link::Phase;
+use crate::models::Models;
 use crate::places::Adapter;
 use crate::shares::ENTRY;
 use crate::shelf::{Made, Space};
@@ -25,7 +27,8 @@ use protocol::wire::engine::{self, Source, Trained};
 use protocol::wire::{FinishReason, TrainParams, TrainProgress};
 use sha2::Digest as _;
 
-/// Entries of the log that a fine-tuning can cause: its admission, a cancel, a timeout, its end, a load.
+/// Entries of the log that a fine-tuning can cause: its admission, a cancel, a timeout, its end, a load; with a disk, that it
+/// was written there.
 const TUNE_ENTRIES: u64 = 5;
 
 /// Names that are tried for an adapter that its user gives none: that of the data, and that with a number.
@@ -55,16 +58,21 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         let base = (current.verified.sha256, current.loaded.numerics);
         self.require_settled()?;
         let name = self.name_of_adapter(data, adapter)?;
-        let room = self.shelf.room()?;
+        let room = self.shelf.room_to_make(&self.places)?;
         // What is made is loaded, so it needs a place.
         self.places.free()?;
         let stage = self.data(data)?;
-        let share = TUNE_ENTRIES.saturating_mul(ENTRY);
+        let entries = TUNE_ENTRIES.saturating_add(u64::from(self.files.is_some()));
+        let share = entries.saturating_mul(ENTRY);
         self.ledger.take_share(user, share, now)?;
+        let number = self.table.next_number();
+        if self.is_of_disk(data) {
+            self.begin_reading(number, Content::Data, data, 0);
+        }
         self.table.enter(Entry {
             origin: Origin::Client { client, id },
             user,
-            number: self.table.next_number(),
+            number,
             work: Work::Tune(Tuning::new(params, name, base, room, stage)),
             state: State::Active,
             share,
@@ -78,6 +86,11 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     /// What an adapter will be called.
     fn name_of_adapter(&self, data: ModelName, name: ModelName) -> Result<ModelName, Failure> {
         let exists = Failure::of(ErrorCode::AdapterExists);
+        // What is made here is in memory, and has the prefix only as a file of the disk.
+        let (data, name) = match self.files {
+            Some(_) => (name_off_disk(data), name_off_disk(name)),
+            None => (data, name),
+        };
         if !name.is_empty() {
             return match self.is_adapter(name) {
                 true => Err(exists),
@@ -102,6 +115,10 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             EXAMPLES => {
                 let bytes = self.shelf.examples().bytes as u64;
                 (Stage::Examples(Reading::default()), bytes)
+            }
+            // How many bytes it has is known when it is opened.
+            _ if self.is_of_disk(name) => {
+                return Ok(Stage::Data(Models::begin_elsewhere(Content::Data, name)));
             }
             _ => {
                 let verification = self.models.begin_item(Content::Data, name)?;
@@ -141,6 +158,9 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         let Some(index) = self.table.find(is) else {
             return;
         };
+        if self.is_read_from_disk(index) {
+            return self.advance_reading(index, now);
+        }
         let Self {
             table,
             models,
@@ -204,12 +224,12 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
                 let sha256 = reading.hasher.finalize_reset().into();
                 self.sign(index, made, sha256, now);
             }
-            Stage::Training | Stage::Loading(..) => {}
+            Stage::Training | Stage::Loading(..) | Stage::Saving => {}
         }
     }
 
     /// The data have been read: reserves what they can cost at most, and has inference train.
-    fn begin_training(&mut self, index: usize, data: Data, now: u64) {
+    pub(super) fn begin_training(&mut self, index: usize, data: Data, now: u64) {
         if let Err(failure) = self.admit_training(index, data, now) {
             self.refuse_load(index, failure, now);
         }
@@ -233,6 +253,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         if current != Some(tuning.base) {
             return Err(Failure::of(ErrorCode::NoModel));
         }
+        let from_disk =
+            matches!(&tuning.stage, Stage::Data(verification) if verification.is_elsewhere());
         tuning.data = Some(data);
         let most = tuning.most_tokens();
         let command = engine::Command::Train {
@@ -264,7 +286,10 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         if let Some(entry) = self.table.get(index) {
             let record = Record {
                 value: most,
-                code: data.source as u16,
+                code: match from_disk {
+                    true => FROM_DISK,
+                    false => data.source as u16,
+                },
                 ..self.record_of(entry, Kind::Tune, now)
             };
             self.record_about(index, record, now);
@@ -413,13 +438,29 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     // ---- Its end --------------------------------------------------------------------------------
 
-    /// An adapter has been made. `not_loaded`: why it is not loaded, if it is not. `bytes`: what inference has said of the
-    /// load.
+    /// An adapter has been made: it is written to the disk, if there is one, and its client is told. `not_loaded`: why it is
+    /// not loaded, if it is not. `bytes`: what inference has said of the load.
     pub(super) fn end_tuned(
         &mut self,
         index: usize,
         not_loaded: Option<ErrorCode>,
         bytes: u64,
+        now: u64,
+    ) {
+        if let Some(tuning) = self.table.get_mut(index).and_then(Entry::tuning_mut) {
+            tuning.end_bytes = tuning.end_bytes.saturating_add(bytes);
+        }
+        if !self.begin_saving(index, not_loaded) {
+            self.tell_tuned(index, not_loaded, Ok(ModelName::EMPTY), now);
+        }
+    }
+
+    /// The client of a fine-tuning is told that an adapter has been made, and what it is called on the disk, if it is there.
+    pub(super) fn tell_tuned(
+        &mut self,
+        index: usize,
+        not_loaded: Option<ErrorCode>,
+        saved: Result<ModelName, Failure>,
         now: u64,
     ) {
         let Some(entry) = self.table.get(index) else {
@@ -438,8 +479,12 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             loss: tuning.trained.loss,
             total_us,
             not_loaded,
+            on_disk: saved.unwrap_or_default(),
+            not_on_disk: saved.err().map(|failure| failure.code),
+            disk_value: saved.err().map_or(0, |failure| failure.value),
+            disk_limit: saved.err().map_or(0, |failure| failure.limit),
         };
-        let bytes = bytes.saturating_add(tuning.end_bytes);
+        let bytes = tuning.end_bytes;
         self.end(index, End::Tuned(tuned), bytes);
     }
 

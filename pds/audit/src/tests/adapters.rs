@@ -1,11 +1,12 @@
 //! Adapters: which are loaded, who may, what they are used for, and what becomes of them.
 
 use super::harness::*;
+use crate::files::FilesEnd;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{LOAD_DEADLINE_US, MAX_ADAPTERS, WATCHDOG_PERIOD_US};
 use protocol::name::{FormatName, ModelName, SessionName};
 use protocol::record::{Hash, Kind};
-use protocol::testing::completion;
+use protocol::testing::{TestRegion, completion};
 use protocol::wire::client::{AdapterOrigin, Request, Signature};
 use protocol::wire::engine::{AdapterLoaded, Report, Source};
 use protocol::wire::{AdapterInfo, ArenaUse, FinishReason, InferParams};
@@ -44,7 +45,7 @@ pub(super) fn infer_with(session: &str, adapter: &str) -> Request<'static> {
     }
 }
 
-impl System {
+impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
     /// Asks for an adapter and verifies it: what inference is asked, its number and place.
     pub(super) fn asks_for_adapter(&mut self, id: u32, name: &str) -> (u32, u32) {
         self.ask(id, &Request::LoadAdapter { name: model(name) });

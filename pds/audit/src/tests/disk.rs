@@ -1,6 +1,8 @@
 //! Models of a disk: what is listed and loaded, and that nothing which is not verified can be read by inference.
 
+mod adapters;
 mod dice;
+mod saving;
 
 use super::harness::*;
 
@@ -9,7 +11,7 @@ use crate::files::{ANSWER_US, Files};
 use crate::models::tests::{sign, signed};
 use protocol::error::{ErrorCode, Failure};
 
-use protocol::policy::LogFailure;
+use protocol::policy::{LogFailure, Policy};
 use protocol::region::ReadWords as _;
 use protocol::ring::Frame;
 use protocol::testing::{TestEndpoint, TestRegion, endpoints};
@@ -44,6 +46,10 @@ enum Misdeed {
     Nonsense,
     /// There is no disk.
     NoDisk,
+    /// The disk takes so many bytes of a file, and is full.
+    Full(usize),
+    /// The disk cannot be written.
+    ReadOnly,
 }
 
 struct World {
@@ -55,6 +61,8 @@ struct World {
     slots: TestRegion,
     disk: BTreeMap<String, Vec<u8>>,
     open: Option<Vec<u8>>,
+    /// The file that is being written, and what it will be called.
+    begun: Option<(String, Vec<u8>)>,
     misdeed: Misdeed,
     store_bytes: u64,
     reads: usize,
@@ -73,6 +81,10 @@ impl World {
 
     /// Files is like that from the beginning.
     fn with(misdeed: Misdeed) -> Self {
+        Self::of(policy(), misdeed)
+    }
+
+    fn of(mut policy: Policy, misdeed: Misdeed) -> Self {
         let (ring, files, region) = endpoints();
         let staging = TestRegion::with_words(SLOT / 8);
         let slots = TestRegion::with_words(2 * SLOT / 8);
@@ -80,7 +92,6 @@ impl World {
         let store_bytes = store.len() as u64;
         let (for_audit, into) = (staging.clone(), slots.clone());
         // The disk has no log.
-        let mut policy = policy();
         policy.log_on_failure = LogFailure::GoOn as u32;
         let journal = Box::leak(Box::new(JournalMemory::new()));
         let system = System::build(policy.as_bytes(), store, Vec::new(), move |store| {
@@ -94,6 +105,7 @@ impl World {
             slots,
             disk: BTreeMap::new(),
             open: None,
+            begun: None,
             misdeed,
             store_bytes,
             reads: 0,
@@ -205,10 +217,47 @@ impl World {
                 }
             }
             Ask::OpenLog => self.say(number, &missing),
+            Ask::Create { .. } | Ask::Append { .. } | Ask::Finish => {
+                let ask = Ask::parse(&frame).unwrap();
+                match self.write(&ask) {
+                    Ok(()) => self.say(number, &Answer::Done),
+                    Err(why) => self.say(number, &Answer::Failed { why, value: 99 }),
+                }
+            }
             other => panic!("{other:?}"),
         }
         self.system.wake();
         true
+    }
+
+    /// Writes a file, as an honest files does: it has its name when it is whole.
+    fn write(&mut self, ask: &Ask<'_>) -> Result<(), FilesError> {
+        match (self.misdeed, ask) {
+            (Misdeed::ReadOnly, _) => return Err(FilesError::ReadOnly),
+            (Misdeed::Full(most), Ask::Append { offset, bytes })
+                if *offset as usize + bytes.len() > most =>
+            {
+                self.begun = None;
+                return Err(FilesError::Full);
+            }
+            _ => {}
+        }
+        match ask {
+            Ask::Create { path } => {
+                let path = String::from_utf8(path.to_vec()).unwrap();
+                self.begun = Some((path, Vec::new()));
+            }
+            Ask::Append { offset, bytes } => {
+                let (_, file) = self.begun.as_mut().unwrap();
+                assert_eq!(*offset, file.len() as u64);
+                file.extend_from_slice(bytes);
+            }
+            _ => {
+                let (path, file) = self.begun.take().unwrap();
+                self.disk.insert(path, file);
+            }
+        }
+        Ok(())
     }
 
     /// Until nothing happens any more; what the shell was told.

@@ -2,6 +2,7 @@
 
 use super::adapters::{adapter_loaded, base, infer_with};
 use super::harness::*;
+use crate::files::FilesEnd;
 use ed25519_dalek::{Signature, SigningKey};
 use protocol::adapters::EXAMPLES_BYTES;
 use protocol::error::{ErrorCode, Failure};
@@ -10,6 +11,7 @@ use protocol::name::ModelName;
 use protocol::policy::{DeviceKey, Policy};
 use protocol::record::{Hash, Kind};
 use protocol::region::ReadWords as _;
+use protocol::testing::TestRegion;
 use protocol::wire::client::{AdapterOrigin, Exported, Request, Tuned};
 use protocol::wire::engine::{Report, Source, Trained};
 use protocol::wire::{FinishReason, TrainParams, TrainProgress};
@@ -22,7 +24,7 @@ const TALES: &[u8] = b"once\nupon\na time";
 /// What three epochs of that can have at most.
 const BOUND: u64 = 3 * (16 + 3 * 3);
 
-fn tune(data: &str, adapter: &str) -> Request<'static> {
+pub(super) fn tune(data: &str, adapter: &str) -> Request<'static> {
     Request::FineTune {
         params: TrainParams::default(),
         data: model(data),
@@ -42,7 +44,7 @@ fn progress(step: u32, tokens: u64) -> TrainProgress {
 }
 
 /// An adapter's file, of three parts.
-fn file() -> Vec<u8> {
+pub(super) fn file() -> Vec<u8> {
     let bytes = 0..(2 * MAX_PART_BYTES + 1003) as u32;
     bytes.map(|n| (n * 7 % 253) as u8).collect()
 }
@@ -63,14 +65,14 @@ fn stopped(tokens: u64) -> Report<'static> {
     })
 }
 
-impl System {
+impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
     /// Asks for a fine-tuning on `tales`, up to where inference is asked to train.
     fn tunes(&mut self, id: u32, adapter: &str) -> Train {
         self.ask(id, &tune("tales", adapter));
         self.trains()
     }
 
-    fn trains(&mut self) -> Train {
+    pub(super) fn trains(&mut self) -> Train {
         let told = self.told_at_last();
         assert!(
             told.iter().all(|told| matches!(told, Told::Progress(..))),
@@ -95,7 +97,7 @@ impl System {
     }
 
     /// Trains to the end, up to where inference is asked to load what came out; the place.
-    fn makes(&mut self, number: u32, file: &[u8]) -> u32 {
+    pub(super) fn makes(&mut self, number: u32, file: &[u8]) -> u32 {
         self.at(number, progress(0, 0));
         self.sends(number, file);
         self.say(number, &Report::Trained(trained(60, file.len())));
@@ -271,7 +273,7 @@ fn an_adapter_is_made_signed_recorded_loaded_and_leaves_as_it_is() {
         steps: 9,
         loss: 1_000_000,
         total_us: tuned.total_us,
-        not_loaded: None,
+        ..Tuned::default()
     };
     assert_eq!(tuned, expected);
     let record = system.last_record(Kind::Adapter);

@@ -31,7 +31,7 @@ fn tuned() -> Tuned {
         steps: 40,
         loss: 912_000,
         total_us: 12_340_000,
-        not_loaded: None,
+        ..Tuned::default()
     }
 }
 
@@ -155,6 +155,36 @@ fn a_fine_tuning_that_is_not_loaded_says_why() {
         }),
     );
     assert!(system.output().contains("it is not loaded: "));
+}
+
+#[test]
+fn of_a_system_with_a_disk_it_says_what_the_adapter_is_called_there_or_why_it_is_not() {
+    let mut system = System::plain();
+    let mut says = |tuned: Tuned| {
+        system.type_in(b"llmfinetune disk/feelings\r");
+        let number = system.asked()[0].0;
+        system.say(number, &Event::Tuned(tuned));
+        system.output()
+    };
+    let said = says(Tuned {
+        on_disk: name("disk/feelings"),
+        ..tuned()
+    });
+    assert!(
+        said.contains("it is on the disk, signed by this device: the next boot has it as disk/feelings"),
+        "{said}"
+    );
+    assert!(!said.contains("the next boot forgets it"), "{said}");
+    let said = says(Tuned {
+        not_on_disk: Some(ErrorCode::DiskFailed),
+        disk_value: 77,
+        ..tuned()
+    });
+    assert!(
+        said.contains("it was not written to the disk: the disk reports an error at sector 77"),
+        "{said}"
+    );
+    assert!(said.contains("the next boot forgets it"), "{said}");
 }
 
 #[test]

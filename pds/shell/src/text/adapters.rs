@@ -69,7 +69,9 @@ impl Display for AdapterEntryLine<'_> {
             Count(entry.file_bytes, "byte")
         )?;
         match entry.origin {
-            AdapterOrigin::Store => write!(f, "{}", SignatureWord(entry.signature))?,
+            AdapterOrigin::Store | AdapterOrigin::Disk => {
+                write!(f, "{}", SignatureWord(entry.signature))?;
+            }
             AdapterOrigin::Device => write!(f, "made here")?,
         }
         if entry.info.rank > 0 {
@@ -234,10 +236,26 @@ impl Display for TunedText<'_> {
                 writeln!(f, "it is not loaded: {}", FailureText { failure, detail })?;
             }
         }
-        write!(
-            f,
-            "the next boot forgets it; 'llmctl adapter export {name}' prints it for 'llmtool adapter import'"
-        )
+        if let Some(code) = tuned.not_on_disk {
+            let failure = Failure::over(code, tuned.disk_value, tuned.disk_limit);
+            let detail = name.as_str().as_bytes();
+            writeln!(
+                f,
+                "it was not written to the disk: {}",
+                FailureText { failure, detail }
+            )?;
+        }
+        match tuned.on_disk.is_empty() {
+            true => write!(
+                f,
+                "the next boot forgets it; 'llmctl adapter export {name}' prints it for 'llmtool adapter import'"
+            ),
+            false => write!(
+                f,
+                "it is on the disk, signed by this device: the next boot has it as {}",
+                tuned.on_disk
+            ),
+        }
     }
 }
 

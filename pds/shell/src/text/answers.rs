@@ -466,6 +466,7 @@ const fn stage_word(stage: Stage) -> &'static str {
     match stage {
         Stage::Verifying => "verifying",
         Stage::Loading => "loading",
+        Stage::Saving => "writing",
     }
 }
 

@@ -368,7 +368,7 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::NotOfDevice => write!(
                 f,
-                "the adapter lies in the store: only those that were made on this device are exported"
+                "the adapter lies in the store or on the disk: only those that were made on this device are exported"
             ),
             ErrorCode::NoDeviceKey => write!(
                 f,
@@ -611,12 +611,18 @@ impl Display for FailureText<'_> {
             ErrorCode::NoSuchFile => {
                 write!(f, "the disk has no file")?;
                 quoted(f, &detail, self.detail)?;
-                write!(f, "; 'llmctl models' lists those that there are")
+                write!(
+                    f,
+                    "; 'llmctl models' and 'llmctl adapters' list those that there are"
+                )
             }
             ErrorCode::BadPath => {
                 write!(f, "no file can be called")?;
                 quoted(f, &detail, self.detail)?;
-                write!(f, ", or it is a folder; 'llmctl models' lists the files")
+                write!(
+                    f,
+                    ", or it is a folder; 'llmctl models' and 'llmctl adapters' list the files"
+                )
             }
             ErrorCode::DiskFull => write!(f, "the disk is full; delete files on another computer"),
             ErrorCode::DiskReadOnly => write!(
@@ -669,10 +675,10 @@ impl Display for FailureText<'_> {
                 )
             }
             ErrorCode::FilesSkipped => {
-                let models = Count(value, "model");
+                let files = Count(value, "file");
                 write!(
                     f,
-                    "{models} of the disk cannot be shown; give files names of up to 59 bytes of ASCII without blanks and \
+                    "{files} of the disk cannot be shown; give files names of up to 59 bytes of ASCII without blanks and \
                      quotes, folders included"
                 )
             }

@@ -131,6 +131,7 @@ impl LogLine<'_> {
             Kind::Adapter => {
                 let from = match record.code {
                     2 => "made here",
+                    3 => "from the disk",
                     _ => "from the store",
                 };
                 write!(
@@ -190,6 +191,21 @@ impl LogLine<'_> {
                 }
             }
             Kind::Export => write!(
+                f,
+                ": {}, {}, sha256 {}",
+                record.name,
+                Count(value, "byte"),
+                short(&record.adapter_sha256)
+            ),
+            Kind::Save if record.code != 0 => match ErrorCode::from_u16(record.code) {
+                Some(code) => {
+                    let failure = Failure::over(code, value, limit);
+                    let detail = record.name.as_str().as_bytes();
+                    write!(f, ": {} not written: {}", record.name, FailureText { failure, detail })
+                }
+                None => write!(f, ": {} not written: reason {}", record.name, record.code),
+            },
+            Kind::Save => write!(
                 f,
                 ": {}, {}, sha256 {}",
                 record.name,

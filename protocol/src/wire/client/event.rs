@@ -117,7 +117,7 @@ layout! {
 layout! {
     /// Result of a successful fine-tuning job. Times are measured by audit.
     #[derive(Default)]
-    pub struct Tuned [132] {
+    pub struct Tuned [216] {
         /// The adapter's name.
         pub name: ModelName,
         /// SHA-256 of its file.
@@ -134,6 +134,14 @@ layout! {
         pub total_us: u64,
         /// Why the adapter is not loaded; `None` if it is.
         pub not_loaded: Option<ErrorCode>,
+        /// Its name on the disk, which begins with `disk/`; empty if it is not there.
+        pub on_disk: ModelName,
+        /// Why the disk does not have it; `None` if it does, or the system has no disk.
+        pub not_on_disk: Option<ErrorCode>,
+        /// The value of that reason; see [`Failure`].
+        pub disk_value: u64,
+        /// The limit of that reason.
+        pub disk_limit: u64,
     }
 }
 
@@ -146,6 +154,8 @@ numbers! {
         Store = 0,
         /// Made on this device since boot.
         Device = 1,
+        /// From the disk.
+        Disk = 2,
     }
 }
 
@@ -273,12 +283,14 @@ layout! {
 }
 
 numbers! {
-    /// Stages of loading a model.
+    /// Stages of an operation on a file.
     pub enum Stage {
         /// Audit hashes the file.
         Verifying = 1,
         /// Inference loads it.
         Loading = 2,
+        /// Audit writes it to the disk.
+        Saving = 3,
     }
 }
 
@@ -381,7 +393,9 @@ messages! {
         /// The newest known progress of a fine-tuning job.
         0x115 Training [36] (training: Training) => ["how far a training is"],
         /// A fine-tuning job succeeded.
-        0x116 Tuned [132] (tuned: Tuned) => ["an adapter was made, signed and, unless it says why not, loaded"],
+        0x116 Tuned [216] (tuned: Tuned) => [
+            "an adapter was made, signed and, unless it says why not, loaded; in a system with a disk, written there",
+        ],
         /// An adapter was loaded.
         0x117 AdapterLoaded [92] {
             /// Its name.

@@ -133,14 +133,14 @@ fn numbers_on_the_wire_mean_what_they_meant_and_others_nothing() {
     assert_eq!(signatures, [0, 1, 2, 3]);
     let states = known(SessionState::from_u32, |state| state as u32);
     assert_eq!(states, [0, 1, 2, 3]);
-    assert_eq!(known(Stage::from_u32, |stage| stage as u32), [1, 2]);
+    assert_eq!(known(Stage::from_u32, |stage| stage as u32), [1, 2, 3]);
     assert_eq!(known(Source::from_u32, |source| source as u32), [1, 2]);
     let why = known(super::disk::DiskError::from_u32, |why| why as u32);
     assert_eq!(why, (1..=4).collect::<Vec<_>>());
     let why = known(super::files::FilesError::from_u32, |why| why as u32);
     assert_eq!(why, (1..=16).collect::<Vec<_>>());
     let origins = known(AdapterOrigin::from_u32, |origin| origin as u32);
-    assert_eq!(origins, [0, 1]);
+    assert_eq!(origins, [0, 1, 2]);
     assert_eq!(FinishReason::ALL.len(), reasons.len());
 }
 

@@ -395,6 +395,8 @@ impl Judge<'_> {
             loss: tune.trained.loss,
             total_us: self.now - live.admitted_us,
             not_loaded,
+            // This system has no disk.
+            ..Tuned::default()
         };
         let cost = cost + tune.cost;
         self.is_over(number, End::Tuned(tuned), cost);

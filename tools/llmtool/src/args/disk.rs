@@ -15,6 +15,8 @@ pub enum Disk {
     Add(Add),
     /// List the files of a disk
     List(List),
+    /// Take a file off a disk, with its signature
+    Get(Get),
     /// Say what is wrong with a disk, its file system, its audit log and its signatures
     Check(Image),
 }
@@ -91,4 +93,19 @@ pub struct List {
     /// Verify the signatures by the keys that this policy trusts
     #[arg(long, value_name = "POLICY.toml")]
     pub policy: Option<PathBuf>,
+    /// Verify them by this public key (or a secret one), too: that of a device, which signs the adapters that it makes
+    #[arg(long, value_name = "FILE.pem")]
+    pub key: Option<PathBuf>,
+}
+
+/// Arguments of `disk get`.
+#[derive(Debug, Args)]
+pub struct Get {
+    /// The image, or the device of a card
+    pub image: PathBuf,
+    /// The file's path on the disk
+    pub path: String,
+    /// File to write; a signature beside it on the disk becomes OUT.sig
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
 }

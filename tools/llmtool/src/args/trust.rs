@@ -139,11 +139,13 @@ pub struct Replay {
     /// The export
     #[command(flatten)]
     pub export: AuditFile,
-    /// Folder with the models, adapters and training data (.gguf, .jsonl, .txt), found by their SHA-256
+    /// Folder or image with the models, adapters and training data (.gguf, .jsonl, .txt), found by their SHA-256; several
+    /// are possible. If FILE is an image, it is one of them
     #[arg(long, value_name = "DIR")]
-    pub models: PathBuf,
+    pub models: Vec<PathBuf>,
     /// Texts of the prompts, one a line, found by their SHA-256: plain, as JSON strings, or requests as JSON objects with
-    /// `prompt` or `messages` (each with `role` and `content`), `stop`, `choices`
+    /// `prompt` or `messages` (each with `role` and `content`), `stop`, `choices`. Those in the folder
+    /// `prompts` of an image count as well
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
     /// The formats of the system's policy: the `formats.bin` that `llmtool policy` wrote

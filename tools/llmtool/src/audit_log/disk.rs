@@ -27,6 +27,8 @@ pub struct DiskLog {
     pub boots: u32,
     /// The last write was not finished.
     pub torn: bool,
+    /// It lies on a disk that may have other files, too.
+    pub has_files: bool,
 }
 
 /// Reads the log of an image or a card, or the log's file. `None` if this is something else.
@@ -35,16 +37,17 @@ pub struct DiskLog {
 /// It cannot be read, or it is an image whose log cannot be.
 pub fn read(path: &Path) -> Result<Option<DiskLog>, ToolError> {
     let mut image = Image::read(path)?;
-    let extent = match image.info() {
-        Ok(_) => image.log_extent()?,
-        Err(_) if holds_log(&mut image) => image.whole(),
+    let (extent, has_files) = match image.info() {
+        Ok(_) => (image.log_extent()?, true),
+        Err(_) if holds_log(&mut image) => (image.whole(), false),
         Err(_) => return Ok(None),
     };
     let wrong = |source| ToolError::DiskLog {
         path: path.to_path_buf(),
         source,
     };
-    read_from(&mut image, extent).map(Some).map_err(wrong)
+    let log = read_from(&mut image, extent).map_err(wrong)?;
+    Ok(Some(DiskLog { has_files, ..log }))
 }
 
 fn holds_log(image: &mut Image) -> bool {
@@ -86,6 +89,7 @@ fn read_from(image: &mut Image, extent: Extent) -> Result<DiskLog, OpenError> {
         device: opened.device,
         boots: opened.log.life().saturating_sub(1),
         torn: opened.found == Found::Torn,
+        has_files: false,
     })
 }
 

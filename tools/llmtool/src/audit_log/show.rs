@@ -71,6 +71,7 @@ const fn origin(code: u16) -> &'static str {
     match code {
         1 => "from the store",
         2 => "made on the device",
+        3 => "from the disk",
         _ => "from an unknown place",
     }
 }
@@ -153,6 +154,7 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
             record.prompt_bytes,
             match record.code {
                 2 => "typed",
+                3 => "from the disk",
                 _ => "from the store",
             },
             record.train.rank,
@@ -179,6 +181,14 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
             }
         }
         Some(Kind::Export) => {
+            write!(
+                f,
+                "{name}, {value} bytes, SHA-256 {}",
+                Hex(&record.adapter_sha256)
+            )
+        }
+        Some(Kind::Save) if record.code != 0 => write!(f, "{name} was not written: {}", reason()),
+        Some(Kind::Save) => {
             write!(
                 f,
                 "{name}, {value} bytes, SHA-256 {}",

@@ -12,7 +12,7 @@ use storage::{SECTOR, StorageError, block_on, check as check_file_system};
 
 use super::printable;
 use crate::args::ByteSize;
-use crate::args::disk::{self, Add, Create, Disk, List};
+use crate::args::disk::{self, Add, Create, Disk, Get, List};
 use crate::disk::{Image, Listing, log_words, signature_of};
 use crate::error::ToolError;
 use crate::keys::{self, KeyError};
@@ -25,6 +25,7 @@ pub(super) fn disk(arguments: &Disk, out: &mut impl Write) -> Result<(), ToolErr
         Disk::Create(arguments) => create(arguments, out),
         Disk::Add(arguments) => add(arguments, out),
         Disk::List(arguments) => list(arguments, out),
+        Disk::Get(arguments) => get(arguments, out),
         Disk::Check(arguments) => check(arguments, out),
     }
 }
@@ -193,10 +194,15 @@ fn content_of(path: &str) -> Option<(&'static str, &str)> {
 }
 
 fn list(arguments: &List, out: &mut impl Write) -> Result<(), ToolError> {
-    let keys = match &arguments.policy {
+    let mut keys = match &arguments.policy {
         Some(path) => Some(policy::compile(path, policy::With::default())?.trusted_keys()),
         None => None,
     };
+    if let Some(path) = &arguments.key {
+        let key = keys::read_either(path)?;
+        let name = path.display().to_string();
+        keys.get_or_insert_default().push((name, key));
+    }
     let mut image = Image::read(&arguments.image)?;
     let Listing { files, wrong } = image.files()?;
     for (path, bytes) in &files {
@@ -220,6 +226,33 @@ fn list(arguments: &List, out: &mut impl Write) -> Result<(), ToolError> {
         writeln!(out, "  {}", printable(line.as_bytes()))?;
     }
     describe(&mut image, out)
+}
+
+fn get(arguments: &Get, out: &mut impl Write) -> Result<(), ToolError> {
+    let mut image = Image::read(&arguments.image)?;
+    let content = image.content(&arguments.path)?;
+    let beside = format!("{}{SIGNATURE_SUFFIX}", arguments.path);
+    let signature = match image.content(&beside) {
+        Ok(signature) => Some(signature),
+        Err(ToolError::OnDisk {
+            source: StorageError::NotFound,
+            ..
+        }) => None,
+        Err(error) => return Err(error),
+    };
+    files::write(&arguments.output, &content)?;
+    let words = match signature {
+        Some(signature) => {
+            let mut name = arguments.output.clone().into_os_string();
+            name.push(SIGNATURE_SUFFIX);
+            files::write(&PathBuf::from(name), &signature)?;
+            "with its signature"
+        }
+        None => "not signed",
+    };
+    let size = ByteSize(content.len() as u64);
+    writeln!(out, "{}: {size}, {words}", arguments.output.display())?;
+    Ok(())
 }
 
 fn check(arguments: &disk::Image, out: &mut impl Write) -> Result<(), ToolError> {

@@ -1,7 +1,7 @@
 //! The commands about the audit log.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use protocol::attest::Attestation;
 use protocol::record::{Hash, Hex};
@@ -238,12 +238,19 @@ fn write_known(export: &Export, known: &Hash, out: &mut impl Write) -> Result<()
 pub(super) fn replay(arguments: &Replay, out: &mut impl Write) -> Result<(), ToolError> {
     let log = Log::read(&arguments.export)?;
     verify(&log, &arguments.export, out)?;
+    // A copy of the log's file has nothing else, but an image or a card has.
+    let file = &arguments.export.file;
+    let own = log.disk.as_ref().filter(|disk| disk.has_files).map(|_| file.clone());
+    let places: Vec<PathBuf> = own.into_iter().chain(arguments.models.clone()).collect();
+    if places.is_empty() {
+        return Err(ToolError::NoSources { log: file.clone() });
+    }
     let export = log.export;
     let prompts = arguments.prompts.as_deref().map(files::read).transpose()?;
     let formats = arguments.formats.as_deref().map(files::read).transpose()?;
     let all = crate::replay::replay(
         &export,
-        &arguments.models,
+        &places,
         prompts.as_deref().unwrap_or_default(),
         &arguments.data,
         formats.as_deref(),

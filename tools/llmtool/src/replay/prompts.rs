@@ -57,18 +57,23 @@ impl Prompts {
     /// Reads requests from a file, one per line: plain text, a JSON string if the text has line breaks, or an object.
     pub(super) fn read(file: &[u8]) -> Self {
         let mut prompts = Self::default();
+        prompts.add_file(file);
+        prompts
+    }
+
+    /// Adds the requests of a file; see [`Self::read`].
+    pub(super) fn add_file(&mut self, file: &[u8]) {
         for line in file.split(|byte| *byte == b'\n') {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             // A line in quotes or braces may also be plain text; the hash decides.
-            prompts.add_text(line);
+            self.add_text(line);
             if let Ok(text) = serde_json::from_slice::<String>(line) {
-                prompts.add_text(text.as_bytes());
+                self.add_text(text.as_bytes());
             }
             if let Ok(request) = serde_json::from_slice::<Request>(line) {
-                prompts.add_request(&request);
+                self.add_request(&request);
             }
         }
-        prompts
     }
 
     /// Adds parts as they were sent, or an example.

@@ -1,20 +1,61 @@
-//! What a replay needs in addition to the log: models, adapters and training data, found by their SHA-256.
+//! What a replay needs in addition to the log: models, adapters, training data and prompts. They come from folders and from
+//! the images of disks; all but the prompts are found by their SHA-256, whatever they are called.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use llm_core::verify::sha256;
 use protocol::record::Hash;
+use protocol::store::{DATA_SUFFIXES, MODEL_SUFFIX};
 
 use super::prompts::Prompts;
+use crate::disk::Image;
 use crate::error::ToolError;
 use crate::files;
+
+/// The folder of a disk with files of prompts.
+const PROMPTS_FOLDER: &str = "prompts/";
+
+/// Where a file lies.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// On this machine.
+    Here(PathBuf),
+    /// In an image.
+    OnDisk {
+        /// The image.
+        image: PathBuf,
+        /// Its path on that disk.
+        file: String,
+    },
+}
+
+impl Place {
+    /// Its content.
+    ///
+    /// # Errors
+    /// It can no longer be read.
+    pub(super) fn read(&self) -> Result<Vec<u8>, ToolError> {
+        match self {
+            Self::Here(path) => files::read(path),
+            Self::OnDisk { image, file } => Image::read(image)?.content(file),
+        }
+    }
+
+    /// What a message calls it.
+    pub(super) fn path(&self) -> PathBuf {
+        match self {
+            Self::Here(path) => path.clone(),
+            Self::OnDisk { image, file } => image.join(file),
+        }
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Sources {
     /// Models and adapters.
-    files: HashMap<Hash, PathBuf>,
+    files: HashMap<Hash, Place>,
     data: HashMap<Hash, Vec<u8>>,
     /// Adapters made by replayed fine-tuning jobs.
     made: HashMap<Hash, Vec<u8>>,
@@ -22,45 +63,73 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Reads the GGUF files and the training data in a folder, and further training data.
-    ///
-    /// # Errors
-    /// The folder or a file cannot be read.
-    pub(super) fn read(
-        folder: &Path,
-        data: &[PathBuf],
-        prompts: Prompts,
-    ) -> Result<Self, ToolError> {
-        let failed = |source| ToolError::Read {
-            path: folder.to_path_buf(),
-            source,
-        };
-        let mut sources = Self {
+    /// Sources with these prompts alone.
+    pub(super) fn new(prompts: Prompts) -> Self {
+        Self {
             files: HashMap::new(),
             data: HashMap::new(),
             made: HashMap::new(),
             prompts,
-        };
-        for path in data {
-            sources.add_data(path)?;
         }
+    }
+
+    /// Adds the GGUF files and the training data of a folder, or of an image, which has prompts, too.
+    ///
+    /// # Errors
+    /// It or a file in it cannot be read.
+    pub(super) fn add(&mut self, folder_or_image: &Path) -> Result<(), ToolError> {
+        match folder_or_image.is_dir() {
+            true => self.add_folder(folder_or_image),
+            false => self.add_image(folder_or_image),
+        }
+    }
+
+    fn add_folder(&mut self, folder: &Path) -> Result<(), ToolError> {
+        let failed = |source| ToolError::Read {
+            path: folder.to_path_buf(),
+            source,
+        };
         for entry in std::fs::read_dir(folder).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             if !path.is_file() {
                 continue;
             }
-            match path.extension().and_then(|extension| extension.to_str()) {
-                Some("gguf") => {
-                    sources.files.insert(sha256(&files::read(&path)?), path);
-                }
-                Some("jsonl" | "txt") => sources.add_data(&path)?,
-                _ => {}
+            let name = path.to_string_lossy();
+            if name.ends_with(MODEL_SUFFIX) {
+                let place = Place::Here(path.clone());
+                self.files.insert(sha256(&files::read(&path)?), place);
+            } else if is_data(&name) {
+                self.add_data(&path)?;
             }
         }
-        Ok(sources)
+        Ok(())
     }
 
-    fn add_data(&mut self, path: &Path) -> Result<(), ToolError> {
+    fn add_image(&mut self, path: &Path) -> Result<(), ToolError> {
+        let mut image = Image::read(path)?;
+        for (file, _) in image.files()?.files {
+            let lower = file.to_ascii_lowercase();
+            if lower.ends_with(MODEL_SUFFIX) {
+                let place = Place::OnDisk {
+                    image: path.to_path_buf(),
+                    file: file.clone(),
+                };
+                self.files.insert(sha256(&image.content(&file)?), place);
+            } else if lower.starts_with(PROMPTS_FOLDER) {
+                self.prompts.add_file(&image.content(&file)?);
+            } else if is_data(&lower) {
+                let data = image.content(&file)?;
+                self.data.insert(sha256(&data), data);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds training data.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn add_data(&mut self, path: &Path) -> Result<(), ToolError> {
         let data = files::read(path)?;
         self.data.insert(sha256(&data), data);
         Ok(())
@@ -70,8 +139,8 @@ impl Sources {
         self.made.insert(sha256(&adapter), adapter);
     }
 
-    /// The path of a model's file.
-    pub(super) fn file(&self, sha256: &Hash) -> Option<PathBuf> {
+    /// Where a model's file lies.
+    pub(super) fn file(&self, sha256: &Hash) -> Option<Place> {
         self.files.get(sha256).cloned()
     }
 
@@ -82,7 +151,7 @@ impl Sources {
     pub(super) fn adapter(&self, sha256: &Hash) -> Result<Option<Vec<u8>>, ToolError> {
         match (self.made.get(sha256), self.files.get(sha256)) {
             (Some(made), _) => Ok(Some(made.clone())),
-            (None, Some(path)) => files::read(path).map(Some),
+            (None, Some(place)) => place.read().map(Some),
             (None, None) => Ok(None),
         }
     }
@@ -99,4 +168,8 @@ impl Sources {
         }
         (llm_core::verify::sha256(&typed) == *sha256).then_some(typed)
     }
+}
+
+fn is_data(name: &str) -> bool {
+    DATA_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
 }

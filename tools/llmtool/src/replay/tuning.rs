@@ -14,7 +14,6 @@ use super::Verdict;
 use super::sources::Sources;
 use crate::engine::{Memory, check_runs, load_error, load_options};
 use crate::error::ToolError;
-use crate::files;
 
 /// A fine-tuning job that completed all epochs.
 #[derive(Clone, Debug)]
@@ -40,17 +39,17 @@ pub(super) fn replay(
     if let Err(why) = super::same_numerics(record) {
         return skipped(why);
     }
-    let Some(path) = sources.file(&record.model_sha256) else {
+    let Some(place) = sources.file(&record.model_sha256) else {
         return skipped(super::no_model(&record.model_sha256));
     };
     let Some(data) = sources.data(&record.prompt_sha256, &tuning.examples) else {
         return skipped(format!(
-            "neither the folder nor --data has its data, nor do the log and --prompts have all examples: SHA-256 {}",
+            "neither --models nor --data has its data, nor do the log and --prompts have all examples: SHA-256 {}",
             Hex(&record.prompt_sha256)
         ));
     };
-    let file = files::read(&path)?;
-    let adapter = match train(&path, &file, &data, &params(record), context)? {
+    let file = place.read()?;
+    let adapter = match train(&place.path(), &file, &data, &params(record), context)? {
         Ok(adapter) => adapter,
         Err(why) => return Ok(Verdict::Differs(why)),
     };

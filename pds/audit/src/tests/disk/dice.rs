@@ -1,14 +1,17 @@
-//! A files that does anything at all, by dice, while users ask for models: thousands of steps, each followed by a look at what
+//! A files that does anything at all, by dice, while users ask for models, adapters and data: thousands of steps, each followed by a look at what
 //! must hold whatever files does.
 //!
 //! - Nothing panics, and audit asks at most one question in a wake-up and reads at most a ring of answers.
 //! - A slot holds nothing but bytes of models that are signed, and the one in service is as it was.
-//! - Inference is told of a model only when all of it is there.
+//! - Inference is told of a model, an adapter or data only when all of it is there, and signed.
 //! - Each request ends once: with what was wanted, or with one error.
 
+use super::super::adapters::adapter_loaded;
+use super::super::tuning::tune;
 use super::*;
 use protocol::region::WriteWords as _;
 use protocol::ring::SLOTS;
+use protocol::wire::engine::{Report, Source};
 use std::collections::BTreeSet;
 
 /// The generator SplitMix64.
@@ -34,8 +37,12 @@ impl Dice {
 struct Game {
     world: World,
     dice: Dice,
+    /// Of the dice for what files does: the more, the more often it is honest, and the longer it is not given up.
+    sides: u64,
     /// What may be in a slot.
     signed: Vec<Vec<u8>>,
+    /// What inference may be told of in the region of adapters.
+    signed_beside: Vec<Vec<u8>>,
     /// What was in the slots when it was looked at last.
     slots: [Vec<u8>; 2],
     /// The slot in service, if one is.
@@ -46,6 +53,8 @@ struct Game {
     open: BTreeSet<u32>,
     ended: u32,
     loaded: u32,
+    /// Adapters that were loaded, and trainings that were begun.
+    beside: u32,
     next: u32,
     /// Of the question that files saw last.
     number: u32,
@@ -55,18 +64,31 @@ impl Game {
     fn new(seed: u64) -> Self {
         let mut world = World::new();
         world.settle();
+        world.put("adapters/sad.gguf", &model_bytes("sad", 9_001), Some(2));
+        world.put(
+            "adapters/foreign.gguf",
+            &model_bytes("foreign", 99),
+            Some(3),
+        );
+        world.put("data/tales.txt", b"once\nupon\na time\n", Some(2));
+        world.put("data/foreign.jsonl", b"{}", Some(3));
         let signed = ["one.gguf", "more/two.gguf"].map(|name| world.disk[name].clone());
+        let beside = ["adapters/moral.gguf", "adapters/sad.gguf", "data/tales.txt"];
+        let beside = beside.map(|name| world.disk[name].clone());
         let slots = [world.slot(0), world.slot(1)];
         Self {
             world,
             dice: Dice(seed),
+            sides: [16, 150][(seed % 2) as usize],
             signed: signed.to_vec(),
+            signed_beside: beside.to_vec(),
             slots,
             in_service: None,
             loading: None,
             open: BTreeSet::new(),
             ended: 0,
             loaded: 0,
+            beside: 0,
             next: 100,
             number: 0,
         }
@@ -88,8 +110,15 @@ impl Game {
             "disk/unsigned",
             "disk/nothing",
         ];
-        let request = match self.dice.below(4) {
+        let beside = ["disk/moral", "disk/sad", "disk/foreign", "disk/nothing"];
+        let data = ["disk/tales", "disk/foreign", "disk/nothing"];
+        let request = match self.dice.below(8) {
             0 => Request::Models,
+            1 => Request::Adapters,
+            2 | 3 => Request::LoadAdapter {
+                name: model(self.dice.one_of(&beside)),
+            },
+            4 => tune(self.dice.one_of(&data), "made"),
             _ => Request::Load {
                 name: model(self.dice.one_of(&names)),
             },
@@ -104,7 +133,8 @@ impl Game {
 
     /// Files does something that it might do.
     fn files(&mut self) {
-        match self.dice.below(16) {
+        let side = self.dice.below(self.sides);
+        match side.saturating_sub(self.sides - 16) {
             // Honest, so that something comes of it now and then.
             0..9 => {
                 self.world.misdeed = Misdeed::None;
@@ -217,8 +247,27 @@ impl Game {
     /// What inference and the shell see. Inference loads what it is told to.
     fn look_around(&mut self) {
         for asked in self.world.system.asked() {
-            let Asked::Load(number, offset, bytes) = asked else {
-                panic!("inference is asked {asked:?}");
+            let (number, offset, bytes) = match asked {
+                Asked::Load(number, offset, bytes) => (number, offset, bytes),
+                Asked::Adapter {
+                    number,
+                    source: Source::Device,
+                    offset,
+                    bytes,
+                    ..
+                } => {
+                    self.is_signed_beside(offset, bytes);
+                    let loaded = Report::AdapterLoaded(adapter_loaded());
+                    self.world.system.say(number, &loaded);
+                    continue;
+                }
+                Asked::Train(train) => {
+                    self.is_signed_beside(train.offset, train.bytes);
+                    let failure = Failure::of(ErrorCode::BadData);
+                    self.world.system.fails(train.number, failure);
+                    continue;
+                }
+                asked => panic!("inference is asked {asked:?}"),
             };
             let behind = offset.checked_sub(self.world.store_bytes);
             let slot = behind.map(|behind| (behind / SLOT as u64) as usize);
@@ -237,13 +286,21 @@ impl Game {
                     self.loaded += 1;
                     id
                 }
-                Told::Listed(id, _) | Told::Failed(id, _) => id,
-                Told::Model(..) | Told::Progress(..) => continue,
+                Told::Listed(id, _) | Told::Failed(id, _) | Told::AdapterLoaded(id, ..) => id,
+                Told::Model(..) | Told::Adapter(..) | Told::Progress(..) => continue,
                 other => panic!("the shell is told {other:?}"),
             };
             assert!(self.open.remove(&id), "request {id} ends again");
             self.ended += 1;
         }
+    }
+
+    /// What inference was told of in the region of adapters is all there, and signed.
+    fn is_signed_beside(&mut self, offset: u64, bytes: u64) {
+        let is = |file: &&Vec<u8>| file.len() as u64 == bytes;
+        let file = self.signed_beside.iter().find(is).expect("a signed file");
+        assert!(self.world.lies(offset, file), "not verified");
+        self.beside += 1;
     }
 
     /// What must hold after each step.
@@ -299,12 +356,13 @@ impl Game {
 
 #[test]
 fn whatever_a_files_by_dice_does_audit_goes_on() {
-    let (mut ended, mut loaded) = (0, 0);
+    let (mut ended, mut loaded, mut beside) = (0, 0, 0);
     for seed in 0..20 {
         let mut game = Game::new(seed);
         game.play(300);
         ended += game.ended;
         loaded += game.loaded;
+        beside += game.beside;
         // The model in service serves, whatever has become of the disk.
         game.world.system.watch(600 * SECOND);
         game.world.system.told_at_last();
@@ -312,5 +370,8 @@ fn whatever_a_files_by_dice_does_audit_goes_on() {
         game.world.system.admitted();
     }
     // It was no game of failures alone.
-    assert!(ended > 130 && loaded > 20, "{ended} ended, {loaded} loaded");
+    assert!(
+        ended > 130 && loaded > 15 && beside > 15,
+        "{ended} ended, {loaded} models, {beside} others"
+    );
 }

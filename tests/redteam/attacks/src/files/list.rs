@@ -149,7 +149,7 @@ pub const ATTACKS: &[Attack] = &[
     lists(
         "files-many-names",
         "lists 4000 models, most of which audit has no room for",
-        "models of the disk cannot be shown",
+        "files of the disk cannot be shown",
     ),
     lists(
         "files-odd-names",

@@ -1,0 +1,157 @@
+//! The list of what is on the disk: models and adapters, as files named them last.
+
+use super::path::{listable, named};
+use heapless::Vec;
+use protocol::error::Failure;
+use protocol::name::ModelName;
+use protocol::store::Content;
+
+/// Models that are listed, and as many adapters. It sizes audit's table (20 KiB). Others can be loaded, but are not shown.
+const LISTED: usize = 128;
+
+/// A model or adapter of the disk, as it is listed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listed {
+    pub(crate) name: ModelName,
+    /// `None`: only its signature was met so far.
+    pub(crate) bytes: Option<u64>,
+    pub(crate) has_signature: bool,
+}
+
+/// What is known of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listing {
+    /// Nobody has asked for it.
+    Unknown,
+    /// Files is to be asked.
+    Wanted,
+    /// Files was asked.
+    Asked,
+    /// It is there.
+    Known,
+    /// There is none.
+    Failed(Failure),
+}
+
+/// Files of one content.
+#[derive(Debug)]
+struct Items {
+    items: Vec<Listed, LISTED>,
+    /// Those that are there and cannot be shown: their names are too long or no names, or there are too many.
+    skipped: u32,
+}
+
+impl Items {
+    const fn new() -> Self {
+        Self {
+            items: Vec::new(),
+            skipped: 0,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.items.clear();
+        self.skipped = 0;
+    }
+
+    /// The file of this name, which is there from now on; `None` if it cannot be shown.
+    fn entry(&mut self, name: &[u8]) -> Option<&mut Listed> {
+        let name = named(name)?;
+        let index = match self.items.iter().position(|listed| listed.name == name) {
+            Some(index) => index,
+            None => {
+                let index = self.items.len();
+                let listed = Listed {
+                    name,
+                    bytes: None,
+                    has_signature: false,
+                };
+                self.items.push(listed).ok()?;
+                index
+            }
+        };
+        self.items.get_mut(index)
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct List {
+    pub(crate) state: Listing,
+    models: Items,
+    adapters: Items,
+}
+
+impl List {
+    pub(crate) const fn new() -> Self {
+        Self {
+            state: Listing::Unknown,
+            models: Items::new(),
+            adapters: Items::new(),
+        }
+    }
+
+    /// Somebody wants to see what is there now.
+    pub(crate) fn want(&mut self) {
+        if self.state != Listing::Asked {
+            self.state = Listing::Wanted;
+        }
+    }
+
+    /// Files was asked.
+    pub(crate) fn begin(&mut self) {
+        self.state = Listing::Asked;
+        self.models.clear();
+        self.adapters.clear();
+    }
+
+    /// A file of the list.
+    pub(crate) fn add(&mut self, path: &[u8], bytes: u64) {
+        let Some(found) = listable(path) else {
+            return;
+        };
+        let items = match found.content {
+            Content::Adapter => &mut self.adapters,
+            _ => &mut self.models,
+        };
+        match items.entry(found.name) {
+            Some(listed) if found.is_signature => listed.has_signature = true,
+            Some(listed) => listed.bytes = Some(bytes),
+            None if found.is_signature => {}
+            None => items.skipped = items.skipped.saturating_add(1),
+        }
+    }
+
+    /// The list ends, so well or not. What files could not name may be either.
+    pub(crate) fn end(&mut self, result: Result<u32, Failure>) {
+        self.state = match result {
+            Ok(skipped) => {
+                for items in [&mut self.models, &mut self.adapters] {
+                    items.skipped = items.skipped.saturating_add(skipped);
+                }
+                Listing::Known
+            }
+            Err(failure) => Listing::Failed(failure),
+        };
+    }
+
+    const fn items(&self, content: Content) -> &Items {
+        match content {
+            Content::Adapter => &self.adapters,
+            Content::Model | Content::Data => &self.models,
+        }
+    }
+
+    /// The file of this content at this place of the list: its name, its bytes, and whether it has a signature.
+    pub(crate) fn nth(&self, content: Content, index: usize) -> Option<(ModelName, u64, bool)> {
+        // Signatures without a file are none.
+        let items = self.items(content).items.iter();
+        let mut items = items.filter_map(|it| Some((it.name, it.bytes?, it.has_signature)));
+        items.nth(index)
+    }
+
+    /// Files of this content that are there and cannot be shown.
+    pub(crate) const fn skipped(&self, content: Content) -> u32 {
+        self.items(content).skipped
+    }
+}

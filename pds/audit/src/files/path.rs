@@ -1,0 +1,177 @@
+//! Names on the disk: what a user calls a file, and where it lies.
+//!
+//! Files lie where the archive of the store has them: `NAME.gguf`, `adapters/NAME.gguf`, `data/NAME.jsonl`. A user calls each
+//! `disk/NAME`; what is asked for says which of them is meant.
+
+use heapless::Vec;
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::MAX_NAME_BYTES;
+use protocol::name::ModelName;
+use protocol::store::{
+    ADAPTERS_FOLDER, Content, DATA_FOLDER, DATA_SUFFIXES, MODEL_SUFFIX, SIGNATURE_SUFFIX,
+};
+
+/// What the name of a file of the disk begins with: none of the store has it.
+pub(crate) const PREFIX: &str = "disk/";
+
+/// Room for the longest folder, name, and ending.
+const PATH_BYTES: usize = MAX_NAME_BYTES + 32;
+
+const _: () = assert!(
+    ADAPTERS_FOLDER.len() + 1 + MODEL_SUFFIX.len() + SIGNATURE_SUFFIX.len() <= 32
+        && DATA_FOLDER.len() + 1 + DATA_SUFFIXES[0].len() + SIGNATURE_SUFFIX.len() <= 32
+);
+
+/// Of a file on the disk.
+pub(crate) type Path = Vec<u8, PATH_BYTES>;
+
+/// How the files of this content may end; a name is looked for with each of them in turn.
+pub(crate) const fn suffixes(content: Content) -> &'static [&'static str] {
+    match content {
+        Content::Model | Content::Adapter => &[MODEL_SUFFIX],
+        Content::Data => &DATA_SUFFIXES,
+    }
+}
+
+/// Where the file of this name lies, which may have the prefix, with the ending at this place of [`suffixes`].
+pub(crate) fn path_of(content: Content, name: ModelName, ending: usize, more: &str) -> Path {
+    let folder = match content {
+        Content::Model => "",
+        Content::Adapter => ADAPTERS_FOLDER,
+        Content::Data => DATA_FOLDER,
+    };
+    let parts = [
+        folder,
+        if folder.is_empty() { "" } else { "/" },
+        without_prefix(name.as_str()),
+        suffixes(content).get(ending).copied().unwrap_or_default(),
+        more,
+    ];
+    let mut path = Path::new();
+    // Byte by byte, since the compiler leaves no panic in that. There is room for the longest.
+    for byte in parts.iter().flat_map(|part| part.bytes()) {
+        let _ = path.push(byte);
+    }
+    path
+}
+
+/// What lies at a path, as far as lists show it: a model or an adapter.
+pub(crate) struct Listable<'p> {
+    pub(crate) content: Content,
+    /// Its path without folder and ending, which need be no name.
+    pub(crate) name: &'p [u8],
+    /// It is the signature of that.
+    pub(crate) is_signature: bool,
+}
+
+/// See [`Listable`]; `None` for anything else.
+pub(crate) fn listable(path: &[u8]) -> Option<Listable<'_>> {
+    let unsigned = path.strip_suffix(SIGNATURE_SUFFIX.as_bytes());
+    let (path, is_signature) = (unsigned.unwrap_or(path), unsigned.is_some());
+    let path = path.strip_suffix(MODEL_SUFFIX.as_bytes())?;
+    let (content, name) = match (within(path, ADAPTERS_FOLDER), within(path, DATA_FOLDER)) {
+        (Some(name), _) => (Content::Adapter, name),
+        (None, Some(_)) => return None,
+        (None, None) => (Content::Model, path),
+    };
+    Some(Listable {
+        content,
+        name,
+        is_signature,
+    })
+}
+
+/// The path within this folder, if it lies there. A file system of this kind does not tell cases apart.
+fn within<'p>(path: &'p [u8], folder: &str) -> Option<&'p [u8]> {
+    let (first, rest) = path.split_at_checked(folder.len())?;
+    let rest = rest.strip_prefix(b"/")?;
+    first
+        .eq_ignore_ascii_case(folder.as_bytes())
+        .then_some(rest)
+}
+
+/// The name under which the file with this path, without folder and ending, is asked for; `None` if it has none.
+pub(crate) fn named(path: &[u8]) -> Option<ModelName> {
+    let path = core::str::from_utf8(path).ok()?;
+    ModelName::new(PREFIX)?.followed_by(path.as_bytes())
+}
+
+/// Whether this can only be a file of the disk.
+pub(crate) fn is_on_disk(name: ModelName) -> bool {
+    name.as_str().starts_with(PREFIX)
+}
+
+/// The name of the model of the disk that is meant by this one: the same, or what is behind the prefix.
+///
+/// # Errors
+/// It would be too long.
+pub(crate) fn name_on_disk(name: ModelName) -> Result<ModelName, Failure> {
+    let path = without_prefix(name.as_str());
+    let path = path.strip_suffix(MODEL_SUFFIX).unwrap_or(path);
+    let limit = MAX_NAME_BYTES.saturating_sub(PREFIX.len()) as u64;
+    let too_long = Failure::over(ErrorCode::NameLength, path.len() as u64, limit);
+    named(path.as_bytes()).ok_or(too_long)
+}
+
+/// What is behind the prefix, for something that is not of the disk: the same name if it has none.
+pub(crate) fn name_off_disk(name: ModelName) -> ModelName {
+    // It is part of a name.
+    ModelName::new(without_prefix(name.as_str())).unwrap_or(name)
+}
+
+fn without_prefix(name: &str) -> &str {
+    name.strip_prefix(PREFIX).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> ModelName {
+        ModelName::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_name_lies_where_the_store_has_it_and_a_path_is_listed_by_its_name() {
+        for (content, of, ending, path) in [
+            (Content::Model, "disk/tales", 0, "tales.gguf"),
+            (Content::Adapter, "disk/moods", 0, "adapters/moods.gguf"),
+            (
+                Content::Adapter,
+                "more/moods",
+                0,
+                "adapters/more/moods.gguf",
+            ),
+            (Content::Data, "disk/feelings", 0, "data/feelings.jsonl"),
+            (Content::Data, "disk/feelings", 1, "data/feelings.txt"),
+        ] {
+            assert_eq!(path_of(content, name(of), ending, ""), path.as_bytes());
+            let signature = path_of(content, name(of), ending, SIGNATURE_SUFFIX);
+            assert_eq!(signature, std::format!("{path}.sig").as_bytes());
+            let is_listed = listable(&signature).map(|it| (it.content, it.is_signature));
+            let expected = (content != Content::Data).then_some((content, true));
+            assert_eq!(is_listed, expected, "{path}");
+        }
+        let longest = name(&"x".repeat(MAX_NAME_BYTES));
+        let path = path_of(Content::Adapter, longest, 0, SIGNATURE_SUFFIX);
+        assert!(path.ends_with(b"x.gguf.sig"));
+        for (path, expected) in [
+            ("adapters/a.gguf", Some((Content::Adapter, "a"))),
+            ("ADAPTERS/a.gguf", Some((Content::Adapter, "a"))),
+            ("adapters.gguf", Some((Content::Model, "adapters"))),
+            (
+                "more/adapters/a.gguf",
+                Some((Content::Model, "more/adapters/a")),
+            ),
+            ("data/a.gguf", None),
+            ("data/a.jsonl", None),
+            ("notes.txt", None),
+        ] {
+            let found = listable(path.as_bytes()).map(|it| (it.content, it.name));
+            let expected = expected.map(|(content, name)| (content, name.as_bytes()));
+            assert_eq!(found, expected, "{path}");
+        }
+        assert_eq!(name_off_disk(name("disk/more/a")), name("more/a"));
+        assert_eq!(name_off_disk(name("a")), name("a"));
+    }
+}

@@ -1,0 +1,180 @@
+//! How an adapter that was made here comes onto the disk.
+//!
+//! ```text
+//!   is the name free? ──► the signature: create, append, finish ──► the file: create, append …, finish
+//! ```
+//!
+//! The rule: what lies on the disk under a name stays. A name that is taken is not written over, so the adapter gets one with
+//! a number; the signature is there before the file takes its name, in one step and when all of it is durable. So a power cut
+//! at any moment leaves no adapter of that name, or a whole one with its signature. A signature alone is no adapter, and is
+//! replaced by the next.
+
+use super::path::{PREFIX, Path, named, path_of};
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::MAX_NAME_BYTES;
+use protocol::name::ModelName;
+use protocol::store::{Content, SIGNATURE_BYTES, SIGNATURE_SUFFIX};
+use protocol::wire::files::Answer;
+
+/// Names that are tried: the adapter's, and that with a number.
+const NAMES: u8 = 9;
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Is the name free?
+    Look,
+    CreateSignature,
+    Signature,
+    FinishSignature,
+    Create,
+    /// So many bytes of the file are written.
+    Append(usize),
+    Finish,
+}
+
+/// An adapter that is being written.
+#[derive(Debug)]
+pub(crate) struct Saving {
+    /// Of its entry in the table.
+    pub(crate) number: u32,
+    /// Why it is not loaded, if it is not: its client is told at the end.
+    pub(crate) not_loaded: Option<ErrorCode>,
+    /// Of the adapter among those that were made here.
+    pub(crate) id: u32,
+    name: ModelName,
+    bytes: usize,
+    signature: [u8; SIGNATURE_BYTES],
+    /// Which of the names, from 1.
+    attempt: u8,
+    step: Step,
+    /// Bytes of the file that were asked to be written.
+    asked: usize,
+    /// A question is under way.
+    awaits: bool,
+}
+
+/// What files is to be asked next.
+pub(crate) enum NextSave {
+    /// Whether there is this file.
+    Open(Path),
+    /// To begin this file.
+    Create(Path),
+    /// To append the signature.
+    Signature([u8; SIGNATURE_BYTES]),
+    /// To append the file's bytes from there on, as many as may be now.
+    Append(usize),
+    /// To finish the file.
+    Finish,
+}
+
+impl Saving {
+    /// Begins to write an adapter of so many bytes, at least one.
+    pub(crate) const fn new(
+        number: u32,
+        not_loaded: Option<ErrorCode>,
+        (id, name): (u32, ModelName),
+        bytes: usize,
+        signature: [u8; SIGNATURE_BYTES],
+    ) -> Self {
+        Self {
+            number,
+            not_loaded,
+            id,
+            name,
+            bytes,
+            signature,
+            attempt: 1,
+            step: Step::Look,
+            asked: 0,
+            awaits: false,
+        }
+    }
+
+    /// Its name on the disk.
+    ///
+    /// # Errors
+    /// It would be too long.
+    pub(crate) fn on_disk(&self) -> Result<ModelName, Failure> {
+        let ending = [b'-', b'0'.saturating_add(self.attempt)];
+        let ending = match self.attempt {
+            1 => &[],
+            _ => &ending[..],
+        };
+        let name = self.name.followed_by(ending);
+        let name = name.and_then(|name| named(name.as_str().as_bytes()));
+        let bytes = self.name.as_str().len().saturating_add(ending.len());
+        let limit = MAX_NAME_BYTES.saturating_sub(PREFIX.len()) as u64;
+        name.ok_or(Failure::over(ErrorCode::NameLength, bytes as u64, limit))
+    }
+
+    fn path(&self, more: &str) -> Result<Path, Failure> {
+        Ok(path_of(Content::Adapter, self.on_disk()?, 0, more))
+    }
+
+    /// What is to be asked next, if nothing is under way.
+    ///
+    /// # Errors
+    /// It ends with this.
+    pub(crate) fn next(&self) -> Result<Option<NextSave>, Failure> {
+        if self.awaits {
+            return Ok(None);
+        }
+        Ok(Some(match self.step {
+            Step::Look => NextSave::Open(self.path("")?),
+            Step::CreateSignature => NextSave::Create(self.path(SIGNATURE_SUFFIX)?),
+            Step::Signature => NextSave::Signature(self.signature),
+            Step::Create => NextSave::Create(self.path("")?),
+            Step::Append(done) => NextSave::Append(done),
+            Step::FinishSignature | Step::Finish => NextSave::Finish,
+        }))
+    }
+
+    /// It was asked, of the file with so many bytes.
+    pub(crate) const fn await_answer(&mut self, bytes: usize) {
+        self.awaits = true;
+        self.asked = bytes;
+    }
+
+    /// The answer. True: it is all there.
+    ///
+    /// # Errors
+    /// It ends with this.
+    pub(crate) fn hear(&mut self, answer: Result<Answer<'_>, Failure>) -> Result<bool, Failure> {
+        self.awaits = false;
+        self.step = match (self.step, answer) {
+            (Step::Look, Err(failure)) if failure.code == ErrorCode::NoSuchFile => {
+                Step::CreateSignature
+            }
+            (_, Err(failure)) => return Err(failure),
+            // Another has the name.
+            (Step::Look, Ok(_)) if self.attempt >= NAMES => {
+                return Err(Failure::of(ErrorCode::AdapterExists));
+            }
+            (Step::Look, Ok(_)) => {
+                self.attempt = self.attempt.saturating_add(1);
+                Step::Look
+            }
+            (Step::CreateSignature, Ok(_)) => Step::Signature,
+            (Step::Signature, Ok(_)) => Step::FinishSignature,
+            (Step::FinishSignature, Ok(_)) => Step::Create,
+            (Step::Create, Ok(_)) => Step::Append(0),
+            (Step::Append(done), Ok(_)) => match done.saturating_add(self.asked) {
+                done if done >= self.bytes => Step::Finish,
+                done => Step::Append(done),
+            },
+            (Step::Finish, Ok(_)) => return Ok(true),
+        };
+        Ok(false)
+    }
+
+    /// Bytes of the file that are written, and in all.
+    pub(crate) const fn progress(&self) -> (u64, u64) {
+        let done = match self.step {
+            Step::Append(done) => done,
+            Step::Finish => self.bytes,
+            _ => 0,
+        };
+        (done as u64, self.bytes as u64)
+    }
+}
