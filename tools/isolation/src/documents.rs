@@ -1,11 +1,12 @@
-//! Committed files generated from descriptions: the picture and Microkit's table in the docs, and the instances for the
-//! proofs. `isolation docs` writes them; a test checks that they are current.
+//! Committed files generated from descriptions: the picture and two tables in the docs (what Microkit adds, and the options
+//! of each board's kernel), and the instances for the proofs. `isolation docs` writes them; a test checks that they are current.
 
 use crate::microkit::Configuration;
 use crate::policy::Policy;
 use crate::view::View;
-use crate::{picture, report, rocq};
+use crate::{kernel, picture, report, rocq};
 use std::path::{Path, PathBuf};
+use sysdesc::board::FOLDER;
 use sysdesc::{Board, System};
 
 /// The system with a disk, of which the proofs have an instance, too.
@@ -15,6 +16,12 @@ const DISK: &str = "systems/disk/system.xml";
 const MARKS: [&str; 2] = [
     "<!-- The table below is written by `make isolation-docs`. -->\n",
     "<!-- End of the table. -->\n",
+];
+
+/// Where the table of the kernels' options begins and ends there.
+const KERNEL_MARKS: [&str; 2] = [
+    "<!-- The table of options is written by `make isolation-docs`. -->\n",
+    "<!-- End of the options. -->\n",
 ];
 
 /// A generated file.
@@ -48,24 +55,19 @@ pub fn documents(root: &Path, system: &System, policy: &Policy) -> std::io::Resu
             text: rocq::instance(&with_disk, DISK),
         },
     ];
+    let boards = Board::all(&root.join(FOLDER)).map_err(std::io::Error::other)?;
     let path = PathBuf::from("docs/isolation.md");
     let text = std::fs::read_to_string(root.join(&path))?;
-    let [begin, end] = MARKS;
-    let Some((before, rest)) = text.split_once(begin) else {
-        return Err(std::io::Error::other(format!(
-            "no line '{}' in {}",
-            begin.trim(),
-            path.display()
-        )));
-    };
-    let Some((_, after)) = rest.split_once(end) else {
-        return Err(std::io::Error::other(format!(
-            "no line '{}' in {}",
-            end.trim(),
-            path.display()
-        )));
-    };
-    let text = format!("{before}{begin}\n{}\n{end}{after}", report::table());
+    let text = between(&text, MARKS, &report::table())?;
+    let text = between(&text, KERNEL_MARKS, &kernel::table(&boards))?;
     documents.push(Document { path, text });
     Ok(documents)
+}
+
+/// The document with this table between the marks.
+fn between(text: &str, [begin, end]: [&str; 2], table: &str) -> std::io::Result<String> {
+    let missing = |mark: &str| std::io::Error::other(format!("no line '{}'", mark.trim()));
+    let (before, rest) = text.split_once(begin).ok_or_else(|| missing(begin))?;
+    let (_, after) = rest.split_once(end).ok_or_else(|| missing(end))?;
+    Ok(format!("{before}{begin}\n{table}\n{end}{after}"))
 }

@@ -158,6 +158,49 @@ const OPTIONS: &[Switch] = &[
     },
 ];
 
+impl Switch {
+    /// Whether kernels of this board have it.
+    fn is_of(&self, board: &Board) -> bool {
+        self.arch.is_none_or(|arch| arch == board.arch)
+    }
+
+    /// The values that it must have on this board, in release, debug and benchmark.
+    fn expected_on(&self, board: &Board) -> [Expected; 3] {
+        match board.kernel.get(self.name) {
+            Some(true) => [On; 3],
+            Some(false) => [Off; 3],
+            None => self.expected,
+        }
+    }
+}
+
+/// The table of what each board's release kernel must be, for the document.
+#[must_use]
+pub fn table(boards: &[Board]) -> String {
+    let mut text = String::from("| option of the release kernel |");
+    for board in boards {
+        text += &format!(" `{}` |", board.name);
+    }
+    text += " what it means if it is on |\n|---|";
+    text += &"---|".repeat(boards.len() + 1);
+    text.push('\n');
+    for option in OPTIONS {
+        text += &format!("| `{}` |", option.name);
+        for board in boards {
+            let [release, ..] = option.expected_on(board);
+            let value = match release {
+                _ if !option.is_of(board) => "there is none",
+                On => "**on**",
+                Off => "off",
+                Text(value) => value,
+            };
+            text += &format!(" {value} |");
+        }
+        text += &format!(" {} |\n", option.means);
+    }
+    text
+}
+
 /// Checks the configuration of a kernel.
 #[must_use]
 pub fn check(options: &Map<String, Value>, board: &Board, configuration: Configuration) -> Finding {
@@ -175,8 +218,7 @@ pub fn check(options: &Map<String, Value>, board: &Board, configuration: Configu
             ));
         }
     }
-    let of_board = |option: &&Switch| option.arch.is_none_or(|arch| arch == board.arch);
-    for option in OPTIONS.iter().filter(of_board) {
+    for option in OPTIONS.iter().filter(|option| option.is_of(board)) {
         let Some(value) = options.get(option.name) else {
             finding.violation(format!(
                 "the kernel's configuration has no option {}",
@@ -189,11 +231,7 @@ pub fn check(options: &Map<String, Value>, board: &Board, configuration: Configu
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let everywhere = match board.kernel.get(option.name) {
-            Some(true) => [On; 3],
-            Some(false) => [Off; 3],
-            None => option.expected,
-        };
+        let everywhere = option.expected_on(board);
         let expected = everywhere[index];
         let must = match expected {
             On => "true",

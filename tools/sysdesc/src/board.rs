@@ -177,6 +177,26 @@ impl Driver {
     }
 }
 
+/// The names of the boards that have a file in a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let stem = |file: std::fs::DirEntry| {
+        let path = file.path();
+        let is_board = path
+            .extension()
+            .is_some_and(|extension| extension == "toml");
+        is_board.then(|| {
+            path.file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        })
+    };
+    let mut known: Vec<_> = files.filter_map(stem).collect();
+    known.sort_unstable();
+    known
+}
+
 impl Board {
     /// The board of this name among the files of a folder.
     ///
@@ -186,22 +206,7 @@ impl Board {
         let path = folder.join(format!("{name}.toml"));
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         if !name.bytes().all(plain) || !path.is_file() {
-            let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-            let stem = |file: std::fs::DirEntry| {
-                let path = file.path();
-                let is_board = path
-                    .extension()
-                    .is_some_and(|extension| extension == "toml");
-                is_board.then(|| {
-                    path.file_stem()
-                        .unwrap_or_default()
-                        .to_string_lossy()
-                        .into_owned()
-                })
-            };
-            let mut known: Vec<_> = files.filter_map(stem).collect();
-            known.sort_unstable();
-            let name = name.to_owned();
+            let (name, known) = (name.to_owned(), names(folder));
             return Err(BoardError::Unknown { name, known });
         }
         let text = std::fs::read_to_string(&path).map_err(|source| BoardError::Read {
@@ -209,6 +214,15 @@ impl Board {
             source,
         })?;
         Self::parse(name, &text)
+    }
+
+    /// All boards that have a file in a folder, by name.
+    ///
+    /// # Errors
+    /// A file is wrong.
+    pub fn all(folder: &Path) -> Result<Vec<Self>, BoardError> {
+        let found = names(folder).into_iter();
+        found.map(|name| Self::find(folder, &name)).collect()
     }
 
     /// Reads a board's file.
