@@ -36,7 +36,7 @@ pub enum SubmitError {
     #[error("a cancellation is not a request of its own: use Client::cancel")]
     NotARequest,
     /// Audit's region claims that more was read than was sent. Nothing can be sent until it holds a possible index.
-    #[error("audit's ring has an index that it cannot have: nothing can be sent")]
+    #[error("audit's ring has an impossible index: nothing can be sent")]
     BrokenRing,
 }
 
