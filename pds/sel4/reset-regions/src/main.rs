@@ -1,8 +1,8 @@
 //! `reset-regions IN OUT`: prepares a domain's ELF file for a restart in place.
 //!
-//! For every writable segment it adds a read-only segment with the same contents, and a table that
-//! tells `sel4-reset` what to copy from where and what to clear. Sections named `.persistent` are
-//! left out: the reset code runs on a stack in one.
+//! For every writable segment it adds a read-only segment with the same contents, and a table that tells `sel4-reset`
+//! what to copy and what to clear. Sections named `.persistent` are left out, because the reset code runs on a stack in
+//! one.
 
 use object::elf::{PF_R, PF_W, PT_LOAD};
 use object::read::elf::{ElfFile64, ProgramHeader as _};
@@ -81,7 +81,7 @@ fn prepare(file: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(patching.finalize())
 }
 
-/// What is left of `whole` without the `holes`.
+/// The parts of `whole` outside the `holes`.
 fn without(whole: Range<u64>, holes: &[Range<u64>]) -> Vec<Range<u64>> {
     let mut holes: Vec<_> = holes
         .iter()
