@@ -1,13 +1,13 @@
-# What the Makefile of the repository includes for EXAMPLE=triage. VARIANT: the component in Rust, or in C.
+# The repository's Makefile includes this for EXAMPLE=triage. VARIANT selects the component in Rust or in C.
 
 $(if $(filter rust c,$(VARIANT)),,$(error no variant '$(VARIANT)' of triage: there is rust, c))
 
-# A store of its own: first the model that reads events, then those of the main system. Its policy trusts both keys.
+# A store of its own: first the model that reads events, then those of the main system. The policy trusts both keys.
 MODELS := triage=models/triage.gguf $(MODELS)
 STORE := $(EXAMPLE_OUT)/store.tar
 STORE_POLICY := $(EXAMPLE_DIR)/policy.toml
 
-# The Microkit tool wants a prefill of the region's own size, and the component stops at a zero.
+# The Microkit tool requires a prefill of exactly the region's size. The component stops at a zero.
 EXAMPLE_FILES := $(EXAMPLE_OUT)/events.bin
 
 $(EXAMPLE_OUT)/events.bin: $(EXAMPLE_DIR)/events.txt
@@ -15,7 +15,7 @@ $(EXAMPLE_OUT)/events.bin: $(EXAMPLE_DIR)/events.txt
 	@cp $< $@
 	@python3 -c 'import os, sys; assert os.path.getsize(sys.argv[1]) <= 0x8000, "events.txt has more bytes than its region"; os.truncate(sys.argv[1], 0x8000)' $@
 
-# The component for the simulation, and where the supervisor finds it; and the component for seL4.
+# The component for the simulation, where the supervisor finds it, and the component for seL4.
 .PHONY: example-programs-sim example-programs-sel4
 ifeq ($(VARIANT),rust)
 
@@ -31,7 +31,7 @@ example-programs-sel4: check-sdk
 
 else
 
-# One source, a C compiler, and a header and a library of each kind: of the client, and of Microkit or the simulation.
+# One source and a C compiler; a header and a library of the client, and of Microkit or the simulation.
 TRIAGE_C := $(EXAMPLE_DIR)/c/triage.c
 TRIAGE_CFLAGS = -std=gnu11 -O2 -g -Wall -Wextra -Werror -I $(CLIENT_C)/include -I $(EXAMPLE_OUT)
 EXAMPLE_PROGRAMS := triage=$(EXAMPLE_OUT)/triage-sim

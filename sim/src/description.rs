@@ -1,5 +1,5 @@
-//! What the supervisor tells the process of a domain about itself: its whole authority. It travels
-//! as JSON over a pipe that is closed before the component starts.
+//! What the supervisor tells a domain's process about itself: its whole authority. It travels as JSON over a pipe that
+//! is closed before the component starts.
 
 use serde::{Deserialize, Serialize};
 use std::os::fd::RawFd;
@@ -9,38 +9,38 @@ use std::os::fd::RawFd;
 pub struct Description {
     /// Name of the domain.
     pub domain: String,
-    /// Which [`crate::pd::Role`] it runs, unless its program is its own.
+    /// The [`crate::pd::Role`] that it runs, unless the command line names its program.
     pub role: String,
     /// Process of the supervisor.
     pub supervisor: i32,
     /// When the system started, in microseconds of `CLOCK_MONOTONIC`: time 0 of the domains.
     pub boot_us: u64,
-    /// Variables of the program that hold numbers of channels, interrupts and children (`setvar_id`).
+    /// Variables of the program that hold the numbers of channels, interrupts and children (`setvar_id`).
     pub variables: Vec<(String, u8)>,
     /// Regions to map.
     pub mappings: Vec<Mapping>,
-    /// Channels on which it may notify.
+    /// Channels that it may notify.
     pub notifiers: Vec<Notifier>,
     /// Where notifications and interrupts arrive.
     pub wakeups: Vec<Wakeup>,
-    /// The terminal, if the UART's interrupt is its own.
+    /// The terminal, if this domain owns the UART's interrupt.
     pub console: Option<Console>,
-    /// The one-shot timer, if its interrupt is its own.
+    /// The one-shot timer, if this domain owns its interrupt.
     pub timer: Option<Timer>,
-    /// The disk, if its interrupt is its own and there is one.
+    /// The disk, if this domain owns its interrupt and the simulation was given one.
     pub disk: Option<Disk>,
     /// Control over children, if it has any.
     pub children: Option<Children>,
-    /// Where its own fault handler reports, if the supervisor cannot trace it.
+    /// Where its own fault handler writes, if the supervisor cannot trace it.
     pub report: Option<RawFd>,
-    /// Keep standard error for messages of panics and debug output, as a debug kernel would.
+    /// Set if standard error is kept for panics and debug output, as on a debug kernel.
     pub debug: Option<Debug>,
 }
 
-/// How standard error takes what a domain says of itself.
+/// How a domain's debug output is written to standard error.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Debug {
-    /// It is a terminal in raw mode, where a line feed is no new line.
+    /// Whether it is a terminal in raw mode, which needs a carriage return before each line feed.
     pub raw: bool,
 }
 
@@ -55,7 +55,7 @@ pub struct Mapping {
     pub size_symbol: Option<String>,
     /// Variable of the program that holds the size of its prefill (`setvar_prefill_size`), and that size in bytes.
     pub prefill: Option<(String, u64)>,
-    /// Where.
+    /// Its address.
     pub vaddr: u64,
     /// Size in bytes.
     pub size: u64,
@@ -65,24 +65,24 @@ pub struct Mapping {
     pub write: bool,
     /// Executable.
     pub execute: bool,
-    /// Who else has it.
+    /// Which other domains map it.
     pub sharing: Sharing,
-    /// Opened read-only unless the mapping is writable; closed once it is mapped.
+    /// Read-only unless the mapping is writable; closed once it is mapped.
     pub descriptor: RawFd,
 }
 
-/// Who can change a region under the eyes of a domain.
+/// Who can change a region while a domain reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sharing {
     /// No other domain maps it.
     Private,
-    /// No domain maps it writable, and its file is sealed against writing.
+    /// No domain can write it: none maps it writable, and its file is sealed against writing.
     Constant,
-    /// Some other domain does.
+    /// Another domain may map it writable.
     Shared,
 }
 
-/// The right to notify on a channel.
+/// The right to notify one channel.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Notifier {
     /// Number of the channel in this domain.
@@ -96,7 +96,7 @@ pub struct Notifier {
 pub struct Wakeup {
     /// Number of the channel or interrupt in this domain.
     pub id: u8,
-    /// What to read until it is empty.
+    /// Read until it is empty.
     pub descriptor: RawFd,
 }
 
@@ -107,11 +107,11 @@ pub struct Console {
     pub id: u8,
     /// Input.
     pub input: RawFd,
-    /// Output, which gives no room rather than wait, if it could be opened so.
+    /// Output. Non-blocking, if it could be opened so.
     pub output: RawFd,
-    /// Whether a person types: a terminal in raw mode, not a pipe.
+    /// Whether it is a terminal in raw mode, where a person types, and not a pipe.
     pub terminal: bool,
-    /// Whether that terminal has control sequences, as `TERM` says.
+    /// Whether that terminal has control sequences, judging by `TERM`.
     pub has_sequences: bool,
 }
 
@@ -133,18 +133,18 @@ pub struct Disk {
 pub struct Timer {
     /// Number of the interrupt in this domain. It arrives as a [`Wakeup`].
     pub id: u8,
-    /// To arm; the same as that of the wake-up.
+    /// For arming it; the same descriptor as that of the wake-up.
     pub descriptor: RawFd,
 }
 
 /// Control over children.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Children {
-    /// Their numbers, and how often each was restarted since the system started.
+    /// Their numbers, and how often each has been restarted since the system started.
     pub ids: Vec<(u8, u32)>,
     /// A byte with a child's number restarts it.
     pub restart: RawFd,
-    /// A byte for each order, when nothing of the old child runs any more.
+    /// One byte arrives for each order, once nothing of the old child runs any more.
     pub done: RawFd,
     /// Fault records arrive here.
     pub faults: RawFd,

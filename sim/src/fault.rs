@@ -1,18 +1,18 @@
-//! A fault as the supervisor saw it, and the record of it that a parent domain gets.
+//! A fault as the supervisor saw it, and the record of it that the parent domain receives.
 
 use protocol::wire::{Fault, FaultKind};
 use std::fmt;
 
-/// Size of a record. Small enough that a pipe takes it whole or not at all.
+/// Size of a record in bytes: so small that a pipe takes it whole or not at all.
 pub const RECORD_BYTES: usize = 32;
 
-/// A fault of a child, as its parent gets it.
+/// A fault of a child, as its parent receives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Number of the child in its parent.
     pub child: u8,
-    /// How often the child had been restarted before: a parent that has ordered a restart since
-    /// drops the record, as seL4 drops the message of a thread that is restarted.
+    /// How often the child had been restarted when it faulted. A parent that has ordered a restart since then drops the
+    /// record, as seL4 drops the fault message of a thread that is restarted.
     pub restarts: u32,
     /// What happened.
     pub fault: Fault,
@@ -32,7 +32,7 @@ impl Record {
         bytes
     }
 
-    /// The record in `bytes`. A kind without a name is an unknown fault.
+    /// Decodes a record. An unknown kind of fault becomes [`FaultKind::Unknown`].
     #[must_use]
     pub fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Self {
         let mut words = [0u64; RECORD_BYTES / 8];

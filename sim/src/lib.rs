@@ -9,18 +9,17 @@
 //!      └── pd shell       ┘ to make system calls (seccomp), and only then runs its component
 //! ```
 //!
-//! - `supervisor`: what stands above the domains;
-//! - [`pd`]: what runs inside a domain's process, before and after it is locked down;
-//! - `roles`: the components of sel4-llm on top of that;
-//! - [`description`], [`fault`]: what crosses between the two; `signals`: what both know of faults.
+//! - `supervisor`: kernel, Microkit and board, above the domains;
+//! - [`pd`]: the process of a domain, before and after it is locked down;
+//! - `roles`: the components of sel4-llm, built on `pd`;
+//! - [`description`], [`fault`]: messages between supervisor and domain; `signals`: what both know about faults.
 //!
-//! The confined side (`pd`, `roles`) names nothing of the supervisor. Without the feature `supervisor` it is all there is:
-//! the library for a domain's program that is not part of the simulation ([`domain_main`]).
+//! The confined side (`pd`, `roles`) never names the supervisor. Without the feature `supervisor`, only that side is
+//! built: a library for programs of domains that are not part of the simulation ([`domain_main`]).
 //!
-//! The rule that keeps it honest: what a domain gets comes from `system.xml` alone, and a domain
-//! that uses anything else dies. Device *registers* are the one thing left out (a region with a
-//! physical address is not mapped): the supervisor stands in for the board's devices with
-//! descriptors that go to whoever owns the interrupt. Priorities, budgets, stack sizes and FPU
+//! The rule that keeps it honest: a domain gets only what `system.xml` gives it, and dies if it uses anything else.
+//! Device *registers* are the exception: a region with a physical address is not mapped. Instead, the supervisor gives
+//! the owner of a device's interrupt a descriptor that stands for the device. Priorities, budgets, stack sizes and FPU
 //! settings are not enforced here.
 
 pub mod description;
@@ -34,8 +33,8 @@ pub mod supervisor;
 
 use std::process::ExitCode;
 
-/// The whole program: the supervisor, or with the hidden first argument `pd` one of its domains.
-/// `roles` are the programs that domains can be.
+/// The whole program: the supervisor or, if the hidden first argument is `pd`, one of its domains.
+/// `roles` are the programs that domains can run.
 #[cfg(feature = "supervisor")]
 #[must_use]
 pub fn main(roles: &[pd::Role]) -> ExitCode {
@@ -51,8 +50,8 @@ pub fn main(roles: &[pd::Role]) -> ExitCode {
     }
 }
 
-/// The whole program of a domain that is not one of the simulation's: the supervisor starts it where the command line
-/// names it (`--program DOMAIN=FILE`), and it becomes that domain, with the rights of its description and no other.
+/// The whole program of a domain that is not part of the simulation. The supervisor starts it if the command line names
+/// it (`--program DOMAIN=FILE`), and it becomes that domain, with exactly the rights of its description.
 ///
 /// ```no_run
 /// use sim::pd::{Component, Environment, Ids, Notifier, SetupError};
@@ -78,8 +77,8 @@ pub fn domain_main(start: pd::Start) -> ExitCode {
     run_domain(start).into()
 }
 
-/// As [`domain_main`], for a program whose `main` is not Rust's. It returns only if the process could not become a
-/// domain: with its exit status, after it has said why.
+/// As [`domain_main`], for a program whose `main` is not Rust's. It returns only if the process cannot become a domain:
+/// it says why, and returns the exit status.
 #[must_use]
 pub fn run_domain(start: pd::Start) -> u8 {
     let mut arguments = std::env::args_os();

@@ -1,5 +1,5 @@
-//! Signals that mean a fault of a domain, and what they say: the supervisor reads it from the traced process, and where it
-//! may not trace, the domain's own handler does.
+//! Signals that mean a fault of a domain, and what is read from them. The supervisor reads it from the traced process;
+//! where it may not trace, the domain's own handler does.
 
 #![allow(unsafe_code)]
 
@@ -16,12 +16,12 @@ pub(crate) const FAULTS: [Signal; 7] = [
     Signal::SIGABRT,
 ];
 
-/// What of the registers tells about a fault.
+/// The registers that describe a fault.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Registers {
     /// Instruction pointer.
     pub(crate) ip: u64,
-    /// Number of the system call, if it is one.
+    /// Number of the system call, if the fault is one.
     pub(crate) call: u64,
 }
 
@@ -67,10 +67,10 @@ impl Registers {
     }
 }
 
-/// The address that a fault is about: of memory, or the number of a system call; else 0.
+/// The address of a memory fault, or the number of a forbidden system call; otherwise 0.
 pub(crate) fn address(signal: i32, info: &libc::siginfo_t, registers: Registers) -> u64 {
     match Signal::try_from(signal) {
-        // What another process sent has no address.
+        // A signal that another process sent has no address.
         Ok(Signal::SIGSEGV | Signal::SIGBUS) if info.si_code > 0 => {
             // SAFETY: the kernel fills the address of a memory fault that it raised itself.
             unsafe { info.si_addr() as u64 }

@@ -1,4 +1,4 @@
-//! Systems with other clients than the main one has, as the program runs them.
+//! Systems with other clients than the main one, run by the simulation's program.
 
 use std::fs;
 use std::io::Read as _;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const SYSTEM: &str = include_str!("../../system.xml");
 
 /// The main description with changes, each of which must apply. The files that it needs lie beside it: a policy, no
-/// formats, and a store that has no model.
+/// formats, and a store without a model.
 struct System(PathBuf);
 
 impl System {
@@ -54,14 +54,14 @@ impl Drop for System {
     }
 }
 
-/// The text from one mark to the next, the first included.
+/// The text from one mark up to the next, including the first.
 fn part<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
     let start = text.find(from).unwrap();
     let end = text[start..].find(to).unwrap();
     &text[start..start + end]
 }
 
-/// What there is of shell in the description, as changes that take it away.
+/// Changes that remove shell from the description.
 fn without_shell() -> Vec<(&'static str, &'static str)> {
     let ring_in_audit = part(
         SYSTEM,
@@ -105,7 +105,7 @@ fn a_system_without_a_client_boots_and_goes_on() {
         log.contains("audit: started") && !log.contains("shell"),
         "{log}"
     );
-    // Longer than the boot takes, and two ticks of the watchdog.
+    // This is longer than the boot takes, and covers two ticks of the watchdog.
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(child.try_wait().unwrap(), None);
     let stopped = Command::new("kill").arg(child.id().to_string()).status();

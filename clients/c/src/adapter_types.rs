@@ -5,13 +5,13 @@ use client::limits;
 use core::ffi::c_char;
 use sel4_llm_client as client;
 
-/// Longest example in bytes, as a line of JSON.
+/// Longest example in bytes, written as a line of JSON.
 pub const SEL4_LLM_MAX_EXAMPLE_BYTES: usize = 8192;
-/// Most bytes of an adapter's file that one event has.
+/// Most bytes of an adapter's file in one event.
 pub const SEL4_LLM_MAX_PART_BYTES: usize = 4096;
-/// For `targets`: the matrices of attention are changed.
+/// For `targets`: train the matrices of attention.
 pub const SEL4_LLM_TARGETS_ATTENTION: u32 = 1;
-/// For `targets`: those of the feed-forward layers, too.
+/// For `targets`: train those of the feed-forward layers, too.
 pub const SEL4_LLM_TARGETS_ALL: u32 = 2;
 
 const _: () = {
@@ -21,21 +21,21 @@ const _: () = {
     assert!(SEL4_LLM_TARGETS_ALL == client::TARGETS_ALL);
 };
 
-/// What a fine-tuning asks for. `sel4_llm_default_tuning` gives one to change.
+/// Parameters of a fine-tuning. Start from `sel4_llm_default_tuning` and change them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_tuning_t {
-    /// What the adapter will be called: a text that ends with a zero. Null: as the data.
+    /// Name of the adapter, terminated by a zero. Null: that of the data.
     pub adapter: *const c_char,
-    /// Seed of the first values and of the order of the examples. The same seed and data give the same adapter.
+    /// Seed of the initial values and of the order of examples. The same seed and data give the same adapter.
     pub seed: u64,
-    /// Rank of its matrices, 1 to 64: a larger one can learn more, and costs more.
+    /// Rank of its matrices, 1 to 64. A higher rank can learn more and costs more.
     pub rank: u32,
-    /// In millionths: its effect is multiplied by `alpha` / `rank`.
+    /// Alpha in millionths: the adapter's effect is multiplied by `alpha` / `rank`.
     pub alpha: u32,
-    /// How often the examples are gone through, 1 to 100. So many times their tokens are taken from the budget.
+    /// Passes over the examples, 1 to 100. The budget pays for their tokens in each pass.
     pub epochs: u32,
-    /// The largest learning rate, in billionths.
+    /// The peak learning rate, in billionths.
     pub rate: u32,
     /// `SEL4_LLM_TARGETS_ATTENTION` or `SEL4_LLM_TARGETS_ALL`.
     pub targets: u32,
@@ -45,72 +45,72 @@ pub struct sel4_llm_tuning_t {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_adapter_t {
-    /// Its name, with a zero at its end.
+    /// Its name, terminated by a zero.
     pub name: [c_char; 65],
     /// Whether it is loaded.
     pub loaded: bool,
-    /// Whether it was made on this device since boot; otherwise it lies in the store, or on the disk if its name
-    /// begins with `disk/`.
+    /// Whether it was made on this device since boot. If not, it is in the store, or on the disk if its name begins with
+    /// `disk/`.
     pub made_here: bool,
-    /// Its signature: that of the store's file, or this device's.
+    /// Its signature: by a key of the policy if it is in the store, otherwise by this device's.
     pub signature: sel4_llm_signature_t,
     /// Size of its file in bytes.
     pub file_bytes: u64,
-    /// SHA-256 of its file; zeros while that is not known.
+    /// SHA-256 of its file; zeros until it is known.
     pub sha256: [u8; 32],
-    /// SHA-256 of the file of the model that it was made for, or is loaded beside; zeros while that is not known.
+    /// SHA-256 of the file of its base model; zeros until it is known.
     pub base_sha256: [u8; 32],
-    /// Its rank; the largest, if its matrices differ. 0 while it was not loaded yet, and so are the numbers below.
+    /// Its rank, the largest if its matrices differ. This and the numbers below are 0 until it has been loaded.
     pub rank: u32,
-    /// In millionths.
+    /// Alpha in millionths.
     pub alpha: u32,
     /// Matrices of the model that it changes.
     pub matrices: u32,
-    /// Numbers in all its matrices.
+    /// Number of values in all its matrices.
     pub parameters: u64,
-    /// Bytes that it takes in the arena.
+    /// Bytes that it uses in the arena.
     pub arena_bytes: u64,
 }
 
-/// How far a fine-tuning is.
+/// Progress of a fine-tuning.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_training_t {
-    /// Updates of the adapter that are done.
+    /// Updates of the adapter so far.
     pub step: u32,
     /// Updates in all.
     pub steps: u32,
-    /// Tokens that have gone through the model.
+    /// Tokens that have gone through the model so far.
     pub tokens: u64,
-    /// Mean loss of the examples since the last epoch began, in millionths of a nat a token.
+    /// Mean loss of the examples since the last epoch began, in millionths of a nat per token.
     pub loss: u32,
     /// Tokens of the longest example.
     pub longest: u32,
-    /// Whether requests for text are refused until it is over: there is no memory for both.
+    /// Whether requests for text are refused until it ends, because there is no memory for both.
     pub alone: bool,
-    /// Since it began, in microseconds.
+    /// Microseconds since it began.
     pub elapsed_us: u64,
 }
 
-/// A fine-tuning that has ended well.
+/// A fine-tuning that has succeeded.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_tuned_t {
-    /// What the adapter is called, with a zero at its end.
+    /// Name of the adapter, terminated by a zero.
     pub name: [c_char; 65],
     /// SHA-256 of its file.
     pub sha256: [u8; 32],
     /// Size of its file in bytes.
     pub file_bytes: u64,
-    /// Tokens that have gone through the model, and were taken from the budget.
+    /// Tokens that went through the model, and were charged to the budget.
     pub tokens: u64,
     /// Updates of the adapter.
     pub steps: u32,
-    /// Mean loss of the last epoch, in millionths of a nat a token.
+    /// Mean loss of the last epoch, in millionths of a nat per token.
     pub loss: u32,
-    /// From the admission of the request to its end, in microseconds.
+    /// Microseconds from the admission of the request to its end.
     pub total_us: u64,
-    /// Why it is not loaded, a number of `sel4_llm_code_t`; 0: it is.
+    /// Why the adapter is not loaded, as a number of `sel4_llm_code_t`; 0 if it is loaded.
     pub not_loaded: u32,
     /// What it is called on the disk, with a zero at its end; empty: it is not there.
     pub on_disk: [c_char; 65],
@@ -126,27 +126,27 @@ pub struct sel4_llm_tuned_t {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_exported_t {
-    /// The adapter's name, with a zero at its end.
+    /// The adapter's name, terminated by a zero.
     pub name: [c_char; 65],
-    /// Size of its file in bytes: of all parts.
+    /// Size of its file in bytes, which is that of all parts.
     pub file_bytes: u64,
     /// SHA-256 of its file.
     pub sha256: [u8; 32],
-    /// SHA-256 of the file of the model that it was made for.
+    /// SHA-256 of the file of its base model.
     pub base_sha256: [u8; 32],
-    /// Ed25519 over the SHA-256 of its file, by the device's key.
+    /// Ed25519 signature of the SHA-256 of its file, by the device's key.
     pub signature: [u8; 64],
 }
 
-/// The examples that have come so far.
+/// The examples added so far.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_examples_t {
     /// How many there are.
     pub count: u32,
-    /// Bytes that they have.
+    /// Bytes that they use.
     pub bytes: u32,
-    /// Bytes that they may have.
+    /// Bytes that they may use.
     pub limit: u32,
 }
 

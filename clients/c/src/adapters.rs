@@ -1,6 +1,6 @@
 //! The functions of the header for fine-tuning and adapters.
 
-// What each asks of its caller is said once, at the head of the header (`cbindgen.toml`).
+// The header says once, at its head, what all functions require of their caller (`cbindgen.toml`).
 #![allow(clippy::missing_safety_doc)]
 
 use crate::Result;
@@ -14,14 +14,14 @@ use core::ffi::c_char;
 use core::ptr::null;
 use sel4_llm_client as client;
 
-/// What is said of an example's text.
+/// Errors of an example's text.
 const EXAMPLE: Refusals = Refusals {
     empty: Error::SEL4_LLM_EXAMPLE_EMPTY,
     too_long: Error::SEL4_LLM_EXAMPLE_TOO_LONG,
 };
 
-/// What a fine-tuning asks for if nothing else is said: rank 4, alpha 8, 3 epochs, a rate of 0.001, the matrices of
-/// attention, always the same seed, and an adapter with the name of the data.
+/// Default parameters of a fine-tuning: rank 4, alpha 8, 3 epochs, a rate of 0.001, the matrices of attention, always
+/// the same seed, and the name of the data for the adapter.
 #[unsafe(no_mangle)]
 pub extern "C" fn sel4_llm_default_tuning() -> sel4_llm_tuning_t {
     let TrainParams {
@@ -46,13 +46,12 @@ pub extern "C" fn sel4_llm_default_tuning() -> sel4_llm_tuning_t {
 
 /// Trains an adapter for the loaded model. Answer: `SEL4_LLM_EVENT_PROGRESS` while audit reads the data and
 /// `SEL4_LLM_EVENT_TRAINING` any number of times, then `SEL4_LLM_EVENT_TUNED`, `SEL4_LLM_EVENT_FAILED` or
-/// `SEL4_LLM_EVENT_LOST`. It can be cancelled; then nothing of it is kept.
+/// `SEL4_LLM_EVENT_LOST`. If it is cancelled, nothing of it is kept.
 ///
-/// `tuning`: what is asked for; null: what `sel4_llm_default_tuning` gives.
-/// `data`: the name of data in the store, a text that ends with a zero; null: the examples of `sel4_llm_example`.
-/// `id`: as for `sel4_llm_infer`, and so are the errors, and
-/// `SEL4_LLM_BAD_DATA`, `SEL4_LLM_BAD_ADAPTER`, `SEL4_LLM_BAD_RANK`, `SEL4_LLM_BAD_ALPHA`, `SEL4_LLM_BAD_EPOCHS`,
-/// `SEL4_LLM_BAD_RATE`, `SEL4_LLM_BAD_TARGETS`.
+/// `tuning`: the parameters; null: those of `sel4_llm_default_tuning`.
+/// `data`: the name of data in the store, terminated by a zero; null: the examples of `sel4_llm_example`.
+/// `id`: as for `sel4_llm_infer`. Errors: as for `sel4_llm_infer`, and `SEL4_LLM_BAD_DATA`, `SEL4_LLM_BAD_ADAPTER`,
+/// `SEL4_LLM_BAD_RANK`, `SEL4_LLM_BAD_ALPHA`, `SEL4_LLM_BAD_EPOCHS`, `SEL4_LLM_BAD_RATE`, `SEL4_LLM_BAD_TARGETS`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sel4_llm_fine_tune(
     client: *mut sel4_llm_client_t,
@@ -99,14 +98,14 @@ pub unsafe extern "C" fn sel4_llm_fine_tune(
 
 /// Writes an example as the line of JSON that `sel4_llm_example` takes. It needs no client.
 ///
-/// `prompt`, `prompt_size`: a prompt, or a whole text if there is no answer: UTF-8, its bytes without a zero at the end, from 1
-/// to `SEL4_LLM_MAX_EXAMPLE_BYTES`.
-/// `answer`, `answer_size`: what is to follow the prompt, with the space that it begins with; likewise. Null: none.
-/// `line`, `line_size`: gets the line, without a zero at its end. Over nothing else that it is given.
-/// `length`: gets its bytes. Of these a line needs more than its texts have: `SEL4_LLM_MAX_EXAMPLE_BYTES` always suffice.
+/// `prompt`, `prompt_size`: a prompt, or the whole text if there is no answer: UTF-8, and its bytes without a
+/// terminating zero, from 1 to `SEL4_LLM_MAX_EXAMPLE_BYTES`.
+/// `answer`, `answer_size`: the answer to the prompt, including its leading space; likewise. Null: none.
+/// `line`, `line_size`: a buffer for the line, which gets no terminating zero. It must not overlap the other arguments.
+/// `length`: receives the bytes of the line. A line is longer than its texts; `SEL4_LLM_MAX_EXAMPLE_BYTES` suffice.
 ///
-/// `SEL4_LLM_EXAMPLE_EMPTY`, `SEL4_LLM_EXAMPLE_NOT_UTF8`, `SEL4_LLM_EXAMPLE_TOO_LONG` (also if the line finds no room),
-/// `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`, `SEL4_LLM_OVERLAP`: of what `line` has nothing may be used.
+/// `SEL4_LLM_EXAMPLE_EMPTY`, `SEL4_LLM_EXAMPLE_NOT_UTF8`, `SEL4_LLM_EXAMPLE_TOO_LONG` (also if the line does not fit),
+/// `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`, `SEL4_LLM_OVERLAP`: do not use anything in `line`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sel4_llm_example_line(
     prompt: *const c_char,
@@ -149,11 +148,12 @@ pub unsafe extern "C" fn sel4_llm_example_line(
     told(write())
 }
 
-/// Adds an example to those that `sel4_llm_fine_tune` learns from without data. Answer: `SEL4_LLM_EVENT_EXAMPLES`,
-/// `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`.
+/// Adds an example for `sel4_llm_fine_tune` without data. Answer: `SEL4_LLM_EVENT_EXAMPLES`, `SEL4_LLM_EVENT_FAILED` or
+/// `SEL4_LLM_EVENT_LOST`.
 ///
-/// `line`, `line_size`: a line as `sel4_llm_example_line` writes it.
-/// `id`: as for `sel4_llm_infer`, and so are the errors, and `SEL4_LLM_EXAMPLE_EMPTY`, `SEL4_LLM_EXAMPLE_TOO_LONG`.
+/// `line`, `line_size`: a line written by `sel4_llm_example_line`.
+/// `id`: as for `sel4_llm_infer`. Errors: as for `sel4_llm_infer`, and `SEL4_LLM_EXAMPLE_EMPTY`,
+/// `SEL4_LLM_EXAMPLE_TOO_LONG`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sel4_llm_example(
     client: *mut sel4_llm_client_t,
@@ -198,8 +198,8 @@ pub unsafe extern "C" fn sel4_llm_adapters(
 /// Loads an adapter beside the model. Answer: `SEL4_LLM_EVENT_PROGRESS` any number of times, then
 /// `SEL4_LLM_EVENT_ADAPTER_LOADED`, `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`.
 ///
-/// `name`: the adapter's, a text that ends with a zero.
-/// `id`: as for `sel4_llm_infer`, and so are the errors, and `SEL4_LLM_BAD_ADAPTER`.
+/// `name`: the adapter's name, terminated by a zero.
+/// `id`: as for `sel4_llm_infer`. Errors: as for `sel4_llm_infer`, and `SEL4_LLM_BAD_ADAPTER`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sel4_llm_load_adapter(
     client: *mut sel4_llm_client_t,
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn sel4_llm_load_adapter(
     unsafe { submit_about(client, name, |name| Request::LoadAdapter { name }, id) }
 }
 
-/// Unloads an adapter; one that was made on this device is forgotten, too. Answer: `SEL4_LLM_EVENT_DONE`,
+/// Unloads an adapter, and forgets it if it was made on this device. Answer: `SEL4_LLM_EVENT_DONE`,
 /// `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`. Otherwise as `sel4_llm_load_adapter`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sel4_llm_drop_adapter(
@@ -222,9 +222,9 @@ pub unsafe extern "C" fn sel4_llm_drop_adapter(
     unsafe { submit_about(client, name, |name| Request::DropAdapter { name }, id) }
 }
 
-/// Reads the file of an adapter that was made on this device. Answer: `SEL4_LLM_EVENT_ADAPTER_PART` for each part, in their
-/// order, then `SEL4_LLM_EVENT_EXPORTED`, `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`, or `SEL4_LLM_EVENT_DONE` after a
-/// cancel. Otherwise as `sel4_llm_load_adapter`.
+/// Reads the file of an adapter that was made on this device. Answer: `SEL4_LLM_EVENT_ADAPTER_PART` for each part, in
+/// order, then `SEL4_LLM_EVENT_EXPORTED`, `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`, or `SEL4_LLM_EVENT_DONE`
+/// after a cancel. Otherwise as `sel4_llm_load_adapter`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sel4_llm_export_adapter(
     client: *mut sel4_llm_client_t,
@@ -257,7 +257,7 @@ unsafe fn submit_about(
     told(submit())
 }
 
-/// A name that must be one.
+/// A name that must not be empty.
 ///
 /// # Safety
 /// As for [`raw::name`].

@@ -1,6 +1,6 @@
 //! The functions of the header.
 
-// What each asks of its caller is said once, at the head of the header (`cbindgen.toml`).
+// The header says once, at its head, what all functions require of their caller (`cbindgen.toml`).
 #![allow(clippy::missing_safety_doc)]
 
 use crate::Result;
@@ -21,13 +21,14 @@ pub(crate) fn told(result: Result<()>) -> sel4_llm_error_t {
     }
 }
 
-/// Makes a client. Once, in `init`, before any other function.
+/// Makes a client. Call it once, in `init`, before any other function.
 ///
-/// `client`, `client_size`: a `sel4_llm_client_t` of the caller's, and its `sizeof`.
-/// `from_audit`, `from_audit_size`: the region that audit writes, mapped to be read.
+/// `client`, `client_size`: the caller's `sel4_llm_client_t`, and its `sizeof`.
+/// `from_audit`, `from_audit_size`: the region that audit writes, mapped readable.
 /// `to_audit`, `to_audit_size`: the region that this domain writes.
 ///
-/// Both regions are the client's for as long as the domain runs: nothing else may read or write them. Nothing is sent yet.
+/// Both regions belong to the client for as long as the domain runs: nothing else may read or write them. Nothing is
+/// sent yet.
 ///
 /// `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`, `SEL4_LLM_CLIENT_SIZE`, `SEL4_LLM_REGION_SIZE`, `SEL4_LLM_OVERLAP`,
 /// `SEL4_LLM_ALREADY_INITIALISED`.
@@ -57,7 +58,8 @@ pub(crate) fn submitted(
 /// Sends a request without contents.
 ///
 /// # Safety
-/// As for the functions of the header: `client` is null or was opened and nobody else uses it, `id` is null or may be written.
+/// As for the functions of the header: `client` is null, or was opened and nobody else uses it; `id` is null or
+/// writable.
 pub(crate) unsafe fn submit(
     client: *mut sel4_llm_client_t,
     request: &Request<'_>,
@@ -110,9 +112,9 @@ pub unsafe extern "C" fn sel4_llm_budget(
     unsafe { submit(client, &request, id) }
 }
 
-/// Asks audit to end a request before its end. The end still comes as an event, with what it has cost so far.
+/// Asks audit to stop a request. Its end still comes as an event, with its cost so far.
 ///
-/// `SEL4_LLM_NO_SUCH_REQUEST`: it is over, or was never made. `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`,
+/// `SEL4_LLM_NO_SUCH_REQUEST`: it has ended, or was never made. `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`,
 /// `SEL4_LLM_NOT_INITIALISED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sel4_llm_cancel(
@@ -130,8 +132,7 @@ pub unsafe extern "C" fn sel4_llm_cancel(
     told(cancel())
 }
 
-/// As `sel4_llm_cancel`, for a caller that does not want to hear of the request any more: there is no event of it after
-/// this, not even its end.
+/// Like `sel4_llm_cancel`, but the request has no further event, not even its end.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sel4_llm_abandon(
     client: *mut sel4_llm_client_t,
@@ -148,14 +149,14 @@ pub unsafe extern "C" fn sel4_llm_abandon(
     told(abandon())
 }
 
-/// Gives the next thing that audit has said. It does not wait. Call it at each signal of audit's until it gives something
-/// else than `SEL4_LLM_OK`, then ask `sel4_llm_wants_signal`.
+/// Takes the next event from audit. It does not wait. Whenever audit signals, call it until it returns something other
+/// than `SEL4_LLM_OK`, then call `sel4_llm_wants_signal`.
 ///
-/// `event`: gets it. Its text lies in the client's memory and is valid until the next call.
+/// `event`: receives the event. Its text is in the client's memory, and valid until the next call.
 ///
-/// `SEL4_LLM_OK`: there is an event. `SEL4_LLM_NOTHING`: there is none, and `event` is of the kind `SEL4_LLM_EVENT_NONE`;
-/// `SEL4_LLM_OTHER_VERSION`: the same, and there will be none. `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`,
-/// `SEL4_LLM_OVERLAP`, `SEL4_LLM_NOT_INITIALISED`: `event` is as it was.
+/// `SEL4_LLM_OK`: there is an event. `SEL4_LLM_NOTHING`: there is none, and the kind of `event` is
+/// `SEL4_LLM_EVENT_NONE`. `SEL4_LLM_OTHER_VERSION`: the same, and there will never be one. `SEL4_LLM_NULL_POINTER`,
+/// `SEL4_LLM_MISALIGNED`, `SEL4_LLM_OVERLAP`, `SEL4_LLM_NOT_INITIALISED`: `event` is unchanged.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sel4_llm_poll(
     client: *mut sel4_llm_client_t,
@@ -167,7 +168,7 @@ pub unsafe extern "C" fn sel4_llm_poll(
         let (client, inbox, places) = open.into_parts();
         // SAFETY: as above.
         let out = unsafe { raw::out(event, &places)? };
-        // What is not for C answers a request that C cannot make.
+        // Skips answers to requests that C cannot make.
         for _ in 0..MAX_WAITING {
             let Some(incoming) = client.poll(inbox) else {
                 break;
@@ -186,15 +187,15 @@ pub unsafe extern "C" fn sel4_llm_poll(
     told(poll())
 }
 
-/// Whether audit must be signalled (`microkit_notify`): something was sent to it, or read of what it had sent, since the
-/// last call. Once for all that was done before is enough. False for what is no client.
+/// Whether audit must be signalled (`microkit_notify`), because something was sent or read since the last call. One
+/// signal is enough for everything before it. False for an invalid client.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sel4_llm_wants_signal(client: *mut sel4_llm_client_t) -> bool {
     // SAFETY: the caller's promise.
     unsafe { raw::open(client) }.is_ok_and(|open| open.client.take_owed_signal())
 }
 
-/// How many requests can be sent now. 0 for what is no client.
+/// How many requests can be sent now. 0 for an invalid client.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sel4_llm_room(client: *const sel4_llm_client_t) -> u32 {
     // SAFETY: the caller's promise.
@@ -204,16 +205,16 @@ pub unsafe extern "C" fn sel4_llm_room(client: *const sel4_llm_client_t) -> u32 
     })
 }
 
-/// What an error is, for people: a text that ends with a zero and is there for ever. For any number.
+/// Describes an error, for people. Accepts any number; the text is static and terminated by a zero.
 #[unsafe(no_mangle)]
 pub extern "C" fn sel4_llm_error_text(error: i32) -> *const c_char {
     Error::of(error)
-        .map_or(c"no error of this library", Error::text)
+        .map_or(c"not an error of this library", Error::text)
         .as_ptr()
 }
 
-/// The name of a code of `sel4_llm_failure_t`, such as `QuotaExceeded`: a text that ends with a zero and is there for ever.
-/// For any number.
+/// The name of a code of `sel4_llm_failure_t`, such as `QuotaExceeded`. Accepts any number; the text is static and
+/// terminated by a zero.
 #[unsafe(no_mangle)]
 pub extern "C" fn sel4_llm_code_name(code: u32) -> *const c_char {
     let code = u16::try_from(code).ok().and_then(ErrorCode::from_u16);

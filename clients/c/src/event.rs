@@ -1,4 +1,4 @@
-//! What audit has said, as the header has it.
+//! Converts messages from audit to events of the header.
 
 use crate::adapter_types::*;
 use crate::types::*;
@@ -13,7 +13,7 @@ use sel4_llm_event_kind_t::*;
 
 const NONE: sel4_llm_event_t = sel4_llm_event_t::NONE;
 
-/// `None` for the answer to a request that C cannot make.
+/// Returns `None` for the answer to a request that C cannot make.
 pub(crate) fn of(incoming: &Incoming<'_>) -> Option<sel4_llm_event_t> {
     let event = match incoming {
         Incoming::Notice(notice) => of_notice(notice),
@@ -344,7 +344,7 @@ fn of_exported(exported: &Exported) -> sel4_llm_exported_t {
     }
 }
 
-/// With a zero at its end: `N` is one more than the longest name has.
+/// Copies a name and a terminating zero: `N` is one more than the longest name.
 fn of_name<const N: usize>(text: &str) -> [c_char; N] {
     let mut name = [0; N];
     let room = N.saturating_sub(1);

@@ -1,8 +1,8 @@
-//! Everything that is done with a caller's pointer.
+//! Every use of a caller's pointer.
 //!
-//! What can be seen of a pointer is checked first: null, alignment, and what it lies over. That there is memory of that type
-//! and size behind it, and that no other thread uses it meanwhile, is the promise that every function of the header asks of
-//! its caller; it is what "the caller's promise" means below.
+//! First, everything is checked that a pointer shows: null, alignment and overlap. The caller of every function of the
+//! header promises the rest: that memory of that type and size is behind it, and that no other thread uses it
+//! meanwhile. "The caller's promise" below means that.
 
 use crate::Result;
 use crate::adapter_types::SEL4_LLM_MAX_EXAMPLE_BYTES;
@@ -18,18 +18,18 @@ use core::ptr::NonNull;
 use protocol::name::Name;
 use sel4_llm_client as client;
 
-/// The client that is behind the header's.
+/// The client inside the header's client.
 pub(crate) type Client = client::Client<'static, ReadOnlyRegion, ReadWriteRegion>;
 
-/// In the mark of a client that was initialised, together with its address: a copy is none.
+/// Combined with its own address, it marks an initialised client. A copy is at another address, so it does not count.
 const INITIALISED: u64 = 0x5e14_11c1_0c1e_47ed;
 
-/// What lies in a `sel4_llm_client_t`.
+/// The contents of a `sel4_llm_client_t`.
 #[repr(C)]
 struct Storage {
     mark: u64,
     places: Places,
-    /// Refers to `memory`, so there is never a reference to the whole.
+    /// It refers to `memory`, so there is never a reference to the whole storage.
     client: MaybeUninit<Client>,
     memory: MaybeUninit<Memory>,
     inbox: MaybeUninit<Inbox>,
@@ -40,7 +40,7 @@ const _: () = assert!(
         && align_of::<Storage>() <= align_of::<sel4_llm_client_t>()
 );
 
-/// Addresses, from the first to the one after the last.
+/// A range of addresses; the end is exclusive.
 #[derive(Clone, Copy)]
 struct Range {
     start: usize,
@@ -48,20 +48,20 @@ struct Range {
 }
 
 impl Range {
-    /// An error if it reaches over the end of the addresses.
+    /// Fails if the range reaches past the end of the address space.
     fn new(start: usize, bytes: usize) -> Result<Self> {
         let end = start.checked_add(bytes).ok_or(Error::SEL4_LLM_OVERLAP)?;
         Ok(Self { start, end })
     }
 
-    /// Of nothing: it overlaps nothing.
+    /// An empty range, which overlaps nothing.
     const NONE: Self = Self { start: 0, end: 0 };
 
     const fn overlaps(self, other: Self) -> bool {
         self.start < other.end && other.start < self.end
     }
 
-    /// Of what lies at a pointer.
+    /// The range of a value.
     fn of<T>(pointer: NonNull<T>) -> Result<Self> {
         Self::new(pointer.addr().get(), size_of::<T>())
     }
@@ -71,7 +71,7 @@ impl Range {
     }
 }
 
-/// Where what is the library's lies, and the regions.
+/// The address ranges of the client and its regions.
 #[derive(Clone, Copy)]
 pub(crate) struct Places {
     client: Range,
@@ -81,7 +81,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Where what a function was given lies, for one that needs no client.
+    /// The ranges of a function's arguments, if it needs no client.
     pub(crate) fn over(given: [&[u8]; 3]) -> Result<Self> {
         let range = |bytes: &[u8]| match bytes {
             [] => Ok(Range::NONE),
@@ -96,7 +96,7 @@ impl Places {
         })
     }
 
-    /// Refuses a buffer that lies over the client or a region.
+    /// Refuses a buffer that overlaps the client or a region.
     fn check(&self, buffer: Range) -> Result<()> {
         let taken = [self.client, self.from_audit, self.to_audit];
         match taken.iter().any(|taken| taken.overlaps(buffer)) {
@@ -105,7 +105,7 @@ impl Places {
         }
     }
 
-    /// The same for one that is only read: it may be the text of the last event.
+    /// The same for a buffer that is only read: it may be the text of the last event.
     fn check_read(&self, buffer: Range) -> Result<()> {
         match buffer.is_inside(self.inbox) {
             true => Ok(()),
@@ -114,7 +114,7 @@ impl Places {
     }
 }
 
-/// A client that a caller has given, apart from its buffers.
+/// A caller's client, borrowed separately from its buffers.
 pub(crate) struct Open<'a> {
     pub(crate) client: &'a mut Client,
     pub(crate) places: Places,
@@ -122,10 +122,11 @@ pub(crate) struct Open<'a> {
 }
 
 impl<'a> Open<'a> {
-    /// The client, where its events lie, and what must not be written. Only for who overwrites the last event: its text is
-    /// the caller's until then.
+    /// The client, the inbox for its events, and the ranges that must not be written. Only for a function that
+    /// overwrites the last event, because its text is the caller's until then.
     pub(crate) fn into_parts(self) -> (&'a mut Client, &'a mut Inbox, Places) {
-        // SAFETY: by `open`, it is there and apart from all else, and this `Open` is the only one of its client.
+        // SAFETY: by `open`, it exists and is apart from everything else, and this `Open` is the only one of its
+        // client.
         let inbox = unsafe { &mut *self.inbox };
         (self.client, inbox, self.places)
     }
@@ -154,13 +155,13 @@ pub(crate) unsafe fn open<'a>(pointer: *const sel4_llm_client_t) -> Result<Open<
     if unsafe { (*place).mark } != mark(storage) {
         return Err(Error::SEL4_LLM_NOT_INITIALISED);
     }
-    // SAFETY: as above. By its mark, `initialise` has written all of the storage.
+    // SAFETY: as above. The mark shows that `initialise` has written all of the storage.
     let places = unsafe { (*place).places };
     // SAFETY: as above. It is apart from the other two, and from `memory`, which it refers to.
     let client = unsafe { &mut (*place).client };
     // SAFETY: written, as above.
     let client = unsafe { client.assume_init_mut() };
-    // SAFETY: as above; only the address is made.
+    // SAFETY: as above; only an address is taken.
     let inbox = unsafe { &raw mut (*place).inbox };
     Ok(Open {
         client,
@@ -169,11 +170,11 @@ pub(crate) unsafe fn open<'a>(pointer: *const sel4_llm_client_t) -> Result<Open<
     })
 }
 
-/// Makes a client out of a caller's memory and two regions.
+/// Makes a client in a caller's memory, over two regions.
 ///
 /// # Safety
-/// As for [`open`]; each region is null, or mapped for the life of the program with the bytes that are said of it, `from`
-/// readable and `to` writable, and nobody else in this program uses them.
+/// As for [`open`]. Each region is null, or mapped for the life of the program with the given size, `from` readable and
+/// `to` writable, and nobody else in this program uses them.
 pub(crate) unsafe fn initialise(
     pointer: *mut sel4_llm_client_t,
     bytes: usize,
@@ -190,7 +191,7 @@ pub(crate) unsafe fn initialise(
         return Err(Error::SEL4_LLM_REGION_SIZE);
     }
     let place = storage.as_ptr();
-    // SAFETY: only the address is made, inside of the caller's memory.
+    // SAFETY: only an address is taken, inside the caller's memory.
     let inbox = unsafe { &raw mut (*place).inbox };
     let places = Places {
         client: Range::new(place.addr(), bytes)?,
@@ -207,15 +208,15 @@ pub(crate) unsafe fn initialise(
     if theirs.overlaps(ours) || client.overlaps(theirs) || client.overlaps(ours) {
         return Err(Error::SEL4_LLM_OVERLAP);
     }
-    // SAFETY: not null, aligned, of this size, and apart from the regions; the caller's promise for the rest.
+    // SAFETY: not null, aligned, of this size, and apart from the regions; the rest is the caller's promise.
     if unsafe { (*place).mark } == mark(storage) {
         return Err(Error::SEL4_LLM_ALREADY_INITIALISED);
     }
-    // SAFETY: aligned and of this size; the caller's promise for the rest.
+    // SAFETY: aligned and of this size; the rest is the caller's promise.
     let theirs = unsafe { ReadOnlyRegion::new(from_audit, from.1) };
     // SAFETY: as above, and writable.
     let ours = unsafe { ReadWriteRegion::new(to_audit, to.1) };
-    // SAFETY: in the caller's memory, of which nobody has a reference: it was not initialised.
+    // SAFETY: in the caller's memory. Nobody has a reference to it, because it was not initialised.
     let memory = unsafe { (*place).memory.write(Memory::new()) };
     let client = Client::over(theirs, ours, memory).map_err(|_| Error::SEL4_LLM_REGION_SIZE)?;
     // SAFETY: as for `memory`, and apart from it.
@@ -224,14 +225,14 @@ pub(crate) unsafe fn initialise(
     unsafe { (*place).inbox.write(Inbox::new()) };
     // SAFETY: as above.
     unsafe { (*place).places = places };
-    // Nothing is to be compared with it: this library speaks this version.
+    // The value needs no comparison: it is this library's own version.
     let _ = facts::read(&facts::sel4_llm_protocol_version);
-    // SAFETY: as above. The last: now all of it is written.
+    // SAFETY: as above. It is written last, when everything else is.
     unsafe { (*place).mark = mark(storage) };
     Ok(())
 }
 
-/// Where a caller wants a value: it can be written, and is not over anything of the library's.
+/// Where a caller wants a value: it is writable, and overlaps nothing of the library.
 pub(crate) struct Out<'a, T> {
     pointer: NonNull<T>,
     caller: PhantomData<&'a mut T>,
@@ -239,15 +240,16 @@ pub(crate) struct Out<'a, T> {
 
 impl<T> Out<'_, T> {
     pub(crate) fn write(self, value: T) {
-        // SAFETY: not null, aligned and apart from the library's own (`out`); the promise of `out`'s caller for the rest.
+        // SAFETY: not null, aligned and apart from the library's memory (`out`); the rest is the promise of `out`'s
+        // caller.
         unsafe { self.pointer.write(value) }
     }
 }
 
-/// A caller's place for a value.
+/// A caller's memory for a value.
 ///
 /// # Safety
-/// The pointer is null, misaligned, over something of the library's, or to a `T` that can be written during `'a`.
+/// The pointer is null, misaligned, over memory of the library, or to a `T` that can be written during `'a`.
 pub(crate) unsafe fn out<'a, T>(pointer: *mut T, places: &Places) -> Result<Out<'a, T>> {
     let pointer = not_null(pointer)?;
     places.check(Range::of(pointer)?)?;
@@ -257,37 +259,37 @@ pub(crate) unsafe fn out<'a, T>(pointer: *mut T, places: &Places) -> Result<Out<
     })
 }
 
-/// A copy of what a caller has; `None` for null.
+/// A copy of a caller's value; `None` for null.
 ///
 /// # Safety
-/// The pointer is null, misaligned, over something of the library's, or to a `T` that can be read.
+/// The pointer is null, misaligned, over memory of the library, or to a `T` that can be read.
 pub(crate) unsafe fn value<T: Copy>(pointer: *const T, places: &Places) -> Result<Option<T>> {
     if pointer.is_null() {
         return Ok(None);
     }
     let pointer = not_null(pointer)?;
     places.check(Range::of(pointer)?)?;
-    // SAFETY: not null, aligned and apart from the library's own; the caller's promise for the rest.
+    // SAFETY: not null, aligned and apart from the library's memory; the rest is the caller's promise.
     Ok(Some(unsafe { pointer.read() }))
 }
 
 /// A copy of an element of a caller's array.
 ///
 /// # Safety
-/// The pointer is null, misaligned, over something of the library's, or to more than `at` values that can be read.
+/// The pointer is null, misaligned, over memory of the library, or to more than `at` values that can be read.
 pub(crate) unsafe fn element<T: Copy>(pointer: *const T, at: usize, places: &Places) -> Result<T> {
     let pointer = not_null(pointer)?;
     let element = not_null(pointer.as_ptr().wrapping_add(at))?;
     places.check(Range::of(element)?)?;
-    // SAFETY: not null, aligned and apart from the library's own; the caller's promise for the rest.
+    // SAFETY: not null, aligned and apart from the library's memory; the rest is the caller's promise.
     Ok(unsafe { element.read() })
 }
 
-/// A caller's text that ends with a zero, of at most `most` bytes without that.
+/// A caller's string of at most `most` bytes, not counting its terminating zero.
 ///
 /// # Safety
-/// The pointer is null, over something of the library's, or to a text that ends with a zero, which nobody changes during
-/// `'a`; more than `most` bytes and one need not be there.
+/// The pointer is null, over memory of the library, or to a string terminated by a zero, which nobody changes during
+/// `'a`. Only the first `most` + 1 bytes must exist.
 pub(crate) unsafe fn string<'a>(
     pointer: *const c_char,
     most: usize,
@@ -298,16 +300,17 @@ pub(crate) unsafe fn string<'a>(
     for length in 0..=most {
         let next = pointer.as_ptr().wrapping_add(length);
         places.check(Range::new(next.addr(), 1)?)?;
-        // SAFETY: no byte before it was a zero, so that it is there by the caller's promise; it is apart from the library's.
+        // SAFETY: no byte before it was a zero, so by the caller's promise it exists; it is apart from the library's
+        // memory.
         if unsafe { next.read() } == 0 {
-            // SAFETY: these bytes have just been read; the caller's promise for the rest.
+            // SAFETY: these bytes have just been read; the rest is the caller's promise.
             return Ok(unsafe { core::slice::from_raw_parts(pointer.as_ptr().cast(), length) });
         }
     }
     Err(too_long)
 }
 
-/// What is said of a text without a byte, and of one with too many.
+/// The errors for an empty text, and for one that is too long.
 #[derive(Clone, Copy)]
 pub(crate) struct Refusals {
     pub(crate) empty: Error,
@@ -317,8 +320,8 @@ pub(crate) struct Refusals {
 /// A caller's text of 1 to `most` bytes.
 ///
 /// # Safety
-/// The pointer is null, over something of the library's, or to as many bytes, which nobody changes during `'a`; more than
-/// `most` need not be there.
+/// The pointer is null, over memory of the library, or to this many bytes, which nobody changes during `'a`. Only the
+/// first `most` bytes must exist.
 pub(crate) unsafe fn text<'a>(
     pointer: *const c_char,
     bytes: usize,
@@ -334,14 +337,15 @@ pub(crate) unsafe fn text<'a>(
         return Err(refusals.too_long);
     }
     places.check_read(Range::new(pointer.addr().get(), bytes)?)?;
-    // SAFETY: not null, and apart from all that is written or shared; the caller's promise for the rest.
+    // SAFETY: not null, and apart from everything that is written or shared; the rest is the caller's promise.
     Ok(unsafe { core::slice::from_raw_parts(pointer.as_ptr().cast(), bytes) })
 }
 
-/// A caller's buffer for a line of JSON, zeroed. Of a longer one, as much as the longest line needs.
+/// A caller's buffer for a line of JSON, zeroed. If it is longer than the longest line, only as much as that needs.
 ///
 /// # Safety
-/// The pointer is null, over one of the places, or to as many bytes that can be written during `'a`, and that nobody else uses.
+/// The pointer is null, over one of the places, or to this many bytes that can be written during `'a` and that nobody
+/// else uses.
 pub(crate) unsafe fn buffer<'a>(
     pointer: *mut c_char,
     bytes: usize,
@@ -350,17 +354,17 @@ pub(crate) unsafe fn buffer<'a>(
     let pointer = not_null(pointer)?.cast::<u8>();
     let bytes = bytes.min(SEL4_LLM_MAX_EXAMPLE_BYTES);
     places.check(Range::new(pointer.addr().get(), bytes)?)?;
-    // SAFETY: not null, and apart from the places; the caller's promise for the rest.
+    // SAFETY: not null, and apart from the places; the rest is the caller's promise.
     unsafe { pointer.write_bytes(0, bytes) };
     // SAFETY: as above, and all of it has just been written.
     Ok(unsafe { core::slice::from_raw_parts_mut(pointer.as_ptr(), bytes) })
 }
 
-/// A name that ends with a zero, of at most `N` bytes; `bad`: what to say of one that is none. The empty one for null.
+/// A name of at most `N` bytes, terminated by a zero; empty for null. `bad` is the error for an invalid one.
 ///
 /// # Safety
-/// The pointer is null, over something of the library's, or to a text that ends with a zero; more than the longest name and
-/// one byte need not be there.
+/// The pointer is null, over memory of the library, or to a string terminated by a zero. Only the first `N` + 1 bytes
+/// must exist.
 pub(crate) unsafe fn name<const N: usize>(
     pointer: *const c_char,
     places: &Places,
@@ -373,7 +377,8 @@ pub(crate) unsafe fn name<const N: usize>(
     for length in 0..=N {
         let next = pointer.wrapping_add(length);
         places.check(Range::new(next.addr(), 1)?)?;
-        // SAFETY: no byte before it was a zero, so that it is there by the caller's promise; it is apart from the library's.
+        // SAFETY: no byte before it was a zero, so by the caller's promise it exists; it is apart from the library's
+        // memory.
         let byte = unsafe { next.cast::<u8>().read() };
         match bytes.get_mut(length) {
             Some(place) if byte != 0 => *place = byte,

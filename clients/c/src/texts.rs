@@ -1,6 +1,6 @@
 //! The functions of the header that ask for text.
 
-// What each asks of its caller is said once, at the head of the header (`cbindgen.toml`).
+// The header says once, at its head, what all functions require of their caller (`cbindgen.toml`).
 #![allow(clippy::missing_safety_doc)]
 
 use crate::Result;
@@ -13,15 +13,15 @@ use core::ffi::c_char;
 use core::ptr::null;
 use sel4_llm_client as client;
 
-/// What is said of a prompt.
+/// Errors of a prompt.
 const PROMPT: Refusals = Refusals {
     empty: Error::SEL4_LLM_PROMPT_EMPTY,
     too_long: Error::SEL4_LLM_PROMPT_TOO_LONG,
 };
 
-/// What a request asks for if nothing else is said: 128 tokens, a temperature of 0.8, always the same seed; no session, no
-/// adapter, any answer.
-/// For decisions, set `choices` or `format`, `temperature` to 0, and `max_tokens` to as many as the longest answer needs.
+/// Default parameters of a request: 128 tokens, a temperature of 0.8, always the same seed; no session, no adapter, any
+/// answer.
+/// For decisions, set `choices` or `format`, `temperature` to 0, and `max_tokens` to the length of the longest answer.
 #[unsafe(no_mangle)]
 pub extern "C" fn sel4_llm_default_params() -> sel4_llm_params_t {
     let InferParams {
@@ -48,21 +48,21 @@ pub extern "C" fn sel4_llm_default_params() -> sel4_llm_params_t {
     }
 }
 
-/// Has the model complete a text: it goes on where the text ends, whatever chat template the model has. Answer:
+/// Has the model complete a text: it continues where the text ends, without a chat template. Answer:
 /// `SEL4_LLM_EVENT_TEXT` any number of times, then `SEL4_LLM_EVENT_FINISHED`, `SEL4_LLM_EVENT_FAILED` or
 /// `SEL4_LLM_EVENT_LOST`.
 ///
-/// `params`: what is asked for; null: what `sel4_llm_default_params` gives.
-/// `prompt`, `prompt_size`: the text, as UTF-8, and its bytes without a zero at the end, from 1 to
+/// `params`: the parameters; null: those of `sel4_llm_default_params`.
+/// `prompt`, `prompt_size`: the text, as UTF-8, and its bytes without a terminating zero, from 1 to
 /// `SEL4_LLM_MAX_PROMPT_BYTES`. It may be the text of the last event.
-/// `id`: gets the number of the request, never 0. Events name it.
+/// `id`: receives the number of the request, never 0. Events name it.
 ///
-/// Nothing that it was given is needed after it has returned.
+/// None of the arguments is needed after it has returned.
 ///
-/// `SEL4_LLM_NOT_CONNECTED`, `SEL4_LLM_FULL`, `SEL4_LLM_TOO_MANY_IN_FLIGHT`: try again, as each says.
-/// `SEL4_LLM_OTHER_VERSION`, `SEL4_LLM_BROKEN_RING`, `SEL4_LLM_PROMPT_...`, `SEL4_LLM_BAD_...`, `SEL4_LLM_TOO_MANY_...`,
-/// `SEL4_LLM_CHOICES_TOO_LONG`, `SEL4_LLM_FORMAT_NOT_ALONE`, `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`,
-/// `SEL4_LLM_OVERLAP`, `SEL4_LLM_NOT_INITIALISED`.
+/// `SEL4_LLM_NOT_CONNECTED`, `SEL4_LLM_FULL`, `SEL4_LLM_TOO_MANY_IN_FLIGHT`: try again when each says.
+/// `SEL4_LLM_OTHER_VERSION`, `SEL4_LLM_BROKEN_RING`, `SEL4_LLM_PROMPT_...`, `SEL4_LLM_BAD_...`,
+/// `SEL4_LLM_TOO_MANY_...`, `SEL4_LLM_CHOICES_TOO_LONG`, `SEL4_LLM_FORMAT_NOT_ALONE`, `SEL4_LLM_NULL_POINTER`,
+/// `SEL4_LLM_MISALIGNED`, `SEL4_LLM_OVERLAP`, `SEL4_LLM_NOT_INITIALISED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sel4_llm_infer(
     client: *mut sel4_llm_client_t,
@@ -77,8 +77,8 @@ pub unsafe extern "C" fn sel4_llm_infer(
     unsafe { ask(client, params, id, infer) }
 }
 
-/// Says a text to the model, which answers, if the model has a chat template; else as `sel4_llm_infer`. Audit decides which,
-/// with the model that the request runs on. Parameters, answer and errors: as for `sel4_llm_infer`.
+/// Says something to the model, which answers, if it has a chat template; otherwise as `sel4_llm_infer`. Audit decides
+/// which, knowing the model that the request runs on. Parameters, answer and errors: as for `sel4_llm_infer`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sel4_llm_prompt(
     client: *mut sel4_llm_client_t,
@@ -94,11 +94,11 @@ pub unsafe extern "C" fn sel4_llm_prompt(
     unsafe { ask(client, params, id, infer) }
 }
 
-/// Goes on with a conversation. A model without a chat template refuses it (the code `NoTemplate`).
+/// Continues a conversation. A model without a chat template refuses it (the code `NoTemplate`).
 ///
-/// `segments`, `segment_count`: the texts, 1 to `SEL4_LLM_MAX_SEGMENTS`: the system's, if there is one, then the user's and
-/// the assistant's in turns, with the user's last. Of a session that goes on, only what is new, without a system text.
-/// The others: as for `sel4_llm_infer`, and so answer and errors; besides, `SEL4_LLM_BAD_ROLE`.
+/// `segments`, `segment_count`: the texts, 1 to `SEL4_LLM_MAX_SEGMENTS`. User and assistant alternate, after an
+/// optional system text, and the user is last. If a session continues, give only what is new, and no system text.
+/// Other parameters, answer and errors: as for `sel4_llm_infer`, and `SEL4_LLM_BAD_ROLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sel4_llm_converse(
     client: *mut sel4_llm_client_t,
@@ -199,7 +199,7 @@ unsafe fn prompt_of<'a>(text: *const c_char, size: usize, places: &Places) -> Re
     utf8(text)
 }
 
-/// Has the compiler see that a closure is called once, so that it may give away what it has borrowed.
+/// Tells the compiler that a closure is called once, so that it may return what it has borrowed.
 const fn once<'a, F: FnOnce(&Places) -> Result<Infer<'a>>>(closure: F) -> F {
     closure
 }
@@ -207,7 +207,7 @@ const fn once<'a, F: FnOnce(&Places) -> Result<Infer<'a>>>(closure: F) -> F {
 /// A caller's conversation, in `room`.
 ///
 /// # Safety
-/// The list is one of so many segments, of whose texts holds what [`raw::text`] asks.
+/// The list has this many segments, and each of their texts is as [`raw::text`] requires.
 unsafe fn conversation_of<'a>(
     (segments, count): (*const sel4_llm_segment_t, usize),
     room: &'a mut [Segment<'a>],
@@ -243,7 +243,7 @@ unsafe fn segment_of<'a>(segment: &sel4_llm_segment_t, places: &Places) -> Resul
     }
 }
 
-/// The limits of a list of texts, and what is said of one that breaks them.
+/// The limits of a list of texts, and the errors for breaking them.
 #[derive(Clone, Copy)]
 struct List {
     most_bytes: usize,
@@ -266,7 +266,7 @@ const CHOICES: List = List {
 /// The texts of a caller's list, in `room`.
 ///
 /// # Safety
-/// The list is one of so many pointers to texts that end with a zero, as [`raw::string`] asks of them.
+/// The list has this many pointers, each to a string as [`raw::string`] requires.
 unsafe fn texts<'r, 'a>(
     (list, count): (*const *const c_char, usize),
     room: &'r mut [&'a str],

@@ -14,45 +14,46 @@ pub const SEL4_LLM_RING_BYTES: usize = 143360;
 pub const SEL4_LLM_CLIENT_BYTES: usize = 28672;
 /// Alignment of a `sel4_llm_client_t` and of the regions, in bytes.
 pub const SEL4_LLM_CLIENT_ALIGN: usize = 8;
-/// Longest text that a request goes on from, in bytes. Of a conversation, all texts together, with 8 for each that follows
-/// on the first; so count stop strings and choices.
+/// Longest text of a request in bytes. In a conversation all texts count, with 8 bytes for each after the first; so do
+/// stop strings and choices.
 pub const SEL4_LLM_MAX_PROMPT_BYTES: usize = 8192;
-/// Most segments of a conversation that one request brings.
+/// Most segments of a conversation in one request.
 pub const SEL4_LLM_MAX_SEGMENTS: usize = 16;
 /// Most stop strings of a request.
 pub const SEL4_LLM_MAX_STOPS: usize = 4;
-/// Longest stop string in bytes, without the zero at its end.
+/// Longest stop string in bytes, without its terminating zero.
 pub const SEL4_LLM_MAX_STOP_BYTES: usize = 64;
 /// Most choices of a request.
 pub const SEL4_LLM_MAX_CHOICES: usize = 32;
-/// Most bytes of all choices of a request together, with one between each two.
+/// Most bytes of all choices of a request together, counting one between each two.
 pub const SEL4_LLM_MAX_CHOICES_BYTES: usize = 512;
 /// Most tokens that a request may generate. The user's role may allow fewer.
 pub const SEL4_LLM_MAX_TOKENS: usize = 512;
-/// Longest text that one event has, in bytes.
+/// Longest text of one event, in bytes.
 pub const SEL4_LLM_MAX_TEXT_BYTES: usize = 4160;
 /// Most requests in flight. The policy may allow fewer.
 pub const SEL4_LLM_MAX_IN_FLIGHT: usize = 64;
-/// Longest name of a session in bytes, without the zero at its end.
+/// Longest name of a session in bytes, without its terminating zero.
 pub const SEL4_LLM_MAX_SESSION_BYTES: usize = 32;
-/// Longest name of a user or a role in bytes, without the zero at its end.
+/// Longest name of a user or a role in bytes, without its terminating zero.
 pub const SEL4_LLM_MAX_USER_BYTES: usize = 32;
-/// Longest name of a model, an adapter or data in bytes, without the zero at its end.
+/// Longest name of a model, an adapter or data in bytes, without its terminating zero.
 pub const SEL4_LLM_MAX_MODEL_BYTES: usize = 64;
-/// Longest name of a format in bytes, without the zero at its end.
+/// Longest name of a format in bytes, without its terminating zero.
 pub const SEL4_LLM_MAX_FORMAT_BYTES: usize = 32;
-/// Longest name of a chat template in bytes, without the zero at its end.
+/// Longest name of a chat template in bytes, without its terminating zero.
 pub const SEL4_LLM_MAX_TEMPLATE_BYTES: usize = 32;
-/// For `role`: what the model is told before anybody speaks. At most one segment, the first, and only when a session begins.
+/// For `role`: what the model is told before the conversation. At most one segment, the first, and only at the start of
+/// a session.
 pub const SEL4_LLM_ROLE_SYSTEM: u32 = 2;
-/// For `role`: what a person says. The last segment is one.
+/// For `role`: what a person says. The last segment has this role.
 pub const SEL4_LLM_ROLE_USER: u32 = 3;
 /// For `role`: what the model has said.
 pub const SEL4_LLM_ROLE_ASSISTANT: u32 = 4;
-/// Most events that `sel4_llm_poll` has to give at a signal. A domain that does not poll until there is nothing more may
-/// stop after so many: what audit writes meanwhile comes with a signal of its own.
+/// Most events that `sel4_llm_poll` returns for one signal. A domain may stop polling after so many, because anything
+/// that audit writes later comes with its own signal.
 pub const SEL4_LLM_MAX_WAITING: usize = 81;
-/// One, in millionths: fractions are whole numbers of millionths, since a domain may have no floating point.
+/// One, in millionths. Fractions are whole numbers of millionths, because a domain may have no floating point.
 pub const SEL4_LLM_ONE: u32 = 1000000;
 
 const _: () = {
@@ -81,88 +82,89 @@ const _: () = {
     assert!(SEL4_LLM_CLIENT_ALIGN == align_of::<sel4_llm_client_t>());
 };
 
-/// A client, and all the memory that this library needs. The caller provides it, as a static variable since it is larger
-/// than a small stack, and for as long as the domain runs. What is in it is the library's alone. A client is not copied:
-/// a copy is not initialised.
+/// A client, and all the memory that this library needs. The caller provides it as a static variable, because it is
+/// larger than a small stack and must live as long as the domain. Only the library uses its contents. Never copy a
+/// client: the copy is not initialised.
 #[repr(C)]
 #[derive(Debug)]
 pub struct sel4_llm_client_t {
-    /// Nothing for others.
+    /// For the library only.
     pub opaque: [u64; 3584],
 }
 
-/// What a request for text asks for. `sel4_llm_default_params` gives one to change.
+/// Parameters of a request for text. Start from `sel4_llm_default_params` and change them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_params_t {
-    /// The conversation that the request begins or goes on with: a text that ends with a zero. Null: none, and nothing of
-    /// the request stays in the model's memory.
+    /// The conversation to start or to continue, terminated by a zero. Null: none, and nothing of the request stays in
+    /// the model's memory.
     pub session: *const c_char,
-    /// The adapter to use, which is loaded: a text that ends with a zero. Null: none, or that of the session which it goes on
-    /// with.
+    /// The loaded adapter to use, terminated by a zero. Null: none, or that of the session that continues.
     pub adapter: *const c_char,
-    /// The format of the policy that the answer has: a text that ends with a zero. Null: none. Audit lets no byte pass that
-    /// does not belong to it, whatever inference says.
+    /// The format, from the policy, that the answer must have, terminated by a zero. Null: none. Audit passes no byte
+    /// that does not belong to it, whatever inference does.
     pub format: *const c_char,
-    /// The only answers that there can be, `choice_count` texts that end with a zero each. Not beside `format`.
+    /// The only allowed answers, `choice_count` texts, each terminated by a zero. Not with `format`.
     pub choices: *const *const c_char,
-    /// How many there are: 0 allows all answers, and then `choices` may be null.
+    /// Number of choices. 0 allows any answer, and then `choices` may be null.
     pub choice_count: usize,
-    /// Texts that end the answer and are no part of it, `stop_count` texts that end with a zero each. Not beside `format` or
-    /// `choices`, which say where an answer ends.
+    /// Texts that end the answer and are not part of it, `stop_count` texts, each terminated by a zero. Not with
+    /// `format` or `choices`, which determine where an answer ends.
     pub stops: *const *const c_char,
-    /// How many there are: 0 for none, and then `stops` may be null.
+    /// Number of stop strings. If it is 0, `stops` may be null.
     pub stop_count: usize,
     /// Seed of the random generator. The same seed and prompt give the same text.
     pub seed: u64,
-    /// Most tokens to generate, from 1 on. As many are taken from the budget until the end.
+    /// Most tokens to generate, at least 1. They are reserved from the budget until the end.
     pub max_tokens: u32,
-    /// In millionths. 0: always the likeliest token, for decisions. 1,000,000: as the model has it.
+    /// In millionths. 0: always the likeliest token, for decisions. 1,000,000: the model's own probabilities.
     pub temperature: u32,
-    /// Candidates that are kept; 0 keeps all.
+    /// Candidates to keep; 0 keeps all.
     pub top_k: u32,
-    /// Probability that is kept, in millionths.
+    /// Probability to keep, in millionths.
     pub top_p: u32,
     /// Least probability relative to the likeliest, in millionths.
     pub min_p: u32,
-    /// Divisor for tokens that came recently, in millionths. 1,000,000: none.
+    /// Divisor for recent tokens, in millionths. 1,000,000: none.
     pub repeat_penalty: u32,
-    /// How many recent tokens that looks back on.
+    /// How many recent tokens `repeat_penalty` applies to.
     pub repeat_last_n: u32,
 }
 
-/// A text of a conversation. Whatever it looks like, it stays text: the model's chat template alone says where one ends.
+/// A text of a conversation. It stays text whatever it looks like, because only the model's chat template marks where
+/// one ends.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_segment_t {
-    /// Who has said it: `SEL4_LLM_ROLE_SYSTEM`, `SEL4_LLM_ROLE_USER` or `SEL4_LLM_ROLE_ASSISTANT`.
+    /// Who says it: `SEL4_LLM_ROLE_SYSTEM`, `SEL4_LLM_ROLE_USER` or `SEL4_LLM_ROLE_ASSISTANT`.
     pub role: u32,
-    /// The text, as UTF-8. It may be that of the last event.
+    /// The text, as UTF-8. It may be the text of the last event.
     pub text: *const c_char,
-    /// Its bytes, without a zero at the end. 0 only of a text that is not the user's; then `text` may be null.
+    /// Its bytes, without a terminating zero. If it is not the user's text it may be 0, and then `text` may be null.
     pub text_size: usize,
 }
 
-/// What an event is. In braces: the members of `sel4_llm_event_t` that it sets besides `kind`, `request` and `is_end`.
+/// The kind of an event. In braces are the members of `sel4_llm_event_t` that it sets besides `kind`, `request` and
+/// `is_end`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum sel4_llm_event_kind_t {
-    /// There is no event.
+    /// No event.
     SEL4_LLM_EVENT_NONE = 0,
 
-    /// News, once and first: requests for text are taken now. {`user`: who this client is}
+    /// News, first and once: requests for text are now accepted. {`user`: who this client is}
     SEL4_LLM_EVENT_READY = 1,
-    /// News: how far the start of the system has got. With a request: how far audit has read the file of an adapter, or the
+    /// News: progress of the system's start. With a request: how much audit has read of an adapter's file or of the
     /// data of a fine-tuning. {`progress`}
     SEL4_LLM_EVENT_PROGRESS = 2,
-    /// News: inference has died or was stopped, and is restarted. Requests that it had fail, each with an event of its own.
+    /// News: inference died or was stopped, and is being restarted. Its requests fail, each with its own event.
     /// {`fault`}
     SEL4_LLM_EVENT_FAULT = 3,
-    /// News: inference serves again. {`restarts`}
+    /// News: inference works again. {`restarts`}
     SEL4_LLM_EVENT_RECOVERED = 4,
     /// News: the first model cannot be loaded, or inference was restarted too often and stays down. {`failure`, `text`}
     SEL4_LLM_EVENT_SYSTEM_FAILED = 5,
-    /// News: audit has begun anew. Sessions are gone; requests in flight are told as lost after this.
+    /// News: audit was restarted. Sessions are gone, and requests in flight follow as lost.
     SEL4_LLM_EVENT_RESTARTED = 6,
 
     /// A part of an answer: generated text. {`text`}
@@ -171,7 +173,7 @@ pub enum sel4_llm_event_kind_t {
     SEL4_LLM_EVENT_FINISHED = 21,
     /// The end of a request: it was refused or has failed. {`failure`, `text`: what it is about, for people}
     SEL4_LLM_EVENT_FAILED = 22,
-    /// The end of a request: audit has begun anew. Whether it was carried out is not known.
+    /// The end of a request: audit was restarted. Whether it was carried out is not known.
     SEL4_LLM_EVENT_LOST = 23,
     /// A part of the answer to `sel4_llm_models`. {`model`}
     SEL4_LLM_EVENT_MODEL = 24,
@@ -183,7 +185,7 @@ pub enum sel4_llm_event_kind_t {
     SEL4_LLM_EVENT_BUDGET = 27,
     /// A part of the answer to `sel4_llm_adapters`. {`adapter`}
     SEL4_LLM_EVENT_ADAPTER = 28,
-    /// A part of the answer to `sel4_llm_fine_tune`: how far it is. {`training`}
+    /// A part of the answer to `sel4_llm_fine_tune`: its progress. {`training`}
     SEL4_LLM_EVENT_TRAINING = 29,
     /// The answer to `sel4_llm_fine_tune`: an adapter was made, and signed by this device. {`tuned`}
     SEL4_LLM_EVENT_TUNED = 30,
@@ -191,7 +193,7 @@ pub enum sel4_llm_event_kind_t {
     SEL4_LLM_EVENT_ADAPTER_LOADED = 31,
     /// A part of the answer to `sel4_llm_export_adapter`. {`text`: bytes of the file; `offset`}
     SEL4_LLM_EVENT_ADAPTER_PART = 32,
-    /// The answer to `sel4_llm_export_adapter`: all parts have come. {`exported`: what they must be}
+    /// The answer to `sel4_llm_export_adapter`: all parts have come. {`exported`: what they must add up to}
     SEL4_LLM_EVENT_EXPORTED = 33,
     /// The answer to `sel4_llm_example` and `sel4_llm_drop_examples`. {`examples`}
     SEL4_LLM_EVENT_EXAMPLES = 34,
@@ -201,79 +203,80 @@ pub enum sel4_llm_event_kind_t {
     SEL4_LLM_EVENT_FORMAT = 36,
 }
 
-/// Text that somebody else has written: the model, or a file. It is not trusted, has no zero at its end, and may be no UTF-8.
+/// Text from the model or a file. It is untrusted, has no terminating zero, and may not be UTF-8.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_text_t {
     /// The bytes, in the client's memory: valid until the next `sel4_llm_poll` on this client.
     pub bytes: *const c_char,
-    /// How many there are.
+    /// Number of bytes.
     pub length: usize,
-    /// How many tokens they were made of; 0 if they are no generated text.
+    /// Number of tokens that they are made of; 0 if they are not generated text.
     pub tokens: u32,
 }
 
-/// Why a generation has ended.
+/// Why a generation ended.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum sel4_llm_finish_t {
-    /// It has not.
+    /// It has not ended.
     SEL4_LLM_FINISH_NONE = 0,
     /// The model ended its text.
     SEL4_LLM_FINISH_END_OF_TEXT = 1,
-    /// As many tokens as were asked for: the last word may be cut.
+    /// The requested number of tokens was reached, so the last word may be cut.
     SEL4_LLM_FINISH_MAX_TOKENS = 2,
     /// The session's context is full.
     SEL4_LLM_FINISH_CONTEXT_FULL = 3,
     /// It was cancelled.
     SEL4_LLM_FINISH_CANCELLED = 4,
-    /// One of the stop strings came.
+    /// A stop string came.
     SEL4_LLM_FINISH_STOP = 5,
 }
 
-/// How a generation went. Times are by audit's clock.
+/// Result of a generation. Times are by audit's clock.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_finished_t {
     /// Why it ended.
     pub reason: sel4_llm_finish_t,
-    /// Tokens of the prompt; 0 if the answer is bound to a format or to choices, since inference could say something with it.
+    /// Tokens of the prompt; 0 if the answer has a format or choices, because inference could hide a message in the
+    /// number.
     pub prompt_tokens: u32,
     /// Tokens that were generated.
     pub generated_tokens: u32,
     /// Turn of its session, from 1.
     pub turn: u32,
-    /// From the admission of the request to the first token, in microseconds.
+    /// Microseconds from the admission of the request to the first token.
     pub first_token_us: u64,
-    /// From the admission of the request to its end, in microseconds.
+    /// Microseconds from the admission of the request to its end.
     pub total_us: u64,
-    /// Of that, how long the egress cap has held text back, of this request or of others: they share it.
+    /// Microseconds of it in which the egress cap held text back, of this request or of others: they share the cap.
     pub held_us: u64,
 }
 
-/// Why a request was refused or has failed.
+/// Why a request was refused or failed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_failure_t {
-    /// A number of `sel4_llm_code_t`, or one that this header does not know; 0 if nothing has failed.
+    /// A number of `sel4_llm_code_t`, or one that this header does not know; 0 if nothing failed.
     pub code: u32,
-    /// The value that was wrong. The comment at the code says what it is.
+    /// The offending value. The comment at the code says what it is.
     pub value: u64,
-    /// The limit that it broke; 0 where there is none.
+    /// The limit that was exceeded; 0 if there is none.
     pub limit: u64,
 }
 
-/// What audit knows of the signature of a model.
+/// What audit knows about a signature.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum sel4_llm_signature_t {
     /// There is none.
     SEL4_LLM_SIGNATURE_MISSING = 0,
-    /// There is one, which was not checked yet.
+    /// There is one, but it has not been checked yet.
     SEL4_LLM_SIGNATURE_UNCHECKED = 1,
-    /// It is good.
+    /// It is valid.
     SEL4_LLM_SIGNATURE_GOOD = 2,
-    /// It is not.
+    /// It is invalid.
     SEL4_LLM_SIGNATURE_BAD = 3,
 }
 
@@ -281,7 +284,7 @@ pub enum sel4_llm_signature_t {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_model_t {
-    /// Its name, with a zero at its end.
+    /// Its name, terminated by a zero.
     pub name: [c_char; 65],
     /// Whether it is loaded.
     pub loaded: bool,
@@ -295,7 +298,7 @@ pub struct sel4_llm_model_t {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_format_t {
-    /// Its name, with a zero at its end.
+    /// Its name, terminated by a zero.
     pub name: [c_char; 33],
     /// Whether the policy allows it to this client.
     pub allowed: bool,
@@ -303,7 +306,7 @@ pub struct sel4_llm_format_t {
     pub states: u32,
     /// Bytes of its automaton.
     pub bytes: u32,
-    /// SHA-256 of its automaton, as records of the audit log name it.
+    /// SHA-256 of its automaton, as in records of the audit log.
     pub sha256: [u8; 32],
 }
 
@@ -311,31 +314,32 @@ pub struct sel4_llm_format_t {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_status_t {
-    /// Name of the loaded model, with a zero at its end; empty if there is none.
+    /// Name of the loaded model, terminated by a zero; empty if there is none.
     pub model: [c_char; 65],
-    /// Name of its chat template, with a zero at its end; empty if it has none, so that it only completes texts.
+    /// Name of its chat template, terminated by a zero; empty if it has none and only completes texts.
     pub template_name: [c_char; 33],
-    /// Whether control tokens keep the template's roles apart, as inference says. If not, a text can imitate another role's.
+    /// Whether control tokens separate the template's roles, according to inference. If not, a text can imitate another
+    /// role.
     pub roles_separated: bool,
-    /// Its parameters.
+    /// Number of its parameters.
     pub parameters: u64,
-    /// Bytes of the arena, which holds the model and all that it computes with.
+    /// Bytes of the arena, which holds the model and its working memory.
     pub arena_bytes: u64,
-    /// Of them, in use.
+    /// Bytes of it in use.
     pub arena_used: u64,
     /// Context of a session in tokens.
     pub context: u32,
     /// Positions of the cache that all sessions share.
     pub cache_positions: u32,
-    /// Of them, not reserved.
+    /// Positions of it that are not reserved.
     pub cache_free: u32,
-    /// Requests that are admitted and not finished, of all clients.
+    /// Requests of all clients that are admitted and have not ended.
     pub active: u32,
-    /// Of them, those that wait for room in the cache.
+    /// Those of them that wait for room in the cache.
     pub waiting: u32,
-    /// Sessions that hold a part of the cache.
+    /// Sessions that hold part of the cache.
     pub sessions: u32,
-    /// Restarts of inference since the start of the system.
+    /// Restarts of inference since the system started.
     pub restarts: u32,
 }
 
@@ -343,15 +347,15 @@ pub struct sel4_llm_status_t {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_budget_t {
-    /// Whose, with a zero at its end.
+    /// The user's name, terminated by a zero.
     pub user: [c_char; 33],
-    /// Tokens in a period.
+    /// Tokens per period.
     pub tokens: u64,
-    /// Tokens that can be asked for now.
+    /// Tokens that are left now.
     pub available: u64,
     /// The period in microseconds.
     pub period_us: u64,
-    /// What is left of it, in microseconds; then all tokens can be asked for again.
+    /// Microseconds left of it; then all tokens are available again.
     pub left_us: u64,
 }
 
@@ -359,19 +363,19 @@ pub struct sel4_llm_budget_t {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_user_t {
-    /// The name, with a zero at its end.
+    /// The name, terminated by a zero.
     pub name: [c_char; 33],
-    /// The role, with a zero at its end.
+    /// The role, terminated by a zero.
     pub role: [c_char; 33],
 }
 
-/// How far audit has read a file.
+/// How much of a file audit has read.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_progress_t {
     /// Bytes of the file that were checked or loaded.
     pub done: u64,
-    /// Bytes in all.
+    /// Size of the file in bytes.
     pub total: u64,
 }
 
@@ -379,33 +383,33 @@ pub struct sel4_llm_progress_t {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_fault_t {
-    /// For how many faults this stands: the newest, and those before it that were not told.
+    /// How many faults this reports: the newest, and earlier ones that were not reported.
     pub count: u32,
-    /// Instruction pointer of the newest, 0 if unknown.
+    /// Instruction pointer of the newest; 0 if unknown.
     pub ip: u64,
-    /// Address that it touched, or 0.
+    /// Address that it accessed, or 0.
     pub address: u64,
 }
 
-/// What audit has said. The members that the kind does not name are zero.
+/// An event from audit. Members that its kind does not name are zero.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_event_t {
-    /// What it is.
+    /// The kind.
     pub kind: sel4_llm_event_kind_t,
-    /// The request that it is about, as the function that made it has given; 0 for news.
+    /// The request that it is about, by the number that the function gave; 0 for news.
     pub request: u32,
-    /// Whether that request is over. Each request has exactly one such event, and none after it.
+    /// Whether that request has ended. Each request has exactly one such event, and none after it.
     pub is_end: bool,
-    /// Text that came with it.
+    /// The text that came with it.
     pub text: sel4_llm_text_t,
-    /// How a generation went.
+    /// Result of a generation.
     pub finished: sel4_llm_finished_t,
-    /// What is wrong.
+    /// What went wrong.
     pub failure: sel4_llm_failure_t,
-    /// One of a list.
+    /// An entry of a list.
     pub model: sel4_llm_model_t,
-    /// How many a list had.
+    /// Number of entries of the list.
     pub count: u32,
     /// State of the service.
     pub status: sel4_llm_status_t,
@@ -413,25 +417,25 @@ pub struct sel4_llm_event_t {
     pub budget: sel4_llm_budget_t,
     /// Who this client is.
     pub user: sel4_llm_user_t,
-    /// How far audit has read a file.
+    /// How much of a file audit has read.
     pub progress: sel4_llm_progress_t,
     /// Why inference was restarted.
     pub fault: sel4_llm_fault_t,
-    /// Restarts of inference since the start of the system.
+    /// Restarts of inference since the system started.
     pub restarts: u32,
-    /// One of a list, or the one that was loaded.
+    /// An entry of a list, or the adapter that was loaded.
     pub adapter: sel4_llm_adapter_t,
-    /// How far a fine-tuning is.
+    /// Progress of a fine-tuning.
     pub training: sel4_llm_training_t,
-    /// How a fine-tuning has ended.
+    /// Result of a fine-tuning.
     pub tuned: sel4_llm_tuned_t,
     /// Where the bytes of `text` belong in an adapter's file.
     pub offset: u64,
-    /// What the parts of an adapter's file must be.
+    /// What the parts of an adapter's file must add up to.
     pub exported: sel4_llm_exported_t,
-    /// The examples that have come so far.
+    /// The examples added so far.
     pub examples: sel4_llm_examples_t,
-    /// One of a list.
+    /// An entry of a list.
     pub format: sel4_llm_format_t,
 }
 

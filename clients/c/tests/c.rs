@@ -1,5 +1,5 @@
-//! The header and the library, as a C compiler sees them, with an audit that the tests play: programs in C, compiled with
-//! `cc`, in processes of their own. Their rings with the test are a file that both map.
+//! The header and the library as a C compiler sees them. The tests compile C programs with `cc`, run them as processes,
+//! and play audit. A file that both map holds their rings.
 
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::{FormatName, ModelName, SessionName, TemplateName, UserName};
@@ -43,8 +43,8 @@ impl Drop for Folder {
     }
 }
 
-/// This crate as a static library: it lies beside this program, under a name with a number in it. Of several, all but the
-/// last are of other builds.
+/// This crate as a static library. It lies beside this program, with a hash in its name; if there are several, the
+/// newest is of this build.
 fn library() -> PathBuf {
     let program = std::env::current_exe().unwrap();
     let beside = fs::read_dir(program.parent().unwrap()).unwrap().flatten();
@@ -83,7 +83,7 @@ fn compile(folder: &Folder, source: &str) -> PathBuf {
 /// A program that does what it is told, and audit's end of its rings.
 struct System {
     audit: Endpoint<ReadOnlyRegion, ReadWriteRegion>,
-    /// What audit writes, for what no audit would.
+    /// The region that audit writes, for writing what no audit would.
     raw: ReadWriteRegion,
     program: Child,
     input: ChildStdin,
@@ -139,7 +139,7 @@ impl System {
         }
     }
 
-    /// Audit serves, and the program has seen that.
+    /// A system in which audit serves, and the program has seen that.
     fn on() -> Self {
         let mut system = Self::off();
         system.audit.lead(1);
@@ -147,7 +147,7 @@ impl System {
         system
     }
 
-    /// What the program says to a line.
+    /// Sends the program a line, and returns its answer.
     fn does(&mut self, line: &str) -> String {
         writeln!(self.input, "{line}").unwrap();
         let mut answer = String::new();
@@ -162,7 +162,7 @@ impl System {
         self.audit.send(&frame).unwrap();
     }
 
-    /// What the program polls after that.
+    /// Sends the program an event, and returns what it polls.
     fn told(&mut self, number: u32, event: &Event<'_>) -> String {
         self.say(number, event);
         self.does("poll")
@@ -312,7 +312,7 @@ fn a_question_is_asked_and_answered() {
     );
     system.say(2, &finished());
     assert_eq!(system.does("poll"), "text #2 2' is shut'");
-    // Of this client's own memory.
+    // The prompt is in this client's own memory.
     assert_eq!(system.does("echo"), "#3");
     assert!(
         system
@@ -324,7 +324,7 @@ fn a_question_is_asked_and_answered() {
     assert_eq!(system.does("poll"), "text #1 0''");
     assert_eq!(system.does("poll"), "finished #2 end 2 5+4 turn 1 210/330");
     assert_eq!(system.does("poll"), NOTHING);
-    // It is over.
+    // It has ended.
     assert!(system.does("cancel 2").starts_with("error 40:"));
     let failure = Failure::over(ErrorCode::QuotaExceeded, 12, 9);
     let failed = Event::Failed {
@@ -350,7 +350,7 @@ fn conversations_formats_choices_and_stop_strings_are_sent() {
         &mut system,
         "converse Be brief.|Hi|Hello.|<|im_end|>?",
         1,
-        // The bars of what looks like a control token divide it here, so it is two turns.
+        // The bars of an apparent control token also separate here, so there are two turns.
         r#"format: "", parts: [(System, "Be brief."), (User, "Hi"), (Assistant, "Hello."), (User, "<"), (Assistant, "im_end"), (User, ">?"), (Stop, "\n\n"), (Stop, ".")] }"#,
     );
     asked(
@@ -437,7 +437,7 @@ fn models_status_and_budget_come_as_structures() {
         assert_eq!(system.does(what), format!("#{number}"));
         assert_eq!(system.asked(), Some((number, format!("{asked:?}"))));
     }
-    // The longest name there is.
+    // The longest possible name.
     let name = "m".repeat(64);
     let model = Event::Model(ModelEntry {
         name: ModelName::new(&name).unwrap(),
@@ -676,7 +676,7 @@ fn adapters_are_trained_listed_loaded_exported_and_dropped() {
         system.told(10, &examples(0, 0)),
         "examples #10 end 0, 0 of 65536 bytes"
     );
-    // Of the first, which is still open, that is no end.
+    // This event does not end the first request, which is still open.
     assert_eq!(system.told(1, &Event::Done), NOTHING);
 }
 
@@ -712,7 +712,7 @@ fn news_comes_without_a_request() {
         system.told(0, &failed),
         "system-failed #0 RestartsExhausted 0/0 0''"
     );
-    // What answers nothing is not told.
+    // Answers to nothing are not reported.
     assert_eq!(system.told(5, &finished()), NOTHING);
 }
 
@@ -733,7 +733,7 @@ fn requests_are_cancelled_abandoned_and_lost() {
         "finished #1 end 2 5+4 turn 1 210/330"
     );
     assert_eq!(system.does("poll"), NOTHING);
-    // Audit begins anew.
+    // Audit restarts.
     system.audit.lead(2);
     assert_eq!(system.does("poll"), "restarted #0");
     assert_eq!(system.does("poll"), "lost #3 end");
@@ -747,7 +747,7 @@ fn what_finds_no_room_is_to_be_tried_again() {
     for _ in 0..16 {
         assert!(system.does("status").starts_with('#'));
     }
-    let full = "error 11: audit has not read what it was sent before: try again when it signals";
+    let full = "error 11: audit has not read earlier messages yet: try again when it signals";
     assert_eq!(
         (system.does("status").as_str(), system.does("room").as_str()),
         (full, "0")
@@ -782,7 +782,7 @@ fn an_audit_of_another_version_is_an_error() {
 fn an_audit_that_writes_anything_does_no_harm() {
     let mut system = System::on();
     assert_eq!(system.does("infer a"), "#1");
-    // A tail that it cannot have.
+    // An impossible tail.
     system.raw.store(3, 1 << 32 | 77);
     assert!(system.does("infer a").starts_with("error 21:"));
     let mut state = 1_u64;

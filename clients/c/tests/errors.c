@@ -1,4 +1,4 @@
-/* What a caller does wrong, one thing at a time: each is its error, and nothing was touched. */
+/* A caller's mistakes, one at a time: each has its own error, and nothing was touched. */
 
 #include <sel4_llm.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ static unsigned failed;
 #define GIVES(error, call) CHECK((call) == (error))
 
 static sel4_llm_client_t client, other;
-/* One region after the other, with room to shift them. */
+/* The two regions, one after the other, with room to shift them. */
 static _Alignas(64) char memory[2 * SEL4_LLM_RING_BYTES + 64];
 static char *const from_audit = memory;
 static char *const to_audit = memory + SEL4_LLM_RING_BYTES;
@@ -91,7 +91,7 @@ static void init(void)
 
     GIVES(SEL4_LLM_OK, sel4_llm_init(&client, size, from_audit, bytes, to_audit, bytes));
     GIVES(SEL4_LLM_ALREADY_INITIALISED, sel4_llm_init(&client, size, from_audit, bytes, to_audit, bytes));
-    /* A copy refers to the memory of the first. */
+    /* A copy would refer to the memory of the original. */
     memcpy(&other, &client, sizeof client);
     GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_cancel(&other, 1));
     CHECK(!sel4_llm_wants_signal(&client));
@@ -113,7 +113,7 @@ static void prompts(void)
           sel4_llm_infer((sel4_llm_client_t *)((char *)&client + 1), NULL, prompt, 1, &id));
     GIVES(SEL4_LLM_PROMPT_EMPTY, sel4_llm_infer(&client, NULL, prompt, 0, &id));
     GIVES(SEL4_LLM_PROMPT_TOO_LONG, sel4_llm_infer(&client, NULL, prompt, most + 1, &id));
-    /* A negative number of a caller's. Nothing is read. */
+    /* A negative number from a caller: nothing is read. */
     GIVES(SEL4_LLM_PROMPT_TOO_LONG, sel4_llm_infer(&client, NULL, prompt, (size_t)-1, &id));
     GIVES(SEL4_LLM_PROMPT_NOT_UTF8, sel4_llm_infer(&client, NULL, "\xc3(", 2, &id));
     GIVES(SEL4_LLM_OVERLAP, sel4_llm_infer(&client, NULL, from_audit + 8, 100, &id));
@@ -122,7 +122,7 @@ static void prompts(void)
     GIVES(SEL4_LLM_OVERLAP, sel4_llm_infer(&client, NULL, (char *)(UINTPTR_MAX - 3), 100, &id));
     GIVES(SEL4_LLM_OVERLAP, sel4_llm_infer(&client, NULL, prompt, 1, (uint32_t *)&client));
     GIVES(SEL4_LLM_OVERLAP, sel4_llm_infer(&client, NULL, prompt, 1, (uint32_t *)(to_audit + 64)));
-    /* Audit is not there yet, and this is all that is wrong. */
+    /* The only mistake is that audit does not serve yet. */
     GIVES(SEL4_LLM_NOT_CONNECTED, sel4_llm_infer(&client, NULL, prompt, most, &id));
     GIVES(SEL4_LLM_NOT_CONNECTED, sel4_llm_infer(&client, NULL, "\xc3\xa9", 2, &id));
     CHECK(id == 7);
@@ -178,7 +178,7 @@ static void params(void)
     BAD(format, "123456789012345678901234567890123", SEL4_LLM_BAD_FORMAT);
     BAD(format, to_audit, SEL4_LLM_OVERLAP);
     BAD(format, "12345678901234567890123456789012", SEL4_LLM_NOT_CONNECTED);
-    /* Of the longest name and one byte, nothing behind is read: there is no zero, and then nothing. */
+    /* Nothing is read past the longest name and one byte: there is no zero, and then no memory. */
     char *end = malloc(SEL4_LLM_MAX_SESSION_BYTES + 1);
     memset(end, 'a', SEL4_LLM_MAX_SESSION_BYTES + 1);
     BAD(session, end, SEL4_LLM_BAD_SESSION);
@@ -223,7 +223,7 @@ static void lists(void)
     GIVES(SEL4_LLM_NOT_CONNECTED, with_lists(NULL, 0, good, 4, NULL));
     GIVES(SEL4_LLM_NOT_CONNECTED, with_lists(NULL, 0, many, most, NULL));
     GIVES(SEL4_LLM_TOO_MANY_STOPS, with_lists(good, 5, NULL, 0, NULL));
-    /* A negative number of a caller's. Nothing is read. */
+    /* A negative number from a caller: nothing is read. */
     GIVES(SEL4_LLM_TOO_MANY_STOPS, with_lists(good, (size_t)-1, NULL, 0, NULL));
     GIVES(SEL4_LLM_TOO_MANY_CHOICES, with_lists(NULL, 0, many, most + 1, NULL));
     GIVES(SEL4_LLM_NULL_POINTER, with_lists(NULL, 1, NULL, 0, NULL));
@@ -249,7 +249,7 @@ static void lists(void)
     GIVES(SEL4_LLM_FORMAT_NOT_ALONE, with_lists(good, 1, NULL, 0, "triage"));
     GIVES(SEL4_LLM_FORMAT_NOT_ALONE, with_lists(NULL, 0, good, 1, "triage"));
     GIVES(SEL4_LLM_NOT_CONNECTED, with_lists(NULL, 0, NULL, 0, "triage"));
-    /* Of the longest text and one byte, nothing behind is read. */
+    /* Nothing is read past the longest text and one byte. */
     const char *end[] = {NULL};
     char *room = malloc(SEL4_LLM_MAX_STOP_BYTES + 1);
     memset(room, 'a', SEL4_LLM_MAX_STOP_BYTES + 1);
@@ -301,11 +301,11 @@ static void conversations(void)
     SAYS_THIS(SEL4_LLM_ROLE_SYSTEM, "a", 1, SEL4_LLM_BAD_ROLE);
     SAYS_THIS(SEL4_LLM_ROLE_ASSISTANT, "a", 1, SEL4_LLM_BAD_ROLE);
     SAYS_THIS(0, "a", 1, SEL4_LLM_BAD_ROLE);
-    /* A text to complete, or a stop string, is nobody's. */
+    /* A text to complete, or a stop string, has no role. */
     SAYS_THIS(1, "a", 1, SEL4_LLM_BAD_ROLE);
     SAYS_THIS(5, "a", 1, SEL4_LLM_BAD_ROLE);
     SAYS_THIS(UINT32_MAX, "a", 1, SEL4_LLM_BAD_ROLE);
-    /* Only what the user says must be something; and a system text is the first. */
+    /* Only the user's text must not be empty, and a system text comes first. */
     segments[0].role = SEL4_LLM_ROLE_SYSTEM;
     segments[0].text = NULL;
     segments[0].text_size = 0;
@@ -313,7 +313,7 @@ static void conversations(void)
     GIVES(SEL4_LLM_NOT_CONNECTED, SAYS(2));
     segments[2].role = SEL4_LLM_ROLE_SYSTEM;
     GIVES(SEL4_LLM_BAD_ROLE, SAYS(3));
-    /* Together they are too long. */
+    /* They are too long together. */
     segments[0].text = text;
     segments[0].text_size = most - 8;
     GIVES(SEL4_LLM_PROMPT_TOO_LONG, SAYS(2));
@@ -403,7 +403,7 @@ static void examples(void)
     GIVES(SEL4_LLM_EXAMPLE_TOO_LONG, LINE(text, most + 1));
     GIVES(SEL4_LLM_EXAMPLE_TOO_LONG, LINE(text, (size_t)-1));
     GIVES(SEL4_LLM_EXAMPLE_NOT_UTF8, LINE("\xff", 1));
-    /* With what JSON needs around it. */
+    /* With the JSON around it. */
     GIVES(SEL4_LLM_EXAMPLE_TOO_LONG, LINE(text, most - 10));
     GIVES(SEL4_LLM_EXAMPLE_EMPTY, sel4_llm_example_line("a", 1, "", 0, line, most, &length));
     GIVES(SEL4_LLM_EXAMPLE_NOT_UTF8, sel4_llm_example_line("a", 1, "\xc3(", 2, line, most, &length));
@@ -416,11 +416,11 @@ static void examples(void)
     GIVES(SEL4_LLM_OVERLAP, sel4_llm_example_line("a", 1, line + 5, 1, line, most, &length));
     GIVES(SEL4_LLM_OVERLAP, sel4_llm_example_line("a", 1, NULL, 0, (char *)pair, sizeof pair, pair));
     CHECK(length == 7);
-    /* Nothing behind the end that is said. */
+    /* Nothing past the stated end. */
     memset(line, 'x', sizeof line);
     GIVES(SEL4_LLM_OK, sel4_llm_example_line("a", 1, NULL, 0, line, 12, &length));
     CHECK(length == 12 && memcmp(line, "{\"text\":\"a\"}x", 13) == 0);
-    /* A larger buffer than there can be: no more of it is touched than the longest line needs. */
+    /* An impossibly large buffer: only as much of it is touched as the longest line needs. */
     GIVES(SEL4_LLM_OK, sel4_llm_example_line("b\n", 2, " \"c\"", 4, line, (size_t)-1, &length));
     static const char both[] = "{\"prompt\":\"b\\n\",\"answer\":\" \\\"c\\\"\"}";
     CHECK(length == sizeof both - 1 && memcmp(line, both, length) == 0);
@@ -469,9 +469,9 @@ static void others(void)
     CHECK(sel4_llm_room(&client) == 0);
 
     CHECK(strcmp(sel4_llm_error_text(SEL4_LLM_FULL),
-                 "audit has not read what it was sent before: try again when it signals") == 0);
-    CHECK(strcmp(sel4_llm_error_text(-1), "no error of this library") == 0);
-    CHECK(strcmp(sel4_llm_error_text(INT32_MAX), "no error of this library") == 0);
+                 "audit has not read earlier messages yet: try again when it signals") == 0);
+    CHECK(strcmp(sel4_llm_error_text(-1), "not an error of this library") == 0);
+    CHECK(strcmp(sel4_llm_error_text(INT32_MAX), "not an error of this library") == 0);
     CHECK(strcmp(sel4_llm_code_name(SEL4_LLM_CODE_QUOTA_EXCEEDED), "QuotaExceeded") == 0);
     CHECK(strcmp(sel4_llm_code_name(0), "Unknown") == 0);
     CHECK(strcmp(sel4_llm_code_name(UINT32_MAX), "Unknown") == 0);

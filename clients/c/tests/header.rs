@@ -1,4 +1,4 @@
-//! The header is what cbindgen makes of the sources, and says what the protocol says.
+//! The header is up to date, and agrees with the protocol.
 
 use protocol::error::ErrorCode;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ fn own(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// In the order in which the header has them.
+/// In the order of the header.
 const SOURCES: [&str; 8] = [
     "types.rs",
     "adapter_types.rs",
@@ -40,7 +40,7 @@ fn the_header_is_what_cbindgen_makes() {
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         kept == made,
-        "include/sel4_llm.h is another one: `make client-c-header` writes it"
+        "include/sel4_llm.h is out of date: `make client-c-header` writes it"
     );
 }
 

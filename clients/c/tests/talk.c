@@ -1,6 +1,6 @@
 /*
- * Does what standard input says, a line each, and says what came of it. Its argument is a file with the two regions: what
- * audit writes, then what this program writes.
+ * Carries out the commands on standard input, one per line, and prints their results. Its argument is a file with the
+ * two regions: first the one that audit writes, then the one that this program writes.
  */
 
 #include <fcntl.h>
@@ -145,7 +145,7 @@ static void say_event(void)
     putchar('\n');
 }
 
-/* An example: a text, or a prompt and an answer with a bar between. */
+/* An example: a text, or a prompt and an answer separated by a bar. */
 static sel4_llm_error_t add_example(char *text, uint32_t *id)
 {
     static char json[SEL4_LLM_MAX_EXAMPLE_BYTES];
@@ -162,7 +162,7 @@ static sel4_llm_error_t add_example(char *text, uint32_t *id)
     return error == SEL4_LLM_OK ? sel4_llm_example(&client, json, length, id) : error;
 }
 
-/* A conversation: what the system says, what was asked and answered before, each behind a bar; then what is asked. */
+/* A conversation, separated by bars: system text, earlier questions and answers, then the question. */
 static sel4_llm_error_t converse(char *text, uint32_t *id)
 {
     sel4_llm_params_t params = sel4_llm_default_params();
@@ -181,7 +181,7 @@ static sel4_llm_error_t converse(char *text, uint32_t *id)
     return sel4_llm_converse(&client, &params, segments, count, id);
 }
 
-/* One question, and the answers that there are. */
+/* One question, and the allowed answers. */
 static sel4_llm_error_t choose(const char *text, uint32_t *id)
 {
     static const char *const choices[] = {"yes", "no", "unsure"};
@@ -231,7 +231,7 @@ int main(int argc, char **argv)
             params.format = "triage";
             say_request(sel4_llm_infer(&client, &params, rest, strlen(rest), &id), &id);
         } else if (strcmp(what, "answer") == 0) {
-            /* What the last event said, as what the model has answered. */
+            /* The text of the last event, as the model's answer. */
             sel4_llm_segment_t segments[] = {
                 {SEL4_LLM_ROLE_USER, "Hi", 2},
                 {SEL4_LLM_ROLE_ASSISTANT, event.text.bytes, event.text.length},

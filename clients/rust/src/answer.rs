@@ -1,4 +1,4 @@
-//! The whole text of a request, gathered in a buffer.
+//! Gathers the whole text of a request in a buffer.
 
 use crate::flights::RequestId;
 use crate::incoming::Incoming;
@@ -7,21 +7,21 @@ use protocol::error::Failure;
 use protocol::wire::client::{Event, Finished};
 use safe_text::beginning;
 
-/// How a request for text has ended.
+/// How a request for text ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The text is complete; [`Finished::reason`] says whether the model or a limit has ended it.
+    /// The text is complete. [`Finished::reason`] says whether the model or a limit ended it.
     Finished(Finished),
-    /// It was refused or has failed. What came of the text may be less than was generated.
+    /// It was refused or has failed. The gathered text may be less than was generated.
     Failed(Failure),
-    /// Audit has begun anew. Whether the request was carried out is not known.
+    /// Audit was restarted. Whether the request was carried out is not known.
     Lost,
 }
 
-/// Gathers the text of one request after another in a buffer of the caller's.
+/// Gathers the text of one request after another in the caller's buffer.
 ///
-/// What finds no room is dropped and counted: the text is then a beginning, cut between two characters. It is what a
-/// model has said: not to be trusted, and not to be shown on a terminal as it is (`safe_text::Sanitiser`).
+/// Text that does not fit is dropped and counted; the rest is then cut between two characters. The text comes from a
+/// model, so do not trust it, and show it on a terminal only through `safe_text::Sanitiser`.
 #[derive(Debug)]
 pub struct Answer<'b> {
     buffer: &'b mut [u8],
@@ -33,7 +33,7 @@ pub struct Answer<'b> {
 }
 
 impl<'b> Answer<'b> {
-    /// Waits for no request yet.
+    /// An answer that waits for no request yet.
     #[must_use]
     pub const fn new(buffer: &'b mut [u8]) -> Self {
         Self {
@@ -46,13 +46,14 @@ impl<'b> Answer<'b> {
         }
     }
 
-    /// Waits for this request. What was gathered of the last one is forgotten.
+    /// Waits for this request, and forgets the text of the last one.
     pub const fn begin(&mut self, request: RequestId) {
         (self.len, self.dropped, self.tokens) = (0, 0, 0);
         (self.request, self.outcome) = (Some(request), None);
     }
 
-    /// Takes what is of the request; false if that is not. Give it all that [`Client::poll`](crate::Client::poll) gives.
+    /// Takes what belongs to the request; returns false for anything else. Give it everything that
+    /// [`Client::poll`](crate::Client::poll) returns.
     pub fn take(&mut self, incoming: &Incoming<'_>) -> bool {
         if self.outcome.is_some() || incoming.request() != self.request || self.request.is_none() {
             return false;
@@ -65,7 +66,7 @@ impl<'b> Answer<'b> {
                 }
                 Event::Finished(finished) => self.outcome = Some(Outcome::Finished(finished)),
                 Event::Failed { failure, .. } => self.outcome = Some(Outcome::Failed(failure)),
-                // The request was not for text.
+                // The request was not a request for text.
                 _ => return false,
             },
             Incoming::Lost { .. } => self.outcome = Some(Outcome::Lost),
@@ -89,13 +90,13 @@ impl<'b> Answer<'b> {
         self.dropped = self.dropped.saturating_add(missing as u64);
     }
 
-    /// The request that this waits for, or has waited for.
+    /// The request that this waits for or has waited for.
     #[must_use]
     pub const fn request(&self) -> Option<RequestId> {
         self.request
     }
 
-    /// How the request has ended; `None` while it is in flight, or if there is none.
+    /// How the request ended; `None` while it is in flight, or if there is none.
     #[must_use]
     pub const fn outcome(&self) -> Option<Outcome> {
         self.outcome
@@ -107,21 +108,21 @@ impl<'b> Answer<'b> {
         self.buffer.get(..self.len).unwrap_or(&[])
     }
 
-    /// The text so far, as text.
+    /// The text so far, as a string.
     ///
     /// # Errors
-    /// A hostile inference can send bytes that are no UTF-8.
+    /// It is not UTF-8, which a hostile inference can send.
     pub fn text(&self) -> Result<&str, Utf8Error> {
         core::str::from_utf8(self.bytes())
     }
 
-    /// Tokens that the text was made of, with those that were dropped.
+    /// Tokens of the text, including those of dropped text.
     #[must_use]
     pub const fn tokens(&self) -> u32 {
         self.tokens
     }
 
-    /// Bytes of text that found no room.
+    /// Bytes of text that did not fit.
     #[must_use]
     pub const fn dropped(&self) -> u64 {
         self.dropped

@@ -1,8 +1,8 @@
 //! The client: one end of a pair of rings with audit, and the requests that are in flight on it.
 //!
-//! The rule that keeps it whole: a number is in the table from the moment its request is sent until audit has answered
-//! it or has begun anew, and an event is told only if its number is there. So whatever audit writes, each request ends
-//! once.
+//! The rule that keeps it consistent: a request number is in the table from when its request is sent until audit has
+//! answered it or was restarted, and an event is passed on only if its number is there. So whatever audit writes, each
+//! request ends exactly once.
 
 use crate::ends::{Kind, Place};
 use crate::error::{Dropped, Link, SubmitError};
@@ -17,29 +17,29 @@ use protocol::ring::{Endpoint, Frame, RegionTooSmall, SLOTS, SendError};
 use protocol::wire::Parts;
 use protocol::wire::client::{Event, Request};
 
-/// What a [`Client`] keeps in buffers, 18 KiB. It lies outside of the client so that a domain with a small stack can
-/// make it a static, and is all zeros when it is new.
+/// Buffers of a [`Client`], 18 KiB. They are outside the client so that a domain with a small stack can make them a
+/// static. New ones are all zeros.
 #[derive(Debug)]
 pub struct Memory {
-    /// The message that is sent.
+    /// The message to send.
     pub(crate) outgoing: Frame,
-    /// What a request for text is made of, until it is written into a message.
+    /// The parts of a request for text, until they are written into a message.
     parts: [u8; MAX_PARTS_BYTES],
     flights: Flights,
 }
 
-/// Room for the message that was read last, 9 KiB: what [`Client::poll`] gives refers to it, so that requests can be
-/// submitted while an answer is looked at.
+/// Buffer for the last message read, 9 KiB. The result of [`Client::poll`] borrows it and not the client, so requests
+/// can be submitted while an answer is examined.
 #[derive(Debug)]
 pub struct Inbox {
     frame: Frame,
 }
 
-// The figures that are promised above.
+// The sizes given above.
 const _: () = assert!(size_of::<Memory>() <= 18 * 1024 && size_of::<Inbox>() <= 9 * 1024);
 
 impl Memory {
-    /// Empty buffers.
+    /// New, empty buffers.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -57,7 +57,7 @@ impl Default for Memory {
 }
 
 impl Inbox {
-    /// An empty one.
+    /// A new, empty inbox.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -72,32 +72,32 @@ impl Default for Inbox {
     }
 }
 
-/// Most that [`Client::poll`] has to give before what audit writes meanwhile: the news that audit has begun anew, each
-/// request that was lost by it, and a ring of messages. Whoever reads no more at a signal misses nothing, since what is
-/// written later comes with a signal of its own.
+/// Most results that [`Client::poll`] returns for one signal: the news that audit was restarted, each request that was
+/// lost by that, and a ring full of messages. A caller that stops there misses nothing, because anything written later
+/// comes with its own signal.
 pub const MAX_WAITING: usize = 1 + MAX_IN_FLIGHT + SLOTS;
 
-/// A client of audit. One per pair of rings, for the domain's life.
+/// A client of audit. There is one per pair of rings, for the domain's life.
 ///
-/// Nothing in it waits: [`submit`](Self::submit) sends or says why it does not, [`poll`](Self::poll) gives what has come.
-/// After either, [`take_owed_signal`](Self::take_owed_signal) says whether audit must be signalled.
+/// Nothing here blocks: [`submit`](Self::submit) sends or says why not, and [`poll`](Self::poll) returns what has
+/// arrived. After either, [`take_owed_signal`](Self::take_owed_signal) says whether audit must be signalled.
 #[derive(Debug)]
 pub struct Client<'m, R, W> {
     ring: Endpoint<R, W>,
     memory: &'m mut Memory,
-    /// Something was sent since the owner last asked.
+    /// Something was sent or read since the owner last asked.
     owes_signal: bool,
-    /// Our region holds a passphrase until audit has read it.
+    /// Our region holds a passphrase that audit has not read yet.
     holds_secret: bool,
-    /// Audit has begun anew, which the owner was not told yet.
+    /// Audit was restarted, and the owner has not been told yet.
     restarted: bool,
     dropped: Dropped,
 }
 
-/// What a message is that was received.
+/// What a received message means.
 enum Received {
     None,
-    /// It is nobody's.
+    /// It answers nothing and is dropped.
     Dropped,
     Notice,
     Part,
@@ -135,10 +135,10 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
 
     // ---- Sending ----------------------------------------------------------------------------------
 
-    /// Sends a request. Its answer comes from [`Self::poll`] under the id that this gives.
+    /// Sends a request. [`Self::poll`] returns its answer, with the id that this returns.
     ///
-    /// A passphrase is wiped from this library's memory before this returns, and from the ring when audit has read it
-    /// (which a later [`Self::poll`] sees); the caller wipes its own copy.
+    /// A passphrase is wiped from this library's memory before this returns, and from the ring once audit has read it,
+    /// which a later [`Self::poll`] notices. The caller wipes its own copy.
     ///
     /// # Errors
     /// See [`SubmitError`]; nothing was sent.
@@ -150,7 +150,7 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
         self.send(number, kind, holds_secret(request))
     }
 
-    /// The same for a request for text that is still to be put together.
+    /// The same for a request for text whose parts are still to be written.
     pub(crate) fn submit_text(&mut self, infer: &Infer<'_>) -> Result<RequestId, SubmitError> {
         let written = infer.write(&mut self.memory.parts);
         let len = written.map_err(SubmitError::Invalid)?.as_bytes().len();
@@ -158,7 +158,7 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
         let Memory {
             outgoing, parts, ..
         } = &mut *self.memory;
-        // They were written there.
+        // `write` has just put them there.
         let parts = parts.get(..len).and_then(Parts::parse).unwrap_or_default();
         infer.with(parts).write(number, outgoing);
         self.send(number, Kind::Text, false)
@@ -168,7 +168,7 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
         infer.write(&mut self.memory.parts).map(|_| ())
     }
 
-    /// The number of the next request, if it can be sent.
+    /// The number of the next request, if one can be sent.
     fn prepare(&mut self) -> Result<u32, SubmitError> {
         self.follow();
         match self.link() {
@@ -178,7 +178,7 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
                 return Err(SubmitError::OtherVersion { theirs, ours });
             }
         }
-        // They were asked for before.
+        // They come first, because they were asked for first.
         self.send_owed_cancels();
         let flights = &mut self.memory.flights;
         match flights.room() {
@@ -187,7 +187,7 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
         }
     }
 
-    /// Sends the message that was written.
+    /// Sends the message in the frame.
     fn send(&mut self, number: u32, kind: Kind, is_secret: bool) -> Result<RequestId, SubmitError> {
         let outgoing = &mut self.memory.outgoing;
         let sent = self.ring.send(outgoing);
@@ -198,7 +198,7 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
             SendError::Full => SubmitError::Full,
             SendError::Violation => SubmitError::BrokenRing,
             SendError::Stale => SubmitError::NotConnected,
-            // The only parts that vary in length were checked before.
+            // `check` has limited all other parts that vary in length.
             SendError::TooLong => SubmitError::Invalid(Failure::of(ErrorCode::PromptBytes)),
         })?;
         self.owes_signal = true;
@@ -206,12 +206,12 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
         Ok(self.memory.flights.add(number, kind))
     }
 
-    /// Asks audit to end a request before its end. The request stays in flight until its last event has come, which may
-    /// be the one that was on its way already: a request for text ends with what it has cost so far.
+    /// Asks audit to stop a request. The request stays in flight until its last event, which may already be under way;
+    /// a request for text ends with its cost so far.
     ///
-    /// The message is sent now if there is room, else by a later [`Self::poll`] or [`Self::submit`]. Another call sends it
-    /// again, which helps if another user was logged in at the first: audit stops only what its own user has asked for.
-    /// False if the request is not in flight: then there is nothing to do.
+    /// The message is sent now if there is room, and otherwise by a later [`Self::poll`] or [`Self::submit`]. Another
+    /// call sends it again, which helps if another user was logged in at the first: audit stops only requests of the
+    /// user who asks. Returns false, and does nothing, if the request is not in flight.
     pub fn cancel(&mut self, request: RequestId) -> bool {
         self.follow();
         let Some(flight) = self.memory.flights.awaited_mut(request) else {
@@ -222,8 +222,8 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
         true
     }
 
-    /// As [`Self::cancel`], for a caller that does not want to hear of the request any more: nothing of it is told, not
-    /// even its end. If a cancellation was sent before, none is sent again. False if there was nothing to be told.
+    /// Like [`Self::cancel`], but nothing more of the request is passed on, not even its end. If a cancellation was
+    /// sent before, no other is sent. Returns false if nothing more was to come.
     pub fn abandon(&mut self, request: RequestId) -> bool {
         self.follow();
         let flights = &mut self.memory.flights;
@@ -238,8 +238,8 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
         flights.remove_lost(request)
     }
 
-    /// How many requests can be submitted now: there is room for them in the ring and in the memory. More of it comes
-    /// when audit has read (it signals) and when requests end.
+    /// How many requests can be submitted now, given the room in the ring and in memory. It grows when audit reads
+    /// (audit then signals) and when requests end.
     #[must_use]
     pub fn room(&self) -> usize {
         let owed = self.memory.flights.owed_cancels();
@@ -266,18 +266,17 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
         }
     }
 
-    /// Requests whose end is still to come, without those that were abandoned.
+    /// Requests that have not ended, except abandoned ones.
     pub fn in_flight(&self) -> impl Iterator<Item = RequestId> {
         self.memory.flights.awaited()
     }
 
     // ---- Receiving --------------------------------------------------------------------------------
 
-    /// The next thing that audit has to say; `None` if there is none now.
+    /// The next message from audit; `None` if there is none now.
     ///
-    /// Whoever is signalled polls until `None`, then looks at [`Self::take_owed_signal`]. The work of one call is
-    /// bounded whatever audit's region holds, and so is the number of calls until `None`, as long as audit writes
-    /// nothing new meanwhile.
+    /// When signalled, poll until `None`, then check [`Self::take_owed_signal`]. The work of one call is bounded
+    /// whatever audit's region holds. So is the number of calls until `None`, unless audit writes more meanwhile.
     pub fn poll<'f>(&mut self, inbox: &'f mut Inbox) -> Option<Incoming<'f>> {
         self.follow();
         self.send_owed_cancels();
@@ -288,7 +287,7 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
             return Some(Incoming::Lost { request });
         }
         let frame = &mut inbox.frame;
-        // What is nobody's is passed over, a ring's worth at most.
+        // Skips messages that answer nothing, a ring full at most.
         for _ in 0..SLOTS {
             let received = self.receive(frame);
             match received {
@@ -303,15 +302,15 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
         None
     }
 
-    /// Whether audit must be signalled: something was sent to it, or read of what it had sent, since the last call. Once
-    /// for all that was submitted and polled is enough.
+    /// Whether audit must be signalled, because something was sent or read since the last call. One signal is enough
+    /// for all that was submitted and polled.
     #[must_use = "audit looks at its ring only when it is signalled"]
     pub fn take_owed_signal(&mut self) -> bool {
         let read = self.ring.take_owed_signal();
         core::mem::take(&mut self.owes_signal) || read
     }
 
-    /// What came from audit and was dropped.
+    /// Counts of messages from audit that were dropped.
     #[must_use]
     pub const fn dropped(&self) -> Dropped {
         self.dropped
@@ -324,7 +323,7 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
 
     // ---- Inside -----------------------------------------------------------------------------------
 
-    /// Joins audit's epoch. If there was one before, audit has begun anew.
+    /// Joins audit's epoch. If there was one before, audit was restarted.
     fn follow(&mut self) {
         let is_first = self.ring.epoch() == 0;
         if self.ring.follow() && !is_first {
@@ -333,7 +332,7 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
         }
     }
 
-    /// Sends the cancellations that were asked for, as far as there is room.
+    /// Sends the cancellations that are owed, as far as there is room.
     fn send_owed_cancels(&mut self) {
         let Memory {
             outgoing, flights, ..
@@ -348,7 +347,7 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
         }
     }
 
-    /// Takes the next message out of the ring, and says whose it is.
+    /// Takes the next message out of the ring, and finds what it answers.
     fn receive(&mut self, frame: &mut Frame) -> Received {
         match self.ring.receive(frame) {
             Ok(true) => {}
@@ -371,7 +370,7 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
         let place = kind.place(&event);
         if place == Place::Last {
             self.memory.flights.remove(number);
-            // The answer to a login says that its passphrase was read.
+            // The answer to a login means that audit has read its passphrase.
             self.wipe_secret();
         }
         match (place, fate) {
@@ -392,7 +391,7 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
         Received::Dropped
     }
 
-    /// Overwrites what audit has read of the ring, once a passphrase was in it.
+    /// Overwrites the part of the ring that audit has read, if it held a passphrase.
     fn wipe_secret(&mut self) {
         if self.holds_secret {
             self.holds_secret = !self.ring.wipe_read();
@@ -400,7 +399,7 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
     }
 }
 
-/// What the message in `frame` is to the caller. It was parsed before, in [`Client::receive`], which must not keep a
+/// What the message in `frame` means to the caller. It is parsed again, because [`Client::receive`] must not keep a
 /// reference to it.
 fn told<'f>(received: &Received, frame: &'f Frame) -> Option<Incoming<'f>> {
     let event = Event::parse(frame).ok()?;
@@ -413,7 +412,7 @@ fn told<'f>(received: &Received, frame: &'f Frame) -> Option<Incoming<'f>> {
     }
 }
 
-/// Refuses what no audit would take. All other limits are audit's to check: some depend on who asks.
+/// Refuses what audit would always refuse. Other limits are audit's to check, since some depend on the user.
 fn check(request: &Request<'_>) -> Result<(), Failure> {
     match request {
         Request::Infer { format, parts, .. } => {

@@ -1,8 +1,8 @@
-//! Which events answer a request, and which one of them is the last: the one place that knows.
+//! Which events answer a request, and which of them is the last. This is decided only here.
 
 use protocol::wire::client::{Event, Request};
 
-/// A request, as far as its answer goes.
+/// A kind of request, by its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
@@ -10,20 +10,20 @@ pub(crate) enum Kind {
     Load,
     Status,
     Stats,
-    /// Counters that come until they are cancelled.
+    /// Counters, sent until it is cancelled.
     Watch,
-    /// A login, a logout, or the question who is logged in.
+    /// A login, a logout, or the question of who is logged in.
     User,
     Users,
     Budget,
     Log,
     VerifyLog,
     Attest,
-    /// What is done or not, with nothing to tell.
+    /// Something done or refused, with no other result.
     Deed,
     Sessions,
     FineTune,
-    /// Examples that are typed, or forgotten.
+    /// Adding or forgetting examples.
     Examples,
     Adapters,
     LoadAdapter,
@@ -31,19 +31,19 @@ pub(crate) enum Kind {
     Formats,
 }
 
-/// What an event is to the request that it names.
+/// What an event means to the request that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// More follows.
     Part,
     /// It ends the request.
     Last,
-    /// It answers another kind of request.
+    /// It does not answer this kind of request.
     Stray,
 }
 
 impl Kind {
-    /// `None` for a cancellation, which is answered by the end of another request.
+    /// Returns `None` for a cancellation, which is answered by the end of another request.
     pub(crate) const fn of(request: &Request<'_>) -> Option<Self> {
         Some(match request {
             Request::Cancel => return None,
@@ -86,7 +86,7 @@ impl Kind {
             | (Self::Users, Event::User(_))
             | (Self::Log, Event::Record { .. })
             | (Self::Sessions, Event::Session(_)) => Place::Part,
-            // Whatever was asked for can fail.
+            // Any request can fail.
             (_, Event::Failed { .. })
             | (Self::Text, Event::Finished(_))
             | (
@@ -105,7 +105,7 @@ impl Kind {
             | (Self::Log, Event::LogEnd(_))
             | (Self::VerifyLog, Event::LogVerified { .. })
             | (Self::Attest, Event::Attested(_))
-            // A watch that was cancelled, a check and an export that were, are done.
+            // A cancelled watch, check or export ends with `Done`.
             | (
                 Self::Watch | Self::VerifyLog | Self::Deed | Self::ExportAdapter,
                 Event::Done,

@@ -1,28 +1,28 @@
-//! An example for a fine-tuning, as the line of JSON that audit keeps.
+//! An example for fine-tuning, written as the line of JSON that audit stores.
 
 use core::fmt::{self, Write as _};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_EXAMPLE_BYTES;
 
-/// What is to be learnt.
+/// What the model shall learn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Example<'e> {
-    /// A text, all of it.
+    /// A whole text.
     Text(&'e str),
-    /// What is to follow a prompt.
+    /// An answer to a prompt.
     Answer {
         /// The prompt.
         prompt: &'e str,
-        /// The answer, with the space or the line feed that it begins with.
+        /// The answer, including its leading space or line feed.
         answer: &'e str,
     },
 }
 
 impl Example<'_> {
-    /// The line, written into `buffer`, of which [`MAX_EXAMPLE_BYTES`] suffice for every example that audit takes.
+    /// Writes the line into `buffer`. [`MAX_EXAMPLE_BYTES`] suffice for every valid example.
     ///
     /// # Errors
-    /// It has more bytes than the buffer, or than audit takes.
+    /// It has more bytes than the buffer holds or audit accepts.
     pub fn line<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b str, Failure> {
         let limit = buffer.len().min(MAX_EXAMPLE_BYTES);
         let mut line = Line {
@@ -30,7 +30,7 @@ impl Example<'_> {
             written: 0,
             wanted: 0,
         };
-        // It counts what it has no room for, and does not fail.
+        // Writing never fails: text that does not fit is only counted.
         let _ = write!(line, "{self}");
         if line.wanted > limit {
             let (value, limit) = (line.wanted as u64, limit as u64);
@@ -40,12 +40,12 @@ impl Example<'_> {
             buffer, written, ..
         } = line;
         let bytes = buffer.get(..written).unwrap_or(&[]);
-        // Whole strings alone were copied.
+        // Only whole strings were copied, so this is UTF-8.
         Ok(core::str::from_utf8(bytes).unwrap_or(""))
     }
 }
 
-/// The line of JSON.
+/// Formats as the line of JSON.
 impl fmt::Display for Example<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -60,7 +60,7 @@ impl fmt::Display for Example<'_> {
     }
 }
 
-/// What stands between the quotes of a string of JSON (RFC 8259, 7).
+/// A string, escaped for JSON (RFC 8259, section 7).
 struct Escaped<'e>(&'e str);
 
 impl fmt::Display for Escaped<'_> {
@@ -80,7 +80,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// A buffer that is filled up to the last whole string for which there is room.
+/// A buffer that holds only whole strings, up to the first that does not fit.
 struct Line<'b> {
     buffer: &'b mut [u8],
     written: usize,
@@ -89,7 +89,7 @@ struct Line<'b> {
 
 impl fmt::Write for Line<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // A gap would be worse than an end.
+        // After one string that did not fit, no other is written: a truncated line is better than one with a gap.
         let end = self.wanted.saturating_add(text.len());
         let is_whole = self.wanted == self.written;
         if is_whole && let Some(room) = self.buffer.get_mut(self.written..end) {

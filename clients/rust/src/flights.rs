@@ -1,27 +1,28 @@
-//! Requests in flight: their numbers, and what is owed to them.
+//! Requests in flight: their numbers, and what is still to be done for each.
 
 use crate::ends::Kind;
 use core::fmt;
 
-/// Requests that a client keeps track of at once: more than audit admits of all clients together with what its ring
-/// holds unread, so that audit's own limits, which name what was exceeded, are met first.
+/// Requests that a client keeps track of at once. This is more than audit admits from all clients plus what its ring
+/// can hold, so audit's own limits, whose refusals name what was exceeded, are reached first.
 pub const MAX_IN_FLIGHT: usize = 64;
 
 const _: () = assert!(MAX_IN_FLIGHT > protocol::limits::MAX_REQUESTS + protocol::ring::SLOTS);
 
-/// The number of a request. A client never gives one twice while the request that has it may still be answered.
+/// The number of a request. It is not reused while the request may still be answered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct RequestId(u32);
 
 impl RequestId {
-    /// The id with this number, for a caller that has kept only the number. One of no request in flight does no harm.
+    /// The id with this number, for a caller that kept only the number. If no such request is in flight, it does no
+    /// harm.
     #[must_use]
     pub const fn from_number(number: u32) -> Self {
         Self(number)
     }
 
-    /// The number, as audit sees it; never 0 for a request that was submitted.
+    /// The number as audit sees it; never 0 for a submitted request.
     #[must_use]
     pub const fn number(self) -> u32 {
         self.0
@@ -34,23 +35,23 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// Who waits for the end of a request.
+/// Who waits for a request's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// Its caller.
+    /// The caller.
     Awaited,
-    /// Nobody any more; it is kept so that its number is not given to another.
+    /// Nobody. It is kept so that its number is not reused.
     Abandoned,
-    /// Its caller, but audit has begun anew and will not answer.
+    /// The caller, but audit was restarted and will not answer.
     Lost,
 }
 
-/// Whether audit was asked to stop a request.
+/// Whether audit shall stop a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cancel {
-    /// It need not be.
+    /// No.
     None,
-    /// It is to be, as soon as there is room.
+    /// Yes, once there is room for the message.
     Owed,
     Sent,
 }
@@ -63,11 +64,11 @@ pub(crate) struct Flight {
     pub(crate) cancel: Cancel,
 }
 
-/// Dense and in the order in which requests were submitted: there are few at a time, and the oldest go first.
+/// In the order of submission and without gaps: there are few at a time, and the oldest go first.
 #[derive(Debug)]
 pub(crate) struct Flights {
     flights: heapless::Vec<Flight, MAX_IN_FLIGHT>,
-    /// The number that was given last.
+    /// The last number given out.
     last: u32,
 }
 
@@ -79,10 +80,10 @@ impl Flights {
         }
     }
 
-    /// The number for the next request: not 0, and of none in flight.
+    /// The number for the next request: not 0, and not in use.
     pub(crate) fn next_number(&self) -> u32 {
         let mut number = self.last;
-        // One more try than there are numbers in use.
+        // One more attempt than there are numbers in use.
         for _ in 0..=MAX_IN_FLIGHT {
             number = number.wrapping_add(1).max(1);
             if self.find(number).is_none() {
@@ -92,19 +93,19 @@ impl Flights {
         number
     }
 
-    /// Requests whose end the caller waits for, without those that are lost.
+    /// Requests whose end the caller still waits for, except lost ones.
     pub(crate) fn awaited(&self) -> impl Iterator<Item = RequestId> {
         let awaited = self.flights.iter().filter(|f| f.fate == Fate::Awaited);
         awaited.map(|flight| RequestId(flight.number))
     }
 
-    /// How many more can be added. One that was abandoned makes room, unless audit must still hear of it.
+    /// How many more can be added. An abandoned request can be replaced, unless its cancellation is still owed.
     pub(crate) fn room(&self) -> usize {
         let kept = self.flights.iter().filter(|f| !is_dispensable(f)).count();
         MAX_IN_FLIGHT.saturating_sub(kept)
     }
 
-    /// Adds a request with the number of [`Self::next_number`]; not without [`Self::room`].
+    /// Adds a request with the number from [`Self::next_number`]. Requires [`Self::room`].
     pub(crate) fn add(&mut self, number: u32, kind: Kind) -> RequestId {
         if self.flights.is_full()
             && let Some(index) = self.flights.iter().position(is_dispensable)
@@ -125,12 +126,12 @@ impl Flights {
         self.flights.iter().find(|flight| flight.number == number)
     }
 
-    /// The request that an event of audit's names. None of them is lost: those are told before the ring is read.
+    /// The request that an event names. None is lost here, because lost ones are reported before the ring is read.
     pub(crate) fn live(&self, number: u32) -> Option<Flight> {
         self.find(number).copied()
     }
 
-    /// The request, if its caller waits for an answer of audit's.
+    /// The request, if its caller waits for an answer from audit.
     pub(crate) fn awaited_mut(&mut self, request: RequestId) -> Option<&mut Flight> {
         let mut awaited = self
             .flights
@@ -143,18 +144,18 @@ impl Flights {
         self.flights.retain(|flight| flight.number != number);
     }
 
-    /// The oldest request that audit is still to be asked to stop.
+    /// The oldest request whose cancellation is owed.
     pub(crate) fn owing_cancel(&mut self) -> Option<&mut Flight> {
         self.flights.iter_mut().find(|f| f.cancel == Cancel::Owed)
     }
 
-    /// Requests that audit is still to be asked to stop.
+    /// How many cancellations are owed.
     pub(crate) fn owed_cancels(&self) -> usize {
         let owed = self.flights.iter().filter(|f| f.cancel == Cancel::Owed);
         owed.count()
     }
 
-    /// Forgets that a request is lost; false if it is not.
+    /// Removes a lost request. Returns false if it is not lost.
     pub(crate) fn remove_lost(&mut self, request: RequestId) -> bool {
         let before = self.flights.len();
         self.flights
@@ -162,7 +163,7 @@ impl Flights {
         self.flights.len() < before
     }
 
-    /// Audit knows nothing of any request any more.
+    /// Audit was restarted and knows none of the requests.
     pub(crate) fn lose_all(&mut self) {
         self.flights.retain(|flight| flight.fate != Fate::Abandoned);
         for flight in &mut self.flights {
@@ -171,14 +172,14 @@ impl Flights {
         }
     }
 
-    /// Removes the oldest request that is lost.
+    /// Removes and returns the oldest lost request.
     pub(crate) fn take_lost(&mut self) -> Option<RequestId> {
         let index = self.flights.iter().position(|f| f.fate == Fate::Lost)?;
         Some(RequestId(self.flights.remove(index).number))
     }
 }
 
-/// Whether nobody would miss it.
+/// Whether it can be removed unnoticed.
 fn is_dispensable(flight: &Flight) -> bool {
     flight.fate == Fate::Abandoned && flight.cancel != Cancel::Owed
 }

@@ -1,31 +1,31 @@
-//! What audit has to say to a client.
+//! Messages from audit to a client.
 
 use crate::flights::RequestId;
 use protocol::error::Failure;
 use protocol::wire::Fault;
 use protocol::wire::client::{Event, Progress, User};
 
-/// What [`Client::poll`](crate::Client::poll) gives. Each request that was submitted gets exactly one
-/// [`Last`](Self::Last) or one [`Lost`](Self::Lost), and nothing after it; one that was abandoned gets nothing any more.
+/// A result of [`Client::poll`](crate::Client::poll). Each submitted request gets exactly one [`Last`](Self::Last) or
+/// [`Lost`](Self::Lost), and nothing after it. An abandoned request gets nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incoming<'a> {
-    /// News of the system, which no request has asked for.
+    /// News of the system, which answers no request.
     Notice(Notice<'a>),
-    /// More of an answer: text, an entry of a list, how far a load has got.
+    /// A part of an answer: text, an entry of a list, or progress.
     Part {
         /// The request that it answers.
         request: RequestId,
-        /// What it is.
+        /// The part.
         event: Event<'a>,
     },
-    /// The end of an answer. The request is over; [`Event::Failed`] says that it was refused or has failed.
+    /// The end of an answer. If it is [`Event::Failed`], the request was refused or has failed.
     Last {
         /// The request that it answers.
         request: RequestId,
-        /// What it is.
+        /// The last event.
         event: Event<'a>,
     },
-    /// Audit has begun anew and knows nothing of this request. Whether it was carried out is not known.
+    /// Audit was restarted and knows nothing of this request. Whether it was carried out is not known.
     Lost {
         /// The request that will not be answered.
         request: RequestId,
@@ -33,7 +33,7 @@ pub enum Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    /// The request that this is about.
+    /// The request that this is about, if any.
     #[must_use]
     pub const fn request(&self) -> Option<RequestId> {
         match self {
@@ -44,7 +44,7 @@ impl Incoming<'_> {
         }
     }
 
-    /// Whether the request that this is about is over.
+    /// Whether the request that this is about has ended.
     #[must_use]
     pub const fn is_end(&self) -> bool {
         matches!(self, Self::Last { .. } | Self::Lost { .. })
@@ -54,39 +54,38 @@ impl Incoming<'_> {
 /// News of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice<'a> {
-    /// The system takes requests for text, and this client is that user.
+    /// The system accepts requests for text. This client is that user.
     Ready(User),
-    /// How far the boot has got.
+    /// Progress of the boot.
     Progress(Progress),
-    /// Inference died or was stopped, and is restarted. Requests that it had fail of themselves.
+    /// Inference died or was stopped, and is being restarted. Its requests fail, each with its own event.
     Fault {
-        /// The newest.
+        /// The newest fault.
         fault: Fault,
-        /// For how many it stands: this one, and those before it that were not told.
+        /// How many faults this reports: the newest, and earlier ones that were not reported.
         count: u32,
     },
-    /// Inference serves again.
+    /// Inference works again.
     Recovered {
-        /// From the detection to this message, in microseconds.
+        /// Microseconds from the detection to this message.
         after_us: u64,
         /// Restarts since boot.
         restarts: u32,
     },
-    /// What audit does of its own accord has failed: the model of the boot cannot be loaded, or inference was restarted
-    /// too often and stays down.
+    /// Something that audit does by itself has failed: the model of the boot cannot be loaded, or inference was
+    /// restarted too often and stays down.
     Failed {
         /// Why.
         failure: Failure,
         /// What it is about, for people. Untrusted text.
         detail: &'a [u8],
     },
-    /// Audit has begun anew: sessions and logins of before are gone. Requests that were in flight are told as
-    /// [`Incoming::Lost`] after this.
+    /// Audit was restarted: sessions and logins are gone. Requests that were in flight follow as [`Incoming::Lost`].
     Restarted,
 }
 
 impl<'a> Notice<'a> {
-    /// `None` for an event that answers a request.
+    /// Returns `None` for an event that answers a request.
     pub(crate) const fn of(event: Event<'a>) -> Option<Self> {
         Some(match event {
             Event::Ready(user) => Self::Ready(user),

@@ -6,19 +6,19 @@
 //! into `system.xml` and `policy.toml`.
 //!
 //! - It has no heap, does not block, and has no unsafe code. Its memory is [`Memory`] and [`Inbox`], 27 KiB in all.
-//! - [`Client::submit`], or the method of a request such as [`Client::infer`], sends a request and gives its
+//! - [`Client::submit`], or a method for one request such as [`Client::infer`], sends a request. It returns the
 //!   [`RequestId`], or a [`SubmitError`] that says what to do about it.
-//! - [`Client::poll`] gives what has come: news of the system ([`Notice`]), parts of answers, and exactly one end for
-//!   each request, also if audit begins anew meanwhile ([`Incoming::Lost`]).
-//! - [`Client::cancel`] asks for the end of a request, [`Client::abandon`] does not wait for it either.
-//! - [`Client::take_owed_signal`] says whether audit must be signalled, once for all that was done before.
+//! - [`Client::poll`] returns what has arrived: news of the system ([`Notice`]), parts of answers, and exactly one end
+//!   for each request, even if audit is restarted ([`Incoming::Lost`]).
+//! - [`Client::cancel`] asks for the end of a request; [`Client::abandon`] also ignores its answer.
+//! - [`Client::take_owed_signal`] says whether audit must be signalled, once for everything before.
 //! - [`Answer`] gathers the text of a request in a buffer.
-//! - Whatever lies in audit's region, nothing here panics; what is no message is dropped and counted
+//! - Nothing here panics, whatever audit's region holds. Invalid messages are dropped and counted
 //!   ([`Client::dropped`]).
 //!
 //! # A component that asks a question
 //!
-//! What it does is a type over two regions, so that it can be tested on the host, where two regions are two arrays.
+//! The component is generic over its two regions, so it can be tested on the host, where two arrays serve as regions.
 //!
 //! ```
 //! use sel4_llm_client::region::{ReadWords, WriteWords};
@@ -27,21 +27,21 @@
 //! struct Guard<'m, R, W> {
 //!     client: Client<'m, R, W>,
 //!     answer: Answer<'m>,
-//!     /// What was decided.
+//!     /// The decision.
 //!     open: Option<bool>,
 //! }
 //!
 //! impl<R: ReadWords, W: WriteWords> Guard<'_, R, W> {
-//!     /// Audit has signalled. True: signal it in turn. The inbox lies outside, so that what is in it can be looked at
-//!     /// while the rest changes.
+//!     /// Call it when audit has signalled. If it returns true, signal audit in turn. The inbox is separate, so that
+//!     /// a message in it can be examined while the rest changes.
 //!     fn notified(&mut self, inbox: &mut Inbox) -> bool {
 //!         while let Some(incoming) = self.client.poll(inbox) {
-//!             // Before this, a request for text would be refused: no model is loaded yet.
+//!             // Before this, audit would refuse a request for text, because no model is loaded yet.
 //!             if let Incoming::Notice(Notice::Ready(_)) = incoming {
 //!                 self.ask();
 //!             }
 //!             if self.answer.take(&incoming) && let Some(outcome) = self.answer.outcome() {
-//!                 // Audit has seen to it that an answer that has finished is one of the two. What went wrong is a no.
+//!                 // Audit guarantees that a finished answer is one of the two. Anything else counts as no.
 //!                 let says_yes = self.answer.text() == Ok("yes");
 //!                 self.open = Some(matches!(outcome, Outcome::Finished(_)) && says_yes);
 //!             }
@@ -58,7 +58,7 @@
 //!     }
 //! }
 //!
-//! // ---- Its test, with an audit that the test plays. `protocol` is `sel4-llm-protocol` with its feature `testing`.
+//! // ---- Its test plays audit. `protocol` is `sel4-llm-protocol` with its feature `testing`.
 //! use protocol::ring::Frame;
 //! use protocol::wire::FinishReason;
 //! use protocol::wire::client::{Event, Finished, Request, User};
@@ -99,27 +99,27 @@
 //! assert_eq!(guard.open, Some(true));
 //! ```
 //!
-//! # When what happens
+//! # What to do when
 //!
-//! | it says | then |
+//! | it returns | then |
 //! |---|---|
 //! | [`SubmitError::NotConnected`], [`SubmitError::Full`] | try again when audit signals |
 //! | [`SubmitError::TooManyInFlight`] | try again when a request has ended |
-//! | [`SubmitError::Invalid`] | the request itself must change; the [`Failure`] has the value and the limit |
-//! | [`SubmitError::OtherVersion`] | this domain and audit must be built from the same tree |
-//! | [`Event::Failed`] | audit has refused the request, or it has failed: the [`ErrorCode`] says why, and the value and the limit are beside it. [`ErrorCode::QuotaExceeded`]: [`Client::budget`] says when there is more. [`ErrorCode::FormatBreach`]: what came before is a beginning and no answer |
-//! | [`Incoming::Lost`] | audit has begun anew; whether the request was carried out is not known |
-//! | [`Notice::Fault`], then [`Notice::Recovered`] | inference was restarted: requests that it had fail, sessions are gone, what comes after it is served |
+//! | [`SubmitError::Invalid`] | change the request; the [`Failure`] holds the value and the limit |
+//! | [`SubmitError::OtherVersion`] | build this domain and audit from the same tree |
+//! | [`Event::Failed`] | the request was refused or has failed; the [`ErrorCode`] says why, with the value and the limit. After [`ErrorCode::QuotaExceeded`], [`Client::budget`] says when there is more. After [`ErrorCode::FormatBreach`], the text before it is incomplete: do not use it |
+//! | [`Incoming::Lost`] | audit was restarted; whether the request was carried out is not known |
+//! | [`Notice::Fault`], then [`Notice::Recovered`] | inference was restarted: its requests fail and sessions are gone, but new requests are served |
 //!
-//! A client that does not poll delays its own requests and nothing else: inference rests when it is ahead of what the
-//! client has read, and what has come meanwhile is one longer [`Event::Text`].
+//! A client that does not poll delays only its own requests: inference pauses when it is ahead of what the client has
+//! read, and the waiting text arrives as one longer [`Event::Text`].
 //!
 //! # What a client can rely on
 //!
-//! Audit is trusted: it keeps budgets, meters tokens, and tells each client only of that client's own requests. What the
-//! *model* says is not: any bytes can come as text, with any meaning, so have it decide by a closed set of answers
-//! ([`Infer::choices`], [`Infer::format`]), which audit keeps whatever inference does; and show text on a terminal through
-//! `safe-text`.
+//! Audit is trusted: it keeps budgets, meters tokens, and tells each client only about that client's own requests. The
+//! *model's* text is not: it can be any bytes with any meaning. So let it decide only between fixed answers
+//! ([`Infer::choices`], [`Infer::format`]), which audit enforces whatever inference does, and show text on a terminal
+//! through `safe-text`.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -163,7 +163,7 @@ pub use flights::{MAX_IN_FLIGHT, RequestId};
 pub use incoming::{Incoming, Notice};
 pub use requests::{FineTune, Infer, Role, Segment};
 
-// What a client needs of the protocol, so that it needs no second dependency.
+// The parts of the protocol that a client needs, so that it needs no second dependency.
 pub use protocol::decimal::ONE;
 pub use protocol::error::{ErrorCode, Failure};
 pub use protocol::name::{FormatName, ModelName, SessionName, TemplateName, UserName};

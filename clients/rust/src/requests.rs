@@ -1,4 +1,4 @@
-//! One method for each request that a client can make, and a builder for the one with many parameters.
+//! One method for each request of a client, and a builder for the request with many parameters.
 
 use crate::client::Client;
 use crate::error::SubmitError;
@@ -11,28 +11,29 @@ use protocol::wire::{
     Extent, InferParams, PartKind, Parts, PartsWriter, Sampling, TARGETS_ALL, TrainParams,
 };
 
-/// Who has said a text of a conversation.
+/// Who says a text of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Whoever set the model up: what it is to be, and what it is to know.
+    /// Whoever set the model up, to tell it what it is and knows.
     System,
-    /// Who asks.
+    /// The person who asks.
     User,
     /// The model.
     Assistant,
 }
 
-/// A text of a conversation. Whatever it looks like, it stays text: only the model's chat template says where one ends.
+/// A text of a conversation. It stays text whatever it looks like, because only the model's chat template marks where
+/// one ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment<'a> {
-    /// Who has said it.
+    /// Who says it.
     pub role: Role,
-    /// What was said. Empty only if it is the system's or the assistant's.
+    /// The text. Only the system's and the assistant's may be empty.
     pub text: &'a str,
 }
 
 impl<'a> Segment<'a> {
-    /// What the model is told before anybody speaks.
+    /// What the model is told before the conversation.
     #[must_use]
     pub const fn system(text: &'a str) -> Self {
         let role = Role::System;
@@ -46,7 +47,7 @@ impl<'a> Segment<'a> {
         Self { role, text }
     }
 
-    /// What the model has said, or is to believe that it has.
+    /// What the model has said, or is to believe it has said.
     #[must_use]
     pub const fn assistant(text: &'a str) -> Self {
         let role = Role::Assistant;
@@ -62,15 +63,15 @@ impl<'a> Segment<'a> {
     }
 }
 
-/// From what the model goes on.
+/// What the model continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prompt<'a> {
     Text(PartKind, &'a str),
     Conversation(&'a [Segment<'a>]),
 }
 
-/// A request for text that is being put together. What is not said is as [`InferParams::default`] has it: 128 tokens,
-/// temperature 0.8, always the same seed. Fractions are in millionths, since a domain may have no floating point.
+/// A builder of a request for text. Anything not set is as in [`InferParams::default`]: 128 tokens, temperature 0.8,
+/// always the same seed. Fractions are in millionths, because a domain may have no floating point.
 ///
 /// ```
 /// use sel4_llm_client::Infer;
@@ -83,17 +84,17 @@ enum Prompt<'a> {
 ///
 /// # The form of an answer
 ///
-/// With [`choices`](Self::choices) or a [`format`](Self::format), audit lets no byte pass that does not belong: a text that
-/// has [finished](crate::Event::Finished) is one of the choices, or a word of the format, whatever the model or a hostile
-/// inference would rather say. If it cannot be kept, the request fails:
+/// With [`choices`](Self::choices) or a [`format`](Self::format), audit passes no byte that does not belong. A
+/// [finished](crate::Event::Finished) text is one of the choices, or matches the format, whatever the model or a
+/// hostile inference would rather say. If that cannot be achieved, the request fails:
 ///
 /// | code | then |
 /// |---|---|
 /// | `UnknownFormat`, `FormatNotAllowed` | the policy has no such format, or not for this client |
-/// | `FormatNeeded` | the policy wants this client to name a format |
+/// | `FormatNeeded` | the policy requires this client to name a format |
 /// | `FormatNotSpelled` | the loaded model's vocabulary cannot write it |
 /// | `FormatTooLong` | raise [`max_tokens`](Self::max_tokens): it is too small for the shortest answer |
-/// | `FormatBreach` | inference has left the format and is restarted: what came before it is a beginning, nothing more |
+/// | `FormatBreach` | inference violated the format and is restarted; the text before it is incomplete |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Infer<'a> {
     system: Option<&'a str>,
@@ -120,36 +121,36 @@ impl<'a> Infer<'a> {
         }
     }
 
-    /// Completes a text: the model goes on where it ends, whatever chat template the model has. 1 to
+    /// Completes a text: the model continues it, without a chat template. The text has 1 to
     /// [`MAX_PROMPT_BYTES`](protocol::limits::MAX_PROMPT_BYTES) bytes.
     #[must_use]
     pub fn new(prompt: &'a str) -> Self {
         Self::of(Prompt::Text(PartKind::Text, prompt))
     }
 
-    /// Says a text to the model, which answers: a turn of a conversation. Fails with `NoTemplate` if the model has no chat
-    /// template.
+    /// Says something to the model, which answers: one turn of a conversation. Fails with `NoTemplate` if the model has
+    /// no chat template.
     #[must_use]
     pub fn say(text: &'a str) -> Self {
         Self::of(Prompt::Text(PartKind::User, text))
     }
 
-    /// As [`Self::say`] if the model has a chat template, else as [`Self::new`]. Audit decides when it admits the request,
-    /// with the model that the request will run on, so no load by another client comes in between.
+    /// Like [`Self::say`] if the model has a chat template, and otherwise like [`Self::new`]. Audit decides when it
+    /// admits the request, knowing the model that will run it, so no load by another client comes in between.
     #[must_use]
     pub fn prompt(text: &'a str) -> Self {
         Self::of(Prompt::Text(PartKind::Prompt, text))
     }
 
-    /// Goes on with a conversation: 1 to [`MAX_SEGMENTS`](protocol::limits::MAX_SEGMENTS) segments. After a system text,
-    /// if there is one, user and assistant take turns, and the user is last. What goes on with a session has no system text.
+    /// Continues a conversation of 1 to [`MAX_SEGMENTS`](protocol::limits::MAX_SEGMENTS) segments. User and assistant
+    /// alternate, after an optional system text, and the user is last. There is no system text if a session continues.
     #[must_use]
     pub fn conversation(segments: &'a [Segment<'a>]) -> Self {
         Self::of(Prompt::Conversation(segments))
     }
 
-    /// What the model is told before a conversation: for [`Self::say`] and [`Self::conversation`], and only at the beginning
-    /// of a session.
+    /// What the model is told before the conversation. Only for [`Self::say`] and [`Self::conversation`], and only at
+    /// the start of a session.
     #[must_use]
     pub const fn system(mut self, text: &'a str) -> Self {
         self.system = Some(text);
@@ -157,21 +158,22 @@ impl<'a> Infer<'a> {
     }
 
     /// Texts that end the answer, at most [`MAX_STOPS`](protocol::limits::MAX_STOPS) of 1 to
-    /// [`MAX_STOP_BYTES`](protocol::limits::MAX_STOP_BYTES) bytes. None of their bytes is told. Not beside a format or choices.
+    /// [`MAX_STOP_BYTES`](protocol::limits::MAX_STOP_BYTES) bytes. They are not part of the answer. Not with a format
+    /// or choices.
     #[must_use]
     pub const fn stops(mut self, stops: &'a [&'a str]) -> Self {
         self.stops = stops;
         self
     }
 
-    /// The format of the policy that the answer has.
+    /// The format, from the policy, that the answer must have.
     #[must_use]
     pub const fn format(mut self, format: FormatName) -> Self {
         self.format = format;
         self
     }
 
-    /// The answers that there are: at most 32, with at most 512 bytes together, one between each two included. Not beside a
+    /// The allowed answers: at most 32, with at most 512 bytes together, counting one between each two. Not with a
     /// format.
     #[must_use]
     pub const fn choices(mut self, choices: &'a [&'a str]) -> Self {
@@ -179,35 +181,35 @@ impl<'a> Infer<'a> {
         self
     }
 
-    /// The session that it begins or goes on with, which stays in the model's cache. Without one, nothing stays.
+    /// The session to start or to continue; it stays in the model's cache. Without one, nothing stays.
     #[must_use]
     pub const fn session(mut self, session: SessionName) -> Self {
         self.session = session;
         self
     }
 
-    /// The adapter to use, which is loaded; a session that goes on has the one that it began with. Without one, the model as
-    /// it is.
+    /// The loaded adapter to use. A session that continues keeps the one that it began with. Without an adapter, the
+    /// model is used as it is.
     #[must_use]
     pub const fn adapter(mut self, adapter: ModelName) -> Self {
         self.adapter = adapter;
         self
     }
 
-    /// Most tokens to generate: 1 to what the user's role allows. As many are taken from the budget until the end.
+    /// Most tokens to generate: 1 up to the limit of the user's role. They are reserved from the budget until the end.
     #[must_use]
     pub const fn max_tokens(mut self, tokens: u32) -> Self {
         self.params.max_tokens = tokens;
         self
     }
 
-    /// Always the likeliest token: the same prompt gives the same text. For decisions.
+    /// Always takes the likeliest token, so the same prompt gives the same text. For decisions.
     #[must_use]
     pub const fn greedy(self) -> Self {
         self.temperature(0)
     }
 
-    /// How far less likely tokens are chosen, in millionths: 0 is [`Self::greedy`], 1,000,000 as the model has it.
+    /// Randomness in millionths: 0 is [`Self::greedy`], 1,000,000 uses the model's own probabilities.
     #[must_use]
     pub const fn temperature(mut self, millionths: u32) -> Self {
         self.params.sampling.temperature = millionths;
@@ -221,7 +223,7 @@ impl<'a> Infer<'a> {
         self
     }
 
-    /// All ways to choose tokens at once.
+    /// All sampling parameters at once.
     #[must_use]
     pub const fn sampling(mut self, sampling: Sampling) -> Self {
         self.params.sampling = sampling;
@@ -235,11 +237,11 @@ impl<'a> Infer<'a> {
         self
     }
 
-    /// The request, with its parts in `buffer`, of which [`MAX_PARTS_BYTES`](protocol::limits::MAX_PARTS_BYTES) suffice.
-    /// [`Client::infer`] has a buffer of its own.
+    /// Builds the request, with its parts in `buffer`. [`MAX_PARTS_BYTES`](protocol::limits::MAX_PARTS_BYTES) suffice.
+    /// [`Client::infer`] does this in its own buffer.
     ///
     /// # Errors
-    /// What is wrong with a text, a stop string or a choice, or that they are too many or too long.
+    /// A text, a stop string or a choice is invalid, or there are too many, or they are too long.
     pub fn request<'b>(&self, buffer: &'b mut [u8]) -> Result<Request<'b>, Failure> {
         Ok(self.with(self.write(buffer)?))
     }
@@ -273,7 +275,7 @@ impl<'a> Infer<'a> {
         Ok(parts)
     }
 
-    /// The request with parts that were written before.
+    /// The request, with parts that are already written.
     pub(crate) const fn with<'b>(&self, parts: Parts<'b>) -> Request<'b> {
         Request::Infer {
             params: self.params,
@@ -285,7 +287,7 @@ impl<'a> Infer<'a> {
     }
 }
 
-/// A format says which answers there are and where they end, so nothing else does.
+/// A format defines the answers and where they end, so choices and stop strings are refused beside it.
 pub(crate) fn check_format(format: FormatName, parts: &Parts<'_>) -> Result<(), Failure> {
     if format.is_empty() {
         return Ok(());
@@ -298,7 +300,7 @@ pub(crate) fn check_format(format: FormatName, parts: &Parts<'_>) -> Result<(), 
     }
 }
 
-/// A fine-tuning that is being put together. What is not said is as [`TrainParams::default`] has it.
+/// A builder of a fine-tuning request. Anything not set is as in [`TrainParams::default`].
 ///
 /// ```
 /// use sel4_llm_client::{FineTune, ModelName};
@@ -313,7 +315,7 @@ pub struct FineTune {
 }
 
 impl FineTune {
-    /// On this data of the store, or on [`EXAMPLES`](protocol::adapters::EXAMPLES), which are those of
+    /// Trains on this data of the store, or on [`EXAMPLES`](protocol::adapters::EXAMPLES), those added with
     /// [`Client::example`].
     #[must_use]
     pub fn new(data: ModelName) -> Self {
@@ -324,49 +326,49 @@ impl FineTune {
         }
     }
 
-    /// What the adapter will be called; without a name, as the data.
+    /// Name of the adapter; without one, it has the name of the data.
     #[must_use]
     pub const fn adapter(mut self, adapter: ModelName) -> Self {
         self.adapter = adapter;
         self
     }
 
-    /// Rank of its matrices, 1 to 64: a larger one can learn more, and costs more.
+    /// Rank of its matrices, 1 to 64. A higher rank can learn more and costs more.
     #[must_use]
     pub const fn rank(mut self, rank: u32) -> Self {
         self.params.rank = rank;
         self
     }
 
-    /// α in millionths: its effect is multiplied by α / rank.
+    /// α in millionths: the adapter's effect is multiplied by α / rank.
     #[must_use]
     pub const fn alpha(mut self, millionths: u32) -> Self {
         self.params.alpha = millionths;
         self
     }
 
-    /// How often the examples are gone through, 1 to 100. So many times their tokens are taken from the budget.
+    /// Passes over the examples, 1 to 100. The budget pays for their tokens in each pass.
     #[must_use]
     pub const fn epochs(mut self, epochs: u32) -> Self {
         self.params.epochs = epochs;
         self
     }
 
-    /// The largest learning rate, in billionths.
+    /// The peak learning rate, in billionths.
     #[must_use]
     pub const fn rate(mut self, billionths: u32) -> Self {
         self.params.rate = billionths;
         self
     }
 
-    /// Changes the matrices of the feed-forward layers, too, not only those of attention.
+    /// Also trains the matrices of the feed-forward layers, not only those of attention.
     #[must_use]
     pub const fn all_matrices(mut self) -> Self {
         self.params.targets = TARGETS_ALL;
         self
     }
 
-    /// Seed of the first values and of the order of the examples: the same seed and data give the same adapter.
+    /// Seed of the initial values and of the order of examples. The same seed and data give the same adapter.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.params.seed = seed;
@@ -384,20 +386,19 @@ impl From<FineTune> for Request<'_> {
     }
 }
 
-/// Each sends one request; the errors are those of [`Client::submit`]. What a user needs a permission for, audit refuses
-/// with [`Event::Failed`](protocol::wire::client::Event::Failed).
-#[allow(clippy::missing_errors_doc)] // Above, once for all.
+/// Each sends one request; the errors are those of [`Client::submit`]. If the user lacks the permission for a request,
+/// audit refuses it with [`Event::Failed`](protocol::wire::client::Event::Failed).
+#[allow(clippy::missing_errors_doc)] // Documented above.
 impl<R: ReadWords, W: WriteWords> Client<'_, R, W> {
     /// Asks for text. Parts: `Text`. Ends with `Finished`.
     pub fn infer(&mut self, infer: &Infer<'_>) -> Result<RequestId, SubmitError> {
         self.submit_text(infer)
     }
 
-    /// Whether a request for text can be sent like this: what [`Self::infer`] would refuse before it sends anything, but
-    /// for the link and the room.
+    /// Checks whether a request for text is valid: the checks of [`Self::infer`], except for the link and the room.
     ///
     /// # Errors
-    /// What is wrong, with the value and the limit.
+    /// The reason, with the value and the limit.
     pub fn check(&mut self, infer: &Infer<'_>) -> Result<(), Failure> {
         self.check_text(infer)
     }
@@ -417,7 +418,7 @@ impl<R: ReadWords, W: WriteWords> Client<'_, R, W> {
         self.submit(&Request::Load { name })
     }
 
-    /// Asks which model is loaded, and what is in its memory. Ends with `Status`.
+    /// Asks which model is loaded, and how its memory is used. Ends with `Status`.
     pub fn status(&mut self) -> Result<RequestId, SubmitError> {
         self.submit(&Request::Status)
     }
@@ -432,8 +433,8 @@ impl<R: ReadWords, W: WriteWords> Client<'_, R, W> {
         self.submit(&Request::Stats { watch: true })
     }
 
-    /// Becomes another user, if the policy allows that to this client. Without a passphrase it logs in a user who has
-    /// none; any other name fails with `PassphraseNeeded`. Ends with `User`.
+    /// Becomes another user, if the policy allows this client to log in. A user without a passphrase logs in without
+    /// one; any other name fails with `PassphraseNeeded`. Ends with `User`.
     pub fn login(
         &mut self,
         user: UserName,
@@ -442,22 +443,23 @@ impl<R: ReadWords, W: WriteWords> Client<'_, R, W> {
         self.submit(&Request::Login { user, passphrase })
     }
 
-    /// Becomes again who this client is by the policy. Ends with `User`.
+    /// Becomes the client's own user again, as set in the policy. Ends with `User`.
     pub fn logout(&mut self) -> Result<RequestId, SubmitError> {
         self.submit(&Request::Logout)
     }
 
-    /// Asks who this client is. Ends with `User`.
+    /// Asks which user this client is. Ends with `User`.
     pub fn who_am_i(&mut self) -> Result<RequestId, SubmitError> {
         self.submit(&Request::WhoAmI)
     }
 
-    /// Lists the users that can log in. Parts: `User`. Ends with `Listed`.
+    /// Lists the users who can log in. Parts: `User`. Ends with `Listed`.
     pub fn users(&mut self) -> Result<RequestId, SubmitError> {
         self.submit(&Request::Users)
     }
 
-    /// Asks for a user's budget, one's own if the name is empty, after the change. Ends with `Budget`.
+    /// Asks for a user's budget, and changes it first if `change` says so. An empty name is the client's own user. Ends
+    /// with `Budget`.
     pub fn budget(
         &mut self,
         user: UserName,
@@ -476,22 +478,22 @@ impl<R: ReadWords, W: WriteWords> Client<'_, R, W> {
         self.submit(&Request::VerifyLog)
     }
 
-    /// Has the device sign the head of its log, and `nonce` with it. Ends with `Attested`.
+    /// Has the device sign the head of its log together with `nonce`. Ends with `Attested`.
     pub fn attest(&mut self, nonce: Nonce) -> Result<RequestId, SubmitError> {
         self.submit(&Request::Attest { nonce })
     }
 
-    /// Has audit try again to start inference, after too many restarts. Ends with `Done`.
+    /// Has audit try again to start inference after too many restarts. Ends with `Done`.
     pub fn reset(&mut self) -> Result<RequestId, SubmitError> {
         self.submit(&Request::Reset)
     }
 
-    /// Asks whether this user may end the system, which goes on the record. Ends with `Done`; audit itself goes on.
+    /// Asks for permission to end the system, which is recorded. Ends with `Done`; audit itself goes on.
     pub fn halt(&mut self) -> Result<RequestId, SubmitError> {
         self.submit(&Request::Halt)
     }
 
-    /// Lists this user's sessions, or everybody's for who may change budgets. Parts: `Session`. Ends with `Listed`.
+    /// Lists this user's sessions, or everybody's if the user may change budgets. Parts: `Session`. Ends with `Listed`.
     pub fn sessions(&mut self) -> Result<RequestId, SubmitError> {
         self.submit(&Request::Sessions)
     }
@@ -501,8 +503,8 @@ impl<R: ReadWords, W: WriteWords> Client<'_, R, W> {
         self.submit(&Request::from(*tune))
     }
 
-    /// Adds an example to those that [`EXAMPLES`](protocol::adapters::EXAMPLES) are: a line as [`Example::line`] makes it.
-    /// Ends with `Examples`.
+    /// Adds an example to [`EXAMPLES`](protocol::adapters::EXAMPLES): a line written by [`Example::line`]. Ends with
+    /// `Examples`.
     ///
     /// [`Example::line`]: crate::Example::line
     pub fn example(&mut self, line: &str) -> Result<RequestId, SubmitError> {
@@ -526,7 +528,7 @@ impl<R: ReadWords, W: WriteWords> Client<'_, R, W> {
         self.submit(&Request::LoadAdapter { name })
     }
 
-    /// Unloads an adapter; one made on this device is forgotten, too. Ends with `Done`.
+    /// Unloads an adapter, and forgets it if it was made on this device. Ends with `Done`.
     pub fn drop_adapter(&mut self, name: ModelName) -> Result<RequestId, SubmitError> {
         self.submit(&Request::DropAdapter { name })
     }
@@ -537,7 +539,7 @@ impl<R: ReadWords, W: WriteWords> Client<'_, R, W> {
         self.submit(&Request::ExportAdapter { name })
     }
 
-    /// Ends a session that is idle. Ends with `Done`.
+    /// Ends an idle session. Ends with `Done`.
     pub fn close(&mut self, session: SessionName) -> Result<RequestId, SubmitError> {
         self.submit(&Request::Close { session })
     }

@@ -1,4 +1,4 @@
-//! The client, with an audit that the tests play.
+//! The client, with tests that play audit.
 
 mod answers;
 mod ends;
@@ -25,14 +25,14 @@ struct System {
     client: TestClient,
     inbox: Inbox,
     audit: TestEndpoint,
-    /// What the client writes for audit, as it lies in memory.
+    /// The region that the client writes.
     ours: TestRegion,
-    /// What audit writes.
+    /// The region that audit writes.
     theirs: TestRegion,
 }
 
 impl System {
-    /// Before audit has begun.
+    /// A system in which audit has not started.
     fn off() -> Self {
         let (audit, end, ours, theirs) = all_of_endpoints();
         Self {
@@ -56,7 +56,7 @@ impl System {
         self.audit.send(&frame).unwrap();
     }
 
-    /// All that the client has to say now, in debug text.
+    /// Everything that the client has to report now, as debug text.
     fn polled(&mut self) -> Vec<String> {
         let mut polled = Vec::new();
         while let Some(incoming) = self.client.poll(&mut self.inbox) {
@@ -75,7 +75,7 @@ impl System {
         asked
     }
 
-    /// Fills the ring; the requests that it took.
+    /// Fills the ring, and returns the requests that fitted.
     fn fill(&mut self) -> Vec<RequestId> {
         let mut taken = Vec::new();
         while let Ok(request) = self.client.status() {

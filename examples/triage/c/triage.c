@@ -1,10 +1,10 @@
 /*
- * The component of this example in plain C: gets events, a line of text each, asks the model about each, and decides:
- * routine, or escalate. ../core is the same in Rust.
+ * The component of this example in plain C. It gets events, one line of text each, asks the model about each, and
+ * decides: routine or escalate. ../core is the same in Rust.
  *
- * The rule that keeps it safe: it can only be told one of four classes, which the policy's format and audit see to, and only
- * two of them calm. Everything else escalates: no answer, a refusal, an answer that left the format, a line that cannot be
- * asked about. So whatever fails, nobody is left unwarned, and each line is decided once.
+ * The rule that keeps it safe: the policy's format and audit guarantee that an answer is one of four classes, and only
+ * two of them are routine. Everything else escalates: no answer, a refusal, an answer that violated the format, a line
+ * that cannot be asked about. So whatever fails, somebody is warned, and each line is decided once.
  *
  * It needs libmicrokit and libsel4_llm and nothing else: no libc, no heap, no floating point, no timer.
  */
@@ -12,7 +12,7 @@
 #include <microkit.h>
 #include <sel4_llm.h>
 
-/* Longest line that the model is asked about, in bytes. It bounds what a question can cost. */
+/* Longest line that the model is asked about, in bytes. It bounds the cost of a question. */
 #define MAX_LINE 120
 /* Most tokens of an answer. A class is one token of the model's vocabulary; another model may need a few. */
 #define MAX_ANSWER_TOKENS 4
@@ -20,16 +20,16 @@
 #define MAX_ANSWER 16
 /* The format of the policy that an answer must have. The policy lets this client ask for no other. */
 #define FORMAT "triage"
-/* A question that inference was restarted under is asked so often. */
+/* How often a question is asked if inference is restarted during it. */
 #define ATTEMPTS 2
 
-/* What the model is told before every line: the system's text in every question; build.mk makes literals of standing.txt. It is
- * a part of the program, and whoever writes events cannot change it: only the model's chat template says where it ends. */
+/* The system text of every question, told to the model before the line; build.mk makes it from standing.txt. It is part
+ * of the program, and no event can change it, because only the model's chat template marks where it ends. */
 static const char standing[] =
 #include "standing.h"
     ;
 
-/* Before a line of debug output. The simulation writes the domain's name itself, libmicrokit does not. */
+/* Prefix of debug output. The simulation writes the domain's name itself, libmicrokit does not. */
 #ifndef PREFIX
 #define PREFIX ""
 #endif
@@ -41,37 +41,37 @@ uintptr_t events, events_size, decisions, decisions_size;
 
 /* ---- The state ------------------------------------------------------------------------------------------------------ */
 
-/* Statics: the client is larger than a small stack. */
+/* Static, because the client is larger than a small stack. */
 static sel4_llm_client_t client;
 static sel4_llm_event_t event;
 
 /* Where the current line is. */
 static enum { TO_ASK, ASKED, DONE } stage;
-/* Whether audit has said that it takes questions: not before it is ready, nor while inference is restarted. */
+/* Whether audit accepts questions: not before it is ready, nor while inference is being restarted. */
 static bool takes_questions;
-/* How often inference was restarted under the question. */
+/* How often inference was restarted during the question. */
 static unsigned attempts;
 
 /* The current line, without white space around it, and its number, from 1. */
 static const char *line;
 static size_t line_length;
 static uint32_t line_number;
-/* What comes after it. */
+/* The rest of the events. */
 static const char *rest;
 static const char *rest_end;
 
-/* The question about it, and what the model has answered. */
+/* The question about it, and the model's answer. */
 static uint32_t question;
 static char answer[MAX_ANSWER];
 static size_t answer_length;
 static bool answer_is_cut;
 
-/* Why it was decided so: the numbers of the records in `decisions`. */
+/* The reason of a decision, as numbered in the records of `decisions`. */
 enum reason { JUDGED = 1, UNCLEAR, NO_ANSWER, LOST, NOT_SENT, TOO_LONG, NOT_TEXT };
 
 static uint64_t routine, escalated;
 
-/* How long answers take, by audit's clock: the first question pays for the standing text, which the others share. */
+/* How long answers take, by audit's clock. The first question computes the standing text, and the others share it. */
 static uint64_t answers, first_us, others_us;
 
 /* ---- Text ----------------------------------------------------------------------------------------------------------- */
@@ -81,7 +81,7 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
 }
 
-/* What others have written is not shown as it is. */
+/* Untrusted text is not shown unchecked. */
 static void say_quoted(const char *text, size_t length)
 {
     static const char digits[] = "0123456789abcdef";
@@ -105,7 +105,7 @@ static void say_quoted(const char *text, size_t length)
 
 /* ---- Lines of the events -------------------------------------------------------------------------------------------- */
 
-/* Goes on to the next line that has contents; false if there is none. */
+/* Moves to the next line that is not empty; false if there is none. */
 static bool next_line(void)
 {
     while (rest < rest_end) {
@@ -138,7 +138,7 @@ static void write_word(size_t word, uint64_t value)
         __atomic_store_n((uint64_t *)decisions + word, value, __ATOMIC_RELEASE);
 }
 
-/* Acts: the alarm comes before anything else. */
+/* Acts on a decision. The alarm comes before anything else. */
 static void write_decision(bool is_routine, enum reason reason, uint32_t code)
 {
     if (!is_routine)
@@ -208,7 +208,7 @@ static void say_times(void)
     microkit_dbg_puts(" us\n");
 }
 
-/* Decides about the current line and goes on to the next. */
+/* Decides about the current line and moves to the next. */
 static void decide(bool is_routine, enum reason reason, uint32_t code)
 {
     write_decision(is_routine, reason, code);
@@ -227,7 +227,7 @@ static void decide(bool is_routine, enum reason reason, uint32_t code)
 
 /* ---- Answers -------------------------------------------------------------------------------------------------------- */
 
-/* Adds to the answer. Once something has found no room, nothing after it is kept. */
+/* Adds to the answer. After the first part that does not fit, nothing more is kept. */
 static void take_text(const char *bytes, size_t length)
 {
     for (size_t i = 0; i < length && !answer_is_cut; i++) {
@@ -246,8 +246,7 @@ static bool answer_is(const char *class)
     return i == answer_length && class[i] == 0 && !answer_is_cut;
 }
 
-/* Decides by an answer that has finished. An answer that is no class cannot be: then the policy has another format under that
- * name. */
+/* Decides by an answer that has finished. If it is not a class, the policy has another format under that name. */
 static void judge(uint64_t took_us)
 {
     if (answers++ == 0)
@@ -260,7 +259,7 @@ static void judge(uint64_t took_us)
         decide(false, answer_is("warn") || answer_is("alarm") ? JUDGED : UNCLEAR, 0);
 }
 
-/* The question has no answer because audit or inference began anew, or was refused. The former are asked once more. */
+/* The question has no answer: audit or inference was restarted, and it is asked once more, or it was refused. */
 static void no_answer(enum reason reason, uint32_t code)
 {
     bool was_restarted = reason == LOST || code == SEL4_LLM_CODE_INFERENCE_FAULT ||
@@ -276,7 +275,7 @@ static void no_answer(enum reason reason, uint32_t code)
 
 /* ---- The conversation with audit ------------------------------------------------------------------------------------ */
 
-/* Asks about the next line that can be asked about. */
+/* Asks about the next line that is fit to be asked about. */
 static void ask(void)
 {
     while (takes_questions && stage == TO_ASK) {
@@ -284,12 +283,12 @@ static void ask(void)
             decide(false, TOO_LONG, 0);
             continue;
         }
-        /* The standing text comes first and is always the same, so that inference computes them once. */
+        /* The standing text comes first and is always the same, so inference computes it only once. */
         sel4_llm_segment_t segments[] = {
             { .role = SEL4_LLM_ROLE_SYSTEM, .text = standing, .text_size = sizeof standing - 1 },
             { .role = SEL4_LLM_ROLE_USER, .text = line, .text_size = line_length },
         };
-        /* The likeliest class: the same line gets the same answer. */
+        /* Takes the likeliest class, so the same line gets the same answer. */
         sel4_llm_params_t params = sel4_llm_default_params();
         params.format = FORMAT;
         params.max_tokens = MAX_ANSWER_TOKENS;
@@ -303,7 +302,7 @@ static void ask(void)
         case SEL4_LLM_FULL:
         case SEL4_LLM_NOT_CONNECTED:
         case SEL4_LLM_TOO_MANY_IN_FLIGHT:
-            /* Audit signals when this has changed. */
+            /* Audit will signal when this changes. */
             return;
         case SEL4_LLM_PROMPT_NOT_UTF8:
             decide(false, NOT_TEXT, 0);
@@ -315,13 +314,13 @@ static void ask(void)
     }
 }
 
-/* One thing that audit has said. */
+/* Handles one event from audit. */
 static void take_event(void)
 {
     switch (event.kind) {
     case SEL4_LLM_EVENT_READY:
     case SEL4_LLM_EVENT_RECOVERED:
-    /* After a failure audit answers again: it refuses, which is an answer. */
+    /* After a failure audit answers again, even if only by refusing. */
     case SEL4_LLM_EVENT_SYSTEM_FAILED:
         takes_questions = true;
         return;
@@ -361,13 +360,13 @@ void init(void)
         microkit_dbg_puts(PREFIX);
         microkit_dbg_puts(sel4_llm_error_text(error));
         microkit_dbg_putc('\n');
-        /* It raises no alarm and takes no signal: without its rings it is not there. */
+        /* Without its rings the component raises no alarm and takes no signal. */
         stage = DONE;
         return;
     }
     for (size_t word = 0; word < RECORDS; word++)
         write_word(word, 0);
-    /* The events end at the first zero, or with their region. */
+    /* The events end at the first zero, or at the end of their region. */
     rest = rest_end = (const char *)events;
     while ((size_t)(rest_end - rest) < events_size && *rest_end != 0)
         rest_end++;
@@ -385,7 +384,7 @@ void notified(microkit_channel channel)
         take_event();
     }
     ask();
-    /* Once, for all that was read and sent. */
+    /* Once, for everything read and sent. */
     if (sel4_llm_wants_signal(&client))
         microkit_notify((microkit_channel)audit_channel);
 }

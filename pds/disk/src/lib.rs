@@ -1,12 +1,12 @@
-//! The `disk` domain: it reads and writes sectors of one device for `files`, and knows nothing of what they mean.
+//! The `disk` domain: it reads and writes sectors of one device for `files`, and knows nothing of their meaning.
 //!
-//! It is the only domain whose device can write memory by itself, so all domains trust it: that it gives the device no
-//! address but those of its own buffer. What keeps that small: one order is with the device at a time, its data lie in one
-//! buffer of fixed size ([`MAX_TRANSFER_BYTES`]), and nothing that files sends becomes an address or a length that was not
-//! compared with the device's sectors and the buffer's bytes.
+//! Its device is the only one that can write memory by itself. So all domains trust this one to give the device no
+//! address outside its own buffer. What keeps that simple: the device has one order at a time, its data are in one
+//! buffer of fixed size ([`MAX_TRANSFER_BYTES`]), and a number from files becomes an address or a length only after it
+//! was compared with the device's sectors and the buffer's size.
 //!
-//! Rules: it waits for nobody; an order is answered once, in the order of their coming; its work per wake-up is bounded; no
-//! bytes of files make it panic.
+//! Rules: it never waits for another domain; orders are answered once, in the order of their arrival; its work per
+//! wake-up is bounded; nothing that files sends makes it panic.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -36,41 +36,41 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame, SLOTS};
 use protocol::wire::disk::{Description, DiskError, Order, Outcome};
 
-/// The epoch of the rings with files. Neither is restarted, so there is no other.
+/// The epoch of the rings with files. There is only one, because neither domain is ever restarted.
 const EPOCH: u32 = 1;
 
-/// What the device is asked for.
+/// An operation of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Read sectors from there on into the whole buffer.
+    /// Read the whole buffer, from this sector on.
     Read {
-        /// The first.
+        /// The first sector.
         first: u64,
     },
-    /// Write the buffer to the sectors from there on.
+    /// Write the buffer, from this sector on.
     Write {
-        /// The first.
+        /// The first sector.
         first: u64,
     },
-    /// Make durable what was written.
+    /// Make earlier writes durable.
     Flush,
 }
 
-/// A device of sectors, which takes its time.
+/// A block device, whose operations take time.
 ///
-/// An operation is begun, and then asked for until it is over. No other is begun before that. `buffer` is the same memory
-/// both times and has whole sectors; a flush has none.
+/// An operation is begun and then polled until it ends; no other is begun before that. `buffer` is the same memory both
+/// times and has whole sectors; for a flush it is empty.
 pub trait Device {
-    /// What it is.
+    /// The device's size and whether it can be written.
     fn description(&self) -> Description;
 
     /// Begins an operation.
     ///
     /// # Errors
-    /// It cannot be begun, and is over.
+    /// It could not be begun, and has ended.
     fn begin(&mut self, operation: Operation, buffer: &mut [u8]) -> Result<(), DiskError>;
 
-    /// The end of the operation, if it has come.
+    /// The result of the operation, once it has ended.
     fn finish(&mut self, operation: Operation, buffer: &mut [u8]) -> Option<Result<(), DiskError>>;
 }
 
@@ -80,31 +80,31 @@ pub trait Port {
     fn notify_files(&mut self);
 }
 
-/// An order that is with the device, or whose answer waits for room.
+/// The order that the device works on, or whose answer waits for room.
 #[derive(Clone, Copy, Debug)]
 struct Current {
     number: u32,
     operation: Operation,
-    /// Bytes of the buffer that it is about.
+    /// Bytes of the buffer that it uses.
     bytes: usize,
     /// How it ended.
     result: Option<Result<(), DiskError>>,
 }
 
-/// What the domain has counted.
+/// Counters of the domain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Orders that were answered.
     pub answered: u64,
-    /// Messages that no honest files sends.
+    /// Messages that an honest files never sends.
     pub violations: u64,
 }
 
-/// The domain.
+/// The disk domain's logic.
 #[derive(Debug)]
 pub struct Disk<R, W, D> {
     ring: Endpoint<R, W>,
-    /// `None`: there is no device that it can drive.
+    /// `None` if there is no device that it can drive.
     device: Option<D>,
     buffer: [u8; MAX_TRANSFER_BYTES],
     frame: Frame,
@@ -114,7 +114,7 @@ pub struct Disk<R, W, D> {
 }
 
 impl<R: ReadWords, W: WriteWords, D: Device> Disk<R, W, D> {
-    /// The domain with its device, if there is one.
+    /// A domain with its device, if there is one.
     pub const fn new(ring: Endpoint<R, W>, device: Option<D>) -> Self {
         Self {
             ring,
@@ -136,20 +136,20 @@ impl<R: ReadWords, W: WriteWords, D: Device> Disk<R, W, D> {
         port.notify_files();
     }
 
-    /// What it has counted.
+    /// The counters.
     #[must_use]
     pub const fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// The device, for who acknowledges its interrupts.
+    /// The device, so its runtime can acknowledge interrupts.
     pub const fn device(&mut self) -> Option<&mut D> {
         self.device.as_mut()
     }
 
     /// Files or the device has signalled.
     pub fn on_signal(&mut self, port: &mut impl Port) {
-        // A ring holds no more orders than this; files may write on while they are read, and signals again.
+        // A ring holds no more orders than this. Files may write more while they are read, but then signals again.
         for _ in 0..SLOTS {
             if !self.settle() || !self.take_order() {
                 break;
@@ -161,7 +161,7 @@ impl<R: ReadWords, W: WriteWords, D: Device> Disk<R, W, D> {
         }
     }
 
-    /// Answers what is under way, if it is over and there is room. True if nothing is under way any more.
+    /// Answers the current order if it has ended and there is room. Returns true if no order is left.
     fn settle(&mut self) -> bool {
         let Some(current) = &mut self.current else {
             return true;
@@ -203,9 +203,9 @@ impl<R: ReadWords, W: WriteWords, D: Device> Disk<R, W, D> {
         self.signal = true;
     }
 
-    /// Takes the next order, and answers it or gives it to the device. False if there is none.
+    /// Takes the next order, and answers it or passes it to the device. Returns false if there is none.
     fn take_order(&mut self) -> bool {
-        // An answer that needs no device must not be without room.
+        // Orders that need no device are answered at once, so there must be room.
         if self.ring.free() == 0 {
             return false;
         }
@@ -254,7 +254,7 @@ impl<R: ReadWords, W: WriteWords, D: Device> Disk<R, W, D> {
         self.current = Some(Current {
             number,
             operation,
-            // `begin` has refused more than the buffer has.
+            // `begin` has refused orders that exceed the buffer.
             bytes,
             result: begun.err().map(Err),
         });
@@ -287,7 +287,7 @@ impl<R: ReadWords, W: WriteWords, D: Device> Disk<R, W, D> {
         }
         let buffer = self.buffer.get_mut(..bytes).ok_or(DiskError::Range)?;
         if !is_write {
-            // What a device leaves out of a short read is zeros, not another order's sectors.
+            // If a device reads too little, the rest must be zeros and not another order's sectors.
             buffer.fill(0);
         }
         device.begin(operation, buffer)

@@ -7,11 +7,11 @@ use protocol::testing::{TestEndpoint, TestRegion, endpoints};
 use std::vec;
 use std::vec::Vec;
 
-/// A device in memory that answers after some questions, fails where it should, or never answers.
+/// A device in memory that answers after some polls, fails where it should, or never answers.
 struct Fake {
     bytes: Vec<u8>,
     writable: bool,
-    /// Questions until an operation is over.
+    /// Polls until an operation ends.
     wait: u32,
     asked: u32,
     broken: Option<u64>,
@@ -131,7 +131,7 @@ impl Bench {
         self.disk.on_signal(&mut self.signals);
     }
 
-    /// What was answered, with its number.
+    /// The next answer, with its number.
     fn outcome(&mut self) -> Option<(u32, Told)> {
         let mut frame = Frame::new();
         if !self.files.receive(&mut frame).unwrap() {
@@ -253,7 +253,7 @@ fn a_device_that_fails_is_told_and_driven_on() {
         sectors: 1,
     };
     assert_eq!(bench.answer(&read), Told::Sectors(4, vec![4; SECTOR_BYTES]));
-    // One that takes no operation at all.
+    // A device that accepts no operation at all.
     bench.disk.device().unwrap().broken = Some(u64::MAX);
     assert_eq!(bench.answer(&read), Told::Failed(DiskError::Device, 4));
     assert_eq!(
@@ -318,7 +318,7 @@ fn a_device_that_never_answers_costs_its_orders_alone() {
         bench.look();
         assert_eq!(bench.outcome(), None);
     }
-    // It comes back at last.
+    // It recovers at last.
     bench.disk.device().unwrap().stuck = false;
     bench.look();
     assert_eq!(
@@ -343,7 +343,7 @@ fn answers_wait_for_a_files_that_does_not_read() {
             bench.look();
         }
     }
-    // Sixteen are answered, one waits with its result, and the rest lie in the ring.
+    // Sixteen are answered, one waits with its result, and the others are in the ring.
     let mut numbers = Vec::new();
     for _ in 0..40 {
         while let Some((number, _)) = bench.outcome() {
@@ -355,8 +355,8 @@ fn answers_wait_for_a_files_that_does_not_read() {
 }
 
 proptest! {
-    /// Whatever files writes into its region, nothing panics, the device gets only what it has (`Fake` checks that), and
-    /// each wake-up ends.
+    /// Whatever files writes into its region, nothing panics, the device gets only valid sectors (`Fake` checks that),
+    /// and each wake-up ends.
     #[test]
     fn a_hostile_files_reaches_nothing_but_sectors(
         words in prop::collection::vec((0usize..3000, any::<u64>()), 0..200),

@@ -1,4 +1,4 @@
-//! The engine's types as they cross the boundary.
+//! Converts the engine's types to and from those of the protocol.
 
 use llm_core::arena::{Purpose, Usage};
 use llm_core::backend::ModelInfo;
@@ -34,14 +34,14 @@ pub(crate) fn generate_params(params: &InferParams) -> GenerateParams {
     }
 }
 
-/// The conversation that the parts have; empty if they have a text to be completed. Audit has checked how many there are.
+/// The conversation in the parts; empty if they hold a text to complete. Audit has checked the number of segments.
 pub(crate) fn segments<'a>(parts: &Parts<'a>) -> heapless::Vec<Segment<'a>, MAX_SEGMENTS> {
     let segment = |part: wire::Part<'a>| {
         let role = match part.kind {
             PartKind::System => Role::System,
             PartKind::User => Role::User,
             PartKind::Assistant => Role::Assistant,
-            // Audit has decided what a prompt is.
+            // Audit has already decided whether a prompt is said or completed.
             PartKind::Text | PartKind::Prompt | PartKind::Stop | PartKind::Choice => return None,
         };
         Some(Segment::new(role, part.as_str()))
@@ -53,10 +53,10 @@ pub(crate) fn segments<'a>(parts: &Parts<'a>) -> heapless::Vec<Segment<'a>, MAX_
         .collect()
 }
 
-/// What the answer must be a word of: the format with this number less one, or one of the choices that the parts have.
+/// The format of the answer: the one with this number less one, or the choices in the parts.
 ///
 /// # Errors
-/// Both, or choices that are none; audit has checked it.
+/// There are both, or the choices are invalid. Audit has checked for that.
 pub(crate) fn format(number: u32, parts: &Parts<'_>) -> Result<Option<Format>, Failure> {
     match (number.checked_sub(1), parts.allowed()?) {
         (None, None) => Ok(None),
@@ -77,15 +77,14 @@ pub(crate) const fn reason(reason: generate::FinishReason) -> FinishReason {
     }
 }
 
-/// A template's name as it crosses the boundary, where names have no spaces and nothing but ASCII: other characters are
-/// hyphens.
+/// A template's name as the protocol allows it, without spaces and only in ASCII: other characters become hyphens.
 fn template_name(name: &str) -> TemplateName {
     let written = name.chars().map(|character| match u8::try_from(character) {
         Ok(byte) if is_allowed(byte) => character,
         _ => '-',
     });
     let written: heapless::String<MAX_TEMPLATE_BYTES> = written.take(MAX_TEMPLATE_BYTES).collect();
-    // It has as many bytes at most, and all of them are allowed.
+    // It is no longer than before, and all its bytes are allowed.
     TemplateName::new(&written).unwrap_or_default()
 }
 
@@ -99,7 +98,7 @@ pub(crate) fn loaded(info: &ModelInfo, usage: &Usage) -> Loaded {
             width: info.width,
             layers: info.layers,
             vocabulary: info.vocabulary,
-            // Audit has its own.
+            // Audit computes its own.
             sha256: [0; 32],
             template: template
                 .map_or_else(TemplateName::default, |it| template_name(it.name.as_str())),
@@ -118,9 +117,9 @@ pub(crate) fn loaded(info: &ModelInfo, usage: &Usage) -> Loaded {
     }
 }
 
-/// Millionths of a value of the engine, at least 0 and at most what a field holds.
+/// A value of the engine in millionths, clamped to the range of the field.
 fn millionths(value: f32) -> u32 {
-    // A value that is not finite is none; the cast saturates.
+    // A value that is not finite becomes 0 or the largest; the cast saturates.
     (f64::from(value) * 1e6 + 0.5) as u32
 }
 
@@ -138,7 +137,7 @@ pub(crate) fn adapter_loaded(info: &AdapterInfo, usage: &Usage, positions: usize
     }
 }
 
-/// Audit has checked the numbers.
+/// Converts the numbers, which audit has checked.
 pub(crate) fn train_params(params: &wire::TrainParams, base: Hash) -> training::TrainParams {
     training::TrainParams {
         rank: params.rank,
@@ -154,7 +153,7 @@ pub(crate) fn train_params(params: &wire::TrainParams, base: Hash) -> training::
     }
 }
 
-/// How far a training is of which that was the plan.
+/// Progress of a training with this plan.
 pub(crate) fn progress(
     plan: &training::TrainPlan,
     progress: &training::TrainProgress,
@@ -169,7 +168,7 @@ pub(crate) fn progress(
     }
 }
 
-/// A training that is over; `bytes`: of the adapter, which has been sent.
+/// A training that has ended; `bytes` is the size of the adapter, which has been sent.
 pub(crate) fn trained(progress: &training::TrainProgress, bytes: u64) -> Trained {
     Trained {
         tokens: progress.tokens,

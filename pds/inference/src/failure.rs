@@ -1,5 +1,5 @@
-//! The engine's errors as they cross the boundary: a code, a value, a limit, and for people the
-//! name of what was wrong.
+//! Converts the engine's errors to those of the protocol: a code, a value, a limit, and for people the name of what was
+//! wrong.
 
 use core::fmt::Write as _;
 use llm_core::chat::ChatError;
@@ -11,10 +11,10 @@ use llm_core::transformer::{AdapterError, LoadError};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_GENERATED_TOKENS, MAX_PIECE_BYTES, MAX_SEGMENTS};
 
-/// Text about a failure, cut at what an event carries.
+/// Text about a failure, cut to the size of an event.
 pub(crate) type Detail = heapless::String<MAX_PIECE_BYTES>;
 
-/// A writer that cuts instead of failing: a long text is better cut than lost.
+/// A writer that truncates instead of failing, because a truncated message is better than none.
 struct Cut<'d>(&'d mut Detail);
 
 impl core::fmt::Write for Cut<'_> {
@@ -29,7 +29,7 @@ impl core::fmt::Write for Cut<'_> {
 /// Why a model was not loaded.
 pub(crate) fn of_load(error: &LoadError, file_bytes: usize) -> (Failure, Detail) {
     let mut detail = Detail::new();
-    // Only ever cut.
+    // It truncates and never fails.
     let _ = write!(Cut(&mut detail), "{error}");
     let failure = match error {
         LoadError::TooLarge(plan) => {
@@ -46,7 +46,7 @@ pub(crate) fn of_load(error: &LoadError, file_bytes: usize) -> (Failure, Detail)
             );
             Failure::over(ErrorCode::ModelTooLarge, plan.total(), plan.capacity)
         }
-        // Not damaged, but something else.
+        // The file is not damaged, but of another kind.
         LoadError::Gguf(error) if error.is_other_file() && *error != GgufError::NotGguf => {
             Failure::of(ErrorCode::UnsupportedModel)
         }
@@ -86,7 +86,7 @@ pub(crate) fn of_generate(error: GenerateError) -> Failure {
         GenerateError::OtherAdapter => Failure::of(ErrorCode::OtherAdapter),
         GenerateError::Training => Failure::of(ErrorCode::Training),
         GenerateError::Busy => Failure::of(ErrorCode::SessionBusy),
-        // Audit has not yet seen that it was evicted, or it would not ask.
+        // The session was evicted, and audit does not know yet. Otherwise it would not ask.
         GenerateError::NothingThere => Failure::of(ErrorCode::SessionEvicted),
         GenerateError::CacheFull(full) => over(ErrorCode::CacheFull, full.needed, full.free),
         GenerateError::EmptyPrompt => Failure::of(ErrorCode::EmptyPrompt),
@@ -102,7 +102,7 @@ pub(crate) fn of_generate(error: GenerateError) -> Failure {
         GenerateError::NoToken { byte } => over(ErrorCode::UnsupportedModel, usize::from(byte), 0),
         GenerateError::NoTemplate => Failure::of(ErrorCode::NoTemplate),
         GenerateError::Chat(error) => of_chat(error),
-        // Audit has checked it.
+        // Audit has checked for it.
         GenerateError::FormatAndStops => Failure::of(ErrorCode::FormatAndStops),
         GenerateError::NoSuchFormat { .. } => Failure::of(ErrorCode::UnknownFormat),
         GenerateError::FormatNotSpelled | GenerateError::FormatStuck => {
@@ -121,7 +121,7 @@ fn of_chat(error: ChatError) -> Failure {
     match error {
         ChatError::Segments { segments } => over(ErrorCode::Segments, segments, MAX_SEGMENTS),
         ChatError::Order { segment, .. } => over(ErrorCode::SegmentRole, segment, 0),
-        // It is the first.
+        // It is the first segment that is wrong.
         ChatError::LateSystem => over(ErrorCode::SegmentRole, 1, 0),
         ChatError::NoSystem => Failure::of(ErrorCode::NoSystem),
         ChatError::Blank { segment } | ChatError::Refused { segment, .. } => {
@@ -132,22 +132,22 @@ fn of_chat(error: ChatError) -> Failure {
     }
 }
 
-/// What people should hear besides the code of why a generation was refused.
+/// Details for people, in addition to the code, of why a generation was refused.
 pub(crate) fn detail_of_generate(error: &GenerateError) -> Detail {
     let mut detail = Detail::new();
     if let GenerateError::Chat(error @ (ChatError::Blank { .. } | ChatError::Refused { .. })) =
         error
     {
-        // Only ever cut.
+        // It truncates and never fails.
         let _ = write!(Cut(&mut detail), "{error}");
     }
     detail
 }
 
-/// Why an adapter is not loaded, or not dropped.
+/// Why an adapter could not be loaded or dropped.
 pub(crate) fn of_adapter(error: &AdapterError) -> (Failure, Detail) {
     let mut detail = Detail::new();
-    // Only ever cut.
+    // It truncates and never fails.
     let _ = write!(Cut(&mut detail), "{error}");
     let failure = match error {
         AdapterError::NoModel => Failure::of(ErrorCode::NoModel),
@@ -176,7 +176,7 @@ pub(crate) fn of_adapter(error: &AdapterError) -> (Failure, Detail) {
     (failure, detail)
 }
 
-/// Why an adapter is not trained, or not to its end.
+/// Why the training of an adapter did not start or failed.
 pub(crate) fn of_train(error: &TrainError) -> (Failure, Detail) {
     let mut detail = Detail::new();
     let over = Failure::over;
@@ -200,7 +200,7 @@ pub(crate) fn of_train(error: &TrainError) -> (Failure, Detail) {
         }
         TrainError::NoModel => Failure::of(ErrorCode::NoModel),
         TrainError::Busy => Failure::of(ErrorCode::Training),
-        // Audit has checked them.
+        // Audit has checked the parameters.
         TrainError::Parameter { .. } => Failure::of(ErrorCode::Unsupported),
         TrainError::Empty => Failure::of(ErrorCode::EmptyData),
         TrainError::TooLong { bytes } => {
@@ -218,7 +218,7 @@ pub(crate) fn of_train(error: &TrainError) -> (Failure, Detail) {
         TrainError::Arena(_) => Failure::of(ErrorCode::Unsupported),
         TrainError::Unsupported(_) => Failure::of(ErrorCode::UnsupportedModel),
     };
-    // Only ever cut.
+    // It truncates and never fails.
     let _ = write!(Cut(&mut detail), "{error}");
     (failure, detail)
 }

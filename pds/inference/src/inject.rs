@@ -1,4 +1,4 @@
-//! A backend that misbehaves on demand, so that tests see audit recover from it.
+//! A backend that misbehaves on demand, for tests of audit's recovery.
 
 use llm_core::arena::Usage;
 use llm_core::backend::{LlmBackend, ModelInfo};
@@ -10,41 +10,40 @@ use llm_core::transformer::{AdapterError, AdapterInfo, LoadError};
 
 /// A prompt that begins with this writes outside the regions of the domain.
 pub const FAULT_WRITE: &[u8] = b"!fault-write";
-/// A prompt that begins with this disarms what timers it can and spins for ever.
+/// A prompt that begins with this disarms as many timers as it can, and spins for ever.
 pub const SPIN: &[u8] = b"!spin";
-/// A prompt that begins with this writes random bytes all over the domain's own ring region, and goes on. The rest of
-/// the prompt is their seed.
+/// A prompt that begins with this fills the domain's own ring region with random bytes, and goes on. The rest of the
+/// prompt is their seed.
 pub const GARBAGE: &[u8] = b"!garbage";
-/// A prompt that begins with this gives tokens without end, and heeds neither credit nor cancel.
+/// A prompt that begins with this generates tokens endlessly, and ignores credit and cancel.
 pub const FLOOD: &[u8] = b"!flood";
-/// A prompt that begins with this ends with one token more than there were.
+/// A prompt that begins with this reports one generated token too many at its end.
 pub const LIE: &[u8] = b"!lie";
-/// A prompt that begins with this ends with more tokens of prompt than it has bytes.
+/// A prompt that begins with this reports more prompt tokens at its end than it has bytes.
 pub const LIE_PROMPT: &[u8] = b"!lie-prompt";
-/// A prompt that begins with this sets another rounding mode, where the machine has one, then writes outside.
+/// A prompt that begins with this changes the rounding mode, if the machine has one, and then writes outside.
 pub const FPCR: &[u8] = b"!fpcr";
-/// A prompt that begins with this has the next training write outside the regions of the domain, in the middle: after the
-/// first update.
+/// A prompt that begins with this makes the next training write outside the domain's regions after its first update.
 pub const FAULT_TRAINING: &[u8] = b"!fault-training";
-/// A prompt that begins with this gives a text of its own in place of each token's, whatever the answer may be.
+/// A prompt that begins with this replaces the text of every token, whatever the answer may be.
 pub const LEAK: &[u8] = b"!leak";
-/// A prompt that begins with this ends behind its first token, as if the text were over.
+/// A prompt that begins with this ends after its first token, as if the text were complete.
 pub const SHORT: &[u8] = b"!short";
 /// A prompt that begins with this makes the domain ignore its ring from then on.
 pub const SILENT: &[u8] = b"!silent";
 
-/// What the runtime does for the prompts that need it.
+/// Actions of the runtime for the prompts that need one.
 #[derive(Clone, Copy, Debug)]
 pub struct Misdeeds {
     /// For [`FAULT_WRITE`] and [`FAULT_TRAINING`].
     pub write_outside: fn() -> !,
     /// For [`SPIN`].
     pub spin: fn() -> !,
-    /// For [`GARBAGE`]: [`Garbage`] of this seed into every word of the region that the domain writes.
+    /// For [`GARBAGE`]: writes [`Garbage`] of this seed into every word of the region that the domain writes.
     pub scribble: fn(u64),
-    /// For [`FPCR`]: rounds otherwise from now on.
+    /// For [`FPCR`]: changes the rounding mode for good.
     pub set_rounding: fn(),
-    /// For [`SILENT`]: from now on the server is not polled.
+    /// For [`SILENT`]: the server is not polled any more.
     pub fall_silent: fn(),
 }
 
@@ -53,7 +52,7 @@ pub struct Misdeeds {
 pub struct Garbage(u64);
 
 impl Garbage {
-    /// Of a seed.
+    /// The words of a seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
@@ -72,41 +71,41 @@ impl Iterator for Garbage {
     }
 }
 
-/// FNV-1a, so that different prompts are different seeds.
+/// FNV-1a, so different prompts give different seeds.
 fn seed(text: &[u8]) -> u64 {
     text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
-/// What a session does besides generating.
+/// Misbehaviour of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Habit {
-    /// Tokens without end.
+    /// Endless tokens.
     Flood,
-    /// One token more at the end.
+    /// One token too many at the end.
     Lie,
-    /// Tokens of prompt at the end.
+    /// Too many prompt tokens at the end.
     LiePrompt,
-    /// A text of its own for each token.
+    /// Other text for each token.
     Leak,
-    /// An end behind the first token.
+    /// An end after the first token.
     Short,
 }
 
-/// Passes everything on to `backend`, but for the prompts above.
+/// Passes everything on to `backend`, except the prompts above.
 #[derive(Debug)]
 pub struct Injector<B> {
     backend: B,
     misdeeds: Misdeeds,
-    /// The session that has one.
+    /// The session that misbehaves, and how.
     habit: Option<(usize, Habit)>,
-    /// The next training is not to end well.
+    /// The next training shall fault.
     faults_training: bool,
 }
 
 impl<B> Injector<B> {
-    /// See the module.
+    /// An injector over this backend.
     #[must_use]
     pub const fn new(backend: B, misdeeds: Misdeeds) -> Self {
         Self {
@@ -117,7 +116,7 @@ impl<B> Injector<B> {
         }
     }
 
-    /// Does what `prompt` says, and takes note of what is to be done later.
+    /// Does what `prompt` says, or notes what to do later.
     fn misbehave(&mut self, session: usize, prompt: &[u8]) {
         if prompt.starts_with(FAULT_WRITE) {
             (self.misdeeds.write_outside)()
@@ -138,7 +137,7 @@ impl<B> Injector<B> {
         if prompt.starts_with(SILENT) {
             (self.misdeeds.fall_silent)();
         }
-        // The longer prefix comes first.
+        // The longer prefix comes first, because the other is a prefix of it.
         let habits = [
             (FLOOD, Habit::Flood),
             (LIE_PROMPT, Habit::LiePrompt),
@@ -154,12 +153,12 @@ impl<B> Injector<B> {
 }
 
 impl<B: LlmBackend> Injector<B> {
-    /// A session has got a token, with this text.
+    /// Changes the text of a token, if its session misbehaves.
     fn spoil(&mut self, session: usize, text: &mut Text) {
         match self.habit {
             Some((liar, Habit::Leak)) if liar == session => {
                 text.clear();
-                // Shorter than a text can be.
+                // It fits: it is shorter than the longest text.
                 let _ = text.push_str("leaked ");
             }
             // The next step is its end.
@@ -208,7 +207,7 @@ impl<B: LlmBackend> LlmBackend for Injector<B> {
     fn step(&mut self, text: &mut Text) -> Progress {
         if let Some((session, Habit::Flood)) = self.habit {
             text.clear();
-            // Shorter than a text can be.
+            // It fits: it is shorter than the longest text.
             let _ = text.push_str("flood ");
             return Progress::Session(session, Ok(Step::Token { id: 0 }));
         }
@@ -328,7 +327,7 @@ mod tests {
             .unwrap();
     }
 
-    /// Tokens that came, and what the end says.
+    /// Generated tokens, and both counts in the end.
     fn run(injector: &mut Injector<StubBackend>) -> (u32, u32, u32) {
         let (mut text, mut tokens) = (Text::new(), 0);
         loop {

@@ -1,9 +1,8 @@
 //! A backend that measures itself on demand, for `make bench-qemu`.
 //!
-//! - [`REPEAT`]: the same token at the same position, again and again, without the sampler; the text is the median
-//!   and the worst time.
-//! - [`ECHO`]: [`StubBackend`], which gives the prompt back without a model: what is left is the cost of the
-//!   boundaries.
+//! - [`REPEAT`]: computes the same token at the same position repeatedly, without the sampler. The text is the median
+//!   and the longest time.
+//! - [`ECHO`]: [`StubBackend`] returns the prompt without a model, so only the cost of the boundaries remains.
 
 use core::fmt::Write as _;
 use llm_core::arena::Usage;
@@ -16,41 +15,41 @@ use llm_core::transformer::{AdapterError, AdapterInfo, LoadError};
 
 /// A prompt that begins with this measures one position.
 pub const REPEAT: &[u8] = b"!repeat";
-/// A prompt that begins with this is given back.
+/// A prompt that begins with this is returned.
 pub const ECHO: &[u8] = b"!echo";
 
-/// Where the token is.
+/// Position of the token.
 const POSITION: usize = 100;
 
-/// How often it is computed.
+/// How often the token is computed.
 const TIMES: usize = 1000;
 
-/// Passes everything on to the transformer, but for the two prompts. They have the domain for themselves: other
-/// sessions are forgotten.
+/// Passes everything on to the transformer, except the two prompts. They use the whole domain: other sessions are
+/// forgotten.
 #[derive(Debug)]
 pub struct Measurer<'m> {
     transformer: TransformerBackend<'m>,
     stub: StubBackend,
     now_us: fn() -> u64,
     echoing: bool,
-    /// Whose request it is.
+    /// The session of the request.
     session: usize,
-    /// What has been measured, in microseconds, if that is under way.
+    /// Times measured so far, in microseconds, while a measurement runs.
     measured: Option<heapless::Vec<u32, TIMES>>,
-    /// Tokens that may be given; there is one, the text.
+    /// Tokens that may still be generated. There is only one, the text.
     credit: u32,
-    /// The text is out, the end is not.
+    /// The text has been sent, but not the end.
     told: bool,
-    /// The end is to come without the text, if that is not out.
+    /// The end shall be sent, without the text if that has not been sent.
     cancelled: bool,
 }
 
 impl<'m> Measurer<'m> {
-    /// Over a clock in microseconds.
+    /// A measurer over a transformer and a clock in microseconds.
     #[must_use]
     pub fn new(transformer: TransformerBackend<'m>, now_us: fn() -> u64) -> Self {
         let mut stub = StubBackend::default();
-        // It takes anything.
+        // It accepts any file.
         let _ = stub.load(&[]);
         Self {
             transformer,
@@ -65,7 +64,7 @@ impl<'m> Measurer<'m> {
         }
     }
 
-    /// Puts something into the positions before the one that is measured.
+    /// Fills the positions before the measured one.
     fn prepare(&mut self) -> Result<(), GenerateError> {
         self.transformer.reset();
         let (model, arena) = self.transformer.parts().ok_or(GenerateError::NoModel)?;
@@ -78,7 +77,7 @@ impl<'m> Measurer<'m> {
         Ok(())
     }
 
-    /// The next token, or the figures.
+    /// The next measurement, or the result.
     fn measure(&mut self, text: &mut Text) -> Progress {
         let Some(measured) = &mut self.measured else {
             return Progress::Idle;
@@ -105,7 +104,7 @@ impl<'m> Measurer<'m> {
             measured.sort_unstable();
             let (median, worst) = (measured[TIMES / 2], measured[TIMES - 1]);
             text.clear();
-            // Shorter than a text can be.
+            // It fits: it is shorter than the longest text.
             let _ = write!(text, "median {median} us worst {worst} us");
             self.told = true;
             return Progress::Session(self.session, Ok(Step::Token { id: 0 }));
@@ -253,7 +252,7 @@ mod tests {
     use std::string::String;
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-    /// Three microseconds each time, and nine once.
+    /// Advances by three microseconds each time, and once by nine.
     fn clock() -> u64 {
         static TIME: AtomicU64 = AtomicU64::new(0);
         static CALLS: AtomicU64 = AtomicU64::new(0);
@@ -311,7 +310,7 @@ mod tests {
         assert_eq!(run(b"!echoabcdef"), "abcd");
         run(b"hello");
 
-        // Without credit it rests before the text, and ends all the same if it is cancelled.
+        // Without credit it pauses before the text, but if it is cancelled it still ends.
         let turn = Turn {
             credit: 0,
             ..Turn::only(0)

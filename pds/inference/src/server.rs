@@ -1,4 +1,4 @@
-//! Commands in, reports out.
+//! Reads commands and writes reports.
 
 use crate::convert;
 use crate::failure::{self, Detail};
@@ -20,32 +20,32 @@ pub trait Port {
     fn notify_audit(&mut self);
 }
 
-/// Whether there is more to do now.
+/// Whether there is more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
     /// Poll again.
     Busy,
-    /// Wait for a signal of audit.
+    /// Wait for a signal from audit.
     Idle,
 }
 
 /// Whether more commands may be read before the next step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cost {
-    /// It took no time worth speaking of.
+    /// It took no noticeable time.
     Small,
     /// A prompt was tokenized, or a model loaded.
     Large,
 }
 
-/// The server. One per domain, for the domain's life.
+/// The server. There is one per domain, for the domain's life.
 pub struct Server<'s, R, W, B> {
     service: Service<'s, R, W, B>,
-    /// The command at hand. Beside the rest, so that what handles it can change that without a copy.
+    /// The current command. It is separate, so its handler can change the rest without a copy.
     incoming: Frame,
 }
 
-/// Everything but the command at hand.
+/// Everything except the current command.
 struct Service<'s, R, W, B> {
     ring: Endpoint<R, W>,
     backend: B,
@@ -53,18 +53,19 @@ struct Service<'s, R, W, B> {
     adapters: &'s dyn ReadParts,
     slots: &'s dyn ReadParts,
     tuning: Option<Tuning>,
-    /// The part of a trained adapter that is being sent.
+    /// The part of a trained adapter that is sent next.
     part: heapless::Vec<u8, MAX_PART_BYTES>,
-    /// Numbers of the requests that the backend has, by session.
+    /// The requests that the backend has: their numbers, by session.
     requests: [Option<u32>; MAX_SESSIONS],
     outgoing: Frame,
-    /// `outgoing` holds a report that found no room.
+    /// `outgoing` holds a report that did not fit into the ring.
     unsent: bool,
     text: Text,
 }
 
 impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
-    /// A server without an epoch: it is silent until audit begins one. `adapters`: the region of adapters made on this device.
+    /// A server without an epoch, which is silent until audit begins one. `adapters` is the region of adapters made on
+    /// this device.
     pub const fn new(
         ring: Endpoint<R, W>,
         backend: B,
@@ -89,16 +90,14 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
         }
     }
 
-    /// A server that audit gives models beside those of the store: they lie in this region, which an offset behind the store
-    /// means.
+    /// A server that also loads models from this region. An offset beyond the store points into it.
     #[must_use]
     pub const fn with_slots(mut self, slots: &'s dyn ReadParts) -> Self {
         self.service.slots = slots;
         self
     }
 
-    /// Does a bounded amount of work: reads what is in the ring, one prompt at the most, then does one step of
-    /// what is under way.
+    /// Does a bounded amount of work: reads commands, with one prompt at most, and then does one step.
     pub fn poll(&mut self, port: &mut impl Port) -> Activity {
         self.service.poll(&mut self.incoming, port)
     }
@@ -122,7 +121,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
             return Activity::Idle;
         }
         let stepped = self.step(port);
-        // If all requests rest without credit, the next command is what they go on with.
+        // If all requests are out of credit, only a command can continue one.
         let has_work = self.tuning.is_some() || self.requests.iter().any(Option::is_some);
         let busy = more || sent || (stepped && has_work);
         if self.unsent || !busy {
@@ -140,19 +139,19 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         self.send(0, &Report::Ready, port);
     }
 
-    /// Sends `report`, or keeps it until there is room. The caller has seen that none is kept.
+    /// Sends `report`, or keeps it until there is room. The caller has made sure that none is kept.
     fn send(&mut self, request: u32, report: &Report<'_>, port: &mut impl Port) {
         report.write(request, &mut self.outgoing);
         self.send_written(port);
     }
 
-    /// Sends the report that was written, or keeps it.
+    /// Sends the report in the frame, or keeps it.
     fn send_written(&mut self, port: &mut impl Port) {
         self.unsent = true;
         self.flush(port);
     }
 
-    /// Sends the report that is kept, if one is. True if none is left.
+    /// Sends the kept report, if there is one. Returns true if none is left.
     fn flush(&mut self, port: &mut impl Port) -> bool {
         if self.unsent && self.ring.send(&self.outgoing).is_ok() {
             self.unsent = false;
@@ -161,15 +160,15 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         !self.unsent
     }
 
-    /// Reads at most a ring's worth of commands, as long as their answers find room, up to one that costs time: a
-    /// cancel must not wait for many. True if there may be more.
+    /// Reads at most a ring full of commands, while there is room for their answers, and stops after one that takes
+    /// time: a cancel must not wait for many. Returns true if there may be more.
     fn read_commands(&mut self, incoming: &mut Frame, port: &mut impl Port) -> bool {
         let mut more = true;
         for _ in 0..SLOTS {
             if self.unsent {
                 break;
             }
-            // A violation is dropped: audit is trusted, so there is none.
+            // A violation is dropped. There is none, because audit is trusted.
             if self.ring.receive(incoming) != Ok(true) {
                 more = false;
                 break;
@@ -209,7 +208,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
                     keep,
                     credit,
                     user_defined,
-                    // The parse has checked that it is a place, plus one.
+                    // The parse has checked that it is a place plus one.
                     adapter: adapter.checked_sub(1).map(|place| place as u8),
                     ..Turn::first(session as usize)
                 };
@@ -236,7 +235,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
                 Ok(())
             }
             Ok(Command::Drop { session }) => match self.backend.forget(session as usize) {
-                // There is nothing to forget without a model.
+                // Without a model there is nothing to forget.
                 Ok(()) | Err(GenerateError::NoModel) => Ok(()),
                 Err(error) => Err(failure::of_generate(error)),
             },
@@ -285,7 +284,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         self.send(request, &report, port);
     }
 
-    /// Starts a request; `format` is what the command names, and the rest of `turn` stands.
+    /// Starts a request. `format` comes from the command; everything else is in `turn`.
     fn infer(
         &mut self,
         request: u32,
@@ -322,12 +321,12 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         Ok(())
     }
 
-    /// The session that a request is in, if it is under way.
+    /// The session of a request in flight.
     fn session_of(&self, request: u32) -> Option<usize> {
         self.requests.iter().position(|r| *r == Some(request))
     }
 
-    /// Credit for a request that is over is ignored: audit may grant it while the end is in the ring.
+    /// Grants credit. Ignores a request that has ended, because audit may grant credit while the end is in the ring.
     fn grant(&mut self, request: u32, tokens: u32) {
         if let Some(session) = self.session_of(request) {
             self.backend.grant(session, tokens);
@@ -346,7 +345,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         Ok(())
     }
 
-    /// A part of where files lie, if it has it.
+    /// A part of the memory that holds files, if it lies inside.
     fn part_of(&self, source: Source, offset: u64, bytes: u64) -> Option<&'s [u8]> {
         match source {
             Source::Store => part(self.store, offset, bytes),
@@ -381,7 +380,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         }
     }
 
-    /// One step of what is under way. False if there was nothing to do.
+    /// Does one step of a request or a training. Returns false if there was nothing to do.
     fn step(&mut self, port: &mut impl Port) -> bool {
         match self.backend.step(&mut self.text) {
             Progress::Idle => return false,
@@ -472,7 +471,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         }
     }
 
-    /// A training has got further, or is over, well or not.
+    /// A training has progressed or ended.
     fn train_on(&mut self, progress: Result<TrainProgress, TrainError>, port: &mut impl Port) {
         let Some(tuning) = &mut self.tuning else {
             return;
@@ -510,7 +509,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         self.fail(request, failure, detail, port);
     }
 
-    /// Sends the next part of an adapter that was trained, or says that that was all. False if there is none.
+    /// Sends the next part of a trained adapter, or reports its end. Returns false if there is none.
     fn send_part(&mut self, port: &mut impl Port) -> bool {
         let Some(tuning) = self.tuning.as_mut().filter(|tuning| tuning.is_sending()) else {
             return false;
@@ -534,7 +533,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
 
     // ---- What is under way ----------------------------------------------------------------------
 
-    /// Tells audit what a session has got.
+    /// Reports the result of a session's step to audit.
     fn report(&mut self, session: usize, step: Result<Step, GenerateError>, port: &mut impl Port) {
         let Some(slot) = self.requests.get_mut(session) else {
             return;
@@ -545,7 +544,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         match step {
             Ok(Step::Prefill { .. }) => {}
             Ok(Step::Token { id }) => {
-                // What a malicious model made too long for a report is cut between characters.
+                // If a malicious model makes a text too long for a report, it is cut between characters.
                 let text = cut(&self.text, MAX_PIECE_BYTES).as_bytes();
                 Report::Token { id, text }.write(request, &mut self.outgoing);
                 self.send_written(port);
@@ -571,20 +570,20 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
     }
 }
 
-/// What is said of a file that is not where it should be.
+/// Detail about a file whose place is invalid.
 const OUTSIDE: &str = "the file ends behind what it lies in";
 
-/// Of a system without a disk.
+/// The slots of a system without a disk.
 const NO_SLOTS: &[u8] = &[];
 
-/// `bytes` of `store` from `offset` on, if it has them.
+/// Returns `bytes` bytes of `store` from `offset`, if they lie inside.
 fn part(store: &[u8], offset: u64, bytes: u64) -> Option<&[u8]> {
     let start = usize::try_from(offset).ok()?;
     let end = usize::try_from(offset.checked_add(bytes)?).ok()?;
     store.get(start..end)
 }
 
-/// The longest beginning of `text` that has at most `max` bytes.
+/// The longest prefix of `text` with at most `max` bytes, cut between characters.
 pub(crate) fn cut(text: &str, max: usize) -> &str {
     let mut end = max.min(text.len());
     while !text.is_char_boundary(end) {

@@ -1,7 +1,7 @@
-//! The training of an adapter, from audit's wish to the last byte of its file.
+//! The training of an adapter, from audit's command to the last byte of its file.
 //!
-//! There is one at a time. While it goes on it says how far it is about a hundred times; when it is over its file is sent
-//! in parts, one in each poll, as the ring has room.
+//! There is one at a time. It reports its progress about a hundred times. When it ends, its file is sent in parts, one
+//! per poll, as the ring has room.
 
 use crate::convert;
 use llm_core::backend::LlmBackend;
@@ -10,34 +10,34 @@ use protocol::limits::MAX_PART_BYTES;
 use protocol::wire;
 use protocol::wire::engine::Trained;
 
-/// Reports of how far a training is, at most, beside the first: inference has no clock, and more would tell nobody more.
+/// Most progress reports after the first. Inference has no clock, and more would be of no use.
 const REPORTS: u32 = 100;
 
 /// One training.
 pub(crate) struct Tuning {
-    /// Audit's number of it.
+    /// Audit's number for it.
     pub(crate) request: u32,
     plan: TrainPlan,
-    /// How far it is.
+    /// The latest progress.
     newest: TrainProgress,
-    /// The step that was reported last.
+    /// The last step that was reported.
     reported: u32,
     /// Most bytes that the file may have.
     room: u64,
-    /// Bytes of the file that have been sent; `None` while it is being trained.
+    /// Bytes of the file sent so far; `None` while it is being trained.
     sent: Option<u64>,
 }
 
-/// What comes of a file that is being sent.
+/// Progress of sending a file.
 pub(crate) enum Sending {
-    /// The next part has been copied; it belongs there.
+    /// The next part was copied; this is its offset.
     Part(u64),
-    /// All has been sent.
+    /// Everything has been sent.
     Over,
 }
 
 impl Tuning {
-    /// One that has just begun.
+    /// A training that has just begun.
     pub(crate) const fn new(request: u32, plan: TrainPlan, room: u64) -> Self {
         Self {
             request,
@@ -56,7 +56,7 @@ impl Tuning {
         }
     }
 
-    /// How far it is, as audit hears it.
+    /// Progress, as reported to audit.
     pub(crate) fn progress(&self) -> wire::TrainProgress {
         convert::progress(&self.plan, &self.newest)
     }
@@ -66,11 +66,11 @@ impl Tuning {
         self.sent.is_some()
     }
 
-    /// It has got so far: whether audit is to be told.
+    /// Notes the progress. Returns whether it shall be reported.
     pub(crate) const fn advance(&mut self, progress: TrainProgress) -> bool {
         self.newest = progress;
         let since = self.newest.step.saturating_sub(self.reported);
-        // Every step of a short one.
+        // A short training reports every step.
         let is_due = since > 0 && since >= self.plan.steps / REPORTS;
         if is_due {
             self.reported = self.newest.step;
@@ -78,10 +78,10 @@ impl Tuning {
         is_due
     }
 
-    /// It is over, and its file is to be sent.
+    /// Ends the training; its file shall be sent.
     ///
     /// # Errors
-    /// The file has more bytes than there is room for; how many, and how many there may be.
+    /// The file is larger than the room for it: its size, and the room.
     pub(crate) const fn send(&mut self) -> Result<(), (u64, u64)> {
         if self.newest.made > self.room {
             return Err((self.newest.made, self.room));
@@ -90,8 +90,8 @@ impl Tuning {
         Ok(())
     }
 
-    /// Copies the next part of the file into `part`. A part is as long as can be, however the engine cuts the file, so that
-    /// each but the last is whole words.
+    /// Copies the next part of the file into `part`. However the engine cuts the file, a part is as long as possible,
+    /// so all but the last are whole words.
     pub(crate) fn next(
         &mut self,
         backend: &impl LlmBackend,
@@ -114,7 +114,7 @@ impl Tuning {
         Sending::Part(offset)
     }
 
-    /// What audit is told at the end: it has got all of the file, or nothing more of it if the training was stopped.
+    /// The final report: audit has the whole file, or gets nothing more of it if the training was stopped.
     pub(crate) fn trained(&self, is_stopped: bool) -> Trained {
         let bytes = self.sent.filter(|_| !is_stopped).unwrap_or(0);
         convert::trained(&self.newest, bytes)

@@ -1,8 +1,8 @@
-//! Links the domain with the script that it shares with the others, and learns what interrupts the board has.
+//! Links the domain with the script that all domains share, and finds out which interrupts the board has.
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(timer_interrupt)");
-    // Of the build script of `runtime`, which has read the board's file.
+    // Set by the build script of `runtime`, which has read the board's file.
     if std::env::var("DEP_BOARD_TIMER_INTERRUPT").is_ok_and(|has| has == "true") {
         println!("cargo::rustc-cfg=timer_interrupt");
     }

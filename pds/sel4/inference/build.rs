@@ -1,5 +1,5 @@
-//! Links the domain with the script that it shares with the others, and reads the stack's size from
-//! `system.xml`: start-up clears exactly what Microkit maps. The red team's inference is built with it, too.
+//! Links the domain with the script that all domains share, and reads the stack's size from `system.xml`, because
+//! start-up clears exactly what Microkit maps. The red team's inference is built with it, too.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ fn main() {
     println!("cargo::rustc-link-arg-bins=-zmax-page-size=4096");
     println!("cargo::rustc-env=STACK_BYTES={}", stack_bytes());
     println!("cargo::rustc-check-cfg=cfg(timer_registers)");
-    // Of the build script of `runtime`, which has read the board's file.
+    // Set by the build script of `runtime`, which has read the board's file.
     if std::env::var("DEP_BOARD_TIMER_REGISTERS").is_ok_and(|has| has == "true") {
         println!("cargo::rustc-cfg=timer_registers");
     }
@@ -24,7 +24,7 @@ fn root() -> PathBuf {
     root.expect("system.xml lies above the package").to_owned()
 }
 
-/// The stack that Microkit gives the domain.
+/// Size of the stack that Microkit gives the domain.
 fn stack_bytes() -> u64 {
     let path = root().join("system.xml");
     println!("cargo::rerun-if-changed={}", path.display());

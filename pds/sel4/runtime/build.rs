@@ -1,5 +1,5 @@
-//! Makes the module `board` of the board's file: which driver is the console, and which keep the time. `SEL4_LLM_BOARD` has
-//! the board's name; make sets it.
+//! Makes the module `board` from the board's file: the drivers of the console and of the clocks. make sets
+//! `SEL4_LLM_BOARD` to the board's name.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ fn main() {
             "board '{name}' is {arch}, and this is built for {target}"
         ));
     }
-    // Whether audit has an interrupt for its timer besides the watchdog's.
+    // Whether audit's timer has an interrupt other than the watchdog's.
     println!(
         "cargo::metadata=timer_interrupt={}",
         board.interrupt("timer").is_some()

@@ -1,4 +1,4 @@
-//! Links the domain with the script that it shares with the others.
+//! Links the domain with the script that all domains share.
 
 fn main() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../pd.ld");

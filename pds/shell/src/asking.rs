@@ -1,4 +1,4 @@
-//! Answers to questions: those that end with one event, and lists.
+//! Answers to questions: single events and lists.
 
 use crate::console::{Port, Style};
 use crate::json::StatsJson;
@@ -78,7 +78,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 _ => self.answer(StatsText(stats), port),
             },
             Event::Budget(ref budget) => self.answer(BudgetText(budget), port),
-            // Byte for byte: `llmtool audit verify` reads it.
+            // Unwrapped, because `llmtool audit verify` reads it.
             Event::Attested(ref attestation) => self.answer_exactly(attestation, port),
             Event::LogVerified { extent, broken_at } => {
                 let text = VerifiedText { extent, broken_at };
@@ -113,7 +113,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     fn fail(&mut self, purpose: Purpose, failure: Failure, detail: &[u8], port: &mut impl Port) {
         if let Purpose::Complete(_) = purpose {
-            // The word stays as it is: nobody asked a question that an error would answer.
+            // The word stays as it is: the user asked no question, so an error would answer none.
             self.activity = Activity::Idle;
             return;
         }
@@ -136,7 +136,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.complain_of(failure, if names_subject { &subject } else { detail }, port);
     }
 
-    /// Loads the next adapter that the command under way names, if there is one.
+    /// Loads the next adapter that the current command names, if there is one.
     fn load_next(&mut self, port: &mut impl Port) {
         match self.buffers.to_load.pop_front() {
             Some(name) => {
@@ -175,7 +175,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         let before = match purpose {
             Purpose::Complete(_) => return self.buffers.names.add_user(user),
             Purpose::LoginWithout(_) | Purpose::Login => "logged in as ",
-            // Who it was before this answer: one that was given up may have come in between.
+            // The user before this answer is only known now, because the answer to an abandoned request may have come
+            // in between.
             Purpose::Logout if self.user.name == self.default_user => {
                 "nobody has logged in, so nobody is logged out; you are "
             }

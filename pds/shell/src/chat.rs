@@ -1,7 +1,7 @@
 //! A conversation on the console: `llmchat`.
 //!
-//! Every line that is typed is said to the model, as a turn of a session, until the user leaves. The rule that keeps it
-//! honest: a line goes as a segment with the user's role, never as a text to complete. If the model has no chat template, or
+//! Every line is said to the model as a turn of a session, until the user leaves. The rule that keeps it honest: a line
+//! is sent as a segment with the user's role, never as a text to complete. If the model has no chat template, or
 //! another one without a template was loaded meanwhile, the turn is refused.
 
 use crate::command::{Ask, Command};
@@ -22,23 +22,23 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{self, Event, Request, SessionState, Status};
 use sel4_llm_client::RequestId;
 
-/// The conversation that the console is in.
+/// The conversation at the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Chat {
     pub(crate) session: SessionName,
-    /// The user has given the session its name, so it stays when the conversation is left.
+    /// The user has named the session, so it stays after the conversation.
     pub(crate) is_named: bool,
-    /// The next turn begins the session, and the system text goes with it.
+    /// The next turn starts the session, and brings the system text.
     begins: bool,
-    /// The turn that was sent last. Its end may come after a second Ctrl-C, when nobody waits for it.
+    /// The last turn that was sent. After a second Ctrl-C, its end may come when nobody waits for it.
     last: Option<RequestId>,
 }
 
-/// Numbers of the names that are in use, one bit each.
+/// The numbers of names in use, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Taken(u64);
 
-// There is always a number that is free: a user has no more sessions than these.
+// Some number is always free, because a user has at most this many sessions.
 const _: () = assert!(MAX_SESSIONS < u64::BITS as usize);
 
 impl Taken {
@@ -49,17 +49,17 @@ impl Taken {
         self.0 |= bit.unwrap_or(0);
     }
 
-    /// `chat-1`, or the next that is free.
+    /// `chat-N` with the lowest free number.
     fn free_name(self) -> SessionName {
         let number = self.0.trailing_ones().saturating_add(1);
         let mut name = heapless::String::<16>::new();
-        // Two digits at most.
+        // It fits: the number has at most two digits.
         let _ = write!(name, "chat-{number}");
         SessionName::new(&name).unwrap_or(SessionName::EMPTY)
     }
 }
 
-/// What the command that began the conversation has said.
+/// The command that began the conversation.
 fn command(words: &Words) -> Option<Ask<'_>> {
     match parse(words) {
         Ok(Command::Chat(ask)) => Some(ask),
@@ -70,9 +70,9 @@ fn command(words: &Words) -> Option<Ask<'_>> {
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     // ---- The beginning ----------------------------------------------------------------------------
 
-    /// Asks whether the model can be talked to, if `llmchat` with these words can be asked at all.
+    /// Asks whether the model has a chat template, if these options are valid.
     pub(crate) fn ask_to_chat(&mut self, ask: &Ask<'_>, words: &Words, port: &mut impl Port) {
-        // What is wrong with the options would be wrong with every turn.
+        // Invalid options would be invalid in every turn.
         if let Err(failure) = check(&mut self.client, ask) {
             return self.complain_of(failure, &[], port);
         }
@@ -80,7 +80,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.ask(&Request::Status, Purpose::Chat, port);
     }
 
-    /// Begins if the model can be talked to.
+    /// Begins the conversation if the model has a chat template.
     pub(crate) fn meet(&mut self, status: &Status, port: &mut impl Port) {
         let name = status.name.as_str().as_bytes();
         if name.is_empty() {
@@ -92,7 +92,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         let ask = command(&self.buffers.chat_words);
         let session = ask.map_or(SessionName::EMPTY, |ask| ask.session);
         if session.is_empty() {
-            // Its name must be that of no other session.
+            // Its name must differ from those of all other sessions.
             let purpose = Purpose::NameChat(Taken::default());
             return self.ask(&Request::Sessions, purpose, port);
         }
@@ -105,7 +105,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.begin_chat(session, true, true, port);
     }
 
-    /// Notes whether a session is the one that the conversation is to go on with, and has had a turn.
+    /// Notes whether this is the session that the conversation shall continue, and whether it has had a turn.
     pub(crate) fn note_session(&mut self, sought: SessionName, found: &client::Session) {
         let holds = matches!(found.state, SessionState::Idle | SessionState::Active);
         if let Activity::Asking { purpose, .. } = &mut self.activity
@@ -120,7 +120,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Begins a conversation with a session of this name, or goes on with it.
+    /// Begins a conversation with a session of this name, or continues it.
     pub(crate) fn begin_found_chat(
         &mut self,
         session: SessionName,
@@ -133,7 +133,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.begin_chat(session, true, !has_begun, port);
     }
 
-    /// Notes that one's sessions have this name.
+    /// Notes that one of the user's sessions has this name.
     pub(crate) fn note_name(&mut self, mut taken: Taken, name: &SessionName) {
         taken.add(name);
         if let Activity::Asking { purpose, .. } = &mut self.activity {
@@ -141,7 +141,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Begins a conversation that ends its session when it is left.
+    /// Begins a conversation that closes its session when the user leaves.
     pub(crate) fn begin_unnamed_chat(&mut self, taken: Taken, port: &mut impl Port) {
         self.begin_chat(taken.free_name(), false, true, port);
     }
@@ -167,14 +167,14 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     // ---- Turns ------------------------------------------------------------------------------------
 
-    /// Does what a line of the conversation says: says it to the model, if it is no command.
+    /// Runs a line of the conversation: a command, or something to say to the model.
     pub(crate) fn run_chat_line(&mut self, chat: Chat, line: &[u8], port: &mut impl Port) {
         match line.trim_ascii() {
             [] => self.become_idle(port),
             b"/exit" => self.leave_chat(chat, port),
             b"/help" => self.answer(CHAT_HELP, port),
             [b'/', b'/', ..] => {
-                // The first one says that the second one is meant.
+                // A first slash means that a second one is said.
                 let slash = line.iter().position(|byte| *byte == b'/');
                 let after = slash.map_or(0, |slash| slash.saturating_add(1));
                 self.say(chat, line.get(after..).unwrap_or(&[]), port);
@@ -209,7 +209,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     fn say(&mut self, mut chat: Chat, line: &[u8], port: &mut impl Port) {
         let Some(ask) = command(&self.buffers.chat_words) else {
-            // They were one when the conversation began.
+            // The options were valid when the conversation began.
             return self.leave_chat(chat, port);
         };
         let ask = Ask {
@@ -228,7 +228,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Notes what the end of a turn says about the session, also if nobody has waited for it.
+    /// Notes what the end of a turn means for the session, even if nobody waits for it.
     pub(crate) fn note_turn(&mut self, request: RequestId, event: &Event<'_>) {
         let Some(chat) = self.chat.as_mut().filter(|chat| chat.last == Some(request)) else {
             return;
@@ -236,7 +236,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         match event {
             Event::Finished(_) => chat.begins = false,
             Event::Failed { failure, .. } if has_ended(failure.code) => chat.begins = true,
-            // It has begun after all, by a job of the same user.
+            // A job of the same user has started it meanwhile.
             Event::Failed { failure, .. } if failure.code == ErrorCode::SegmentRole => {
                 chat.begins = false;
             }
@@ -244,14 +244,14 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Audit has begun anew: the session is gone.
+    /// Audit was restarted: the session is gone.
     pub(crate) const fn forget_session(&mut self) {
         if let Some(chat) = &mut self.chat {
             chat.begins = true;
         }
     }
 
-    /// After a turn that was refused or has failed: waits for the next line, if there can be one.
+    /// After a turn was refused or has failed: waits for the next line, if there can be one.
     pub(crate) fn go_on_after(&mut self, code: ErrorCode, port: &mut impl Port) {
         match self.chat {
             Some(chat) if ends_chat(code) => self.leave_chat(chat, port),
@@ -271,7 +271,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     // ---- The end ----------------------------------------------------------------------------------
 
-    /// Back to commands. A session that has no name of the user's ends.
+    /// Returns to commands, and closes the session unless the user has named it.
     pub(crate) fn leave_chat(&mut self, chat: Chat, port: &mut impl Port) {
         self.chat = None;
         self.buffers.chat_words.wipe();
@@ -287,7 +287,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         );
     }
 
-    /// The session of a conversation that was left is closed, or cannot be.
+    /// The session of a conversation that was left has been closed, or cannot be.
     pub(crate) fn end_chat(
         &mut self,
         session: SessionName,
@@ -295,7 +295,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         port: &mut impl Port,
     ) {
         match failure {
-            // No turn came so far that there was one.
+            // No turn got far enough to start one.
             None
             | Some(Failure {
                 code: ErrorCode::NoSuchSession,
@@ -321,7 +321,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 }
 
-/// That the system text of a conversation is not said.
+/// Warns that the system text of a conversation is not used.
 struct LateSystem(SessionName);
 
 impl Display for LateSystem {
@@ -334,7 +334,7 @@ impl Display for LateSystem {
     }
 }
 
-/// The first word of a line, and what follows on it.
+/// The first word of a line, and the rest.
 fn first_word(line: &[u8]) -> (&[u8], &[u8]) {
     let line = line.trim_ascii();
     let end = line.iter().position(u8::is_ascii_whitespace);
@@ -344,12 +344,12 @@ fn first_word(line: &[u8]) -> (&[u8], &[u8]) {
     (word, more.trim_ascii())
 }
 
-/// Whether a session was gone before the request that this refuses; the next one begins it.
+/// Whether the session was already gone before this request was refused. The next turn then starts it.
 const fn has_ended(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::SessionEvicted | ErrorCode::SessionLost)
 }
 
-/// Whether this would refuse every turn: it is about what `llmchat` was given, or about the model.
+/// Whether every turn would be refused like this, because of the options of `llmchat` or the model.
 const fn ends_chat(code: ErrorCode) -> bool {
     matches!(
         code,

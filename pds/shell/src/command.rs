@@ -1,4 +1,4 @@
-//! What a line asks for, and what can be wrong with it.
+//! Parsed commands, and what can be wrong with a line.
 
 use crate::screen::Colour;
 use crate::table::Kind;
@@ -8,47 +8,47 @@ use protocol::name::{FormatName, ModelName, Nonce, SessionName, UserName};
 use protocol::wire::client::LogQuery;
 use protocol::wire::{InferParams, TrainParams};
 
-/// What `llminfer` and `llmchat` say about an answer.
+/// The options of `llminfer` and `llmchat` about an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ask<'a> {
     pub(crate) params: InferParams,
-    /// The conversation; empty for none.
+    /// The session; empty for none.
     pub(crate) session: SessionName,
-    /// Beside the model; empty for none.
+    /// The adapter to use; empty for none.
     pub(crate) adapter: ModelName,
     /// What the model is told before the conversation.
     pub(crate) system: Option<&'a [u8]>,
     /// Texts that end the answer and are not shown.
     pub(crate) stops: [Option<&'a [u8]>; MAX_STOPS],
-    /// The format of the policy that the answer has; empty for none.
+    /// The format that the answer must have; empty for none.
     pub(crate) format: FormatName,
-    /// The answers that there can be, with commas between them.
+    /// The allowed answers, separated by commas.
     pub(crate) choices: Option<&'a [u8]>,
 }
 
-/// What a line asks for.
+/// A parsed line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Command<'a> {
-    /// Nothing.
+    /// An empty line.
     Empty,
     /// Generate text.
     Infer {
-        /// How.
+        /// The options.
         ask: Ask<'a>,
-        /// Continue the prompt as it is, whatever template the model has.
+        /// Complete the prompt, even if the model has a chat template.
         raw: bool,
         /// Do not wait for it.
         background: bool,
-        /// From what.
+        /// The prompt.
         prompt: &'a [u8],
     },
-    /// Talk, a line at a time.
+    /// Converse, one line at a time.
     Chat(Ask<'a>),
     Formats,
     Models,
     Load {
         model: ModelName,
-        /// Names of adapters to load beside it then, one after the other; behind the last one, empty.
+        /// Names of adapters to load beside it afterwards, in this order; empty after the last one.
         adapters: [&'a [u8]; MAX_ADAPTERS],
     },
     Status,
@@ -56,13 +56,13 @@ pub(crate) enum Command<'a> {
     Close(SessionName),
     Jobs,
     Wait(u32),
-    /// This job, or the newest that runs.
+    /// This job, or the newest running one.
     Cancel(Option<u32>),
     Budget {
-        /// Whose; empty for one's own.
+        /// The user; empty for oneself.
         user: UserName,
         tokens: Option<u64>,
-        /// In microseconds.
+        /// Microseconds.
         period: Option<u64>,
     },
     Audit {
@@ -82,18 +82,18 @@ pub(crate) enum Command<'a> {
     },
     /// Train an adapter.
     FineTune {
-        /// How.
+        /// The options.
         params: TrainParams,
-        /// On which data.
+        /// Name of the data.
         data: ModelName,
-        /// What it will be called; empty if audit is to choose.
+        /// Name of the adapter; empty if audit shall choose it.
         adapter: ModelName,
     },
     /// Add an example.
     Example {
         /// The text, or the prompt.
         text: &'a [u8],
-        /// What is to follow the prompt.
+        /// The answer to the prompt.
         answer: Option<&'a [u8]>,
     },
     DropExamples,
@@ -103,7 +103,7 @@ pub(crate) enum Command<'a> {
     ExportAdapter(ModelName),
     /// Explain everything, a command, or a control.
     Help(Option<&'static str>),
-    /// Have colours, or not.
+    /// Switch colours.
     Colour(Colour),
     /// Log out.
     Exit,
@@ -114,22 +114,22 @@ pub(crate) enum Command<'a> {
 /// What is wrong with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrong {
-    /// It is none of its kind.
+    /// It is not of the right kind.
     Malformed,
-    /// It is one, and too small or too large.
+    /// It is too small or too large.
     OutOfRange,
 }
 
-/// A sign that word processors and chats make out of one that the shell knows.
+/// A typographic character that word processors and chats substitute for one that the shell knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LookAlike {
     pub(crate) sign: &'static str,
-    /// Whether it looks like a quote; otherwise it looks like a hyphen.
+    /// Whether it looks like a quote. Otherwise it looks like a hyphen.
     pub(crate) is_quote: bool,
 }
 
 impl LookAlike {
-    /// The one that a word begins with.
+    /// The look-alike at the start of a word.
     pub(crate) fn of(word: &[u8]) -> Option<Self> {
         const QUOTES: &[&str] = &[
             "\u{201c}", "\u{201d}", "\u{201e}", "\u{201f}", "\u{2018}", "\u{2019}", "\u{201a}",
@@ -146,37 +146,37 @@ impl LookAlike {
     }
 }
 
-/// What may have made a word one too many.
+/// The likely reason for an extra word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Nothing that shows.
+    /// Unknown.
     Unknown,
     /// The text of this option has no quotes around it.
     Unquoted(&'static str),
-    /// A word begins with a sign that is none of the shell's.
+    /// A word begins with a look-alike.
     LookAlike(LookAlike),
 }
 
-/// Why a line is no command.
+/// Why a line is not a valid command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CommandError<'a> {
     /// A quote is not closed.
     Unterminated(char),
-    /// More than one line, outside of quotes.
+    /// There is more than one line, outside quotes.
     ManyLines,
     /// More than [`crate::words::MAX_WORDS`] words.
     TooManyWords,
-    /// No such command, option or control; the nearest there is.
+    /// There is no such command, option or control.
     Unknown {
         /// "command", "option" or "value".
         what: &'static str,
-        /// Of what; empty for nothing.
+        /// What it would belong to; empty for nothing.
         of: &'static str,
-        /// What was typed.
+        /// The word.
         word: &'a [u8],
-        /// What may have been meant.
+        /// The nearest valid word.
         nearest: Option<&'static str>,
-        /// What `help` says more about; `None` for all.
+        /// Topic for `help`; `None` for the overview.
         topic: Option<&'static str>,
     },
     /// An option or control without its value.
@@ -185,68 +185,68 @@ pub(crate) enum CommandError<'a> {
         of: &'static str,
         /// What is missing.
         what: &'static str,
-        /// What `help` says more about.
+        /// Topic for `help`.
         topic: &'static str,
     },
-    /// An option that takes no value, with one.
+    /// An option that takes no value was given one.
     NoValue {
         /// The option.
         option: &'static str,
         /// The value.
         word: &'a [u8],
     },
-    /// A word too many.
+    /// There is a word too many.
     Extra {
         /// The command.
         of: &'static str,
         /// The word.
         word: &'a [u8],
-        /// What may have led to it.
+        /// The likely reason.
         cause: Cause,
     },
-    /// An option that llama.cpp has and a client of this system has not.
+    /// The option exists in llama.cpp, but cannot be given to a client of this system.
     OfLlama {
         /// The command.
         of: &'static str,
-        /// What was typed.
+        /// The option.
         option: &'a [u8],
-        /// What takes its place.
+        /// What to use instead.
         instead: &'static str,
     },
-    /// A word after the user's name: perhaps a passphrase, so it is not shown.
+    /// There is a word after the user's name. It may be a passphrase, so it is not shown.
     AfterUser,
-    /// A value that the option cannot have.
+    /// The option cannot have this value.
     Value {
         /// The option.
         option: &'static str,
-        /// What it takes.
+        /// The kind of value that it takes.
         kind: Kind,
-        /// What was typed.
+        /// The value.
         word: &'a [u8],
-        /// Why not.
+        /// The reason.
         why: Wrong,
     },
-    /// Options of which one excludes the other.
+    /// Two options exclude each other.
     Beside {
         /// The command.
         of: &'static str,
-        /// The one.
+        /// The first option.
         option: &'static str,
-        /// The other, or a word of what there can be one.
+        /// The other option, or an operand.
         other: &'static str,
     },
-    /// An option that was given too often.
+    /// An option was given too often.
     TooOften {
         /// The option.
         option: &'static str,
         /// How often it may be given.
         limit: usize,
     },
-    /// A name that is none.
+    /// A name is invalid.
     Name {
-        /// What is wrong.
+        /// The reason.
         failure: Failure,
-        /// What was typed.
+        /// The name.
         word: &'a [u8],
     },
 }

@@ -1,4 +1,4 @@
-//! What can stand where the cursor is.
+//! Completion: finds what can stand at the cursor.
 
 use crate::console::{Console, Port, Wrapped};
 use crate::quotes::{End, end, typed_words};
@@ -13,7 +13,7 @@ use protocol::name::UserName;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::Request;
 
-/// What can stand somewhere.
+/// Words that can stand at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Offer {
     pub(crate) words: &'static [&'static str],
@@ -50,9 +50,9 @@ impl Offer {
     }
 }
 
-/// What can stand where the word is that `before` ends with, and where that begins.
+/// What can stand in place of the last word of `before`, and where that word begins.
 pub(crate) fn offer(before: &[u8]) -> (Offer, usize) {
-    // In a quote there is a prompt.
+    // Quotes contain text, which is not completed.
     let End::Word(start) = end(before) else {
         return (Offer::NOTHING, before.len());
     };
@@ -69,7 +69,7 @@ fn offer_after<'w>(earlier: impl Iterator<Item = &'w [u8]> + Clone, word: &[u8])
     };
     let mut given = earlier.skip(begins);
     let is_first = given.clone().next().is_none();
-    // Those that another word belongs to first.
+    // Commands that take another word come first.
     match spec.name {
         "llmctl" if is_first => return Offer::words(CONTROLS),
         "color" if is_first => return Offer::words(COLOURS),
@@ -104,7 +104,7 @@ fn offer_after<'w>(earlier: impl Iterator<Item = &'w [u8]> + Clone, word: &[u8])
         None => Offer::options(spec.options),
         Some(operand) if operand.is_needed => Offer::names(operand.source),
         Some(operand) => match operand.source {
-            // It is the user's own words.
+            // The user's own words are not completed.
             Source::Nowhere => Offer::NOTHING,
             names => Offer {
                 names,
@@ -128,14 +128,14 @@ const fn offer_of(kind: Kind) -> Offer {
     }
 }
 
-/// Longest word that is completed: names are shorter.
+/// Longest word that is completed. Names are shorter.
 const LONGEST: usize = 64;
 
-/// The words that begin as the one that was typed.
+/// The offered words that begin with the typed text.
 #[derive(Debug)]
 pub(crate) struct Candidates<'a> {
     typed: &'a [u8],
-    /// How many there are.
+    /// Number of candidates.
     pub(crate) count: usize,
     common: heapless::Vec<u8, LONGEST>,
 }
@@ -168,19 +168,19 @@ impl<'a> Candidates<'a> {
         self.count = self.count.saturating_add(1);
     }
 
-    /// What all of them have after what was typed.
+    /// The text after the typed word that all candidates share.
     pub(crate) fn extension(&self) -> &[u8] {
         self.common.get(self.typed.len()..).unwrap_or(&[])
     }
 }
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
-    /// Tab: completes the word before the cursor as far as that is possible, else lists what there is.
+    /// Handles Tab: completes the word before the cursor as far as possible, and otherwise lists the candidates.
     pub(crate) fn complete(&mut self, port: &mut impl Port) {
         let before = self.buffers.editor.before_cursor();
         let (offer, start) = match self.chat {
             None => offer(before),
-            // What is said is nobody's to complete.
+            // Speech is not completed.
             Some(_) if before.first() != Some(&b'/') || before.contains(&b' ') => return,
             Some(_) => (Offer::words(CHAT_COMMANDS), 0),
         };
@@ -231,7 +231,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 }
 
-/// Gives every word of `offer` to `take`.
+/// Passes every word of `offer` to `take`.
 fn each(offer: Offer, buffers: &Buffers, user: UserName, take: &mut dyn FnMut(&str)) {
     let names = &buffers.names;
     offer.words.iter().for_each(|word| take(word));
@@ -246,7 +246,7 @@ fn each(offer: Offer, buffers: &Buffers, user: UserName, take: &mut dyn FnMut(&s
         Source::Jobs => {
             for job in buffers.jobs.of(user) {
                 let mut number = heapless::String::<10>::new();
-                // A u32 has ten digits at most.
+                // It fits: a u32 has at most ten digits.
                 let _ = write!(number, "{}", job.id);
                 take(&number);
             }

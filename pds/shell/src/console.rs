@@ -1,41 +1,42 @@
-//! The console as a place to write to: ends of lines, colour, rows.
+//! The console as something to write to: line ends, colour, rows.
 
 use core::fmt::{self, Display, Formatter, Write};
 use unicode_width::UnicodeWidthChar as _;
 
-/// The console as the shell's code sees it: [`crate::transmit`] puts a queue before what the runtime has, so a write takes
-/// all of its bytes and waits for nothing.
+/// The console as the shell's code sees it. [`crate::transmit`] puts a queue before the runtime's console, so a write
+/// takes all bytes and never waits.
 pub(crate) trait Port {
     /// Tells audit to look at its ring.
     fn notify_audit(&mut self);
     /// Writes to the console.
     fn write(&mut self, bytes: &[u8]);
-    /// Whether the console has so little to write that more may be said. What asks for more than a line waits for it.
+    /// Whether so little is waiting to be written that more may be said. Anything longer than a line waits for this.
     fn has_room(&mut self) -> bool;
-    /// Forgets what was not written yet; whether there was anything.
+    /// Drops everything that has not been written. Returns whether there was anything.
     fn drop_unwritten(&mut self) -> bool;
     /// The next byte of the console, if there is one. The end of the input is byte 0x04.
     fn read(&mut self) -> Option<u8>;
-    /// All that was typed before an end of the input (0x04) is done, and what that ends has ended: a conversation, a login.
-    /// A runtime whose input is over for good can end now; on a terminal it was Ctrl-D, and somebody types on.
+    /// Everything typed before an end of the input (0x04) has been done, and so has the end of a conversation or login
+    /// that follows from it. A runtime whose input is over for good can end now. On a terminal it was Ctrl-D, and the
+    /// user may type on.
     fn input_done(&mut self);
-    /// Ends the system, which audit has allowed, after what was written.
+    /// Ends the system, once the output is written. Audit has allowed it.
     fn halt(&mut self);
 }
 
-/// What is at the other end of the console.
+/// The kind of the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// A terminal in raw mode: the shell echoes, prompts, edits lines, and ends lines with `\r\n`. It is asked for its width,
-    /// and if it answers, it gets colours and control sequences.
+    /// A terminal in raw mode: the shell echoes, prompts, edits lines, and ends lines with `\r
+    /// `. It asks for the terminal's width, and if the terminal answers, uses colours and control sequences.
     Terminal,
-    /// A terminal that is known to have no control sequences: as above, but it is asked nothing.
+    /// A terminal that is known to lack control sequences: as above, but it is asked nothing.
     Dumb,
     /// A pipe: lines come in, text goes out.
     Plain,
 }
 
-/// The console as a place to format to.
+/// The console as a formatter's target.
 pub(crate) struct Console<'p, P> {
     pub(crate) port: &'p mut P,
     pub(crate) mode: Mode,
@@ -56,27 +57,27 @@ impl<P: Port> fmt::Write for Console<'_, P> {
     }
 }
 
-/// Bytes of a word that is moved to the next row whole. What is longer is broken by the terminal.
+/// Longest word in bytes that is moved to the next row whole. The terminal breaks longer ones.
 const WORD_BYTES: usize = 128;
 
-/// Columns that a row which goes on is indented by, besides its own.
+/// Extra indent of continuation rows, in columns.
 const HANGING: usize = 2;
 
-/// Text in rows of a terminal, which end between words.
+/// Wraps text into rows of a terminal, broken between words.
 ///
-/// A row that goes on begins below the column where a table has its text (after two spaces). Where that leaves less than half
-/// of the row, the text begins in a row of its own.
+/// A continuation row is aligned with the second column of a table, which begins after two spaces. If that would leave
+/// less than half of the width, the text begins in a new row.
 pub(crate) struct Wrapped<W> {
     out: W,
     columns: usize,
     column: usize,
-    /// Where a row that goes on begins.
+    /// Column where continuation rows begin.
     hang: usize,
     /// Spaces before the word.
     spaces: usize,
-    /// Nothing of the line but spaces so far.
+    /// The line has only spaces so far.
     at_start: bool,
-    /// The table's text has begun.
+    /// The second column of a table has begun.
     in_text: bool,
     word: heapless::String<WORD_BYTES>,
     word_columns: usize,
@@ -84,7 +85,7 @@ pub(crate) struct Wrapped<W> {
 }
 
 impl<W: Write> Wrapped<W> {
-    /// The last column stays empty: terminals differ in what a character there does.
+    /// The last column stays empty, because terminals differ in what a character there does.
     pub(crate) const fn new(out: W, columns: usize) -> Self {
         Self {
             out,
@@ -100,7 +101,7 @@ impl<W: Write> Wrapped<W> {
         }
     }
 
-    /// Writes the word that is complete.
+    /// Writes the current word, which is complete.
     pub(crate) fn end_word(&mut self) -> fmt::Result {
         if self.word.is_empty() {
             return Ok(());
@@ -155,7 +156,7 @@ impl<W: Write> Write for Wrapped<W> {
                     self.spaces = self.spaces.saturating_add(1);
                 }
                 _ => {
-                    // The shell's own sequences take no columns; those of others do not come here.
+                    // The shell's own sequences take no columns. Those of others never get here.
                     let was_in_sequence = self.in_sequence;
                     self.in_sequence = match character {
                         '\x1b' => true,
@@ -179,23 +180,23 @@ impl<W: Write> Write for Wrapped<W> {
     }
 }
 
-/// Writes a line; on a terminal that has said how wide it is, in rows that end between words.
+/// Writes a line. If the terminal has told its width, the line is wrapped between words.
 pub(crate) fn write_line<P: Port>(
     mut console: Console<'_, P>,
     columns: Option<usize>,
     text: impl Display,
 ) {
-    // The console never fails.
+    // Writing to the console never fails.
     let _ = match columns {
         Some(columns) => writeln!(Wrapped::new(console, columns), "{text}"),
         None => writeln!(console, "{text}"),
     };
 }
 
-/// Bytes of text that the console gets at once.
+/// Bytes of text that are written to the console at once.
 const PIECE_BYTES: usize = 128;
 
-/// Characters of a text, which the console gets by the piece and not one by one.
+/// Collects characters of a text and writes them to the console in pieces.
 pub(crate) struct Pieces<'p, P> {
     console: Console<'p, P>,
     piece: heapless::String<PIECE_BYTES>,
@@ -219,35 +220,35 @@ impl<'p, P: Port> Pieces<'p, P> {
         }
     }
 
-    /// Writes what is left; the last character of all.
+    /// Writes the rest. Returns the last character of the text.
     pub(crate) fn finish(mut self) -> Option<char> {
         self.write();
         self.last
     }
 
     fn write(&mut self) {
-        // The console never fails.
+        // Writing to the console never fails.
         let _ = fmt::Write::write_str(&mut self.console, &self.piece);
         self.piece.clear();
     }
 }
 
-/// Ends colours and emphasis.
+/// Resets colour and emphasis.
 pub(crate) const PLAIN: &str = "\x1b[0m";
 
-/// Empties the screen and goes to its upper left corner.
+/// Clears the screen and moves the cursor to its upper left corner.
 pub(crate) const CLEAR_SCREEN: &str = "\x1b[H\x1b[J";
 
-/// How a text stands out on a terminal with colours.
+/// Emphasis of a text on a terminal with colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     /// Something went wrong.
     Error,
-    /// Something happened that nobody asked for now.
+    /// Something happened without a command.
     Notice,
-    /// About a text, not part of it.
+    /// A remark about a text, which is not part of it.
     Aside,
-    /// Where to type.
+    /// The prompt.
     Prompt,
 }
 

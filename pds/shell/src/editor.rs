@@ -1,10 +1,10 @@
-//! The line that is being typed, and what keys do to it.
+//! The line being typed, and what keys do to it.
 //!
-//! A line can have ends of lines in it: those of a paste, and those behind which a quote that is open goes on. What was typed
-//! before the last of the latter stands on rows above, and is not edited any more.
+//! A line can contain line breaks: those of a paste, and those inside an open quote. Anything before the last of the
+//! latter is on rows above, and can no longer be edited.
 //!
-//! Why not a crate: `noline` has neither completion nor a way to stop in the middle of a line for an answer of another
-//! domain (it reads from a blocking or async port), and `embedded-cli` knows neither Home, End nor the control keys,
+//! Why not a crate: `noline` has no completion, and cannot stop in the middle of a line for an answer of another
+//! domain, because it reads from a blocking or async port. `embedded-cli` knows neither Home, End nor the control keys,
 //! and completes only words that were fixed at build time.
 
 use crate::MAX_LINE_BYTES;
@@ -20,11 +20,11 @@ mod units;
 #[derive(Debug)]
 pub(crate) struct Editor {
     bytes: heapless::Vec<u8, MAX_LINE_BYTES>,
-    /// Byte before which the next one goes.
+    /// Offset of the cursor in bytes.
     cursor: usize,
-    /// Bytes that found no room.
+    /// Bytes that did not fit.
     lost: usize,
-    /// Bytes that stand on rows above.
+    /// Bytes that are on rows above.
     entered: usize,
     window: Window,
 }
@@ -40,12 +40,12 @@ impl Editor {
         }
     }
 
-    /// Whether the line goes on from rows above.
+    /// Whether the line has rows above.
     pub(crate) const fn is_continued(&self) -> bool {
         self.entered > 0
     }
 
-    /// Ends the row that shows, for a line that goes on.
+    /// Ends the current row of a line that continues.
     pub(crate) fn go_on(&mut self) {
         self.end();
         self.insert(b"\n");
@@ -61,7 +61,7 @@ impl Editor {
         self.bytes.get(..self.cursor).unwrap_or(&[])
     }
 
-    /// What can be edited before the cursor.
+    /// The editable text before the cursor.
     fn editable(&self) -> &[u8] {
         self.bytes.get(self.entered..self.cursor).unwrap_or(&[])
     }
@@ -70,7 +70,7 @@ impl Editor {
         self.bytes.get(self.cursor..).unwrap_or(&[])
     }
 
-    /// Length that the line would have had, if it is too long.
+    /// The length that the line would have had, if it is too long.
     pub(crate) const fn too_long(&self) -> Option<usize> {
         if self.lost > 0 {
             Some(MAX_LINE_BYTES.saturating_add(self.lost))
@@ -79,7 +79,7 @@ impl Editor {
         }
     }
 
-    /// Whether the line can go on.
+    /// Whether the line can have another row.
     pub(crate) fn has_room(&self) -> bool {
         self.lost == 0 && !self.bytes.is_full()
     }
@@ -91,7 +91,7 @@ impl Editor {
         self.window.left = 0;
     }
 
-    /// Puts `line` in place of the line, the cursor at its end.
+    /// Replaces the line, with the cursor at its end.
     pub(crate) fn set(&mut self, line: &[u8]) {
         self.truncate(0);
         let _ = self.bytes.extend_from_slice(line);
@@ -100,7 +100,7 @@ impl Editor {
 
     // ---- Keys -------------------------------------------------------------------------------------
 
-    /// Puts `text` before the cursor.
+    /// Inserts `text` at the cursor.
     pub(crate) fn insert(&mut self, text: &[u8]) {
         if self.bytes.extend_from_slice(text).is_err() {
             self.lost = self.lost.saturating_add(text.len());
@@ -167,7 +167,7 @@ impl Editor {
         self.lost = 0;
     }
 
-    /// The spaces before the cursor, and the word before them.
+    /// Deletes the spaces before the cursor, and the word before them.
     pub(crate) fn kill_word(&mut self) {
         self.remove_to(self.start_of_word());
     }
@@ -176,7 +176,7 @@ impl Editor {
         self.entered.saturating_add(word_start(self.editable()))
     }
 
-    /// Removes what lies between `start` and the cursor.
+    /// Deletes the text from `start` to the cursor.
     fn remove_to(&mut self, start: usize) {
         let removed = self.cursor.saturating_sub(start);
         if let Some(rest) = self.bytes.get_mut(start..) {
@@ -187,7 +187,7 @@ impl Editor {
         self.lost = 0;
     }
 
-    /// Shortens the line. What goes is overwritten: it may have been of a passphrase.
+    /// Shortens the line, and overwrites the deleted bytes: they may have been part of a passphrase.
     fn truncate(&mut self, len: usize) {
         if let Some(rest) = self.bytes.get_mut(len..) {
             rest.zeroize();

@@ -1,4 +1,4 @@
-//! What audit says, and whom it is for.
+//! Handles audit's events, and finds what each belongs to.
 
 use crate::READY_LINE;
 use crate::console::{Mode, Port, Style};
@@ -12,17 +12,17 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{Event, Progress, Stage};
 use sel4_llm_client::{Inbox, Incoming, Link, MAX_WAITING, Notice, RequestId, SubmitError};
 
-/// Most marks of a bar: four percent each.
+/// Most marks of a bar: one for every four percent.
 const MAX_BAR_STEPS: usize = 25;
 
-/// Bytes of a row that is drawn over and over; no bar has more.
+/// Longest redrawn row in bytes. No bar is longer.
 const ROW_BYTES: usize = 160;
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn on_signal(&mut self, inbox: &mut Inbox, port: &mut impl Port) {
-        // What audit writes meanwhile comes with a signal of its own, so that lines are run in between.
+        // Bounded, so that lines can run in between. Anything that audit writes later comes with its own signal.
         for _ in 0..MAX_WAITING {
-            // The rest is read when there is room to write what it says.
+            // The rest is read when there is room for the output.
             if !port.has_room() {
                 break;
             }
@@ -75,7 +75,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// The request that the command under way waits for.
+    /// The request that the current command waits for.
     const fn current(&self) -> Option<RequestId> {
         match self.activity {
             Activity::Asking { request, .. }
@@ -114,7 +114,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 self.forget_session();
                 self.notice("it has begun anew: sessions and logins are gone", port);
             }
-            // Shown as a bar.
+            // It shows as a bar.
             Notice::Progress(_) => {}
         }
     }
@@ -145,7 +145,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Audit will not answer: what waits for it ends.
+    /// Audit will not answer: ends whatever waits for it.
     fn handle_lost(&mut self, request: RequestId, port: &mut impl Port) {
         self.given_up.retain(|given_up| *given_up != request);
         if self.current() != Some(request) {
@@ -153,12 +153,12 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
         match self.activity {
             Activity::Generating { .. } => self.lose_generation(port),
-            // Nobody asked a question that an error would answer.
+            // The user asked no question, so an error would answer none.
             Activity::Asking {
                 purpose: Purpose::Complete(_),
                 ..
             } => self.activity = Activity::Idle,
-            // Its session is gone, which was to end.
+            // Its session was to be closed, and is gone.
             Activity::Asking {
                 purpose: Purpose::LeaveChat(session),
                 ..
@@ -167,7 +167,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Audit has answered what Ctrl-C asked before it said that the system is ready.
+    /// Audit has answered the request that Ctrl-C sent before the system was ready.
     fn begin_before_ready(&mut self, event: &Event<'_>, port: &mut impl Port) {
         match *event {
             Event::User(user) => {
@@ -182,7 +182,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// The answer to a login or logout that nobody waits for: it has happened, or it has not.
+    /// The answer to a login or logout that nobody waits for.
     fn end_given_up(&mut self, request: RequestId, event: &Event<'_>, port: &mut impl Port) {
         self.given_up.retain(|given_up| *given_up != request);
         if let Event::User(user) = *event {
@@ -191,7 +191,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Says once that audit and this shell do not understand each other.
+    /// Reports once that audit speaks another version of the protocol.
     fn complain_of_version(&mut self, port: &mut impl Port) {
         if let Link::OtherVersion { theirs, ours } = self.client.link()
             && !core::mem::replace(&mut self.version_told, true)
@@ -230,7 +230,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                     self.bar = now;
                 }
                 Some(_) => {}
-                // The first one at boot comes before any prompt: how wide may it be?
+                // At boot the first bar comes before any prompt, so the terminal has not been asked for its width.
                 None => {
                     let question = self.screen.question();
                     self.print(question, port);
@@ -240,7 +240,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Draws a bar over the one that shows.
+    /// Draws a bar over the last one.
     fn draw_bar(&mut self, bar: &Bar, port: &mut impl Port) {
         match *bar {
             Bar::Stage(stage, percent) => {
@@ -259,7 +259,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Marks that a bar has: it and its words stay in one row, also of a terminal that has not said how wide it is.
+    /// Marks of a bar: bar and words must fit in one row, even if the terminal has not told its width.
     pub(crate) fn bar_steps(&self) -> u64 {
         const NARROW: usize = 40;
         let columns = match self.mode {
@@ -270,7 +270,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         steps as u64
     }
 
-    /// Fewer for a fine-tuning, whose figures stand behind its bar.
+    /// A fine-tuning has fewer marks, because figures follow its bar.
     pub(crate) fn training_steps(&self) -> u64 {
         const MOST: u64 = 16;
         match self.mode {
@@ -279,21 +279,21 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Writes a text over the last one, in one row.
+    /// Draws a text over the last one, in one row.
     pub(crate) fn draw_over(&mut self, text: impl Display, port: &mut impl Port) {
         let mut row = heapless::String::<ROW_BYTES>::new();
-        // What finds no room would not show.
+        // Text that does not fit would not show anyway.
         let _ = write!(row, "{text}");
         let room = self.screen.columns().saturating_sub(1);
-        // It is ASCII.
+        // It is ASCII, so it can be cut anywhere.
         let row = row.get(..room).unwrap_or(&row);
         let stale = core::mem::replace(&mut self.drawn_over, row.len());
         let stale = stale.saturating_sub(row.len());
         self.print(format_args!("\r{row}{:stale$}", ""), port);
     }
 
-    /// Goes to the line after the bar, if there is one. What is `done` is told in parts, so its bar may not have come to its
-    /// end yet.
+    /// Moves to the line after the bar, if there is one. If the work is `done`, completes the bar first, because
+    /// progress comes in steps and the last one may be missing.
     pub(crate) fn end_bar(&mut self, done: bool, port: &mut impl Port) {
         let Some(bar) = self.bar.take() else { return };
         if self.mode == Mode::Plain {

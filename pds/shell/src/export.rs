@@ -1,4 +1,4 @@
-//! An adapter leaves as lines of text: see [`protocol::armour`].
+//! Exports an adapter as lines of text: see [`protocol::armour`].
 
 use crate::console::Port;
 use crate::shell::{Activity, Session};
@@ -9,12 +9,12 @@ use protocol::name::ModelName;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{Event, Request};
 
-/// What of an export is under way.
+/// State of an export.
 #[derive(Debug)]
 pub(crate) struct Export {
     /// Bytes that do not fill a line yet.
     rest: heapless::Vec<u8, LINE_BYTES>,
-    /// Bytes that have come.
+    /// Bytes received.
     bytes: u64,
     has_begun: bool,
 }
@@ -28,11 +28,11 @@ impl Export {
         }
     }
 
-    /// Takes more of the file and gives each line that is full to `line`.
+    /// Takes more of the file, and passes each full line to `line`.
     fn push(&mut self, bytes: &[u8], line: &mut dyn FnMut(&str)) {
         self.bytes = self.bytes.saturating_add(bytes.len() as u64);
         for byte in bytes {
-            // A full one was taken.
+            // There is room, because full lines were taken out.
             let _ = self.rest.push(*byte);
             if self.rest.is_full() {
                 self.finish(line);
@@ -40,11 +40,11 @@ impl Export {
         }
     }
 
-    /// Gives the last line, if there is one.
+    /// Passes the last line to `line`, if there is one.
     fn finish(&mut self, line: &mut dyn FnMut(&str)) {
         let mut text = [0; COLUMNS];
         if !self.rest.is_empty() {
-            // A line's bytes have room in a line.
+            // The text of a full line fits in the buffer.
             line(Base64::encode(&self.rest, &mut text).unwrap_or(""));
         }
         self.rest.clear();
@@ -67,7 +67,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         match *event {
             Event::AdapterPart { offset, bytes } => {
                 if offset != self.export.bytes {
-                    // `import` would refuse it anyway; nobody needs to look for the reason there.
+                    // `import` would refuse it anyway, but without this reason.
                     let missing = self.export.bytes;
                     self.end_export(port);
                     return self.complain(
@@ -102,7 +102,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Wants no more of it.
+    /// Ends the export.
     fn end_export(&mut self, port: &mut impl Port) {
         if let Activity::Exporting { request, .. } = self.activity {
             self.client.abandon(request);

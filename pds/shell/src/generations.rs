@@ -1,4 +1,4 @@
-//! Text: of the request in front, and of those in the background.
+//! Generated text of foreground and background requests.
 
 use crate::command::Ask;
 use crate::console::{Console, Pieces, Port, Style};
@@ -13,18 +13,18 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{BudgetChange, Event, Request};
 use sel4_llm_client::RequestId;
 
-/// Places for requests that are left to the user.
+/// Request slots that are left to the user.
 const SPARE_PLACES: usize = 4;
 
-/// Whether a failure is about the adapter that was asked for.
+/// Whether a failure is about the adapter in the request.
 const fn names_adapter(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::NoSuchAdapter | ErrorCode::AdapterNotLoaded)
 }
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
-    /// Asks once what the loaded model is, for a terminal that can show a prompt that is completed apart from its completion.
+    /// Asks once for the loaded model, if the terminal can show a prompt differently from its completion.
     pub(crate) fn ask_for_model(&mut self) {
-        // What the user asks comes first.
+        // The user's requests take precedence.
         let has_room = self.client.room() > SPARE_PLACES;
         let is_known = self.talks.is_some() || self.asks_for_model.is_some();
         if self.is_ready && self.screen.has_colour() && has_room && !is_known {
@@ -32,7 +32,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Notes what an event says of the loaded model; whether it is an answer that nobody waits for.
+    /// Notes what an event says about the loaded model. Returns whether it answers the shell's own request.
     pub(crate) fn note_model(&mut self, request: RequestId, event: &Event<'_>) -> bool {
         match event {
             Event::Loaded { info, .. } => self.talks = Some(!info.template.is_empty()),
@@ -44,22 +44,22 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.asks_for_model == Some(request)
     }
 
-    /// Keeps the prompt to show it with the first text of the answer, if that goes on from it.
+    /// Keeps the prompt of a completion, to show it before the first text.
     pub(crate) fn keep_for_echo(&mut self, said: Said, ask: &Ask<'_>, prompt: &[u8]) {
         let completes = match said {
             Said::Raw => true,
             Said::AsTheModelHasIt => ask.system.is_none() && self.talks == Some(false),
             Said::ByUser => false,
         };
-        // An answer that is bound stands for itself and goes on from nothing.
+        // An answer with a format or choices does not continue the prompt.
         let is_bound = !ask.format.is_empty() || ask.choices.is_some();
         if completes && !is_bound && self.screen.has_colour() {
-            // A longer one is refused.
+            // A longer prompt is refused anyway.
             self.buffers.echo = heapless::Vec::from_slice(prompt).unwrap_or_default();
         }
     }
 
-    /// Shows the prompt that the text goes on from, now that there is text.
+    /// Shows the prompt, now that text follows it.
     fn echo_prompt(&mut self, port: &mut impl Port) {
         let Some(last) = self.buffers.echo.last().copied() else {
             return;
@@ -102,7 +102,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Says what is left, and until when.
+    /// Reports how much of the budget is left, and when it is renewed.
     fn show_own_budget(&mut self, port: &mut impl Port) {
         let (user, change) = (UserName::EMPTY, BudgetChange::NONE);
         self.ask(&Request::Budget { user, change }, Purpose::Show, port);
@@ -120,7 +120,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Ends the text of a generation, then writes the line that closes it.
+    /// Ends the text of a generation, then writes its closing line.
     fn close_generation(&mut self, style: Style, closing: &impl Display, port: &mut impl Port) {
         let mode = self.mode;
         let mut console = Console { port, mode };
@@ -142,7 +142,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.print_styled(style, closing, port);
     }
 
-    /// Audit will not say more of the request in front.
+    /// Audit will send nothing more for the foreground request.
     pub(crate) fn lose_generation(&mut self, port: &mut impl Port) {
         self.close_generation(Style::Error, &format_args!("error: {LOST}"), port);
         self.become_idle(port);
@@ -150,7 +150,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     // ---- In the background ------------------------------------------------------------------------
 
-    /// An event of a request in the background, if it is one.
+    /// Handles an event of a background request. Returns false if it is not one.
     pub(crate) fn handle_job(
         &mut self,
         request: RequestId,
@@ -179,12 +179,13 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Audit will not say more of a request in the background, if it is one.
+    /// Audit will send nothing more for this background request, if it is one.
     pub(crate) fn lose_job(&mut self, request: RequestId, port: &mut impl Port) {
         self.end_job(request, port, |_| JobState::Lost);
     }
 
-    /// Changes the job of a request; false if there is none. Whoever waits for it sees its text at once.
+    /// Changes the job of a request, and shows its new text at once if somebody waits for it. Returns false if there is
+    /// no such job.
     fn change_job(
         &mut self,
         request: RequestId,

@@ -1,20 +1,20 @@
-//! Lines that were typed before, the oldest forgotten for the newest.
+//! Earlier lines. The newest replace the oldest.
 //!
-//! Commands and what was said in conversations share the memory, but each is found again only where it was typed: a command
-//! must not be sent to a model because somebody looked for what he said before.
+//! Commands and lines of conversations share the memory, but each is found only in the place where it was typed.
+//! Otherwise a command could be sent to a model by mistake.
 
 use crate::MAX_LINE_BYTES;
 use zeroize::Zeroize as _;
 
-/// Bytes that are kept: some hundred usual lines, and at least the longest one.
+/// Size of the history in bytes: about a hundred usual lines, and at least the longest one.
 const HISTORY_BYTES: usize = 16384;
 
 const _: () = assert!(HISTORY_BYTES > MAX_LINE_BYTES + 2);
 
-/// Ends a line here. No line has it in it, but one that was pasted or went on has ends of lines.
+/// Ends a line in the history. No line contains it, though pasted and continued lines contain line breaks.
 const END: u8 = crate::screen::PASTED_BREAK;
 
-/// Where a line is typed.
+/// The place where lines are typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Command,
@@ -22,7 +22,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// The byte that stands before its lines.
+    /// The byte that precedes its lines.
     const fn mark(self) -> u8 {
         match self {
             Self::Command => b'$',
@@ -33,13 +33,13 @@ impl Place {
 
 #[derive(Debug)]
 pub(crate) struct History {
-    /// Lines, each with its place's mark before it and [`END`] behind it.
+    /// Lines, each after the mark of its place and before [`END`].
     bytes: heapless::Vec<u8, HISTORY_BYTES>,
-    /// Where lines are typed now.
+    /// The current place.
     place: Place,
-    /// How many lines back the user is; 0 is the line that is being typed.
+    /// How many lines back the user is; 0 is the line being typed.
     back: usize,
-    /// That line, while the user looks at others.
+    /// The line being typed, while the user looks at others.
     draft: heapless::Vec<u8, MAX_LINE_BYTES>,
 }
 
@@ -53,13 +53,13 @@ impl History {
         }
     }
 
-    /// From now on, lines are typed here.
+    /// Changes the current place.
     pub(crate) fn enter(&mut self, place: Place) {
         self.leave();
         self.place = place;
     }
 
-    /// Keeps a line that was run, unless it says nothing new.
+    /// Keeps a line that was run, unless it repeats the last one.
     pub(crate) fn add(&mut self, line: &[u8]) {
         self.leave();
         if line.trim_ascii().is_empty() || self.line(1) == Some(line) {
@@ -77,7 +77,7 @@ impl History {
         let _ = self.bytes.push(END);
     }
 
-    /// The line before the one that shows, which is `current`.
+    /// The line before `current`, the one on display.
     pub(crate) fn older(&mut self, current: &[u8]) -> Option<&[u8]> {
         let back = self.back.saturating_add(1);
         self.line(back)?;
@@ -89,7 +89,7 @@ impl History {
         self.line(back)
     }
 
-    /// The line after the one that shows.
+    /// The line after the one on display.
     pub(crate) fn newer(&mut self) -> Option<&[u8]> {
         self.back = self.back.checked_sub(1)?;
         if self.back == 0 {
@@ -99,22 +99,22 @@ impl History {
         }
     }
 
-    /// Back to the line that is being typed, which is dropped.
+    /// Returns to the line being typed, which is dropped.
     pub(crate) fn leave(&mut self) {
         self.back = 0;
         self.forget_draft();
     }
 
-    /// It may be a passphrase, typed in the wrong place.
+    /// Wipes the draft: it may be a passphrase that was typed in the wrong place.
     fn forget_draft(&mut self) {
         self.draft.as_mut_slice().zeroize();
         self.draft.clear();
     }
 
-    /// The line of this place that is so many back, from 1.
+    /// The line of this place that is `back` lines back, from 1.
     fn line(&self, back: usize) -> Option<&[u8]> {
         let lines = self.bytes.rsplit(|byte| *byte == END);
-        // What is not of this place has another mark, and what follows on the last end has none.
+        // Lines of other places have another mark, and the rest after the last end has none.
         let mut lines = lines.filter_map(|line| line.strip_prefix(&[self.place.mark()]));
         lines.nth(back.checked_sub(1)?)
     }

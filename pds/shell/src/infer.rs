@@ -1,4 +1,4 @@
-//! What `llminfer` and `llmchat` send.
+//! Requests of `llminfer` and `llmchat`.
 
 use crate::command::Ask;
 use protocol::error::{ErrorCode, Failure};
@@ -6,13 +6,13 @@ use protocol::region::{ReadWords, WriteWords};
 use sel4_llm_client::limits::{MAX_CHOICES, MAX_STOPS};
 use sel4_llm_client::{Client, Infer, RequestId, SubmitError};
 
-/// How the model takes a text.
+/// How the model gets a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
-    /// As what a person says; refused if the model has no chat template.
+    /// As the user's turn; refused if the model has no chat template.
     ByUser,
-    /// So if the model has a chat template, else as a text to complete. Audit decides which, since it alone knows that no
-    /// other client loads a model before the request runs.
+    /// As the user's turn if the model has a chat template, and otherwise as a text to complete. Audit decides, because
+    /// only it knows the model that will run the request.
     AsTheModelHasIt,
     /// As a text to complete.
     Raw,
@@ -28,10 +28,10 @@ pub(crate) fn submit<R: ReadWords, W: WriteWords>(
     build(ask, said, text, |infer| client.infer(infer)).map_err(SubmitError::Invalid)?
 }
 
-/// Whether a text can be asked for like this at all.
+/// Checks whether such a request is valid.
 ///
 /// # Errors
-/// What is wrong.
+/// The reason why it is not.
 pub(crate) fn check<R: ReadWords, W: WriteWords>(
     client: &mut Client<'_, R, W>,
     ask: &Ask<'_>,
@@ -40,7 +40,7 @@ pub(crate) fn check<R: ReadWords, W: WriteWords>(
     build(ask, Said::ByUser, b"x", |infer| client.check(infer))?
 }
 
-/// Gives the request to `send`.
+/// Builds the request and passes it to `send`.
 fn build<T>(
     ask: &Ask<'_>,
     said: Said,
@@ -50,7 +50,7 @@ fn build<T>(
     let text = utf8(text)?;
     let mut infer = match (said, ask.system) {
         (Said::Raw, _) => Infer::new(text),
-        // To be told something before, a model must be one that can be talked to.
+        // Only a model with a chat template can take a system text.
         (Said::ByUser, _) | (Said::AsTheModelHasIt, Some(_)) => Infer::say(text),
         (Said::AsTheModelHasIt, None) => Infer::prompt(text),
     };
@@ -59,7 +59,7 @@ fn build<T>(
     }
     let mut stops = heapless::Vec::<&str, MAX_STOPS>::new();
     for stop in ask.stops.into_iter().flatten() {
-        // There is room for each.
+        // There is room for all of them.
         let _ = stops.push(utf8(stop)?);
     }
     let mut choices = heapless::Vec::<&str, MAX_CHOICES>::new();

@@ -1,4 +1,4 @@
-//! What keys do: the line, its history, passphrases.
+//! Handles keys: the line, its history, passphrases.
 
 use crate::console::{CLEAR_SCREEN, Console, Mode, Port};
 use crate::keys::{END_OF_INPUT, INTERRUPT, Key};
@@ -15,7 +15,7 @@ use protocol::name::UserName;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::Request;
 
-/// Keys that one byte completes at most.
+/// Most keys that one byte can complete.
 const KEYS: usize = 4;
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
@@ -28,7 +28,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Reads what was typed while a command is under way; a Ctrl-C in it acts at once.
+    /// Reads input while a command runs. A Ctrl-C in it acts at once.
     pub(crate) fn look_for_interrupt(&mut self, port: &mut impl Port) {
         while !self.is_at_prompt() && self.wants_input() {
             let Some(byte) = port.read() else { break };
@@ -36,7 +36,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Whether there is room for what one more byte of input can set free.
+    /// Whether there is room for all keys that one more byte can complete.
     pub(crate) const fn wants_input(&self) -> bool {
         self.buffers.type_ahead.room() >= HELD_BYTES
     }
@@ -46,7 +46,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             INTERRUPT => self.interrupt(port),
             _ => {
                 let keys = &mut self.buffers.type_ahead;
-                // There is room: it was looked for.
+                // There is room, as checked above.
                 let mut give = |key| {
                     let _ = keys.push(key);
                 };
@@ -57,7 +57,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Edits and runs lines for as long as no command is under way.
+    /// Edits and runs lines while no command is running.
     fn run_lines(&mut self, words: &mut Words, port: &mut impl Port) {
         while matches!(self.activity, Activity::Idle | Activity::Passphrase(_)) && port.has_room() {
             if self.ending != Ending::NotDue && self.activity == Activity::Idle {
@@ -69,11 +69,11 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             }
             let byte = match self.buffers.type_ahead.peek() {
                 Some(byte) => byte,
-                // The passphrase's line was not ended either.
+                // The line of the passphrase was not ended either.
                 None if self.ending != Ending::NotDue => END_OF_INPUT,
                 None => return,
             };
-            // Audit signals when it has read, and then this goes on. Until then a line can be edited.
+            // Continues once audit has read and signals. Until then a line can be edited.
             if may_ask(byte) && self.client.room() == 0 {
                 return;
             }
@@ -112,8 +112,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 return;
             }
             Key::Enter => return self.run_line(words, port),
-            // As in other shells it deletes: whoever is in the middle of a line does not mean to leave. A quote that is
-            // still open at the end of the input would wait for ever.
+            // In the middle of a line it deletes, as in other shells. A quote that is still open at the end of the
+            // input would wait for ever.
             Key::EndOfInput
                 if is_terminal && !editor.bytes().is_empty() && !editor.is_continued() =>
             {
@@ -127,7 +127,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Key::KillToStart => editor.kill_to_start(),
             Key::KillWord => editor.kill_word(),
             Key::Tab if !is_terminal => editor.insert(b"\t"),
-            // A pipe has lines and no keys.
+            // A pipe has lines but no keys.
             _ if !is_terminal => return,
             Key::Tab => return self.complete(port),
             Key::Left => editor.left(),
@@ -160,7 +160,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.draw(port);
     }
 
-    /// Runs the line that is complete.
+    /// Runs the complete line.
     fn run_line(&mut self, words: &mut Words, port: &mut impl Port) {
         let is_terminal = self.mode != Mode::Plain;
         if is_terminal {
@@ -205,8 +205,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     // ---- The end of the input ---------------------------------------------------------------------
 
-    /// Ends what Ctrl-D ends, now that no command is under way: one thing at a time. None of them ends the system, which is
-    /// the business of whoever may halt it, and of what runs the system.
+    /// Carries out Ctrl-D, now that no command is running: it ends one thing at a time. It never ends the system. Only
+    /// a user with the permission may halt that, or whoever runs the system.
     fn end_input(&mut self, port: &mut impl Port) {
         let is_over = core::mem::replace(&mut self.ending, Ending::Tell) == Ending::Tell;
         match self.chat {
@@ -230,11 +230,11 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     // ---- Passphrases ------------------------------------------------------------------------------
 
-    /// A key of a passphrase: nothing shows, and nothing is kept.
+    /// Handles a key of a passphrase: nothing shows, and nothing is kept.
     fn press_secretly(&mut self, key: &Key, user: UserName, port: &mut impl Port) {
         let editor = &mut self.buffers.editor;
         match key {
-            // The end of a line that was pasted.
+            // The line end of a paste.
             Key::Typed(text) if text == b"\n" => {}
             Key::Typed(text) => editor.insert(text),
             Key::Tab => editor.insert(b"\t"),
@@ -256,7 +256,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Sends user and passphrase, which is the line.
+    /// Sends the user's name with the line as passphrase.
     fn log_in(&mut self, user: UserName, port: &mut impl Port) {
         let editor = &mut self.buffers.editor;
         let len = editor.too_long().unwrap_or(editor.bytes().len());
@@ -284,12 +284,12 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 }
 
-/// Whether a key may send a request: the end of a line, or Tab.
+/// Whether a key may send a request: a line end or Tab.
 const fn may_ask(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n' | b'\t' | END_OF_INPUT)
 }
 
-/// Whether more follows on the name after what was meant as `login`. It is no command, but it must not be kept.
+/// Whether the line looks like `login` with more than a name after it. It is not a valid command, but must not be kept.
 fn may_hold_a_passphrase(line: &[u8]) -> bool {
     let mut words = line
         .split(|byte| matches!(byte, b' ' | b'\t' | b'\n'))

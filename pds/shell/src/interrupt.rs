@@ -1,4 +1,4 @@
-//! Ctrl-C: no state of the shell holds the console, whatever audit and inference do.
+//! Ctrl-C: no state of the shell blocks the console, whatever audit and inference do.
 
 use crate::console::{Mode, PLAIN, Port, Style};
 use crate::keys::Keys;
@@ -8,7 +8,7 @@ use protocol::region::{ReadWords, WriteWords};
 use sel4_llm_client::RequestId;
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
-    /// Ctrl-C: ends what is under way, and forgets what was typed.
+    /// Handles Ctrl-C: stops the current command, and drops what was typed.
     pub(crate) fn interrupt(&mut self, port: &mut impl Port) {
         self.buffers.type_ahead.clear();
         self.keys = Keys::new();
@@ -20,7 +20,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
         match &mut self.activity {
             Activity::Booting => self.ask_before_ready(port),
-            // These have an end that is worth seeing: what it cost, the line that makes an export verifiable.
+            // The end of these is worth seeing: their cost, or the line that makes an export verifiable.
             Activity::Generating {
                 request,
                 interrupted: interrupted @ false,
@@ -51,7 +51,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                     self.print_line("^C", port);
                 }
             }
-            // Whoever asks twice does not want to wait for it.
+            // A second Ctrl-C means that the user does not want to wait.
             Activity::Generating { at_line_start, .. } => {
                 let end = if *at_line_start { "" } else { "\n" };
                 self.answer(format_args!("{end}^C"), port);
@@ -110,7 +110,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// What was to be written is gone, perhaps from the middle of a control sequence or of a row: begins a row in no colour.
+    /// The output was dropped, perhaps in the middle of a control sequence or of a row. Begins a new row without
+    /// colour.
     fn begin_row_after_dropping(&mut self, port: &mut impl Port) {
         self.bar = None;
         self.drawn_over = 0;
@@ -123,9 +124,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.print("\n", port);
     }
 
-    /// Drops the line that is being typed.
+    /// Drops the line being typed.
     fn drop_line(&mut self, has_dropped: bool, port: &mut impl Port) {
-        // The prompt may be among what was dropped.
+        // The prompt may have been dropped, too.
         if !has_dropped {
             self.buffers.editor.end();
             self.draw(port);
@@ -142,7 +143,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Asks audit to stop answering a question. Only the answer to a login or logout is still of use: it may have happened.
+    /// Asks audit to stop answering. Only the answer to a login or logout still matters, because it may have happened.
     fn stop_asking(&mut self, request: RequestId, purpose: Purpose) {
         if !matches!(
             purpose,
@@ -158,15 +159,15 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         let _ = self.given_up.push_back(request);
     }
 
-    /// Ctrl-C before the system is ready: says what is waited for, and asks audit something that it always answers. If it
-    /// does, there is a prompt, also if its word that the system is ready was lost.
+    /// Ctrl-C before the system is ready: says what the shell waits for, and sends audit a request that it always
+    /// answers. The answer brings a prompt, even if audit's event that the system is ready was lost.
     fn ask_before_ready(&mut self, port: &mut impl Port) {
         if self.bar.is_some() && self.mode != Mode::Plain {
             self.print("\n", port);
         }
         self.print_styled(Style::Notice, BootText(self.bar), port);
         if self.client.in_flight().next().is_none() {
-            // Before audit has begun, there is nobody to ask.
+            // Before audit serves, nobody can answer.
             let _ = self.client.who_am_i();
         }
     }

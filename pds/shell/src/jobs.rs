@@ -1,4 +1,4 @@
-//! Requests in the background: their text until somebody reads it.
+//! Background requests, and their text until somebody reads it.
 
 use crate::console::Style;
 use protocol::error::Failure;
@@ -8,17 +8,17 @@ use protocol::wire::client::Finished;
 use safe_text::{Sanitiser, beginning};
 use sel4_llm_client::RequestId;
 
-/// Jobs that are kept, running or not: as many as audit admits requests.
+/// Jobs that are kept, running or not: as many as the requests that audit admits.
 pub(crate) const MAX_JOBS: usize = MAX_SESSIONS;
 
-/// Text of a job that is kept: four bytes for each of the most tokens that a request may generate, and 2 KiB. What is
-/// longer is dropped at its end, and counted. [`MAX_JOBS`] times this is more than half of the shell's memory.
+/// Bytes of a job's text: four for each of the most tokens that a request may generate, and 2 KiB. Longer text is cut
+/// and the rest counted. [`MAX_JOBS`] times this is more than half of the shell's memory.
 const TEXT_BYTES: usize = 4096;
 
 /// Bytes of the prompt that `llmctl jobs` shows.
 const PROMPT_BYTES: usize = 40;
 
-/// Bytes kept of what a failure is about.
+/// Bytes of a failure's detail.
 const DETAIL_BYTES: usize = 64;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) enum JobState {
         failure: Failure,
         detail: heapless::Vec<u8, DETAIL_BYTES>,
     },
-    /// Audit has begun anew and knows nothing of it.
+    /// Audit was restarted and knows nothing of it.
     Lost,
 }
 
@@ -45,18 +45,18 @@ impl JobState {
 
 #[derive(Debug)]
 pub(crate) struct Job {
-    /// What the user calls it; never given twice since boot.
+    /// Its number for the user, which is never reused.
     pub(crate) id: u32,
     pub(crate) request: RequestId,
     pub(crate) owner: UserName,
     /// The format of its answer; empty for none.
     pub(crate) format: FormatName,
     pub(crate) state: JobState,
-    /// Whether its owner was told that it has ended.
+    /// Whether its owner has been told that it ended.
     pub(crate) announced: bool,
-    /// Tokens that its text was made of so far.
+    /// Tokens of its text so far.
     pub(crate) tokens: u32,
-    /// Bytes of text that found no room.
+    /// Bytes of text that did not fit.
     pub(crate) dropped: u64,
     sanitiser: Sanitiser,
     prompt: heapless::Vec<u8, PROMPT_BYTES>,
@@ -65,12 +65,12 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Safe text.
+    /// The text, which is safe to show.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    /// The prompt's beginning, as typed, and whether that is all.
+    /// The start of the prompt as typed, and whether that is all of it.
     pub(crate) fn prompt(&self) -> (&[u8], bool) {
         (&self.prompt, self.has_whole_prompt)
     }
@@ -79,12 +79,12 @@ impl Job {
         self.state == JobState::Running
     }
 
-    /// Whether its owner should be told of its end.
+    /// Whether its owner should be told that it has ended.
     pub(crate) fn is_news(&self) -> bool {
         !self.announced && !self.is_running()
     }
 
-    /// How the line that closes its text is written.
+    /// The style of its closing line.
     pub(crate) fn style(&self) -> Style {
         match self.state {
             JobState::Failed { .. } | JobState::Lost => Style::Error,
@@ -92,7 +92,7 @@ impl Job {
         }
     }
 
-    /// Keeps a piece of text that is made of so many tokens, and gives its safe characters to `show`.
+    /// Adds a piece of text that has this many tokens, and passes its safe characters to `show`.
     pub(crate) fn push(&mut self, tokens: u32, piece: &[u8], show: &mut impl FnMut(char)) {
         self.tokens = self.tokens.saturating_add(tokens);
         let (text, dropped) = (&mut self.text, &mut self.dropped);
@@ -100,7 +100,7 @@ impl Job {
             .push(piece, &mut |character| keep(text, dropped, character, show));
     }
 
-    /// It has ended.
+    /// Ends the job.
     pub(crate) fn end(&mut self, state: JobState, show: &mut impl FnMut(char)) {
         self.state = state;
         let (text, dropped) = (&mut self.text, &mut self.dropped);
@@ -116,7 +116,7 @@ fn keep<const N: usize>(
     show: &mut impl FnMut(char),
 ) {
     show(character);
-    // Once something is missing, nothing after it is kept: the text is a beginning.
+    // Once something is missing, nothing after it is kept.
     if *dropped > 0 || text.push(character).is_err() {
         *dropped = dropped.saturating_add(character.len_utf8() as u64);
     }
@@ -136,12 +136,12 @@ impl Jobs {
         }
     }
 
-    /// Whether another can be added: the oldest that has ended goes for it.
+    /// Whether another job can be added. It replaces the oldest one that has ended.
     pub(crate) fn has_room(&self) -> bool {
         !self.jobs.is_full() || self.jobs.iter().any(|job| !job.is_running())
     }
 
-    /// Adds a job; its number. `None` without [`Self::has_room`].
+    /// Adds a job and returns its number, or `None` without [`Self::has_room`].
     pub(crate) fn add(
         &mut self,
         request: RequestId,
@@ -173,13 +173,13 @@ impl Jobs {
         Some(id)
     }
 
-    /// The job of a request that is under way.
+    /// The running job of a request.
     pub(crate) fn of_request(&mut self, request: RequestId) -> Option<&mut Job> {
         let mut running = self.jobs.iter_mut().filter(|job| job.is_running());
         running.find(|job| job.request == request)
     }
 
-    /// The user's job of this number.
+    /// The user's job with this number.
     pub(crate) fn get(&self, id: u32, owner: UserName) -> Option<&Job> {
         self.of(owner).find(|job| job.id == id)
     }
@@ -189,14 +189,14 @@ impl Jobs {
         self.jobs.iter().filter(move |job| job.owner == owner)
     }
 
-    /// The user's job with the least number over `id`.
+    /// The user's job with the lowest number above `id`.
     pub(crate) fn after(&self, id: u32, owner: UserName) -> Option<&Job> {
         self.of(owner)
             .filter(|job| job.id > id)
             .min_by_key(|job| job.id)
     }
 
-    /// The user's first job that has ended and was not announced; now it is.
+    /// The user's first ended job that was not announced. Marks it as announced.
     pub(crate) fn announce(&mut self, owner: UserName) -> Option<&Job> {
         let mine = self.jobs.iter_mut().filter(|job| job.owner == owner);
         let ended = mine.filter(|job| job.is_news());
@@ -205,7 +205,7 @@ impl Jobs {
         Some(job)
     }
 
-    /// Nobody needs to be told about this job's end.
+    /// Marks a job as announced.
     pub(crate) fn mark_announced(&mut self, id: u32) {
         for job in self.jobs.iter_mut().filter(|job| job.id == id) {
             job.announced = true;

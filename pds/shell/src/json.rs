@@ -1,4 +1,4 @@
-//! `llmstats --json`: one object in a line. Members are named as the fields of [`Stats`].
+//! `llmstats --json`: one object per line. Its members are named like the fields of [`Stats`].
 
 use crate::text::{CodeName, Rate};
 use core::fmt::{self, Display, Formatter};

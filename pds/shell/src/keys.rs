@@ -1,14 +1,15 @@
-//! Bytes of the console become keys: characters, and what a terminal sends for the others (ECMA-48, xterm).
+//! Decodes bytes of the console into keys: characters, and the sequences that terminals send for other keys (ECMA-48,
+//! xterm).
 
 use crate::screen::{PASTED_BREAK, PASTED_TAB};
 use zeroize::Zeroize as _;
 
 /// Ctrl-C.
 pub(crate) const INTERRUPT: u8 = 0x03;
-/// Ctrl-D, and what ends the input of a pipe.
+/// Ctrl-D, which also ends the input of a pipe.
 pub(crate) const END_OF_INPUT: u8 = 0x04;
 
-/// Bytes of one character; of what is no UTF-8, as many as were typed before that showed.
+/// Bytes of one character. If it is not UTF-8, the bytes up to where that showed.
 pub(crate) type Typed = heapless::Vec<u8, 4>;
 
 /// A key.
@@ -34,7 +35,7 @@ pub(crate) enum Key {
     ClearScreen,
 }
 
-/// Parameters of a sequence that are kept; no key that is known here has more.
+/// Bytes of a sequence's parameters that are kept. No known key has more.
 const PARAMETERS: usize = 4;
 
 #[derive(Clone, Debug)]
@@ -47,7 +48,7 @@ enum Escape {
     Sequence(heapless::Vec<u8, PARAMETERS>),
 }
 
-/// Where in a character or a sequence the input is.
+/// Decoder state inside a character or a sequence.
 #[derive(Debug)]
 pub(crate) struct Keys {
     held: Typed,
@@ -64,13 +65,13 @@ impl Keys {
         }
     }
 
-    /// Takes a byte, and gives the keys that it completes to `press`: two at most.
+    /// Takes a byte, and passes the keys that it completes to `press`: at most two.
     pub(crate) fn push(&mut self, byte: u8, press: &mut impl FnMut(Key)) {
         let after_return = core::mem::replace(&mut self.after_return, byte == b'\r');
         if byte < 0x80 {
             self.flush(press);
         }
-        // These end a sequence that was cut short: a line must not vanish in it.
+        // These end a truncated sequence, so no line is lost in it.
         if matches!(byte, b'\r' | b'\n' | END_OF_INPUT) {
             self.escape = Escape::Outside;
         }
@@ -104,7 +105,7 @@ impl Keys {
                         press(key);
                     }
                 } else {
-                    // A sequence with more is none of those that are known.
+                    // A sequence with more is not a known key.
                     let _ = parameters.push(byte);
                 }
                 return;
@@ -140,13 +141,13 @@ impl Keys {
     }
 
     fn push_text(&mut self, byte: u8, press: &mut impl FnMut(Key)) {
-        // Room: what has four bytes is complete or broken.
+        // It fits: four bytes are either complete or invalid.
         let _ = self.held.push(byte);
         match core::str::from_utf8(&self.held) {
             Ok(_) => self.flush(press),
             Err(error) if error.error_len().is_none() => {}
             Err(_) => {
-                // The last byte broke what was held; it may begin a character of its own.
+                // The last byte made the held ones invalid, but it may begin a character itself.
                 if self.held.len() > 1 {
                     self.held.pop();
                     self.flush(press);
@@ -169,12 +170,12 @@ impl Keys {
 
 /// Text that no key gives.
 fn text(bytes: &[u8; 1]) -> Typed {
-    // There is room.
+    // It fits.
     Typed::from_slice(bytes).unwrap_or_default()
 }
 
 fn sequence(parameters: &[u8], last: u8) -> Option<Key> {
-    // `1;5C`: with Ctrl; 3 is Alt.
+    // `1;5C` means Ctrl and a key; 3 means Alt.
     let word = matches!(parameters, [_, b';', b'3' | b'5']);
     Some(match (last, parameters) {
         (b'A', _) => Key::Up,

@@ -1,16 +1,16 @@
-//! Names that the shell has learnt: for completion, and to know who has a passphrase.
+//! Names that the shell has learnt, for completion and to know which users have a passphrase.
 
 use protocol::limits::{MAX_FORMATS, MAX_SESSIONS, MAX_USERS};
 use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::wire::client::User;
 
-/// Models and adapters that are remembered. There may be more; they are not completed.
+/// Models and adapters that are remembered. Others are not completed.
 const MODELS: usize = 32;
 
-/// Sessions that are remembered: of two users as many as there can be at once.
+/// Sessions that are remembered: for two users, as many as there can be at once.
 const SESSIONS: usize = 2 * MAX_SESSIONS;
 
-/// Store and policy stay as they are until the next boot, so lists that are complete are asked for once.
+/// Store and policy do not change until the next boot, so each complete list is requested only once.
 #[derive(Debug)]
 pub(crate) struct Names {
     pub(crate) models: heapless::Vec<ModelName, MODELS>,
@@ -51,7 +51,7 @@ impl Names {
         }
     }
 
-    /// There are others now: adapters come and go while the system runs.
+    /// The adapters have changed: they come and go while the system runs.
     pub(crate) fn forget_adapters(&mut self) {
         self.adapters.clear();
         self.adapters_are_known = false;

@@ -1,8 +1,8 @@
-//! Words become a command, by the [table](crate::table) of what there is.
+//! Parses words into a command, with the [table](crate::table) of commands.
 //!
-//! The words of a command are first sorted into operands and options, the same way for every command. Then the command
-//! decides about each of its options by name: there is no rest that an unknown one could fall into. (Crates for options,
-//! such as `getargs`, read `-sys` as `-s ys`; llama.cpp has such names, and they work here.)
+//! First, the words are sorted into operands and options, in the same way for every command. Then the command handles
+//! each of its options by name, so an unknown one cannot be ignored. (Crates for options, such as `getargs`, read
+//! `-sys` as `-s ys`; llama.cpp has such names, and they work here.)
 
 use crate::command::{Ask, Cause, Command, CommandError, LookAlike};
 use crate::screen::Colour;
@@ -25,11 +25,11 @@ type Parsed<'a, T = Command<'a>> = Result<T, CommandError<'a>>;
 /// The words of a command, sorted.
 struct Given<'a> {
     operands: heapless::Vec<&'a [u8], MAX_OPERANDS>,
-    /// The place of an option in the command's list, and its value, which is empty for a flag.
+    /// Each option's index in the command's list, and its value, which is empty for a flag.
     options: heapless::Vec<(usize, &'a [u8]), MAX_WORDS>,
-    /// The sign of typography that a word begins with.
+    /// The typographic character that a word begins with.
     look_alike: Option<LookAlike>,
-    /// The option whose text was followed by a word that belongs to no option: a part of it, if its quotes are missing.
+    /// The option whose text was followed by a word that belongs to no option, probably because of missing quotes.
     unquoted: Option<&'static str>,
 }
 
@@ -43,12 +43,12 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// Notes what a word looks like.
+    /// Notes if a word begins with a look-alike.
     fn look_at(&mut self, word: &[u8]) {
         self.look_alike = self.look_alike.or_else(|| LookAlike::of(word));
     }
 
-    /// That a word is too many, and why that may be.
+    /// The error for an extra word, with its likely reason.
     fn extra(&self, of: &'static str, word: &'a [u8]) -> CommandError<'a> {
         let cause = match (self.look_alike, self.unquoted) {
             (Some(sign), _) => Cause::LookAlike(sign),
@@ -69,7 +69,7 @@ fn take<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'
     let of = spec.name;
     let mut given = Given::new();
     let mut may_be_option = true;
-    // The option whose text is the word before.
+    // The option whose text was the previous word.
     let mut text_of = None;
     while let Some(word) = words.next() {
         given.look_at(word);
@@ -84,7 +84,7 @@ fn take<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'
                 let option = option.map_or("", |option| option.name);
                 return Err(CommandError::TooOften { option, limit });
             }
-            // A line has no more words than there is room for.
+            // It fits: a line does not have more words.
             let _ = given.options.push((place, value));
             given.look_at(value);
             let is_text = |option: &&OptionSpec| option.kind == Kind::Text;
@@ -106,7 +106,7 @@ fn take<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'
     }
 }
 
-/// The place of the option that `word` is, and its value: behind `=`, or the next word.
+/// Index and value of the option in `word`. The value follows `=`, or is the next word.
 fn take_option<'a>(
     spec: &Spec,
     word: &'a [u8],
@@ -152,7 +152,7 @@ fn take_option<'a>(
     Ok((place, value))
 }
 
-/// The options that were given, each by its name in the enum of the command, with its entry in the table.
+/// The given options, each by its variant in the command's enum, with its table entry.
 fn each<'a, Name>(
     spec: &Spec,
     given: &Given<'a>,
@@ -197,7 +197,7 @@ pub(crate) fn parse(words: &Words) -> Parsed<'_> {
         Verb::FineTune => fine_tune(&spec, words),
         Verb::Login => match take(&spec, words) {
             Ok(given) => Ok(Command::Login(name(given.operand().unwrap_or(&[]))?)),
-            // It may be a passphrase.
+            // The word may be a passphrase.
             Err(CommandError::Extra { .. } | CommandError::Unknown { .. }) => {
                 Err(CommandError::AfterUser)
             }
@@ -211,7 +211,7 @@ pub(crate) fn parse(words: &Words) -> Parsed<'_> {
     }
 }
 
-/// Whether a word behind a command asks what that does.
+/// Whether a word after a command asks for its help.
 fn asks_for_help(word: &&[u8]) -> bool {
     matches!(*word, b"--help" | b"-h")
 }
@@ -340,7 +340,7 @@ fn load<'a>(spec: &Spec, given: &Given<'a>) -> Parsed<'a> {
         |option, _, word| match option {
             LoadOption::Adapter => {
                 let _: ModelName = name(word)?;
-                // There is a place for as many as may be given.
+                // There is a place for each one that is allowed.
                 if let Some(place) = places.next() {
                     *place = word;
                 }
@@ -443,7 +443,7 @@ fn fine_tune<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Par
     let data = given.operand().map(name).transpose()?;
     let mut adapter = ModelName::EMPTY;
     let (mut text, mut answer, mut drop) = (None, None, false);
-    // What belongs to a fine-tuning itself, if anything does.
+    // The first option that belongs to a fine-tuning, if any.
     let mut tunes = data.map(|_: ModelName| "data");
     each(spec, &given, FineTuneOption::at, |option, entry, word| {
         match option {
@@ -502,12 +502,12 @@ fn targets<'a>(entry: &'static OptionSpec, word: &'a [u8]) -> Parsed<'a, u32> {
     }
 }
 
-/// The words of `llminfer` and `llmchat`.
+/// The parsed words of `llminfer` and `llmchat`.
 struct Asked<'a> {
     ask: Ask<'a>,
     raw: bool,
     background: bool,
-    /// What --prompt says.
+    /// Value of --prompt.
     prompt: Option<&'a [u8]>,
 }
 
@@ -562,7 +562,7 @@ fn ask<'a>(spec: &Spec, given: &Given<'a>) -> Parsed<'a, Asked<'a>> {
             InferOption::Format => *format = name(word)?,
             InferOption::Choices => *choices = Some(word),
             InferOption::Stop => {
-                // There is a place for as many as may be given.
+                // There is a place for each one that is allowed.
                 if let Some(place) = free_stops.next() {
                     *place = Some(word);
                 }
@@ -588,7 +588,7 @@ fn ask<'a>(spec: &Spec, given: &Given<'a>) -> Parsed<'a, Asked<'a>> {
     let format = (!asked.ask.format.is_empty()).then_some("--format");
     let [first_stop, ..] = asked.ask.stops;
     let stops = first_stop.map(|_| "--stop");
-    // The format says where an answer ends, so nothing else does.
+    // The format determines where an answer ends, so other limits are refused.
     for (option, other) in [
         (raw, system),
         (format, choices),

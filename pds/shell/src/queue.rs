@@ -1,17 +1,17 @@
-//! Bytes that wait: those that were typed for the command under way, those that were said for the console.
+//! Queues of bytes: input that waits for the running command, and output that waits for the console.
 //!
-//! A byte is overwritten when it is taken: it may be one of a passphrase.
+//! A byte is overwritten when it is taken, because it may belong to a passphrase.
 
 use zeroize::Zeroize as _;
 
 /// A queue of at most `N` bytes.
 #[derive(Debug)]
 pub(crate) struct Queue<const N: usize> {
-    /// Zeros where nothing waits.
+    /// Zeros outside the waiting bytes.
     bytes: [u8; N],
-    /// Place of the byte that waits longest.
+    /// Index of the oldest byte.
     first: usize,
-    /// How many wait.
+    /// Number of waiting bytes.
     len: usize,
 }
 
@@ -28,12 +28,12 @@ impl<const N: usize> Queue<N> {
         self.len
     }
 
-    /// How many more have room.
+    /// How many more bytes fit.
     pub(crate) const fn room(&self) -> usize {
         N.saturating_sub(self.len)
     }
 
-    /// Queues a byte; false, and it is dropped, if the queue is full.
+    /// Queues a byte. Returns false and drops it if the queue is full.
     pub(crate) fn push(&mut self, byte: u8) -> bool {
         let place = self.after(self.len);
         match self.bytes.get_mut(place) {
@@ -46,7 +46,7 @@ impl<const N: usize> Queue<N> {
         }
     }
 
-    /// The byte that [`Self::pop`] would give.
+    /// The byte that [`Self::pop`] would return.
     pub(crate) fn peek(&self) -> Option<u8> {
         self.front().first().copied()
     }
@@ -57,13 +57,13 @@ impl<const N: usize> Queue<N> {
         Some(byte)
     }
 
-    /// Bytes that wait longest, as many as lie one behind the other; none if none waits.
+    /// The oldest bytes, as far as they are contiguous; empty if none wait.
     pub(crate) fn front(&self) -> &[u8] {
         let end = self.first.saturating_add(self.len).min(N);
         self.bytes.get(self.first..end).unwrap_or(&[])
     }
 
-    /// Forgets so many of [`Self::front`].
+    /// Drops this many bytes of [`Self::front`].
     pub(crate) fn drop_front(&mut self, many: usize) {
         let many = many.min(self.front().len());
         let end = self.first.saturating_add(many);
@@ -71,7 +71,7 @@ impl<const N: usize> Queue<N> {
             taken.zeroize();
         }
         self.len = self.len.saturating_sub(many);
-        // An empty one begins anew, so that what comes next lies in one piece.
+        // An empty queue starts again at 0, so the next bytes are contiguous.
         self.first = if self.len == 0 { 0 } else { self.after(many) };
     }
 
@@ -80,7 +80,7 @@ impl<const N: usize> Queue<N> {
         (self.first, self.len) = (0, 0);
     }
 
-    /// The place so many after the first.
+    /// The index this many after the first.
     const fn after(&self, many: usize) -> usize {
         let sum = self.first.saturating_add(many);
         if sum >= N { sum.saturating_sub(N) } else { sum }
@@ -95,7 +95,7 @@ mod tests {
     fn bytes_come_out_in_their_order_and_leave_nothing_behind() {
         const BYTES: usize = 1000;
         let mut queue = Queue::<BYTES>::new();
-        // Around the end of the ring more than once.
+        // More than once around the end of the ring.
         let (mut pushed, mut popped) = (0u8, 0u8);
         for _ in 0..5 {
             while queue.room() > 0 {

@@ -1,38 +1,39 @@
-//! Quotes, escapes and comments of a line, read a byte at a time. This is the only place that knows them: splitting,
-//! completion, and the question whether a line goes on in the next row all ask it.
+//! Quotes, escapes and comments of a line, read one byte at a time. Splitting, completion and continuation of lines all
+//! use this, so nothing else knows the rules.
 
-/// Where in a line the next byte stands.
+/// State of the reader before the next byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// Before, between or after words.
     Gap,
-    /// In a word, outside of quotes.
+    /// In a word, outside quotes.
     Word,
-    /// In a quote that this byte has opened and closes.
+    /// In a quote that this byte opened and will close.
     Quote(u8),
-    /// In `"…"`, behind a backslash.
+    /// In `"…"`, after a backslash.
     Escape,
-    /// Behind a `#`, up to the end of its line.
+    /// After a `#`, up to the end of the line.
     Comment,
 }
 
-/// What a byte of a line is.
+/// The meaning of a byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// It separates words; a word before it is complete.
+    /// It separates words, and completes a word before it.
     Space,
-    /// It stands for nothing: a quote, the backslash of an escape, part of a comment.
+    /// It adds no text: a quote, the backslash of an escape, part of a comment.
     Sign,
-    /// A word has this byte.
+    /// The word gets this byte.
     Text(u8),
-    /// A word has a backslash, which was no escape, and this byte.
+    /// The word gets a backslash, which was not an escape, and this byte.
     Backslash(u8),
 }
 
 /// Reads a line.
 ///
-/// Words are separated by spaces, tabs and ends of lines; `"…"` and `'…'` keep them together; inside `"…"`, `\"`, `\\` and
-/// `\n` stand for a quote, a backslash and a new line. A `#` where a word could begin makes the rest of the line a comment.
+/// Words are separated by spaces, tabs and line ends. `"…"` and `'…'` keep them together. Inside `"…"`, `\"`, `\\` and
+/// `
+/// ` stand for a quote, a backslash and a line feed. A `#` at the start of a word makes the rest of the line a comment.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader(Place);
 
@@ -66,12 +67,12 @@ impl Reader {
         !matches!(self.0, Place::Gap | Place::Comment)
     }
 
-    /// Whether what comes next is a comment's.
+    /// Whether the next byte belongs to a comment.
     const fn is_in_comment(&self) -> bool {
         matches!(self.0, Place::Comment)
     }
 
-    /// The quote that is open.
+    /// The open quote.
     pub(crate) const fn open_quote(&self) -> Option<u8> {
         match self.0 {
             Place::Quote(quote) => Some(quote),
@@ -81,18 +82,18 @@ impl Reader {
     }
 }
 
-/// What stands at the end of a line.
+/// The state at the end of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Words, the last of which begins here. It is empty behind a space.
+    /// Words; the last one begins here. It is empty after a space.
     Word(usize),
-    /// A quote that is open.
+    /// An open quote.
     Quote,
     /// A comment.
     Comment,
 }
 
-/// What stands at the end of a line.
+/// The state at the end of a line.
 pub(crate) fn end(line: &[u8]) -> End {
     let mut reader = Reader::new();
     let mut start = None;

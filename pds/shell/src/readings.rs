@@ -1,4 +1,4 @@
-//! The log and the counters: answers that come row by row, some until Ctrl-C.
+//! The log and the counters: answers that come row by row, some of them until Ctrl-C.
 
 use crate::console::{CLEAR_SCREEN, Port, Style};
 use crate::json::StatsJson;
@@ -67,7 +67,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         let ending = Ending {
             head: extent.head,
             entries: shown.entries,
-            // Entries after the last one that was shown are missing too.
+            // Entries after the last one shown are missing, too.
             filtered: shown.gaps || (shown.entries > 0 && shown.next != extent.next),
         };
         self.answer_exactly(ending, port);
@@ -81,7 +81,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             return;
         };
         match *event {
-            // What comes after a cancellation is the last.
+            // The first event after a cancellation is the last.
             Event::Stats(_) | Event::Failed { .. } | Event::Done if interrupted => {
                 self.become_idle(port);
             }

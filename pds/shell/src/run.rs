@@ -1,4 +1,4 @@
-//! What commands do.
+//! Runs commands.
 
 use crate::command::{Ask, Command};
 use crate::console::{Console, Port, Style, Styled, write_line};
@@ -17,7 +17,7 @@ use safe_text::Sanitiser;
 use sel4_llm_client::RequestId;
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
-    /// Runs the command that `words` are.
+    /// Runs the command.
     pub(crate) fn run(&mut self, command: &Command<'_>, words: &Words, port: &mut impl Port) {
         let subject = match command {
             Command::Load { model: name, .. } => name.as_str(),
@@ -30,7 +30,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Command::Login(name) | Command::Budget { user: name, .. } => name.as_str(),
             _ => "",
         };
-        // No name is longer than the room.
+        // It fits: every name is shorter.
         self.subject = heapless::Vec::from_slice(subject.as_bytes()).unwrap_or_default();
         self.buffers.to_load.clear();
         let (request, purpose) = match *command {
@@ -87,7 +87,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Command::Cancel(job) => return self.cancel(job, port),
             Command::Audit { query, json } => return self.read_log(query, json, port),
             Command::Stats { json, watch: true } => return self.watch(json, port),
-            // Audit knows whether a passphrase is needed.
+            // Audit knows whether the user needs a passphrase.
             Command::Login(user) => {
                 let passphrase = None;
                 let request = Request::Login { user, passphrase };
@@ -104,7 +104,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Command::Load { model, adapters } => {
                 let names = adapters.into_iter().map(core::str::from_utf8);
                 let names = names.flatten().filter_map(ModelName::new);
-                // There are no more than places.
+                // There are no more adapters than places.
                 self.buffers
                     .to_load
                     .extend(names.filter(|name| !name.is_empty()));
@@ -152,7 +152,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Shows the text of a request as it comes.
+    /// Shows the text of a request as it arrives.
     pub(crate) fn begin_generation(&mut self, request: RequestId, session: SessionName) {
         self.buffers.names.add_session(self.user.name, session);
         self.sanitiser = Sanitiser::new();
@@ -225,7 +225,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.complain(format_args!("no job {id}; see 'llmctl jobs'"), port);
     }
 
-    /// Shows a job's text so far, and the rest as it comes.
+    /// Shows a job's text so far, and the rest as it arrives.
     fn wait(&mut self, id: u32, port: &mut impl Port) {
         let (mode, user): (_, UserName) = (self.mode, self.user.name);
         let Some(job) = self.buffers.jobs.get(id, user) else {
@@ -258,7 +258,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Writes the line that closes the text of a job which has ended.
+    /// Writes the closing line of a job that has ended.
     pub(crate) fn close_job(&mut self, id: u32, at_line_start: bool, port: &mut impl Port) {
         if !at_line_start {
             self.print("\n", port);
@@ -271,7 +271,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.become_idle(port);
     }
 
-    /// Asks a job to stop: this one, or the newest that runs.
+    /// Asks a job to stop: this one, or the newest running one.
     fn cancel(&mut self, id: Option<u32>, port: &mut impl Port) {
         let user = self.user.name;
         let job = match id {
@@ -296,7 +296,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 }
 
-/// That not all text of a job was kept.
+/// Warns that part of a job's text was dropped.
 struct Dropped<'a>(&'a Job);
 
 impl core::fmt::Display for Dropped<'_> {

@@ -1,56 +1,56 @@
-//! What the shell knows of the terminal: how wide it is, and whether it has colours and control sequences.
+//! What the shell knows about the terminal: its width, and whether it has colours and control sequences.
 //!
-//! A serial line says nothing of a resize, so the terminal is asked ([`QUESTION`]) at the start and whenever a prompt is
-//! shown. The answer comes as input, between what is typed: late, torn, or never. So it is taken out of the input here, before
-//! anything else looks at it, and nobody waits for it. A terminal that has not answered is treated as one without control
-//! sequences, [`USUAL_COLUMNS`] wide.
+//! A serial line does not report a resize, so the shell asks the terminal ([`QUESTION`]) at the start and whenever it
+//! shows a prompt. The answer arrives as input between keys: late, torn, or never. So it is filtered out here, before
+//! anything else sees the input, and nobody waits for it. A terminal that has not answered is treated as
+//! [`USUAL_COLUMNS`] wide and without control sequences.
 //!
-//! The brackets of a paste are taken out here, too, because they must not be lost with the keys that a Ctrl-C drops: a line of
-//! a paste whose beginning was forgotten would run.
+//! The brackets of a paste are filtered out here, too, because they must not be among the keys that Ctrl-C drops: a
+//! line of a paste whose start was forgotten would run.
 
 use crate::console::Mode;
 
-/// Asks for the cursor's place at the right edge, and goes back to the left one. With the cursor at the beginning of a row,
-/// nothing shows of it. (ECMA-48: CUF, DSR.)
+/// Asks for the cursor's place at the right edge, and returns to the left one. If the cursor is at the start of a row,
+/// nothing of it shows. (ECMA-48: CUF, DSR.)
 pub(crate) const QUESTION: &str = "\x1b[999C\x1b[6n\r";
 
-/// Has the terminal put pastes into brackets (xterm).
+/// Makes the terminal put pastes into brackets (xterm).
 pub(crate) const PASTE_ON: &str = "\x1b[?2004h";
-/// Has it not.
+/// Ends that.
 pub(crate) const PASTE_OFF: &str = "\x1b[?2004l";
 
-/// Stands in the input for an end of line in a paste. No key of a terminal gives it.
+/// Represents a line end in a paste. No key of a terminal sends it.
 pub(crate) const PASTED_BREAK: u8 = 0x1e;
-/// Stands in the input for a tab in a paste.
+/// Represents a tab in a paste.
 pub(crate) const PASTED_TAB: u8 = 0x1f;
 
-/// Columns of a terminal that has not said how many it has.
+/// Assumed width of a terminal that has not told its own.
 pub(crate) const USUAL_COLUMNS: usize = 80;
 
-/// Columns that a terminal can have. An answer with others is none: with fewer, no line could be edited, and xterm's F3 with a
-/// modifier looks like an answer of less than ten.
+/// Valid widths. Other answers are ignored: in fewer columns no line could be edited, and xterm's F3 with a modifier
+/// looks like an answer below ten.
 const COLUMNS: core::ops::RangeInclusive<u16> = 20..=999;
 
-/// Questions after which a terminal that answered none of them is asked no more, since they would show on a dumb one. Ctrl-L
-/// and `color auto` ask again.
+/// Questions to a terminal that answers none of them. Then the shell stops asking, because a dumb terminal would show
+/// the questions. Ctrl-L and `color auto` ask again.
 const ATTEMPTS: u8 = 3;
 
-/// Bytes of a sequence that is looked at: `ESC [ 999 ; 999`.
+/// Longest relevant sequence in bytes: `ESC [ 999 ; 999`.
 const SEQUENCE_BYTES: usize = 9;
 
-/// Bytes that one byte of input can set free.
+/// Most bytes that one byte of input can release.
 pub(crate) const HELD_BYTES: usize = SEQUENCE_BYTES + 1;
 
-/// What the user wants.
+/// The user's choice about colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Colour {
-    /// What the terminal can do.
+    /// As the terminal's capabilities allow.
     Auto,
     On,
     Off,
 }
 
-/// Whether a paste is under way.
+/// State of a paste.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Paste {
     None,
@@ -58,26 +58,26 @@ enum Paste {
     Goes {
         after_return: bool,
     },
-    /// A Ctrl-C has dropped its beginning, so the rest is dropped, too.
+    /// A Ctrl-C has dropped its start, so the rest is dropped, too.
     Dropped,
 }
 
-/// What became of a byte of input.
+/// The result of a byte of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     None,
-    /// The terminal has said how wide it is, and that is news.
+    /// The terminal has told a new width.
     NewWidth,
 }
 
-/// What is known of the terminal.
+/// What is known about the terminal.
 #[derive(Debug)]
 pub(crate) struct Screen {
     mode: Mode,
     pub(crate) colour: Colour,
-    /// As it has answered.
+    /// The width that it told.
     columns: Option<u16>,
-    /// Questions without an answer so far.
+    /// Unanswered questions so far.
     asked: u8,
     /// Answers that may still come.
     awaited: u8,
@@ -98,12 +98,12 @@ impl Screen {
         }
     }
 
-    /// How wide lines that are edited can be.
+    /// Width for edited lines.
     pub(crate) fn columns(&self) -> usize {
         self.columns.map_or(USUAL_COLUMNS, usize::from)
     }
 
-    /// How wide the terminal is, if it has said so.
+    /// Width of the terminal, if it has told it.
     pub(crate) fn known_columns(&self) -> Option<usize> {
         self.columns.map(usize::from)
     }
@@ -121,7 +121,7 @@ impl Screen {
         }
     }
 
-    /// What to ask the terminal now.
+    /// What to send to the terminal now.
     pub(crate) fn question(&mut self) -> &'static str {
         if self.mode != Mode::Terminal || (!self.has_sequences() && self.asked >= ATTEMPTS) {
             return "";
@@ -136,7 +136,7 @@ impl Screen {
         self.asked = 0;
     }
 
-    /// A Ctrl-C: what is left of a paste is dropped; a second one ends a paste whose end was lost.
+    /// Ctrl-C drops the rest of a paste. A second one ends a paste whose end was lost.
     pub(crate) const fn interrupt(&mut self) {
         self.paste = match self.paste {
             Paste::Goes { .. } => Paste::Dropped,
@@ -144,14 +144,14 @@ impl Screen {
         };
     }
 
-    /// Takes a byte of input, and gives those that are keys to `give`: at most [`HELD_BYTES`].
+    /// Takes a byte of input, and passes those that are keys to `give`: at most [`HELD_BYTES`].
     pub(crate) fn filter(&mut self, byte: u8, give: &mut impl FnMut(u8)) -> Answer {
-        // A byte of the shell's own.
+        // The shell uses these bytes itself.
         let byte = match byte {
             PASTED_BREAK | PASTED_TAB => return Answer::None,
             byte => byte,
         };
-        // Nothing was asked, and no paste is in brackets.
+        // No answer and no bracket can come.
         if self.awaited == 0 && !self.has_sequences() {
             give(byte);
             return Answer::None;
@@ -202,7 +202,7 @@ impl Screen {
         Answer::None
     }
 
-    /// Gives a byte that is a key, or text of a paste.
+    /// Passes on a byte that is a key, or text of a paste.
     fn give(&mut self, byte: u8, give: &mut impl FnMut(u8)) {
         let after_return = match &mut self.paste {
             Paste::None => return give(byte),
@@ -213,14 +213,14 @@ impl Screen {
             b'\n' if after_return => {}
             b'\r' | b'\n' => give(PASTED_BREAK),
             b'\t' => give(PASTED_TAB),
-            // Other control characters are keys, and a paste presses none.
+            // Other control characters are keys, which a paste must not press.
             0..0x20 | 0x7f => {}
             _ => give(byte),
         }
     }
 }
 
-/// The columns of an answer `row;columns`, if it is one.
+/// The width in an answer `row;columns`, if it is one.
 fn columns(parameters: &[u8]) -> Option<u16> {
     let (row, columns) = core::str::from_utf8(parameters).ok()?.split_once(';')?;
     row.parse::<u16>().ok()?;
@@ -259,7 +259,7 @@ mod tests {
         screen.question();
         assert_eq!(filtered(&mut screen, b"ab\x1b[1;40Rc\x1b[A"), b"abc\x1b[A");
         assert!(screen.has_sequences() && screen.has_colour() && screen.columns() == 40);
-        // Nobody has asked for this one: it is a key that is not known.
+        // Nobody asked for this, so it is an unknown key.
         assert_eq!(filtered(&mut screen, b"\x1b[1;90R"), b"\x1b[1;90R");
         assert_eq!(screen.columns(), 40);
     }
@@ -281,7 +281,7 @@ mod tests {
             filtered(&mut screen, bytes);
             assert_eq!(screen.known_columns(), None, "{bytes:?}");
         }
-        // One that comes in pieces, around another that was torn.
+        // An answer in pieces, around another that was torn.
         let mut screen = Screen::new(Mode::Terminal);
         screen.question();
         filtered(&mut screen, b"\x1b[24\x1b[24;");

@@ -1,4 +1,4 @@
-//! The shell itself: all state in one struct, driven by input and by audit's signals.
+//! The shell itself: all its state, driven by input and by audit's signals.
 
 use crate::chat::{Chat, Taken};
 use crate::console::{Console, Mode, Port as Output, Style, Styled, write_line};
@@ -22,25 +22,25 @@ use protocol::wire::client::{Request, Stage, User};
 use safe_text::Sanitiser;
 use sel4_llm_client::{Client, Endpoint, Inbox, RequestId, SubmitError};
 
-/// What the shell keeps in buffers: 325 KiB, two fifths of it text of jobs. It lies outside of [`Shell`] so that a
-/// runtime with a small stack can make it a static, and is all zeros when it is new.
+/// Buffers of the shell, 325 KiB, of which two fifths are text of jobs. They are outside [`Shell`] so that a runtime
+/// with a small stack can make them a static. New ones are all zeros.
 #[derive(Debug)]
 pub struct Memory {
     buffers: Buffers,
     client: sel4_llm_client::Memory,
-    /// The words of the line at hand, which the command that is run refers to.
+    /// The words of the current line, to which the running command refers.
     words: Words,
-    /// What audit has said at hand, which the event that is handled refers to.
+    /// The current message from audit, to which the handled event refers.
     inbox: Inbox,
-    /// What waits to be written.
+    /// Output that waits to be written.
     output: Transmit,
 }
 
-// The figure that is promised above.
+// The size given above.
 const _: () = assert!(size_of::<Memory>() <= 326 * 1024);
 
 impl Memory {
-    /// Empty buffers.
+    /// New, empty buffers.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -70,28 +70,28 @@ impl Default for Memory {
 
 #[derive(Debug)]
 pub(crate) struct Buffers {
-    /// Input that waits for the command under way.
+    /// Input that waits for the running command.
     pub(crate) type_ahead: Queue<TYPE_AHEAD_BYTES>,
     pub(crate) editor: Editor,
     pub(crate) history: History,
     pub(crate) names: Names,
     pub(crate) jobs: Jobs,
-    /// Adapters that the command under way loads after what it waits for.
+    /// Adapters that the running command still has to load.
     pub(crate) to_load: heapless::Deque<ModelName, MAX_ADAPTERS>,
-    /// The words of the `llmchat` that began the conversation: what they say holds for each of its turns.
+    /// The words of the `llmchat` command, whose options apply to each turn of the conversation.
     pub(crate) chat_words: Words,
-    /// The prompt that the text under way goes on from, until there is text: what is refused goes on from nothing.
+    /// The prompt of the running completion, until its first text. A refused request does not show it.
     pub(crate) echo: heapless::Vec<u8, MAX_PROMPT_BYTES>,
 }
 
-/// Bytes that are read before the command under way is done: two lines of the greatest length. When they are there, nothing
-/// more is read, and the UART or the pipe holds the sender back, so no script is too long.
+/// Bytes that are read before the running command ends: two lines of the greatest length. If they are full, nothing
+/// more is read, and the UART or the pipe holds the sender back. So no script is too long.
 const TYPE_AHEAD_BYTES: usize = 2 * crate::MAX_LINE_BYTES;
 
-/// The prompt of a line that goes on.
+/// The prompt of a continued line.
 const GO_ON: &str = "... ";
 
-/// A list of names that is asked for once.
+/// A list of names that is requested once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum List {
     Models,
@@ -100,155 +100,155 @@ pub(crate) enum List {
     Formats,
 }
 
-/// What an answer is for.
+/// The purpose of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To be shown.
+    /// Show the answer.
     Show,
-    /// The model that was loaded, to be shown.
+    /// Show the loaded model.
     Load,
-    /// The adapters, to be shown.
+    /// Show the adapters.
     Adapters,
-    /// The adapter that was loaded, to be shown.
+    /// Show the loaded adapter.
     LoadAdapter,
-    /// This adapter, loaded after a model by the same command, to be shown.
+    /// Show this adapter, which a command loads after a model.
     LoadBeside(ModelName),
-    /// The end of this adapter.
+    /// Drop this adapter.
     DropAdapter(ModelName),
-    /// Counters, to be shown as JSON.
+    /// Show counters as JSON.
     StatsJson,
-    /// The models, to be shown.
+    /// Show the models.
     Models,
-    /// The formats, to be shown.
+    /// Show the formats.
     Formats,
-    /// One's sessions, to be shown.
+    /// Show the user's sessions.
     Sessions,
-    /// Whether the model can be talked to.
+    /// Find out whether the model has a chat template.
     Chat,
-    /// One's sessions, so that a conversation gets a name of its own. These are in use.
+    /// Read the user's sessions to find a free name for a conversation. These are in use.
     NameChat(Taken),
-    /// One's sessions, so that a conversation with this one knows whether it goes on.
+    /// Read the user's sessions to find out whether a conversation continues this one.
     FindChat {
         session: SessionName,
         has_begun: bool,
     },
-    /// The end of this session, which was a conversation's.
+    /// Close this session of a conversation that was left.
     LeaveChat(SessionName),
-    /// The end of this session, which then is no longer known.
+    /// Close this session, and forget its name.
     Close(SessionName),
-    /// Who has logged in without a passphrase, or that this user needs one.
+    /// Log in without a passphrase, or learn that this user needs one.
     LoginWithout(UserName),
-    /// Who has logged in.
+    /// Log in.
     Login,
-    /// Who is left after a logout.
+    /// Log out.
     Logout,
-    /// Who is left after the logout that the end of the input is.
+    /// Log out at the end of the input.
     EndOfInput,
-    /// Whether the system may be halted.
+    /// Ask whether the system may be halted.
     Halt,
-    /// Counters, which say whether inference is stopped, before it is started again.
+    /// Read counters, to find out whether inference is stopped before restarting it.
     BeforeReset,
-    /// Whether inference may be started again, which was stopped or not.
+    /// Ask whether inference may be restarted. It was stopped or not.
     Reset { was_stopped: bool },
-    /// Who is logged in.
+    /// Show who is logged in.
     WhoAmI,
-    /// Names for the word that is being typed.
+    /// Find names for the word being typed.
     Complete(List),
 }
 
-/// What a progress bar is about, and its percentage.
+/// A progress bar's subject and percentage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bar {
-    /// A load or the reading of data.
+    /// A load, or the reading of data.
     Stage(Stage, u64),
     /// A fine-tuning.
     Training(u64),
 }
 
-/// Requests whose wait was given up and that may still change who is logged in.
+/// Abandoned requests that may still change who is logged in.
 const MAX_GIVEN_UP: usize = 8;
 
-/// What the shell is waiting for. Each of these states is left by Ctrl-C, whatever audit and inference do: at once, or,
-/// where the end of what is under way is worth seeing, by a second one.
+/// What the shell is waiting for. Ctrl-C ends each of these states, whatever audit and inference do. It does so at
+/// once, or at the second Ctrl-C if the end of the request is worth seeing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activity {
-    /// Audit's word that the system is ready.
+    /// For the system to be ready.
     Booting,
-    /// A line.
+    /// For a line.
     Idle,
-    /// A line that is this user's passphrase.
+    /// For a line with this user's passphrase.
     Passphrase(UserName),
-    /// The answer to a question.
+    /// For the answer to a question.
     Asking {
         request: RequestId,
         purpose: Purpose,
     },
-    /// The text of a generation.
+    /// For the text of a generation.
     Generating {
         request: RequestId,
-        /// It has been asked to stop.
+        /// It was asked to stop.
         interrupted: bool,
-        /// The text so far ends a line.
+        /// The text so far ends with a line break.
         at_line_start: bool,
     },
-    /// The rest of a job's text.
+    /// For the rest of a job's text.
     Waiting {
         request: RequestId,
         job: u32,
         at_line_start: bool,
     },
-    /// Entries of the log.
+    /// For entries of the log.
     Reading {
         request: RequestId,
         json: bool,
-        /// They do not end by themselves.
+        /// They continue until Ctrl-C.
         follow: bool,
         interrupted: bool,
     },
-    /// Counters, every second.
+    /// For counters, every second.
     Watching {
         request: RequestId,
         json: bool,
         interrupted: bool,
     },
-    /// The end of a fine-tuning.
+    /// For the end of a fine-tuning.
     Tuning {
         request: RequestId,
-        /// It has been asked to stop.
+        /// It was asked to stop.
         interrupted: bool,
     },
-    /// The rest of an adapter's file.
+    /// For the rest of an adapter's file.
     Exporting {
         request: RequestId,
-        /// It has been asked to stop.
+        /// It was asked to stop.
         interrupted: bool,
     },
-    /// Nothing: the system is over.
+    /// For nothing: the system has been halted.
     Halted,
 }
 
-/// What the end of the input, or Ctrl-D, still asks for once the command under way is done.
+/// What the end of the input, or Ctrl-D, still has to do after the running command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// It has not come.
+    /// Nothing: it has not come.
     NotDue,
-    /// To leave the conversation, or else to log out.
+    /// Leave the conversation, or otherwise log out.
     Leave,
-    /// To say that all is done.
+    /// Report that everything is done.
     Tell,
 }
 
-/// What was shown of the log.
+/// The part of the log that was shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shown {
     pub(crate) entries: u64,
-    /// Sequence number that follows on the last entry.
+    /// Sequence number after the last entry.
     pub(crate) next: u64,
-    /// Some in between were not sent.
+    /// Some entries in between were not sent.
     pub(crate) gaps: bool,
 }
 
-/// What a failure is about: the detail, or the user who may not do what was asked for.
+/// The subject of a failure: its detail, or the user who lacks the permission.
 pub(crate) fn about<'a>(failure: Failure, detail: &'a [u8], user: &'a UserName) -> &'a [u8] {
     if failure.code == ErrorCode::NotPermitted && detail.is_empty() {
         user.as_str().as_bytes()
@@ -257,7 +257,7 @@ pub(crate) fn about<'a>(failure: Failure, detail: &'a [u8], user: &'a UserName) 
     }
 }
 
-/// The shell. One per domain, for the domain's life.
+/// The shell. There is one per domain, for the domain's life.
 pub struct Shell<'m, R, W> {
     session: Session<'m, R, W>,
     words: &'m mut Words,
@@ -265,7 +265,7 @@ pub struct Shell<'m, R, W> {
     output: &'m mut Transmit,
 }
 
-/// Everything but the line and the message at hand.
+/// Everything except the current line and message.
 pub(crate) struct Session<'m, R, W> {
     pub(crate) client: Client<'m, R, W>,
     pub(crate) mode: Mode,
@@ -274,38 +274,38 @@ pub(crate) struct Session<'m, R, W> {
     pub(crate) keys: Keys,
     pub(crate) sanitiser: Sanitiser,
     pub(crate) user: User,
-    /// Who is logged in at boot; the prompt names others.
+    /// The user at boot. The prompt names only others.
     pub(crate) default_user: UserName,
-    /// Whether the loaded model can be talked to, as far as the shell has been told. Otherwise it completes texts.
+    /// Whether the loaded model has a chat template, as far as the shell knows. Otherwise it completes texts.
     pub(crate) talks: Option<bool>,
-    /// What asks for that, which nobody waits for.
+    /// The shell's own request to find that out, for which nobody waits.
     pub(crate) asks_for_model: Option<RequestId>,
-    /// Audit has said that the system is ready. A prompt may come before that, after a Ctrl-C.
+    /// Audit has reported that the system is ready. After a Ctrl-C, a prompt may come before that.
     pub(crate) is_ready: bool,
-    /// It was said that audit speaks another version of the protocol.
+    /// The wrong version of audit has been reported.
     pub(crate) version_told: bool,
-    /// Logins and logouts that nobody waits for any more. They are done all the same, so their answers are still read: the
-    /// prompt must name the user who is logged in.
+    /// Abandoned logins and logouts. They are carried out all the same, so their answers are still read: the prompt
+    /// must name the user who is logged in.
     pub(crate) given_up: heapless::Deque<RequestId, MAX_GIVEN_UP>,
-    /// What the progress bar shows.
+    /// The progress bar on display.
     pub(crate) bar: Option<Bar>,
-    /// Columns that it takes.
+    /// Its width in columns.
     pub(crate) drawn_over: usize,
-    /// What of an adapter was not printed yet.
+    /// The part of an adapter that was not printed yet.
     pub(crate) export: Export,
     pub(crate) shown: Shown,
-    /// What the command under way names: a model, a session, a user. Audit does not repeat it.
+    /// The model, session or user that the running command names. Audit's answer does not repeat it.
     pub(crate) subject: heapless::Vec<u8, MAX_NAME_BYTES>,
-    /// The format that the text under way is bound to; empty for none.
+    /// The format of the running generation; empty for none.
     pub(crate) asked_format: FormatName,
-    /// The conversation that lines are said in; without one they are commands.
+    /// The current conversation. Without one, lines are commands.
     pub(crate) chat: Option<Chat>,
     pub(crate) ending: Ending,
     pub(crate) buffers: &'m mut Buffers,
 }
 
 impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
-    /// A shell that waits for audit to begin.
+    /// A shell that waits for audit to serve.
     #[must_use]
     pub fn new(ring: Endpoint<R, W>, mode: Mode, memory: &'m mut Memory) -> Self {
         let Memory {
@@ -346,8 +346,8 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
         }
     }
 
-    /// Whether there is room for more input. Without it the runtime does not read, so that the
-    /// sender is held back and nothing is lost.
+    /// Whether there is room for more input. If not, the runtime does not read, so the sender waits and nothing is
+    /// lost.
     #[must_use]
     pub fn wants_input(&self) -> bool {
         self.session.wants_input()
@@ -358,7 +358,7 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
         &self.session
     }
 
-    /// The console has input: reads what there is room for, and does what it says.
+    /// The console has input: reads as much as there is room for, and acts on it.
     pub fn on_input(&mut self, port: &mut impl Port) {
         let mut output = self.output.before(port);
         self.session.on_input(self.words, &mut output);
@@ -368,13 +368,13 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
         }
     }
 
-    /// The console has room: writes what has waited, and goes on.
+    /// The console has room: writes waiting output, and goes on.
     pub fn on_room(&mut self, port: &mut impl Port) {
         self.on_signal(port);
     }
 
-    /// Audit has signalled: reads its ring, and the console in between, since a Ctrl-C must not wait for the printing of
-    /// all that is in the ring. Then does what input has waited for.
+    /// Audit has signalled: reads its ring, and the console in between, because Ctrl-C must not wait until everything
+    /// in the ring is printed. Then continues with waiting input.
     pub fn on_signal(&mut self, port: &mut impl Port) {
         loop {
             let mut output = self.output.before(port);
@@ -393,22 +393,22 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     pub(crate) fn print(&self, text: impl Display, port: &mut impl Output) {
         let mode = self.mode;
-        // The console never fails.
+        // Writing to the console never fails.
         let _ = write!(Console { port, mode }, "{text}");
     }
 
-    /// Writes a line; on a terminal that has said how wide it is, in rows that end between words.
+    /// Writes a line. If the terminal has told its width, the line is wrapped between words.
     pub(crate) fn print_line(&self, text: impl Display, port: &mut impl Output) {
         let mode = self.mode;
         write_line(Console { port, mode }, self.screen.known_columns(), text);
     }
 
-    /// Writes a line that a program may read: as it is, however long.
+    /// Writes a line for programs, without wrapping.
     pub(crate) fn print_exactly(&self, text: impl Display, port: &mut impl Output) {
         self.print(format_args!("{text}\n"), port);
     }
 
-    /// A text in a style, if the terminal has colours.
+    /// Applies a style to a text, if the terminal has colours.
     pub(crate) const fn styled<T>(&self, style: Style, text: T) -> Styled<T> {
         let colour = self.screen.has_colour();
         Styled {
@@ -430,7 +430,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.prompt(port);
     }
 
-    /// Shows where to type, and what has been typed already. The cursor stands at the beginning of a row.
+    /// Shows the prompt and the line typed so far. The cursor is at the start of a row.
     pub(crate) fn prompt(&mut self, port: &mut impl Output) {
         if self.mode == Mode::Plain || self.ending != Ending::NotDue {
             return;
@@ -440,7 +440,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.prompt_again(port);
     }
 
-    /// As [`Self::prompt`], and asks the terminal nothing.
+    /// Like [`Self::prompt`], but asks the terminal nothing.
     fn prompt_again(&mut self, port: &mut impl Output) {
         if self.screen.has_sequences() {
             self.print(PASTE_ON, port);
@@ -462,7 +462,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Writes who types where; how many columns that takes.
+    /// Writes the user and the kind of prompt. Returns the width in columns.
     fn print_place(&self, port: &mut impl Output) -> usize {
         if self.buffers.editor.is_continued() {
             self.print(self.styled(Style::Prompt, GO_ON), port);
@@ -485,7 +485,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         indent.saturating_add(name.as_str().len()).saturating_add(1)
     }
 
-    /// The terminal has said how wide it is: the prompt that shows is drawn anew, in its colours and its width.
+    /// The terminal has told its width: redraws the prompt with colours and in that width.
     pub(crate) fn adapt(&mut self, port: &mut impl Output) {
         if self.is_at_prompt() && self.ending == Ending::NotDue {
             self.print("\r\x1b[K", port);
@@ -494,7 +494,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Ends the row of the prompt: what was typed there is left above, whole.
+    /// Ends the row of the prompt. The whole typed line stays visible above.
     pub(crate) fn leave_prompt(&mut self, port: &mut impl Output) {
         let mode = self.mode;
         let console = &mut Console { port, mode };
@@ -505,19 +505,19 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Answers with a text, and waits for the next line.
+    /// Writes an answer, and waits for the next line.
     pub(crate) fn answer(&mut self, text: impl Display, port: &mut impl Output) {
         self.print_line(text, port);
         self.become_idle(port);
     }
 
-    /// Answers with a text that a program may read, and waits for the next line.
+    /// Writes an answer for programs, and waits for the next line.
     pub(crate) fn answer_exactly(&mut self, text: impl Display, port: &mut impl Output) {
         self.print_exactly(text, port);
         self.become_idle(port);
     }
 
-    /// Says why something is not done, and waits for the next line.
+    /// Reports an error, and waits for the next line.
     pub(crate) fn complain(&mut self, error: impl Display, port: &mut impl Output) {
         self.print_styled(Style::Error, format_args!("error: {error}"), port);
         self.become_idle(port);
@@ -529,7 +529,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.complain(FailureText { failure, detail }, port);
     }
 
-    /// Whether a prompt and perhaps the beginning of a line show.
+    /// Whether a prompt shows, with or without a started line.
     pub(crate) fn is_at_prompt(&self) -> bool {
         matches!(
             self.activity,
@@ -541,7 +541,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         )
     }
 
-    /// Writes a line that no command has asked for.
+    /// Writes a line that answers no command.
     pub(crate) fn notice(&mut self, text: impl Display, port: &mut impl Output) {
         let is_in_line = match &mut self.activity {
             Activity::Generating { at_line_start, .. }
@@ -557,7 +557,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Tells of jobs of the user that have ended, with the cursor at the beginning of a line.
+    /// Announces the user's jobs that have ended. The cursor is at the start of a line.
     fn announce_jobs(&mut self, port: &mut impl Output) {
         let (mode, style) = (self.mode, Style::Notice);
         let (colour, columns) = (self.screen.has_colour(), self.screen.known_columns());
@@ -572,7 +572,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// A job has ended: tells of it at once if the user has nothing else to look at.
+    /// A job has ended: announces it at once if the user is at the prompt.
     pub(crate) fn job_has_ended(&mut self, port: &mut impl Output) {
         let user = self.user.name;
         if self.activity == Activity::Idle && self.buffers.jobs.of(user).any(|job| job.is_news()) {
@@ -585,14 +585,14 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     // ---- Requests ---------------------------------------------------------------------------------
 
-    /// Asks audit, and waits for the answer.
+    /// Sends a question to audit, and waits for the answer.
     pub(crate) fn ask(&mut self, request: &Request<'_>, purpose: Purpose, port: &mut impl Output) {
         if let Some(request) = self.submit(request, port) {
             self.activity = Activity::Asking { request, purpose };
         }
     }
 
-    /// Submits a request. If that cannot be done, says why, and waits for the next line.
+    /// Submits a request. If it cannot be sent, says why, and waits for the next line.
     pub(crate) fn submit(
         &mut self,
         request: &Request<'_>,
@@ -602,7 +602,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.submitted(submitted, port)
     }
 
-    /// The request that was submitted, if it was.
+    /// Returns the submitted request. If it could not be sent, says why.
     pub(crate) fn submitted(
         &mut self,
         submitted: Result<RequestId, SubmitError>,
@@ -616,7 +616,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         None
     }
 
-    /// Has audit look at what was sent, and at the room that reading has made: once for all that was done.
+    /// Signals audit, once for everything that was sent and for the room that reading has made.
     fn signal_audit(&mut self, port: &mut impl Output) {
         if self.client.take_owed_signal() {
             port.notify_audit();

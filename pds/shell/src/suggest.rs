@@ -1,15 +1,15 @@
-//! The known word that is nearest to what was typed.
+//! Suggests the known word nearest to a mistyped one.
 
 use crate::table::{COMMANDS, Control, LEAVING};
 
 /// Longest word that is compared.
 const LONGEST: usize = 24;
 
-/// Shortest beginning that tells what was meant: two dashes and a letter are too little.
+/// Shortest prefix that shows the intention. Two dashes and a letter are too short.
 const MIN_BEGINNING: usize = 4;
 
-/// What may have been meant by `word`: what begins with it if only one does, else what is spelt nearly so; nothing if all is
-/// far from it.
+/// The word that `word` was probably meant to be: the only one that begins with it, or otherwise the one spelled most
+/// similarly. Nothing if all are too different.
 pub(crate) fn nearest(
     word: &[u8],
     there_are: impl Iterator<Item = &'static str> + Clone,
@@ -22,12 +22,12 @@ pub(crate) fn nearest(
     there_are
         .map(|name| (distance(word, name.as_bytes()), name))
         .min()
-        // Farther away it is a guess.
+        // Anything farther away is a guess.
         .filter(|(distance, name)| *distance <= name.len() / 3)
         .map(|(_, name)| name)
 }
 
-/// The command that is meant by a word that leaves out its beginning, or that other programs have for it.
+/// The command for a word that leaves out its prefix, or for another program's name for it.
 pub(crate) fn meant(word: &[u8]) -> Option<&'static str> {
     if LEAVING.iter().any(|other| other.as_bytes() == word) {
         return Some("exit");
@@ -40,12 +40,12 @@ pub(crate) fn meant(word: &[u8]) -> Option<&'static str> {
     verb.or_else(|| Control::find(word).map(|control| control.spec().name))
 }
 
-/// Levenshtein's distance; words that are too long are as far as can be.
+/// The Levenshtein distance, or the greatest possible one if a word is too long.
 fn distance(a: &[u8], b: &[u8]) -> usize {
     if a.len() > LONGEST || b.len() > LONGEST {
         return usize::MAX;
     }
-    // Distances from the first bytes of `a` to each beginning of `b`.
+    // Distances from a prefix of `a` to each prefix of `b`.
     let mut row = [0usize; LONGEST + 1];
     for (i, cell) in row.iter_mut().enumerate() {
         *cell = i;

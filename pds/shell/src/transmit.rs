@@ -1,63 +1,64 @@
-//! What waits to be written.
+//! Output that waits to be written.
 //!
-//! A serial line carries 11 bytes in a millisecond, and a shell that waited for it would hold the processor above inference.
-//! So the runtime takes what its device has room for and says when there is more, and the rest waits here.
+//! A serial line carries 11 bytes per millisecond. If the shell waited for it, it would hold the processor, above
+//! inference. So the runtime takes as much as its device has room for and says when there is more, and the rest waits
+//! here.
 //!
-//! The rule that keeps it bounded: with more than [`MARK`] bytes waiting, the shell begins nothing that says more. It does
-//! not read audit's ring, so audit grants its requests no more tokens, and nobody else's wait; it runs no line. It goes on to
-//! read keys, and Ctrl-C drops what waits.
+//! The rule that keeps it bounded: with more than [`MARK`] bytes waiting, the shell begins nothing that writes more. It
+//! runs no line and does not read audit's ring, so audit grants its requests no more tokens, and no other client waits.
+//! It still reads keys, and Ctrl-C drops the waiting output.
 
 use crate::console;
 use crate::queue::Queue;
 
-/// What the shell needs from its runtime.
+/// Services of the runtime.
 pub trait Port {
     /// Tells audit to look at its ring.
     fn notify_audit(&mut self);
-    /// Takes as many of the bytes as the console has room for now, and says how many. It never waits.
+    /// Takes as many of the bytes as the console has room for, and returns how many. It never waits.
     fn write(&mut self, bytes: &[u8]) -> usize;
-    /// Whether to call [`crate::Shell::on_room`] as soon as the console has room.
+    /// Whether to call [`crate::Shell::on_room`] once the console has room.
     fn want_room(&mut self, wanted: bool);
     /// The next byte of the console, if there is one. The end of the input is byte 0x04.
     fn read(&mut self) -> Option<u8>;
-    /// All that was typed before an end of the input (0x04) is done and its output written, and what that ends has ended: a
-    /// conversation, a login. A runtime whose input is over for good can end now; on a terminal it was Ctrl-D, and somebody
-    /// types on.
+    /// Everything typed before an end of the input (0x04) has been done and its output written, and so has the end of a
+    /// conversation or login that follows from it. A runtime whose input is over for good can end now. On a terminal it
+    /// was Ctrl-D, and the user may type on.
     fn input_done(&mut self);
-    /// What is written for whoever waits for [`Self::input_done`] at the other end of the console.
+    /// The mark for a program at the other end of the console that waits for [`Self::input_done`].
     fn done_mark(&self) -> &'static str {
         ""
     }
-    /// Ends the system, which audit has allowed: all was written.
+    /// Ends the system. Audit has allowed it, and all output was written.
     fn halt(&mut self);
-    /// What is written as the last line.
+    /// The last line of the output.
     fn last_line(&self) -> &'static str {
         ""
     }
 }
 
-/// Bytes that may wait while the shell goes on: what a line of 115,200 baud carries in 0.18 s. A lower one would stall a
-/// fast console more often, a higher one makes the text that shows older than what is typed.
+/// Bytes that may wait while the shell goes on: as many as a line of 115,200 baud carries in 0.18 s. A lower mark would
+/// stall a fast console more often; a higher one would delay the text on display further behind the keys.
 const MARK: usize = 2048;
 
-/// The longest that is written at once: for each byte of a line of the greatest length, six (an end of line, which is left as
-/// two and the prompt behind it), and once more for an error that names it.
+/// The most that is written at once. Each byte of the longest line becomes at most six, if it is a line end that shows
+/// as two bytes and the prompt after it; and once more for an error that names the line.
 const STEP_BYTES: usize = 8 * crate::MAX_LINE_BYTES;
 
-/// Stands where output found no room. No step says so much; one that does would otherwise lose it unseen.
+/// Marks where output did not fit. No step writes so much, but if one did, the loss would otherwise be unseen.
 const GAP: &[u8] = b"\r\n(output was lost here)\r\n";
 
 const QUEUE_BYTES: usize = MARK + STEP_BYTES;
 
-/// What waits to be written.
+/// Output that waits to be written.
 #[derive(Debug)]
 pub(crate) struct Transmit {
     waiting: Queue<QUEUE_BYTES>,
-    /// The last bytes found no room.
+    /// The last bytes did not fit.
     has_gap: bool,
-    /// The end of the input is to be answered when all was written.
+    /// The end of the input shall be answered once everything is written.
     is_done: bool,
-    /// The system ends when all was written.
+    /// The system ends once everything is written.
     ends: bool,
     /// Somebody was told that there is no room.
     is_held: bool,
@@ -80,14 +81,14 @@ impl Transmit {
     }
 }
 
-/// A console that takes all that is written to it.
+/// A console that accepts every write.
 pub(crate) struct Queued<'q, P> {
     queue: &'q mut Transmit,
     port: &'q mut P,
 }
 
 impl<P: Port> Queued<'_, P> {
-    /// Writes what there is room for.
+    /// Writes as much as there is room for.
     fn write_waiting(&mut self) {
         loop {
             let first = self.queue.waiting.front();
@@ -103,8 +104,8 @@ impl<P: Port> Queued<'_, P> {
         }
     }
 
-    /// Writes what there is room for, and asks to be called if something is left. Whether somebody was held back who has room
-    /// now: nothing else would wake the shell for that.
+    /// Writes as much as there is room for, and asks to be called if something is left. Returns whether somebody who
+    /// was held back has room now, because nothing else would wake the shell for that.
     #[must_use]
     pub(crate) fn settle(&mut self) -> bool {
         self.write_waiting();
@@ -127,7 +128,7 @@ impl<P: Port> console::Port for Queued<'_, P> {
 
     fn write(&mut self, bytes: &[u8]) {
         let queue = &mut *self.queue;
-        // A gap is in no row of text: what follows on it begins another one.
+        // The gap's mark is in no row of text: the next output starts a new row.
         if queue.has_gap && queue.waiting.room() > GAP.len().saturating_add(bytes.len()) {
             queue.has_gap = false;
             let _ = GAP.iter().all(|byte| queue.waiting.push(*byte));

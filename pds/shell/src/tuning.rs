@@ -1,4 +1,4 @@
-//! Fine-tuning at the console: what is asked for, how far it is, how it has ended.
+//! Fine-tuning at the console: the request, its progress and its result.
 
 use crate::console::{Mode, Port};
 use crate::shell::{Activity, Bar, Session};
@@ -9,7 +9,7 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{Event, Request, Training};
 use sel4_llm_client::Example;
 
-/// Percent after which a console without a cursor gets another line.
+/// A console without a cursor gets another line after this many percent.
 const STRIDE: u64 = 10;
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
@@ -22,7 +22,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// Adds an example, as the line of JSON that audit keeps.
+    /// Adds an example, as the line of JSON that audit stores.
     pub(crate) fn add_example(&mut self, text: &[u8], answer: Option<&[u8]>, port: &mut impl Port) {
         let texts = (
             core::str::from_utf8(text),
@@ -56,7 +56,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
-    /// How far it is: on a terminal in one line that is drawn over and over, else in a line now and then.
+    /// Shows the progress: on a terminal in one redrawn line, elsewhere in occasional lines.
     pub(crate) fn show_training(&mut self, training: &Training, port: &mut impl Port) {
         let progress = &training.progress;
         let percent = u64::from(progress.step).saturating_mul(100);
@@ -64,7 +64,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         let percent = percent.unwrap_or(100).min(100);
         let before = match self.bar {
             Some(Bar::Training(percent)) => Some(percent),
-            // That of the data that were read.
+            // The bar of the data that was read.
             _ => {
                 self.end_bar(true, port);
                 self.print_line(TrainingPlan(progress), port);

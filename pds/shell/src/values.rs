@@ -1,4 +1,4 @@
-//! Values of options: numbers, fractions, periods, names.
+//! Parses values of options: numbers, fractions, periods, names.
 
 use crate::command::{CommandError, Wrong};
 use crate::table::{Kind, OptionSpec};
@@ -19,7 +19,7 @@ impl OptionSpec {
         }
     }
 
-    /// A whole number in the range of the table.
+    /// A whole number in the table's range.
     pub(crate) fn whole<'a>(&self, word: &'a [u8]) -> Result<u64, CommandError<'a>> {
         let Kind::Whole { min, max, all, .. } = self.kind else {
             return Err(self.is_wrong(word, Wrong::Malformed));
@@ -33,12 +33,12 @@ impl OptionSpec {
         }
     }
 
-    /// As [`Self::whole`]; the range must not go beyond 32 bits.
+    /// Like [`Self::whole`]; the range must fit in 32 bits.
     pub(crate) fn whole_u32<'a>(&self, word: &'a [u8]) -> Result<u32, CommandError<'a>> {
         u32::try_from(self.whole(word)?).map_err(|_| self.is_wrong(word, Wrong::OutOfRange))
     }
 
-    /// A decimal number in the range of the table, in millionths.
+    /// A decimal number in the table's range, in millionths.
     pub(crate) fn fraction<'a>(&self, word: &'a [u8]) -> Result<u32, CommandError<'a>> {
         let Kind::Fraction { min, max, .. } = self.kind else {
             return Err(self.is_wrong(word, Wrong::Malformed));
@@ -106,7 +106,7 @@ fn period(word: &[u8]) -> Option<u64> {
     digits(number)?.checked_mul(seconds)?.checked_mul(SECOND_US)
 }
 
-/// A name, which may not be empty.
+/// A name, which must not be empty.
 pub(crate) fn name<const N: usize>(word: &[u8]) -> Result<Name<N>, CommandError<'_>> {
     let name = core::str::from_utf8(word)
         .ok()
@@ -128,7 +128,7 @@ fn digits(word: &[u8]) -> Option<u64> {
     text.parse().ok()
 }
 
-/// Whether a word is a number at all, perhaps a negative one or one that is too large.
+/// Whether a word is a number at all, even if negative or too large.
 fn is_number(word: &[u8]) -> bool {
     let digits = word.strip_prefix(b"-").unwrap_or(word);
     let mut parts = digits.splitn(2, |byte| *byte == b'.');

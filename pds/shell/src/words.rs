@@ -1,14 +1,14 @@
-//! A line becomes words, with quotes and escapes resolved.
+//! Splits a line into words, resolving quotes and escapes.
 
 use crate::MAX_LINE_BYTES;
 use crate::command::CommandError;
 use crate::quotes::{Piece, Reader};
 use zeroize::Zeroize as _;
 
-/// Words of a line: a command with all of its options has fewer.
+/// Most words of a line. A command with all of its options has fewer.
 pub(crate) const MAX_WORDS: usize = 48;
 
-/// A line taken apart into words.
+/// A line split into words.
 #[derive(Debug)]
 pub(crate) struct Words {
     text: heapless::Vec<u8, MAX_LINE_BYTES>,
@@ -24,8 +24,8 @@ impl Words {
         }
     }
 
-    /// Splits `line`, as [`Reader`] has it. Ends of lines around words do not count, but behind a word only one of a
-    /// quote goes on.
+    /// Splits `line`, by the rules of [`Reader`]. Line ends around the words are ignored, but after a word only a quote
+    /// may continue on another line.
     pub(crate) fn split(&mut self, line: &[u8]) -> Result<(), CommandError<'static>> {
         self.wipe();
         let mut reader = Reader::new();
@@ -46,7 +46,7 @@ impl Words {
                     has_ended |= *byte == b'\n' && !self.ends.is_empty();
                 }
             }
-            // More lines of a paste: which of them was meant to run, nobody has said.
+            // A paste with several lines: it is unclear which of them was meant to run.
             if has_ended && reader.is_in_word() {
                 return Err(CommandError::ManyLines);
             }
@@ -62,19 +62,19 @@ impl Words {
     pub(crate) fn take_whole(&mut self, line: &[u8]) {
         self.wipe();
         line.iter().for_each(|byte| self.push(*byte));
-        // The first one has room.
+        // The first word fits.
         let _ = self.end_word();
     }
 
     /// Makes this a copy of `other`.
     pub(crate) fn copy(&mut self, other: &Self) {
         self.wipe();
-        // Both have the same room.
+        // Both have the same capacity.
         let _ = self.text.extend_from_slice(&other.text);
         let _ = self.ends.extend_from_slice(&other.ends);
     }
 
-    /// Forgets the line. It is overwritten: a passphrase may have been typed where a command belongs.
+    /// Forgets the line and overwrites it, because a passphrase may have been typed in place of a command.
     pub(crate) fn wipe(&mut self) {
         self.text.as_mut_slice().zeroize();
         self.text.clear();
@@ -82,7 +82,7 @@ impl Words {
     }
 
     fn push(&mut self, byte: u8) {
-        // A line is no longer than the room for it, and its words are no longer than the line.
+        // It fits: the buffer is as long as a line, and the words are no longer than the line.
         let _ = self.text.push(byte);
     }
 

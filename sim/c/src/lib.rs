@@ -1,10 +1,10 @@
 //! The simulation in place of libmicrokit: a static library that makes a domain out of a client's C code.
 //!
-//! Responsible for: the `main` of the program, its variables (`patch`), and the functions of `include/microkit.h`, which
-//! says how it is used.
+//! Responsible for: the program's `main`, its variables (`patch`), and the functions of `include/microkit.h`, which
+//! says how to use them.
 //!
-//! The rule that keeps the two runtimes alike: the C code is the same, and gets nothing here that it would not get from
-//! libmicrokit and the Microkit tool. What is wrong there is wrong here.
+//! The rule that keeps the two runtimes alike: the C code is the same, and gets nothing here that libmicrokit and the
+//! Microkit tool would not give it. A mistake there is a mistake here.
 
 #![allow(unsafe_code)]
 
@@ -16,32 +16,32 @@ use std::ffi::{CStr, c_char, c_int, c_uint};
 use std::fmt::Write as _;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// Numbers of channels and interrupts end below it.
+/// Numbers of channels and interrupts are below it.
 const CHANNELS: usize = 62;
-/// Bytes of [`microkit_name`], with the zero at its end.
+/// Bytes of [`microkit_name`], including its terminating zero.
 const NAME_BYTES: usize = 64;
 
 unsafe extern "C" {
     /// The client's start.
     fn init();
-    /// Something has arrived on a channel of the client's.
+    /// Something has arrived on one of the client's channels.
     fn notified(channel: c_uint);
 }
 
-/// The name of the domain, with a zero behind it. Written before the C code runs, and never again.
+/// The domain's name, terminated by a zero. Written before the C code runs, and never again.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals)]
 pub static mut microkit_name: [c_char; NAME_BYTES] = [0; NAME_BYTES];
 
-/// The channels on which the domain may notify.
+/// The channels that the domain may notify.
 static NOTIFIERS: OnceLock<[Option<Notifier>; CHANNELS]> = OnceLock::new();
-/// Where the domain says what helps to debug it.
+/// The domain's debug output.
 static DEBUG: Mutex<Option<DebugOutput>> = Mutex::new(None);
 
 /// The program. It returns only if it could not become a domain.
 #[unsafe(no_mangle)]
 pub extern "C" fn main() -> c_int {
-    // As every program in Rust has it: to write to a reader that is gone is an error, not the end.
+    // Rust programs do the same: writing to a reader that is gone is then an error, and does not end the process.
     // SAFETY: no handler is installed.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
     sim::run_domain(start).into()
@@ -54,7 +54,7 @@ fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
     unsafe { patch::set(env.variables())? };
     set_name(env.domain());
     let notifier = |id: usize| env.notifier(id as u8).ok();
-    // A process starts once.
+    // Set once: a process starts once.
     let _ = NOTIFIERS.set(std::array::from_fn(notifier));
     *DEBUG.lock().unwrap_or_else(PoisonError::into_inner) = Some(env.debug_output());
     Ok(Box::new(Client))
@@ -72,7 +72,7 @@ fn set_name(name: &str) {
 
 impl Component for Client {
     fn init(&mut self) {
-        // SAFETY: the program's own function, called once and before any other of it, as libmicrokit does.
+        // SAFETY: it is the program's own function, called once and before any other, as libmicrokit does.
         unsafe { init() }
     }
 
@@ -84,7 +84,7 @@ impl Component for Client {
     }
 }
 
-/// Calls `say` with the debug output, if it is there.
+/// Calls `say` with the debug output, once that is set.
 fn debug(say: impl FnOnce(&mut DebugOutput)) {
     let mut output = DEBUG.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(output) = &mut *output {
@@ -98,7 +98,7 @@ pub extern "C" fn microkit_notify(channel: c_uint) {
     let notifiers = NOTIFIERS.get().map_or(&[][..], |notifiers| notifiers);
     match notifiers.get(channel as usize).copied().flatten() {
         Some(notifier) => notifier.notify(),
-        // libmicrokit's words.
+        // The same words as libmicrokit's.
         None => debug(|output| {
             let _ = writeln!(output, "microkit_notify: invalid channel given '{channel}'");
         }),
@@ -111,7 +111,7 @@ pub extern "C" fn microkit_deferred_notify(channel: c_uint) {
     microkit_notify(channel);
 }
 
-/// Nothing: what stands for an interrupt needs no acknowledgement.
+/// Does nothing: the simulation's stand-ins for interrupts need no acknowledgement.
 #[unsafe(no_mangle)]
 pub extern "C" fn microkit_irq_ack(_: c_uint) {}
 
@@ -119,16 +119,16 @@ pub extern "C" fn microkit_irq_ack(_: c_uint) {}
 #[unsafe(no_mangle)]
 pub extern "C" fn microkit_deferred_irq_ack(_: c_uint) {}
 
-/// Says a character.
+/// Writes a character.
 #[unsafe(no_mangle)]
 pub extern "C" fn microkit_dbg_putc(character: c_int) {
     debug(|output| output.put(character.to_le_bytes()[0]));
 }
 
-/// Says a text. Nothing for a null pointer.
+/// Writes a string, or nothing for a null pointer.
 ///
 /// # Safety
-/// `text` is null, or ends with a zero.
+/// `text` is null, or terminated by a zero.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn microkit_dbg_puts(text: *const c_char) {
     if text.is_null() {
@@ -139,13 +139,13 @@ pub unsafe extern "C" fn microkit_dbg_puts(text: *const c_char) {
     debug(|output| text.to_bytes().iter().for_each(|byte| output.put(*byte)));
 }
 
-/// Says a number.
+/// Writes a number in decimal.
 #[unsafe(no_mangle)]
 pub extern "C" fn microkit_dbg_put8(number: u8) {
     microkit_dbg_put32(number.into());
 }
 
-/// Says a number.
+/// Writes a number in decimal.
 #[unsafe(no_mangle)]
 pub extern "C" fn microkit_dbg_put32(number: u32) {
     debug(|output| {

@@ -1,13 +1,14 @@
-//! The variables that `system.xml` names, in the memory of this program: what the Microkit tool does with its file.
+//! Sets the variables that `system.xml` names in the memory of this program, as the Microkit tool sets them in the
+//! file.
 //!
-//! They are found by the symbols of the program's own file, so that they may be `static` and lie in memory that is only
-//! read, as there.
+//! They are found by the symbols of the program's own file, so they may be `static` and may lie in read-only memory, as
+//! with the Microkit tool.
 
 use object::{Object as _, ObjectSymbol as _, SymbolKind};
 use rustix::mm::{MprotectFlags, mprotect};
 use sim::pd::SetupError;
 
-/// Bytes of a variable.
+/// Size of a variable in bytes.
 const WORD: u64 = 8;
 /// The symbol whose address tells where the program was loaded.
 const ANCHOR: &str = "microkit_name";
@@ -46,12 +47,12 @@ pub(crate) unsafe fn set<'v>(
     let file = object::File::parse(&*bytes).map_err(PatchError::from)?;
     let anchor = file.symbols().find(|symbol| symbol.name() == Ok(ANCHOR));
     let anchor = anchor.ok_or(PatchError::Stripped)?.address();
-    // What is added to an address of the file.
+    // Added to an address in the file, it gives the address in memory.
     let base = (&raw const super::microkit_name as u64).wrapping_sub(anchor);
     for (name, value) in variables {
         let address = base.wrapping_add(address(&file, name)?);
-        // SAFETY: by the symbols of the program's own file, a variable of these many bytes lies there; the caller's
-        // promise for the rest.
+        // SAFETY: the symbols of the program's own file say that a variable of this size lies there; the rest is the
+        // caller's promise.
         unsafe { write(name, address as usize, value)? }
     }
     Ok(())
@@ -78,10 +79,10 @@ fn address(file: &object::File<'_>, name: &str) -> Result<u64, PatchError> {
     }
 }
 
-/// Writes the variable, in memory that may be only read.
+/// Writes the variable, even in read-only memory.
 ///
 /// # Safety
-/// `address` is that of a variable of eight bytes, and nothing holds a reference to it.
+/// `address` is that of an eight-byte variable, and nothing holds a reference to it.
 unsafe fn write(name: &str, address: usize, value: u64) -> Result<(), SetupError> {
     let unmapped = || PatchError::Unmapped(name.to_owned());
     let before = protection(address)?.ok_or_else(unmapped)?;
@@ -90,8 +91,8 @@ unsafe fn write(name: &str, address: usize, value: u64) -> Result<(), SetupError
     let bytes = address + WORD as usize - start;
     let pages = std::ptr::with_exposed_provenance_mut(start);
     let change = |protection| {
-        // SAFETY: these pages belong to this program's file in memory (`set`); while they are writable, nothing else
-        // runs, and then they are as they were.
+        // SAFETY: these pages belong to this program's own file in memory (`set`). Nothing else runs while they are
+        // writable, and their protection is restored afterwards.
         unsafe { mprotect(pages, bytes, protection) }
     };
     change(MprotectFlags::READ | MprotectFlags::WRITE)?;
@@ -102,7 +103,7 @@ unsafe fn write(name: &str, address: usize, value: u64) -> Result<(), SetupError
     Ok(())
 }
 
-/// What may be done with the memory at this address, if any is there.
+/// The protection of the memory at this address, if any is mapped there.
 fn protection(address: usize) -> Result<Option<MprotectFlags>, SetupError> {
     let maps = std::fs::read_to_string("/proc/self/maps")?;
     Ok(maps.lines().find_map(|line| {

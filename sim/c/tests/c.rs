@@ -1,7 +1,7 @@
 //! A program in C as a domain: compiled with this crate's header, linked with its library, and run by the simulation.
 //!
-//! This program is the tests, the supervisor of the systems that they run, and the domain `peer`, which has the console
-//! and tells it what the C program has left in their region.
+//! This program is three things: the tests, the supervisor of the systems that they run, and the domain `peer`, which
+//! has the console and prints what the C program has left in their shared region.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use sim::pd::{Component, Console, Environment, Ids, Notifier, Role, SetupError};
@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
 
-/// Set for a process that is a supervisor.
+/// Set in a process that is a supervisor.
 const SUPERVISE: &str = "SIM_TEST_SUPERVISOR";
 
 const SYSTEM: &str = r#"
@@ -33,7 +33,7 @@ const SYSTEM: &str = r#"
 </system>
 "#;
 
-/// Answers the client's first signal, and tells of its second.
+/// Answers the client's first signal, and reports its second on the console.
 struct Peer {
     console: Console,
     client: Notifier,
@@ -57,7 +57,7 @@ impl Component for Peer {
         if self.from_client.load(0) == 0 {
             return self.client.notify();
         }
-        // Nothing may be allocated.
+        // Nothing may be allocated after the lock-down.
         for index in 0..5 {
             let word = self.from_client.load(index);
             let digits = [
@@ -136,8 +136,8 @@ impl Drop for Folder {
     }
 }
 
-/// This crate as a static library: it lies beside this program, under a name with a number in it. Of several, all but the
-/// last are of other builds.
+/// This crate as a static library. It lies beside this program, with a hash in its name; if there are several, the
+/// newest is of this build.
 fn library() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let beside = fs::read_dir(own.parent().unwrap()).unwrap().flatten();
@@ -149,7 +149,7 @@ fn library() -> PathBuf {
     newest.expect("cargo has built the library").path()
 }
 
-/// The client as a program.
+/// Compiles the client.
 fn compile(folder: &Folder, options: &[&str]) -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = folder.0.join("client-sim");
@@ -273,7 +273,7 @@ fn wrong_channel() -> Test {
     Ok(())
 }
 
-/// What is said of the program, where the description sets this variable too.
+/// Runs a program for which the description also sets this variable.
 fn refused(program: &Path, folder: &Folder, variable: &str) -> Run {
     let set = format!(r#"perms="r" setvar_size="{variable}" setvar_vaddr="order""#);
     let system = SYSTEM.replace(r#"perms="r" setvar_vaddr="order""#, &set);
@@ -283,7 +283,7 @@ fn refused(program: &Path, folder: &Folder, variable: &str) -> Run {
 fn no_variable() -> Test {
     let folder = Folder::new();
     let program = compile(&folder, &[]);
-    // It has a function of this name, and no such variable.
+    // The program has a function of this name, but no variable.
     for name in ["nothing", "notified"] {
         let run = refused(&program, &folder, name);
         let expected =

@@ -1,4 +1,4 @@
-/* The client under test: what byte 0 of its region `order` says, it does. */
+/* The client under test: it does what byte 0 of its region `order` says. */
 
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include <microkit.h>
@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Set before `init`, whether other files see them, whether they may be written, whatever was in them. */
+/* Set before `init`, whether static or not, constant or not, and whatever their initial value. */
 uintptr_t to_peer;
 uintptr_t to_peer_size = 1;
 static volatile uintptr_t order;
@@ -40,7 +40,7 @@ void init(void)
         *(volatile char *)order = 1;
         break;
     case 'm':
-        /* Not malloc: which system calls that makes depends on the C library and on what it has left. */
+        /* Not malloc, whose system calls depend on the C library and on the memory that it has left. */
         words[0] = mmap(0, 1 << 24, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED;
         break;
     case 's':

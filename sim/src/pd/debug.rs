@@ -1,19 +1,19 @@
-//! What a domain says to people who debug it: the console of a debug kernel, and nothing where there is none.
+//! A domain's debug output. It stands for the console of a debug kernel, and writes nothing if there is none.
 
 use crate::description::Debug;
 use rustix::stdio::stderr;
 use std::fmt;
 
-/// Longest line; a longer one is broken.
+/// Longest line in bytes; a longer one is broken.
 const LINE_BYTES: usize = 256;
 
-/// Lines on standard error, each after the name of the domain, if the system was started with `--debug`. It allocates
-/// nothing after it was made.
+/// Lines on standard error, each prefixed with the domain's name, if the system was started with `--debug`. It never
+/// allocates once it is made.
 #[derive(Debug)]
 pub struct DebugOutput {
     how: Option<Debug>,
     line: Vec<u8>,
-    /// Bytes of the name and what follows it.
+    /// Bytes of the prefix: the name and the separator.
     prefix: usize,
 }
 
@@ -25,12 +25,12 @@ impl DebugOutput {
         Self { how, line, prefix }
     }
 
-    /// Says a byte. A line goes out as a whole, at its end.
+    /// Writes a byte. A line is written as a whole, at its end.
     pub fn put(&mut self, byte: u8) {
         match byte {
             b'\n' => self.flush(),
             b'\r' => {}
-            // A terminal obeys control characters: ASCII's, and those that UTF-8 has behind 0xc2.
+            // A terminal obeys control characters, both ASCII's and those that UTF-8 encodes with 0xc2.
             0..0x20 | 0x7f => self.append(b'?'),
             0x80..0xa0 if self.line.last() == Some(&0xc2) => self.append(b'?'),
             _ => self.append(byte),
@@ -48,7 +48,7 @@ impl DebugOutput {
         if let Some(Debug { raw }) = self.how {
             let end: &[u8] = if raw { b"\r\n" } else { b"\n" };
             self.line.extend_from_slice(end);
-            // Nobody is left to tell if standard error is gone.
+            // If standard error is gone, nobody is left to tell.
             let _ = rustix::io::write(stderr(), &self.line);
         }
         self.line.truncate(self.prefix);

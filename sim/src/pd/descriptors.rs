@@ -11,11 +11,11 @@ use std::fs::File;
 const STANDARD_STREAMS: core::ops::RangeInclusive<RawFd> = 0..=2;
 const STANDARD_ERROR: RawFd = 2;
 
-/// The inherited descriptor `number`, for ever. The supervisor has opened it for this process, and
-/// its description names each once; a number that is not open gives errors later, nothing worse.
+/// The inherited descriptor `number`, never closed. The supervisor opened it for this process and names it once in the
+/// description. A number that is not open only gives errors later.
 pub(super) fn inherited(number: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: the supervisor has made the descriptor for this process, which reads each number of
-    // its description once; nothing else here owns it. It is leaked, so it stays open.
+    // SAFETY: the supervisor opened the descriptor for this process, and each number in its description is taken once,
+    // so nothing else owns it. It is leaked, so it stays open.
     let owned = unsafe { OwnedFd::from_raw_fd(number) };
     let leaked: &'static OwnedFd = Box::leak(Box::new(owned));
     leaked.as_fd()
@@ -26,11 +26,11 @@ pub(super) fn inherited_file(number: RawFd) -> Result<File, SetupError> {
     if STANDARD_STREAMS.contains(&number) || number < 0 {
         return Err(SetupError::Usage);
     }
-    // SAFETY: as above; numbers above the standard streams are nobody else's.
+    // SAFETY: as above; nothing else owns numbers above the standard streams.
     Ok(unsafe { File::from_raw_fd(number) })
 }
 
-/// Closes what every process starts with, unless it is the domain's console.
+/// Closes the standard streams, except those that are the domain's console.
 pub(super) fn close_standard_streams(description: &Description) {
     let console = description.console.as_ref();
     for number in STANDARD_STREAMS {
@@ -45,7 +45,7 @@ pub(super) fn close_standard_streams(description: &Description) {
     }
 }
 
-/// Refuses to go on with a descriptor that is not in `expected`.
+/// Fails if a descriptor is open that is not in `expected`.
 pub(super) fn check(expected: &[RawFd]) -> Result<(), SetupError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = Dir::new(rustix::fs::open("/proc/self/fd", flags, Mode::empty())?)?;
@@ -62,8 +62,8 @@ pub(super) fn check(expected: &[RawFd]) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// Ends the process at once. `std::process::exit` would run handlers that make system calls which
-/// a locked-down domain may not.
+/// Ends the process at once. `std::process::exit` would run handlers whose system calls a locked-down domain may not
+/// make.
 pub(super) fn exit(status: u8) -> ! {
     // SAFETY: no memory is touched; nothing here relies on handlers at exit.
     unsafe { libc::_exit(i32::from(status)) }

@@ -1,4 +1,4 @@
-//! What a role finds when it builds its component: exactly the rights of its domain.
+//! What a role builds its component from: exactly the rights of its domain.
 
 use super::DebugOutput;
 use super::ports::{CONSOLE_GONE, Clock, HALT, Notifier, Orders, Restarter, Timer};
@@ -16,7 +16,7 @@ pub enum SetupError {
     /// It was not started by a supervisor.
     #[error("'pd' is for the supervisor alone")]
     Usage,
-    /// The description is none.
+    /// The description is not valid JSON.
     #[error("its description is broken: {0}")]
     Description(#[from] serde_json::Error),
     /// A system call failed.
@@ -25,7 +25,7 @@ pub enum SetupError {
     /// The supervisor is dead.
     #[error("its supervisor is gone")]
     Orphan,
-    /// No program has that name.
+    /// The simulation has no program of that name.
     #[error("there is no program '{role}'")]
     Role {
         /// The stem of the image.
@@ -34,54 +34,54 @@ pub enum SetupError {
     /// A region could not be mapped.
     #[error("region {region} cannot be mapped at {vaddr:#x}: {cause}")]
     Map {
-        /// Its name.
+        /// Name of the region.
         region: String,
-        /// Where.
+        /// The address that it should have.
         vaddr: u64,
-        /// Why.
+        /// Error of the system.
         cause: std::io::Error,
     },
-    /// The program needs a region that the domain does not have, or not in that way.
+    /// The program needs a region that the domain does not have, or has with other rights.
     #[error("the program needs region variable '{symbol}' {access}, system.xml does not give it")]
     Region {
         /// Variable that holds its address.
         symbol: String,
-        /// In which way.
+        /// The access that it needs.
         access: &'static str,
     },
     /// The program needs a number that nothing sets.
     #[error("the program needs variable '{symbol}', system.xml sets it with no setvar_id")]
     Variable {
-        /// Its name.
+        /// Name of the variable.
         symbol: String,
     },
     /// The program needs a right that the domain does not have.
     #[error("the program needs {right} {id}, system.xml does not give it")]
     Right {
-        /// Which kind.
+        /// Kind of right.
         right: &'static str,
-        /// Its number.
+        /// Number of the channel, interrupt or child.
         id: u8,
     },
-    /// The process has more than one thread, and only one would be locked down.
+    /// The process has more than one thread, but only the calling one would be locked down.
     #[error("it has {threads} threads; a domain has one, so start none before it")]
     Threads {
-        /// How many.
+        /// Number of threads.
         threads: usize,
     },
-    /// The process holds a descriptor that is not in its description.
+    /// A descriptor is open that the description does not name.
     #[error("descriptor {descriptor} has leaked into it")]
     Leak {
-        /// Its number.
+        /// Number of the descriptor.
         descriptor: RawFd,
     },
-    /// The filter for system calls could not be made or set.
+    /// The system call filter could not be made or installed.
     #[error("it cannot be locked down: {0}")]
     Lockdown(#[from] seccompiler::Error),
-    /// The filter for system calls could not be compiled.
+    /// The system call filter could not be compiled.
     #[error("it cannot be locked down: {0}")]
     Filter(#[from] seccompiler::BackendError),
-    /// The component refuses what it was given.
+    /// The component refused what it was given.
     #[error("{0}")]
     Component(String),
 }
@@ -149,14 +149,14 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// What to wait for. A console that is held back, or whose room nobody wants, is left out altogether: a poll reports a
-    /// hang-up also to those who do not ask.
+    /// What to wait for. A console that is held back, or whose output nobody waits for, is left out altogether, because
+    /// a poll always reports a hang-up, asked for or not.
     pub(super) fn polled(&mut self, input: bool, room: bool) -> &mut [PollFd<'static>] {
         let count = self.polls.len();
         let (Some(first), true) = (count.checked_sub(2), self.has_console()) else {
             return &mut self.polls;
         };
-        // The one that is waited for comes first.
+        // The source that is waited for comes first.
         let is_room_first = matches!(self.wakeups[first], Wakeup::Room { .. });
         if input != room && is_room_first != room {
             self.polls.swap(first, first + 1);
@@ -171,7 +171,7 @@ impl Sources {
     }
 }
 
-/// What a locked-down domain may do with which descriptor.
+/// What a locked-down domain may do with each descriptor.
 #[derive(Debug, Default)]
 pub(super) struct Rights {
     pub(super) read: Vec<RawFd>,
@@ -179,7 +179,7 @@ pub(super) struct Rights {
     pub(super) arm: Option<RawFd>,
     /// The disk, and whether it may be written.
     pub(super) disk: Option<(RawFd, bool)>,
-    /// With which status it may end itself: who halts the system, and who reports its own faults.
+    /// The exit statuses that it may use: for halting the system, and for reporting its own faults.
     pub(super) exit: Vec<u8>,
 }
 
@@ -227,7 +227,7 @@ impl Environment {
             notifiers: notifiers
                 .map(|n| (n.id, Notifier(inherited(n.descriptor))))
                 .collect(),
-            // It arrives as a wake-up too: the same descriptor, inherited once.
+            // It is also a wake-up. The descriptor is inherited once.
             timer: timer.and_then(|timer| {
                 wakeups
                     .iter()
@@ -263,8 +263,8 @@ impl Environment {
         &self.domain
     }
 
-    /// Everything that the Microkit tool would write into the program: each variable that `system.xml` names in
-    /// `setvar_...`, with its value. Not those of registers of devices, which are not mapped.
+    /// Everything that the Microkit tool would write into the program: each variable that `system.xml` names in a
+    /// `setvar_` attribute, with its value. Variables of device registers are left out, because those are not mapped.
     pub fn variables(&self) -> impl Iterator<Item = (&str, u64)> {
         let numbers = self.variables.iter().map(|(name, id)| (name, (*id).into()));
         let words = self.words.iter().map(|(name, value)| (name, *value));
@@ -273,19 +273,19 @@ impl Environment {
             .map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Where the domain says what helps to debug it.
+    /// The domain's debug output.
     #[must_use]
     pub fn debug_output(&self) -> DebugOutput {
         DebugOutput::new(&self.domain, self.debug)
     }
 
-    /// Whether `system.xml` gives a region to the variable.
+    /// Whether `system.xml` gives this variable a region.
     #[must_use]
     pub fn has_region(&self, symbol: &str) -> bool {
         self.regions.iter().any(|region| region.is(symbol))
     }
 
-    /// A region that this domain may read, by the variable that holds its address.
+    /// A region that this domain may read, found by the variable that holds its address.
     ///
     /// # Errors
     /// `system.xml` does not give it.
@@ -298,7 +298,7 @@ impl Environment {
         })
     }
 
-    /// A region that this domain may write.
+    /// A region that this domain may write, found by the variable that holds its address.
     ///
     /// # Errors
     /// `system.xml` does not give it.
@@ -311,7 +311,7 @@ impl Environment {
         })
     }
 
-    /// A region that another domain writes, of which it names parts.
+    /// A region that another domain writes, and of which it names parts to be read.
     ///
     /// # Errors
     /// `system.xml` does not give it, or this domain may write it.
@@ -324,10 +324,10 @@ impl Environment {
         })
     }
 
-    /// Memory that this domain has for itself alone. It can be had once.
+    /// Memory that no other domain maps. It can be taken once.
     ///
     /// # Errors
-    /// `system.xml` does not give it, another domain has it too, or it was had before.
+    /// `system.xml` does not give it, another domain maps it too, or it was already taken.
     pub fn private(&mut self, symbol: &str) -> Result<&'static mut [u8], SetupError> {
         let region = self.regions.iter_mut().find(|region| region.is(symbol));
         let region = region.and_then(mapping::Mapped::private);
@@ -340,7 +340,7 @@ impl Environment {
     /// Memory that nobody writes.
     ///
     /// # Errors
-    /// `system.xml` does not give it, or somebody may write it.
+    /// `system.xml` does not give it, or a domain may write it.
     pub fn constant(&mut self, symbol: &str) -> Result<&'static [u8], SetupError> {
         let region = self.regions.iter().find(|region| region.is(symbol));
         let region = region.and_then(mapping::Mapped::constant);
@@ -350,7 +350,7 @@ impl Environment {
         })
     }
 
-    /// The number of a channel, interrupt or child, by the variable that holds it.
+    /// The number of a channel, interrupt or child, found by the variable that holds it.
     ///
     /// # Errors
     /// `system.xml` does not set it.
@@ -436,7 +436,7 @@ impl Environment {
         Err(SetupError::Right { right: "child", id })
     }
 
-    /// The clock, which everybody has.
+    /// The clock, which every domain has.
     #[must_use]
     pub const fn clock(&self) -> Clock {
         self.clock

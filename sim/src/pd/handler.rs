@@ -1,7 +1,6 @@
-//! The fallback where the supervisor may not trace: the domain reports its own faults.
+//! Fault reports by the domain itself, where the supervisor may not trace it.
 //!
-//! Weaker than tracing, and only as trustworthy as a fault message on seL4, which a domain can
-//! forge as well.
+//! This is weaker than tracing: a domain can forge its report. It can forge a fault message on seL4 as well.
 
 #![allow(unsafe_code)]
 
@@ -14,12 +13,12 @@ use std::sync::OnceLock;
 /// A report: signal, instruction pointer, address or number of the system call.
 pub(crate) const REPORT_BYTES: usize = 24;
 const STACK_BYTES: usize = 0x10000;
-/// Exit status after a report. No other way to end has it: that of a panic is 101.
+/// Exit status after a report. Nothing else exits with it: a panic's status is 101.
 pub(crate) const EXIT_STATUS: u8 = 102;
 
 static REPORT: OnceLock<BorrowedFd<'static>> = OnceLock::new();
 
-/// Handles every signal that is a fault, on a stack of its own.
+/// Handles every signal that is a fault, on its own stack.
 pub(super) fn install(report: BorrowedFd<'static>) -> Result<(), SetupError> {
     let _ = REPORT.set(report);
     let stack = Box::leak(Box::new([0u8; STACK_BYTES]));

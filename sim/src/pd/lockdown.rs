@@ -1,10 +1,9 @@
 //! The end of a domain's authority over Linux.
 //!
-//! What is left is what the ports need, each call only with the descriptors that it is for, and
-//! what `abort` needs. Everything else traps, which the supervisor sees as a fault: there is no
-//! mapping, no opening, no socket, no process, no signal to another, no tracing, no exit (but for
-//! the domain that halts the system, with its two statuses, and where a domain reports its own faults because nobody
-//! traces it).
+//! Only the calls that the ports need are left, each only on its own descriptors, and those that `abort` needs. Every
+//! other call traps, and the supervisor sees that as a fault: no mapping, opening, sockets, processes, signals to
+//! others, or tracing. Only two domains may exit: the one that halts the system, with its two statuses, and one that
+//! reports its own faults because nobody traces it.
 
 use super::SetupError;
 use super::environment::Rights;
@@ -17,7 +16,7 @@ use std::collections::BTreeMap;
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Gives up all rights but `rights`, for ever. Sets `no_new_privs`.
+/// Gives up all rights except `rights`, permanently. Sets `no_new_privs`.
 pub(super) fn apply(rights: &Rights) -> Result<(), SetupError> {
     let mut rules = Rules::new();
     let with_descriptor = |descriptors: &[RawFd]| {
@@ -50,7 +49,7 @@ pub(super) fn apply(rights: &Rights) -> Result<(), SetupError> {
         .iter()
         .map(|&status| rule(&[(0, status.into())]));
     allow(libc::SYS_exit_group, statuses.collect())?;
-    // `abort` signals itself, and nobody else.
+    // `abort` signals its own process only.
     let own = rustix::process::getpid().as_raw_pid() as u32;
     allow(
         libc::SYS_tgkill,
@@ -77,8 +76,8 @@ fn one(rule: SeccompRule) -> Vec<SeccompRule> {
     vec![rule]
 }
 
-/// Arguments and the values that they must have, in their lower 32 bits, which are all that the
-/// kernel looks at.
+/// Arguments and the values that they must have. Only the lower 32 bits are compared, which are all that the kernel
+/// uses.
 fn rule(arguments: &[(u8, u32)]) -> Result<SeccompRule, SetupError> {
     let condition = |&(index, value): &(u8, u32)| {
         let (length, value) = (SeccompCmpArgLen::Dword, u64::from(value));

@@ -21,8 +21,8 @@ pub(super) struct Mapped {
     read: bool,
     write: bool,
     sharing: Sharing,
-    /// It was given out: as an accessor, which has the company of other accessors only, or as a
-    /// slice, which has none.
+    /// Whether it was given out, and how: as an accessor, beside which only other accessors may exist, or as a slice,
+    /// beside which nothing may.
     given: Given,
 }
 
@@ -33,8 +33,8 @@ enum Given {
     Slice,
 }
 
-/// Maps what the description says, where it says, and closes the descriptors. A region that is
-/// mapped twice comes with one.
+/// Maps the regions at their addresses and closes the descriptors. A region that is mapped twice must have one
+/// descriptor for each.
 pub(super) fn map_all(mappings: &[Mapping]) -> Result<Vec<Mapped>, SetupError> {
     let mut files = BTreeMap::new();
     for mapping in mappings {
@@ -96,7 +96,7 @@ impl Mapped {
         self.symbol.as_deref() == Some(symbol)
     }
 
-    /// Notes that an accessor is given out; false if a slice was.
+    /// Notes that an accessor is given out. Returns false if a slice already was.
     fn give_accessor(&mut self) -> bool {
         let possible = self.given != Given::Slice;
         if possible {
@@ -122,18 +122,18 @@ impl Mapped {
         Some(unsafe { ReadWriteRegion::new(self.start, self.bytes) })
     }
 
-    /// A region of which its writer names parts. Only for a domain that cannot write it itself.
+    /// A region whose writer names the parts to be read. Only for a domain that cannot write it itself.
     pub(super) fn parts(&mut self) -> Option<PartsRegion> {
         if !self.read || self.write || !self.give_accessor() {
             return None;
         }
-        // SAFETY: `bytes` bytes are mapped readable at `start` and are never unmapped. The rest is the promise of the
-        // components: audit writes the region and leaves alone what a command names, the server of inference reads
-        // what a command names before it answers.
+        // SAFETY: `bytes` bytes are mapped readable at `start` and are never unmapped. The rest is the components'
+        // promise: audit does not change a part while a command names it, and the inference server reads it before it
+        // answers.
         Some(unsafe { PartsRegion::new(self.start.cast(), self.bytes) })
     }
 
-    /// All of a region that no other domain maps. Once, and only if no accessor was made.
+    /// All of a region that no other domain maps. Can be taken once, and only if no accessor was made.
     pub(super) fn private(&mut self) -> Option<&'static mut [u8]> {
         let private = self.read && self.write && self.sharing == Sharing::Private;
         if !private || self.given != Given::Nothing {
@@ -146,7 +146,7 @@ impl Mapped {
         Some(unsafe { std::slice::from_raw_parts_mut(self.start.cast().as_ptr(), self.bytes) })
     }
 
-    /// All of a region that nobody can write.
+    /// All of a region that no domain can write.
     pub(super) fn constant(&self) -> Option<&'static [u8]> {
         if !self.read || self.sharing != Sharing::Constant {
             return None;

@@ -1,12 +1,11 @@
 //! What runs inside the process of a domain.
 //!
-//! Responsible for, in this order: tying its life to the supervisor's, mapping its regions,
-//! letting the role build its component, closing what is left, giving up the right to make system
-//! calls, and then the event loop for ever.
+//! Responsible for, in this order: tying its life to the supervisor's, mapping its regions, letting the role build its
+//! component, closing what is left, giving up the right to make system calls, and running the event loop for ever.
 //!
-//! The rule that keeps it exact: everything that needs authority happens before `lockdown`, and
-//! before it the process checks that it holds no descriptor but those of its description. After
-//! it not even the allocator can get memory, so components bring all their state with them.
+//! The rule that keeps it exact: everything that needs authority happens before `lockdown`, and just before it the
+//! process checks that it holds no descriptor that its description does not name. After it not even the allocator can
+//! get memory, so components bring all their state with them.
 
 mod debug;
 mod descriptors;
@@ -37,11 +36,11 @@ use rustix::process::{
 use std::ffi::OsString;
 use std::io::Read;
 
-/// First argument of a process that is a domain; with no other, one that only waits to be killed.
+/// First argument of a domain's process. If it is the only argument, the process just waits to be killed.
 pub const SUBCOMMAND: &str = "pd";
-/// Exit status of a process that could not become its domain.
+/// Exit status of a process that could not become a domain.
 pub(crate) const SETUP_FAILED: u8 = 2;
-/// Fault records handled per wake-up, so that it stays bounded; the rest wakes the domain again.
+/// Fault records handled per wake-up. The limit keeps a wake-up bounded; any left wake the domain again.
 const FAULTS_PER_WAKEUP: usize = 16;
 
 /// What a domain does. All calls come after the lock-down, from one thread.
@@ -49,25 +48,25 @@ pub trait Component {
     /// Runs once, before any wake-up.
     fn init(&mut self) {}
 
-    /// Something arrived on these channels or interrupts. Look, everywhere.
+    /// Something arrived on these channels or interrupts. They say only that something did, so look everywhere.
     fn notified(&mut self, ids: Ids);
 
-    /// A child died, if what it says is true.
+    /// A child died. If it is not traced, the report is its own claim.
     fn fault(&mut self, _child: u8, _fault: Fault) {}
 
-    /// Whether input on the console shall wake the domain. False holds it back, losslessly, until
-    /// another wake-up has made room.
+    /// Whether console input shall wake the domain. If false, input is held back, and none is lost, until another
+    /// wake-up has made room.
     fn accepts_input(&self) -> bool {
         true
     }
 
-    /// Whether the console shall wake the domain as soon as it can be written to.
+    /// Whether the console shall wake the domain once it can be written to.
     fn wants_room(&self) -> bool {
         false
     }
 }
 
-/// Builds a component with all memory that it will ever need.
+/// Builds a component, with all the memory that it will ever need.
 pub type Start = fn(&mut Environment) -> Result<Box<dyn Component>, SetupError>;
 
 /// A program that a domain can run, chosen by the stem of its `program_image`.
@@ -75,7 +74,7 @@ pub type Start = fn(&mut Environment) -> Result<Box<dyn Component>, SetupError>;
 pub struct Role {
     /// Stem of the image: `audit` for `audit.elf`.
     pub image: &'static str,
-    /// What it does.
+    /// Builds the component.
     pub start: Start,
 }
 
@@ -97,14 +96,14 @@ impl Ids {
     }
 }
 
-/// Runs a domain: `pd NAME DESCRIPTOR`, where the description can be read from the descriptor. `program` finds what it
-/// does by the name of its role.
+/// Runs a domain. The arguments are `pd NAME DESCRIPTOR`; the description is read from the descriptor. `program` finds
+/// a program by its role.
 pub(crate) fn main(
     program: impl Fn(&str) -> Option<Start>,
     mut arguments: impl Iterator<Item = OsString>,
 ) -> u8 {
     let Some(name) = arguments.next() else {
-        // Without the supervisor, its end of input ends this process.
+        // If the supervisor dies, this input ends, and with it the process.
         let _ = std::io::stdin().read(&mut [0]);
         return 0;
     };
@@ -123,7 +122,7 @@ pub(crate) fn main(
     SETUP_FAILED
 }
 
-/// Everything that needs authority, and then its end.
+/// Does everything that needs authority, then gives the authority up.
 fn prepare(
     program: impl Fn(&str) -> Option<Start>,
     number: i32,
@@ -139,7 +138,7 @@ fn prepare(
     })?;
     let component = start(&mut environment)?;
     let sources = environment.sources();
-    // The first reading of the clock may look for its fast path.
+    // The first reading of the clock may map the fast path, so it happens before the lock-down.
     let _ = environment.clock().now_us();
 
     check_threads()?;
@@ -163,14 +162,14 @@ fn receive(number: i32) -> Result<Description, SetupError> {
 
 fn stay_with_supervisor(description: &Description) -> Result<(), SetupError> {
     set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    // It may have died before.
+    // The supervisor may have died before the request was made.
     if getppid() != Pid::from_raw(description.supervisor) {
         return Err(SetupError::Orphan);
     }
     Ok(())
 }
 
-/// The lock-down is of the thread that asks for it.
+/// The lock-down covers only the thread that asks for it.
 fn check_threads() -> Result<(), SetupError> {
     match std::fs::read_dir("/proc/self/task")?.count() {
         1 => Ok(()),
@@ -178,7 +177,7 @@ fn check_threads() -> Result<(), SetupError> {
     }
 }
 
-/// What a terminal sends to every process on it is for the supervisor.
+/// Signals that a terminal sends to all its processes are meant for the supervisor.
 fn block_terminal_signals() -> Result<(), SetupError> {
     let signals: SigSet = [
         Signal::SIGINT,
@@ -197,7 +196,7 @@ fn block_terminal_signals() -> Result<(), SetupError> {
         .map_err(|error| SetupError::System(error.into()))
 }
 
-/// A panic is a fault: nothing unwinds, and nothing is printed unless asked for.
+/// A panic is a fault: nothing unwinds, and nothing is printed unless `debug` is set.
 fn panic_hook(debug: bool) -> impl Fn(&std::panic::PanicHookInfo<'_>) {
     move |info| {
         if debug {
@@ -212,7 +211,7 @@ fn run(mut component: Box<dyn Component>, mut sources: Sources) -> ! {
     loop {
         let (input, room) = (component.accepts_input(), component.wants_room());
         let polled = sources.polled(input, room);
-        // Without a timeout; an interrupted call has woken nobody.
+        // There is no timeout, so an error is an interrupted call: nothing arrived.
         if poll(polled, None).is_err() {
             continue;
         }
@@ -236,7 +235,7 @@ fn run(mut component: Box<dyn Component>, mut sources: Sources) -> ! {
     }
 }
 
-/// Whether something arrived, and forgets it.
+/// Whether something arrived. Clears the result.
 fn ready(polled: &mut PollFd<'static>) -> bool {
     let ready = !polled.revents().is_empty();
     polled.clear_revents();
@@ -262,7 +261,7 @@ fn faults(
     }
 }
 
-/// Readable, or at its end.
+/// Waits until it is readable or at its end.
 fn interest(descriptor: rustix::fd::BorrowedFd<'static>) -> PollFd<'static> {
     PollFd::from_borrowed_fd(descriptor, PollFlags::IN)
 }

@@ -8,19 +8,19 @@ use rustix::time::{ClockId, Itimerspec, TimerfdTimerFlags, clock_gettime, timerf
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// What [`Console::read`] gives once when the input ends, as Ctrl-D on a terminal.
+/// [`Console::read`] returns it once when the input ends. It is Ctrl-D, as at a terminal.
 pub const END_OF_INPUT: u8 = 4;
-/// Ctrl-] on a terminal ends the simulation, as telnet and others have it: no domain sees it, so none can forbid it.
+/// Ctrl-] ends the simulation at a terminal, as in telnet. No domain sees it, so none can prevent it.
 const LEAVE: u8 = 0x1d;
 /// Ctrl-C.
 const INTERRUPT: u8 = 3;
-/// Exit status of the domain that halts the system.
+/// Exit status of a domain that halts the system.
 pub(crate) const HALT: u8 = 0;
 /// Exit status of a domain whose console is gone (a closed pipe, a hung-up terminal).
 pub(crate) const CONSOLE_GONE: u8 = 3;
-/// Bytes of input taken in one system call.
+/// Most bytes of input read in one system call.
 const INPUT_BYTES: usize = 4096;
-/// Bytes of output given in one system call: what a pipe that can be written to has room for.
+/// Most bytes of output written in one system call: a pipe that polls as writable has room for them.
 const OUTPUT_BYTES: usize = 4096;
 const MICROS: u64 = 1_000_000;
 const NANOS_PER_MICRO: u64 = 1000;
@@ -30,15 +30,14 @@ const NANOS_PER_MICRO: u64 = 1000;
 pub struct Notifier(pub(super) BorrowedFd<'static>);
 
 impl Notifier {
-    /// Wakes the peer, now or when it next waits. Signals coalesce: a pipe that is full holds one
-    /// already.
+    /// Wakes the peer, now or when it next waits. Signals coalesce: a full pipe already holds one.
     pub fn notify(self) {
         let _ = rustix::io::write(self.0, &[1]);
     }
 }
 
-/// Reads until nothing is left. A pipe is one page and a timer eight bytes, so that twice is
-/// enough; what arrives meanwhile wakes the domain again.
+/// Empties a wake-up descriptor. A pipe holds one page and a timer eight bytes, so one read is enough; anything that
+/// arrives meanwhile wakes the domain again.
 pub(super) fn drain(from: BorrowedFd<'static>) {
     let mut sink = [0u8; 4096];
     let _ = rustix::io::read(from, &mut sink);
@@ -73,7 +72,7 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// Fires at `at_us`, at once if that is over, and never with `None`. The last call counts.
+    /// Fires at `at_us`, at once if that time is past, or never if it is `None`. Replaces the time set before.
     pub fn arm(self, at_us: Option<u64>) {
         let at = at_us.map_or(0, |at| at.saturating_add(self.boot_us).max(1));
         let value = Timespec {
@@ -114,13 +113,13 @@ impl DiskFile {
         self.bytes
     }
 
-    /// Whether it may be written.
+    /// Whether it was opened for writing.
     #[must_use]
     pub const fn is_writable(self) -> bool {
         self.writable
     }
 
-    /// Fills the buffer from there on; false if that failed.
+    /// Fills the buffer from that offset. Returns false on failure.
     #[must_use]
     pub fn read(self, mut offset: u64, mut buffer: &mut [u8]) -> bool {
         while !buffer.is_empty() {
@@ -137,7 +136,7 @@ impl DiskFile {
         true
     }
 
-    /// Writes the bytes from there on; false if that failed, when a part may be written.
+    /// Writes the bytes at that offset. Returns false on failure, when a part may have been written.
     #[must_use]
     pub fn write(self, mut offset: u64, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
@@ -154,7 +153,7 @@ impl DiskFile {
         true
     }
 
-    /// Makes durable what was written; false if that failed.
+    /// Makes earlier writes durable. Returns false on failure.
     #[must_use]
     pub fn sync(self) -> bool {
         rustix::fs::fdatasync(self.file).is_ok()
@@ -170,20 +169,20 @@ pub struct Console {
     has_sequences: bool,
     wants_room: bool,
     buffer: Box<[u8; INPUT_BYTES]>,
-    /// What of the buffer was not given out.
+    /// The part of the buffer that was not read yet.
     waiting: core::ops::Range<usize>,
-    /// The last byte that was given out.
+    /// The last byte that was read.
     last: u8,
     state: Input,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Input {
-    /// The reader has taken all there was.
+    /// The reader has taken everything.
     Drained,
-    /// The reader stopped before it had taken all: it has no room.
+    /// The reader stopped before it had taken everything: it has no room.
     HeldBack,
-    /// There will be no more.
+    /// There will be no more input.
     Ended,
 }
 
@@ -208,7 +207,7 @@ impl Console {
         }
     }
 
-    /// Whether a person types at a terminal, which does not echo by itself.
+    /// Whether it is a terminal, where a person types and nothing echoes by itself.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         self.terminal
@@ -220,19 +219,20 @@ impl Console {
         self.has_sequences
     }
 
-    /// Whether room to write shall wake the domain.
+    /// Whether the domain shall be woken when there is room to write.
     pub const fn want_room(&mut self, wanted: bool) {
         self.wants_room = wanted;
     }
 
-    /// What was said last to [`Self::want_room`].
+    /// The last value given to [`Self::want_room`].
     #[must_use]
     pub const fn wants_room(&self) -> bool {
         self.wants_room
     }
 
-    /// The next byte of input, if there is one; [`END_OF_INPUT`] once at its end, after that of an unfinished last line. In
-    /// a pipe or a file, that byte is the end. Who stops reading before `None` has no room for more.
+    /// The next byte of input, if there is one. The end of the input gives [`END_OF_INPUT`] once, after a line feed if
+    /// the last line has none. In a pipe or a file, that byte itself ends the input. A reader that stops before `None`
+    /// has no room for more.
     pub fn read(&mut self) -> Option<u8> {
         if self.waiting.is_empty() && self.state != Input::Ended {
             match self.refill() {
@@ -256,13 +256,13 @@ impl Console {
         Some(byte)
     }
 
-    /// There is no more: what is read next is the end of the line, if it has none, and [`END_OF_INPUT`].
+    /// Ends the input: the next bytes read end an unfinished line, and then comes [`END_OF_INPUT`].
     fn end(&mut self) {
         self.state = Input::Ended;
         let [end_of_line, end_of_input, ..] = &mut self.buffer[..] else {
             return;
         };
-        // Nobody has ended the line at a terminal that was hung up: it is dropped.
+        // If a terminal hangs up in the middle of a line, nobody has finished it, so it is dropped.
         *end_of_line = if self.terminal { INTERRUPT } else { b'\n' };
         *end_of_input = END_OF_INPUT;
         let is_line_over = matches!(self.last, b'\n' | b'\r');
@@ -281,8 +281,7 @@ impl Console {
         self.state == Input::Drained
     }
 
-    /// Only reads what is there: the file is shared with other programs, so that it is not ours
-    /// to make it non-blocking.
+    /// Reads only what has already arrived. Other programs share the file, so it must not be made non-blocking.
     fn refill(&mut self) -> Result<usize, Errno> {
         let mut input = [PollFd::from_borrowed_fd(self.input, PollFlags::IN)];
         let now = Timespec {
@@ -295,11 +294,11 @@ impl Console {
         rustix::io::read(self.input, &mut self.buffer[..])
     }
 
-    /// Writes what there is room for, and says how much. Does not return if the console is gone.
+    /// Writes as much as there is room for, and returns how many bytes. Does not return if the console is gone.
     pub fn write(&mut self, bytes: &[u8]) -> usize {
         let mut written = 0;
         while let Some(rest @ [_, ..]) = bytes.get(written..) {
-            // Also before the first: where the file is shared with other programs, a write can wait.
+            // Checked before every write, also the first: a write to a file that other programs share can block.
             if !self.has_room() {
                 break;
             }
@@ -320,7 +319,7 @@ impl Console {
             tv_sec: 0,
             tv_nsec: 0,
         };
-        // A console that is gone can be written to: that says so.
+        // A console that is gone polls as writable; the write then reports it.
         poll(&mut output, Some(&now)) != Ok(0)
     }
 
@@ -338,12 +337,12 @@ pub struct Restarter(pub(super) Option<Rc<Orders>>);
 pub(super) struct Orders {
     pub(super) order: BorrowedFd<'static>,
     pub(super) done: BorrowedFd<'static>,
-    /// Number of each child, and how often it was restarted.
+    /// Number of each child, and how often it has been restarted.
     pub(super) children: Vec<(u8, Cell<u32>)>,
 }
 
 impl Orders {
-    /// Until the supervisor, which waits for nobody, has carried out the order.
+    /// Waits until the supervisor, which never waits for a domain, has carried out the order.
     fn wait(&self) {
         while rustix::io::read(self.done, &mut [0; 1]) != Ok(1) {
             let _ = poll(&mut [super::interest(self.done)], None);
@@ -351,19 +350,18 @@ impl Orders {
     }
 }
 
-/// In an order: the child is only stopped. Microkit's numbers of children end below it.
+/// Set in an order that only stops the child. Microkit's child numbers are all below it.
 pub(crate) const STOP: u8 = 0x80;
 
 impl Restarter {
-    /// Kills the child if it is still alive, and starts it afresh. Its regions and channels stay.
-    /// When this returns true, nothing of the old child runs any more. False, and nothing is done, for what is no
-    /// child.
+    /// Kills the child if it is alive, and starts it afresh. Its regions and channels stay. Once this returns true,
+    /// nothing of the old child runs any more. Returns false, and does nothing, if there is no such child.
     pub fn restart(&self, child: u8) -> bool {
         self.give(child, child)
     }
 
-    /// Kills the child if it is still alive. When this returns true, nothing of it runs any more. False, and nothing is
-    /// done, for what is no child.
+    /// Kills the child if it is alive. Once this returns true, nothing of it runs any more. Returns false, and does
+    /// nothing, if there is no such child.
     pub fn stop(&self, child: u8) -> bool {
         self.give(child, child | STOP)
     }
@@ -380,7 +378,7 @@ impl Restarter {
         false
     }
 
-    /// Whether the record is about the child as it now runs.
+    /// Whether the record is about the child that runs now.
     pub(super) fn is_current(&self, record: &Record) -> bool {
         let children = self.0.as_ref().map_or(&[][..], |orders| &orders.children);
         children

@@ -14,12 +14,12 @@ type Client = ClientEnd<ReadOnlyRegion, ReadWriteRegion>;
 struct Port {
     clients: Vec<(u8, Notifier), MAX_CLIENTS>,
     inference: Notifier,
-    /// In a system with a disk.
+    /// Only in a system with a disk.
     files: Option<Notifier>,
     clock: Clock,
     timer: Timer,
     restarter: Restarter,
-    /// Inference as a child.
+    /// Number of inference as a child.
     child: u8,
 }
 

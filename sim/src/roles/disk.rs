@@ -17,7 +17,7 @@ impl disk::Port for Port {
     }
 }
 
-/// The file. It does at once what it is asked for.
+/// The file. It completes each operation at once.
 struct Image {
     file: DiskFile,
     result: Option<Result<(), DiskError>>,
@@ -26,14 +26,14 @@ struct Image {
 impl Device for Image {
     fn description(&self) -> Description {
         Description {
-            // Bytes behind the last whole sector are none.
+            // An incomplete last sector does not count.
             sectors: self.file.bytes() / SECTOR_BYTES as u64,
             writable: self.file.is_writable(),
         }
     }
 
     fn begin(&mut self, operation: Operation, buffer: &mut [u8]) -> Result<(), DiskError> {
-        // Sectors were compared with the size.
+        // `Disk` has checked the sectors against the size.
         let at = |first: u64| first.saturating_mul(SECTOR_BYTES as u64);
         let done = match operation {
             Operation::Read { first } => self.file.read(at(first), buffer),

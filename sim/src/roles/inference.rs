@@ -18,12 +18,12 @@ impl inference::Port for Port {
     }
 }
 
-/// Where what it loads lies.
+/// The places from which it loads.
 struct Files {
     store: &'static [u8],
-    /// Made on this device.
+    /// Adapters made on this device.
     adapters: PartsRegion,
-    /// Of a system with a disk.
+    /// Only in a system with a disk.
     slots: Option<PartsRegion>,
 }
 
@@ -32,12 +32,12 @@ struct Inference<B> {
     port: Port,
 }
 
-/// Builds the component over an arena that is zeroed, as at each start on seL4.
+/// Builds the component. The arena is zeroed first, as at each start on seL4.
 pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
     begin(env, None)
 }
 
-/// The same with the slots that audit copies models of the disk into.
+/// The same, with the slots into which audit copies models of a disk.
 pub(super) fn start_with_slots(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
     let slots = env.parts("model_slots")?;
     begin(env, Some(slots))
@@ -52,7 +52,7 @@ fn begin(
     let port = Port { audit };
     let arena = env.private("arena")?;
     arena.fill(0);
-    // CPUID, which needs no system call, so that it may be asked after the lockdown.
+    // CPUID needs no system call, so it works after the lock-down too.
     let options = inference::load_options(Cpu::detect());
     let mut backend = TransformerBackend::new(Arena::new(arena).map_err(component)?, options);
     let costs = Box::leak(Box::new([0; _]));
@@ -91,7 +91,7 @@ fn boxed<B: LlmBackend + 'static>(
 }
 
 impl<B: LlmBackend> Inference<B> {
-    /// Works until there is nothing to do: Microkit has no signal to oneself. New requests are seen
+    /// Works until there is nothing to do, because a Microkit domain cannot signal itself. New requests are seen
     /// between steps.
     fn work(&mut self) {
         while !is_silent() && self.server.poll(&mut self.port) == Activity::Busy {}
@@ -115,7 +115,7 @@ const fn is_silent() -> bool {
     false
 }
 
-/// What a test build of inference does when a prompt asks for it.
+/// Misbehaviour of a test build of inference, when a prompt asks for it.
 #[cfg(feature = "inject")]
 mod misdeeds {
     #![allow(unsafe_code)]
@@ -124,19 +124,19 @@ mod misdeeds {
     use protocol::region::{ReadWords as _, ReadWriteRegion, WriteWords as _};
     use std::cell::{Cell, OnceCell};
 
-    /// The audit log, which inference does not have.
+    /// Address of the audit log, which inference does not map.
     const FOREIGN: usize = 0x1200_0000;
 
     std::thread_local! {
-        /// The region that the domain writes. The ring's end has it too.
+        /// The region that the domain writes. The ring's endpoint has it too.
         static OWN: OnceCell<ReadWriteRegion> = const { OnceCell::new() };
-        /// The server is not polled any more.
+        /// Whether the server is no longer polled.
         static SILENT: Cell<bool> = const { Cell::new(false) };
     }
 
     pub(super) fn injector<B>(backend: B, own: ReadWriteRegion) -> Injector<B> {
         OWN.with(|cell| {
-            // A process starts once.
+            // Set once: a process starts once.
             let _ = cell.set(own);
         });
         Injector::new(
@@ -151,13 +151,13 @@ mod misdeeds {
         )
     }
 
-    /// Whether the domain ignores its ring.
+    /// Whether the domain now ignores its ring.
     pub(super) fn is_silent() -> bool {
         SILENT.get()
     }
 
     fn write_outside() -> ! {
-        // SAFETY: none: nothing is mapped there, so it faults, which is what the test is about.
+        // SAFETY: none. Nothing is mapped there, so it faults, which is the purpose of the test.
         unsafe { std::ptr::without_provenance_mut::<u8>(FOREIGN).write_volatile(1) };
         unreachable!("the write has not faulted")
     }
@@ -179,11 +179,11 @@ mod misdeeds {
     }
 
     fn set_rounding() {
-        // Rounds towards zero. It ends with the process, while on seL4 it outlives the restart.
+        // Rounds towards zero. Here the setting ends with the process; on seL4 it survives the restart.
         #[cfg(target_arch = "x86_64")]
         {
             let control: u32 = 0x7f80;
-            // SAFETY: all exceptions stay masked; the process alone computes with it, and it is about to die.
+            // SAFETY: all exceptions stay masked. Only this process computes with the setting, and it is about to die.
             unsafe {
                 std::arch::asm!("ldmxcsr [{}]", in(reg) &control, options(nostack, readonly));
             }
@@ -200,7 +200,7 @@ mod misdeeds {
     }
 }
 
-/// What attacks of the red team get from the simulation.
+/// What the simulation offers to the red team's attacks.
 #[cfg(feature = "redteam")]
 mod hostile {
     use crate::pd::{Clock, Notifier};
@@ -223,7 +223,7 @@ mod hostile {
         }
 
         fn own_text(&self) -> usize {
-            // The second word of it, so that it is within whatever the alignment is.
+            // The second word of the function, so that it lies inside it whatever the alignment.
             super::start as *const () as usize + 8
         }
 
@@ -231,7 +231,7 @@ mod hostile {
             CONSTANT.as_ptr() as usize
         }
 
-        /// The attacks on a kernel are for seL4's.
+        /// Attacks on a kernel need seL4.
         fn perform(&mut self, _: &str, _: &mut Say) -> bool {
             false
         }

@@ -1,6 +1,5 @@
-//! The components of sel4-llm on top of [`crate::pd`]: each file implements one port, and says by
-//! which variables of `system.xml` it finds its channels and regions, as the `main.rs` of the seL4
-//! domain does.
+//! The components of sel4-llm on top of [`crate::pd`]. Like the `main.rs` of the domain on seL4, each file implements
+//! one port and names the variables of `system.xml` that hold its channels and regions.
 
 mod audit;
 mod disk;
@@ -24,7 +23,7 @@ pub const ALL: [Role; 7] = [
         image: "inference",
         start: inference::start,
     },
-    // Of systems/disk.
+    // Of `systems/disk`.
     Role {
         image: "audit-disk",
         start: audit::start_with_disk,
@@ -43,11 +42,11 @@ pub const ALL: [Role; 7] = [
     },
 ];
 
-/// An end of a pair of rings in mapped regions.
+/// One end of a pair of rings.
 type Endpoint =
     protocol::ring::Endpoint<protocol::region::ReadOnlyRegion, protocol::region::ReadWriteRegion>;
 
-/// The end of the rings that reads from region `theirs` and writes to region `ours`.
+/// The end that reads from region `theirs` and writes to region `ours`.
 fn endpoint(
     env: &mut crate::pd::Environment,
     theirs: &str,
@@ -56,7 +55,7 @@ fn endpoint(
     Endpoint::new(env.read_only(theirs)?, env.read_write(ours)?).map_err(component)
 }
 
-/// A component refuses what it was given.
+/// The error of a component that refuses what it was given.
 fn component(error: impl std::fmt::Display) -> crate::pd::SetupError {
     crate::pd::SetupError::Component(error.to_string())
 }

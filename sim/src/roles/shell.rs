@@ -1,4 +1,4 @@
-//! Shell: the terminal's domain.
+//! Shell: the domain of the terminal.
 
 use super::endpoint;
 use crate::pd::{Component, Console, Environment, Ids, Notifier, SetupError};
@@ -33,7 +33,7 @@ impl shell::Port for Port {
         }
     }
 
-    /// Ends the whole simulation: its halt line is the end of the process.
+    /// Ends the whole simulation, because the domain's exit stands for the board's halt line.
     fn halt(&mut self) {
         self.console.halt()
     }
@@ -56,7 +56,7 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
         audit: env.notifier(env.number("audit_channel")?)?,
         console,
     };
-    // One for the life of the process.
+    // Allocated once, for the life of the process.
     let memory = Box::leak(Box::new(Memory::new()));
     Ok(Box::new(Domain {
         shell: Shell::new(ring, mode, memory),
@@ -67,7 +67,7 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
 impl Component for Domain {
     fn notified(&mut self, _: Ids) {
         self.shell.on_signal(&mut self.port);
-        // Also input that was held back: a command that has ended has made room for it.
+        // This also reads input that was held back, for which the end of a command may have made room.
         self.shell.on_input(&mut self.port);
     }
 

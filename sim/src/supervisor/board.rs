@@ -1,7 +1,7 @@
-//! The devices of the board, by their interrupts: what a domain gets in their place.
+//! The devices of the board, by their interrupts, and what a domain gets in their place.
 //!
-//! The simulation plays the board that [`Board::usual`] is, so a description may name the interrupts or have that board's
-//! numbers.
+//! The simulation plays the board that [`Board::usual`] describes, so a system description may give interrupts by name
+//! or by that board's numbers.
 
 use std::sync::LazyLock;
 use sysdesc::Board;
@@ -13,9 +13,9 @@ pub(super) enum Device {
     Uart,
     /// Audit's watchdog: a timer that fires every second.
     Watchdog,
-    /// Audit's timer: one that its owner arms.
+    /// Audit's timer, which fires when its owner has armed it for.
     Timer,
-    /// The disk: the file that `--disk` names, or no device.
+    /// The disk: the file given with `--disk`, or no device.
     Disk,
 }
 
@@ -42,8 +42,8 @@ mod tests {
     use super::Device;
     use sysdesc::System;
 
-    /// The names of interrupts are here, in the board's file and in `system.xml`; what holds them together is the variable
-    /// that a program gets each by.
+    /// The names of interrupts appear here, in the board's file and in `system.xml`. The variable that a program gets
+    /// each one by must agree in all three.
     #[test]
     fn the_interrupts_are_those_of_the_systems_description() {
         let system = System::parse(include_str!("../../../system.xml")).unwrap();

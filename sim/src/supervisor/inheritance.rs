@@ -7,10 +7,10 @@ use rustix::io::{FdFlags, fcntl_setfd};
 
 const FIRST_AFTER_STANDARD_STREAMS: libc::c_uint = 3;
 
-/// Keeps what the supervisor itself was started with from its domains. Where the kernel is too old
-/// for it (before Linux 5.11), a domain that finds such a descriptor refuses to start.
+/// Keeps the descriptors that the supervisor itself was started with from its domains. Before Linux 5.11 the kernel
+/// cannot do that, and a domain that finds such a descriptor refuses to start.
 pub(super) fn keep_all_to_ourselves() {
-    // SAFETY: changes a flag of descriptors, which nothing here relies on, and no memory.
+    // SAFETY: it sets a flag of descriptors, on which nothing here relies, and touches no memory.
     let _ = unsafe {
         libc::syscall(
             libc::SYS_close_range,
@@ -27,7 +27,7 @@ pub(super) fn keep_all_to_ourselves() {
 pub(super) struct Inheritance<'a>(Vec<BorrowedFd<'a>>);
 
 impl<'a> Inheritance<'a> {
-    /// Shares a descriptor, and gives its number.
+    /// Shares a descriptor, and returns its number.
     pub(super) fn share(&mut self, descriptor: BorrowedFd<'a>) -> std::io::Result<RawFd> {
         fcntl_setfd(descriptor, FdFlags::empty())?;
         self.0.push(descriptor);
@@ -38,7 +38,7 @@ impl<'a> Inheritance<'a> {
 impl Drop for Inheritance<'_> {
     fn drop(&mut self) {
         for descriptor in &self.0 {
-            // It can fail only for a descriptor that is not open.
+            // This fails only for a descriptor that is not open.
             let _ = fcntl_setfd(descriptor, FdFlags::CLOEXEC);
         }
     }

@@ -1,4 +1,4 @@
-//! What the supervisor says: on standard error, and in a file.
+//! The supervisor's messages, on standard error and in a file.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub(super) struct Log {
     file: Option<File>,
-    /// The terminal does not turn a line feed into a new line.
+    /// Whether it is a terminal in raw mode, which needs a carriage return before each line feed.
     raw: bool,
 }
 
@@ -31,15 +31,15 @@ impl Log {
         self.raw = raw;
     }
 
-    /// For people and for the file.
+    /// Writes to standard error and to the file.
     pub(super) fn say(&mut self, line: &str) {
         let end = if self.raw { "\r\n" } else { "\n" };
-        // Nobody is left to tell if standard error is gone.
+        // If standard error is gone, nobody is left to tell.
         let _ = std::io::stderr().write_all(format!("sim: {line}{end}").as_bytes());
         self.note(line);
     }
 
-    /// For the file alone.
+    /// Writes to the file only.
     pub(super) fn note(&mut self, line: &str) {
         if let Some(file) = &mut self.file {
             let us = crate::pd::monotonic_us();

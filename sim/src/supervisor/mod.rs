@@ -1,12 +1,10 @@
-//! What stands above the domains: kernel, Microkit and board in one process.
+//! Kernel, Microkit and board in one process, above the domains.
 //!
-//! Responsible for: making the regions and channels of `system.xml`, starting each domain with
-//! what is its own, seeing it die, telling its parent, restarting it on the parent's order, the
-//! terminal's mode, and the end of it all.
+//! Responsible for: making the regions and channels of `system.xml`, starting each domain with its own rights, seeing
+//! it die, telling its parent, restarting it on the parent's order, the terminal's mode, and ending the system.
 //!
-//! The rule that keeps it safe: it reads from domains only single bytes (restart orders) and, where
-//! it may not trace, fixed-size fault reports; it waits for none of them, and maps none of their
-//! memory.
+//! The rule that keeps it safe: it reads only single bytes from domains (restart orders) and, where it may not trace,
+//! fixed-size fault reports. It never waits for a domain or maps a domain's memory.
 
 mod board;
 mod inheritance;
@@ -36,10 +34,9 @@ use terminal::RawTerminal;
 
 /// Runs a sel4-llm system as Linux processes.
 ///
-/// Reads the same SYSTEM.XML as the Microkit tool. Every protection domain becomes a process that
-/// can reach its own regions and channels and nothing else. The terminal is the UART of the domain
-/// that owns its interrupt. The exit status is 0 when that domain halts the system, 1 when a
-/// domain dies that nobody restarts.
+/// Reads the same SYSTEM.XML as the Microkit tool. Every protection domain becomes a process that can reach only its
+/// own regions and channels. The terminal stands for the UART, and goes to the domain that owns its interrupt. The exit
+/// status is 0 if that domain halts the system, and 1 if a domain dies that nobody restarts.
 #[derive(Debug, Parser)]
 #[command(
     name = "sel4-llm-sim",
@@ -55,23 +52,24 @@ struct Arguments {
     /// System description.
     #[arg(value_name = "SYSTEM.XML")]
     system: PathBuf,
-    /// Where to look for files that fill regions (store.tar, policy.bin, formats.bin); the first that has one counts.
+    /// Where to look for files that fill regions (store.tar, policy.bin, formats.bin). The first folder that has one
+    /// wins.
     #[arg(long, value_name = "DIR", default_value = ".", num_args = 1..)]
     search_path: Vec<PathBuf>,
-    /// Run FILE as the protection domain DOMAIN, in place of a program of the simulation: an executable of your own, made
-    /// with the library of this one (Rust) or of sim/c (C). Once for each domain.
+    /// Run FILE as the protection domain DOMAIN, in place of the simulation's own program. FILE is an executable made
+    /// with the library of this program (Rust) or with sim/c (C). At most once per domain.
     #[arg(long, value_name = "DOMAIN=FILE")]
     program: Vec<Named>,
-    /// The image of the disk, for systems that have one (systems/disk/system.xml). Without it there is no device.
+    /// Image of the disk, for systems that have one (systems/disk/system.xml). Without it there is no disk.
     #[arg(long, value_name = "FILE")]
     disk: Option<PathBuf>,
-    /// Append faults, restarts and the end to this file.
+    /// Append faults, restarts and the end of the run to this file.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// Let domains report their own faults, as where ptrace is refused.
+    /// Let domains report their own faults, as happens where ptrace is refused.
     #[arg(long)]
     no_ptrace: bool,
-    /// Go on without a domain that died and has neither parent, child nor console, as seL4 does, instead of ending.
+    /// Go on, as seL4 does, if a domain dies that has no parent, child or console, instead of ending.
     #[arg(long)]
     outlive_clients: bool,
     /// Let domains print their panics and debug output to standard error, as a debug kernel would.
@@ -79,7 +77,7 @@ struct Arguments {
     debug: bool,
 }
 
-/// Why a system does not run, or ended in an error.
+/// Why a system could not run, or ended with an error.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("{path}: {cause}")]
@@ -123,7 +121,7 @@ impl From<nix::errno::Errno> for Error {
     }
 }
 
-/// How long a program that is not the simulation's may take to lock itself down.
+/// How long a program from elsewhere may take to lock itself down.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a system ended.
@@ -131,7 +129,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 enum End {
     /// The domain with the console has halted it.
     Halted,
-    /// Somebody outside has stopped it.
+    /// A signal from outside stopped it.
     Signal(i32),
 }
 
@@ -176,7 +174,7 @@ fn run(arguments: &Arguments, roles: &[Role]) -> Result<End, Error> {
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
 
     let traced = !arguments.no_ptrace && tracer::works(&mut log);
-    // Restored when it is dropped: on every way out of here.
+    // The mode is restored on drop, so on every way out of here.
     let has_console = (0..system.domains.len()).any(|d| resources.has_console(&system, d));
     let terminal = if has_console {
         if rustix::termios::isatty(rustix::stdio::stdin()) {
@@ -217,14 +215,14 @@ fn run(arguments: &Arguments, roles: &[Role]) -> Result<End, Error> {
 struct Supervisor {
     system: System,
     resources: Resources,
-    /// As the domains of the system: the programs that were named on the command line.
+    /// One per domain of the system, in its order: the program given on the command line, if any.
     programs: Vec<Option<PathBuf>>,
-    /// When to look whether those have locked themselves down.
+    /// When to check whether those have locked themselves down.
     look_at: Option<Instant>,
     /// One per domain of the system, in its order.
     processes: Vec<Process>,
     start: process::Start,
-    /// Whether it goes on without a client that died.
+    /// Whether the system goes on after a client has died.
     outlive_clients: bool,
     log: Log,
 }
@@ -236,7 +234,7 @@ impl Supervisor {
         }
         loop {
             self.wait(signals)?;
-            // Orders come before deaths: an order that a parent gave before it died counts.
+            // Orders are handled before deaths, so an order that a parent gave before it died still counts.
             self.obey_orders()?;
             while let Some(signal) = signals.read_signal()? {
                 let number = signal.ssi_signo as i32;
@@ -253,7 +251,7 @@ impl Supervisor {
         }
     }
 
-    /// Until a signal or an order comes, or it is time to look.
+    /// Waits for a signal or an order, or until it is time for a check.
     fn wait(&self, signals: &SignalFd) -> Result<(), Error> {
         let orders = self.resources.orders();
         let mut polled: Vec<_> = std::iter::once(signals.as_fd())
@@ -261,7 +259,7 @@ impl Supervisor {
             .map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN))
             .collect();
         let patience = self.look_at.map(|at| at - Instant::now());
-        // It fits: it is at most a few seconds.
+        // The conversion cannot fail: it is a few seconds at most.
         let patience = patience.and_then(|patience| patience.try_into().ok());
         match poll(&mut polled, patience.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
@@ -269,7 +267,7 @@ impl Supervisor {
         }
     }
 
-    /// Whether programs that are not the simulation's have become domains.
+    /// Checks whether the programs from elsewhere have become domains.
     fn check_confined(&mut self) -> Result<(), Error> {
         if self.look_at.is_none_or(|at| Instant::now() < at) {
             return Ok(());
@@ -311,7 +309,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Stops and restarts the children that their parents ordered to.
+    /// Stops and restarts children as their parents have ordered.
     fn obey_orders(&mut self) -> Result<(), Error> {
         for (parent, order) in self.resources.take_orders() {
             let (id, stop) = (order & !STOP, order & STOP != 0);
@@ -321,7 +319,7 @@ impl Supervisor {
                     .as_ref()
                     .is_some_and(|p| (p.domain, p.id) == (parent, id))
             };
-            // A number that is no child is nobody's business.
+            // An unknown number is ignored.
             let Some(child) = self.system.domains.iter().position(is_it) else {
                 continue;
             };
@@ -367,7 +365,7 @@ impl Supervisor {
         Ok(None)
     }
 
-    /// After the lock-down a domain can end itself with these few statuses alone.
+    /// After the lock-down a domain can end itself only with these few statuses.
     fn exited(&mut self, domain: usize, status: i32) -> Result<Option<End>, Error> {
         let has_console = self.resources.has_console(&self.system, domain);
         match u8::try_from(status) {
@@ -398,7 +396,7 @@ impl Supervisor {
         }
     }
 
-    /// A domain has faulted: it is killed, and its parent told.
+    /// A domain has faulted: kills it and tells its parent.
     fn died(&mut self, domain: usize, seen: Seen) -> Result<(), Error> {
         let process = &mut self.processes[domain];
         process.kill();

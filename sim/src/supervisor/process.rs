@@ -1,4 +1,4 @@
-//! Processes of domains: starting one with exactly what is its own, and seeing what becomes of it.
+//! Processes of domains: starting one with exactly its own rights, and seeing what becomes of it.
 
 use super::board::Device;
 use super::inheritance::Inheritance;
@@ -17,20 +17,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use sysdesc::System;
 
-/// Itself: a domain is this program again, with another first argument, unless its program is named on the command line.
+/// This executable. A domain is the same program with another first argument, unless the command line names its
+/// program.
 pub(super) const PROGRAM: &str = "/proc/self/exe";
 
 /// The process of a domain.
 #[derive(Debug, Default)]
 pub(super) struct Process {
-    /// None while it is dead.
+    /// `None` while it is dead.
     pub(super) pid: Option<Pid>,
-    /// Since the system started.
+    /// How often it has been restarted since the system started.
     pub(super) restarts: u32,
 }
 
 impl Process {
-    /// Ends it, if it lives, and waits until it is gone.
+    /// Kills it if it is alive, and waits until it is gone.
     pub(super) fn kill(&mut self) {
         if let Some(pid) = self.pid.take() {
             kill(pid);
@@ -38,10 +39,10 @@ impl Process {
     }
 }
 
-/// Ends a child process and waits until it is gone. The status that it ended with by itself, if it did before.
+/// Kills a child process and waits until it is gone. Returns its exit status if it had already ended by itself.
 pub(super) fn kill(pid: Pid) -> Option<i32> {
     let _ = kill_process(pid, Signal::KILL);
-    // A tracee may have stops to report before its end.
+    // A traced process may still report stops before its end.
     while let Ok(Some((_, status))) = waitpid(Some(pid), WaitOptions::empty()) {
         if status.exited() || status.signaled() {
             return status.exit_status();
@@ -53,7 +54,7 @@ pub(super) fn kill(pid: Pid) -> Option<i32> {
 /// Why a process was not started.
 #[derive(Debug)]
 pub(super) enum StartError {
-    /// The system has refused something.
+    /// The system refused something.
     System(Error),
     /// It ended, with this status, before it was told what it is.
     Ended(i32),
@@ -76,19 +77,19 @@ pub(super) struct Start {
     pub(super) boot_us: u64,
 }
 
-/// What the description of a domain is made from.
+/// The sources of a domain's description.
 #[derive(Clone, Copy)]
 pub(super) struct World<'a> {
     pub(super) system: &'a System,
     pub(super) resources: &'a Resources,
     /// One per domain of the system, in its order.
     pub(super) processes: &'a [Process],
-    /// As the domains of the system: the programs that were named on the command line.
+    /// One per domain of the system, in its order: the program given on the command line, if any.
     pub(super) programs: &'a [Option<PathBuf>],
     pub(super) how: Start,
 }
 
-/// Starts the process of a domain, traced before it is told anything.
+/// Starts the process of a domain, and traces it before it is told anything.
 pub(super) fn start(world: World<'_>, domain: usize) -> core::result::Result<Pid, StartError> {
     let (description_read, description_write) = pipe_with(PipeFlags::CLOEXEC)?;
     let mut inheritance = Inheritance::default();
@@ -116,7 +117,7 @@ pub(super) fn start(world: World<'_>, domain: usize) -> core::result::Result<Pid
         .stdout(stream());
     let pid = spawn(&mut command)?;
     drop(inheritance);
-    // It waits for its description, so that nothing escapes the tracer.
+    // The process waits for its description, so it cannot escape the tracer.
     let told = if world.how.traced {
         tracer::seize(pid)
     } else {
@@ -130,7 +131,7 @@ pub(super) fn start(world: World<'_>, domain: usize) -> core::result::Result<Pid
     Ok(pid)
 }
 
-/// Starts a process that [`changed`] or [`kill`] waits for.
+/// Starts a process; [`changed`] or [`kill`] waits for it.
 pub(super) fn spawn(command: &mut Command) -> Result<Pid> {
     #[allow(clippy::zombie_processes)] // See above.
     let child = command.spawn()?;
@@ -138,7 +139,7 @@ pub(super) fn spawn(command: &mut Command) -> Result<Pid> {
     id.ok_or_else(|| Error::from(Errno::SRCH))
 }
 
-/// The authority of a domain, shared with its process.
+/// The description of a domain, whose descriptors are shared with its process.
 fn describe<'a>(
     world: World<'a>,
     domain: usize,
@@ -276,7 +277,7 @@ fn describe<'a>(
     Ok(description)
 }
 
-/// What Microkit would write into the program's variables that `setvar_id` names.
+/// The values that Microkit would write into the variables that `setvar_id` names.
 fn variables(system: &System, domain: usize) -> Vec<(String, u8)> {
     let irqs = system.domains[domain].irqs.iter();
     let irqs = irqs.map(|irq| (&irq.setvar_id, irq.id));
@@ -303,17 +304,17 @@ pub(super) fn changed() -> Option<(Pid, Status)> {
 /// What became of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// Nothing that matters; it runs on.
+    /// Nothing that matters; it goes on.
     Goes,
-    /// It has faulted and stands still.
+    /// It has faulted and is stopped.
     Fault(Seen),
     /// It has ended by itself.
     Exited(i32),
-    /// It was ended by a signal that nobody could catch.
+    /// It was ended by a signal that cannot be caught.
     Killed(i32),
 }
 
-/// Looks at a process that [`changed`], and lets it go on if nothing is wrong.
+/// Looks at a process that [`changed`] returned, and lets it go on if nothing is wrong.
 pub(super) fn what_happened(pid: Pid, status: Status) -> Stop {
     if let Some(status) = status.exit_status() {
         return Stop::Exited(status);

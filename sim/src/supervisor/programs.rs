@@ -1,8 +1,9 @@
-//! Programs of domains that are not the simulation's own: named on the command line, checked before anything starts.
+//! Programs from elsewhere that run as domains. The command line names them, and they are checked before anything
+//! starts.
 //!
-//! Such a program is trusted to become its domain, which `sim::domain_main` does for it. What is checked here is that it
-//! has not been forgotten, no more: a program that means harm can harm before it is locked down. The simulation is
-//! for trying one's own; seL4 confines also those of others.
+//! Such a program is trusted to become its domain, which `sim::domain_main` does for it. The check here only catches a
+//! program that forgot to: a malicious one can do harm before it is locked down. The simulation is for trying your own
+//! programs; seL4 confines other people's too.
 
 use super::process::Pid;
 use rustix::fs::{Access, access};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use sysdesc::System;
 
-/// A domain and the executable that it runs, as the command line has them.
+/// A domain and its executable, as given on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Named {
     domain: String,
@@ -33,7 +34,7 @@ impl FromStr for Named {
     }
 }
 
-/// Why a program that was named is no domain's.
+/// Why a program cannot run as a domain.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ProgramError {
     #[error("--program {domain}={}: the system has no protection domain '{domain}', but {known}", file.display())]
@@ -62,7 +63,7 @@ pub(super) enum ProgramError {
     Unconfined { domain: String, file: PathBuf },
 }
 
-/// As the domains of the system: the executable of each that was named.
+/// One per domain of the system, in its order: the executable given for it, if any.
 pub(super) fn of_domains(
     system: &System,
     named: &[Named],
@@ -95,7 +96,7 @@ pub(super) fn of_domains(
         if !is_file || access(&file, Access::EXEC_OK).is_err() {
             return Err(ProgramError::NoProgram { domain, file });
         }
-        // A domain is started in the root folder.
+        // Domains are started in the root folder, so a relative path would not be found.
         let path = std::path::absolute(&file);
         programs[index] = Some(path.map_err(|cause| ProgramError::File {
             domain,
@@ -106,7 +107,7 @@ pub(super) fn of_domains(
     Ok(programs)
 }
 
-/// Whether the process of a domain has given up its right to make system calls. Its end is told otherwise.
+/// Whether a domain's process has given up its right to make system calls. Its end is reported elsewhere.
 pub(super) fn check_confined(domain: &str, file: &Path, pid: Pid) -> Result<(), ProgramError> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
     let is_confined = status.map_or(true, |status| {

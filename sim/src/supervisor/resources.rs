@@ -1,5 +1,4 @@
-//! The things that a system is made of: regions, channels, timers, and the pipes between the
-//! supervisor and its domains.
+//! The resources of a system: regions, channels, timers, and the pipes between the supervisor and its domains.
 
 use super::Arguments;
 use super::board::{Device, WATCHDOG_SECONDS};
@@ -19,11 +18,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use sysdesc::{Domain, Region, System};
 
-/// Signals that wait in a pipe: more is no use, since they coalesce.
+/// Capacity of a pipe in bytes: the signals that can wait in it. More is of no use, because signals coalesce.
 const PIPE_BYTES: usize = 4096;
-/// How long a disk may be another system's before this one gives up: time enough for processes to die.
+/// How long to wait for a disk that another system still holds: enough for that system's processes to die.
 const DISK_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
-/// Restart orders that are read at a time.
+/// Restart orders that are read at once.
 const ORDERS_AT_A_TIME: usize = 16;
 
 /// Why a system cannot be made.
@@ -107,10 +106,10 @@ pub(super) fn program(domain: &Domain) -> &str {
 pub(super) struct RegionFile {
     /// Opened for reading and writing.
     pub(super) writable: OwnedFd,
-    /// The same, opened for reading alone: what is mapped from it can never become writable.
+    /// The same file opened read-only, so a mapping of it can never become writable.
     pub(super) readable: OwnedFd,
     pub(super) sharing: Sharing,
-    /// Size of the file that fills it, in bytes, if one does.
+    /// Size in bytes of the file that fills it, if any.
     pub(super) prefill_bytes: Option<u64>,
 }
 
@@ -140,34 +139,34 @@ impl Pipe {
 /// Pipes between a parent and the supervisor.
 #[derive(Debug)]
 pub(super) struct ParentPipes {
-    /// From the parent: which child to restart.
+    /// From the parent: the child to restart.
     pub(super) orders: Pipe,
     /// To the parent: an order has been carried out.
     pub(super) done: Pipe,
-    /// To the parent: who died of what.
+    /// To the parent: which child died, and of what.
     pub(super) faults: Pipe,
 }
 
-/// Everything, for as long as the system runs: it outlives the processes of the domains.
+/// All resources. They live as long as the system, and outlive the processes of the domains.
 #[derive(Debug)]
 pub(super) struct Resources {
-    /// As the regions of the system; None for registers of devices.
+    /// One per region of the system, in its order; `None` for registers of devices.
     regions: Vec<Option<RegionFile>>,
-    /// As the channels of the system: what each end may send on.
+    /// One per channel of the system, in its order: the pipes that each end may send on.
     channels: Vec<[Option<Pipe>; 2]>,
-    /// As the domains of the system; None for those without children.
+    /// One per domain of the system, in its order; `None` for those without children.
     parents: Vec<Option<ParentPipes>>,
-    /// As the domains of the system: what they report if they are not traced.
+    /// One per domain of the system, in its order: fault reports of those that are not traced.
     reports: Vec<Pipe>,
     watchdog: OwnedFd,
     timer: OwnedFd,
     disk: Option<Disk>,
-    /// What the console is written to, if that is not standard output itself.
+    /// The console's output, if it is not standard output itself.
     output: Option<OwnedFd>,
 }
 
 impl Resources {
-    /// Makes them all, or says what does not go together.
+    /// Makes all resources, or says what does not fit together.
     pub(super) fn make(
         system: &System,
         arguments: &Arguments,
@@ -284,7 +283,7 @@ impl Resources {
             .any(|irq| Device::of_irq(irq.number) == Some(Device::Uart))
     }
 
-    /// Where orders arrive.
+    /// The pipes on which orders arrive.
     pub(super) fn orders(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.parents
             .iter()
@@ -292,7 +291,7 @@ impl Resources {
             .map(|pipes| pipes.orders.read.as_fd())
     }
 
-    /// Orders that have arrived: index of the parent, number of its child.
+    /// The orders that have arrived: index of the parent, number of its child.
     pub(super) fn take_orders(&self) -> Vec<(usize, u8)> {
         let mut orders = Vec::new();
         for (parent, pipes) in self.parents.iter().enumerate() {
@@ -304,21 +303,21 @@ impl Resources {
         orders
     }
 
-    /// Tells a parent that it may go on after an order: it waits for that.
+    /// Tells a parent, which is waiting for it, that its order was carried out.
     pub(super) fn acknowledge(&self, parent: usize) {
         if let Some(pipes) = self.children(parent) {
-            // It has room: a parent gives one order at a time.
+            // The pipe has room, because a parent gives one order at a time.
             let _ = rustix::io::write(&pipes.done.write, &[1]);
         }
     }
 
-    /// Tells a parent who died. False if its pipe is full.
+    /// Tells a parent which child died. Returns false if its pipe is full.
     pub(super) fn send_fault(&self, parent: usize, record: &Record) -> bool {
         self.children(parent)
             .is_some_and(|pipes| rustix::io::write(&pipes.faults.write, &record.to_bytes()).is_ok())
     }
 
-    /// Drops what the supervisor and a process that is gone had to say to each other.
+    /// Drops everything still in the pipes between the supervisor and a process that is gone.
     pub(super) fn forget(&self, domain: usize) {
         let _ = self.take_report(domain);
         if let Some(pipes) = self.children(domain) {
@@ -327,7 +326,7 @@ impl Resources {
         }
     }
 
-    /// What a domain that is not traced said about its death: the first report, if there are more.
+    /// The report of a domain that is not traced about its death: the first one, if there are several.
     pub(super) fn take_report(&self, domain: usize) -> Option<Seen> {
         let mut bytes = [0; PIPE_BYTES];
         let count = rustix::io::read(&self.report(domain).read, &mut bytes).unwrap_or(0);
@@ -430,7 +429,7 @@ fn make_region(
     }))
 }
 
-/// Copies the file into the region's memory. Gives it back with the size of the file.
+/// Copies the file into the region's memory. Returns the memory with the size of the file.
 fn fill(
     region: &Region,
     memory: OwnedFd,
@@ -469,12 +468,12 @@ fn fill(
         });
     }
     let mut memory = File::from(memory);
-    // No more than was measured, should the file grow meanwhile.
+    // If the file has grown since it was measured, the rest is not copied.
     std::io::copy(&mut std::io::Read::take(&mut source, bytes), &mut memory).map_err(failed)?;
     Ok((memory.into(), bytes))
 }
 
-/// Opens the image of a disk, for writing too if that is allowed, and keeps others from using it.
+/// Opens the image of a disk, writable if possible, and locks it against other systems.
 fn open_disk(path: &Path) -> Result<Disk, ResourceError> {
     let failed = |cause| ResourceError::Disk {
         path: path.to_owned(),
@@ -492,7 +491,7 @@ fn open_disk(path: &Path) -> Result<Disk, ResourceError> {
     loop {
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => break,
-            // The domains of a system that was killed a moment ago are still dying.
+            // The domains of a system that was killed a moment ago may still be dying.
             Err(Errno::WOULDBLOCK) if begun.elapsed() < DISK_PATIENCE => {
                 std::thread::sleep(DISK_PATIENCE / 50);
             }

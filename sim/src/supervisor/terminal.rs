@@ -1,4 +1,4 @@
-//! The terminal: what it is, how it is written to, and its mode, raw while the system runs, so that every byte reaches the shell.
+//! The terminal: what it can do, how it is written to, and raw mode, in which every byte reaches the shell.
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{FileType, Mode, OFlags};
@@ -10,8 +10,8 @@ pub(super) fn has_sequences() -> bool {
     std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
-/// Standard output as a file of its own, so that it alone does not wait for a terminal or a pipe that has no room. None for
-/// what always has room, and where it cannot be opened again.
+/// Standard output opened again, non-blocking, for a terminal or a pipe; the original stays blocking for its other
+/// users. `None` for files that never block, and if it cannot be opened again.
 pub(super) fn own_output() -> Option<OwnedFd> {
     let output = rustix::stdio::stdout();
     let kind = FileType::from_raw_mode(rustix::fs::fstat(output).ok()?.st_mode);
@@ -22,14 +22,14 @@ pub(super) fn own_output() -> Option<OwnedFd> {
     rustix::fs::open("/proc/self/fd/1", flags, Mode::empty()).ok()
 }
 
-/// A terminal in raw mode; as it was before, once this is dropped, or on a panic.
+/// A terminal in raw mode. Its former mode is restored on drop or on a panic.
 #[derive(Debug)]
 pub(super) struct RawTerminal {
     before: Arc<Termios>,
 }
 
 impl RawTerminal {
-    /// None if standard input is no terminal.
+    /// Returns `None` if standard input is not a terminal.
     pub(super) fn enter() -> Result<Option<Self>, rustix::io::Errno> {
         let input = rustix::stdio::stdin();
         if !isatty(input) {
@@ -40,7 +40,7 @@ impl RawTerminal {
         raw.make_raw();
         tcsetattr(input, OptionalActions::Now, &raw)?;
 
-        // A release build does not unwind.
+        // Release builds do not unwind, so a panic drops nothing.
         let (hook, saved) = (std::panic::take_hook(), before.clone());
         std::panic::set_hook(Box::new(move |info| {
             restore(&saved);
@@ -57,6 +57,6 @@ impl Drop for RawTerminal {
 }
 
 fn restore(before: &Termios) {
-    // A terminal that has been hung up needs no mode.
+    // If the terminal has hung up, its mode no longer matters.
     let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, before);
 }

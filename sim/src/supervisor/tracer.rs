@@ -1,7 +1,7 @@
 //! Faults of domains, seen from outside.
 //!
-//! The supervisor traces each domain: a signal that means a fault stops it before any code of its
-//! own can run, and its registers say where. A domain cannot lie about that.
+//! The supervisor traces each domain. A signal that means a fault stops the domain before any of its own code can run,
+//! and its registers say where. A domain cannot lie about that.
 
 #![allow(unsafe_code)]
 
@@ -16,7 +16,7 @@ use protocol::wire::{Fault, FaultKind};
 use std::io::Result;
 use std::process::{Command, Stdio};
 
-/// Signals that would only stop a domain: nobody would ever continue it.
+/// Signals that would only stop a domain, and nobody would continue it.
 const STOPS: [Signal; 4] = [
     Signal::SIGSTOP,
     Signal::SIGTSTP,
@@ -24,7 +24,7 @@ const STOPS: [Signal; 4] = [
     Signal::SIGTTOU,
 ];
 
-/// A death of which nothing is known.
+/// A death of unknown cause.
 pub(super) const UNKNOWN: Seen = Seen {
     fault: Fault {
         kind: FaultKind::Unknown,
@@ -34,7 +34,7 @@ pub(super) const UNKNOWN: Seen = Seen {
     signal: 0,
 };
 
-/// A fault by its signal.
+/// The fault that a signal means.
 pub(super) fn seen(signal: i32, ip: u64, address: u64) -> Seen {
     let kind = match Signal::try_from(signal) {
         Ok(Signal::SIGSEGV | Signal::SIGBUS) => FaultKind::Memory,
@@ -50,7 +50,7 @@ pub(super) fn seen(signal: i32, ip: u64, address: u64) -> Seen {
     }
 }
 
-/// What a domain that is not traced has reported: signal, instruction pointer, address.
+/// Decodes the report of a domain that is not traced: signal, instruction pointer, address.
 pub(super) fn reported(bytes: &[u8; REPORT_BYTES]) -> Seen {
     let mut words = [0u64; REPORT_BYTES / 8];
     for (word, place) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
@@ -60,11 +60,11 @@ pub(super) fn reported(bytes: &[u8; REPORT_BYTES]) -> Seen {
     seen(i32::try_from(signal).unwrap_or(0), ip, address)
 }
 
-/// Whether this environment lets us trace our own children. Says so if not.
+/// Whether this environment allows us to trace our own children. Logs a warning if not.
 pub(super) fn works(log: &mut Log) -> bool {
     let mut probe = Command::new(process::PROGRAM);
     probe.arg(SUBCOMMAND).stdin(Stdio::piped()).env_clear();
-    // Its input stays open until it is killed: the pipe belongs to the handle.
+    // The pipe of its input belongs to the handle, so it waits until it is killed.
     let tried = probe.spawn().and_then(|mut child| {
         let seized = nix_pid(child.id()).and_then(seize_nix);
         let _ = child.kill();
@@ -88,19 +88,19 @@ fn seize_nix(pid: nix::unistd::Pid) -> Result<()> {
     Ok(ptrace::seize(pid, ptrace::Options::PTRACE_O_EXITKILL)?)
 }
 
-/// Traces a process until it ends; it ends with us.
+/// Traces a process until it ends. If we die, it is killed.
 pub(super) fn seize(pid: Pid) -> Result<()> {
     seize_nix(nix::unistd::Pid::from_raw(pid.as_raw_pid()))
 }
 
-/// Looks at a process that has stopped. Without a fault it goes on.
+/// Looks at a process that has stopped. Returns its fault, or lets it go on.
 pub(super) fn stopped(pid: Pid, status: Status) -> Option<Seen> {
     let number = status.stopping_signal()?;
     let pid = nix::unistd::Pid::from_raw(pid.as_raw_pid());
     let signal = Signal::try_from(number).ok();
     let is_event = status.as_raw() >> 16 != 0;
     if !is_event && signal.is_some_and(|signal| FAULTS.contains(&signal)) {
-        // Only a process that is gone has no registers; it reports its end next.
+        // A process has no registers only if it is gone; its end is reported next.
         let info = ptrace::getsiginfo(pid).ok()?;
         let registers = ptrace::getregset::<ptrace::regset::NT_PRSTATUS>(pid).ok()?;
         let registers = Registers::of_tracee(&registers);

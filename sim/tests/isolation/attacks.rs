@@ -1,5 +1,5 @@
-//! What a hostile program tries, each a few lines. All `unsafe` of this program is here: none of it
-//! is sound, and that it does no harm is what is tested.
+//! The attacks of a hostile program, a few lines each. All `unsafe` of this program is here. None of it is sound; the
+//! tests show that it does no harm.
 
 #![allow(unsafe_code)]
 

@@ -19,7 +19,7 @@ pub const UART: u8 = 1;
 pub const WATCHDOG: u8 = 2;
 pub const TIMER: u8 = 3;
 pub const CHILD: u8 = 5;
-/// What a hostile program tries; whatever it is, it may not be read from or sent to.
+/// A descriptor that a hostile program tries. Whatever it is, it may not be read from or sent to.
 pub const SOME_DESCRIPTOR: u64 = 3;
 
 pub const ROLES: [Role; 3] = [
@@ -37,8 +37,8 @@ pub const ROLES: [Role; 3] = [
     },
 ];
 
-/// Parent of the probe. Tells the console what it sees, restarts the probe once per fault, and
-/// halts when the probe says `done` in its region, or has died `FAULTS` times.
+/// Parent of the probe. It prints what it sees on the console, restarts the probe once per fault, and halts when the
+/// probe says `done` in its region or has died `FAULTS` times.
 struct Warden {
     console: Console,
     restarter: Restarter,
@@ -56,22 +56,22 @@ struct Warden {
 
 /// Word 0 of the region that the probe writes.
 const SAID: usize = 0;
-/// Word 1: how often it was started, kept over restarts.
+/// Word 1: how often the probe was started. Kept over restarts.
 const STARTS: usize = 1;
-/// Word 2: what it counted.
+/// Word 2: what the probe counted.
 const COUNT: usize = 2;
 const DONE: u64 = 0xd0e;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Mode {
-    /// Restart the probe at its first fault, halt at its second.
+    /// Restart the probe at its first fault, and halt at its second.
     Twice = b'2',
     /// Halt at its first fault.
     Once = b'1',
     /// Restart it when it does not answer.
     Unresponsive = b'u',
-    /// Copy input to output and end with it.
+    /// Copy input to output, and halt at the end of the input.
     Echo = b'e',
     /// Panic at once.
     Panic = b'p',
@@ -79,7 +79,7 @@ pub enum Mode {
     Timers = b't',
     /// Signal many times, then say so.
     Flood = b'f',
-    /// Do nothing, for ever.
+    /// Do nothing.
     Idle = b'i',
     /// Read nothing before the timer fires; then echo.
     HoldBack = b'h',
@@ -120,7 +120,7 @@ impl Warden {
     }
 
     fn say(&mut self, what: &str, numbers: &[u64]) {
-        // Nothing may be allocated: the numbers go out one by one.
+        // Nothing may be allocated, so the numbers are written one by one.
         self.console.write(what.as_bytes());
         for &number in numbers {
             let mut digits = [b'0'; 18];
@@ -169,7 +169,7 @@ impl Component for Warden {
             Mode::Echo => self.echo(),
             Mode::HoldBack if self.ticks > 0 => self.echo(),
             Mode::HoldBack if ids.contains(UART) && self.bytes == 0 => {
-                // One byte is taken, there is no room for more.
+                // Takes one byte, because there is no room for more.
                 self.bytes += u64::from(self.console.read().is_some());
             }
             Mode::HoldBack if ids.contains(TIMER) => {
@@ -229,7 +229,7 @@ impl Warden {
     }
 }
 
-/// Does what it is told by its prefilled region, then signals the warden.
+/// Does what its prefilled region says, then signals the warden.
 pub struct Probe {
     order: u8,
     own: ReadWriteRegion,
@@ -381,7 +381,7 @@ impl Component for Probe {
     fn notified(&mut self, ids: Ids) {
         assert!(ids.contains(CHANNEL));
         self.wakeups += 1;
-        // Slow on purpose: signals pile up meanwhile.
+        // Slow on purpose, so signals pile up.
         let slow = Instant::now();
         while slow.elapsed() < Duration::from_millis(2) {}
         if self.from_warden.load(1) == DONE {
@@ -392,7 +392,7 @@ impl Component for Probe {
     }
 }
 
-/// Has a region alone and no part in anything. That it lives on is what the others' deaths show.
+/// Has only a region, and takes part in nothing. The tests in which others die check that it lives on.
 struct Bystander;
 
 impl Bystander {

@@ -47,7 +47,7 @@ pub const SYSTEM: &str = r#"
 </system>
 "#;
 
-/// How a run ended, and what was written.
+/// How a run ended, and its output.
 #[derive(Debug)]
 pub struct Run {
     pub status: Option<i32>,
@@ -56,7 +56,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// The numbers after the word that a line of output begins with.
+    /// The numbers after the word that begins a line of output.
     pub fn numbers(&self, word: &str) -> Result<Vec<Vec<u64>>, Failed> {
         let lines = self
             .output
@@ -118,7 +118,7 @@ pub fn finish(mut command: Command, input: &[u8]) -> Run {
     let writer = std::thread::spawn(move || {
         let _ = stdin.write_all(&input);
     });
-    // The domains end with the supervisor, so that a run that hangs is bounded from outside.
+    // The domains end with the supervisor, so killing it bounds a run that hangs.
     let pid = child.id();
     let (done, waits) = std::sync::mpsc::channel::<()>();
     let watch = std::thread::spawn(move || {

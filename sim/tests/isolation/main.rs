@@ -1,9 +1,9 @@
 //! Domains of a small system of our own: what the simulation enforces, and what it reports.
 //!
-//! This program is three things: the tests, the supervisor of the systems that they run, and the
-//! domains of those systems. A system is a parent `warden` (it has the UART, and writes what it
-//! sees to it), its child `probe`, which does what byte 0 of region `order` says, and a bystander.
-//! The order comes in as prefill, so each test runs the same programs on another file.
+//! This program is three things: the tests, the supervisor of the systems that they run, and the domains of those
+//! systems. A system is a parent `warden`, which owns the UART and prints what it sees, its child `probe`, which does
+//! what byte 0 of region `order` says, and a bystander. The order is prefill, so each test runs the same programs with
+//! another file.
 
 macro_rules! check {
     ($condition:expr, $run:expr) => {
@@ -31,10 +31,10 @@ use std::io::{Read, Write};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-/// Set for a supervisor that runs where ptrace is refused.
+/// Set in a supervisor that runs where ptrace is refused.
 const REFUSE_PTRACE: &str = "SIM_TEST_REFUSE_PTRACE";
 
-/// As a container may do it.
+/// Refuses ptrace, as some containers do.
 fn refuse_ptrace() {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
     let rules = [(libc::SYS_ptrace, Vec::new())].into();
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     match arguments.get(1).and_then(|first| first.to_str()) {
         Some("pd") => return sim::main(&ROLES),
         Some(SUPERVISE) => {
-            // The supervisor takes its arguments from the process: again, without the first.
+            // The supervisor parses the arguments of its process, so it is started again without the first.
             arguments.drain(..2);
             let mut supervisor = Command::new("/proc/self/exe");
             supervisor.args(arguments).env("SIM_TEST_SUPERVISOR", "1");
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
 
 type Test = Result<(), Failed>;
 
-/// The probe dies of its order, the warden hears why, and both it and the bystander live on.
+/// The probe dies of its order, the warden is told why, and both the warden and the bystander live on.
 fn dies(order: u8, kind: FaultKind, address: u64, words: &str) -> Test {
     for options in [&[][..], &["--no-ptrace"]] {
         let run = run_with(order, Mode::Once, options, b"");
@@ -278,7 +278,7 @@ fn tests() -> Vec<Trial> {
 }
 
 fn silent_death() -> Test {
-    // The one way out that a domain has where it reports its own faults.
+    // A domain that reports its own faults may exit, but in no other way than with this status.
     let run = run_with(b'z', Mode::Once, &["--no-ptrace"], b"");
     let expected = vec![u64::from(CHILD), FaultKind::Unknown as u64, 0, 0];
     check!(run.numbers("fault ")? == vec![expected], run);
@@ -286,8 +286,8 @@ fn silent_death() -> Test {
     Ok(())
 }
 
-/// The filter is for the calls of this architecture: any other way into the kernel kills, and where
-/// the kernel has none, the instruction faults.
+/// The filter allows only calls of this architecture. Any other way into the kernel kills; if the kernel does not have
+/// that way, the instruction faults.
 fn other_architecture() -> Test {
     if !cfg!(target_arch = "x86_64") {
         return Ok(());
@@ -325,7 +325,7 @@ fn restart() -> Test {
             let run = run_with(order, Mode::Twice, options, b"");
             let fault = vec![u64::from(CHILD), FaultKind::Memory as u64, address, 1];
             check!(run.numbers("fault ")? == vec![fault], run);
-            // Started twice, by the count in its region; `done` came over the channel.
+            // Started twice, according to the count in its region. `done` came over the channel.
             check!(run.numbers("done")? == [[2, 0]], run);
             check!(run.status == Some(0), run);
         }
@@ -345,7 +345,7 @@ fn no_leak() -> Test {
     let folder = Folder::new();
     folder.write("order.bin", [b'D', Mode::Once as u8]);
     let system = folder.write("system.xml", SYSTEM);
-    // The supervisor itself is started with descriptors that are not its own.
+    // The supervisor itself inherits descriptors that are not its own.
     let mut command = Command::new("bash");
     let line = "exec 7</etc/hostname 9>>/dev/null; SECRET=1 exec \"$0\" \"$@\"";
     command
@@ -362,8 +362,8 @@ fn no_leak() -> Test {
         .map(|name| name.split([':', '[']).next().unwrap_or_default())
         .collect();
     descriptors.dedup();
-    // Before the lock-down: the folder that is being read, the null device as input and output,
-    // our own standard error, and two pipes of the one channel.
+    // Before the lock-down: the folder that is being listed, the null device as input and output, standard error, and
+    // the two pipes of the one channel.
     check!(run.errors.contains("environment 0"), run);
     let own = run
         .errors
@@ -414,7 +414,7 @@ fn exact_mappings() -> Test {
 fn coalesce() -> Test {
     let run = run(b'f', Mode::Flood);
     let done = run.numbers("done")?;
-    // 100 000 signals; each wake-up takes 2 ms of the probe's time.
+    // There are 100 000 signals, and each wake-up takes 2 ms of the probe's time.
     check!(run.status == Some(0) && done.len() == 1, run);
     check!((1..10_000).contains(&done[0][1]), run);
     Ok(())
@@ -436,7 +436,7 @@ fn hold_back() -> Test {
     let woken = first
         .strip_prefix("woken 0x")
         .and_then(|n| u64::from_str_radix(n, 16).ok());
-    // The input, the probe's signal, the timer; not one for each look at the held-back input.
+    // Wake-ups are for the input, the probe's signal and the timer, not for each look at the held-back input.
     check!(woken.is_some_and(|woken| woken <= 4), first);
     check!(rest == format!("{}end\n", &text[1..]), rest.len());
     Ok(())
@@ -466,8 +466,7 @@ fn no_ptrace() -> Test {
     Ok(())
 }
 
-/// On a pseudo-terminal: Ctrl-C is a byte for the shell, and whatever ends the run restores the
-/// mode.
+/// On a pseudo-terminal, Ctrl-C is a byte for the shell, and the mode is restored however the run ends.
 fn terminal() -> Test {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     use rustix::termios::{LocalModes, tcgetattr};
@@ -499,7 +498,7 @@ fn terminal() -> Test {
             !mode()?.intersects(LocalModes::ECHO | LocalModes::ISIG | LocalModes::ICANON),
             ()
         );
-        // What is said before the terminal is raw.
+        // This line is printed before the terminal is raw.
         let mut hint = *b"sim: Ctrl-] ends the simulation\r\n";
         keyboard.read_exact(&mut hint)?;
         check!(&hint == b"sim: Ctrl-] ends the simulation\r\n", hint);
@@ -542,7 +541,7 @@ fn timers() -> Test {
 }
 
 fn parentless() -> Test {
-    // The last is about domains that nothing else rests on, and this one has a child.
+    // The last option concerns only domains without a child, and this one has a child.
     for options in [&[][..], &["--no-ptrace"], &["--outlive-clients"]] {
         let run = run_with(b'n', Mode::Panic, options, b"");
         check!(run.status == Some(1), run);
@@ -576,17 +575,17 @@ fn processes_with(needle: &str) -> usize {
         .count()
 }
 
-/// Whatever ends the supervisor, no domain survives it.
+/// No domain survives its supervisor, whatever ends that.
 fn supervisor_dies(signal: &str, status: Option<i32>) -> Test {
     for options in [&[][..], &["--no-ptrace"]] {
         let folder = Folder::new();
         folder.write("order.bin", [b'n', Mode::Idle as u8]);
-        // A name that is only in this run's processes.
+        // A name that only this run's processes have.
         let name = format!("w{}{}", std::process::id(), signal.trim_start_matches('-'));
         let text = SYSTEM.replace("\"bystander\"", &format!("\"{name}\""));
         let system = folder.write("system.xml", text);
         let mut command = supervisor(&system, &folder);
-        // Not `finish`: the input stays open.
+        // `finish` is not used, because the input must stay open.
         command
             .args(options)
             .stdin(Stdio::piped())

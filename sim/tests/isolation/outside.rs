@@ -1,4 +1,4 @@
-//! Programs that are not the simulation's, in the place of the probe: this one under another name, and others.
+//! Programs from elsewhere in the place of the probe: this one under another name, and others.
 
 use crate::Test;
 use crate::domains::{CHILD, Mode, ORDER_AT, UNMAPPED};
@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Under this name this program is a domain's and nothing else.
+/// Under this name, this program is only a domain's program.
 const NAME: &str = "outsider";
 
 /// Whether this process was started under that name.
@@ -20,7 +20,7 @@ pub fn is_this(arguments: &[OsString]) -> bool {
         .is_some_and(|program| Path::new(program).ends_with(NAME))
 }
 
-/// This program under that name.
+/// This program, under that name.
 fn outsider(folder: &Folder) -> PathBuf {
     let path = folder.0.join(NAME);
     symlink(std::env::current_exe().unwrap(), &path).unwrap();
@@ -83,7 +83,7 @@ pub fn locked_down() -> Test {
             check!(run.errors.starts_with(&format!("sim: probe: {words}")), run);
         }
     }
-    // Its four regions and no other.
+    // Exactly its four regions.
     let run = run(b'M', Mode::Once, &[]);
     check!(run.errors.lines().count() == 4, run);
     check!(run.errors.contains("mapping 15000000-15001000 r--s"), run);
@@ -217,7 +217,7 @@ pub fn debug_output() -> Test {
     let lines: Vec<_> = run.errors.lines().collect();
     let long = "x".repeat(300);
     let (first, rest) = long.split_at(256);
-    // Neither of the two ways to tell a terminal to clear its screen is left.
+    // Both ways to make a terminal clear its screen are gone.
     let expected = [
         "probe: one".to_owned(),
         "probe: two ?[2J\u{fffd}?2J é".to_owned(),

@@ -1,10 +1,10 @@
-//! Text that is gathered.
+//! Gathering text.
 
 use super::*;
 use crate::{Answer, Incoming, Infer, Outcome};
 use proptest::prelude::*;
 
-/// Polls all, and gives it to the answer; how much of it was the answer's.
+/// Polls everything, gives it to the answer, and returns how much belonged to it.
 fn gather(system: &mut System, answer: &mut Answer<'_>) -> usize {
     let mut taken = 0;
     while let Some(incoming) = system.client.poll(&mut system.inbox) {
@@ -39,7 +39,7 @@ fn the_text_of_one_request_is_gathered_among_others() {
     assert_eq!(gather(&mut system, &mut answer), 1);
     assert!(matches!(answer.outcome(), Some(Outcome::Finished(_))));
     assert_eq!((answer.text(), answer.dropped()), (Ok(" once \u{e9}"), 0));
-    // The next one begins empty.
+    // The next answer starts empty.
     let request = system.client.infer(&Infer::new("z")).unwrap();
     answer.begin(request);
     assert_eq!(

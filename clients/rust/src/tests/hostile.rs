@@ -1,4 +1,4 @@
-//! Whatever audit's region holds, nothing panics, and each request ends once.
+//! Whatever audit's region holds, nothing panics and each request ends once.
 
 use super::*;
 use crate::Incoming;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use protocol::region::WriteWords;
 use std::collections::BTreeMap;
 
-/// What a client and its audit do, in any order.
+/// An action of a client or its audit, in any order.
 #[derive(Clone, Debug)]
 enum Step {
     /// Submits the request of this kind.
@@ -14,21 +14,21 @@ enum Step {
     Cancel(u32),
     Abandon(u32),
     Poll,
-    /// Audit reads all that it was sent.
+    /// Audit reads everything that was sent.
     Read,
-    /// A message of this kind, about this request, zeros or bytes.
+    /// A message of this kind about this request, with zeros or with bytes.
     Say(u16, u32, Vec<u8>),
-    /// A whole answer: its end.
+    /// Ends a request.
     Fail(u32),
-    /// Audit begins anew.
+    /// Audit restarts.
     Lead,
-    /// A word of audit's region changes.
+    /// Changes a word of audit's region.
     Store(usize, u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let number = || 0u32..24;
-    // Lengths of messages that have a fixed part alone.
+    // Lengths of messages that have only a fixed part.
     let lengths = prop::sample::select(std::vec![
         0usize, 4, 8, 16, 24, 32, 72, 80, 88, 96, 128, 208
     ]);
@@ -59,7 +59,7 @@ fn submit(client: &mut TestClient, kind: u8) -> Option<RequestId> {
     request.ok()
 }
 
-/// What became of the requests so far.
+/// What has become of the requests so far.
 #[derive(Default)]
 struct Fates {
     /// Whether each was abandoned, and how often it has ended.
@@ -136,7 +136,7 @@ impl System {
         Ok(())
     }
 
-    /// Audit begins anew and is honest: all that was under way ends, and requests are served.
+    /// Audit restarts and is honest: everything in flight ends, and requests are served.
     fn settle(&mut self, epoch: u32, fates: &mut Fates) -> Result<(), TestCaseError> {
         self.audit.lead(epoch + 1);
         self.theirs.store(0, u64::from(protocol::VERSION));
@@ -156,7 +156,7 @@ impl System {
 }
 
 proptest! {
-    // Each looks through all of the client's region for a passphrase.
+    // Few cases, because each searches the whole region of the client for a passphrase.
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
@@ -174,7 +174,7 @@ proptest! {
             prop_oneof![
                 2 => step(),
                 3 => (0usize..4, any::<u64>()).prop_map(|(word, value)| Step::Store(word, value)),
-                // Indices of an epoch that there is, and slots.
+                // Indices of an existing epoch, and slots.
                 3 => (2usize..4, 1u64..4, 0u64..40).prop_map(|(word, epoch, index)| Step::Store(word, epoch << 32 | index)),
                 2 => (8usize..64, any::<u64>()).prop_map(|(word, value)| Step::Store(word, value)),
                 1 => (0u64..6).prop_map(|epoch| Step::Store(1, epoch)),
@@ -187,7 +187,7 @@ proptest! {
         for step in steps {
             system.take(step, &mut epoch, &mut fates)?;
         }
-        // An epoch that the client is not in already.
+        // An epoch that the client has not joined yet.
         system.settle(epoch.max(100), &mut fates)?;
     }
 }

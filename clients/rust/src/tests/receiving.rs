@@ -1,4 +1,4 @@
-//! What comes, and when audit is signalled.
+//! Receiving, and when audit is signalled.
 
 use super::*;
 use crate::{Incoming, Infer, Notice};
@@ -165,7 +165,7 @@ fn an_audit_that_begins_anew_ends_each_request_as_lost_and_serves_again() {
     assert!(system.client.abandon(abandoned) && system.client.cancel(requests[4]));
     system.say(1, &failed(ErrorCode::NoModel));
     system.audit.lead(2);
-    // It can be asked before its news were looked at.
+    // A request can be made before the news is read.
     let request = system.client.who_am_i().unwrap();
     assert_eq!(request.number(), SLOTS as u32 + 1);
     system.say(request.number(), &Event::User(user("guest")));
@@ -211,7 +211,7 @@ fn what_is_no_message_is_dropped_counted_and_passed_over() {
     let mut system = System::on();
     let request = system.client.infer(&Infer::new("x")).unwrap();
     let mut frame = Frame::new();
-    // Of another direction, without its fixed part, and of no kind at all.
+    // Messages of the other direction, without their fixed part, and of an unknown kind.
     Request::Status.write(1, &mut frame);
     system.audit.send(&frame).unwrap();
     for kind in [0x103, 0x999] {
@@ -223,7 +223,7 @@ fn what_is_no_message_is_dropped_counted_and_passed_over() {
     assert_eq!(system.polled().len(), 1);
     assert_eq!(system.client.dropped().malformed, 3);
     assert!(!system.in_flight().contains(&request));
-    // An index that the ring cannot have drops all of it.
+    // An impossible index drops everything in the ring.
     system.theirs.store(2, 1 << 32 | 500);
     assert_eq!(system.polled(), Vec::<String>::new());
     assert_eq!(system.client.dropped().malformed, 4);

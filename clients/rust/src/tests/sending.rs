@@ -1,4 +1,4 @@
-//! What is sent, and what is refused before it is.
+//! What is sent, and what is refused before it is sent.
 
 use super::*;
 use crate::{Infer, Link, MAX_IN_FLIGHT, Segment, SubmitError};
@@ -120,7 +120,7 @@ fn what_no_audit_takes_is_refused_with_the_value_and_the_limit_and_not_sent() {
     assert!(system.in_flight().is_empty() && !system.client.take_owed_signal());
     let text = SubmitError::Invalid(Failure::over(ErrorCode::PromptBytes, 8193, 8192)).to_string();
     assert!(text.contains("8193") && text.contains("8192"), "{text}");
-    // The longest are sent whole.
+    // The longest prompts are sent whole.
     system.client.submit(&prompt(&long[1..])).unwrap();
     system.client.submit(&login(&long_passphrase[1..])).unwrap();
     let asked = system.asked();
@@ -275,7 +275,7 @@ fn a_conversation_that_no_audit_takes_is_refused_before_anything_is_sent() {
         (Infer::conversation(&odd), SegmentRole, 2),
         (Infer::conversation(&late), SegmentRole, 3),
         (Infer::conversation(&many), Segments, 17),
-        // There would be two system texts, or one beside a text that is completed.
+        // There would be two system texts, or one beside a text to complete.
         (Infer::conversation(&late[2..]).system("d"), SegmentRole, 2),
         (Infer::new("x").system("d"), SegmentRole, 0),
         (Infer::prompt("x").system("d"), SegmentRole, 0),
@@ -312,7 +312,7 @@ fn a_conversation_that_no_audit_takes_is_refused_before_anything_is_sent() {
         assert_eq!(system.asked(), []);
         assert!(system.in_flight().is_empty());
     }
-    // Whoever puts a request together by hand is told the same.
+    // A request built by hand gets the same failure.
     let by_hand = asks(
         "triage",
         &[(PartKind::User, b"x"), (PartKind::Choice, b"a")],
@@ -336,7 +336,7 @@ fn a_cancellation_waits_for_room_and_goes_before_later_requests() {
         (17, "WhoAmI".into()),
     ];
     assert_eq!(system.asked(), expected);
-    // Also if nothing else is sent.
+    // Even if nothing else is sent.
     let more = system.fill();
     assert!(system.client.cancel(more[0]));
     system.asked();
@@ -416,13 +416,13 @@ fn a_passphrase_is_wiped_from_memory_at_once_and_from_the_ring_when_audit_has_re
         "its answer says that it was read"
     );
 
-    // Also if audit begins anew instead of reading it.
+    // Even if audit restarts instead of reading it.
     system.client.login(admin(), Some(secret)).unwrap();
     system.audit.lead(2);
     assert_eq!(system.polled().len(), 3, "the news, and two that are lost");
     assert!(!holds(&system.ours, secret));
 
-    // And if there was no room for it.
+    // And even if there was no room for it.
     system.fill();
     assert_eq!(
         system.client.login(admin(), Some(secret)),

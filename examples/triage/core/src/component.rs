@@ -1,4 +1,4 @@
-//! The component itself: asks about one line after the other.
+//! The component itself: it asks about one line after the other.
 
 use crate::decisions::Decisions;
 use crate::events::{Events, Line};
@@ -15,23 +15,23 @@ use sel4_llm_client as client;
 pub const MAX_TOKENS: u32 = 4;
 /// Bytes of an answer that are kept. No class is longer.
 pub const ANSWER_BYTES: usize = 16;
-/// What the model is told before every line: the system's text in every question. It is a part of the program, and whoever writes
-/// events cannot change it: only the model's chat template says where it ends.
+/// The system text of every question, told to the model before the line. It is part of the program, and no event can
+/// change it, because only the model's chat template marks where it ends.
 pub(crate) const STANDING: &str = include_str!("../../standing.txt").trim_ascii_end();
 /// The format of the policy that an answer must have: one of the four classes. The policy lets this client ask for no other.
 pub(crate) const FORMAT: &str = "triage";
-/// A question that inference was restarted under is asked so often.
+/// How often a question is asked if inference is restarted during it.
 const ATTEMPTS: u8 = 2;
 
-/// What the component gets from its runtime.
+/// Services of the runtime.
 pub trait Port {
     /// Tells audit to look at its rings.
     fn notify_audit(&mut self);
-    /// Says something to whoever debugs the domain.
+    /// Writes a line of debug output.
     fn debug(&mut self, line: fmt::Arguments<'_>);
 }
 
-/// Buffers, which lie outside of a small stack.
+/// Buffers, kept off a small stack.
 #[derive(Debug)]
 pub struct Memory {
     client: client::Memory,
@@ -40,7 +40,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Empty buffers.
+    /// New, empty buffers.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -60,21 +60,21 @@ impl Default for Memory {
 /// Where the current line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It has yet to be asked about.
+    /// Not asked about yet.
     ToAsk,
-    /// Its question is on its way or under way.
+    /// Its question is owed or in flight.
     Asked,
-    /// There is no line more.
+    /// There are no more lines.
     Done,
 }
 
-/// How long answers take, by audit's clock: the first question pays for the standing text, which the others share.
+/// How long answers take, by audit's clock. The first question computes the standing text, and the others share it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Times {
     answers: u64,
-    /// Of the first answer, in microseconds.
+    /// For the first answer, in microseconds.
     first_us: u64,
-    /// Of all others together.
+    /// For all others together.
     others_us: u64,
 }
 
@@ -101,7 +101,7 @@ impl fmt::Display for Times {
     }
 }
 
-/// The component. `R` is the region that audit writes, `W` is how it writes its own two.
+/// The component. `R` is the type of the region that audit writes, `W` that of the two that it writes itself.
 #[derive(Debug)]
 pub struct Triage<'m, R, W> {
     client: Client<'m, R, W>,
@@ -109,18 +109,18 @@ pub struct Triage<'m, R, W> {
     answer: Answer<'m>,
     events: Events<'m>,
     decisions: Decisions<W>,
-    /// The line that comes next; none after the last.
+    /// The line to decide next; `None` after the last.
     line: Option<Line<'m>>,
     stage: Stage,
-    /// How often inference was restarted under its question.
+    /// How often inference was restarted during its question.
     attempts: u8,
     times: Times,
-    /// Whether audit has said that it takes questions: not before it is ready, nor while inference is restarted.
+    /// Whether audit accepts questions: not before it is ready, nor while inference is being restarted.
     takes_questions: bool,
 }
 
 impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
-    /// A component over its end of the rings with audit, the events, and the region for its decisions.
+    /// A component over its end of the rings, the events, and the region for its decisions.
     pub fn new(
         ring: Endpoint<R, W>,
         events: &'m [u8],
@@ -147,7 +147,7 @@ impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
         }
     }
 
-    /// Audit has signalled: reads what it says, decides, and asks the next question.
+    /// Audit has signalled: reads its events, decides, and asks the next question.
     pub fn on_signal(&mut self, port: &mut impl Port) {
         for _ in 0..MAX_WAITING {
             let Some(incoming) = self.client.poll(self.inbox) else {
@@ -155,7 +155,7 @@ impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
             };
             if let Incoming::Notice(notice) = &incoming {
                 self.takes_questions = match notice {
-                    // After a failure audit answers again: it refuses, which is an answer.
+                    // After a failure audit answers again, even if only by refusing.
                     Notice::Ready(_) | Notice::Recovered { .. } | Notice::Failed { .. } => true,
                     Notice::Fault { .. } | Notice::Restarted => false,
                     Notice::Progress(_) => self.takes_questions,
@@ -172,13 +172,13 @@ impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
         }
     }
 
-    /// The counts of lines that are routine and that were escalated, once there is no line more.
+    /// How many lines were routine and how many escalated; `None` until all lines are decided.
     #[must_use]
     pub fn result(&self) -> Option<(u64, u64)> {
         (self.stage == Stage::Done).then(|| self.decisions.counts())
     }
 
-    /// Asks about the next line that can be asked about.
+    /// Asks about the next line that is fit to be asked about.
     fn ask(&mut self, port: &mut impl Port) {
         while self.takes_questions && self.stage == Stage::ToAsk {
             let Some(line) = self.line else {
@@ -191,8 +191,8 @@ impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
                     continue;
                 }
             };
-            // The standing text comes first and is always the same, so that inference computes them once. The likeliest class: the same
-            // line gets the same answer.
+            // The standing text comes first and is always the same, so inference computes it only once. The likeliest
+            // class is taken, so the same line gets the same answer.
             let question = Infer::say(text)
                 .system(STANDING)
                 .format(FormatName::new(FORMAT).unwrap_or(FormatName::EMPTY))
@@ -203,7 +203,7 @@ impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
                     self.answer.begin(request);
                     self.stage = Stage::Asked;
                 }
-                // Audit signals when this has changed.
+                // Audit will signal when this changes.
                 Err(
                     SubmitError::Full | SubmitError::NotConnected | SubmitError::TooManyInFlight,
                 ) => return,
@@ -212,7 +212,7 @@ impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
         }
     }
 
-    /// The question about the current line has got all of its answer.
+    /// The answer to the question about the current line has ended.
     fn ended(&mut self, outcome: Outcome, port: &mut impl Port) {
         self.stage = Stage::ToAsk;
         let verdict = match outcome {
@@ -230,12 +230,12 @@ impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
         self.decide(verdict, port);
     }
 
-    /// Acts, and goes on to the next line.
+    /// Acts, and moves to the next line.
     fn decide(&mut self, verdict: Verdict, port: &mut impl Port) {
         if let Some(line) = self.line {
             self.decisions.write(line.number, verdict);
             let text = line.text.unwrap_or_default();
-            // What others have written is not shown as it is.
+            // Untrusted text is not shown unchecked.
             match verdict {
                 Verdict::Routine | Verdict::Escalate(Reason::Judged | Reason::Unclear) => port
                     .debug(format_args!(
@@ -262,7 +262,7 @@ impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
     }
 }
 
-/// Whether the question has no answer because audit or inference began anew, so that another try is worth it.
+/// Whether the question has no answer because audit or inference was restarted, so another attempt is worthwhile.
 const fn was_restarted(verdict: Verdict) -> bool {
     matches!(
         verdict,

@@ -1,18 +1,18 @@
-//! The region that decisions are written into: what the component acts by.
+//! The region into which decisions are written, for others to act on.
 //!
-//! Words of eight bytes, in the machine's order:
+//! Eight-byte words, in the machine's byte order:
 //!
 //! | word | what |
 //! |---|---|
 //! | 0 | lines decided, written last |
-//! | 1 | the alarm: 1 from the first line on that is escalated |
-//! | 2 | lines that are routine |
-//! | 3 | lines that were escalated |
-//! | 4 … | a record for each line, the newest over the oldest where there is no more room |
+//! | 1 | the alarm: 1 as soon as a line is escalated |
+//! | 2 | routine lines |
+//! | 3 | escalated lines |
+//! | 4 … | a record for each line; when the region is full, the newest overwrites the oldest |
 //!
-//! A record has the line's number in bits 0 to 31, the verdict in 32 to 39 (1 routine, 2 escalate), the reason in 40 to 47
-//! (1 judged, 2 unclear, 3 no answer, 4 lost, 5 not sent, 6 line too long, 7 no text), and in 48 to 63 the code of the
-//! error where there is no answer.
+//! A record holds the line's number in bits 0 to 31, the verdict in 32 to 39 (1 routine, 2 escalate), and the reason in
+//! 40 to 47 (1 judged, 2 unclear, 3 no answer, 4 lost, 5 not sent, 6 line too long, 7 no text). If there is no answer,
+//! bits 48 to 63 hold the error code.
 
 use crate::events::BadLine;
 use crate::verdict::{Reason, Verdict};
@@ -34,7 +34,7 @@ pub struct Decisions<W> {
 }
 
 impl<W: WriteWords> Decisions<W> {
-    /// Begins with no decision and no alarm.
+    /// Starts without decisions and alarm.
     pub fn new(region: W) -> Self {
         for word in 0..RECORDS {
             region.store(word, 0);
@@ -46,7 +46,7 @@ impl<W: WriteWords> Decisions<W> {
         }
     }
 
-    /// Writes down what was decided about a line. The alarm comes before anything else.
+    /// Records the decision about a line. The alarm comes before anything else.
     pub fn write(&mut self, line: u32, verdict: Verdict) {
         let count = match verdict {
             Verdict::Routine => &mut self.routine,
@@ -68,7 +68,7 @@ impl<W: WriteWords> Decisions<W> {
         self.region.publish(COUNT, done);
     }
 
-    /// Lines that are routine, and lines that were escalated.
+    /// Counts of routine and of escalated lines.
     #[must_use]
     pub const fn counts(&self) -> (u64, u64) {
         (self.routine, self.escalated)

@@ -1,7 +1,7 @@
-//! Lines of the region `events`. Whoever fills it is not trusted to write lines that can be asked about.
+//! The lines in the region `events`. Its writer is not trusted to write lines that can be asked about.
 
-/// Longest line that the model is asked about, in bytes. It bounds what a question can cost: the budget is reserved by the
-/// bytes of the prompt.
+/// Longest line that the model is asked about, in bytes. It bounds the cost of a question, because the budget is
+/// reserved by the bytes of the prompt.
 pub const MAX_LINE_BYTES: usize = 120;
 
 /// Why the model cannot be asked about a line.
@@ -16,13 +16,13 @@ pub enum BadLine {
 /// A line of the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'e> {
-    /// From 1, as an editor counts; lines without contents count, too.
+    /// Line number from 1, as in an editor; empty lines count, too.
     pub number: u32,
-    /// What it says.
+    /// Text of the line.
     pub text: Result<&'e str, BadLine>,
 }
 
-/// The lines that have contents, up to the first zero byte or the end of the region.
+/// The non-empty lines, up to the first zero byte or the end of the region.
 #[derive(Clone, Debug)]
 pub struct Events<'e> {
     rest: &'e [u8],

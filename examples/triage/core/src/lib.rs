@@ -1,15 +1,15 @@
-//! Example of a client: a component that is no console. It gets events, a line of text each, asks the model about each, and
-//! decides: *routine*, or *escalate*.
+//! Example of a client: a component without a console. It gets events, one line of text each, asks the model about
+//! each, and decides: *routine* or *escalate*.
 //!
-//! Responsible for: one question at a time ([`Triage`]), what an answer means ([`Verdict::of_answer`]), and the region that
-//! the decisions are written into ([`Decisions`]), which whoever drives an actuator reads.
+//! Responsible for: asking one question at a time ([`Triage`]), interpreting answers ([`Verdict::of_answer`]), and
+//! writing the decisions into a region ([`Decisions`]) that the driver of an actuator reads.
 //!
-//! The rule that keeps it safe: it can only be told one of four classes, which the policy's format and audit see to, and only
-//! two of them calm. Everything else escalates: no answer, a refusal, an answer that left the format, a line that cannot be
-//! asked about. So whatever fails, nobody is left unwarned, and each line is decided once.
+//! The rule that keeps it safe: the policy's format and audit guarantee that an answer is one of four classes, and only
+//! two of them are routine. Everything else escalates: no answer, a refusal, an answer that violated the format, a line
+//! that cannot be asked about. So whatever fails, somebody is warned, and each line is decided once.
 //!
-//! It has no timer. Audit ends each request, at its deadline if nothing else does, and signals then: an end is what the
-//! next question waits for, and nothing else is waited for without audit's promise to tell.
+//! It has no timer. Audit ends each request, at its deadline at the latest, and then signals. The next question waits
+//! only for that end.
 
 #![no_std]
 #![forbid(unsafe_code)]

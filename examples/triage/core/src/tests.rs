@@ -1,4 +1,4 @@
-//! The component, with an audit that the tests play.
+//! The component, with tests that play audit.
 
 use crate::client::{
     ErrorCode, Event, Failure, Fault, FaultKind, FinishReason, Finished, PartKind, Request, User,
@@ -48,7 +48,7 @@ fn system(events: &'static [u8]) -> System {
     }
 }
 
-/// A system that is ready, and what it is then asked.
+/// A system that is ready, and its first question.
 fn ready(events: &'static [u8]) -> (System, Option<(u32, String)>) {
     let mut system = system(events);
     system.audit.lead(1);
@@ -64,7 +64,7 @@ impl System {
         self.audit.send(&frame).unwrap();
     }
 
-    /// Wakes it; what it asks now: number and prompt.
+    /// Wakes it, and returns its new question: number and prompt.
     fn wake(&mut self) -> Option<(u32, String)> {
         self.triage.on_signal(&mut self.port);
         let mut frame = Frame::new();
@@ -110,7 +110,7 @@ impl System {
         self.wake()
     }
 
-    /// Lines decided, the alarm, routine, escalated.
+    /// Counts: lines decided, the alarm, routine, escalated.
     fn counts(&self) -> [u64; 4] {
         [0, 1, 2, 3].map(|word| self.decisions.load(word))
     }
@@ -224,7 +224,7 @@ fn a_question_under_which_inference_was_restarted_is_asked_once_more_when_it_ser
         assert_eq!(again.1, "one");
         system.say(0, &fault());
         assert_eq!(system.fail(again.0, code), None);
-        // Twice is enough.
+        // It gives up after two attempts.
         assert_eq!(system.counts(), [1, 1, 0, 1]);
         system.say(0, &RECOVERED);
         let second = system.wake().unwrap();
@@ -326,7 +326,7 @@ fn what_others_wrote_is_not_shown_as_it_is() {
 
 #[test]
 fn whatever_lies_in_audits_region_each_line_is_decided_at_most_once() {
-    // Answers that nobody asked for, ends twice, another request's.
+    // Answers to nothing, repeated ends, and another request's events.
     let (mut system, asked) = ready(b"one\ntwo\n");
     let number = asked.unwrap().0;
     system.say(

@@ -1,31 +1,31 @@
-//! What an answer means.
+//! The meaning of an answer.
 
 use crate::events::BadLine;
 use client::ErrorCode;
 use core::fmt;
 use sel4_llm_client as client;
 
-/// The classes that calm. No other does.
+/// The classes that are routine. No others are.
 const CALM: [&str; 2] = ["ignore", "log"];
 
-/// The classes that say that something is wrong. The policy's format has these and the calm ones; what is in neither list
-/// escalates as well, but then it was not the model that said so.
+/// The classes that mean something is wrong. The policy's format has these and the calm ones. An answer in neither list
+/// escalates as well, but then it is not the model's judgement.
 const ALARMING: [&str; 2] = ["warn", "alarm"];
 
-/// Why it was decided so.
+/// The reason of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The answer is one of the classes.
     Judged,
-    /// It is none. Audit lets no such answer pass, so the policy has another format under that name.
+    /// It is not a class. Audit passes no such answer, so the policy has another format under that name.
     Unclear,
-    /// There is no answer: audit has refused the question, or it has failed.
+    /// There is no answer, because the question was refused or has failed.
     NoAnswer(ErrorCode),
-    /// Audit has begun anew meanwhile.
+    /// Audit was restarted meanwhile.
     Lost,
     /// The question could not be sent.
     NotSent,
-    /// The line is none that can be asked about.
+    /// The line cannot be asked about.
     Line(BadLine),
 }
 
@@ -39,7 +39,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// What to do after this answer, which has finished.
+    /// The decision for an answer that has finished.
     #[must_use]
     pub fn of_answer(answer: &[u8]) -> Self {
         let is_one_of = |classes: &[&str]| classes.iter().any(|class| class.as_bytes() == answer);

@@ -1,5 +1,5 @@
-//! The triage component as a protection domain on seL4: a pair of rings with audit, the events, and the region for its
-//! decisions. It has no device.
+//! The triage component as a protection domain on seL4. It has a pair of rings with audit, the events, and the region
+//! for its decisions, but no device.
 
 #![no_std]
 #![no_main]
@@ -23,7 +23,7 @@ facts! {
     "protocol_version" = protocol::VERSION;
 }
 
-/// Larger than is good for a stack.
+/// Too large for a stack.
 static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 
 struct Port {
@@ -36,7 +36,7 @@ impl component::Port for Port {
     }
 
     fn debug(&mut self, line: fmt::Arguments<'_>) {
-        // In a kernel without a debug console this is nothing.
+        // This prints nothing on a kernel without a debug console.
         debug_println!("triage: {line}");
     }
 }
@@ -46,7 +46,7 @@ struct Component {
     port: Port,
 }
 
-/// Nothing if the description has given it no ring: then it does nothing.
+/// Empty if `system.xml` gives it no ring. Then it does nothing.
 struct Domain(Option<Component>);
 
 #[protection_domain]
@@ -58,9 +58,9 @@ fn start() -> Result<Component, RingError> {
     let region = |address, bytes| Mapped { address, bytes };
     let theirs = region(from_audit(), from_audit_size());
     let ours = region(to_audit(), to_audit_size());
-    // SAFETY: `system.xml` maps both to this domain, for the rings alone.
+    // SAFETY: `system.xml` maps both to this domain, only for the rings.
     let ring = unsafe { region::endpoint(theirs, ours)? };
-    // SAFETY: `system.xml` maps the events writable nowhere.
+    // SAFETY: `system.xml` maps the events writable in no domain.
     let events = unsafe { region::immutable(region(events(), events_size())) };
     let decisions_at = NonNull::new(decisions() as *mut u64).ok_or(RingError::NoAddress)?;
     // SAFETY: `system.xml` maps the region to this domain, writable, and this is its only use.

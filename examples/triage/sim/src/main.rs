@@ -1,5 +1,5 @@
 //! The triage component as a domain of the simulation: `sel4-llm-sim ... --program triage=triage-sim`. It finds its
-//! channels and regions by the same variables of `system.xml` as the one for seL4.
+//! channels and regions by the same variables of `system.xml` as on seL4.
 
 use sim::pd::{Component, DebugOutput, Environment, Ids, Notifier, SetupError};
 use std::fmt::{self, Write as _};
@@ -19,7 +19,7 @@ impl triage::Port for Port {
     }
 
     fn debug(&mut self, line: fmt::Arguments<'_>) {
-        // It does not fail.
+        // This cannot fail.
         let _ = writeln!(self.debug, "{line}");
     }
 }
@@ -44,7 +44,7 @@ fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
         audit: env.notifier(env.number("audit_channel")?)?,
         debug: env.debug_output(),
     };
-    // One for the life of the process.
+    // Allocated once, for the life of the process.
     let memory = Box::leak(Box::new(Memory::new()));
     Ok(Box::new(Domain {
         triage: Triage::new(ring, events, decisions, memory),

@@ -1,4 +1,4 @@
-//! Adapters are loaded, used and dropped, and trained to the last byte of their files.
+//! Adapters are loaded, used and dropped, and trained up to the last byte of their files.
 
 use super::harness::*;
 use protocol::limits::MAX_PART_BYTES;
@@ -8,7 +8,7 @@ const DATA: &[u8] = b"{\"text\":\"one\"}\n{\"text\":\"two\"}\n";
 const ALONE: &[u8] = b"{\"alone\":1}\n";
 const FILE: &[u8] = b"GGUF model";
 
-/// A store with all of that, one after the other.
+/// A store with all of these, one after the other.
 fn store() -> Vec<u8> {
     [FILE, ADAPTER, DATA, ALONE].concat()
 }
@@ -55,7 +55,7 @@ fn serving(store: &[u8]) -> (Audit, TestServer<'_, StubBackend>) {
     (audit, server)
 }
 
-/// The file that the parts make, which follow each other and are as long as can be.
+/// Joins the parts of the file. They must be in order and as long as possible.
 fn file_of(seen: &[Seen], of: u32) -> Vec<u8> {
     let mut file = Vec::new();
     let mut is_last = false;
@@ -181,7 +181,7 @@ fn a_training_tells_its_plan_then_how_far_it_is_then_its_file_and_its_end() {
         loss: 166_667,
     };
     assert_eq!(seen.last(), Some(&Seen::Trained(5, end)));
-    // The same again is the same, another seed is not.
+    // The same seed gives the same adapter, another seed another.
     for (number, seed) in [(6, 42), (7, 43)] {
         let params = TrainParams {
             seed,
@@ -216,7 +216,7 @@ fn requests_go_on_beside_a_training_and_only_one_goes_on() {
         assert!(seen.contains(&failed(number, ErrorCode::Training)));
     }
     assert!(seen.contains(&failed(6, ErrorCode::ModelInUse)));
-    // Of 200 steps it tells of a hundred, and of the plan.
+    // A training of 200 steps reports a hundred times, after the plan.
     let told = seen.iter().filter(|s| matches!(s, Seen::Training(1, _)));
     assert!((95..=101).contains(&told.count()));
 }
@@ -245,7 +245,7 @@ fn a_training_that_needs_all_memory_refuses_requests_and_is_refused_while_there_
 fn a_training_that_is_cancelled_sends_no_more_of_its_file_and_frees_the_engine() {
     let store = store();
     let (mut audit, mut server) = serving(&store);
-    // While it is trained, and while its file is sent: with this many polls.
+    // While it is being trained, and while its file is being sent, after this many polls.
     for polls in [1, 4, 8] {
         audit.send(1, &train(DATA, TrainParams::default()));
         let mut seen = Vec::new();

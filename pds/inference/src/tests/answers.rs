@@ -24,7 +24,7 @@ const CHAT_OPTIONS: LoadOptions = LoadOptions {
     ..OPTIONS
 };
 
-/// Costs that live as long as the test.
+/// Costs with the lifetime of the test.
 fn costs() -> &'static mut FormatCosts {
     Box::leak(Box::new([0; MAX_ALL_STATES]))
 }
@@ -48,7 +48,7 @@ fn reason_of(seen: &[Seen]) -> FinishReason {
     }
 }
 
-/// A part, before it is one of a message.
+/// A part, before it is written into a message.
 type Said = (PartKind, &'static [u8]);
 
 const USER: &[Said] = &[(PartKind::User, b"who are you?")];
@@ -78,7 +78,7 @@ fn a_load_tells_the_template_and_what_it_adds_and_conversations_stay_within_that
     let Some(Seen::Finished(2, _, prompt, _)) = seen.last() else {
         panic!("{seen:?}");
     };
-    // More than the texts alone, of which each byte is a token, and no more than audit reserves.
+    // More than the texts alone, of which each byte is a token, but not more than audit reserves.
     assert!((39..=most).contains(prompt), "{prompt} of {most}");
 }
 
@@ -134,7 +134,7 @@ fn a_conversation_that_the_template_refuses_fails_with_the_segment_and_why() {
         audit.settle(&mut server),
         [Seen::Failed(1, failure, "segment 1 has no text".into())]
     );
-    // Audit lets no such order through.
+    // Audit never sends such an order.
     audit.send(2, &ask(parts(&[(PartKind::Assistant, b"I")]), 0, 3));
     let failure = Failure::over(ErrorCode::SegmentRole, 1, 0);
     assert_eq!(
@@ -181,17 +181,17 @@ fn what_no_answer_can_be_made_of_fails_before_the_first_token() {
     backend.set_formats(read_formats(region(), costs()));
     let (mut audit, mut server) = set_up(backend, &file);
     audit.load(&mut server, file.len());
-    // The shorter of the two words has four letters, each of which is a token.
+    // The shorter of the two words has four letters, each of them a token.
     let too_long = Seen::Failed(1, Failure::over(ErrorCode::FormatTooLong, 4, 3), "".into());
     audit.send(1, &ask(parts(USER), 1, 3));
-    // Allow has five, deny four: the way that counts is the shortest.
+    // "Allow" has five tokens and "deny" four: the shortest path counts.
     assert_eq!(audit.settle(&mut server), [too_long]);
     audit.send(2, &ask(parts(USER), 3, 20));
     assert_eq!(
         audit.settle(&mut server),
         [failed(2, ErrorCode::UnknownFormat)]
     );
-    // Audit lets none of these through.
+    // Audit sends none of these.
     let choice = (PartKind::Choice, &b"yes"[..]);
     audit.send(3, &ask(parts(&[USER[0], choice]), 1, 20));
     assert_eq!(
@@ -233,7 +233,7 @@ fn a_region_without_sound_formats_gives_none_and_everything_else_goes_on() {
     let file = chat_file();
     let damaged = {
         let mut bytes = region().to_vec();
-        // A version that there is not.
+        // An unknown version.
         bytes[8] ^= 0x40;
         bytes
     };
@@ -262,7 +262,7 @@ fn an_answer_ends_at_a_stop_string_and_tells_nothing_of_it() {
     audit.load(&mut server, file.len());
     audit.send(1, &ask(parts(USER), 0, 40));
     let whole = text_of(&audit.settle(&mut server), 1);
-    // Three characters from the middle of what it would say.
+    // Three characters from the middle of its unconstrained answer.
     let mut middle = whole.char_indices().skip(10).map(|(at, _)| at);
     let (from, to) = (middle.next().unwrap(), middle.nth(2).unwrap());
     let stop = &whole[from..to];
@@ -281,7 +281,7 @@ fn an_answer_ends_at_a_stop_string_and_tells_nothing_of_it() {
 #[test]
 fn the_switch_for_user_defined_tokens_and_the_user_reach_the_engine() {
     let mut writer = chat_model(Shape::default(), TEMPLATE);
-    // The token behind those of bytes and letters, which is two before the end.
+    // The token after those of bytes and letters, two before the end of the vocabulary.
     let control = 3 + 256 + 31;
     let ty = |id: usize| match id {
         0 => 2,
@@ -309,7 +309,7 @@ fn the_switch_for_user_defined_tokens_and_the_user_reach_the_engine() {
         }
     };
     let (as_text, as_token) = (tokens(false), tokens(true));
-    // Twelve letters, or the token and the space that this vocabulary puts in front of text behind one.
+    // Twelve letters; or the token and the space that this vocabulary puts before text that follows one.
     assert_eq!((as_text, as_token), (4 + 12, 4 + 2));
 
     audit.send(2, &first(1, b"mine", 1));

@@ -1,10 +1,10 @@
-//! Credit: how far a request may go before audit grants it more.
+//! Credit: how far a request may go before audit grants more.
 
 use super::harness::*;
 use proptest::prelude::*;
 use protocol::wire::Sampling;
 
-/// `command` with so much credit.
+/// `command` with this much credit.
 fn with_credit(mut command: Command<'_>, tokens: u32) -> Command<'_> {
     if let Command::Infer { credit, .. } = &mut command {
         *credit = tokens;
@@ -12,7 +12,7 @@ fn with_credit(mut command: Command<'_>, tokens: u32) -> Command<'_> {
     command
 }
 
-/// `command` with a sampler so hot that any token comes, the one that ends a text included.
+/// `command` with a sampler so hot that any token can come, including the one that ends a text.
 fn with_seed(mut command: Command<'_>, seed: u64) -> Command<'_> {
     if let Command::Infer { params, .. } = &mut command {
         params.sampling = Sampling {
@@ -31,7 +31,7 @@ const fn credit(tokens: u32) -> Command<'static> {
     Command::Credit { tokens }
 }
 
-/// What a request got, token for token.
+/// The tokens and texts of a request.
 fn tokens_of(seen: &[Seen], of: u32) -> Vec<(u32, &str)> {
     let token = |seen| match seen {
         &Seen::Token(request, id, ref text) if request == of => Some((id, text.as_str())),
@@ -40,7 +40,7 @@ fn tokens_of(seen: &[Seen], of: u32) -> Vec<(u32, &str)> {
     seen.iter().filter_map(token).collect()
 }
 
-/// A transformer with a cache of so many positions, loaded and served.
+/// A loaded transformer with a cache of this many positions, and its server.
 fn with_model<T>(
     positions: Positions,
     run: impl FnOnce(&mut Audit, &mut TestServer<'_, TransformerBackend<'_>>) -> T,
@@ -56,7 +56,7 @@ fn with_model<T>(
     run(&mut audit, &mut server)
 }
 
-/// What `command` gets on a server that has nothing else to do, credit aside.
+/// Result of `command` on an otherwise idle server, without a limit on credit.
 fn alone(command: Command<'_>) -> Vec<Seen> {
     with_model(Positions::Fill, |audit, server| {
         audit.send(1, &with_credit(command, u32::MAX));
@@ -78,7 +78,7 @@ fn a_request_rests_without_credit_and_goes_on_when_it_is_granted_some() {
             seen.extend(audit.settle(server));
             assert_eq!(tokens_of(&seen, 1).len(), tokens as usize);
         }
-        // The end is there, too, without a token's credit for it.
+        // The end comes too, without credit for a token.
         assert_eq!(seen, expected);
     });
 }
@@ -100,7 +100,7 @@ fn a_server_whose_requests_all_rest_is_idle_until_a_command_comes() {
         audit.send(2, &credit(2));
         assert_eq!(server.poll(&mut audit.signals), Activity::Busy);
         assert_eq!(audit.settle(server).len(), 1);
-        // It still answers, and still refuses what it must.
+        // It still answers commands, and still refuses invalid ones.
         audit.send(7, &Command::Status);
         audit.send(8, &load(0, 1));
         let answers = audit.settle(server);
@@ -117,7 +117,7 @@ fn one_that_rests_does_not_show_in_another_token_for_token() {
     let rests = with_seed(only(4, b"the one that rests", 20), 5);
     let goes_on = with_seed(only(9, b"the other", 30), 6);
     let (expected_rests, expected) = (alone(rests), alone(goes_on));
-    // It rests before its first token, after some, or before its last.
+    // It pauses before its first token, after some, or before its last.
     for tokens in [0, 3, 19] {
         with_model(Positions::Fill, |audit, server| {
             audit.send(1, &with_credit(rests, tokens));
@@ -150,7 +150,7 @@ fn a_request_that_rests_is_cancelled_at_once_and_its_session_goes_on() {
     });
 }
 
-/// Audit may grant while the end of the request, or its refusal, is in the ring.
+/// Audit may grant credit while the end or the refusal of the request is in the ring.
 #[test]
 fn credit_for_a_request_that_is_not_under_way_is_ignored() {
     with_model(Positions::Fill, |audit, server| {
@@ -161,7 +161,7 @@ fn credit_for_a_request_that_is_not_under_way_is_ignored() {
         assert_eq!(audit.settle(server), [refused]);
         audit.send(3, &first(0, b"hello", 2));
         audit.settle(server);
-        // The next turn of the session is not the one that this is for.
+        // The next turn of the session must not get this credit.
         audit.send(4, &with_credit(next(0, b"more", 9), 1));
         for request in [3, 5, 0, u32::MAX] {
             audit.send(request, &credit(9));
@@ -191,12 +191,12 @@ fn credit_is_the_largest_that_was_granted() {
     });
 }
 
-/// `end` after `generated` tokens, the last of which comes with the last of the credit.
+/// Expects `end` after `generated` tokens, the last of which uses the last of the credit.
 fn ends_with_its_credit(command: Command<'_>, end: FinishReason, generated: u32) {
     with_model(Positions::Fill, |audit, server| {
         audit.send(1, &with_credit(command, generated - 1));
         let mut seen = audit.settle(server);
-        // What the next token is, is not known yet.
+        // It is not known yet what the next token is.
         assert_eq!(tokens_of(&seen, 1).len(), seen.len());
         audit.send(1, &credit(generated));
         seen.extend(audit.settle(server));
@@ -214,11 +214,11 @@ fn ends_with_its_credit(command: Command<'_>, end: FinishReason, generated: u32)
 fn the_end_needs_no_credit() {
     let prompt = [b'q'; 50];
     ends_with_its_credit(only(0, b"hello", 3), FinishReason::MaxTokens, 3);
-    // Begin, a space and fifty letters leave twelve of sixty-four.
+    // Of sixty-four positions, the start token, a space and fifty letters leave twelve.
     ends_with_its_credit(only(0, &prompt, 99), FinishReason::ContextFull, 12);
 }
 
-/// The token that ends a text is reported as any other, counted, and so needs credit; the end after it does not.
+/// The token that ends a text is reported and counted like any other, so it needs credit. The end after it does not.
 #[test]
 fn the_token_that_ends_a_text_is_one_of_those_that_need_credit() {
     let command = |seed| with_seed(only(0, b"hello", 50), seed);
@@ -230,8 +230,8 @@ fn the_token_that_ends_a_text_is_one_of_those_that_need_credit() {
     ends_with_its_credit(command(seed), FinishReason::EndOfText, generated);
 }
 
-/// A client that never reads has the whole cache, and another's request does not wait for it. If it reads after all, it
-/// has lost nothing but time.
+/// A client that never reads has the whole cache, but another's request does not wait for it. If it reads after all, it
+/// has lost only time.
 #[test]
 fn a_request_does_not_wait_for_one_that_rests_for_ever() {
     let silent = with_seed(only(0, b"hello", 60), 7);
@@ -248,7 +248,7 @@ fn a_request_does_not_wait_for_one_that_rests_for_ever() {
             let Some(&Seen::Finished(of, ..)) = others.last() else {
                 panic!("{others:?}");
             };
-            // Nobody is told that the first gave its room.
+            // Nobody is told that the first has lost its room.
             assert_eq!((of, others.len()), (request, expected.len()));
         }
         assert_eq!(server.poll(&mut audit.signals), Activity::Idle);
@@ -260,7 +260,7 @@ fn a_request_does_not_wait_for_one_that_rests_for_ever() {
     });
 }
 
-/// One that is granted more while another has its room waits for that one, in its turn, and both get all of theirs.
+/// A request that is granted credit while another has its room waits its turn, and both get everything.
 #[test]
 fn one_whose_room_was_taken_waits_in_its_turn_for_those_that_have_credit() {
     let slow = with_seed(only(0, b"hello", 60), 7);
@@ -304,7 +304,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// A request as audit keeps it.
+/// A request, as audit tracks it.
 #[derive(Debug)]
 struct Books {
     credit: u32,
@@ -312,7 +312,7 @@ struct Books {
     over: bool,
 }
 
-/// Enters what audit has received; what inference may not do is seen here.
+/// Enters what audit has received, and checks that inference was allowed to send it.
 fn enter(books: &mut [Books], seen: Vec<Seen>) {
     for seen in seen {
         let (Seen::Token(request, ..) | Seen::Finished(request, ..) | Seen::Failed(request, ..)) =
@@ -320,7 +320,7 @@ fn enter(books: &mut [Books], seen: Vec<Seen>) {
         else {
             panic!("{seen:?}");
         };
-        // A cancel of what is not there is answered so, as often as it is sent.
+        // A cancel of an unknown request is answered like this, as often as it is sent.
         if seen == failed(request, ErrorCode::NoSuchRequest) {
             continue;
         }
@@ -341,8 +341,8 @@ fn enter(books: &mut [Books], seen: Vec<Seen>) {
 }
 
 proptest! {
-    /// Whatever audit asks for and grants, no token is beyond the credit, each request has one end with as many
-    /// tokens as there were, and the server rests only if each request that is not over is out of credit.
+    /// Whatever audit asks for and grants, no token exceeds the credit, each request has one end with the right number
+    /// of tokens, and the server is idle only if every open request is out of credit.
     #[test]
     fn audits_books_agree_with_every_report(acts in prop::collection::vec(act(), 1..60)) {
         let (mut audit, mut server) = set_up(StubBackend::default(), b"store");
@@ -371,7 +371,7 @@ proptest! {
                     continue;
                 }
             }
-            // So that there is room for the next command.
+            // This makes room for the next command.
             server.poll(&mut audit.signals);
             let seen = audit.receive();
             enter(&mut books, seen);

@@ -1,4 +1,4 @@
-//! Audit's end of the ring, and what it sees.
+//! Audit's end of the ring, and what audit sees.
 
 pub(super) use crate::{Activity, Port, Server};
 use llm_core::arena::Arena;
@@ -34,7 +34,7 @@ impl Port for Signals {
 #[derive(Debug, PartialEq)]
 pub(super) enum Seen {
     Ready,
-    /// Of a request, its number in the vocabulary, its text.
+    /// Number of the request, number of the token in the vocabulary, text.
     Token(u32, u32, String),
     Finished(u32, FinishReason, u32, u32),
     Failed(u32, Failure, String),
@@ -110,7 +110,7 @@ impl Audit {
         seen
     }
 
-    /// Polls until the server is idle; everything that was seen.
+    /// Polls until the server is idle, and returns everything that audit saw.
     pub(super) fn settle<B: LlmBackend>(&mut self, server: &mut TestServer<'_, B>) -> Vec<Seen> {
         let mut seen = Vec::new();
         for _ in 0..100_000 {
@@ -164,7 +164,7 @@ pub(super) fn first(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'st
     }
 }
 
-/// A later one.
+/// A later turn of a session.
 pub(super) fn next(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'static> {
     let mut command = first(session, prompt, max_tokens);
     if let Command::Infer { fresh, .. } = &mut command {
@@ -173,7 +173,7 @@ pub(super) fn next(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'sta
     command
 }
 
-/// The only one.
+/// The only turn of a session.
 pub(super) fn only(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'static> {
     let mut command = first(session, prompt, max_tokens);
     if let Command::Infer { keep, .. } = &mut command {
@@ -182,7 +182,7 @@ pub(super) fn only(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'sta
     command
 }
 
-/// The only turn of session 0, with these parts and the format of this number, if it is not 0.
+/// The only turn of session 0, with these parts and the format of this number; 0 for none.
 pub(super) fn ask(parts: Parts<'static>, format: u32, max_tokens: u32) -> Command<'static> {
     let mut command = only(0, b"", max_tokens);
     if let Command::Infer {

@@ -25,7 +25,7 @@ fn a_model_is_loaded_from_its_place_in_the_store() {
     assert_eq!(arena.capacity, 1 << 20);
     assert!(arena.kv_cache > 0 && arena.peak == arena.current());
     assert!(loaded.kv_positions >= 64);
-    // The pool has all that was left, or all that there can be.
+    // The pool takes everything that is left, up to the largest possible size.
     let full = loaded.kv_positions == 32 * 64;
     let block = arena.kv_cache / u64::from(loaded.kv_positions) * 16;
     assert!(full || arena.capacity - arena.current() < block + 64);
@@ -121,7 +121,7 @@ fn a_bad_load_is_explained_and_leaves_model_and_sessions_in_service() {
         seen.last(),
         Some(Seen::Finished(7, FinishReason::MaxTokens, _, 3))
     ));
-    // A good one forgets the sessions.
+    // Loading a valid model forgets the sessions.
     audit.load(&mut server, good.len());
     audit.send(8, &next(3, b" there", 3));
     assert_eq!(

@@ -74,7 +74,7 @@ fn a_session_goes_on_until_it_is_dropped() {
         audit.settle(&mut server),
         [failed(4, ErrorCode::SessionEvicted)]
     );
-    // One that is not kept is dropped at its end.
+    // A session that is not kept is dropped at its end.
     audit.send(5, &only(9, b"abc", 9));
     audit.settle(&mut server);
     audit.send(6, &next(9, b"de", 9));
@@ -92,7 +92,7 @@ fn a_context_that_is_full_is_told_with_its_tokens_and_the_session_stays() {
     audit.load(&mut server, file.len());
     audit.send(1, &first(0, b"hello", 3));
     audit.settle(&mut server);
-    // Begin, a space and five letters, and three generated; then a space and sixty letters.
+    // The start token, a space, five letters and three generated; then a space and sixty letters.
     audit.send(2, &next(0, &[b'q'; 60], 3));
     assert_eq!(
         audit.settle(&mut server),
@@ -172,7 +172,7 @@ fn an_eviction_is_told_before_anything_of_the_request_that_needed_it() {
         seen.last(),
         Some(Seen::Finished(9, FinishReason::MaxTokens, 7, 50))
     ));
-    // Nobody is left to be evicted.
+    // No session is left to be evicted.
     audit.send(10, &only(7, b"hello", 50));
     assert!(!matches!(audit.settle(&mut server)[0], Seen::Evicted(_)));
 }

@@ -1,16 +1,16 @@
-//! Inference as audit's child: what its faults mean, and how it is started anew.
+//! Inference as audit's child: decoding its faults, and restarting it.
 
 use component::ControlError;
 use protocol::wire::{Fault, FaultKind};
 use runtime::layout::{RESET, STACK_TOP};
 use sel4_microkit::{Child, MessageInfo};
 
-/// Inference, by the number that the Microkit tool has written: that of a TCB that audit holds.
+/// Inference, by the number that the Microkit tool has written: that of its TCB, for which audit has a capability.
 pub(crate) struct Inference(pub(crate) Child);
 
-/// Decodes a fault message. It may be forged, and its label unknown: nothing here trusts it. The
-/// instruction pointer comes from the thread itself, since some kinds do not carry it.
-// A function of its own, so that `make panic-check` can see that its walk comes here.
+/// Decodes a fault message. It may be forged, and its label unknown: nothing here trusts it. The instruction pointer is
+/// read from the thread itself, because some kinds of message do not carry it.
+// A separate function, so `make panic-check` can see that its walk reaches it.
 #[inline(never)]
 pub(crate) fn fault(child: Child, message: &MessageInfo) -> Fault {
     let word = |index: usize| {
@@ -26,7 +26,7 @@ pub(crate) fn fault(child: Child, message: &MessageInfo) -> Fault {
         3 | 4 => (FaultKind::Exception, 0),
         5 => (FaultKind::Timeout, 0),
         6 => (FaultKind::Memory, word(1)),
-        // A VCPU fault is how a release kernel reports `brk`, which is how Rust aborts.
+        // A release kernel reports `brk`, with which Rust aborts, as a VCPU fault.
         8 => (FaultKind::Exception, word(0)),
         label => (FaultKind::Unknown, label),
     };
@@ -36,13 +36,13 @@ pub(crate) fn fault(child: Child, message: &MessageInfo) -> Fault {
 }
 
 impl Inference {
-    /// Stops inference until [`Self::restart`].
+    /// Stops inference until [`Self::restart`] is called.
     pub(crate) fn stop(&self) -> Result<(), ControlError> {
         let stopped = self.0.tcb().tcb_suspend();
         stopped.map_err(|_| ControlError::NotStopped)
     }
 
-    /// Stops inference and starts it from its reset code, with every register written.
+    /// Stops inference and starts it at its reset code, with every register written.
     pub(crate) fn restart(&self) -> Result<(), ControlError> {
         self.stop()?;
         let mut registers = sel4::UserContext::default();

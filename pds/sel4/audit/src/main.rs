@@ -1,5 +1,5 @@
-//! The audit monitor's domain: the board's clock and watchdog, the log, rings with each client and with inference, and the
-//! TCB of inference, which is its child.
+//! The domain of the audit monitor. It has the board's clock and watchdog, the log, rings with each client and with
+//! inference, and the TCB of inference, which is its child.
 
 #![no_std]
 #![no_main]
@@ -42,7 +42,7 @@ patched! {
 facts! {
     "ring_bytes" = protocol::ring::REGION_BYTES;
     "protocol_version" = protocol::VERSION;
-    // With what a restart writes into inference's registers.
+    // The values that a restart writes into inference's registers.
     "child_reset" = layout::RESET;
     "child_stack_top" = layout::STACK_TOP;
 }
@@ -51,21 +51,22 @@ facts! {
 static KDF: ConstStaticCell<[KdfBlock; MAX_KDF_KIB as usize]> =
     ConstStaticCell::new([const { KdfBlock::new() }; MAX_KDF_KIB as usize]);
 
-/// For text that waits for clients.
+/// Text that waits for clients.
 static TEXTS: ConstStaticCell<Texts> = ConstStaticCell::new(Texts::new());
 
 type Component = Audit<'static, ReadOnlyRegion, ReadWriteRegion, disk::End>;
 type Client = ClientEnd<ReadOnlyRegion, ReadWriteRegion>;
 
-/// The monitor itself. A value that is returned is copied on the stack, which has no room for several of it.
+/// The monitor itself. It is a static because a returned value is copied on the stack, which has no room for several
+/// copies.
 static AUDIT: StaticCell<Component> = StaticCell::new();
 
-/// What audit is while it serves.
+/// Audit while it serves.
 struct Monitor {
     audit: &'static mut Component,
     port: Port,
     on_watchdog: Interrupt,
-    /// On boards where the timer's is not the watchdog's.
+    /// On boards where the timer and the watchdog have different interrupts.
     #[cfg(timer_interrupt)]
     on_timer: Interrupt,
 }
@@ -73,8 +74,8 @@ struct Monitor {
 /// An interrupt that the kernel holds back until it is acknowledged.
 struct Interrupt {
     channel: Channel,
-    /// The kernel has refused an acknowledgement. It is asked again at every wake-up: without one the
-    /// interrupt, and with it a deadline, would never come again.
+    /// The kernel refused an acknowledgement. It is repeated at every wake-up, because without one the interrupt, and
+    /// with it a deadline, would never come again.
     owed: bool,
 }
 
@@ -85,7 +86,7 @@ impl Interrupt {
         Self { channel, owed }
     }
 
-    /// Acknowledges it if it has come, or is owed an acknowledgement.
+    /// Acknowledges the interrupt if it has come, or if an acknowledgement is owed.
     fn acknowledge(&mut self, has_come: bool) {
         if has_come || self.owed {
             self.owed = self.channel.irq_ack().is_err();
@@ -93,8 +94,8 @@ impl Interrupt {
     }
 }
 
-/// Nothing if the description has given audit no rings with inference, or half of those with a client: then it starts
-/// nothing, and inference and the clients, without an epoch, do nothing either.
+/// Empty if `system.xml` gives audit no rings with inference, or half of those with a client. Then audit starts
+/// nothing, and inference and the clients, which get no epoch, do nothing either.
 struct Domain(Option<Monitor>);
 
 #[protection_domain]
@@ -132,9 +133,9 @@ fn clients() -> Result<Vec<Client, MAX_CLIENTS>, RingError> {
         if (theirs.address, ours.address) == (0, 0) {
             continue;
         }
-        // SAFETY: `system.xml` maps these to this domain, for the rings alone.
+        // SAFETY: `system.xml` maps these to this domain, only for the rings.
         let ring = unsafe { region::endpoint(theirs, ours)? };
-        // The numbers of channels end at 61.
+        // Channel numbers end at 61.
         let channel = channel as u8;
         // There are as many slots as places.
         let _ = clients.push(ClientEnd { channel, ring });
@@ -147,19 +148,19 @@ fn start() -> Result<Monitor, RingError> {
     let region = |address, bytes| Mapped { address, bytes };
     let theirs = region(inference_to_audit(), inference_to_audit_size());
     let ours = region(audit_to_inference(), audit_to_inference_size());
-    // SAFETY: `system.xml` maps these to this domain, for the rings alone.
+    // SAFETY: `system.xml` maps these to this domain, only for the rings.
     let inference = unsafe { region::endpoint(theirs, ours)? };
-    // SAFETY: `system.xml` maps the log to this domain alone; this is its only use.
+    // SAFETY: `system.xml` maps the log only to this domain; this is its only use.
     let log = unsafe { region::private(region(audit_log(), audit_log_size())) };
-    // SAFETY: `system.xml` maps the policy to this domain alone, and the store to nobody writable.
+    // SAFETY: `system.xml` maps the policy only to this domain, and the store writable in none.
     let policy = unsafe { region::immutable(region(policy(), policy_size())) };
-    // SAFETY: `system.xml` maps the formats writable nowhere.
+    // SAFETY: `system.xml` maps the formats writable in no domain.
     let formats = unsafe { region::immutable(region(formats(), formats_size())) };
     // SAFETY: as above.
     let store = unsafe { region::immutable(region(model_store(), model_store_size())) };
-    // SAFETY: `system.xml` maps the adapters writable to this domain alone; this is their only use.
+    // SAFETY: `system.xml` maps the adapters writable only in this domain; this is their only use.
     let adapters = unsafe { region::written(region(adapters(), adapters_size()))? };
-    // SAFETY: `system.xml` maps the board's watchdog there, to this domain alone.
+    // SAFETY: `system.xml` maps the board's watchdog there, only to this domain.
     let timekeeper = unsafe { timekeeper(watchdog()) };
     let files = disk::end(store)?;
     let memory = Memory {
@@ -195,7 +196,7 @@ impl Handler for Domain {
         let Some(monitor) = &mut self.0 else {
             return Ok(());
         };
-        // Whatever woke us, audit looks at everything, and arms the timer anew.
+        // Whatever woke us, audit looks at everything and arms the timer again.
         let has_come = channels.contains(monitor.on_watchdog.channel);
         let has_ticked = has_come && monitor.port.timekeeper.tick();
         monitor.on_watchdog.acknowledge(has_come);

@@ -1,4 +1,4 @@
-//! What audit's component needs from its runtime, on Microkit.
+//! Services of the runtime for audit's component, on Microkit.
 
 use crate::child::Inference;
 use component::ControlError;
@@ -6,12 +6,12 @@ use runtime::Clock as _;
 use runtime::board::Timekeeper;
 use sel4_microkit::Channel;
 
-/// Longest time without a wake-up, in microseconds (2 s), as long as nobody takes the timer away: twice the watchdog's
-/// period, so that it does nothing while the watchdog ticks, and finds out soon if the clock that it ticks by was set.
+/// Longest time without a wake-up, in microseconds (2 s), unless somebody takes over the timer. It is twice the
+/// watchdog's period: it has no effect while the watchdog ticks, and soon reveals it if the watchdog's clock was set.
 const LOOK_US: u64 = 2_000_000;
 
-/// Least time from one look at the watchdog to the next, in microseconds (0.25 s): a step of its clock is found out soon
-/// enough, and most wake-ups need not ask the device.
+/// Least time between two looks at the watchdog, in microseconds (0.25 s). It reveals a step of the watchdog's clock
+/// soon enough, and spares most wake-ups a read of the device.
 const LOOKS_US: u64 = 250_000;
 
 /// Audit's channels and its child, by the numbers that the Microkit tool has written.
@@ -19,9 +19,9 @@ pub(crate) struct Port {
     pub(crate) inference: Channel,
     pub(crate) child: Inference,
     pub(crate) timekeeper: Timekeeper,
-    /// What the clock said last.
+    /// The clock's last reading.
     pub(crate) now_us: u64,
-    /// When the watchdog was looked at last.
+    /// The time of the last look at the watchdog.
     pub(crate) looked_us: u64,
 }
 

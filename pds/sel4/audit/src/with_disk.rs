@@ -18,16 +18,16 @@ static JOURNAL: ConstStaticCell<JournalMemory> = ConstStaticCell::new(JournalMem
 
 pub(crate) type End = Files<ReadOnlyRegion, ReadWriteRegion>;
 
-/// `store`: the model store, behind which inference counts the slots.
+/// `store` is the model store; for inference, the slots begin at the offset after it.
 pub(crate) fn end(store: &[u8]) -> Result<Option<End>, RingError> {
     let region = |address, bytes| Mapped { address, bytes };
     let theirs = region(files_to_audit(), files_to_audit_size());
     let ours = region(audit_to_files(), audit_to_files_size());
-    // SAFETY: `system.xml` maps these to this domain, for the rings alone.
+    // SAFETY: `system.xml` maps these to this domain, only for the rings.
     let ring = unsafe { region::endpoint(theirs, ours)? };
-    // SAFETY: `system.xml` maps the staging copy to this domain alone; this is its only use.
+    // SAFETY: `system.xml` maps the staging copy only to this domain; this is its only use.
     let staging = unsafe { region::written(region(staging(), staging_size()))? };
-    // SAFETY: `system.xml` maps the slots writable to this domain alone; this is their only use.
+    // SAFETY: `system.xml` maps the slots writable only in this domain; this is their only use.
     let slots = unsafe { region::written(region(model_slots(), model_slots_size()))? };
     Ok(Some(Files::new(
         ring,

@@ -1,7 +1,8 @@
-//! The disk's domain: a virtio block device, its interrupt and its DMA memory, a pair of rings with files.
+//! The domain of the disk. It has a virtio block device, its interrupt and its DMA memory, and a pair of rings with
+//! files.
 //!
-//! The only domain whose device can write memory by itself. It gives the device addresses of one region (`dma`), which it
-//! alone maps: what is read or written is copied from and to there (`sel4-virtio-hal-impl`).
+//! No other domain has a device that can write memory by itself. It gives the device only addresses in the region
+//! `dma`, which no other domain maps; data are copied from and to there (`sel4-virtio-hal-impl`).
 
 #![no_std]
 #![no_main]
@@ -29,17 +30,17 @@ facts! {
     "protocol_version" = protocol::VERSION;
 }
 
-/// Bytes of a transport's registers on the board; the page has eight, and the device is in the first.
+/// Bytes of one transport's registers on the board. The page has eight transports, and the device is the first.
 const TRANSPORT_BYTES: usize = 0x200;
 
-/// The device, with what it and the driver share of one operation.
+/// The device, and the memory that it shares with the driver during an operation.
 struct Virtio {
     block: VirtIOBlk<HalImpl, MmioTransport<'static>>,
     request: BlkReq,
     response: BlkResp,
-    /// Of the operation that is under way.
+    /// Token of the current operation.
     token: Option<u16>,
-    /// How a flush ended: the driver waits for it, which takes as long as the device does.
+    /// Result of a flush. The driver waits for a flush as long as the device takes.
     flushed: Option<Result<(), DiskError>>,
 }
 
@@ -47,7 +48,7 @@ impl Virtio {
     /// The block device of the first transport; `None` if there is none.
     fn find() -> Option<Self> {
         let header = NonNull::new(virtio() as *mut VirtIOHeader)?;
-        // SAFETY: the description maps the page of transports there, to this domain alone, uncached.
+        // SAFETY: `system.xml` maps the page of transports there, only to this domain, uncached.
         let transport = unsafe { MmioTransport::new(header, TRANSPORT_BYTES) }.ok()?;
         if transport.device_type() != DeviceType::Block {
             return None;
@@ -84,8 +85,8 @@ impl component::Device for Virtio {
         let token = match operation {
             Operation::Read { first } => {
                 let first = usize::try_from(first).map_err(failed)?;
-                // SAFETY: `finish` gives the same request, buffer and response, which nobody touches before: `Disk`
-                // begins no other operation, and leaves its buffer alone.
+                // SAFETY: `finish` gets the same request, buffer and response, and nobody touches them until then:
+                // `Disk` begins no other operation, and leaves its buffer alone.
                 unsafe { block.read_blocks_nb(first, request, buffer, response) }
             }
             Operation::Write { first } => {
@@ -117,7 +118,7 @@ impl component::Device for Virtio {
             return None;
         }
         self.token = None;
-        // SAFETY: the token is that of `begin`, which had the same request, buffer and response.
+        // SAFETY: the token comes from `begin`, which had the same request, buffer and response.
         let done = unsafe {
             match operation {
                 Operation::Read { .. } => {
@@ -146,10 +147,10 @@ struct Served {
     device: Channel,
 }
 
-/// Nothing if the description has given it no ring.
+/// Empty if `system.xml` gives it no ring.
 struct Domain(Option<Served>);
 
-// What the DMA memory is divided by lies on a heap. Its allocator takes 64 KiB at once.
+// The allocator of the DMA memory is on a heap. It takes 64 KiB at once.
 #[protection_domain(heap_size = 0x20000)]
 fn init() -> Domain {
     HalImpl::init(dma_size(), dma(), dma_physical());
@@ -170,17 +171,17 @@ fn ring() -> Result<Endpoint<ReadOnlyRegion, ReadWriteRegion>, RingError> {
     let region = |address, bytes| Mapped { address, bytes };
     let theirs = region(files_to_disk(), files_to_disk_size());
     let ours = region(disk_to_files(), disk_to_files_size());
-    // SAFETY: the description maps both to this domain, for the rings alone.
+    // SAFETY: `system.xml` maps both to this domain, only for the rings.
     unsafe { region::endpoint(theirs, ours) }
 }
 
 impl Served {
-    /// Before the device is looked at: an operation that ends meanwhile raises the interrupt again.
+    /// Acknowledges before the device is looked at, so an operation that ends meanwhile raises the interrupt again.
     fn acknowledge(&mut self) {
         if let Some(device) = self.disk.device() {
             device.block.ack_interrupt();
         }
-        // The kernel refuses it only if there was none.
+        // The kernel refuses this only if there was no interrupt.
         let _ = self.device.irq_ack();
     }
 }

@@ -1,4 +1,4 @@
-//! The files' domain: a pair of rings with audit and one with disk, and nothing else.
+//! The domain of files. It has a pair of rings with audit and one with disk, and nothing else.
 
 #![no_std]
 #![no_main]
@@ -48,7 +48,7 @@ struct Served<F> {
     port: Port,
 }
 
-/// Nothing if the description has given it no rings.
+/// Empty if `system.xml` gives it no rings.
 struct Domain<F>(Option<Served<F>>);
 
 #[protection_domain]
@@ -83,7 +83,7 @@ fn ring(
     ours: (usize, usize),
 ) -> Result<Endpoint<ReadOnlyRegion, ReadWriteRegion>, RingError> {
     let region = |(address, bytes)| Mapped { address, bytes };
-    // SAFETY: the description maps these to this domain, for the rings alone; each is used once.
+    // SAFETY: `system.xml` maps these to this domain, only for the rings; each is used once.
     unsafe { region::endpoint(region(theirs), region(ours)) }
 }
 
@@ -92,8 +92,8 @@ impl<F: Future<Output = Infallible>> Handler for Domain<F> {
 
     fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
         if let Some(served) = &mut self.0 {
-            // SAFETY: the runtime runs the handler where it lies, and moves it only before the first notification, when
-            // the service was not polled yet; it is never dropped, and nothing else names it.
+            // SAFETY: the runtime runs the handler in place. It moves the handler only before the first notification,
+            // when the service has not been polled yet. It never drops it, and nothing else names it.
             let service = unsafe { Pin::new_unchecked(&mut served.service) };
             served.links.poll(service, &mut served.port);
         }

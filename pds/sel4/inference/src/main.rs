@@ -1,4 +1,4 @@
-//! The inference server's domain: the arena, the store, a pair of rings with audit.
+//! The domain of the inference server. It has the arena, the store, and a pair of rings with audit.
 
 #![no_std]
 #![no_main]
@@ -42,14 +42,14 @@ const fn is_silent() -> bool {
     false
 }
 
-/// Where audit keeps adapters that were made on this device. A restart brings it back as it was in the image.
+/// The region in which audit keeps adapters that were made on this device. A restart resets this variable.
 static ADAPTERS: StaticCell<PartsRegion> = StaticCell::new();
 
 /// Models of the disk that audit has verified.
 #[cfg(feature = "disk")]
 static SLOTS: StaticCell<PartsRegion> = StaticCell::new();
 
-/// What each state of the formats takes in tokens of the model that is loaded.
+/// The cost of each format state, in tokens of the loaded model.
 static COSTS: ConstStaticCell<FormatCosts> = ConstStaticCell::new([0; _]);
 
 struct Port {
@@ -67,11 +67,11 @@ struct Engine {
     port: Port,
 }
 
-/// Nothing if the description has given inference no rings: then it does nothing, and audit says at the deadline of
-/// the first load that it is silent.
+/// Empty if `system.xml` gives inference no rings. Then it does nothing, and audit reports it as silent at the deadline
+/// of the first load.
 struct Domain(Option<&'static mut Engine>);
 
-/// It has the state of every session, and is too large to be handed from function to function on the stack.
+/// It has the state of every session, so it is too large to be passed by value on the stack.
 static ENGINE: StaticCell<Engine> = StaticCell::new();
 
 fn init() -> Domain {
@@ -85,24 +85,24 @@ fn begin() -> Result<&'static mut Engine, RingError> {
     let region = |address, bytes| Mapped { address, bytes };
     let theirs = region(audit_to_inference(), audit_to_inference_size());
     let ours = region(inference_to_audit(), inference_to_audit_size());
-    // SAFETY: `system.xml` maps these to this domain, for the rings alone.
+    // SAFETY: `system.xml` maps these to this domain, only for the rings.
     let ring = unsafe { region::endpoint(theirs, ours)? };
-    // SAFETY: `system.xml` maps the arena to this domain alone; this is its only use.
+    // SAFETY: `system.xml` maps the arena only to this domain; this is its only use.
     let arena = unsafe { region::private(region(arena(), arena_size())) };
-    // SAFETY: `system.xml` maps the store writable nowhere.
+    // SAFETY: `system.xml` maps the store writable in no domain.
     let store = unsafe { region::immutable(region(model_store(), model_store_size())) };
-    // SAFETY: `system.xml` maps the formats writable nowhere.
+    // SAFETY: `system.xml` maps the formats writable in no domain.
     let formats = unsafe { region::immutable(region(formats(), formats_size())) };
     let adapters = region(adapters(), adapters_size());
-    // SAFETY: `system.xml` maps the adapters readable here and writable in audit alone, which names parts by commands and
-    // leaves them alone until the answer; the server reads a part while it carries out the command.
+    // SAFETY: `system.xml` maps the adapters readable here and writable only in audit. Audit names parts in commands
+    // and leaves them alone until the answer; the server reads a part only while it carries out the command.
     let adapters = unsafe { region::parts(adapters)? };
     #[cfg(feature = "disk")]
     let slots = {
         let slots = region(model_slots(), model_slots_size());
-        // SAFETY: `system.xml` maps the slots readable here and writable in audit alone, which names a part by a command and
-        // writes it again only when the server has been told to load another; the server reads it while it carries out the
-        // command.
+        // SAFETY: `system.xml` maps the slots readable here and writable only in audit. Audit names a part in a command
+        // and writes it again only after it has told the server to load another; the server reads it only while it
+        // carries out the command.
         &*SLOTS.init(unsafe { region::parts(slots)? })
     };
     let arena = Arena::new(arena).expect("pages are aligned");

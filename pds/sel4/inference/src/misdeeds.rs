@@ -1,11 +1,11 @@
-//! What the test build does when a prompt says so.
+//! Misbehaviour of the test build, when a prompt asks for it.
 
 use component::inject::{Garbage, Misdeeds};
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use protocol::ring::REGION_BYTES;
 
-/// Audit's log, which is not mapped here.
+/// Address of audit's log, which is not mapped here.
 const FOREIGN: usize = 0x1200_0000;
 
 /// See [`component::inject`].
@@ -17,18 +17,18 @@ pub(crate) const MISDEEDS: Misdeeds = Misdeeds {
     fall_silent,
 };
 
-/// The server is not polled any more.
+/// Whether the server is no longer polled.
 static SILENT: AtomicBool = AtomicBool::new(false);
 
-/// Whether the domain ignores its ring.
+/// Whether the domain now ignores its ring.
 pub(crate) fn is_silent() -> bool {
     SILENT.load(Relaxed)
 }
 
-/// Near the far end of the stack, where no call of a later life will overwrite it by chance.
+/// Near the far end of the stack, where calls after a restart will not overwrite it by chance.
 const MARK: *mut u64 = (crate::start::STACK_BOTTOM + 64) as *mut u64;
 
-/// Panics if the life before this one left its mark on the stack.
+/// Panics if the mark is still on the stack, which a restart must clear.
 pub(crate) fn check_stack() {
     // SAFETY: in the stack, far below the frames in use.
     let mark = unsafe { core::ptr::read_volatile(MARK) };
@@ -44,9 +44,9 @@ fn write_outside() -> ! {
 }
 
 fn spin() -> ! {
-    // Disarms the timer, where the board lets every domain do that. Audit must survive it.
+    // Disarms the timer, if the board lets every domain do that. Audit must survive it.
     #[cfg(timer_registers)]
-    // SAFETY: the kernel of such a board has the registers open.
+    // SAFETY: on such a board, the kernel opens the registers to user code.
     unsafe {
         asm!("msr cntp_ctl_el0, xzr", "msr cntp_cval_el0, {}", in(reg) u64::MAX >> 1);
     }
@@ -58,8 +58,8 @@ fn spin() -> ! {
 fn scribble(seed: u64) {
     let region = crate::inference_to_audit() as *mut u64;
     for (index, word) in (0..REGION_BYTES / 8).zip(Garbage::new(seed)) {
-        // SAFETY: inside the region that `system.xml` lets this domain write, and aligned; its only other user
-        // is the ring's end, which makes no reference to it either. Audit survives any bytes.
+        // SAFETY: inside the region that `system.xml` lets this domain write, and aligned. Its only other user is the
+        // ring's endpoint, which makes no reference to it either. Audit survives any bytes.
         unsafe { core::ptr::write_volatile(region.wrapping_add(index), word) }
     }
 }

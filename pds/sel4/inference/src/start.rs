@@ -1,16 +1,15 @@
-//! Start-up, also after a restart: a clean stack and clean vector registers, then rust-sel4's entry.
+//! Start-up, also after a restart: clears the stack and the vector registers, then enters rust-sel4.
 //!
-//! `_reset` restores `.data` and `.bss` and comes here on a small stack of its own. What the domain
-//! that died left on Microkit's stack (prompts, activations) must not reach the next one, nor what it left in the
-//! registers of floating point: audit writes the general ones, and seL4 has no call that writes these.
+//! `_reset` restores `.data` and `.bss` and comes here on its own small stack. Nothing that the old domain left on
+//! Microkit's stack (prompts, activations) or in the floating-point registers may reach the new one. Audit writes the
+//! general registers, but seL4 has no call that writes these.
 
 use core::arch::global_asm;
 
 use runtime::facts;
 use runtime::layout::STACK_TOP;
 
-/// Bytes of the stack, which end at [`STACK_TOP`]; below them lies a page that nothing is mapped at. As `build.rs`
-/// read it.
+/// Size of the stack in bytes, as read by `build.rs`. The stack ends at [`STACK_TOP`]; the page below it is not mapped.
 const STACK_BYTES: usize = {
     let text = env!("STACK_BYTES").as_bytes();
     let (mut bytes, mut at) = (0, 0);
@@ -30,11 +29,11 @@ facts! {
     "stack_bytes" = STACK_BYTES;
 }
 
-// The name that rust-sel4 gives to the address where a stack begins.
+// rust-sel4 gives this name to the address where a stack begins.
 #[unsafe(no_mangle)]
 static __sel4_runtime_common__stack_bottom: usize = STACK_TOP;
 
-// Registers that the parent has written, and no stack yet.
+// The parent has written the registers, and there is no stack yet.
 #[cfg(target_arch = "aarch64")]
 global_asm!(
     r#"

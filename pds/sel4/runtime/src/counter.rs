@@ -1,9 +1,9 @@
-//! The processor's counter, which every domain of most boards can read and nobody can set.
+//! The processor's counter. On most boards every domain can read it, and nobody can set it.
 
 #[cfg(counter)]
 use core::arch::asm;
 
-/// The counter of the processor that this runs on.
+/// The counter of the current processor.
 #[cfg(counter)]
 #[derive(Clone, Copy, Debug)]
 pub struct Counter;
@@ -34,12 +34,12 @@ impl drivers::counter::Counter for Counter {
     }
 }
 
-/// Only where the kernel lets user code write the registers, which the board's file knows (`generic-timer`).
+/// Only if the kernel lets user code write the registers, which the board's file says (`generic-timer`).
 #[cfg(all(counter, target_arch = "aarch64"))]
 impl drivers::generic_timer::Comparator for Counter {
     fn compare(&mut self, at: Option<u64>) {
         let (at, control) = at.map_or((u64::MAX, 0_u64), |at| (at, 1));
-        // SAFETY: the comparator of the physical timer concerns this timer's interrupt alone.
+        // SAFETY: the comparator of the physical timer affects only this timer's interrupt.
         unsafe {
             asm!("msr cntp_cval_el0, {}", "msr cntp_ctl_el0, {}", "isb",
                 in(reg) at, in(reg) control, options(nomem, nostack));
@@ -51,7 +51,7 @@ impl drivers::generic_timer::Comparator for Counter {
 impl drivers::counter::Counter for Counter {
     fn ticks(&mut self) -> u64 {
         let ticks;
-        // SAFETY: reads a register that the firmware lets user code read (OpenSBI's `scounteren`).
+        // SAFETY: reads a register that the firmware opens to user code (OpenSBI's `scounteren`).
         unsafe { asm!("rdtime {}", out(reg) ticks, options(nomem, nostack)) }
         ticks
     }

@@ -1,17 +1,17 @@
-//! Registers of a device, as `drivers` wants them.
+//! Registers of a device, as `drivers` accesses them.
 
 use drivers::Registers;
 
-/// How wide the registers of a device are, and how far apart.
+/// Width and distance of a device's registers.
 #[derive(Clone, Copy, Debug)]
 pub enum Width {
-    /// Bytes, one after the other.
+    /// Bytes without gaps.
     Byte,
-    /// 32 bits; an offset is in bytes.
+    /// 32 bits; offsets are in bytes.
     Word,
 }
 
-/// A page of registers.
+/// A page of device registers.
 #[derive(Debug)]
 pub struct Device {
     base: usize,
@@ -22,7 +22,7 @@ impl Device {
     /// The registers at this address.
     ///
     /// # Safety
-    /// At `base` a page of a device is mapped, readable, writable and uncached, whose registers have this width, and
+    /// A page of a device is mapped at `base`, readable, writable and uncached; its registers have this width, and
     /// nothing else in the domain uses them.
     #[must_use]
     pub const unsafe fn new(base: usize, width: Width) -> Self {
@@ -34,7 +34,7 @@ impl Registers for Device {
     fn read(&mut self, offset: usize) -> u32 {
         let address = self.base.wrapping_add(offset);
         match self.width {
-            // SAFETY: drivers name registers of their device alone, and the device is there (`new`).
+            // SAFETY: drivers access only registers of their device, and the device is mapped (`new`).
             Width::Byte => unsafe { core::ptr::read_volatile(address as *const u8).into() },
             // SAFETY: as above.
             Width::Word => unsafe { core::ptr::read_volatile(address as *const u32) },

@@ -1,12 +1,12 @@
-//! The state of floating point that is not in its registers of numbers.
+//! Floating-point control state.
 
 use core::arch::asm;
 
-/// Rounds to nearest, without flushing of small numbers or traps: what the numerics are defined for. The setting survives a
-/// restart, and another one would change the results.
+/// Sets rounding to nearest, without flush-to-zero or traps, as the numerics are defined. The setting survives a
+/// restart, and a different one would change the results.
 pub fn reset() {
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: concerns this thread's floating point alone.
+    // SAFETY: affects only this thread's floating point.
     unsafe {
         asm!("msr fpcr, xzr", options(nomem, nostack));
     }

@@ -1,18 +1,18 @@
-//! Where the Microkit tool and the linker script put what no variable tells a domain.
+//! Addresses chosen by the Microkit tool and the linker script, for which there is no variable.
 //!
-//! Each number stands here and nowhere else in the domains. Those who rely on one write it into their
-//! program's file with [`facts!`](crate::facts), where the isolation checker compares it with the
-//! description, with Microkit's own layout and with the other programs: `make image` stops if they differ.
+//! Each number is written here and nowhere else in the domains. A program that relies on one writes it into its file
+//! with [`facts!`](crate::facts). The isolation checker compares it there with the description, with Microkit's own
+//! layout and with the other programs, and `make image` stops if they differ.
 
-/// Where a stack ends that Microkit gives a domain: two pages below the top of the address space, under the IPC buffer and a
-/// page that is left out.
+/// End of the stack that Microkit gives a domain: two pages below the top of the address space, under the IPC buffer
+/// and an unmapped page.
 #[cfg(target_arch = "aarch64")]
 pub const STACK_TOP: usize = 0xff_ffff_e000;
-/// Where a stack ends that Microkit gives a domain. seL4 leaves the last page of Sv39's addresses out.
+/// End of the stack that Microkit gives a domain. seL4 does not use the last page of Sv39's addresses.
 #[cfg(target_arch = "riscv64")]
 pub const STACK_TOP: usize = 0x3f_ffff_d000;
 
-/// Where the linker script puts `_reset`: the code that inference is restarted at.
+/// Address of `_reset`, set by the linker script: the code at which inference is restarted.
 pub const RESET: usize = 0x20_0000;
 
 /// Writes numbers that a program relies on into its file, as symbols `sel4_llm_NAME` in read-only memory.
@@ -20,7 +20,7 @@ pub const RESET: usize = 0x20_0000;
 macro_rules! facts {
     ($($name:literal = $value:expr;)*) => {$(
         core::arch::global_asm!(
-            // R: the linker keeps what nobody refers to.
+            // R makes the linker keep the section although nothing refers to it.
             ".section .rodata.facts, \"aR\", %progbits",
             ".balign 8",
             concat!(".global sel4_llm_", $name),

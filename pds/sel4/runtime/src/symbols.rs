@@ -1,5 +1,5 @@
-//! The symbols that the Microkit tool patches into every domain, in read-only memory: a restart
-//! restores `.data` from a copy that is not patched, and would lose the domain's channels.
+//! The symbols that the Microkit tool patches in every domain. They are in read-only memory, because a restart restores
+//! `.data` from a copy that is not patched, and would lose the domain's channels.
 
 core::arch::global_asm!(
     r#"

@@ -1,4 +1,4 @@
-//! The shell's domain: the UART and its interrupt, a pair of rings with audit.
+//! The domain of the shell. It has the UART and its interrupt, and a pair of rings with audit.
 
 #![no_std]
 #![no_main]
@@ -48,36 +48,36 @@ impl component::Port for Console {
         INPUT_DONE
     }
 
-    /// What answers the end of the input has been written, for whoever listens.
+    /// The answer to the end of the input has been written for the listener, so nothing is left to do.
     fn input_done(&mut self) {}
 
     fn last_line(&self) -> &'static str {
         HALT_LINE
     }
 
-    /// What the shell says last has ended it, for whoever listens.
+    /// The shell's last line tells the listener, so nothing is left to do.
     fn halt(&mut self) {}
 }
 
 /// Larger than the stack.
 static mut MEMORY: Memory = Memory::new();
 
-/// What the shell is while it serves.
+/// The shell while it serves.
 struct Terminal {
     shell: Shell<'static, ReadOnlyRegion, ReadWriteRegion>,
     console: Console,
     uart: Channel,
-    /// The kernel has not taken the acknowledgement of the interrupt yet.
+    /// The kernel has not accepted the acknowledgement of the interrupt yet.
     unacknowledged: bool,
 }
 
-/// Nothing if the description has given the shell no ring: then it has said so, and does nothing.
+/// Empty if `system.xml` gives the shell no ring. Then it has said so, and does nothing.
 struct Domain(Option<Terminal>);
 
 #[protection_domain]
 fn init() -> Domain {
     let mut console = Console {
-        // SAFETY: `system.xml` maps the board's UART there, to this domain alone.
+        // SAFETY: `system.xml` maps the board's UART there, only to this domain.
         uart: unsafe { board::console(uart()) },
         audit: Channel::new(audit_channel()),
     };
@@ -94,7 +94,7 @@ fn init() -> Domain {
             }))
         }
         Err(error) => {
-            // Writing to the console does not fail.
+            // Writing to the console never fails.
             let _ =
                 fmt::Write::write_fmt(&mut Text(&mut console), format_args!("shell: {error}\r\n"));
             Domain(None)
@@ -106,16 +106,16 @@ fn ring() -> Result<Endpoint<ReadOnlyRegion, ReadWriteRegion>, RingError> {
     let region = |address, bytes| Mapped { address, bytes };
     let theirs = region(from_audit(), from_audit_size());
     let ours = region(to_audit(), to_audit_size());
-    // SAFETY: `system.xml` maps both to this domain, for the rings alone.
+    // SAFETY: `system.xml` maps both to this domain, only for the rings.
     unsafe { region::endpoint(theirs, ours) }
 }
 
-/// The console for words before there is a shell.
+/// The console, for messages before there is a shell.
 struct Text<'c>(&'c mut Console);
 
 impl fmt::Write for Text<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // There is nobody to wait for it.
+        // Nothing else runs here that would have to wait.
         text.bytes().for_each(|byte| self.0.uart.write(byte));
         Ok(())
     }
@@ -131,13 +131,13 @@ impl Handler for Domain {
         let Terminal { shell, console, .. } = terminal;
         if channels.contains(terminal.uart) {
             terminal.unacknowledged = true;
-            // Before the reading: a byte that comes meanwhile raises it again.
+            // Acknowledge before reading, so a byte that arrives meanwhile raises the interrupt again.
             console.uart.acknowledge();
             shell.on_room(console);
         } else if channels.contains(console.audit) {
             shell.on_signal(console);
         }
-        // Without room in the type-ahead, it would come for the same bytes for ever. They stay where they are.
+        // If the type-ahead is full, bytes stay in the UART, and its interrupt would come again and again for them.
         console.uart.interrupt_on_input(shell.wants_input());
         if terminal.unacknowledged {
             terminal.unacknowledged = terminal.uart.irq_ack().is_err();

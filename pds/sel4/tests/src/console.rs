@@ -7,10 +7,10 @@ use runtime::board;
 pub(crate) struct Console(board::Console);
 
 impl Console {
-    /// `base` is what the Microkit tool has written for the UART.
+    /// `base` is the UART's address, as written by the Microkit tool.
     pub(crate) fn new(base: usize) -> Self {
-        // SAFETY: `system.xml` maps the board's UART there, to this domain alone; it has one thread, and what a panic
-        // handler writes comes after all else.
+        // SAFETY: `system.xml` maps the board's UART there, only to this domain. The domain has one thread, and a panic
+        // handler writes only after everything else.
         Self(unsafe { board::console(base) })
     }
 }
@@ -27,7 +27,7 @@ impl fmt::Write for Console {
     }
 }
 
-/// What the runner of the tests must notice.
+/// Misbehaviour that the runner must detect.
 #[cfg(any(
     feature = "wrong",
     feature = "panic",

@@ -1,10 +1,9 @@
-//! The golden vectors inside a protection domain: the same cases as on the host, with NEON, where the
-//! architecture has it, and with the scalar path, on the kernel, the target and the start-up code that the product has. `tests/sel4/system.xml` is the system,
-//! with this domain alone.
+//! The golden vectors inside a protection domain: the same cases as on the host, with NEON (if the architecture has it)
+//! and with the scalar path, on the product's kernel, target and start-up code. `tests/sel4/system.xml` is the system,
+//! with only this domain.
 //!
-//! It prints a line for each test, a closing line, and the line that halts QEMU. A panic fails the test that is
-//! under way and closes the run; whoever watches takes a fault, which a release kernel does not report, from the
-//! silence.
+//! It prints a line for each test, a closing line, and the line that halts QEMU. A panic fails the current test and
+//! ends the run. A release kernel does not report a fault, so the runner concludes one from silence.
 
 #![no_std]
 #![no_main]
@@ -28,19 +27,19 @@ patched! { uart heap heap_size }
 #[global_allocator]
 static HEAP: DeferredStaticDlmalloc<RawOneShotMutex> = DeferredStaticDlmalloc::new();
 
-/// Outside of [`init`], so that a panic can close the run.
+/// Outside [`init`], so a panic can end the run.
 static TALLY: Tally = Tally::new();
 
-// What this run is for: the kernels that inference has.
+// The purpose of this run is to test inference's kernels.
 #[cfg(target_arch = "aarch64")]
 const _: () = assert!(Cpu::of_build().wants_tiles(), "the target has no NEON");
 
 #[protection_domain]
 fn init() -> impl Handler {
-    // As inference does.
+    // As in inference.
     runtime::float::reset();
     panicking::set_hook(&on_panic);
-    // SAFETY: `system.xml` maps the heap to this domain alone; this is its only use.
+    // SAFETY: `system.xml` maps the heap only to this domain; this is its only use.
     let heap = unsafe {
         region::private(Mapped {
             address: heap(),
@@ -68,7 +67,7 @@ fn init() -> impl Handler {
     NullHandler::new()
 }
 
-/// Its message fails the test that is under way; the tests after it do not run.
+/// The message fails the current test; the tests after it do not run.
 fn on_panic(info: &PanicInfo<'_>) {
     let mut console = Console::new(uart());
     let _ = TALLY.fail(&mut console, format_args!("{info}"));

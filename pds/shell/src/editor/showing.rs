@@ -1,47 +1,47 @@
-//! The line on a terminal.
+//! Drawing the line on a terminal.
 //!
-//! It may be longer than the terminal is wide. While it is typed, one row has a window of it, with a mark where more is hidden
-//! ([`MORE_LEFT`], [`MORE_RIGHT`]). When it is run, all of it is written, in as many rows as it takes, so that it can be read
-//! above. No row reaches the last column: terminals differ in what a character there does.
+//! The line may be wider than the terminal. While it is typed, one row shows a window of it, with a mark if more is
+//! hidden ([`MORE_LEFT`], [`MORE_RIGHT`]). When it is run, all of it is written, in as many rows as needed, so it can
+//! be read afterwards. No row reaches the last column, because terminals differ in what a character there does.
 
 use super::Editor;
 use super::units::{back_by, columns, first_unit, units, width_of};
 use core::fmt::{self, Write};
 
-/// Stands where the line goes on to the left.
+/// Mark for hidden text to the left.
 const MORE_LEFT: char = '<';
-/// Stands where it goes on to the right.
+/// Mark for hidden text to the right.
 const MORE_RIGHT: char = '>';
 
-/// Fewest columns of a window: two marks, a wide character and the cursor's place.
+/// Fewest columns of a window: two marks, a wide character and the cursor.
 const FEWEST: usize = 6;
 
-/// Where the line shows.
+/// The place for the line on the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     /// Columns of the terminal.
     pub(crate) columns: usize,
-    /// Columns that the prompt takes.
+    /// Columns of the prompt.
     pub(crate) indent: usize,
-    /// The terminal understands control sequences. Otherwise, it has a backspace.
+    /// Whether the terminal understands control sequences. Otherwise it has only a backspace.
     pub(crate) has_sequences: bool,
 }
 
-/// What the terminal shows.
+/// The visible part of the line.
 #[derive(Debug)]
 pub(super) struct Window {
-    /// As of [`Row`]. A copy of one would bring bytes along that lie between its fields, and the shell's memory is looked
-    /// through for traces of passphrases.
+    /// As in [`Row`]. A copied `Row` would bring padding bytes along, and the tests search the shell's memory for
+    /// traces of passphrases.
     columns: usize,
     indent: usize,
     has_sequences: bool,
-    /// First byte that shows.
+    /// First visible byte.
     pub(super) left: usize,
-    /// Columns from the window's beginning to the terminal's cursor.
+    /// Columns from the start of the window to the terminal's cursor.
     column: usize,
-    /// Columns in which something shows.
+    /// Columns that show something.
     drawn: usize,
-    /// Something is hidden to the right.
+    /// Text is hidden to the right.
     has_more: bool,
 }
 
@@ -72,7 +72,7 @@ impl Window {
         }
     }
 
-    /// Empties the window from the terminal's cursor, which stands at `column`, to its end.
+    /// Clears the window from the terminal's cursor, at `column`, to its end.
     fn erase_from(&self, column: usize, out: &mut impl Write) -> fmt::Result {
         if self.has_sequences {
             return out.write_str("\x1b[K");
@@ -84,7 +84,7 @@ impl Window {
 }
 
 impl Editor {
-    /// The terminal's cursor stands behind a new prompt; nothing of the line shows yet.
+    /// The terminal's cursor is after a new prompt, and nothing of the line shows yet.
     pub(crate) const fn begin(&mut self, row: Row) {
         let window = &mut self.window;
         (window.columns, window.indent) = (row.columns, row.indent);
@@ -94,13 +94,13 @@ impl Editor {
         window.has_more = false;
     }
 
-    /// Columns for text in the window that begins at `left`: the last one is the cursor's, or a mark's.
+    /// Columns for text in a window that begins at `left`: the last one is for the cursor or a mark.
     const fn room(&self, left: usize) -> usize {
         let lead = if left > self.entered { 2 } else { 1 };
         self.window.width().saturating_sub(lead)
     }
 
-    /// Shows the `typed` bytes that were put in last; all that they changed, if they do not end the line.
+    /// Draws the last `typed` bytes after they were inserted, and the rest of the line if they are not at its end.
     pub(crate) fn draw_typed(&mut self, typed: usize, out: &mut impl Write) -> fmt::Result {
         let start = self.cursor.saturating_sub(typed);
         let text = self.bytes.get(start..self.cursor).unwrap_or(&[]);
@@ -113,7 +113,7 @@ impl Editor {
         units(text).try_for_each(|(_, shown)| out.write_char(shown))
     }
 
-    /// Shows the line anew, from where the terminal's cursor stands.
+    /// Draws the line again, from the terminal's cursor.
     pub(crate) fn draw(&mut self, out: &mut impl Write) -> fmt::Result {
         self.window.back(self.window.column, out)?;
         self.scroll();
@@ -146,11 +146,11 @@ impl Editor {
             .back(drawn.saturating_sub(self.window.column), out)
     }
 
-    /// Moves the window so that the cursor is in it.
+    /// Moves the window so that it contains the cursor.
     fn scroll(&mut self) {
         let (start, whole) = (self.entered, self.room(self.entered));
         let line = self.bytes.get(start..).unwrap_or(&[]);
-        // Not the columns of a whole long line for each key: a character has at most four bytes.
+        // This avoids measuring a whole long line at each key: a character has at most four bytes.
         if line.len() <= whole.saturating_mul(4) && columns(line) <= whole {
             self.window.left = start;
             return;
@@ -168,14 +168,14 @@ impl Editor {
         if is_left_of_it {
             self.window.left = start.saturating_add(back_by(before, room / 4));
         } else if is_right_of_it() {
-            // With what it takes to show the character under the cursor.
+            // Includes the columns for the character under the cursor.
             let columns = room.saturating_sub(room / 4).saturating_sub(2);
             self.window.left = start.saturating_add(back_by(before, columns));
         }
     }
 
-    /// Leaves the line on the terminal, whole, with the cursor behind it. `go_on` shows where a row goes on that an end of
-    /// line in it has ended.
+    /// Leaves the whole line on the terminal, with the cursor after it. `go_on` is shown at the start of each row after
+    /// a line break.
     pub(crate) fn leave(&mut self, go_on: &str, out: &mut impl Write) -> fmt::Result {
         let line = self.bytes.get(self.entered..).unwrap_or(&[]);
         let is_whole =
@@ -215,13 +215,13 @@ mod tests {
     use std::string::String;
     use std::vec::Vec;
 
-    /// A terminal: what it shows, and where its cursor is. Writing into the last column fails the test.
+    /// A terminal: its contents and its cursor. Writing into the last column fails the test.
     struct Terminal {
         rows: Vec<Vec<char>>,
         columns: usize,
         cursor: usize,
         has_sequences: bool,
-        /// A control sequence that is not complete.
+        /// An incomplete control sequence.
         sequence: String,
     }
 
@@ -265,7 +265,7 @@ mod tests {
             }
         }
 
-        /// The last row behind the prompt.
+        /// The last row after the prompt.
         fn shown(&self, indent: usize) -> String {
             let row = self.rows.last().unwrap().iter().skip(indent);
             let shown: String = row.filter(|cell| **cell != '\0').collect();
@@ -463,7 +463,7 @@ mod tests {
                 }
             }
             editor.leave("... ", &mut terminal).unwrap();
-            // A dumb terminal's row is emptied by writing spaces.
+            // A row of a dumb terminal is cleared by writing spaces.
             let is_shown = |c: &char| !matches!(c, '\0' | ' ');
             let all: String = terminal.rows.concat().into_iter().filter(is_shown).collect();
             let line: String = units(editor.bytes())

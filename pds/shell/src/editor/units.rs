@@ -1,14 +1,14 @@
-//! Characters of a line that may not be UTF-8, and the columns that they take.
+//! Characters of a line that may not be UTF-8, and their widths in columns.
 //!
 //! A *unit* is a character, or a byte that belongs to none.
 
 use safe_text::is_safe;
 use unicode_width::UnicodeWidthChar as _;
 
-/// What shows for an end of line in the line.
+/// Shown in place of a line break in the line.
 pub(super) const LINE_BREAK: char = '\u{21b5}';
 
-/// Where the word that ends `before` begins, spaces after it included.
+/// Where the last word of `before` begins; spaces after it belong to it.
 pub(super) fn word_start(before: &[u8]) -> usize {
     let kept = |bytes: &[u8], space: bool| {
         let other = |byte: &u8| (*byte == b' ') != space;
@@ -21,7 +21,7 @@ pub(super) fn word_start(before: &[u8]) -> usize {
     kept(before.get(..before_spaces).unwrap_or(&[]), false)
 }
 
-/// Where the text that takes `columns` at the end of `bytes` begins.
+/// Start of the text that takes `columns` columns at the end of `bytes`.
 pub(super) fn back_by(bytes: &[u8], mut columns: usize) -> usize {
     let mut start = bytes.len();
     loop {
@@ -37,7 +37,7 @@ pub(super) fn back_by(bytes: &[u8], mut columns: usize) -> usize {
     }
 }
 
-/// Length of the last character, or 1 for a byte that belongs to none.
+/// Length of the last character, or 1 if the last byte belongs to none.
 pub(super) fn last_unit(bytes: &[u8]) -> usize {
     let is_character = |len: &usize| {
         let start = bytes.len().checked_sub(*len);
@@ -49,7 +49,7 @@ pub(super) fn last_unit(bytes: &[u8]) -> usize {
         .unwrap_or(usize::from(!bytes.is_empty()))
 }
 
-/// Length of the first character, or 1 for a byte that belongs to none, and what shows for it.
+/// Length of the first character, or 1 if the first byte belongs to none, and the character to show for it.
 pub(super) fn first_unit(bytes: &[u8]) -> Option<(usize, char)> {
     let character = |len: usize| {
         let text = core::str::from_utf8(bytes.get(..len)?).ok()?;

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use std::format;
 use std::string::String;
 
-/// What a line is, or how it is wrong, as debug text.
+/// The parsed line or its error, as debug text.
 fn parsed(line: &[u8]) -> String {
     let mut words = Words::new();
     match words.split(line) {
@@ -89,7 +89,7 @@ fn what_bounds_an_answer_and_comes_before_it_is_taken_as_it_is() {
         };
         assert_eq!(ask.choices, Some(&b"yes, no"[..]));
     }
-    // A command with all of its options has room.
+    // A command with all of its options fits.
     let all = b"llminfer x --max-tokens 1 --temperature 1 --top-k 1 --top-p 1 --min-p 1 --repeat-penalty 1 \
         --repeat-last-n 1 --seed 1 --session a --adapter b --system c --stop d --stop e --stop f --stop g \
         --background";
@@ -212,7 +212,7 @@ fn a_prompt_may_begin_with_a_dash() {
     }
 }
 
-/// Every option of every command takes a value of its kind and leaves none of the others as it would be.
+/// Every option accepts a value of its kind, and changes the command.
 #[test]
 fn every_option_of_the_table_is_read_and_changes_the_command() {
     use crate::table::all_specs;

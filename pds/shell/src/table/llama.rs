@@ -1,5 +1,5 @@
-//! Options of llama.cpp's programs that have no counterpart here, and what takes their place. Those that have one are other
-//! names of ours in the [table](super::options).
+//! Options of llama.cpp's programs that have no counterpart here, and what to use instead. Those that have one are
+//! aliases in the [table](super::options).
 
 use super::{CHAT, OptionSpec};
 
@@ -25,7 +25,7 @@ const TEMPLATE: &str =
     "the model brings its chat template ('llmctl status' names it); --raw goes without";
 const DISPLAY: &str = "'color on' and 'color off' are all that there is to choose of what shows";
 
-/// Names, and what takes their place.
+/// Names, and what to use instead.
 const OPTIONS: &[(&[&str], &str)] = &[
     (&["-m", "--model"], MODEL),
     (
@@ -197,7 +197,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// What takes the place of `option`, if it is one of llama.cpp's and the command is one that answers.
+/// What to use instead of `option`, if it is llama.cpp's and the command generates text.
 pub(crate) fn instead_of(options: &[OptionSpec], option: &[u8]) -> Option<&'static str> {
     let answers = options.first() == CHAT.first();
     let has = |names: &&[&str]| names.iter().any(|name| name.as_bytes() == option);

@@ -1,8 +1,8 @@
-//! The table of commands: which there are, what each takes, under which names, in which range.
+//! The table of commands with their operands, options, aliases and ranges.
 //!
-//! Parsing, completion, help and suggestions all read it, so none of them can know an option that another does not. Each
-//! list of options is an enum, too ([`options`]): a command decides about every one of its options by name, and the compiler
-//! says where a new one is missing.
+//! Parsing, completion, help and suggestions all read it, so none of them can know an option that another does not.
+//! Each list of options is also an enum ([`options`]). A command handles every variant, so the compiler says where a
+//! new option is missing.
 
 pub(crate) mod llama;
 mod options;
@@ -12,16 +12,16 @@ pub(crate) use options::{
     LOAD, LoadOption, STATS, StatsOption,
 };
 
-/// What a value is, and which there can be.
+/// The kind of a value, and its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// There is none: it is said or not.
+    /// No value: the option is given or not.
     Flag,
     /// A whole number.
     Whole {
         min: u64,
         max: u64,
-        /// What -1 stands for: as many as may be.
+        /// Meaning of -1: as many as are allowed.
         all: Option<u64>,
         default: Option<u64>,
     },
@@ -33,7 +33,7 @@ pub(crate) enum Kind {
     Period,
     /// A text.
     Text,
-    /// The name of one of these.
+    /// The name of something in this list.
     Name(Source),
     /// One of these words.
     OneOf(&'static [&'static str]),
@@ -42,7 +42,7 @@ pub(crate) enum Kind {
 /// Where names come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// What is new, or known to the user alone.
+    /// Nowhere: the name is new, or only the user knows it.
     Nowhere,
     Models,
     Adapters,
@@ -58,19 +58,19 @@ pub(crate) enum Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OptionSpec {
     pub(crate) name: &'static str,
-    /// Other names: short ones, and llama.cpp's where it means the same.
+    /// Aliases: short names, and llama.cpp's if it means the same.
     pub(crate) aliases: &'static [&'static str],
     pub(crate) kind: Kind,
     /// How often it may be given.
     pub(crate) times: usize,
-    /// What its value is called in the help; empty for none.
+    /// Name of its value in the help; empty for none.
     pub(crate) value: &'static str,
-    /// What it does. Range and default are in `kind`, and follow it.
+    /// What it does. The help appends the range and default of `kind`.
     pub(crate) help: &'static str,
 }
 
 impl OptionSpec {
-    /// Its names, the one of the help first.
+    /// Its names, starting with the main one.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {
         core::iter::once(self.name).chain(self.aliases.iter().copied())
     }
@@ -81,26 +81,26 @@ impl OptionSpec {
     }
 }
 
-/// A word that stands by itself.
+/// A positional argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Operand {
     /// "a model's name".
     pub(crate) what: &'static str,
     /// What can stand there.
     pub(crate) source: Source,
-    /// The command is nothing without it.
+    /// The command requires it.
     pub(crate) is_needed: bool,
 }
 
-/// Operands of a command, at most.
+/// Most operands of a command.
 pub(crate) const MAX_OPERANDS: usize = 2;
 
-/// What a command takes.
+/// The arguments of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spec {
     /// The words that it begins with.
     pub(crate) name: &'static str,
-    /// What `help` calls it.
+    /// Its name for `help`.
     pub(crate) topic: &'static str,
     pub(crate) operands: &'static [Operand],
     pub(crate) options: &'static [OptionSpec],
@@ -117,7 +117,7 @@ macro_rules! words {
         pub(crate) const $all: &[&str] = &[$($text),*];
 
         impl $name {
-            /// The one that `word` is.
+            /// The variant for `word`.
             pub(crate) fn find(word: &[u8]) -> Option<Self> {
                 let known = [$(($text, Self::$variant)),*];
                 let mut known = known.into_iter().filter(|(text, _)| text.as_bytes() == word);
@@ -145,7 +145,7 @@ words! {
 }
 
 words! {
-    /// What `llmctl` can do.
+    /// Controls of `llmctl`.
     Control as CONTROLS {
         Models = "models",
         Load = "load",
@@ -166,7 +166,7 @@ words! {
 }
 
 words! {
-    /// What `llmctl adapter` can do.
+    /// Actions of `llmctl adapter`.
     Deed as ADAPTER_DEEDS {
         Load = "load",
         Drop = "drop",
@@ -175,7 +175,7 @@ words! {
 }
 
 words! {
-    /// Which matrices a fine-tuning may change.
+    /// The matrices that a fine-tuning may change.
     Target as TARGETS {
         Attention = "attention",
         All = "all",
@@ -183,7 +183,7 @@ words! {
 }
 
 words! {
-    /// What `color` can be.
+    /// Values of `color`.
     Hue as COLOURS {
         Auto = "auto",
         On = "on",
@@ -191,10 +191,10 @@ words! {
     }
 }
 
-/// What other programs call `exit`.
+/// Other programs' names for `exit`.
 pub(crate) const LEAVING: &[&str] = &["quit", "bye", "q", "logoff"];
 
-/// What a line of a conversation can be besides something that is said.
+/// Commands in a conversation.
 pub(crate) const CHAT_COMMANDS: &[&str] = &["/exit", "/help"];
 
 words! {
@@ -230,13 +230,13 @@ const fn alone(name: &'static str, topic: &'static str) -> Spec {
 }
 
 impl Verb {
-    /// What it takes; `llmctl` takes a [`Control`] first.
+    /// Its arguments. `llmctl` takes a [`Control`] first.
     pub(crate) const fn spec(self) -> Spec {
         match self {
             Self::Infer => Spec {
                 name: "llminfer",
                 topic: "llminfer",
-                // Or it comes with --prompt.
+                // The prompt can come with --prompt instead.
                 operands: const { &[possible("a prompt", Source::Nowhere)] },
                 options: INFER,
             },
@@ -275,7 +275,7 @@ impl Verb {
 }
 
 impl Control {
-    /// What it takes; `adapter` takes a [`Deed`] first.
+    /// Its arguments. `adapter` takes a [`Deed`] first.
     pub(crate) const fn spec(self) -> Spec {
         match self {
             Self::Models => alone("llmctl models", "models"),
@@ -338,7 +338,7 @@ impl Deed {
     }
 }
 
-/// What `words` begin with, as far as it is known, and how many words that is.
+/// The command that `words` begin with, as far as it is known, and its number of words.
 pub(crate) fn command<'w>(mut words: impl Iterator<Item = &'w [u8]>) -> Option<(Spec, usize)> {
     let verb = Verb::find(words.next()?)?;
     if !matches!(verb, Verb::Control) {
@@ -356,8 +356,8 @@ pub(crate) fn command<'w>(mut words: impl Iterator<Item = &'w [u8]>) -> Option<(
     }
 }
 
-/// Whether a word is an option: a dash and a letter, or two dashes. No option has a space before its `=`, so a text that
-/// begins with a dash is none.
+/// Whether a word is an option: a dash and a letter, or two dashes. No option has a space before its `=`, so a text
+/// that begins with a dash is not mistaken for one.
 pub(crate) fn is_option(word: &[u8]) -> bool {
     let name = word.split(|byte| *byte == b'=').next().unwrap_or(word);
     match name {

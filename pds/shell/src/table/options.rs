@@ -27,7 +27,7 @@ macro_rules! options {
         }),*];
 
         impl $name {
-            /// The one with this place in the list.
+            /// The variant at this index of the list.
             pub(crate) fn at(place: usize) -> Option<Self> {
                 [$(Self::$variant),*].get(place).copied()
             }
@@ -74,7 +74,7 @@ const LOOKS_BACK: Kind = whole_or_all(
 );
 
 options! {
-    /// Options of `llminfer`. The last ones are not `llmchat`'s.
+    /// Options of `llminfer`. The last ones are not available in `llmchat`.
     InferOption as INFER {
         System = "--system" ["-sys", "--system-prompt"] Kind::Text, "TEXT", "what the model is told first; only when a session begins";
         Session = "--session" [] Kind::Name(Source::Sessions), "NAME", "go on with this conversation, or begin it";
@@ -96,7 +96,7 @@ options! {
     }
 }
 
-/// Options of `llmchat`: those of `llminfer` that a conversation can have. An [`InferOption`] has the same place in both.
+/// Options of `llmchat`: those of `llminfer` that suit a conversation. An [`InferOption`] has the same index in both.
 pub(crate) const CHAT: &[OptionSpec] = INFER.split_at(InferOption::Raw as usize).0;
 
 options! {
