@@ -4,9 +4,8 @@
 //! its epoch and restarts, [`Gate`] who may do what at which cost, [`Table`] the requests under way, [`Ledger`] what is
 //! written down and counted, [`Egress`] what may leave inference. What they do together is here: [`requests`] and [`text`]
 //! what clients ask for, [`reports`] what inference says, [`loads`] models, [`adapters`] what is loaded beside them,
-//! [`tuning`] how one is made, [`recovery`] restarts and deadlines,
-//! [`delivery`] what clients are told and inference is granted, [`files`] what the disk is asked, [`saving`] how an adapter gets
-//! there, [`journal`] what a log on it changes.
+//! [`tuning`] how one is made, [`recovery`] restarts and deadlines, [`delivery`] what clients are told and inference is
+//! granted, [`files`] what the disk is asked, [`saving`] how an adapter gets there, [`journal`] what a log on it changes.
 
 mod adapters;
 mod delivery;

@@ -1,5 +1,5 @@
-//! A files that does anything at all, by dice, while users ask for models, adapters and data: thousands of steps, each followed by a look at what
-//! must hold whatever files does.
+//! A files that does anything at all, by dice, while users ask for models, adapters and data: thousands of steps, each
+//! followed by a look at what must hold whatever files does.
 //!
 //! - Nothing panics, and audit asks at most one question in a wake-up and reads at most a ring of answers.
 //! - A slot holds nothing but bytes of models that are signed, and the one in service is as it was.
