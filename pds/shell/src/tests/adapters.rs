@@ -397,7 +397,7 @@ fn an_export_that_is_not_whole_has_no_last_line() {
     system.say(number, &part(128));
     let output = system.output();
     assert!(
-        output.contains("goes on at byte 128, not 64") && !output.contains(armour::END),
+        output.contains("continues at byte 128, not 64") && !output.contains(armour::END),
         "{output}"
     );
     system.type_in(b"llmstats\n");

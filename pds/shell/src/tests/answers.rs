@@ -101,7 +101,7 @@ fn a_reset_says_whether_there_was_anything_to_start_again() {
         (1, "inference is started again\n"),
         (
             0,
-            "inference was not stopped, so nothing is started; restarts are counted anew from now on\n",
+            "inference was not stopped, so nothing is started; restarts are counted from 0 again\n",
         ),
     ] {
         let mut system = System::plain();

@@ -249,7 +249,7 @@ fn a_session_that_was_lost_begins_anew_with_what_the_system_says() {
         assert!(
             system
                 .output()
-                .ends_with("\nthe next line begins the conversation anew\n")
+                .ends_with("\nthe next line starts the conversation again\n")
         );
         system.turn("c", r#"128 "chat-1" [(System, "S"), (User, "c")]"#);
         system.turn("d", r#"128 "chat-1" [(User, "d")]"#);
@@ -435,8 +435,7 @@ fn a_breach_of_the_format_is_told_behind_what_came_and_says_what_to_do() {
     system.fail(number, failed(ErrorCode::FormatBreach), b"");
     assert_eq!(
         system.output(),
-        "ign\nerror: inference has left the format 'triage', so it was stopped and is restarted; what you have seen of the \
-         answer is a beginning and nothing more: ask again\n"
+        "ign\nerror: inference violated the format 'triage', so it was stopped and is being restarted; the answer so far is incomplete: ask again\n"
     );
     let number = system.request("llminfer x --choices a,b --max-tokens 1");
     system.fail(number, Failure::over(ErrorCode::FormatTooLong, 0, 1), b"");
@@ -457,7 +456,7 @@ fn what_an_answer_was_bound_to_is_named_also_of_a_job_and_of_choices() {
         (
             "--format triage",
             ErrorCode::FormatBreach,
-            "has left the format 'triage'",
+            "violated the format 'triage'",
         ),
         (
             "--choices a,b",
@@ -467,7 +466,7 @@ fn what_an_answer_was_bound_to_is_named_also_of_a_job_and_of_choices() {
         (
             "--choices a,b",
             ErrorCode::FormatBreach,
-            "has left the choices",
+            "violated the choices",
         ),
         (
             "--choices a,b",
@@ -495,15 +494,15 @@ fn what_is_too_much_in_a_conversation_gets_a_plain_message_and_the_conversation_
     for (line, expected) in [
         (
             "/exit now",
-            "error: 'now' is too much behind /exit, which stands alone; // begins a line that is said\n",
+            "error: 'now' cannot follow /exit, which stands alone; begin the line with // to say it\n",
         ),
         (
             "/help\tme out",
-            "error: 'me out' is too much behind /help, which stands alone; // begins a line that is said\n",
+            "error: 'me out' cannot follow /help, which stands alone; begin the line with // to say it\n",
         ),
         (
             "/exiit",
-            "error: no command '/exiit' in a conversation; did you mean '/exit'? // begins a line that is said\n",
+            "error: no command '/exiit' in a conversation; did you mean '/exit'? Begin the line with // to say it\n",
         ),
         (
             "/unknown",
@@ -519,7 +518,7 @@ fn what_is_too_much_in_a_conversation_gets_a_plain_message_and_the_conversation_
 
 #[test]
 fn a_session_that_has_begun_goes_on_without_the_system_text_that_comes_too_late() {
-    let told = "the session 'tale' has begun, so --system is left out; 'llmctl close tale' lets it begin anew\n";
+    let told = "the session 'tale' has begun, so --system is ignored; after 'llmctl close tale' it can start again\n";
     for (who, state, begun) in [
         ("guest", SessionState::Idle, true),
         ("guest", SessionState::Active, true),

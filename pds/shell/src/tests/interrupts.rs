@@ -223,7 +223,7 @@ fn a_boot_without_a_policy_says_so_at_ctrl_c() {
     let number = system.asked_for("WhoAmI");
     system.fail(number, Failure::over(ErrorCode::BadPolicy, 4, 0), b"");
     let output = system.output();
-    assert!(output.contains("error: the policy cannot be used"));
+    assert!(output.contains("error: the policy is invalid"));
     assert!(has_prompt(&output), "{output:?}");
 }
 

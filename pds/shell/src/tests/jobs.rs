@@ -150,7 +150,7 @@ fn as_many_jobs_run_as_there_can_be_requests_and_a_script_of_them_is_not_lost() 
     assert!(
         system
             .output()
-            .ends_with("error: 32 requests can be under way at once, and as many are; wait for one, or cancel one (see 'llmctl jobs')\n")
+            .ends_with("error: 32 requests are under way, which is the limit; wait for one, or cancel one (see 'llmctl jobs')\n")
     );
     system.say(asked[4].0, &finished(FinishReason::EndOfText));
     system.request("llminfer y --background");

@@ -98,7 +98,7 @@ fn a_passphrase_can_be_given_up_and_cannot_be_too_long() {
     assert_eq!(system.asked(), []);
     let output = system.output();
     assert!(
-        output.contains("it was given up") && output.ends_with("\x1b[1madmin@llm> \x1b[0m"),
+        output.contains("no login: cancelled") && output.ends_with("\x1b[1madmin@llm> \x1b[0m"),
         "{output:?}"
     );
     assert_eq!(system.terminal.input_done, 1);

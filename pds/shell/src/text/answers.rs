@@ -319,7 +319,7 @@ impl Display for StatsText<'_> {
         if stats.format_breaches != 0 {
             writeln!(
                 f,
-                "             {} that left a format or went on over a stop string",
+                "             {} that violated a format or continued past a stop string",
                 Count(stats.format_breaches, "answer")
             )?;
         }
@@ -378,8 +378,8 @@ impl Display for HowToLeave<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "nobody has logged in: {} is the user from the start on and cannot log out. Ctrl-] leaves the emulator or the simulation; 'llmctl halt' \
-             ends the system for everybody, if your role may",
+            "nobody has logged in: {} is the user from the start, and cannot log out. Ctrl-] leaves the emulator or the \
+             simulation; 'llmctl halt' ends the system for everybody, if your role permits it",
             self.0
         )
     }
@@ -395,7 +395,7 @@ impl Display for ResetText {
         f.write_str(match self.was_stopped {
             true => "inference is started again",
             false => {
-                "inference was not stopped, so nothing is started; restarts are counted anew from now on"
+                "inference was not stopped, so nothing is started; restarts are counted from 0 again"
             }
         })
     }
@@ -454,7 +454,7 @@ impl Display for VerifiedText {
             Some(last) => {
                 write!(f, "entries {first} to {last} are unbroken")?;
                 if first > 1 {
-                    write!(f, "; older ones went to make room")?;
+                    write!(f, "; older ones were overwritten")?;
                 }
                 write!(f, "; last hash {}", Hex(&head))
             }

@@ -30,7 +30,7 @@ use core::fmt::{self, Display, Formatter, Write as _};
 use safe_text::Sanitiser;
 
 /// Why a request has no answer.
-pub(crate) const LOST: &str = "audit has begun anew, and does not know this request any more";
+pub(crate) const LOST: &str = "audit was restarted and no longer knows this request";
 
 /// So many of what has a plural in -s: `1 token`, `2 tokens`.
 pub(crate) struct Count(pub(crate) u64, pub(crate) &'static str);
