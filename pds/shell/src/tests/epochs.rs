@@ -1,4 +1,4 @@
-//! An audit that begins anew, or that is of another version.
+//! An audit that restarts, or speaks another version.
 
 use super::harness::*;
 use protocol::region::WriteWords as _;
@@ -44,7 +44,7 @@ fn an_audit_that_begins_anew_ends_what_is_under_way_and_the_shell_goes_on() {
         system.say(number, &Event::User(user("guest", 0)));
         assert!(system.output().starts_with("guest ("));
     }
-    // A job that is waited for ends with the line that closes its text.
+    // If a job is waited for, its text ends with its closing line.
     let mut system = System::plain();
     let number = system.request("llminfer x --background");
     system.token(number, b"half");
@@ -59,7 +59,7 @@ fn an_audit_that_begins_anew_ends_what_is_under_way_and_the_shell_goes_on() {
     );
     system.type_in("llmctl jobs\n");
     assert_eq!(system.output(), "   1  lost  \"x\"\n");
-    // A word that is being completed stays as it is.
+    // A word that is being completed is unchanged.
     let mut system = System::terminal();
     system.type_in("llmctl load t\t");
     system.asked_for("Models");

@@ -1,4 +1,4 @@
-//! What is wrong or refused, in words.
+//! Messages about invalid lines and refused requests.
 
 use super::harness::*;
 

@@ -7,7 +7,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::policy::Permission;
 use protocol::store::LOG_FILE;
 
-/// A reason, with the value and the limit.
+/// A failure, with its value and limit.
 pub(crate) struct FailureText<'a> {
     pub(crate) failure: Failure,
     pub(crate) detail: &'a [u8],
@@ -689,12 +689,12 @@ impl Display for FailureText<'_> {
     }
 }
 
-/// A learning rate. Its limit and every one that the wire can carry have 32 bits.
+/// A learning rate. Its limit and every rate on the wire fit in 32 bits.
 fn rate(billionths: u64) -> Billionths {
     Billionths(u32::try_from(billionths).unwrap_or(u32::MAX))
 }
 
-/// What an answer is bound to: a format with a name, or choices of its own.
+/// The form of an answer: a named format, or the choices in the request.
 fn form(f: &mut Formatter<'_>, format: &Untrusted<'_>, bytes: &[u8]) -> fmt::Result {
     match bytes {
         [] => f.write_str("the choices"),
@@ -702,7 +702,7 @@ fn form(f: &mut Formatter<'_>, format: &Untrusted<'_>, bytes: &[u8]) -> fmt::Res
     }
 }
 
-/// Whether a failure is about the format that was asked for, if there was one.
+/// Whether a failure is about the format in the request.
 pub(crate) const fn names_format(code: ErrorCode) -> bool {
     matches!(
         code,
@@ -714,7 +714,7 @@ pub(crate) const fn names_format(code: ErrorCode) -> bool {
     )
 }
 
-/// ` 'detail'`, if there is one.
+/// ` 'detail'`, or nothing.
 fn quoted(f: &mut Formatter<'_>, detail: &Untrusted<'_>, bytes: &[u8]) -> fmt::Result {
     if bytes.is_empty() {
         Ok(())

@@ -1,5 +1,5 @@
-//! `help`, of everything, of one command, or of one control of `llmctl`. What a command takes is in the [table](crate::table),
-//! and comes from there; here is what it is for.
+//! `help` in general, for one command, or for one control of `llmctl`. The arguments come from the
+//! [table](crate::table); the descriptions are here.
 
 use super::wrong::Range;
 use crate::table::{CONTROLS, Control, Kind, OptionSpec, Verb};
@@ -29,12 +29,12 @@ impl Display for Help {
     }
 }
 
-/// What is said of a command beside its options.
+/// The description of a command, without its options.
 struct Page {
-    /// How it is written. Of a control, and what it does: this line stands in `help llmctl`, too.
+    /// Its syntax and, for a control, what it does: `help llmctl` shows this line, too.
     summary: &'static str,
     body: &'static str,
-    /// Commands.
+    /// Example commands.
     examples: &'static [&'static str],
 }
 
@@ -57,7 +57,7 @@ fn page(f: &mut Formatter<'_>, page: &Page, options: &[OptionSpec]) -> fmt::Resu
     Ok(())
 }
 
-/// An option in a line: its name, what it does, its range and default, its other names.
+/// A line about an option: its name, description, range, default and aliases.
 struct OptionLine<'a>(&'a OptionSpec);
 
 impl Display for OptionLine<'_> {
@@ -98,7 +98,7 @@ impl Display for OptionLine<'_> {
     }
 }
 
-/// How long texts can be.
+/// Limits of texts.
 struct Limits {
     of_prompts: bool,
 }
@@ -149,7 +149,7 @@ fn overview(f: &mut Formatter<'_>) -> fmt::Result {
     )
 }
 
-/// What a line can be in a conversation.
+/// Help for a conversation.
 pub(crate) const CHAT_HELP: &str = "Type what you say. Ctrl-C stops the answer.\n\
      /exit      leave (also: Ctrl-D); the session ends, unless it has a name\n\
      /help      this\n\

@@ -1,4 +1,4 @@
-//! Why a line is no command.
+//! Why a line is not a valid command.
 
 use super::{FailureText, Untrusted};
 use crate::command::{Cause, CommandError, LookAlike, Wrong};
@@ -66,7 +66,7 @@ impl Display for CommandError<'_> {
                 word,
                 why,
             } => {
-                // llama.cpp's word for a random one.
+                // In llama.cpp, -1 means a random seed.
                 let is_random_seed = option == "--seed" && word == b"-1";
                 let word = Untrusted(word);
                 match why {
@@ -123,7 +123,7 @@ impl Display for CommandError<'_> {
     }
 }
 
-/// What to do about a word too many.
+/// Advice about an extra word.
 struct Advice {
     of: &'static str,
     cause: Cause,
@@ -151,7 +151,7 @@ impl Display for Advice {
     }
 }
 
-/// From what to what a value may go; nothing where there is no order.
+/// The range of a value; nothing if the kind has no order.
 pub(crate) struct Range(pub(crate) Kind);
 
 impl Display for Range {
@@ -176,7 +176,7 @@ impl Display for Range {
     }
 }
 
-/// What a value must be.
+/// A description of valid values.
 struct Expected(Kind);
 
 impl Display for Expected {
