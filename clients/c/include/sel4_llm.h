@@ -1,12 +1,12 @@
 /*
- * A client of sel4-llm: asks the model from a protection domain in C. clients/c/README.md shows a whole one.
+ * A client of sel4-llm: asks the model from a protection domain in C. clients/c/README.md has a complete example.
  *
  * Made by cbindgen from clients/c/src: do not edit it, run `make client-c-header`.
  *
- * All functions: nothing blocks, nothing allocates, and nothing keeps a pointer of the caller's but `sel4_llm_init`, which
- * keeps those to the client and to the two regions. A client is used by one thread at a time. A function that gives an
- * error has done nothing. A pointer that is null, misaligned, or over something of the library's is an error, unless a
- * function says otherwise. That the memory behind a pointer is there, and as large as is said, is the caller's to see to.
+ * No function blocks or allocates. Only `sel4_llm_init` keeps pointers of the caller: those to the client and to the
+ * two regions. A client is used by one thread at a time. A function that returns an error has done nothing. A pointer
+ * that is null, misaligned, or over memory of the library is an error, unless a function says otherwise. The caller
+ * makes sure that the memory behind a pointer exists and is as large as stated.
  */
 
 #pragma once
@@ -36,13 +36,13 @@
 #define SEL4_LLM_CLIENT_ALIGN 8
 
 /**
- * Longest text that a request goes on from, in bytes. Of a conversation, all texts together, with 8 for each that follows
- * on the first; so count stop strings and choices.
+ * Longest text of a request in bytes. In a conversation all texts count, with 8 bytes for each after the first; so do
+ * stop strings and choices.
  */
 #define SEL4_LLM_MAX_PROMPT_BYTES 8192
 
 /**
- * Most segments of a conversation that one request brings.
+ * Most segments of a conversation in one request.
  */
 #define SEL4_LLM_MAX_SEGMENTS 16
 
@@ -52,7 +52,7 @@
 #define SEL4_LLM_MAX_STOPS 4
 
 /**
- * Longest stop string in bytes, without the zero at its end.
+ * Longest stop string in bytes, without its terminating zero.
  */
 #define SEL4_LLM_MAX_STOP_BYTES 64
 
@@ -62,7 +62,7 @@
 #define SEL4_LLM_MAX_CHOICES 32
 
 /**
- * Most bytes of all choices of a request together, with one between each two.
+ * Most bytes of all choices of a request together, counting one between each two.
  */
 #define SEL4_LLM_MAX_CHOICES_BYTES 512
 
@@ -72,7 +72,7 @@
 #define SEL4_LLM_MAX_TOKENS 512
 
 /**
- * Longest text that one event has, in bytes.
+ * Longest text of one event, in bytes.
  */
 #define SEL4_LLM_MAX_TEXT_BYTES 4160
 
@@ -82,37 +82,38 @@
 #define SEL4_LLM_MAX_IN_FLIGHT 64
 
 /**
- * Longest name of a session in bytes, without the zero at its end.
+ * Longest name of a session in bytes, without its terminating zero.
  */
 #define SEL4_LLM_MAX_SESSION_BYTES 32
 
 /**
- * Longest name of a user or a role in bytes, without the zero at its end.
+ * Longest name of a user or a role in bytes, without its terminating zero.
  */
 #define SEL4_LLM_MAX_USER_BYTES 32
 
 /**
- * Longest name of a model, an adapter or data in bytes, without the zero at its end.
+ * Longest name of a model, an adapter or data in bytes, without its terminating zero.
  */
 #define SEL4_LLM_MAX_MODEL_BYTES 64
 
 /**
- * Longest name of a format in bytes, without the zero at its end.
+ * Longest name of a format in bytes, without its terminating zero.
  */
 #define SEL4_LLM_MAX_FORMAT_BYTES 32
 
 /**
- * Longest name of a chat template in bytes, without the zero at its end.
+ * Longest name of a chat template in bytes, without its terminating zero.
  */
 #define SEL4_LLM_MAX_TEMPLATE_BYTES 32
 
 /**
- * For `role`: what the model is told before anybody speaks. At most one segment, the first, and only when a session begins.
+ * For `role`: what the model is told before the conversation. At most one segment, the first, and only at the start of
+ * a session.
  */
 #define SEL4_LLM_ROLE_SYSTEM 2
 
 /**
- * For `role`: what a person says. The last segment is one.
+ * For `role`: what a person says. The last segment has this role.
  */
 #define SEL4_LLM_ROLE_USER 3
 
@@ -122,38 +123,38 @@
 #define SEL4_LLM_ROLE_ASSISTANT 4
 
 /**
- * Most events that `sel4_llm_poll` has to give at a signal. A domain that does not poll until there is nothing more may
- * stop after so many: what audit writes meanwhile comes with a signal of its own.
+ * Most events that `sel4_llm_poll` returns for one signal. A domain may stop polling after so many, because anything
+ * that audit writes later comes with its own signal.
  */
 #define SEL4_LLM_MAX_WAITING 81
 
 /**
- * One, in millionths: fractions are whole numbers of millionths, since a domain may have no floating point.
+ * One, in millionths. Fractions are whole numbers of millionths, because a domain may have no floating point.
  */
 #define SEL4_LLM_ONE 1000000
 
 /**
- * Longest example in bytes, as a line of JSON.
+ * Longest example in bytes, written as a line of JSON.
  */
 #define SEL4_LLM_MAX_EXAMPLE_BYTES 8192
 
 /**
- * Most bytes of an adapter's file that one event has.
+ * Most bytes of an adapter's file in one event.
  */
 #define SEL4_LLM_MAX_PART_BYTES 4096
 
 /**
- * For `targets`: the matrices of attention are changed.
+ * For `targets`: train the matrices of attention.
  */
 #define SEL4_LLM_TARGETS_ATTENTION 1
 
 /**
- * For `targets`: those of the feed-forward layers, too.
+ * For `targets`: train those of the feed-forward layers, too.
  */
 #define SEL4_LLM_TARGETS_ALL 2
 
 /**
- * What a function says about its call. Whatever it is but `SEL4_LLM_OK`, the call has done nothing.
+ * The result of a function. Unless it is `SEL4_LLM_OK`, the call has done nothing.
  */
 typedef enum {
     /**
@@ -161,7 +162,7 @@ typedef enum {
      */
     SEL4_LLM_OK = 0,
     /**
-     * `sel4_llm_poll`: audit has said nothing more. Wait for its next signal.
+     * `sel4_llm_poll`: there are no more events. Wait for audit's next signal.
      */
     SEL4_LLM_NOTHING = 1,
     /**
@@ -169,7 +170,7 @@ typedef enum {
      */
     SEL4_LLM_NOT_CONNECTED = 10,
     /**
-     * Audit has not read what it was sent before. Try again when it signals.
+     * Audit has not read earlier messages yet. Try again when it signals.
      */
     SEL4_LLM_FULL = 11,
     /**
@@ -181,11 +182,11 @@ typedef enum {
      */
     SEL4_LLM_OTHER_VERSION = 20,
     /**
-     * Audit's region has an index that it cannot have. Nothing can be sent until it has another.
+     * Audit's region has an impossible index. Nothing can be sent until that changes.
      */
     SEL4_LLM_BROKEN_RING = 21,
     /**
-     * The prompt has no byte.
+     * The prompt is empty.
      */
     SEL4_LLM_PROMPT_EMPTY = 30,
     /**
@@ -193,7 +194,7 @@ typedef enum {
      */
     SEL4_LLM_PROMPT_TOO_LONG = 31,
     /**
-     * The prompt is no UTF-8.
+     * The prompt is not UTF-8.
      */
     SEL4_LLM_PROMPT_NOT_UTF8 = 32,
     /**
@@ -225,11 +226,12 @@ typedef enum {
      */
     SEL4_LLM_BAD_SESSION = 39,
     /**
-     * No request of this number is in flight: it has ended, or was never made.
+     * No request with this number is in flight: it has ended, or was never made.
      */
     SEL4_LLM_NO_SUCH_REQUEST = 40,
     /**
-     * The adapter's name is empty where one is needed, is longer than `SEL4_LLM_MAX_MODEL_BYTES`, or is not visible ASCII without quotes and backslash.
+     * The adapter's name is empty where one is required, is longer than `SEL4_LLM_MAX_MODEL_BYTES`, or is not visible
+     * ASCII without quotes and backslash.
      */
     SEL4_LLM_BAD_ADAPTER = 41,
     /**
@@ -261,8 +263,7 @@ typedef enum {
      */
     SEL4_LLM_BAD_FORMAT = 48,
     /**
-     * A segment's role is not the one that is due: after the system's, if there is one, user and assistant take turns, and
-     * the user is last.
+     * A segment has the wrong role. User and assistant alternate, after an optional system text, and the user is last.
      */
     SEL4_LLM_BAD_ROLE = 49,
     /**
@@ -274,7 +275,7 @@ typedef enum {
      */
     SEL4_LLM_TOO_MANY_STOPS = 64,
     /**
-     * A stop string has no byte, or more than `SEL4_LLM_MAX_STOP_BYTES`.
+     * A stop string is empty, or longer than `SEL4_LLM_MAX_STOP_BYTES`.
      */
     SEL4_LLM_BAD_STOP = 65,
     /**
@@ -286,84 +287,86 @@ typedef enum {
      */
     SEL4_LLM_CHOICES_TOO_LONG = 67,
     /**
-     * A choice has no byte or a line feed, or is there twice.
+     * A choice is empty, contains a line feed, or is a duplicate.
      */
     SEL4_LLM_BAD_CHOICE = 68,
     /**
-     * Choices beside a format, or stop strings beside either.
+     * Choices were given with a format, or stop strings with either.
      */
     SEL4_LLM_FORMAT_NOT_ALONE = 69,
     /**
-     * A text of the example, or its line, has no byte.
+     * A text of the example, or its line, is empty.
      */
     SEL4_LLM_EXAMPLE_EMPTY = 60,
     /**
-     * A text of the example has more than `SEL4_LLM_MAX_EXAMPLE_BYTES` bytes, or its line has more than those or than its
+     * A text of the example or its line is longer than `SEL4_LLM_MAX_EXAMPLE_BYTES`, or the line is longer than its
      * buffer.
      */
     SEL4_LLM_EXAMPLE_TOO_LONG = 61,
     /**
-     * A text of the example is no UTF-8.
+     * A text of the example is not UTF-8.
      */
     SEL4_LLM_EXAMPLE_NOT_UTF8 = 62,
     /**
-     * A pointer is null that must not be.
+     * A pointer is null but must not be.
      */
     SEL4_LLM_NULL_POINTER = 50,
     /**
-     * A pointer is not aligned as its type must be, or a region not to 8 bytes.
+     * A pointer is misaligned for its type, or a region is not aligned to 8 bytes.
      */
     SEL4_LLM_MISALIGNED = 51,
     /**
-     * Two of the client, the regions and the buffers lie over each other, or one reaches over the end of the addresses.
+     * Two of the client, the regions and the buffers overlap, or one reaches past the end of the address space.
      */
     SEL4_LLM_OVERLAP = 52,
     /**
-     * The client's memory has not `sizeof(sel4_llm_client_t)` bytes: the header and the library are of different versions.
+     * The client's memory does not have `sizeof(sel4_llm_client_t)` bytes: header and library are of different
+     * versions.
      */
     SEL4_LLM_CLIENT_SIZE = 53,
     /**
-     * A region has not `SEL4_LLM_RING_BYTES` bytes. Correct its size in system.xml.
+     * A region does not have `SEL4_LLM_RING_BYTES` bytes. Correct its size in system.xml.
      */
     SEL4_LLM_REGION_SIZE = 54,
     /**
-     * The client was not initialised, or was moved since. Call `sel4_llm_init` first, and do not copy a client.
+     * The client was not initialised, or has been moved since. Call `sel4_llm_init` first, and never copy a client.
      */
     SEL4_LLM_NOT_INITIALISED = 55,
     /**
-     * The client was initialised before.
+     * The client is already initialised.
      */
     SEL4_LLM_ALREADY_INITIALISED = 56,
     /**
-     * A bug of this library.
+     * A bug in this library.
      */
     SEL4_LLM_INTERNAL = 70,
 } sel4_llm_error_t;
 
 /**
- * What an event is. In braces: the members of `sel4_llm_event_t` that it sets besides `kind`, `request` and `is_end`.
+ * The kind of an event. In braces are the members of `sel4_llm_event_t` that it sets besides `kind`, `request` and
+ * `is_end`.
  */
 typedef enum {
     /**
-     * There is no event.
+     * No event.
      */
     SEL4_LLM_EVENT_NONE = 0,
     /**
-     * News, once and first: requests for text are taken now. {`user`: who this client is}
+     * News, first and once: requests for text are now accepted. {`user`: who this client is}
      */
     SEL4_LLM_EVENT_READY = 1,
     /**
-     * News: how far the start of the system has got. With a request: how far audit has read the file of an adapter, or the
+     * News: progress of the system's start. With a request: how much audit has read of an adapter's file or of the
      * data of a fine-tuning. {`progress`}
      */
     SEL4_LLM_EVENT_PROGRESS = 2,
     /**
-     * News: inference has died or was stopped, and is restarted. Requests that it had fail, each with an event of its own.
+     * News: inference died or was stopped, and is being restarted. Its requests fail, each with its own event.
      * {`fault`}
      */
     SEL4_LLM_EVENT_FAULT = 3,
     /**
-     * News: inference serves again. {`restarts`}
+     * News: inference works again. {`restarts`}
      */
     SEL4_LLM_EVENT_RECOVERED = 4,
     /**
@@ -371,7 +374,7 @@ typedef enum {
      */
     SEL4_LLM_EVENT_SYSTEM_FAILED = 5,
     /**
-     * News: audit has begun anew. Sessions are gone; requests in flight are told as lost after this.
+     * News: audit was restarted. Sessions are gone, and requests in flight follow as lost.
      */
     SEL4_LLM_EVENT_RESTARTED = 6,
     /**
@@ -387,7 +390,7 @@ typedef enum {
      */
     SEL4_LLM_EVENT_FAILED = 22,
     /**
-     * The end of a request: audit has begun anew. Whether it was carried out is not known.
+     * The end of a request: audit was restarted. Whether it was carried out is not known.
      */
     SEL4_LLM_EVENT_LOST = 23,
     /**
@@ -411,7 +414,7 @@ typedef enum {
      */
     SEL4_LLM_EVENT_ADAPTER = 28,
     /**
-     * A part of the answer to `sel4_llm_fine_tune`: how far it is. {`training`}
+     * A part of the answer to `sel4_llm_fine_tune`: its progress. {`training`}
      */
     SEL4_LLM_EVENT_TRAINING = 29,
     /**
@@ -427,7 +430,7 @@ typedef enum {
      */
     SEL4_LLM_EVENT_ADAPTER_PART = 32,
     /**
-     * The answer to `sel4_llm_export_adapter`: all parts have come. {`exported`: what they must be}
+     * The answer to `sel4_llm_export_adapter`: all parts have come. {`exported`: what they must add up to}
      */
     SEL4_LLM_EVENT_EXPORTED = 33,
     /**
@@ -445,11 +448,11 @@ typedef enum {
 } sel4_llm_event_kind_t;
 
 /**
- * Why a generation has ended.
+ * Why a generation ended.
  */
 typedef enum {
     /**
-     * It has not.
+     * It has not ended.
      */
     SEL4_LLM_FINISH_NONE = 0,
     /**
@@ -457,7 +460,7 @@ typedef enum {
      */
     SEL4_LLM_FINISH_END_OF_TEXT = 1,
     /**
-     * As many tokens as were asked for: the last word may be cut.
+     * The requested number of tokens was reached, so the last word may be cut.
      */
     SEL4_LLM_FINISH_MAX_TOKENS = 2,
     /**
@@ -469,13 +472,13 @@ typedef enum {
      */
     SEL4_LLM_FINISH_CANCELLED = 4,
     /**
-     * One of the stop strings came.
+     * A stop string came.
      */
     SEL4_LLM_FINISH_STOP = 5,
 } sel4_llm_finish_t;
 
 /**
- * What audit knows of the signature of a model.
+ * What audit knows about a signature.
  */
 typedef enum {
     /**
@@ -483,26 +486,26 @@ typedef enum {
      */
     SEL4_LLM_SIGNATURE_MISSING = 0,
     /**
-     * There is one, which was not checked yet.
+     * There is one, but it has not been checked yet.
      */
     SEL4_LLM_SIGNATURE_UNCHECKED = 1,
     /**
-     * It is good.
+     * It is valid.
      */
     SEL4_LLM_SIGNATURE_GOOD = 2,
     /**
-     * It is not.
+     * It is invalid.
      */
     SEL4_LLM_SIGNATURE_BAD = 3,
 } sel4_llm_signature_t;
 
 /**
- * Why a request was refused or has failed: the numbers in `sel4_llm_failure_t`. A later audit may send others, so a
+ * Why a request was refused or failed: the numbers in `sel4_llm_failure_t`. A later audit may send others, so a
  * `switch` over them needs a `default`.
  */
 typedef enum {
     /**
-     * The prompt has no byte.
+     * The prompt is empty.
      */
     SEL4_LLM_CODE_EMPTY_PROMPT = 1,
     /**
@@ -550,11 +553,11 @@ typedef enum {
      */
     SEL4_LLM_CODE_BUSY = 12,
     /**
-     * No request of this number is active.
+     * There is no active request with this number.
      */
     SEL4_LLM_CODE_NO_SUCH_REQUEST = 13,
     /**
-     * The session has a request under way.
+     * The session has a request in flight.
      */
     SEL4_LLM_CODE_SESSION_BUSY = 14,
     /**
@@ -562,12 +565,12 @@ typedef enum {
      */
     SEL4_LLM_CODE_SESSION_EVICTED = 15,
     /**
-     * The session ended when inference was restarted or loaded another model, or when a turn failed that had begun; it
-     * had `value` turns, with the one that failed.
+     * The session ended because inference was restarted or loaded another model, or because a turn that had begun
+     * failed; it had `value` turns, including the failed one.
      */
     SEL4_LLM_CODE_SESSION_LOST = 16,
     /**
-     * `value` sessions of the user are there, `limit` allowed.
+     * The user has `value` sessions, `limit` allowed.
      */
     SEL4_LLM_CODE_TOO_MANY_SESSIONS = 17,
     /**
@@ -575,7 +578,7 @@ typedef enum {
      */
     SEL4_LLM_CODE_NO_SUCH_SESSION = 18,
     /**
-     * A name that is none: visible ASCII without quotes, of a length within its limit.
+     * Invalid name: it must be visible ASCII without quotes, of a length within its limit.
      */
     SEL4_LLM_CODE_BAD_NAME = 19,
     /**
@@ -591,12 +594,12 @@ typedef enum {
      */
     SEL4_LLM_CODE_NAME_LENGTH = 22,
     /**
-     * The file is not the GGUF file that it should be; the detail says where. `value` is the
-     * offset or the number that was wrong, where there is one.
+     * The file is not a valid GGUF file; the detail says where. `value` is the offset or the wrong number, if there is
+     * one.
      */
     SEL4_LLM_CODE_BAD_MODEL = 23,
     /**
-     * The file uses something that the engine has no support for; the detail names it.
+     * The file uses a feature that the engine does not support; the detail names it.
      */
     SEL4_LLM_CODE_UNSUPPORTED_MODEL = 24,
     /**
@@ -616,7 +619,7 @@ typedef enum {
      */
     SEL4_LLM_CODE_UNSIGNED = 28,
     /**
-     * The model's signature is by none of the keys that the policy trusts, or the file was changed.
+     * The model's signature matches no key that the policy trusts, or the file was changed.
      */
     SEL4_LLM_CODE_BAD_SIGNATURE = 29,
     /**
@@ -644,7 +647,7 @@ typedef enum {
      */
     SEL4_LLM_CODE_PROTOCOL_VIOLATION = 42,
     /**
-     * Inference did not stop when it was asked to and was restarted.
+     * Inference did not stop when asked and was restarted.
      */
     SEL4_LLM_CODE_UNRESPONSIVE = 43,
     /**
@@ -656,7 +659,7 @@ typedef enum {
      */
     SEL4_LLM_CODE_RESTARTS_EXHAUSTED = 45,
     /**
-     * The kernel has refused to stop inference (`value` 1) or to start it anew (`value` 2): audit leaves it alone.
+     * The kernel refused to stop inference (`value` 1) or to restart it (`value` 2); audit leaves it alone.
      */
     SEL4_LLM_CODE_CONTROL_REFUSED = 46,
     /**
@@ -672,7 +675,7 @@ typedef enum {
      */
     SEL4_LLM_CODE_LOGIN_FAILED = 52,
     /**
-     * Too soon after another login, above all one that failed: `value` microseconds to wait.
+     * Too soon after another login, especially a failed one: `value` microseconds to wait.
      */
     SEL4_LLM_CODE_LOGIN_DELAYED = 53,
     /**
@@ -680,7 +683,7 @@ typedef enum {
      */
     SEL4_LLM_CODE_NO_SUCH_USER = 54,
     /**
-     * The policy cannot be used, so that nobody may do anything; `value` says why, see `policy`.
+     * The policy is invalid, so nobody may do anything; `value` is the reason.
      */
     SEL4_LLM_CODE_BAD_POLICY = 55,
     /**
@@ -696,28 +699,29 @@ typedef enum {
      */
     SEL4_LLM_CODE_PASSPHRASE_LENGTH = 58,
     /**
-     * A login without a passphrase, by a name whose user has one or that no user has. It is no failed attempt: the same
-     * request with a passphrase may follow at once.
+     * A login without a passphrase, for a user who has one or does not exist. It does not count as a failed attempt:
+     * the same request may follow at once with a passphrase.
      */
     SEL4_LLM_CODE_PASSPHRASE_NEEDED = 59,
     /**
-     * Its user has cancelled it before it was done.
+     * The user cancelled it before it was complete.
      */
     SEL4_LLM_CODE_CANCELLED = 60,
     /**
-     * The user's share of the audit log is used up: `value` bytes may be needed, `limit` are left until time gives more.
+     * The user's share of the audit log is used up: `value` bytes may be needed, `limit` are available until more
+     * accrue.
      */
     SEL4_LLM_CODE_LOG_SHARE = 61,
     /**
-     * The policy names no client on the channel of the one that asks, so it may do nothing.
+     * The policy lists no client on the channel that the request came from, so that client may do nothing.
      */
     SEL4_LLM_CODE_UNKNOWN_CLIENT = 62,
     /**
-     * The client is one user for good: the policy does not let it log in.
+     * The client always runs as one user: the policy does not let it log in.
      */
     SEL4_LLM_CODE_NO_LOGIN = 63,
     /**
-     * The user is another client's own, so nobody else logs in as it.
+     * The user belongs to another client, so nobody else can log in as that user.
      */
     SEL4_LLM_CODE_CLIENTS_USER = 64,
     /**
@@ -737,7 +741,7 @@ typedef enum {
      */
     SEL4_LLM_CODE_OTHER_ADAPTER = 73,
     /**
-     * `value` adapters are loaded, or kept of those made on this device; `limit` allowed.
+     * `value` adapters are loaded, or made on this device and kept; `limit` allowed.
      */
     SEL4_LLM_CODE_TOO_MANY_ADAPTERS = 74,
     /**
@@ -745,11 +749,11 @@ typedef enum {
      */
     SEL4_LLM_CODE_ADAPTER_EXISTS = 75,
     /**
-     * `value` requests that are under way use the adapter.
+     * `value` requests in flight use the adapter.
      */
     SEL4_LLM_CODE_ADAPTER_IN_USE = 76,
     /**
-     * The file is not an adapter that the loaded model can have; the detail says why.
+     * The file is not an adapter for the loaded model; the detail says why.
      */
     SEL4_LLM_CODE_BAD_ADAPTER = 77,
     /**
@@ -761,11 +765,11 @@ typedef enum {
      */
     SEL4_LLM_CODE_OTHER_BASE = 79,
     /**
-     * An adapter of `value` bytes was made, and the memory for them has `limit` free.
+     * An adapter of `value` bytes was made, but only `limit` bytes are free for adapters.
      */
     SEL4_LLM_CODE_ADAPTER_ROOM = 80,
     /**
-     * The adapter is one of the store, so there is nothing to export.
+     * The adapter comes from the store, so there is nothing to export.
      */
     SEL4_LLM_CODE_NOT_OF_DEVICE = 81,
     /**
@@ -773,16 +777,16 @@ typedef enum {
      */
     SEL4_LLM_CODE_NO_DEVICE_KEY = 82,
     /**
-     * A fine-tuning is under way: there is one at a time, it keeps models and adapters as they are, and if memory does not
-     * allow both it keeps requests for text away.
+     * A fine-tuning job is running. There is one at a time; while it runs, models and adapters cannot change, and if
+     * memory is short, requests for text are refused.
      */
     SEL4_LLM_CODE_TRAINING = 83,
     /**
-     * Memory allows the fine-tuning only alone, and `value` requests are under way.
+     * The fine-tuning job fits in memory only on its own, and `value` requests are in flight.
      */
     SEL4_LLM_CODE_TRAIN_ALONE = 84,
     /**
-     * The fine-tuning needs `value` bytes, `limit` are free; the detail says what would fit.
+     * The fine-tuning job needs `value` bytes, `limit` are free; the detail says what would fit.
      */
     SEL4_LLM_CODE_TRAIN_MEMORY = 85,
     /**
@@ -802,11 +806,11 @@ typedef enum {
      */
     SEL4_LLM_CODE_TRAIN_RATE = 89,
     /**
-     * Targets of the number `value`, 1 (attention) to `limit` (all) allowed.
+     * Target set `value`, 1 (attention) to `limit` (all) allowed.
      */
     SEL4_LLM_CODE_TRAIN_TARGETS = 90,
     /**
-     * Line `value` of the data is no example; the detail says why.
+     * Line `value` of the data is not a valid example; the detail says why.
      */
     SEL4_LLM_CODE_BAD_DATA = 91,
     /**
@@ -830,7 +834,7 @@ typedef enum {
      */
     SEL4_LLM_CODE_BAD_EXAMPLE = 96,
     /**
-     * The examples would have `value` bytes with this one, there is room for `limit`.
+     * With this example, the examples would take `value` bytes; there is room for `limit`.
      */
     SEL4_LLM_CODE_EXAMPLES_FULL = 97,
     /**
@@ -838,19 +842,19 @@ typedef enum {
      */
     SEL4_LLM_CODE_UNKNOWN_FORMAT = 110,
     /**
-     * The policy does not allow the user's role, or the client, this format or choices of its own.
+     * The policy does not allow this user's role, or the client, to use this format or choices of its own.
      */
     SEL4_LLM_CODE_FORMAT_NOT_ALLOWED = 111,
     /**
-     * The policy allows the user's role, or the client, only requests with a format.
+     * The policy requires a format for requests by the user's role, or from the client.
      */
     SEL4_LLM_CODE_FORMAT_NEEDED = 112,
     /**
-     * Stop strings beside a format or choices, which say where an answer ends.
+     * Stop strings were given with a format or choices, which already determine where an answer ends.
      */
     SEL4_LLM_CODE_FORMAT_AND_STOPS = 113,
     /**
-     * A format and choices: a request has one or the other.
+     * Both a format and choices were given; a request may have only one.
      */
     SEL4_LLM_CODE_FORMAT_AND_CHOICES = 114,
     /**
@@ -858,16 +862,16 @@ typedef enum {
      */
     SEL4_LLM_CODE_FORMAT_NOT_SPELLED = 115,
     /**
-     * The format's shortest answer takes `value` tokens, `limit` may be generated. `value` is 0 to a client: only the log
-     * has it.
+     * The format's shortest answer takes `value` tokens, `limit` may be generated. Clients get 0 as `value`: only the
+     * log has the number.
      */
     SEL4_LLM_CODE_FORMAT_TOO_LONG = 116,
     /**
-     * Inference left the format of the answer, or ended it too soon. What it said so is not shown.
+     * Inference violated the answer's format, or ended it too soon. The offending text is not shown.
      */
     SEL4_LLM_CODE_FORMAT_BREACH = 117,
     /**
-     * Inference went on over a stop string. What it said so is not shown.
+     * Inference continued past a stop string. The offending text is not shown.
      */
     SEL4_LLM_CODE_STOP_BREACH = 118,
     /**
@@ -875,7 +879,7 @@ typedef enum {
      */
     SEL4_LLM_CODE_NO_TEMPLATE = 119,
     /**
-     * The model's chat template takes no system text.
+     * The model's chat template does not support system text.
      */
     SEL4_LLM_CODE_NO_SYSTEM = 120,
     /**
@@ -883,12 +887,12 @@ typedef enum {
      */
     SEL4_LLM_CODE_SEGMENTS = 121,
     /**
-     * Segment `value` (from 1) is not of the role that is due: after a system text, if there is one, user and assistant
-     * take turns, the user is last, and what goes on has no system text.
+     * Segment `value` (from 1) has the wrong role. User and assistant alternate, after an optional system text, and
+     * the user is last. A session that continues takes no system text.
      */
     SEL4_LLM_CODE_SEGMENT_ROLE = 122,
     /**
-     * Segment `value` (from 1) has a text that the model's chat template cannot have; the detail says why.
+     * The chat template cannot represent the text of segment `value` (from 1); the detail says why.
      */
     SEL4_LLM_CODE_SEGMENT_TEXT = 123,
     /**
@@ -904,35 +908,35 @@ typedef enum {
      */
     SEL4_LLM_CODE_CHOICES = 126,
     /**
-     * The choices have `value` bytes together, with one between each two; `limit` allowed.
+     * The choices take `value` bytes together, with a separator between each two; `limit` allowed.
      */
     SEL4_LLM_CODE_CHOICES_BYTES = 127,
     /**
-     * Choice `value` (from 1) has no text.
+     * Choice `value` (from 1) is empty.
      */
     SEL4_LLM_CODE_CHOICE_EMPTY = 128,
     /**
-     * Choice `value` (from 1) is there already.
+     * Choice `value` (from 1) is a duplicate.
      */
     SEL4_LLM_CODE_CHOICE_TWICE = 129,
     /**
-     * Choice `value` (from 1) has a line feed.
+     * Choice `value` (from 1) contains a line feed.
      */
     SEL4_LLM_CODE_CHOICE_LINE_FEED = 130,
     /**
-     * There is no disk, or this system has none.
+     * There is no disk, or this system does not support one.
      */
     SEL4_LLM_CODE_NO_DISK = 131,
     /**
-     * The disk has no file system that can be read; `value`: its sectors, if it is too small for one.
+     * The disk has no readable file system; `value` is its number of sectors, if it is too small for one.
      */
     SEL4_LLM_CODE_NO_FILE_SYSTEM = 132,
     /**
-     * The disk's file system is damaged; `value`: where, if that is known.
+     * The disk's file system is damaged; `value` is where, if that is known.
      */
     SEL4_LLM_CODE_DISK_DAMAGED = 133,
     /**
-     * The disk reports an error; `value`: the sector.
+     * The disk reports an error; `value` is the sector.
      */
     SEL4_LLM_CODE_DISK_FAILED = 134,
     /**
@@ -940,35 +944,35 @@ typedef enum {
      */
     SEL4_LLM_CODE_NO_SUCH_FILE = 135,
     /**
-     * A folder where a file is wanted, or a name that no file can have.
+     * The path is a folder where a file is needed, or no file can have this name.
      */
     SEL4_LLM_CODE_BAD_PATH = 136,
     /**
-     * No room on the disk.
+     * There is no room on the disk.
      */
     SEL4_LLM_CODE_DISK_FULL = 137,
     /**
-     * The disk cannot be written.
+     * The disk is read-only.
      */
     SEL4_LLM_CODE_DISK_READ_ONLY = 138,
     /**
-     * More files and folders than are listed; `value`: how many are.
+     * There are more files and folders than are listed; `value` is how many are listed.
      */
     SEL4_LLM_CODE_TOO_MANY_FILES = 139,
     /**
-     * Files cannot do what it was asked for.
+     * Files cannot do what it was asked to do.
      */
     SEL4_LLM_CODE_FILES_FAILED = 140,
     /**
-     * Files has not answered within `limit` microseconds, so it is asked nothing any more.
+     * Files has not answered within `limit` microseconds, so audit asks it nothing more.
      */
     SEL4_LLM_CODE_FILES_SILENT = 141,
     /**
-     * Files has answered what was not asked, `value` times so far; after `limit` of them it is asked nothing any more.
+     * Files has sent `value` answers to nothing that audit asked; after `limit` of them, audit asks it nothing more.
      */
     SEL4_LLM_CODE_FILES_BREACH = 142,
     /**
-     * A file of `value` bytes, there is room for `limit`.
+     * A file of `value` bytes; there is room for `limit`.
      */
     SEL4_LLM_CODE_FILE_TOO_LARGE = 143,
     /**
@@ -976,54 +980,54 @@ typedef enum {
      */
     SEL4_LLM_CODE_FILE_CHANGED = 144,
     /**
-     * The audit log's file lies in several pieces.
+     * The audit log's file is fragmented: it must lie in one piece.
      */
     SEL4_LLM_CODE_LOG_SCATTERED = 145,
     /**
-     * The audit log's file has `value` bytes: no whole sectors, too few or too many.
+     * The audit log's file has `value` bytes: not whole sectors, too few or too many.
      */
     SEL4_LLM_CODE_LOG_FILE_SIZE = 146,
     /**
-     * `value` models of the disk are not listed: no name that can be asked for, or too many.
+     * `value` models of the disk are not listed: their names are invalid, or there are too many.
      */
     SEL4_LLM_CODE_FILES_SKIPPED = 147,
     /**
-     * The audit log cannot be written to the disk, and the policy lets nothing be admitted without it; `value` is the code
-     * of the reason.
+     * The audit log cannot be written to the disk, and the policy admits nothing without it; `value` is the code of
+     * the reason.
      */
     SEL4_LLM_CODE_LOG_LOST = 150,
     /**
-     * The audit log's file holds something that is no log.
+     * The audit log's file holds something that is not a log.
      */
     SEL4_LLM_CODE_LOG_GARBAGE = 151,
     /**
-     * The log on the disk is that of another device.
+     * The log on the disk belongs to another device.
      */
     SEL4_LLM_CODE_LOG_OTHER_DEVICE = 152,
     /**
-     * The log on the disk was begun in a file of `value` sectors; the file has `limit`.
+     * The log on the disk was begun in a file of `value` sectors; the file now has `limit`.
      */
     SEL4_LLM_CODE_LOG_OTHER_SIZE = 153,
     /**
-     * Entries of the log came faster than the disk takes them.
+     * Log entries come faster than the disk can take them.
      */
     SEL4_LLM_CODE_LOG_BEHIND = 154,
 } sel4_llm_code_t;
 
 /**
- * A client, and all the memory that this library needs. The caller provides it, as a static variable since it is larger
- * than a small stack, and for as long as the domain runs. What is in it is the library's alone. A client is not copied:
- * a copy is not initialised.
+ * A client, and all the memory that this library needs. The caller provides it as a static variable, because it is
+ * larger than a small stack and must live as long as the domain. Only the library uses its contents. Never copy a
+ * client: the copy is not initialised.
  */
 typedef struct {
     /**
-     * Nothing for others.
+     * For the library only.
      */
     uint64_t opaque[3584];
 } sel4_llm_client_t;
 
 /**
- * Text that somebody else has written: the model, or a file. It is not trusted, has no zero at its end, and may be no UTF-8.
+ * Text from the model or a file. It is untrusted, has no terminating zero, and may not be UTF-8.
  */
 typedef struct {
     /**
@@ -1031,17 +1035,17 @@ typedef struct {
      */
     const char *bytes;
     /**
-     * How many there are.
+     * Number of bytes.
      */
     size_t length;
     /**
-     * How many tokens they were made of; 0 if they are no generated text.
+     * Number of tokens that they are made of; 0 if they are not generated text.
      */
     uint32_t tokens;
 } sel4_llm_text_t;
 
 /**
- * How a generation went. Times are by audit's clock.
+ * Result of a generation. Times are by audit's clock.
  */
 typedef struct {
     /**
@@ -1049,7 +1053,8 @@ typedef struct {
      */
     sel4_llm_finish_t reason;
     /**
-     * Tokens of the prompt; 0 if the answer is bound to a format or to choices, since inference could say something with it.
+     * Tokens of the prompt; 0 if the answer has a format or choices, because inference could hide a message in the
+     * number.
      */
     uint32_t prompt_tokens;
     /**
@@ -1061,33 +1066,33 @@ typedef struct {
      */
     uint32_t turn;
     /**
-     * From the admission of the request to the first token, in microseconds.
+     * Microseconds from the admission of the request to the first token.
      */
     uint64_t first_token_us;
     /**
-     * From the admission of the request to its end, in microseconds.
+     * Microseconds from the admission of the request to its end.
      */
     uint64_t total_us;
     /**
-     * Of that, how long the egress cap has held text back, of this request or of others: they share it.
+     * Microseconds of it in which the egress cap held text back, of this request or of others: they share the cap.
      */
     uint64_t held_us;
 } sel4_llm_finished_t;
 
 /**
- * Why a request was refused or has failed.
+ * Why a request was refused or failed.
  */
 typedef struct {
     /**
-     * A number of `sel4_llm_code_t`, or one that this header does not know; 0 if nothing has failed.
+     * A number of `sel4_llm_code_t`, or one that this header does not know; 0 if nothing failed.
      */
     uint32_t code;
     /**
-     * The value that was wrong. The comment at the code says what it is.
+     * The offending value. The comment at the code says what it is.
      */
     uint64_t value;
     /**
-     * The limit that it broke; 0 where there is none.
+     * The limit that was exceeded; 0 if there is none.
      */
     uint64_t limit;
 } sel4_llm_failure_t;
@@ -1097,7 +1102,7 @@ typedef struct {
  */
 typedef struct {
     /**
-     * Its name, with a zero at its end.
+     * Its name, terminated by a zero.
      */
     char name[65];
     /**
@@ -1119,27 +1124,28 @@ typedef struct {
  */
 typedef struct {
     /**
-     * Name of the loaded model, with a zero at its end; empty if there is none.
+     * Name of the loaded model, terminated by a zero; empty if there is none.
      */
     char model[65];
     /**
-     * Name of its chat template, with a zero at its end; empty if it has none, so that it only completes texts.
+     * Name of its chat template, terminated by a zero; empty if it has none and only completes texts.
      */
     char template_name[33];
     /**
-     * Whether control tokens keep the template's roles apart, as inference says. If not, a text can imitate another role's.
+     * Whether control tokens separate the template's roles, according to inference. If not, a text can imitate another
+     * role.
      */
     bool roles_separated;
     /**
-     * Its parameters.
+     * Number of its parameters.
      */
     uint64_t parameters;
     /**
-     * Bytes of the arena, which holds the model and all that it computes with.
+     * Bytes of the arena, which holds the model and its working memory.
      */
     uint64_t arena_bytes;
     /**
-     * Of them, in use.
+     * Bytes of it in use.
      */
     uint64_t arena_used;
     /**
@@ -1151,23 +1157,23 @@ typedef struct {
      */
     uint32_t cache_positions;
     /**
-     * Of them, not reserved.
+     * Positions of it that are not reserved.
      */
     uint32_t cache_free;
     /**
-     * Requests that are admitted and not finished, of all clients.
+     * Requests of all clients that are admitted and have not ended.
      */
     uint32_t active;
     /**
-     * Of them, those that wait for room in the cache.
+     * Those of them that wait for room in the cache.
      */
     uint32_t waiting;
     /**
-     * Sessions that hold a part of the cache.
+     * Sessions that hold part of the cache.
      */
     uint32_t sessions;
     /**
-     * Restarts of inference since the start of the system.
+     * Restarts of inference since the system started.
      */
     uint32_t restarts;
 } sel4_llm_status_t;
@@ -1177,15 +1183,15 @@ typedef struct {
  */
 typedef struct {
     /**
-     * Whose, with a zero at its end.
+     * The user's name, terminated by a zero.
      */
     char user[33];
     /**
-     * Tokens in a period.
+     * Tokens per period.
      */
     uint64_t tokens;
     /**
-     * Tokens that can be asked for now.
+     * Tokens that are left now.
      */
     uint64_t available;
     /**
@@ -1193,7 +1199,7 @@ typedef struct {
      */
     uint64_t period_us;
     /**
-     * What is left of it, in microseconds; then all tokens can be asked for again.
+     * Microseconds left of it; then all tokens are available again.
      */
     uint64_t left_us;
 } sel4_llm_budget_t;
@@ -1203,17 +1209,17 @@ typedef struct {
  */
 typedef struct {
     /**
-     * The name, with a zero at its end.
+     * The name, terminated by a zero.
      */
     char name[33];
     /**
-     * The role, with a zero at its end.
+     * The role, terminated by a zero.
      */
     char role[33];
 } sel4_llm_user_t;
 
 /**
- * How far audit has read a file.
+ * How much of a file audit has read.
  */
 typedef struct {
     /**
@@ -1221,7 +1227,7 @@ typedef struct {
      */
     uint64_t done;
     /**
-     * Bytes in all.
+     * Size of the file in bytes.
      */
     uint64_t total;
 } sel4_llm_progress_t;
@@ -1231,15 +1237,15 @@ typedef struct {
  */
 typedef struct {
     /**
-     * For how many faults this stands: the newest, and those before it that were not told.
+     * How many faults this reports: the newest, and earlier ones that were not reported.
      */
     uint32_t count;
     /**
-     * Instruction pointer of the newest, 0 if unknown.
+     * Instruction pointer of the newest; 0 if unknown.
      */
     uint64_t ip;
     /**
-     * Address that it touched, or 0.
+     * Address that it accessed, or 0.
      */
     uint64_t address;
 } sel4_llm_fault_t;
@@ -1249,7 +1255,7 @@ typedef struct {
  */
 typedef struct {
     /**
-     * Its name, with a zero at its end.
+     * Its name, terminated by a zero.
      */
     char name[65];
     /**
@@ -1257,11 +1263,11 @@ typedef struct {
      */
     bool loaded;
     /**
-     * Whether it was made on this device since boot; otherwise it lies in the store.
+     * Whether it was made on this device since boot. If not, it is in the store.
      */
     bool made_here;
     /**
-     * Its signature: that of the store's file, or this device's.
+     * Its signature: by a key of the policy if it is in the store, otherwise by this device's.
      */
     sel4_llm_signature_t signature;
     /**
@@ -1269,19 +1275,19 @@ typedef struct {
      */
     uint64_t file_bytes;
     /**
-     * SHA-256 of its file; zeros while that is not known.
+     * SHA-256 of its file; zeros until it is known.
      */
     uint8_t sha256[32];
     /**
-     * SHA-256 of the file of the model that it was made for, or is loaded beside; zeros while that is not known.
+     * SHA-256 of the file of its base model; zeros until it is known.
      */
     uint8_t base_sha256[32];
     /**
-     * Its rank; the largest, if its matrices differ. 0 while it was not loaded yet, and so are the numbers below.
+     * Its rank, the largest if its matrices differ. This and the numbers below are 0 until it has been loaded.
      */
     uint32_t rank;
     /**
-     * In millionths.
+     * Alpha in millionths.
      */
     uint32_t alpha;
     /**
@@ -1289,21 +1295,21 @@ typedef struct {
      */
     uint32_t matrices;
     /**
-     * Numbers in all its matrices.
+     * Number of values in all its matrices.
      */
     uint64_t parameters;
     /**
-     * Bytes that it takes in the arena.
+     * Bytes that it uses in the arena.
      */
     uint64_t arena_bytes;
 } sel4_llm_adapter_t;
 
 /**
- * How far a fine-tuning is.
+ * Progress of a fine-tuning.
  */
 typedef struct {
     /**
-     * Updates of the adapter that are done.
+     * Updates of the adapter so far.
      */
     uint32_t step;
     /**
@@ -1311,11 +1317,11 @@ typedef struct {
      */
     uint32_t steps;
     /**
-     * Tokens that have gone through the model.
+     * Tokens that have gone through the model so far.
      */
     uint64_t tokens;
     /**
-     * Mean loss of the examples since the last epoch began, in millionths of a nat a token.
+     * Mean loss of the examples since the last epoch began, in millionths of a nat per token.
      */
     uint32_t loss;
     /**
@@ -1323,21 +1329,21 @@ typedef struct {
      */
     uint32_t longest;
     /**
-     * Whether requests for text are refused until it is over: there is no memory for both.
+     * Whether requests for text are refused until it ends, because there is no memory for both.
      */
     bool alone;
     /**
-     * Since it began, in microseconds.
+     * Microseconds since it began.
      */
     uint64_t elapsed_us;
 } sel4_llm_training_t;
 
 /**
- * A fine-tuning that has ended well.
+ * A fine-tuning that has succeeded.
  */
 typedef struct {
     /**
-     * What the adapter is called, with a zero at its end.
+     * Name of the adapter, terminated by a zero.
      */
     char name[65];
     /**
@@ -1349,7 +1355,7 @@ typedef struct {
      */
     uint64_t file_bytes;
     /**
-     * Tokens that have gone through the model, and were taken from the budget.
+     * Tokens that went through the model, and were charged to the budget.
      */
     uint64_t tokens;
     /**
@@ -1357,15 +1363,15 @@ typedef struct {
      */
     uint32_t steps;
     /**
-     * Mean loss of the last epoch, in millionths of a nat a token.
+     * Mean loss of the last epoch, in millionths of a nat per token.
      */
     uint32_t loss;
     /**
-     * From the admission of the request to its end, in microseconds.
+     * Microseconds from the admission of the request to its end.
      */
     uint64_t total_us;
     /**
-     * Why it is not loaded, a number of `sel4_llm_code_t`; 0: it is.
+     * Why the adapter is not loaded, as a number of `sel4_llm_code_t`; 0 if it is loaded.
      */
     uint32_t not_loaded;
 } sel4_llm_tuned_t;
@@ -1375,11 +1381,11 @@ typedef struct {
  */
 typedef struct {
     /**
-     * The adapter's name, with a zero at its end.
+     * The adapter's name, terminated by a zero.
      */
     char name[65];
     /**
-     * Size of its file in bytes: of all parts.
+     * Size of its file in bytes, which is that of all parts.
      */
     uint64_t file_bytes;
     /**
@@ -1387,17 +1393,17 @@ typedef struct {
      */
     uint8_t sha256[32];
     /**
-     * SHA-256 of the file of the model that it was made for.
+     * SHA-256 of the file of its base model.
      */
     uint8_t base_sha256[32];
     /**
-     * Ed25519 over the SHA-256 of its file, by the device's key.
+     * Ed25519 signature of the SHA-256 of its file, by the device's key.
      */
     uint8_t signature[64];
 } sel4_llm_exported_t;
 
 /**
- * The examples that have come so far.
+ * The examples added so far.
  */
 typedef struct {
     /**
@@ -1405,11 +1411,11 @@ typedef struct {
      */
     uint32_t count;
     /**
-     * Bytes that they have.
+     * Bytes that they use.
      */
     uint32_t bytes;
     /**
-     * Bytes that they may have.
+     * Bytes that they may use.
      */
     uint32_t limit;
 } sel4_llm_examples_t;
@@ -1419,7 +1425,7 @@ typedef struct {
  */
 typedef struct {
     /**
-     * Its name, with a zero at its end.
+     * Its name, terminated by a zero.
      */
     char name[33];
     /**
@@ -1435,45 +1441,45 @@ typedef struct {
      */
     uint32_t bytes;
     /**
-     * SHA-256 of its automaton, as records of the audit log name it.
+     * SHA-256 of its automaton, as in records of the audit log.
      */
     uint8_t sha256[32];
 } sel4_llm_format_t;
 
 /**
- * What audit has said. The members that the kind does not name are zero.
+ * An event from audit. Members that its kind does not name are zero.
  */
 typedef struct {
     /**
-     * What it is.
+     * The kind.
      */
     sel4_llm_event_kind_t kind;
     /**
-     * The request that it is about, as the function that made it has given; 0 for news.
+     * The request that it is about, by the number that the function gave; 0 for news.
      */
     uint32_t request;
     /**
-     * Whether that request is over. Each request has exactly one such event, and none after it.
+     * Whether that request has ended. Each request has exactly one such event, and none after it.
      */
     bool is_end;
     /**
-     * Text that came with it.
+     * The text that came with it.
      */
     sel4_llm_text_t text;
     /**
-     * How a generation went.
+     * Result of a generation.
      */
     sel4_llm_finished_t finished;
     /**
-     * What is wrong.
+     * What went wrong.
      */
     sel4_llm_failure_t failure;
     /**
-     * One of a list.
+     * An entry of a list.
      */
     sel4_llm_model_t model;
     /**
-     * How many a list had.
+     * Number of entries of the list.
      */
     uint32_t count;
     /**
@@ -1489,7 +1495,7 @@ typedef struct {
      */
     sel4_llm_user_t user;
     /**
-     * How far audit has read a file.
+     * How much of a file audit has read.
      */
     sel4_llm_progress_t progress;
     /**
@@ -1497,19 +1503,19 @@ typedef struct {
      */
     sel4_llm_fault_t fault;
     /**
-     * Restarts of inference since the start of the system.
+     * Restarts of inference since the system started.
      */
     uint32_t restarts;
     /**
-     * One of a list, or the one that was loaded.
+     * An entry of a list, or the adapter that was loaded.
      */
     sel4_llm_adapter_t adapter;
     /**
-     * How far a fine-tuning is.
+     * Progress of a fine-tuning.
      */
     sel4_llm_training_t training;
     /**
-     * How a fine-tuning has ended.
+     * Result of a fine-tuning.
      */
     sel4_llm_tuned_t tuned;
     /**
@@ -1517,53 +1523,52 @@ typedef struct {
      */
     uint64_t offset;
     /**
-     * What the parts of an adapter's file must be.
+     * What the parts of an adapter's file must add up to.
      */
     sel4_llm_exported_t exported;
     /**
-     * The examples that have come so far.
+     * The examples added so far.
      */
     sel4_llm_examples_t examples;
     /**
-     * One of a list.
+     * An entry of a list.
      */
     sel4_llm_format_t format;
 } sel4_llm_event_t;
 
 /**
- * What a request for text asks for. `sel4_llm_default_params` gives one to change.
+ * Parameters of a request for text. Start from `sel4_llm_default_params` and change them.
  */
 typedef struct {
     /**
-     * The conversation that the request begins or goes on with: a text that ends with a zero. Null: none, and nothing of
-     * the request stays in the model's memory.
+     * The conversation to start or to continue, terminated by a zero. Null: none, and nothing of the request stays in
+     * the model's memory.
      */
     const char *session;
     /**
-     * The adapter to use, which is loaded: a text that ends with a zero. Null: none, or that of the session which it goes on
-     * with.
+     * The loaded adapter to use, terminated by a zero. Null: none, or that of the session that continues.
      */
     const char *adapter;
     /**
-     * The format of the policy that the answer has: a text that ends with a zero. Null: none. Audit lets no byte pass that
-     * does not belong to it, whatever inference says.
+     * The format, from the policy, that the answer must have, terminated by a zero. Null: none. Audit passes no byte
+     * that does not belong to it, whatever inference does.
      */
     const char *format;
     /**
-     * The only answers that there can be, `choice_count` texts that end with a zero each. Not beside `format`.
+     * The only allowed answers, `choice_count` texts, each terminated by a zero. Not with `format`.
      */
     const char *const *choices;
     /**
-     * How many there are: 0 allows all answers, and then `choices` may be null.
+     * Number of choices. 0 allows any answer, and then `choices` may be null.
      */
     size_t choice_count;
     /**
-     * Texts that end the answer and are no part of it, `stop_count` texts that end with a zero each. Not beside `format` or
-     * `choices`, which say where an answer ends.
+     * Texts that end the answer and are not part of it, `stop_count` texts, each terminated by a zero. Not with
+     * `format` or `choices`, which determine where an answer ends.
      */
     const char *const *stops;
     /**
-     * How many there are: 0 for none, and then `stops` may be null.
+     * Number of stop strings. If it is 0, `stops` may be null.
      */
     size_t stop_count;
     /**
@@ -1571,19 +1576,19 @@ typedef struct {
      */
     uint64_t seed;
     /**
-     * Most tokens to generate, from 1 on. As many are taken from the budget until the end.
+     * Most tokens to generate, at least 1. They are reserved from the budget until the end.
      */
     uint32_t max_tokens;
     /**
-     * In millionths. 0: always the likeliest token, for decisions. 1,000,000: as the model has it.
+     * In millionths. 0: always the likeliest token, for decisions. 1,000,000: the model's own probabilities.
      */
     uint32_t temperature;
     /**
-     * Candidates that are kept; 0 keeps all.
+     * Candidates to keep; 0 keeps all.
      */
     uint32_t top_k;
     /**
-     * Probability that is kept, in millionths.
+     * Probability to keep, in millionths.
      */
     uint32_t top_p;
     /**
@@ -1591,59 +1596,60 @@ typedef struct {
      */
     uint32_t min_p;
     /**
-     * Divisor for tokens that came recently, in millionths. 1,000,000: none.
+     * Divisor for recent tokens, in millionths. 1,000,000: none.
      */
     uint32_t repeat_penalty;
     /**
-     * How many recent tokens that looks back on.
+     * How many recent tokens `repeat_penalty` applies to.
      */
     uint32_t repeat_last_n;
 } sel4_llm_params_t;
 
 /**
- * A text of a conversation. Whatever it looks like, it stays text: the model's chat template alone says where one ends.
+ * A text of a conversation. It stays text whatever it looks like, because only the model's chat template marks where
+ * one ends.
  */
 typedef struct {
     /**
-     * Who has said it: `SEL4_LLM_ROLE_SYSTEM`, `SEL4_LLM_ROLE_USER` or `SEL4_LLM_ROLE_ASSISTANT`.
+     * Who says it: `SEL4_LLM_ROLE_SYSTEM`, `SEL4_LLM_ROLE_USER` or `SEL4_LLM_ROLE_ASSISTANT`.
      */
     uint32_t role;
     /**
-     * The text, as UTF-8. It may be that of the last event.
+     * The text, as UTF-8. It may be the text of the last event.
      */
     const char *text;
     /**
-     * Its bytes, without a zero at the end. 0 only of a text that is not the user's; then `text` may be null.
+     * Its bytes, without a terminating zero. If it is not the user's text it may be 0, and then `text` may be null.
      */
     size_t text_size;
 } sel4_llm_segment_t;
 
 /**
- * What a fine-tuning asks for. `sel4_llm_default_tuning` gives one to change.
+ * Parameters of a fine-tuning. Start from `sel4_llm_default_tuning` and change them.
  */
 typedef struct {
     /**
-     * What the adapter will be called: a text that ends with a zero. Null: as the data.
+     * Name of the adapter, terminated by a zero. Null: that of the data.
      */
     const char *adapter;
     /**
-     * Seed of the first values and of the order of the examples. The same seed and data give the same adapter.
+     * Seed of the initial values and of the order of examples. The same seed and data give the same adapter.
      */
     uint64_t seed;
     /**
-     * Rank of its matrices, 1 to 64: a larger one can learn more, and costs more.
+     * Rank of its matrices, 1 to 64. A higher rank can learn more and costs more.
      */
     uint32_t rank;
     /**
-     * In millionths: its effect is multiplied by `alpha` / `rank`.
+     * Alpha in millionths: the adapter's effect is multiplied by `alpha` / `rank`.
      */
     uint32_t alpha;
     /**
-     * How often the examples are gone through, 1 to 100. So many times their tokens are taken from the budget.
+     * Passes over the examples, 1 to 100. The budget pays for their tokens in each pass.
      */
     uint32_t epochs;
     /**
-     * The largest learning rate, in billionths.
+     * The peak learning rate, in billionths.
      */
     uint32_t rate;
     /**
@@ -1657,23 +1663,24 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * `SEL4_LLM_RING_BYTES` of the library that the program is linked with.
+ * `SEL4_LLM_RING_BYTES` of the library in the program.
  */
 extern const uint64_t sel4_llm_ring_bytes;
 
 /**
- * `SEL4_LLM_PROTOCOL_VERSION` of the library that the program is linked with.
+ * `SEL4_LLM_PROTOCOL_VERSION` of the library in the program.
  */
 extern const uint64_t sel4_llm_protocol_version;
 
 /**
- * Makes a client. Once, in `init`, before any other function.
+ * Makes a client. Call it once, in `init`, before any other function.
  *
- * `client`, `client_size`: a `sel4_llm_client_t` of the caller's, and its `sizeof`.
- * `from_audit`, `from_audit_size`: the region that audit writes, mapped to be read.
+ * `client`, `client_size`: the caller's `sel4_llm_client_t`, and its `sizeof`.
+ * `from_audit`, `from_audit_size`: the region that audit writes, mapped readable.
  * `to_audit`, `to_audit_size`: the region that this domain writes.
  *
- * Both regions are the client's for as long as the domain runs: nothing else may read or write them. Nothing is sent yet.
+ * Both regions belong to the client for as long as the domain runs: nothing else may read or write them. Nothing is
+ * sent yet.
  *
  * `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`, `SEL4_LLM_CLIENT_SIZE`, `SEL4_LLM_REGION_SIZE`, `SEL4_LLM_OVERLAP`,
  * `SEL4_LLM_ALREADY_INITIALISED`.
@@ -1707,79 +1714,77 @@ sel4_llm_error_t sel4_llm_budget(sel4_llm_client_t *client,
                                  uint32_t *id);
 
 /**
- * Asks audit to end a request before its end. The end still comes as an event, with what it has cost so far.
+ * Asks audit to stop a request. Its end still comes as an event, with its cost so far.
  *
- * `SEL4_LLM_NO_SUCH_REQUEST`: it is over, or was never made. `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`,
+ * `SEL4_LLM_NO_SUCH_REQUEST`: it has ended, or was never made. `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`,
  * `SEL4_LLM_NOT_INITIALISED`.
  */
 sel4_llm_error_t sel4_llm_cancel(sel4_llm_client_t *client,
                                  uint32_t id);
 
 /**
- * As `sel4_llm_cancel`, for a caller that does not want to hear of the request any more: there is no event of it after
- * this, not even its end.
+ * Like `sel4_llm_cancel`, but the request has no further event, not even its end.
  */
-sel4_llm_error_t sel4_llm_abandon(sel4_llm_client_t *client,
-                                  uint32_t id);
+sel4_llm_error_t sel4_llm_abandon(sel4_llm_client_t *client, uint32_t id);
 
 /**
- * Gives the next thing that audit has said. It does not wait. Call it at each signal of audit's until it gives something
- * else than `SEL4_LLM_OK`, then ask `sel4_llm_wants_signal`.
+ * Takes the next event from audit. It does not wait. Whenever audit signals, call it until it returns something other
+ * than `SEL4_LLM_OK`, then call `sel4_llm_wants_signal`.
  *
- * `event`: gets it. Its text lies in the client's memory and is valid until the next call.
+ * `event`: receives the event. Its text is in the client's memory, and valid until the next call.
  *
- * `SEL4_LLM_OK`: there is an event. `SEL4_LLM_NOTHING`: there is none, and `event` is of the kind `SEL4_LLM_EVENT_NONE`;
- * `SEL4_LLM_OTHER_VERSION`: the same, and there will be none. `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`,
- * `SEL4_LLM_OVERLAP`, `SEL4_LLM_NOT_INITIALISED`: `event` is as it was.
+ * `SEL4_LLM_OK`: there is an event. `SEL4_LLM_NOTHING`: there is none, and the kind of `event` is
+ * `SEL4_LLM_EVENT_NONE`. `SEL4_LLM_OTHER_VERSION`: the same, and there will never be one. `SEL4_LLM_NULL_POINTER`,
+ * `SEL4_LLM_MISALIGNED`, `SEL4_LLM_OVERLAP`, `SEL4_LLM_NOT_INITIALISED`: `event` is unchanged.
  */
 sel4_llm_error_t sel4_llm_poll(sel4_llm_client_t *client,
                                sel4_llm_event_t *event);
 
 /**
- * Whether audit must be signalled (`microkit_notify`): something was sent to it, or read of what it had sent, since the
- * last call. Once for all that was done before is enough. False for what is no client.
+ * Whether audit must be signalled (`microkit_notify`), because something was sent or read since the last call. One
+ * signal is enough for everything before it. False for an invalid client.
  */
 bool sel4_llm_wants_signal(sel4_llm_client_t *client);
 
 /**
- * How many requests can be sent now. 0 for what is no client.
+ * How many requests can be sent now. 0 for an invalid client.
  */
 uint32_t sel4_llm_room(const sel4_llm_client_t *client);
 
 /**
- * What an error is, for people: a text that ends with a zero and is there for ever. For any number.
+ * Describes an error, for people. Accepts any number; the text is static and terminated by a zero.
  */
 const char *sel4_llm_error_text(int32_t error);
 
 /**
- * The name of a code of `sel4_llm_failure_t`, such as `QuotaExceeded`: a text that ends with a zero and is there for ever.
- * For any number.
+ * The name of a code of `sel4_llm_failure_t`, such as `QuotaExceeded`. Accepts any number; the text is static and
+ * terminated by a zero.
  */
 const char *sel4_llm_code_name(uint32_t code);
 
 /**
- * What a request asks for if nothing else is said: 128 tokens, a temperature of 0.8, always the same seed; no session, no
- * adapter, any answer.
- * For decisions, set `choices` or `format`, `temperature` to 0, and `max_tokens` to as many as the longest answer needs.
+ * Default parameters of a request: 128 tokens, a temperature of 0.8, always the same seed; no session, no adapter, any
+ * answer.
+ * For decisions, set `choices` or `format`, `temperature` to 0, and `max_tokens` to the length of the longest answer.
  */
 sel4_llm_params_t sel4_llm_default_params(void);
 
 /**
- * Has the model complete a text: it goes on where the text ends, whatever chat template the model has. Answer:
+ * Has the model complete a text: it continues where the text ends, without a chat template. Answer:
  * `SEL4_LLM_EVENT_TEXT` any number of times, then `SEL4_LLM_EVENT_FINISHED`, `SEL4_LLM_EVENT_FAILED` or
  * `SEL4_LLM_EVENT_LOST`.
  *
- * `params`: what is asked for; null: what `sel4_llm_default_params` gives.
- * `prompt`, `prompt_size`: the text, as UTF-8, and its bytes without a zero at the end, from 1 to
+ * `params`: the parameters; null: those of `sel4_llm_default_params`.
+ * `prompt`, `prompt_size`: the text, as UTF-8, and its bytes without a terminating zero, from 1 to
  * `SEL4_LLM_MAX_PROMPT_BYTES`. It may be the text of the last event.
- * `id`: gets the number of the request, never 0. Events name it.
+ * `id`: receives the number of the request, never 0. Events name it.
  *
- * Nothing that it was given is needed after it has returned.
+ * None of the arguments is needed after it has returned.
  *
- * `SEL4_LLM_NOT_CONNECTED`, `SEL4_LLM_FULL`, `SEL4_LLM_TOO_MANY_IN_FLIGHT`: try again, as each says.
- * `SEL4_LLM_OTHER_VERSION`, `SEL4_LLM_BROKEN_RING`, `SEL4_LLM_PROMPT_...`, `SEL4_LLM_BAD_...`, `SEL4_LLM_TOO_MANY_...`,
- * `SEL4_LLM_CHOICES_TOO_LONG`, `SEL4_LLM_FORMAT_NOT_ALONE`, `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`,
- * `SEL4_LLM_OVERLAP`, `SEL4_LLM_NOT_INITIALISED`.
+ * `SEL4_LLM_NOT_CONNECTED`, `SEL4_LLM_FULL`, `SEL4_LLM_TOO_MANY_IN_FLIGHT`: try again when each says.
+ * `SEL4_LLM_OTHER_VERSION`, `SEL4_LLM_BROKEN_RING`, `SEL4_LLM_PROMPT_...`, `SEL4_LLM_BAD_...`,
+ * `SEL4_LLM_TOO_MANY_...`, `SEL4_LLM_CHOICES_TOO_LONG`, `SEL4_LLM_FORMAT_NOT_ALONE`, `SEL4_LLM_NULL_POINTER`,
+ * `SEL4_LLM_MISALIGNED`, `SEL4_LLM_OVERLAP`, `SEL4_LLM_NOT_INITIALISED`.
  */
 sel4_llm_error_t sel4_llm_infer(sel4_llm_client_t *client,
                                 const sel4_llm_params_t *params,
@@ -1788,8 +1793,8 @@ sel4_llm_error_t sel4_llm_infer(sel4_llm_client_t *client,
                                 uint32_t *id);
 
 /**
- * Says a text to the model, which answers, if the model has a chat template; else as `sel4_llm_infer`. Audit decides which,
- * with the model that the request runs on. Parameters, answer and errors: as for `sel4_llm_infer`.
+ * Says something to the model, which answers, if it has a chat template; otherwise as `sel4_llm_infer`. Audit decides
+ * which, knowing the model that the request runs on. Parameters, answer and errors: as for `sel4_llm_infer`.
  */
 sel4_llm_error_t sel4_llm_prompt(sel4_llm_client_t *client,
                                  const sel4_llm_params_t *params,
@@ -1798,11 +1803,11 @@ sel4_llm_error_t sel4_llm_prompt(sel4_llm_client_t *client,
                                  uint32_t *id);
 
 /**
- * Goes on with a conversation. A model without a chat template refuses it (the code `NoTemplate`).
+ * Continues a conversation. A model without a chat template refuses it (the code `NoTemplate`).
  *
- * `segments`, `segment_count`: the texts, 1 to `SEL4_LLM_MAX_SEGMENTS`: the system's, if there is one, then the user's and
- * the assistant's in turns, with the user's last. Of a session that goes on, only what is new, without a system text.
- * The others: as for `sel4_llm_infer`, and so answer and errors; besides, `SEL4_LLM_BAD_ROLE`.
+ * `segments`, `segment_count`: the texts, 1 to `SEL4_LLM_MAX_SEGMENTS`. User and assistant alternate, after an
+ * optional system text, and the user is last. If a session continues, give only what is new, and no system text.
+ * Other parameters, answer and errors: as for `sel4_llm_infer`, and `SEL4_LLM_BAD_ROLE`.
  */
 sel4_llm_error_t sel4_llm_converse(sel4_llm_client_t *client,
                                    const sel4_llm_params_t *params,
@@ -1818,21 +1823,20 @@ sel4_llm_error_t sel4_llm_formats(sel4_llm_client_t *client,
                                   uint32_t *id);
 
 /**
- * What a fine-tuning asks for if nothing else is said: rank 4, alpha 8, 3 epochs, a rate of 0.001, the matrices of
- * attention, always the same seed, and an adapter with the name of the data.
+ * Default parameters of a fine-tuning: rank 4, alpha 8, 3 epochs, a rate of 0.001, the matrices of attention, always
+ * the same seed, and the name of the data for the adapter.
  */
 sel4_llm_tuning_t sel4_llm_default_tuning(void);
 
 /**
  * Trains an adapter for the loaded model. Answer: `SEL4_LLM_EVENT_PROGRESS` while audit reads the data and
  * `SEL4_LLM_EVENT_TRAINING` any number of times, then `SEL4_LLM_EVENT_TUNED`, `SEL4_LLM_EVENT_FAILED` or
- * `SEL4_LLM_EVENT_LOST`. It can be cancelled; then nothing of it is kept.
+ * `SEL4_LLM_EVENT_LOST`. If it is cancelled, nothing of it is kept.
  *
- * `tuning`: what is asked for; null: what `sel4_llm_default_tuning` gives.
- * `data`: the name of data in the store, a text that ends with a zero; null: the examples of `sel4_llm_example`.
- * `id`: as for `sel4_llm_infer`, and so are the errors, and
- * `SEL4_LLM_BAD_DATA`, `SEL4_LLM_BAD_ADAPTER`, `SEL4_LLM_BAD_RANK`, `SEL4_LLM_BAD_ALPHA`, `SEL4_LLM_BAD_EPOCHS`,
- * `SEL4_LLM_BAD_RATE`, `SEL4_LLM_BAD_TARGETS`.
+ * `tuning`: the parameters; null: those of `sel4_llm_default_tuning`.
+ * `data`: the name of data in the store, terminated by a zero; null: the examples of `sel4_llm_example`.
+ * `id`: as for `sel4_llm_infer`. Errors: as for `sel4_llm_infer`, and `SEL4_LLM_BAD_DATA`, `SEL4_LLM_BAD_ADAPTER`,
+ * `SEL4_LLM_BAD_RANK`, `SEL4_LLM_BAD_ALPHA`, `SEL4_LLM_BAD_EPOCHS`, `SEL4_LLM_BAD_RATE`, `SEL4_LLM_BAD_TARGETS`.
  */
 sel4_llm_error_t sel4_llm_fine_tune(sel4_llm_client_t *client,
                                     const sel4_llm_tuning_t *tuning,
@@ -1842,14 +1846,14 @@ sel4_llm_error_t sel4_llm_fine_tune(sel4_llm_client_t *client,
 /**
  * Writes an example as the line of JSON that `sel4_llm_example` takes. It needs no client.
  *
- * `prompt`, `prompt_size`: a prompt, or a whole text if there is no answer: UTF-8, its bytes without a zero at the end, from 1
- * to `SEL4_LLM_MAX_EXAMPLE_BYTES`.
- * `answer`, `answer_size`: what is to follow the prompt, with the space that it begins with; likewise. Null: none.
- * `line`, `line_size`: gets the line, without a zero at its end. Over nothing else that it is given.
- * `length`: gets its bytes. Of these a line needs more than its texts have: `SEL4_LLM_MAX_EXAMPLE_BYTES` always suffice.
+ * `prompt`, `prompt_size`: a prompt, or the whole text if there is no answer: UTF-8, and its bytes without a
+ * terminating zero, from 1 to `SEL4_LLM_MAX_EXAMPLE_BYTES`.
+ * `answer`, `answer_size`: the answer to the prompt, including its leading space; likewise. Null: none.
+ * `line`, `line_size`: a buffer for the line, which gets no terminating zero. It must not overlap the other arguments.
+ * `length`: receives the bytes of the line. A line is longer than its texts; `SEL4_LLM_MAX_EXAMPLE_BYTES` suffice.
  *
- * `SEL4_LLM_EXAMPLE_EMPTY`, `SEL4_LLM_EXAMPLE_NOT_UTF8`, `SEL4_LLM_EXAMPLE_TOO_LONG` (also if the line finds no room),
- * `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`, `SEL4_LLM_OVERLAP`: of what `line` has nothing may be used.
+ * `SEL4_LLM_EXAMPLE_EMPTY`, `SEL4_LLM_EXAMPLE_NOT_UTF8`, `SEL4_LLM_EXAMPLE_TOO_LONG` (also if the line does not fit),
+ * `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`, `SEL4_LLM_OVERLAP`: do not use anything in `line`.
  */
 sel4_llm_error_t sel4_llm_example_line(const char *prompt,
                                        size_t prompt_size,
@@ -1860,11 +1864,12 @@ sel4_llm_error_t sel4_llm_example_line(const char *prompt,
                                        size_t *length);
 
 /**
- * Adds an example to those that `sel4_llm_fine_tune` learns from without data. Answer: `SEL4_LLM_EVENT_EXAMPLES`,
- * `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`.
+ * Adds an example for `sel4_llm_fine_tune` without data. Answer: `SEL4_LLM_EVENT_EXAMPLES`, `SEL4_LLM_EVENT_FAILED` or
+ * `SEL4_LLM_EVENT_LOST`.
  *
- * `line`, `line_size`: a line as `sel4_llm_example_line` writes it.
- * `id`: as for `sel4_llm_infer`, and so are the errors, and `SEL4_LLM_EXAMPLE_EMPTY`, `SEL4_LLM_EXAMPLE_TOO_LONG`.
+ * `line`, `line_size`: a line written by `sel4_llm_example_line`.
+ * `id`: as for `sel4_llm_infer`. Errors: as for `sel4_llm_infer`, and `SEL4_LLM_EXAMPLE_EMPTY`,
+ * `SEL4_LLM_EXAMPLE_TOO_LONG`.
  */
 sel4_llm_error_t sel4_llm_example(sel4_llm_client_t *client,
                                   const char *line,
@@ -1887,23 +1892,21 @@ sel4_llm_error_t sel4_llm_adapters(sel4_llm_client_t *client,
  * Loads an adapter beside the model. Answer: `SEL4_LLM_EVENT_PROGRESS` any number of times, then
  * `SEL4_LLM_EVENT_ADAPTER_LOADED`, `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`.
  *
- * `name`: the adapter's, a text that ends with a zero.
- * `id`: as for `sel4_llm_infer`, and so are the errors, and `SEL4_LLM_BAD_ADAPTER`.
+ * `name`: the adapter's name, terminated by a zero.
+ * `id`: as for `sel4_llm_infer`. Errors: as for `sel4_llm_infer`, and `SEL4_LLM_BAD_ADAPTER`.
  */
 sel4_llm_error_t sel4_llm_load_adapter(sel4_llm_client_t *client, const char *name, uint32_t *id);
 
 /**
- * Unloads an adapter; one that was made on this device is forgotten, too. Answer: `SEL4_LLM_EVENT_DONE`,
+ * Unloads an adapter, and forgets it if it was made on this device. Answer: `SEL4_LLM_EVENT_DONE`,
  * `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`. Otherwise as `sel4_llm_load_adapter`.
  */
-sel4_llm_error_t sel4_llm_drop_adapter(sel4_llm_client_t *client,
-                                       const char *name,
-                                       uint32_t *id);
+sel4_llm_error_t sel4_llm_drop_adapter(sel4_llm_client_t *client, const char *name, uint32_t *id);
 
 /**
- * Reads the file of an adapter that was made on this device. Answer: `SEL4_LLM_EVENT_ADAPTER_PART` for each part, in their
- * order, then `SEL4_LLM_EVENT_EXPORTED`, `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`, or `SEL4_LLM_EVENT_DONE` after a
- * cancel. Otherwise as `sel4_llm_load_adapter`.
+ * Reads the file of an adapter that was made on this device. Answer: `SEL4_LLM_EVENT_ADAPTER_PART` for each part, in
+ * order, then `SEL4_LLM_EVENT_EXPORTED`, `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`, or `SEL4_LLM_EVENT_DONE`
+ * after a cancel. Otherwise as `sel4_llm_load_adapter`.
  */
 sel4_llm_error_t sel4_llm_export_adapter(sel4_llm_client_t *client,
                                          const char *name,
@@ -1913,7 +1916,7 @@ sel4_llm_error_t sel4_llm_export_adapter(sel4_llm_client_t *client,
 }  // extern "C"
 #endif  // __cplusplus
 
-/* What a compiler with other rules than the library's would get wrong. */
+/* Fails to compile if the compiler's rules differ from the library's. */
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
 _Static_assert(sizeof(void *) == 8, "64-bit only");
 _Static_assert(sizeof(sel4_llm_client_t) == SEL4_LLM_CLIENT_BYTES, "the size of a client");
