@@ -387,7 +387,7 @@ fn an_export_that_is_not_whole_has_no_last_line() {
     system.say(number, &Event::Done);
     let output = system.output();
     assert!(
-        output.contains("not whole") && !output.contains(armour::END),
+        output.contains("incomplete") && !output.contains(armour::END),
         "{output}"
     );
 

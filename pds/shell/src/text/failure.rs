@@ -579,7 +579,7 @@ impl Display for FailureText<'_> {
             ErrorCode::ChoiceTwice => write!(f, "choice {value} is a duplicate; leave it out"),
             ErrorCode::ChoiceLineFeed => write!(
                 f,
-                "choice {value} contains a line feed, which is not allowed"
+                "choice {value} has a line feed, which is not allowed"
             ),
             ErrorCode::NoDisk => write!(
                 f,
