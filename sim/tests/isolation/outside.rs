@@ -152,7 +152,8 @@ pub fn wrong_names() -> Test {
         (
             vec![format!("prob={own}")],
             1,
-            "the system has no protection domain 'prob'; it has warden, probe, bystander".to_owned(),
+            "the system has no protection domain 'prob'; it has warden, probe, bystander"
+                .to_owned(),
         ),
         (
             vec!["probe=/nowhere/x".to_owned()],

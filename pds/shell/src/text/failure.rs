@@ -577,10 +577,9 @@ impl Display for FailureText<'_> {
                  spaces: \"yes,no\""
             ),
             ErrorCode::ChoiceTwice => write!(f, "choice {value} is a duplicate; leave it out"),
-            ErrorCode::ChoiceLineFeed => write!(
-                f,
-                "choice {value} has a line feed, which is not allowed"
-            ),
+            ErrorCode::ChoiceLineFeed => {
+                write!(f, "choice {value} has a line feed, which is not allowed")
+            }
             ErrorCode::NoDisk => write!(
                 f,
                 "there is no disk; 'make run SYSTEM=disk' has one, and makes its image with 'llmtool disk create' if there \
