@@ -546,7 +546,7 @@ client-c-include:
 	@cp clients/c/include/sel4_llm.h $(CLIENT_C)/include
 
 .PHONY: client-c-header
-client-c-header: ## write clients/c/include/sel4_llm.h anew, after a change of clients/c/src
+client-c-header: ## regenerate clients/c/include/sel4_llm.h after a change in clients/c/src
 	@WRITE_HEADER=1 $(CARGO) test $(QUIET) -p sel4-llm-client-c --test header
 
 # The simulation's counterpart of libmicrokit: sim/c/include, and target/release/libmicrokit_sim.a.

@@ -168,7 +168,7 @@ fn what_cannot_be_trained_or_loaded_is_one_clear_line_and_nothing_is_lost() {
         ),
         (
             "llmfinetune examples",
-            "error: the data 'examples' hold no examples",
+            "error: the data 'examples' contains no examples",
         ),
         (
             "llmfinetune feelings --rank 0",

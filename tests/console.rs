@@ -346,13 +346,13 @@ fn a_logout_and_a_reset_say_whether_there_was_anything_to_do() {
 fn a_word_too_many_and_an_option_of_llama_cpp_come_with_advice_on_every_terminal() {
     everywhere(|person, columns, _| {
         for (line, part) in [
-            ("llminfer x --choices yes, no", "belongs to --choices"),
+            ("llminfer x --choices yes, no", "the text of --choices"),
             (
                 "llminfer \u{201c}Once upon\u{201d}",
-                "\u{201c} is no quote here",
+                "\u{201c} is not a quote here",
             ),
-            ("llminfer x \u{2014}temp 0", "\u{2014} is no hyphen here"),
-            ("llmchat hello", "what you say comes"),
+            ("llminfer x \u{2014}temp 0", "\u{2014} is not a hyphen here"),
+            ("llmchat hello", "type your text"),
             ("llminfer x -c 4096", "'llmctl status'"),
             ("llminfer x --grammar y", "--format NAME"),
             ("llmchat -cnv", "'llmchat' is a"),
@@ -433,7 +433,7 @@ fn what_is_too_much_in_a_conversation_is_told_and_the_conversation_goes_on() {
     person.wait_for("say something");
     person.wait_for_prompt();
     for (line, part) in [
-        ("/exit now", "'now' is too much behind /exit"),
+        ("/exit now", "'now' cannot follow /exit"),
         ("/exiit", "did you mean '/exit'?"),
         ("/unknown", "no command '/unknown' in a conversation"),
         ("Hello", "tokens/s"),
@@ -449,7 +449,7 @@ fn what_is_too_much_in_a_conversation_is_told_and_the_conversation_goes_on() {
     // A session that has begun keeps its system text.
     person.ask("llminfer Hello --session tale -n 2 --temp 0 --system Brief.");
     person.type_in("llmchat --session tale --system Long. -n 2 --temp 0\r");
-    person.wait_for("the session 'tale' has begun, so --system is left out");
+    person.wait_for("the session 'tale' has begun, so --system is ignored");
     person.wait_until("prompt of the session", |person| {
         person.text().ends_with("@tale>")
     });
@@ -460,7 +460,7 @@ fn what_is_too_much_in_a_conversation_is_told_and_the_conversation_goes_on() {
         answer.contains("tokens/s") && answer.ends_with("@tale>")
     });
     assert!(
-        !person.text().contains("role that is not due"),
+        !person.text().contains("has the wrong role"),
         "{}",
         person.text()
     );

@@ -427,7 +427,7 @@ fn a_log_file_of_no_log_size_is_named() {
         &image,
         format!("{ADMIN}llmctl models\nllmctl load disk/second\n{STORE}{ASK}"),
     );
-    nothing_is_admitted(&session, 4, "the audit log's file has a size of 1000 bytes");
+    nothing_is_admitted(&session, 4, "the audit log's file has 1000 bytes");
     has(&session, &["  disk/second (4467424 bytes"]);
 }
 
@@ -456,7 +456,11 @@ fn a_log_file_of_something_else_is_not_written_over() {
     let before = fat.bytes.clone();
     fat.write(&image);
     let session = session_with(&image, format!("{ADMIN}llmctl models\n{STORE}{ASK}"));
-    nothing_is_admitted(&session, 3, "AUDIT.LOG holds something that is no log");
+    nothing_is_admitted(
+        &session,
+        3,
+        "AUDIT.LOG contains something that is not a log",
+    );
     assert!(
         std::fs::read(image.path()).unwrap() == before,
         "it was written"

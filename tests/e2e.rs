@@ -244,7 +244,7 @@ fn whoever_sits_at_the_console_ends_it_only_with_the_permission() {
     terminal.type_in("login admin\r");
     terminal.expect("passphrase: ");
     terminal.type_in([0x04]);
-    terminal.expect("given up");
+    terminal.expect("no login: cancelled");
     terminal.expect("llm> ");
     let log_in = |terminal: &mut Terminal| {
         // A passphrase can be tried only once a second, even after a correct one.

@@ -211,7 +211,7 @@ fn an_inference_that_leaves_a_format_is_cut_off_and_none_of_that_is_shown() {
     let honest = text(&said[0]);
     for at in [1, 3] {
         let cut = &said[at];
-        assert!(cut.contains("has left the format 'verdict'"), "{cut}");
+        assert!(cut.contains("violated the format 'verdict'"), "{cut}");
         assert!(!cut.contains("leaked"), "{cut}");
         assert_eq!(text(&said[at + 1]), honest);
     }

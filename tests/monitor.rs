@@ -162,7 +162,8 @@ fn a_session_goes_on_where_it_was_and_is_closed_when_its_user_says_so() {
         &session,
         &[
             "tale  tester  2 turns",
-            "error: the session ended when inference was restarted or got another model, or when a turn of it failed: its conversation of 2 turns",
+            "error: the session ended when inference was restarted or loaded another model, or when a turn failed: its \
+             conversation of 2 turns",
         ],
     );
     let texts = session.generations();

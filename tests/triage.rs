@@ -124,7 +124,7 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
     terminal.expect("llm> ");
     // Nobody else can log in as the component's user.
     terminal.type_in("login triage\r");
-    terminal.expect("that user is another client's own");
+    terminal.expect("that user belongs to another client");
     terminal.expect("llm> ");
     log_in(&mut terminal);
 

@@ -175,7 +175,7 @@ static void say_decision(bool is_routine, enum reason reason, uint32_t code)
         microkit_dbg_puts(")");
         break;
     case LOST:
-        microkit_dbg_puts(" (no answer: audit has begun anew)");
+        microkit_dbg_puts(" (no answer: audit was restarted)");
         break;
     case NOT_SENT:
         microkit_dbg_puts(" (not asked: cannot be sent)");

@@ -188,13 +188,14 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 match meant.or_else(|| nearest(typed, CHAT_COMMANDS.iter().copied())) {
                     Some(known) if known.as_bytes() == typed => self.complain(
                         format_args!(
-                            "'{}' is too much behind {known}, which stands alone; // begins a line that is said",
+                            "'{}' cannot follow {known}, which stands alone; begin the line with // to say it",
                             Untrusted(more)
                         ),
                         port,
                     ),
                     Some(nearest) => self.complain(
-                        format_args!("no command '{word}' in a conversation; did you mean '{nearest}'? // begins a line that is said"),
+                        format_args!("no command '{word}' in a conversation; did you mean '{nearest}'? \
+                                      Begin the line with // to say it"),
                         port,
                     ),
                     None => self.complain(
@@ -261,7 +262,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 self.become_idle(port);
             }
             Some(_) if has_ended(code) => {
-                let text = "the next line begins the conversation anew";
+                let text = "the next line starts the conversation again";
                 self.print_styled(Style::Aside, text, port);
                 self.become_idle(port);
             }
@@ -329,7 +330,8 @@ impl Display for LateSystem {
         let Self(session) = self;
         write!(
             f,
-            "the session '{session}' has begun, so --system is left out; 'llmctl close {session}' lets it begin anew"
+            "the session '{session}' has begun, so --system is ignored; after 'llmctl close {session}' it can \
+             start again"
         )
     }
 }

@@ -112,7 +112,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 self.is_ready = false;
                 (self.talks, self.asks_for_model) = (None, None);
                 self.forget_session();
-                self.notice("it has begun anew: sessions and logins are gone", port);
+                self.notice("it was restarted: sessions and logins are gone", port);
             }
             // It shows as a bar.
             Notice::Progress(_) => {}

@@ -72,7 +72,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                     self.end_export(port);
                     return self.complain(
                         format_args!(
-                            "the export is not whole: it goes on at byte {offset}, not {missing}"
+                            "the export is incomplete: it continues at byte {offset}, not {missing}"
                         ),
                         port,
                     );
@@ -86,7 +86,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 self.print_exactly(Closing(exported), port);
                 self.answer_exactly(END, port);
             }
-            Event::Done => self.answer("^C: the export is not whole", port),
+            Event::Done => self.answer("^C: the export is incomplete", port),
             Event::Failed { failure, detail } => {
                 let subject = core::mem::take(&mut self.subject);
                 let names_subject = detail.is_empty() && failure.code != ErrorCode::NotPermitted;

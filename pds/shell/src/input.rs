@@ -250,7 +250,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 editor.clear();
                 self.ending = Ending::Tell;
                 let start = if self.mode != Mode::Plain { "\n" } else { "" };
-                self.answer(format_args!("{start}no login: it was given up"), port);
+                self.answer(format_args!("{start}no login: cancelled"), port);
             }
             _ => {}
         }

@@ -135,7 +135,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.buffers.history.leave();
         if self.client.room() == 0 {
             self.answer(
-                "^C: audit has not read what it was asked; commands wait until it does",
+                "^C: audit has not read earlier requests; commands wait until it does",
                 port,
             );
         } else {

@@ -136,9 +136,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Colour::On => "colours are on",
             Colour::Off => "colours are off",
             Colour::Auto if self.screen.has_sequences() => {
-                "colours are on: the terminal has said how wide it is"
+                "colours are on: the terminal has told its width"
             }
-            Colour::Auto => "colours are on as soon as the terminal says how wide it is",
+            Colour::Auto => "colours are on as soon as the terminal tells its width",
         };
         self.answer(text, port);
     }

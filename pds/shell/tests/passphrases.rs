@@ -1,6 +1,6 @@
-//! What a passphrase leaves behind in the shell's memory: nothing.
+//! A passphrase leaves nothing behind in the shell's memory.
 //!
-//! A crate of its own, since looking at memory as bytes is unsafe and the shell forbids that.
+//! This is a separate crate, because looking at memory as bytes is unsafe, which the shell forbids.
 
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::UserName;
@@ -11,7 +11,7 @@ use shell::{Memory, Mode, Port, Shell};
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 
-/// Bytes that nothing else here has in it: no command, name, text or message.
+/// Bytes that occur in nothing else here: no command, name, text or message.
 const PASSPHRASE: &str = "\u{f1}\u{f2}\u{f3}Q~Q~Z^Z^";
 const TRACES: &[u8] = b"\xb1\xb2\xb3Q~Z^";
 
@@ -35,20 +35,20 @@ impl Port for Terminal {
     fn halt(&mut self) {}
 }
 
-/// A shell's memory that was all zeros before, so that all of its bytes can be read.
+/// A shell's memory in an allocation that was all zeros, so all of its bytes can be read.
 struct Zeroed(Box<MaybeUninit<Memory>>);
 
 impl Zeroed {
     fn new() -> Self {
         let mut memory = Box::new(MaybeUninit::<Memory>::zeroed());
-        // SAFETY: the pointer is that of the box, and zeros are what `Memory::new` makes of it: the assertion below.
+        // SAFETY: the pointer is the box's, and all zeros are a valid `Memory::new`, which the assertion below checks.
         let new = unsafe { memory.assume_init_mut() };
         assert_eq!(format!("{new:?}"), format!("{:?}", Memory::new()));
         Self(memory)
     }
 
     fn memory(&mut self) -> &mut Memory {
-        // SAFETY: it was initialised by `new`.
+        // SAFETY: `new` has initialised it.
         unsafe { self.0.assume_init_mut() }
     }
 
@@ -56,7 +56,7 @@ impl Zeroed {
         let start = self.0.as_ptr().cast::<u8>();
         (0..size_of::<Memory>())
             .filter_map(|at| {
-                // SAFETY: inside of the box, of which no reference lives, and whose bytes were all zeroed before.
+                // SAFETY: inside the box, to which no reference exists, and all of whose bytes were zeroed before.
                 let byte = unsafe { start.wrapping_add(at).read_volatile() };
                 TRACES.contains(&byte).then_some((at, byte))
             })
@@ -95,7 +95,7 @@ impl<'m> System<'m> {
         self.shell.on_input(&mut self.terminal);
     }
 
-    /// Number of the login that the shell asks for next, and its passphrase.
+    /// The number of the next login that the shell requests, and its passphrase.
     fn login(&mut self) -> Option<(u32, Option<Vec<u8>>)> {
         let mut frame = Frame::new();
         while self.audit.receive(&mut frame).unwrap() {
@@ -134,7 +134,7 @@ fn after_a_login_no_byte_of_the_passphrase_is_in_the_shells_memory() {
     let mut memory = Zeroed::new();
     assert_eq!(memory.traces(), []);
     let mut system = System::new(memory.memory());
-    // Typed ahead, so that it waits in the queue; with keys that remove and move.
+    // Typed ahead, so it waits in the queue; with keys that delete and move.
     system.type_in(&format!(
         "login admin\r{PASSPHRASE}Z\x7f^\x08Q~\x15{PASSPHRASE}\r"
     ));
@@ -152,7 +152,7 @@ fn nor_after_one_that_was_given_up_was_too_long_or_stood_on_the_line_of_the_comm
     for rest in [
         format!("{PASSPHRASE}\x03"),
         format!("{long}\r"),
-        // Given up while it waits in the queue.
+        // Cancelled while it waits in the queue.
         String::new(),
     ] {
         let mut memory = Zeroed::new();

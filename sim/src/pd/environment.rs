@@ -14,7 +14,7 @@ use std::rc::Rc;
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// It was not started by a supervisor.
-    #[error("'pd' is for the supervisor alone")]
+    #[error("'pd' is only for the supervisor")]
     Usage,
     /// The description is not valid JSON.
     #[error("its description is broken: {0}")]

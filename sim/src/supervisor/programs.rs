@@ -37,7 +37,7 @@ impl FromStr for Named {
 /// Why a program cannot run as a domain.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ProgramError {
-    #[error("--program {domain}={}: the system has no protection domain '{domain}', but {known}", file.display())]
+    #[error("--program {domain}={}: the system has no protection domain '{domain}'; it has {known}", file.display())]
     NoDomain {
         domain: String,
         file: PathBuf,
@@ -51,7 +51,7 @@ pub(super) enum ProgramError {
         file: PathBuf,
         cause: std::io::Error,
     },
-    #[error("--program {domain}={}: no file that can be executed", file.display())]
+    #[error("--program {domain}={}: not an executable file", file.display())]
     NoProgram { domain: String, file: PathBuf },
     #[error("{domain} did not start: {} ended with status {status}; is it made with sim::domain_main or sim/c?", file.display())]
     Ended {
@@ -155,7 +155,7 @@ mod tests {
     fn what_names_no_domain_or_no_executable_is_refused_with_what_there_is() {
         assert_eq!(
             refused(&["triage=/bin/sh"]),
-            "--program triage=/bin/sh: the system has no protection domain 'triage', but audit, inference, shell"
+            "--program triage=/bin/sh: the system has no protection domain 'triage'; it has audit, inference, shell"
         );
         assert_eq!(
             refused(&["shell=/nowhere/triage"]),
@@ -164,7 +164,7 @@ mod tests {
         for file in ["/", "/etc/passwd"] {
             assert_eq!(
                 refused(&[&format!("shell={file}")]),
-                format!("--program shell={file}: no file that can be executed")
+                format!("--program shell={file}: not an executable file")
             );
         }
         assert_eq!(

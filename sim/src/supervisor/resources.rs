@@ -65,7 +65,7 @@ pub(super) enum ResourceError {
     },
     #[error("the disk {path} is in use by another system")]
     DiskInUse { path: PathBuf },
-    #[error("there is a disk, {path}, and nobody in {} who could drive it", .system.display())]
+    #[error("--disk {path}: no domain in {} drives a disk", .system.display())]
     NoDriver { path: PathBuf, system: PathBuf },
     #[error("{domain} has interrupt {irq}, which no device of the simulation has")]
     Irq { domain: String, irq: u64 },

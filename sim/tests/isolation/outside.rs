@@ -152,7 +152,8 @@ pub fn wrong_names() -> Test {
         (
             vec![format!("prob={own}")],
             1,
-            "the system has no protection domain 'prob', but warden, probe, bystander".to_owned(),
+            "the system has no protection domain 'prob'; it has warden, probe, bystander"
+                .to_owned(),
         ),
         (
             vec!["probe=/nowhere/x".to_owned()],
@@ -162,7 +163,7 @@ pub fn wrong_names() -> Test {
         (
             vec![format!("probe={}", file.display())],
             1,
-            "no file that can be executed".to_owned(),
+            "not an executable file".to_owned(),
         ),
         (
             vec![format!("probe={own}"), format!("probe={own}")],

@@ -126,8 +126,8 @@ fn judge(answer: &Answer, said: &str, counted: Counters) -> Result<String, Strin
         Ends::Format => {
             check(audits(1), "not one breach of a format and one restart")?;
             let left = match answer.bound {
-                Bound::Choices => "has left the choices",
-                _ => "has left the format",
+                Bound::Choices => "violated the choices",
+                _ => "violated the format",
             };
             check(rest.contains(left), "another reason")?;
             "a breach of the format"
@@ -135,7 +135,7 @@ fn judge(answer: &Answer, said: &str, counted: Counters) -> Result<String, Strin
         Ends::Stop => {
             check(audits(1), "not one breach of a stop string and one restart")?;
             check(
-                rest.contains("has gone on over a stop string"),
+                rest.contains("continued past a stop string"),
                 "another reason",
             )?;
             "a breach of the stop string"

@@ -63,7 +63,7 @@ impl fmt::Display for Verdict {
             Reason::Judged => f.write_str("ESCALATE"),
             Reason::Unclear => f.write_str("ESCALATE (unclear answer)"),
             Reason::NoAnswer(code) => write!(f, "ESCALATE (no answer: {code:?})"),
-            Reason::Lost => f.write_str("ESCALATE (no answer: audit has begun anew)"),
+            Reason::Lost => f.write_str("ESCALATE (no answer: audit was restarted)"),
             Reason::NotSent => f.write_str("ESCALATE (not asked: cannot be sent)"),
             Reason::Line(BadLine::TooLong) => f.write_str("ESCALATE (not asked: too long)"),
             Reason::Line(BadLine::NotText) => f.write_str("ESCALATE (not asked: no text)"),

@@ -66,7 +66,7 @@ fn scribble(seed: u64) {
 
 fn set_rounding() {
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: rounds towards zero (RMode 3), for this thread alone.
+    // SAFETY: rounds towards zero (RMode 3), only for this thread.
     unsafe {
         asm!("msr fpcr, {}", in(reg) 3_u64 << 22, options(nomem, nostack));
     }

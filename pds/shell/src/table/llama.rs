@@ -6,11 +6,11 @@ use super::{CHAT, OptionSpec};
 const MODEL: &str = "the model is the one that is loaded ('llmctl status'); 'llmctl models' lists those in the store, \
     'llmctl load NAME' loads one";
 const STORE: &str = "nothing is fetched from a network; 'make run MODEL=FILE.gguf' builds a system with a model of yours";
-const CONTEXT: &str = "the context is settled when the system is built ('make run MODEL=FILE.gguf CONTEXT=N'), not by a client; \
+const CONTEXT: &str = "the context is fixed when the system is built ('make run MODEL=FILE.gguf CONTEXT=N'), not by a client; \
     'llmctl status' says how long it is";
-const PROCESSORS: &str = "what the model runs on is settled by the system, not by a client";
+const PROCESSORS: &str = "the system decides what the model runs on, not a client";
 const BATCH: &str = "how many tokens go through the model at once is not for a client to choose, and no text depends on it";
-const MEMORY: &str = "where weights and cache lie, and in which types, is settled when the system is built, not by a client";
+const MEMORY: &str = "the place and the types of weights and cache are fixed when the system is built, not by a client";
 const FORMAT: &str = "an answer is bound with --format NAME, to a format of the policy ('llmctl formats'), or with --choices \"A,B\"";
 const CONVERSATION: &str = "'llmchat' is a conversation";
 const ONE_TURN: &str =
@@ -23,7 +23,7 @@ const SCALE: &str = "an adapter has the strength that it was made with: --adapte
 const CACHE: &str = "--session NAME keeps what was said, as long as there is room";
 const TEMPLATE: &str =
     "the model brings its chat template ('llmctl status' names it); --raw goes without";
-const DISPLAY: &str = "'color on' and 'color off' are all that there is to choose of what shows";
+const DISPLAY: &str = "only colours can be chosen, with 'color on' and 'color off'";
 
 /// Names, and what to use instead.
 const OPTIONS: &[(&[&str], &str)] = &[

@@ -76,10 +76,10 @@ const LOOKS_BACK: Kind = whole_or_all(
 options! {
     /// Options of `llminfer`. The last ones are not available in `llmchat`.
     InferOption as INFER {
-        System = "--system" ["-sys", "--system-prompt"] Kind::Text, "TEXT", "what the model is told first; only when a session begins";
-        Session = "--session" [] Kind::Name(Source::Sessions), "NAME", "go on with this conversation, or begin it";
+        System = "--system" ["-sys", "--system-prompt"] Kind::Text, "TEXT", "what the model is told first; only at the start of a session";
+        Session = "--session" [] Kind::Name(Source::Sessions), "NAME", "continue this conversation, or start it";
         Format = "--format" [] Kind::Name(Source::Formats), "NAME", "the answer has this format of the policy; see 'llmctl formats'";
-        Choices = "--choices" [] Kind::Text, "\"A,B\"", "the answer is one of these; spaces belong to them";
+        Choices = "--choices" [] Kind::Text, "\"A,B\"", "the answer is one of these; spaces count";
         Stop = "--stop" ["-r", "--reverse-prompt"] Kind::Text, "TEXT", "end the answer before TEXT", times MAX_STOPS;
         MaxTokens = "--max-tokens" ["-n", "--predict", "--n-predict"] GENERATED, "N", "tokens to generate";
         Temperature = "--temperature" ["--temp"] fraction(0, maxima::TEMPERATURE, defaults::TEMPERATURE), "T", "0 takes the likeliest token every time";
@@ -87,12 +87,12 @@ options! {
         TopP = "--top-p" [] fraction(0, maxima::TOP_P, defaults::TOP_P), "P", "keep the likeliest tokens that sum to P";
         MinP = "--min-p" [] fraction(0, maxima::MIN_P, defaults::MIN_P), "P", "drop tokens below P times the likeliest";
         RepeatPenalty = "--repeat-penalty" [] fraction(ONE, maxima::REPEAT_PENALTY, defaults::REPEAT_PENALTY), "R", "divide the logits of recent tokens by R; 1 does nothing";
-        RepeatLastN = "--repeat-last-n" [] LOOKS_BACK, "N", "tokens that the penalty looks back on";
+        RepeatLastN = "--repeat-last-n" [] LOOKS_BACK, "N", "recent tokens that the penalty applies to";
         Seed = "--seed" ["-s"] SEED, "S", "the same seed gives the same text";
-        Adapter = "--adapter" ["--lora"] Kind::Name(Source::Adapters), "NAME", "with this adapter, which must be loaded; see 'help adapters'";
-        Raw = "--raw" ["-no-cnv", "--no-conversation"] Kind::Flag, "", "continue PROMPT as it is, whatever template the model has";
+        Adapter = "--adapter" ["--lora"] Kind::Name(Source::Adapters), "NAME", "use this adapter, which must be loaded; see 'help adapters'";
+        Raw = "--raw" ["-no-cnv", "--no-conversation"] Kind::Flag, "", "continue PROMPT as it is, without a chat template";
         Background = "--background" [] Kind::Flag, "", "do not wait; see 'help jobs'";
-        Prompt = "--prompt" ["-p"] Kind::Text, "TEXT", "PROMPT, also where it begins with a dash";
+        Prompt = "--prompt" ["-p"] Kind::Text, "TEXT", "PROMPT, even if it begins with a dash";
     }
 }
 
@@ -102,15 +102,15 @@ pub(crate) const CHAT: &[OptionSpec] = INFER.split_at(InferOption::Raw as usize)
 options! {
     /// Options of `llmfinetune`.
     FineTuneOption as FINE_TUNE {
-        Adapter = "--adapter" [] Kind::Name(Source::Nowhere), "NAME", "what the adapter will be called [the name of the data]";
+        Adapter = "--adapter" [] Kind::Name(Source::Nowhere), "NAME", "name of the adapter [that of the data]";
         Rank = "--rank" [] whole(1, maxima::RANK as u64, Some(defaults::RANK as u64)), "R", "a larger one can learn more, and needs more memory";
         Alpha = "--alpha" [] fraction(1, maxima::ALPHA, defaults::ALPHA), "A", "its effect is multiplied by A / R";
-        Epochs = "--epochs" ["-epochs"] whole(1, maxima::EPOCHS as u64, Some(defaults::EPOCHS as u64)), "N", "how often all examples are gone through";
-        Rate = "--rate" ["-lr", "--learning-rate"] Kind::Rate { max: maxima::RATE, default: defaults::RATE }, "L", "the largest learning rate";
+        Epochs = "--epochs" ["-epochs"] whole(1, maxima::EPOCHS as u64, Some(defaults::EPOCHS as u64)), "N", "passes over all examples";
+        Rate = "--rate" ["-lr", "--learning-rate"] Kind::Rate { max: maxima::RATE, default: defaults::RATE }, "L", "the peak learning rate";
         Targets = "--targets" [] Kind::OneOf(TARGETS), "T", "'attention', or 'all' for the feed-forward layers, too [attention]";
         Seed = "--seed" ["-s"] SEED, "S", "the same seed and data give the same adapter";
         Example = "--example" [] Kind::Text, "TEXT", "add an example, which is forgotten at the next boot";
-        Answer = "--answer" [] Kind::Text, "TEXT", "what is to follow the example's text, with the space that it begins with: only this is learnt";
+        Answer = "--answer" [] Kind::Text, "TEXT", "the answer to the example's text, with its leading space; only the answer is learnt";
         DropExamples = "--drop-examples" [] Kind::Flag, "", "forget the examples that were typed";
     }
 }
@@ -118,14 +118,14 @@ options! {
 options! {
     /// Options of `llmctl load`.
     LoadOption as LOAD {
-        Adapter = "--adapter" ["--lora"] Kind::Name(Source::Adapters), "NAME", "load this adapter beside it then", times MAX_ADAPTERS;
+        Adapter = "--adapter" ["--lora"] Kind::Name(Source::Adapters), "NAME", "then load this adapter beside it", times MAX_ADAPTERS;
     }
 }
 
 options! {
     /// Options of `llmctl budget`.
     BudgetOption as BUDGET {
-        Tokens = "--tokens" ["-n"] whole(0, MAX_BUDGET_TOKENS, None), "N", "tokens of prompts and generated ones in a period";
+        Tokens = "--tokens" ["-n"] whole(0, MAX_BUDGET_TOKENS, None), "N", "tokens per period, of prompts and generated";
         Period = "--period" [] Kind::Period, "P", "a number with a unit: 3600s, 60m, 1h, 1d";
     }
 }
@@ -136,7 +136,7 @@ options! {
         Last = "--last" ["-n"] whole(0, u64::MAX, None), "N", "the newest N entries";
         User = "--user" ["-u"] Kind::Name(Source::Users), "U", "entries of this user";
         Json = "--json" [] Kind::Flag, "", "an export that 'llmtool audit verify' checks";
-        Follow = "--follow" ["-f"] Kind::Flag, "", "go on with what is added, until Ctrl-C";
+        Follow = "--follow" ["-f"] Kind::Flag, "", "also show new entries, until Ctrl-C";
     }
 }
 
@@ -144,6 +144,6 @@ options! {
     /// Options of `llmstats`.
     StatsOption as STATS {
         Json = "--json" [] Kind::Flag, "", "one JSON object";
-        Watch = "--watch" ["-w"] Kind::Flag, "", "anew every second, until Ctrl-C";
+        Watch = "--watch" ["-w"] Kind::Flag, "", "repeat every second, until Ctrl-C";
     }
 }

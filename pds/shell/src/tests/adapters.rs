@@ -1,4 +1,4 @@
-//! Adapters: listed, loaded, trained, exported.
+//! Adapters: listing, loading, training, exporting.
 
 use super::harness::*;
 use protocol::armour;
@@ -100,7 +100,7 @@ fn a_model_that_is_not_loaded_or_a_ctrl_c_leaves_its_adapters_alone() {
     system.asked();
     system.type_in(b"\x03");
     system.asked();
-    // What comes next has adapters of its own.
+    // The next command has its own adapters.
     system.type_in(b"llmctl adapter load tone\r");
     let number = system.asked()[0].0;
     let info = AdapterInfo::default();
@@ -334,7 +334,7 @@ fn adapters_are_listed_with_what_is_known_of_them_and_completed() {
     let number = system.asked_for("DropAdapter { name: \"feelings\" }");
     system.say(number, &Event::Done);
     assert!(system.output().contains("dropped feelings"));
-    // It may have been the last: the list is asked for anew.
+    // It may have been the last one, so the list is requested again.
     system.type_in(b"llmctl adapter load f\t");
     system.asked_for("Adapters");
 }
@@ -417,7 +417,7 @@ fn an_export_that_is_not_whole_has_no_last_line() {
     system.say(number, &Event::Done);
     let output = system.output();
     assert!(
-        output.contains("not whole") && !output.contains(armour::END),
+        output.contains("incomplete") && !output.contains(armour::END),
         "{output}"
     );
 
@@ -427,7 +427,7 @@ fn an_export_that_is_not_whole_has_no_last_line() {
     system.say(number, &part(128));
     let output = system.output();
     assert!(
-        output.contains("goes on at byte 128, not 64") && !output.contains(armour::END),
+        output.contains("continues at byte 128, not 64") && !output.contains(armour::END),
         "{output}"
     );
     system.type_in(b"llmstats\n");

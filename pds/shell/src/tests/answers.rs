@@ -101,7 +101,7 @@ fn a_reset_says_whether_there_was_anything_to_start_again() {
         (1, "inference is started again\n"),
         (
             0,
-            "inference was not stopped, so nothing is started; restarts are counted anew from now on\n",
+            "inference was not stopped, so nothing is started; restarts are counted from 0 again\n",
         ),
     ] {
         let mut system = System::plain();
@@ -116,7 +116,7 @@ fn a_reset_says_whether_there_was_anything_to_start_again() {
         system.say(number, &Event::Done);
         assert_eq!(system.output(), expected);
     }
-    // Whoever may not is told that by audit, which has it on record.
+    // Audit itself refuses users without the permission, and records that.
     let mut system = System::plain();
     let number = system.request("llmctl reset");
     system.say(number, &Event::Stats(Stats::default()));

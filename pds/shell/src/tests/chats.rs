@@ -1,9 +1,9 @@
-//! Conversations, formats, and how texts are asked for.
+//! Conversations, formats, and ways to ask for text.
 
 use super::harness::*;
 use protocol::wire::client::{FormatEntry, Session, SessionState, Status};
 
-/// A status with a loaded model; without a template if there is no name.
+/// A status with a loaded model; an empty name means no template.
 fn status(template: &str) -> Event<'static> {
     let mut status = Status {
         name: name("smol"),
@@ -26,7 +26,7 @@ fn failed(code: ErrorCode) -> Failure {
 }
 
 impl System {
-    /// Into a conversation that was begun with this line; it has a session of its own.
+    /// Begins a conversation with this line; it has its own session.
     fn chat(&mut self, line: &str) {
         let number = self.request(line);
         self.say(number, &status("chatml"));
@@ -37,7 +37,7 @@ impl System {
         self.output();
     }
 
-    /// Says a line, which must go as `parts`, and gets an answer.
+    /// Says a line, which must be sent as `parts`, and gets an answer.
     fn turn(&mut self, line: &str, parts: &str) {
         self.type_in(format!("{line}\n"));
         let number = self.asked_for(parts);
@@ -85,7 +85,7 @@ fn each_line_is_a_turn_of_a_session_that_ends_with_the_conversation() {
     let number = system.request("llmchat --system \"Be brief.\" --max-tokens 9 --stop .");
     system.say(number, &status("chatml"));
     let number = system.asked_for("Sessions");
-    // Those of another user have nothing to say about a name of this one's.
+    // Sessions of another user do not affect a name of this one's.
     for (who, taken) in [
         ("guest", "chat-1"),
         ("guest", "tale"),
@@ -107,7 +107,7 @@ fn each_line_is_a_turn_of_a_session_that_ends_with_the_conversation() {
         system.output(),
         " Well.\n[48 tokens, 12.4 tokens/s, first after 0.21 s (prompt of 5 tokens, 23.8 tokens/s), end of text]\n"
     );
-    // What it was told, it knows.
+    // It knows its system text.
     system.turn(
         "  //exit it",
         r#"9 "chat-2" [(User, "/exit it"), (Stop, ".")]"#,
@@ -162,7 +162,7 @@ fn a_model_that_cannot_be_talked_to_is_named_before_anything_is_said() {
     let number = system.request("llmchat");
     system.say(number, &Event::Status(Status::default()));
     assert!(system.output().starts_with("error: no model is loaded"));
-    // And what would be wrong with every turn.
+    // And options that would be invalid in every turn.
     for (line, part) in [
         ("llmchat --temperature 99", "--temperature 99"),
         ("llmchat --choices a,,b", "choice 2 is empty"),
@@ -249,12 +249,12 @@ fn a_session_that_was_lost_begins_anew_with_what_the_system_says() {
         assert!(
             system
                 .output()
-                .ends_with("\nthe next line begins the conversation anew\n")
+                .ends_with("\nthe next line starts the conversation again\n")
         );
         system.turn("c", r#"128 "chat-1" [(System, "S"), (User, "c")]"#);
         system.turn("d", r#"128 "chat-1" [(User, "d")]"#);
     }
-    // Audit itself has begun anew.
+    // Audit itself is restarted.
     let mut system = System::plain();
     system.chat("llmchat --system S");
     system.turn("a", r#"128 "chat-1" [(System, "S"), (User, "a")]"#);
@@ -284,7 +284,7 @@ fn ctrl_c_stops_the_answer_and_stays_and_ctrl_d_leaves() {
         output.contains("cancelled]") && output.ends_with("\x1b[1mchat> \x1b[0m"),
         "{output:?}"
     );
-    // Twice: nobody waits for the end, but what it says of the session counts.
+    // After the second Ctrl-C nobody waits for the end, but it still counts for the session.
     system.type_in("And?\r");
     let number = system.asked_for(r#"128 "chat-1" [(User, "And?")]"#);
     system.type_in("\x03\x03");
@@ -294,14 +294,14 @@ fn ctrl_c_stops_the_answer_and_stays_and_ctrl_d_leaves() {
     system.type_in("Then?\r");
     let number = system.asked_for(r#"128 "chat-1" [(System, "S"), (User, "Then?")]"#);
     system.say(number, &finished(FinishReason::EndOfText));
-    // A line that is dropped does not leave.
+    // A dropped line does not leave.
     system.type_in("nothing\x03");
     assert!(system.output().ends_with("^C\r\n\x1b[1mchat> \x1b[0m"));
     system.type_in("\x04");
     let number = system.asked_for("Close { session: \"chat-1\" }");
     system.say(number, &Event::Done);
     assert!(system.output().ends_with("\x1b[1mllm> \x1b[0m"));
-    // It has left the conversation and nothing more.
+    // It has only left the conversation.
     assert_eq!(system.asked(), []);
     assert_eq!(system.terminal.input_done, 1);
     assert!(!system.terminal.halted);
@@ -326,7 +326,7 @@ fn history_of_a_conversation_is_that_of_conversations() {
     system.type_in(format!("{up}\r"));
     let number = system.asked_for(r#"128 "tale" [(User, "Hi there")]"#);
     system.say(number, &finished(FinishReason::EndOfText));
-    // A Tab says nothing, but for the commands.
+    // Tab completes only commands.
     system.type_in("llmc\t\r");
     let number = system.asked_for(r#"128 "tale" [(User, "llmc")]"#);
     system.say(number, &finished(FinishReason::EndOfText));
@@ -435,8 +435,7 @@ fn a_breach_of_the_format_is_told_behind_what_came_and_says_what_to_do() {
     system.fail(number, failed(ErrorCode::FormatBreach), b"");
     assert_eq!(
         system.output(),
-        "ign\nerror: inference has left the format 'triage', so it was stopped and is restarted; what you have seen of the \
-         answer is a beginning and nothing more: ask again\n"
+        "ign\nerror: inference violated the format 'triage', so it was stopped and is being restarted; the answer so far is incomplete: ask again\n"
     );
     let number = system.request("llminfer x --choices a,b --max-tokens 1");
     system.fail(number, Failure::over(ErrorCode::FormatTooLong, 0, 1), b"");
@@ -457,7 +456,7 @@ fn what_an_answer_was_bound_to_is_named_also_of_a_job_and_of_choices() {
         (
             "--format triage",
             ErrorCode::FormatBreach,
-            "has left the format 'triage'",
+            "violated the format 'triage'",
         ),
         (
             "--choices a,b",
@@ -467,7 +466,7 @@ fn what_an_answer_was_bound_to_is_named_also_of_a_job_and_of_choices() {
         (
             "--choices a,b",
             ErrorCode::FormatBreach,
-            "has left the choices",
+            "violated the choices",
         ),
         (
             "--choices a,b",
@@ -495,15 +494,15 @@ fn what_is_too_much_in_a_conversation_gets_a_plain_message_and_the_conversation_
     for (line, expected) in [
         (
             "/exit now",
-            "error: 'now' is too much behind /exit, which stands alone; // begins a line that is said\n",
+            "error: 'now' cannot follow /exit, which stands alone; begin the line with // to say it\n",
         ),
         (
             "/help\tme out",
-            "error: 'me out' is too much behind /help, which stands alone; // begins a line that is said\n",
+            "error: 'me out' cannot follow /help, which stands alone; begin the line with // to say it\n",
         ),
         (
             "/exiit",
-            "error: no command '/exiit' in a conversation; did you mean '/exit'? // begins a line that is said\n",
+            "error: no command '/exiit' in a conversation; did you mean '/exit'? Begin the line with // to say it\n",
         ),
         (
             "/unknown",
@@ -519,7 +518,7 @@ fn what_is_too_much_in_a_conversation_gets_a_plain_message_and_the_conversation_
 
 #[test]
 fn a_session_that_has_begun_goes_on_without_the_system_text_that_comes_too_late() {
-    let told = "the session 'tale' has begun, so --system is left out; 'llmctl close tale' lets it begin anew\n";
+    let told = "the session 'tale' has begun, so --system is ignored; after 'llmctl close tale' it can start again\n";
     for (who, state, begun) in [
         ("guest", SessionState::Idle, true),
         ("guest", SessionState::Active, true),
@@ -551,7 +550,7 @@ fn a_session_that_has_begun_goes_on_without_the_system_text_that_comes_too_late(
             },
         );
     }
-    // It has begun between the question and the first turn.
+    // It was started between the question and the first turn.
     let mut system = System::plain();
     let number = system.request("llmchat --session tale --system S");
     system.say(number, &status("chatml"));

@@ -1,10 +1,10 @@
-//! The console: lines that go on, pastes, colours, and a line that is slower than what is said.
+//! The console: continued lines, pastes, colours, and a line that is slower than the output.
 
 use super::harness::*;
 use protocol::record::{Kind, Record};
 use protocol::wire::client::LogExtent;
 
-/// Gives the console room for so many bytes, once.
+/// Gives the console room for this many bytes, once.
 fn carry(system: &mut System, bytes: usize) {
     system.terminal.room = Some(bytes);
     system.shell.on_room(&mut system.terminal);
@@ -27,7 +27,7 @@ fn a_terminal_is_asked_for_its_width_with_each_prompt() {
     let mut system = System::off(Mode::Terminal);
     system.say(0, &Event::Ready(user("guest", 0)));
     assert!(system.all_output().ends_with(&format!("{QUESTION}llm> ")));
-    // Between the keys, torn.
+    // The answer comes between the keys, torn.
     for part in ["who\x1b[", "1;4", "0Rami"] {
         system.type_in(part);
     }
@@ -42,7 +42,7 @@ fn a_terminal_is_asked_for_its_width_with_each_prompt() {
     let number = asked[1].0;
     system.say(number, &Event::User(user("guest", 0)));
     assert!(system.all_output().contains(QUESTION));
-    // The window was dragged.
+    // The window was resized.
     system.type_in("\x1b[1;20Rfrob\r");
     let output = system.output();
     for row in output.split("\r\n") {
@@ -65,7 +65,7 @@ fn a_terminal_that_does_not_answer_gets_no_sequences_but_the_questions() {
     let output = system.all_output();
     assert_eq!(output.matches(QUESTION).count(), 3);
     assert!(!output.replace(QUESTION, "").contains('\x1b'), "{output:?}");
-    // It does after all.
+    // Now it does.
     system.type_in("\x0c");
     system.type_in("\x1b[24;132R");
     assert!(system.output().ends_with("\x1b[1mllm> \x1b[0m"));
@@ -108,14 +108,14 @@ fn an_open_quote_goes_on_with_a_prompt_of_its_own() {
         system.type_in("\"\r");
         system.asked_for("128 \"\" [(Prompt, \"one\\ntwo\\n\")]");
     }
-    // Ctrl-C leaves it, and a conversation has no quotes.
+    // Ctrl-C leaves it. A conversation has no quotes.
     let mut system = System::terminal();
     system.type_in("llminfer 'one\r");
     system.type_in("\x03");
     assert!(system.output().ends_with("^C\r\n\x1b[1mllm> \x1b[0m"));
     system.type_in("whoami\r");
     system.asked_for("WhoAmI");
-    // A pipe has no prompt to go on at.
+    // A pipe has no prompt for continued lines.
     let mut system = System::plain();
     system.type_in("llminfer 'one\nwhoami\n");
     assert!(system.output().contains("error: the quote ' is not closed"));
@@ -152,11 +152,11 @@ fn a_paste_is_one_line_and_runs_nothing() {
             .contains("one\r\n... two \r\n... three\"\r\n")
     );
     system.say(number, &finished(FinishReason::EndOfText));
-    // It comes back as it was.
+    // The history returns it unchanged.
     system.type_in("\x1b[A\r");
     let number = system.asked_for("128 \"\" [(Prompt, \"one\\ntwo\\t\\nthree\")]");
     system.say(number, &finished(FinishReason::EndOfText));
-    // More commands than one, and one that was copied with its end.
+    // More than one command, and one that was copied with its line end.
     system.type_in("\x1b[200~whoami\rexit\r\x1b[201~\r");
     assert!(
         system
@@ -195,7 +195,7 @@ fn a_console_that_is_slower_than_audit_loses_nothing_and_holds_back_its_own_rows
         system.output();
         system.terminal.room = Some(0);
         let mut sequence = 0;
-        // Until the ring is full, which is audit's sign to send no more.
+        // Until the ring is full, which tells audit to send no more.
         while row(&mut system, number, sequence) {
             system.shell.on_signal(&mut system.terminal);
             sequence += 1;
@@ -224,7 +224,7 @@ fn a_console_that_is_slower_than_audit_loses_nothing_and_holds_back_its_own_rows
     }
 }
 
-/// Nobody calls the shell for room that it has found by itself, so it must not leave what it held back.
+/// Nobody calls the shell for room that it has found by itself, so it must not forget what it held back.
 #[test]
 fn a_console_that_has_room_again_before_it_is_waited_for_stops_nothing() {
     let mut system = System::plain();
@@ -262,7 +262,7 @@ fn ctrl_c_empties_what_waits_to_be_written() {
         system.shell.on_signal(&mut system.terminal);
     }
     assert_eq!(system.output().len(), 100);
-    // Keys are read while it waits.
+    // Keys are read while the output waits.
     system.type_in("\x03");
     system.asked_for("Cancel");
     system.terminal.room = None;
@@ -270,11 +270,11 @@ fn ctrl_c_empties_what_waits_to_be_written() {
     let output = system.output();
     assert!(output.starts_with("\x1b[0m\r\n^C\r\n"), "{output:?}");
     assert!(output.contains("cancelled]"), "{output:?}");
-    // What was in audit's ring still is the answer's; what waited in the shell is gone.
+    // Messages still in audit's ring belong to the answer; output that waited in the shell is gone.
     let shown = output.matches('y').count();
     assert!(shown + 2000 < sent, "{shown} of {sent}");
 
-    // Of a command that has ended, and with nothing to wait for.
+    // The command has ended, and nothing is waited for.
     system.terminal.room = Some(10);
     system.type_in("help llminfer\r");
     assert_eq!(system.output().len(), 10);
@@ -292,7 +292,7 @@ fn no_line_of_the_greatest_length_says_more_than_has_room() {
     let mut system = System::terminal();
     system.terminal.room = Some(0);
     let mut text = String::new();
-    // Bytes that are no UTF-8 show as three each.
+    // Invalid UTF-8 shows as three bytes each.
     let mut line = b"\x1b[200~".to_vec();
     line.extend(b"\xff\xff\xff\n".repeat(2100));
     line.extend(b"\x1b[201~\r");
@@ -336,7 +336,7 @@ fn the_end_of_the_input_is_answered_and_the_system_halts_when_all_was_written() 
 #[test]
 fn a_completion_begins_with_its_prompt_apart_from_it() {
     let echo = "\x1b[2mOnce\r\nthere\x1b[0m was";
-    // The harness's model can be talked to.
+    // The harness's model has a chat template.
     for (options, echoes) in [
         (" --raw", true),
         ("", false),
@@ -364,7 +364,7 @@ fn a_completion_begins_with_its_prompt_apart_from_it() {
         system.say(number, &finished(FinishReason::EndOfText));
         assert_eq!(system.output().contains(echo), echoes, "{options}");
     }
-    // What is refused goes on from nothing, and neither does what comes after it.
+    // A refused request shows no prompt, nor does anything after it.
     let number = system.request("llminfer \"Once\nthere\"");
     system.fail(number, Failure::over(ErrorCode::QuotaExceeded, 60, 12), b"");
     let output = system.output();

@@ -1,4 +1,4 @@
-//! Keys at a terminal: what they send in the end.
+//! Keys at a terminal, and the line that they make.
 
 use super::harness::*;
 use protocol::wire::client::ModelEntry;
@@ -105,7 +105,7 @@ fn models_and_users_are_asked_for_once_when_they_are_needed() {
     let mut system = System::terminal();
     system.type_in("llmctl load t\t");
     let number = system.asked_for("Models");
-    // What is typed meanwhile waits.
+    // Keys wait meanwhile.
     system.type_in("\r");
     for model in ["default", "tiny"] {
         let entry = ModelEntry {

@@ -1,4 +1,4 @@
-//! An audit that begins anew, or that is of another version.
+//! An audit that restarts, or speaks another version.
 
 use super::harness::*;
 use protocol::region::WriteWords as _;
@@ -8,27 +8,27 @@ fn an_audit_that_begins_anew_ends_what_is_under_way_and_the_shell_goes_on() {
     for (line, output) in [
         (
             "llminfer x",
-            "error: audit has begun anew, and does not know this request any more\n",
+            "error: audit was restarted and no longer knows this request\n",
         ),
         (
             "llmctl status",
-            "error: audit has begun anew, and does not know this request any more\n",
+            "error: audit was restarted and no longer knows this request\n",
         ),
         (
             "llmctl audit --follow",
-            "error: audit has begun anew, and does not know this request any more\n",
+            "error: audit was restarted and no longer knows this request\n",
         ),
         (
             "llmstats --watch",
-            "error: audit has begun anew, and does not know this request any more\n",
+            "error: audit was restarted and no longer knows this request\n",
         ),
         (
             "login guest",
-            "error: audit has begun anew, and does not know this request any more\n",
+            "error: audit was restarted and no longer knows this request\n",
         ),
         (
             "llminfer x --background",
-            "job 1: error: audit has begun anew, and does not know this request any more\n",
+            "job 1: error: audit was restarted and no longer knows this request\n",
         ),
     ] {
         let mut system = System::plain();
@@ -36,7 +36,7 @@ fn an_audit_that_begins_anew_ends_what_is_under_way_and_the_shell_goes_on() {
         system.output();
         system.audit.lead(2);
         system.shell.on_signal(&mut system.terminal);
-        let expected = format!("audit: it has begun anew: sessions and logins are gone\n{output}");
+        let expected = format!("audit: it was restarted: sessions and logins are gone\n{output}");
         assert_eq!(system.output(), expected, "{line}");
         system.say(0, &Event::Ready(user("guest", 0)));
         assert_eq!(system.output(), format!("audit: {READY_LINE}\n"));
@@ -44,7 +44,7 @@ fn an_audit_that_begins_anew_ends_what_is_under_way_and_the_shell_goes_on() {
         system.say(number, &Event::User(user("guest", 0)));
         assert!(system.output().starts_with("guest ("));
     }
-    // A job that is waited for ends with the line that closes its text.
+    // If a job is waited for, its text ends with its closing line.
     let mut system = System::plain();
     let number = system.request("llminfer x --background");
     system.token(number, b"half");
@@ -54,13 +54,12 @@ fn an_audit_that_begins_anew_ends_what_is_under_way_and_the_shell_goes_on() {
     system.shell.on_signal(&mut system.terminal);
     let output = system.output();
     assert!(
-        output
-            .ends_with("\nerror: audit has begun anew, and does not know this request any more\n"),
+        output.ends_with("\nerror: audit was restarted and no longer knows this request\n"),
         "{output:?}"
     );
     system.type_in("llmctl jobs\n");
     assert_eq!(system.output(), "   1  lost  \"x\"\n");
-    // A word that is being completed stays as it is.
+    // A word that is being completed is unchanged.
     let mut system = System::terminal();
     system.type_in("llmctl load t\t");
     system.asked_for("Models");

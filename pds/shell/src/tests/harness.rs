@@ -20,14 +20,14 @@ pub(super) struct Terminal {
     pub(super) input: VecDeque<u8>,
     pub(super) output: Vec<u8>,
     pub(super) signals: usize,
-    /// How often something was written.
+    /// Number of writes.
     pub(super) writes: usize,
-    /// How often all was said to be done.
+    /// How often everything was reported done.
     pub(super) input_done: usize,
     pub(super) halted: bool,
-    /// Bytes that it takes before it is full; any number if none.
+    /// Bytes until it is full; unlimited if `None`.
     pub(super) room: Option<usize>,
-    /// Once it has been full, it has room for all by the next time that it is looked at.
+    /// After it was full, it has room for everything by the next time that the shell looks.
     pub(super) catches_up: bool,
     /// Whether the shell wants to be called when there is room.
     pub(super) wants_room: bool,
@@ -65,13 +65,13 @@ pub(super) struct System {
     pub(super) shell: Shell<'static, TestRegion, TestRegion>,
     pub(super) terminal: Terminal,
     pub(super) audit: TestEndpoint,
-    /// What the shell writes for audit, as it lies in memory.
+    /// The region that the shell writes.
     pub(super) region: TestRegion,
-    /// What audit writes.
+    /// The region that audit writes.
     pub(super) theirs: TestRegion,
 }
 
-/// A request as audit saw it, in debug text, with its number.
+/// A request as audit saw it: its number and its debug text.
 pub(super) type Asked = Vec<(u32, String)>;
 
 pub(super) fn name<const N: usize>(text: &str) -> Name<N> {
@@ -88,7 +88,7 @@ pub(super) fn user(text: &str, has_passphrase: u32) -> User {
 }
 
 impl System {
-    /// Before audit has said anything.
+    /// A shell that has heard nothing from audit.
     pub(super) fn off(mode: Mode) -> Self {
         let (mut audit, end, region, theirs) = all_of_endpoints();
         audit.lead(1);
@@ -143,7 +143,7 @@ impl System {
         self.shell.on_input(&mut self.terminal);
     }
 
-    /// What was written since, without what the terminal is asked and told about itself.
+    /// The output since the last call, without questions and settings for the terminal.
     pub(super) fn output(&mut self) -> String {
         let mut output = self.all_output();
         for sequence in [QUESTION, PASTE_ON, PASTE_OFF] {
@@ -193,7 +193,7 @@ impl System {
         asked
     }
 
-    /// The one request that there must be; its number.
+    /// The number of the request, which must be the only one.
     pub(super) fn asked_for(&mut self, text: &str) -> u32 {
         let asked = self.asked();
         assert_eq!(asked.len(), 1, "{asked:?}");
@@ -201,7 +201,7 @@ impl System {
         asked[0].0
     }
 
-    /// Types a line that must send one request; its number.
+    /// Types a line that must send one request, and returns its number.
     pub(super) fn request(&mut self, line: &str) -> u32 {
         self.type_in(format!("{line}\n"));
         let asked = self.asked();
@@ -224,7 +224,7 @@ impl System {
         self.say(number, &Event::Listed { count: 2 });
     }
 
-    /// To where a passphrase is asked for.
+    /// Types `login`, up to the question for the passphrase.
     pub(super) fn begin_login(&mut self, who: &str) {
         let number = self.request(&format!("login {who}"));
         self.fail(number, Failure::of(ErrorCode::PassphraseNeeded), b"");

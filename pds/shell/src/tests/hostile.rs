@@ -7,7 +7,7 @@ use protocol::region::WriteWords;
 use protocol::testing::{TestEndpoint, TestRegion, endpoints};
 use std::vec;
 
-/// Control sequences that are the shell's own.
+/// Whether a control sequence is the shell's own.
 fn is_own(sequence: &str) -> bool {
     let Some(rest) = sequence.strip_prefix("\x1b[") else {
         return false;
@@ -126,12 +126,12 @@ proptest! {
                 prop::collection::vec(any::<u8>(), 0..60).prop_map(Ok),
                 line().prop_map(Ok),
                 (0x101u16..0x115, 0u32..6, prop::collection::vec(any::<u8>(), 0..80)).prop_map(Err),
-                // Lengths of messages that have a fixed part alone.
+                // Lengths of messages that have only a fixed part.
                 (0x101u16..0x115, 0u32..6, prop::sample::select(vec![
                     4usize, 8, 16, 24, 32, 40, 72, 80, 88, 112, 136, 264, 352, 360, 640,
                 ])).prop_map(|(kind, number, len)| Err((kind, number, vec![0; len]))),
                 (Just(0x102u16), 0u32..4, prop::collection::vec(any::<u8>(), 4..40)).prop_map(Err),
-                // Audit begins anew.
+                // Audit restarts.
                 Just(Err((0, 0, vec![]))),
             ],
             0..60,
@@ -170,7 +170,7 @@ proptest! {
                 prop_assert!(Request::parse(&frame).is_ok());
             }
         }
-        // Whatever came, the console is not dead.
+        // Whatever came, the console still works.
         if !terminal.halted {
             terminal.input.extend(b"\x03\x03");
             shell.on_input(&mut terminal);

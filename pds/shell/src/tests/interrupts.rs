@@ -1,12 +1,12 @@
-//! Ctrl-C: no state of the shell holds the console, whatever audit and inference do.
+//! Ctrl-C: no state of the shell blocks the console, whatever audit and inference do.
 
 use super::harness::*;
 use protocol::record::{Kind, Record};
 use protocol::wire::client::{LogExtent, ModelEntry, Progress, Stage, Status};
 
-/// Whether the output ends with a prompt and nothing after it.
+/// Whether the output ends with a prompt.
 fn has_prompt(output: &str) -> bool {
-    // Before the terminal has answered, without colour.
+    // There is no colour before the terminal has answered.
     output.ends_with("llm> \x1b[0m") || output.ends_with("llm> ")
 }
 
@@ -106,14 +106,14 @@ fn rows_of_a_listing_that_are_in_the_ring_already_are_not_printed_after_ctrl_c()
     let mut system = System::plain();
     let number = system.request("llmctl audit");
     rows(&mut system, number, 0..16);
-    // It comes while the first row is being printed.
+    // It arrives while the first row is being printed.
     system.terminal.input.push_back(0x03);
     system.shell.on_signal(&mut system.terminal);
     let output = system.output();
     assert_eq!(output.lines().count(), 2, "a row and ^C: {output}");
     assert!(output.ends_with("^C\n"), "{output}");
     assert_eq!(system.asked_for("Cancel"), number);
-    // One that is followed ends with its last line, of text without more rows.
+    // A followed log ends with its last line, of text without more rows.
     let number = system.request("llmctl audit --follow");
     rows(&mut system, number, 0..15);
     system.terminal.input.push_back(0x03);
@@ -183,7 +183,7 @@ fn ctrl_c_at_boot_says_what_is_waited_for_and_gives_a_prompt_as_soon_as_audit_an
     system.fail(number, Failure::of(ErrorCode::NoModel), b"");
     system.say(0, &progress);
     system.output();
-    // Its word comes late, and once.
+    // The event that the system is ready comes late, and once.
     system.say(0, &Event::Ready(user("guest", 0)));
     let output = system.output();
     assert!(output.contains(READY_LINE), "{output:?}");
@@ -223,7 +223,7 @@ fn a_boot_without_a_policy_says_so_at_ctrl_c() {
     let number = system.asked_for("WhoAmI");
     system.fail(number, Failure::over(ErrorCode::BadPolicy, 4, 0), b"");
     let output = system.output();
-    assert!(output.contains("error: the policy cannot be used"));
+    assert!(output.contains("error: the policy is invalid"));
     assert!(has_prompt(&output), "{output:?}");
 }
 
@@ -242,7 +242,7 @@ fn a_login_that_was_given_up_still_names_its_user_when_it_has_happened() {
     assert!(output.ends_with("admin@llm> \x1b[0m"), "{output:?}");
     system.say(number, &Event::User(user("guest", 0)));
     assert_eq!(system.output(), "", "once");
-    // One that has failed changes nothing.
+    // A failed login changes nothing.
     let number = system.request("login guest");
     system.type_in("\x03");
     system.asked_for("Cancel");
@@ -254,7 +254,7 @@ fn a_login_that_was_given_up_still_names_its_user_when_it_has_happened() {
 #[test]
 fn a_line_can_be_edited_while_audit_does_not_read_and_runs_when_it_does() {
     let mut system = System::terminal();
-    // Each takes two places: its own and that of its cancel.
+    // Each uses two slots, one for itself and one for its cancel.
     for _ in 0..8 {
         system.type_in("llmctl status\r");
         system.type_in("\x03");

@@ -1,4 +1,4 @@
-//! Requests in the background.
+//! Background requests.
 
 use super::harness::*;
 
@@ -68,7 +68,7 @@ fn waiting_shows_the_text_so_far_and_the_rest_as_it_comes() {
     assert_eq!(system.output(), " one");
     system.token(number, b"\xa9\x1b[2J");
     assert_eq!(system.output(), "\u{e9}[2J");
-    // Ctrl-C ends the waiting alone.
+    // Ctrl-C ends only the waiting.
     system.type_in("\x03");
     assert_eq!(system.output(), "\njob 1 goes on\n");
     assert_eq!(system.asked(), []);
@@ -100,7 +100,7 @@ fn jobs_are_cancelled_by_number_or_the_newest_first() {
     system.type_in("llmctl cancel 1\n");
     assert_eq!(system.asked_for("Cancel"), first);
     system.fail(first, Failure::of(ErrorCode::InferenceFault), b"");
-    // What comes late finds nothing.
+    // Late events find nothing.
     system.fail(first, Failure::of(ErrorCode::NoSuchRequest), b"");
     let output = system.output();
     assert_eq!(output.matches("error").count(), 1, "{output}");
@@ -141,7 +141,7 @@ fn as_many_jobs_run_as_there_can_be_requests_and_a_script_of_them_is_not_lost() 
         .collect();
     system.type_in(script);
     let mut asked = Vec::new();
-    // More than a ring holds: the shell goes on when audit has read.
+    // More than a ring holds: the shell continues when audit has read.
     for _ in 0..4 {
         asked.extend(system.asked());
     }
@@ -150,7 +150,7 @@ fn as_many_jobs_run_as_there_can_be_requests_and_a_script_of_them_is_not_lost() 
     assert!(
         system
             .output()
-            .ends_with("error: 32 requests can be under way at once, and as many are; wait for one, or cancel one (see 'llmctl jobs')\n")
+            .ends_with("error: 32 requests are under way, which is the limit; wait for one, or cancel one (see 'llmctl jobs')\n")
     );
     system.say(asked[4].0, &finished(FinishReason::EndOfText));
     system.request("llminfer y --background");
@@ -194,13 +194,13 @@ fn a_session_goes_with_the_request() {
 fn a_job_is_cancelled_also_when_audit_has_not_read() {
     let mut system = System::plain();
     let number = system.request("llminfer x --background");
-    // Each takes two places: its own and that of its cancel.
+    // Each uses two slots, one for itself and one for its cancel.
     for _ in 0..7 {
         system.type_in("llmctl status\n\x03");
     }
     system.type_in("llmctl status\n");
     system.output();
-    // The ring has one place left, and this line may take it.
+    // The ring has one slot left, which this line may use.
     system.type_in("\x03");
     system.type_in("llmctl cancel 1\n");
     assert_eq!(system.asked().len(), 16);

@@ -1,4 +1,4 @@
-//! Who logs in, and what becomes of the passphrase.
+//! Logins, and what becomes of the passphrase.
 
 use super::harness::*;
 use protocol::region::ReadWords as _;
@@ -33,7 +33,7 @@ fn who_logs_in_types_a_passphrase_that_nobody_sees() {
             );
             system.type_in("\x15");
         }
-        // Who has none is logged in by the one message.
+        // A user without a passphrase is logged in by this one message.
         system.type_in("login guest\n");
         let number = system.asked_for("Login guest None");
         system.say(number, &Event::User(user("guest", 0)));
@@ -67,7 +67,7 @@ fn a_login_is_one_message_before_the_passphrase() {
     assert_eq!(system.output(), "logged in as guest (reader; may infer)\n");
     system.type_in("login admin\n");
     let number = system.asked_for("Login admin None");
-    // Too soon, or no policy: there is nothing to type.
+    // Too soon, or no valid policy: there is nothing to type.
     system.fail(number, Failure::over(ErrorCode::LoginDelayed, 5, 0), b"");
     assert!(
         system
@@ -98,7 +98,7 @@ fn a_passphrase_can_be_given_up_and_cannot_be_too_long() {
     assert_eq!(system.asked(), []);
     let output = system.output();
     assert!(
-        output.contains("it was given up") && output.ends_with("\x1b[1madmin@llm> \x1b[0m"),
+        output.contains("no login: cancelled") && output.ends_with("\x1b[1madmin@llm> \x1b[0m"),
         "{output:?}"
     );
     assert_eq!(system.terminal.input_done, 1);

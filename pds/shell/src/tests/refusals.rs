@@ -1,4 +1,4 @@
-//! What is wrong or refused, in words.
+//! Messages about invalid lines and refused requests.
 
 use super::harness::*;
 
@@ -144,39 +144,39 @@ fn a_word_too_many_comes_with_what_may_have_led_to_it() {
         ),
         (
             "llminfer \"Is it?\" --choices yes, no",
-            "'no' is one word too many for llminfer; put what belongs to --choices in quotes, and the prompt, too",
+            "'no' is one word too many for llminfer; put the text of --choices in quotes, and the prompt, too",
         ),
         (
             "llminfer --choices yes, no \"Is it?\"",
-            "'Is it?' is one word too many for llminfer; put what belongs to --choices in quotes, and the prompt, too",
+            "'Is it?' is one word too many for llminfer; put the text of --choices in quotes, and the prompt, too",
         ),
         (
             "llmchat --system You are a pirate.",
-            "'are' is one word too many for llmchat; put what belongs to --system in quotes",
+            "'are' is one word too many for llmchat; put the text of --system in quotes",
         ),
         (
             "llmchat hello",
-            "'hello' is one word too many for llmchat: what you say comes on the next lines",
+            "'hello' is one word too many for llmchat: type your text on the next lines",
         ),
         (
             "llmfinetune --example The fox",
-            "'fox' is one word too many for llmfinetune; put what belongs to --example in quotes",
+            "'fox' is one word too many for llmfinetune; put the text of --example in quotes",
         ),
         (
             "llminfer \u{201c}Once upon\u{201d}",
-            "'upon\u{201d}' is one word too many for llminfer; \u{201c} is no quote here: put texts in \" or '",
+            "'upon\u{201d}' is one word too many for llminfer; \u{201c} is not a quote here: put texts in \" or '",
         ),
         (
             "llminfer x --choices \u{ab}yes, no\u{bb}",
-            "'no\u{bb}' is one word too many for llminfer; \u{ab} is no quote here: put texts in \" or '",
+            "'no\u{bb}' is one word too many for llminfer; \u{ab} is not a quote here: put texts in \" or '",
         ),
         (
             "llminfer x --choices=\u{2018}yes, no\u{2019}",
-            "'no\u{2019}' is one word too many for llminfer; \u{2018} is no quote here: put texts in \" or '",
+            "'no\u{2019}' is one word too many for llminfer; \u{2018} is not a quote here: put texts in \" or '",
         ),
         (
             "llmctl load tiny \u{2014}adapter moral",
-            "'\u{2014}adapter' is one word too many for llmctl load; \u{2014} is no hyphen here: options begin with - or --",
+            "'\u{2014}adapter' is one word too many for llmctl load; \u{2014} is not a hyphen here: options begin with - or --",
         ),
         (
             "llmctl audit verify now",
@@ -198,9 +198,9 @@ fn a_word_too_many_comes_with_what_may_have_led_to_it() {
 fn an_option_of_llama_cpp_says_what_takes_its_place() {
     for (option, part) in [
         ("-m a.gguf", "'llmctl load NAME' loads one"),
-        ("-c 4096", "is settled when the system is built"),
-        ("-t 4", "not by a client"),
-        ("-ngl 99", "not by a client"),
+        ("-c 4096", "is fixed when the system is built"),
+        ("-t 4", "not a client"),
+        ("-ngl 99", "not a client"),
         ("-b 512", "not for a client to choose"),
         ("--grammar \"root ::= x\"", "--format NAME"),
         ("-cnv", "'llmchat' is a conversation"),
@@ -213,7 +213,7 @@ fn an_option_of_llama_cpp_says_what_takes_its_place() {
             let output = system.output();
             let verb = command.split(' ').next().unwrap_or_default();
             let name = option.split([' ', '=']).next().unwrap_or_default();
-            let begins = format!("error: {verb} has no {name} as llama.cpp has it: ");
+            let begins = format!("error: {verb} has no {name} like llama.cpp's: ");
             assert!(
                 output.starts_with(&begins) && output.contains(part),
                 "{output}"

@@ -1,4 +1,4 @@
-//! Requests for text, scripts, and what is told unasked.
+//! Requests for text, scripts, and notices.
 
 use super::harness::*;
 use protocol::wire::{Fault, FaultKind};
@@ -27,7 +27,7 @@ fn ctrl_c_cancels_the_generation_and_not_the_system() {
     system.type_in(b"typed ahead\r\x03");
     assert_eq!(system.asked(), [(number, "Cancel".to_string())]);
     system.say(number, &finished(FinishReason::Cancelled));
-    // A row ends between words.
+    // Rows end between words.
     let output = system.output().replace("\r\n  ", " ");
     assert!(
         output.ends_with(
@@ -76,7 +76,7 @@ fn the_end_of_input_is_answered_after_the_commands_before_it_and_halts_nothing()
     let done = system.terminal.input_done;
     assert_eq!(done, 1, "also after a line without its end");
 
-    // What there is to end is ended before.
+    // Whatever has to end first is ended before that.
     let mut system = System::plain();
     system.log_in("admin");
     system.type_in(b"\x04");
@@ -101,7 +101,7 @@ fn exit_and_ctrl_d_log_out_and_the_next_one_has_a_prompt() {
             output.contains("logged out; now guest") && output.ends_with("\x1b[1mllm> \x1b[0m"),
             "{output:?}"
         );
-        // Whoever is left cannot log out, and is told what there is.
+        // The user at boot cannot log out, and is told how to leave.
         system.type_in(keys);
         assert_eq!(system.asked(), []);
         let output = system.output();
@@ -231,7 +231,7 @@ fn the_longest_text_of_one_event_is_written_whole_and_in_few_pieces() {
         system.terminal.writes < 2 * text.len() / 10,
         "not by the character"
     );
-    // In the background its tokens are counted as audit does.
+    // In the background, tokens are counted as audit counts them.
     system.say(number, &finished(FinishReason::EndOfText));
     let number = system.request("llminfer y --background");
     system.output();

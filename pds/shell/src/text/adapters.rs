@@ -1,4 +1,4 @@
-//! Adapters and fine-tuning, in lines.
+//! Lines about adapters and fine-tuning.
 
 use super::{Count, CountOf, FailureText, Marks, Seconds, SignatureWord, Time};
 use core::fmt::{self, Display, Formatter};
@@ -9,10 +9,10 @@ use protocol::record::Hex;
 use protocol::wire::client::{AdapterEntry, AdapterOrigin, Training, Tuned};
 use protocol::wire::{AdapterInfo, TrainProgress};
 
-/// Digits of a hash that tell two files apart.
+/// Digits of a hash that suffice to tell two files apart.
 const SHORT_HASH: usize = 8;
 
-/// A loss with three digits.
+/// A loss, with three digits.
 pub(crate) struct Loss(pub(crate) u32);
 
 impl Display for Loss {
@@ -22,7 +22,7 @@ impl Display for Loss {
     }
 }
 
-/// `, loss L`, if there is one: an epoch that has just begun has none.
+/// `, loss L`, or nothing for an epoch that has just begun and has no loss.
 struct AndLoss(u32);
 
 impl Display for AndLoss {
@@ -34,7 +34,7 @@ impl Display for AndLoss {
     }
 }
 
-/// An adapter that was loaded, in a line.
+/// A line about an adapter that was loaded.
 pub(crate) struct AdapterLine {
     pub(crate) name: ModelName,
     pub(crate) info: AdapterInfo,
@@ -55,7 +55,7 @@ impl Display for AdapterLine {
     }
 }
 
-/// An adapter of the list, in a line.
+/// A line of the list of adapters.
 pub(crate) struct AdapterEntryLine<'a>(pub(crate) &'a AdapterEntry);
 
 impl Display for AdapterEntryLine<'_> {
@@ -85,7 +85,7 @@ impl Display for AdapterEntryLine<'_> {
     }
 }
 
-/// What there is of examples.
+/// The examples so far.
 pub(crate) struct ExamplesText {
     pub(crate) count: u32,
     pub(crate) bytes: u32,
@@ -113,7 +113,7 @@ impl Display for ExamplesText {
     }
 }
 
-/// What a fine-tuning will do.
+/// The plan of a fine-tuning.
 pub(crate) struct TrainingPlan<'a>(pub(crate) &'a TrainProgress);
 
 impl Display for TrainingPlan<'_> {
@@ -140,7 +140,7 @@ impl Display for TrainingPlan<'_> {
     }
 }
 
-/// What is left of a training, if that can be told.
+/// The time left for a training, if it can be estimated.
 fn left_us(training: &Training) -> Option<u64> {
     let TrainProgress { step, steps, .. } = training.progress;
     let left = u64::from(steps.saturating_sub(step));
@@ -150,15 +150,15 @@ fn left_us(training: &Training) -> Option<u64> {
         .checked_div(step.into())
 }
 
-/// How far a fine-tuning is, to be drawn over and over: it does not get shorter.
+/// The bar of a fine-tuning, to be redrawn. It never gets shorter.
 pub(crate) struct TrainingBar<'a> {
     pub(crate) training: &'a Training,
     pub(crate) percent: u64,
-    /// Marks.
+    /// Number of marks.
     pub(crate) steps: u64,
 }
 
-/// How far a fine-tuning has got, without its figures.
+/// The bar of a fine-tuning, without figures.
 pub(crate) struct TrainedBar {
     pub(crate) percent: u64,
     pub(crate) steps: u64,
@@ -188,7 +188,7 @@ impl Display for TrainingBar<'_> {
     }
 }
 
-/// The training of `llmctl status`.
+/// The training in `llmctl status`.
 pub(crate) struct TrainingState<'a>(pub(crate) &'a Training);
 
 impl Display for TrainingState<'_> {
@@ -211,7 +211,7 @@ impl Display for TrainingState<'_> {
     }
 }
 
-/// A fine-tuning that has ended well.
+/// The result of a fine-tuning that succeeded.
 pub(crate) struct TunedText<'a>(pub(crate) &'a Tuned);
 
 impl Display for TunedText<'_> {

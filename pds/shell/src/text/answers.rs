@@ -1,4 +1,4 @@
-//! What audit answers, in lines.
+//! Lines of audit's answers.
 
 use super::{Bytes, CodeName, Count, CountOf, Rate, Seconds, Time, TrainingState};
 use crate::shell::Bar;
@@ -14,9 +14,10 @@ use protocol::wire::{ArenaUse, FinishReason, ModelInfo};
 
 /// The line that closes a generation.
 ///
-/// Reading the prompt and generating have each a rate of their own. Audit sees the admission, the first token and the end, so
-/// the prompt's time is that to the first token, waiting for others included, and its tokens are all of the prompt's, those
-/// that were known from a session or a beginning in common included: inference does not say how many these were.
+/// Prompt and generation each have their own rate. Audit sees only the admission, the first token and the end. So the
+/// time of the prompt is that to the first token, including waiting for others. Its tokens are all of the prompt's,
+/// including those already cached from a session or a shared prefix, because inference does not report how many these
+/// were.
 pub(crate) struct Closing(pub(crate) Finished);
 
 impl Display for Closing {
@@ -30,7 +31,7 @@ impl Display for Closing {
             ..
         } = self.0;
         write!(f, "[{}, ", Count(u64::from(tokens), "token"))?;
-        // The first one came at the end of the prompt.
+        // The first token came at the end of the prompt.
         let after_us = total_us.saturating_sub(first_token_us);
         let rate = match tokens {
             0 | 1 => Rate {
@@ -41,7 +42,7 @@ impl Display for Closing {
                 tokens: u64::from(more).saturating_sub(1),
                 us: after_us,
             },
-            // All have come at once.
+            // All tokens came at once.
             all => Rate {
                 tokens: u64::from(all),
                 us: total_us,
@@ -50,7 +51,7 @@ impl Display for Closing {
         write!(f, "{rate} tokens/s")?;
         if tokens > 0 {
             write!(f, ", first after {} s", Seconds(first_token_us))?;
-            // Bound to a format, the prompt's length is not told.
+            // If the answer has a format, the prompt's length is not reported.
             if prompt_tokens > 0 {
                 let rate = Rate {
                     tokens: u64::from(prompt_tokens),
@@ -78,13 +79,13 @@ impl Display for Closing {
     }
 }
 
-/// Shortest time that is worth a word, in microseconds (10 ms): the least that two digits show.
+/// Shortest time worth reporting, in microseconds (10 ms): the least that two digits show.
 const HELD_US: u64 = 10_000;
 
-/// Digits of a hash that tell two files apart.
+/// Digits of a hash that suffice to tell two files apart.
 const SHORT_HASH: usize = 8;
 
-/// A loaded model in a line.
+/// A line about a loaded model.
 pub(crate) struct ModelLine<'a> {
     pub(crate) info: ModelInfo,
     pub(crate) name: &'a str,
@@ -107,7 +108,7 @@ impl Display for ModelLine<'_> {
     }
 }
 
-/// A model's chat template, and whether texts can imitate roles with it.
+/// A model's chat template, and whether texts can imitate roles in it.
 pub(crate) struct TemplateText<'a>(pub(crate) &'a ModelInfo);
 
 impl Display for TemplateText<'_> {
@@ -120,7 +121,7 @@ impl Display for TemplateText<'_> {
     }
 }
 
-/// What is known of a model's signature.
+/// What audit knows about a model's signature.
 pub(crate) struct SignatureWord(pub(crate) Signature);
 
 impl Display for SignatureWord {
@@ -134,7 +135,7 @@ impl Display for SignatureWord {
     }
 }
 
-/// Rows that fit a terminal of 40 columns. Numbers begin in one column, so that no row is broken before its number.
+/// The rows fit a terminal of 40 columns. All numbers begin in one column, so no row breaks before its number.
 fn arena_lines(f: &mut Formatter<'_>, arena: &ArenaUse) -> fmt::Result {
     f.write_str("arena")?;
     for (name, bytes) in [
@@ -154,7 +155,7 @@ fn arena_lines(f: &mut Formatter<'_>, arena: &ArenaUse) -> fmt::Result {
     Ok(())
 }
 
-/// Answer to `llmctl status`.
+/// The answer to `llmctl status`.
 pub(crate) struct StatusText<'a>(pub(crate) &'a Status);
 
 impl Display for StatusText<'_> {
@@ -200,7 +201,7 @@ impl Display for StatusText<'_> {
     }
 }
 
-/// The line that closes a list: how many there are, and what the mark of some means.
+/// The closing line of a list: the number of entries, and the meaning of the mark.
 pub(crate) struct Listed {
     pub(crate) count: Count,
     pub(crate) of: &'static str,
@@ -217,7 +218,7 @@ impl Display for Listed {
     }
 }
 
-/// A format in a line.
+/// A line about a format.
 pub(crate) struct FormatLine<'a>(pub(crate) &'a FormatEntry);
 
 impl Display for FormatLine<'_> {
@@ -235,7 +236,7 @@ impl Display for FormatLine<'_> {
     }
 }
 
-/// A user's budget in a line.
+/// A line about a user's budget.
 pub(crate) struct BudgetText<'a>(pub(crate) &'a Budget);
 
 impl Display for BudgetText<'_> {
@@ -255,7 +256,7 @@ impl Display for BudgetText<'_> {
     }
 }
 
-/// Answer to `llmstats`.
+/// The answer to `llmstats`.
 pub(crate) struct StatsText<'a>(pub(crate) &'a Stats);
 
 impl Display for StatsText<'_> {
@@ -319,7 +320,7 @@ impl Display for StatsText<'_> {
         if stats.format_breaches != 0 {
             writeln!(
                 f,
-                "             {} that left a format or went on over a stop string",
+                "             {} that violated a format or continued past a stop string",
                 Count(stats.format_breaches, "answer")
             )?;
         }
@@ -352,7 +353,7 @@ impl Display for StatsText<'_> {
     }
 }
 
-/// A user, with the role and what it allows.
+/// A user, with the role and its permissions.
 pub(crate) struct UserText<'a>(pub(crate) &'a User);
 
 impl Display for UserText<'_> {
@@ -371,21 +372,21 @@ impl Display for UserText<'_> {
     }
 }
 
-/// What `exit` can do for the user who is logged in at boot: nobody is left to log out to.
+/// The answer to `exit` for the user at boot, who cannot log out.
 pub(crate) struct HowToLeave<'a>(pub(crate) &'a UserName);
 
 impl Display for HowToLeave<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "nobody has logged in: {} is the user from the start on and cannot log out. Ctrl-] leaves the emulator or the simulation; 'llmctl halt' \
-             ends the system for everybody, if your role may",
+            "nobody has logged in: {} is the user from the start, and cannot log out. Ctrl-] leaves the emulator or the \
+             simulation; 'llmctl halt' ends the system for everybody, if your role permits it",
             self.0
         )
     }
 }
 
-/// Answer to `llmctl reset`.
+/// The answer to `llmctl reset`.
 pub(crate) struct ResetText {
     pub(crate) was_stopped: bool,
 }
@@ -395,13 +396,13 @@ impl Display for ResetText {
         f.write_str(match self.was_stopped {
             true => "inference is started again",
             false => {
-                "inference was not stopped, so nothing is started; restarts are counted anew from now on"
+                "inference was not stopped, so nothing is started; restarts are counted from 0 again"
             }
         })
     }
 }
 
-/// A session in a line.
+/// A line about a session.
 pub(crate) struct SessionLine<'a>(pub(crate) &'a Session);
 
 impl Display for SessionLine<'_> {
@@ -413,7 +414,7 @@ impl Display for SessionLine<'_> {
         };
         let tokens = Count(session.tokens, "token");
         if session.state == SessionState::Active {
-            // Tokens are counted when a turn ends.
+            // Tokens are counted at the end of a turn.
             return write!(
                 f,
                 "{name}  {}  turn {} under way, {tokens} in those before",
@@ -431,7 +432,7 @@ impl Display for SessionLine<'_> {
     }
 }
 
-/// Answer to `llmctl audit verify`.
+/// The answer to `llmctl audit verify`.
 pub(crate) struct VerifiedText {
     pub(crate) extent: LogExtent,
     pub(crate) broken_at: u64,
@@ -454,7 +455,7 @@ impl Display for VerifiedText {
             Some(last) => {
                 write!(f, "entries {first} to {last} are unbroken")?;
                 if first > 1 {
-                    write!(f, "; older ones went to make room")?;
+                    write!(f, "; older ones were overwritten")?;
                 }
                 write!(f, "; last hash {}", Hex(&head))
             }
@@ -470,10 +471,10 @@ const fn stage_word(stage: Stage) -> &'static str {
     }
 }
 
-/// The beginning of a stage of loading, in a line.
+/// The first line of a stage of loading.
 pub(crate) struct StageLine {
     pub(crate) progress: Progress,
-    /// What is loaded or read.
+    /// The model or data.
     pub(crate) what: &'static str,
 }
 
@@ -485,15 +486,15 @@ impl Display for StageLine {
     }
 }
 
-/// How far a stage has got, to be drawn over and over.
+/// The bar of a stage, to be redrawn.
 pub(crate) struct ProgressBar {
     pub(crate) stage: Stage,
     pub(crate) percent: u64,
-    /// Marks.
+    /// Number of marks.
     pub(crate) steps: u64,
 }
 
-/// Columns of a bar besides its marks, and the last one of the row.
+/// Columns of a bar besides its marks, including the last one of the row.
 pub(crate) const BAR_WORDS: usize = "verifying [] 100 %".len() + 1;
 
 impl Display for ProgressBar {
@@ -508,7 +509,7 @@ impl Display for ProgressBar {
     }
 }
 
-/// A bar without its word.
+/// The marks of a bar.
 pub(crate) struct Marks {
     pub(crate) percent: u64,
     pub(crate) steps: u64,
@@ -525,7 +526,7 @@ impl Display for Marks {
     }
 }
 
-/// What is still to be done before the system is ready: the stage and percentage that were told last.
+/// What the boot still waits for: the last stage and percentage that were reported.
 pub(crate) struct BootText(pub(crate) Option<Bar>);
 
 impl Display for BootText {

@@ -1,9 +1,9 @@
-//! Codes in one word.
+//! Names of codes.
 
 use core::fmt::{self, Display, Formatter, Write};
 use protocol::error::ErrorCode;
 
-/// Name of a code in counts: `quota-exceeded`.
+/// A code's name in counts: `quota-exceeded`.
 pub(crate) struct CodeName(pub(crate) ErrorCode);
 
 impl Display for CodeName {

@@ -7,7 +7,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::policy::Permission;
 use protocol::store::LOG_FILE;
 
-/// A reason, with the value and the limit.
+/// A failure, with its value and limit.
 pub(crate) struct FailureText<'a> {
     pub(crate) failure: Failure,
     pub(crate) detail: &'a [u8],
@@ -58,7 +58,7 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::TooManyRequests => write!(
                 f,
-                "{} can be under way at once, and as many are; wait for one, or cancel one (see 'llmctl jobs')",
+                "{} are under way, which is the limit; wait for one, or cancel one (see 'llmctl jobs')",
                 limits("request")
             ),
             ErrorCode::Busy => write!(
@@ -78,7 +78,7 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::SessionLost => write!(
                 f,
-                "the session ended when inference was restarted or got another model, or when a turn of it failed: its \
+                "the session ended when inference was restarted or loaded another model, or when a turn failed: its \
                  conversation of {} is gone; the same command now starts it anew",
                 Count(value, "turn")
             ),
@@ -98,7 +98,7 @@ impl Display for FailureText<'_> {
                 quoted(f, &detail, self.detail)?;
                 write!(
                     f,
-                    " has characters that names may not have: use visible ASCII without quotes and backslashes"
+                    " contains invalid characters: use visible ASCII without quotes and backslashes"
                 )
             }
             ErrorCode::LogLost => {
@@ -121,11 +121,11 @@ impl Display for FailureText<'_> {
             }
             ErrorCode::LogGarbage => write!(
                 f,
-                "AUDIT.LOG holds something that is no log; a new one must be all zeros (see 'llmtool disk')"
+                "AUDIT.LOG contains something that is not a log; a new one must be all zeros (see 'llmtool disk')"
             ),
             ErrorCode::LogOtherDevice => write!(
                 f,
-                "the log on the disk is that of another device, so this one does not write into it"
+                "the log on the disk belongs to another device, so this one does not write to it"
             ),
             ErrorCode::LogOtherSize => write!(
                 f,
@@ -133,7 +133,7 @@ impl Display for FailureText<'_> {
                 Count(value, "sector")
             ),
             ErrorCode::LogBehind => {
-                write!(f, "entries of the log came faster than the disk takes them")
+                write!(f, "log entries came faster than the disk can take them")
             }
             ErrorCode::NoModel => write!(
                 f,
@@ -170,7 +170,7 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::BadStore => write!(
                 f,
-                "the model store ({}) is no tar archive; see 'llmtool pack'",
+                "the model store ({}) is not a tar archive; see 'llmtool pack'",
                 values("byte")
             ),
             ErrorCode::ModelInUse => write!(
@@ -221,8 +221,8 @@ impl Display for FailureText<'_> {
             ErrorCode::Unsupported => write!(f, "the request is not supported"),
             ErrorCode::RestartsExhausted => write!(
                 f,
-                "inference was restarted {} within {}, so audit has stopped trying; who may reset it can \
-                 with 'llmctl reset'",
+                "inference was restarted {} within {}, so audit has stopped trying; a user with the permission \
+                 'reset' can try again with 'llmctl reset'",
                 values("time"),
                 Time(limit)
             ),
@@ -273,8 +273,8 @@ impl Display for FailureText<'_> {
             }
             ErrorCode::BadPolicy => write!(
                 f,
-                "the policy cannot be used (reason {value}), so nobody may do anything; check it with 'llmtool policy' \
-                 and build the image anew"
+                "the policy is invalid (reason {value}), so nobody may do anything; check it with 'llmtool policy' \
+                 and rebuild the image"
             ),
             ErrorCode::BudgetTokens => write!(
                 f,
@@ -307,7 +307,7 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::ClientsUser => write!(
                 f,
-                "that user is another client's own: nobody logs in as it (see [clients] in policy.toml)"
+                "that user belongs to another client, so nobody can log in as it (see [clients] in policy.toml)"
             ),
             ErrorCode::NoSuchAdapter => {
                 write!(f, "no adapter")?;
@@ -319,7 +319,7 @@ impl Display for FailureText<'_> {
                 quoted(f, &detail, self.detail)?;
                 write!(
                     f,
-                    " in the store; 'llmtool pack' puts them there, and 'examples' are those that were typed"
+                    " in the store; 'llmtool pack' puts data there, and 'examples' are those typed here"
                 )
             }
             ErrorCode::AdapterNotLoaded => {
@@ -333,7 +333,7 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::TooManyAdapters => write!(
                 f,
-                "there can be {} at once, and there are as many; drop one with 'llmctl adapter drop NAME'",
+                "there are {}, which is the limit; drop one with 'llmctl adapter drop NAME'",
                 limits("adapter")
             ),
             ErrorCode::AdapterExists => write!(
@@ -342,7 +342,7 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::AdapterInUse => write!(
                 f,
-                "the adapter is in use by {} under way; wait, or cancel what uses it (see 'llmctl jobs')",
+                "the adapter is in use by {} under way; wait or cancel (see 'llmctl jobs')",
                 values("request")
             ),
             ErrorCode::BadAdapter => {
@@ -362,13 +362,13 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::AdapterRoom => write!(
                 f,
-                "the adapter would have {}, there is room for {limit}: take a smaller rank, or drop one \
+                "the adapter would have {}, there is room for {limit}: use a smaller rank, or drop one \
                  with 'llmctl adapter drop NAME'",
                 values("byte")
             ),
             ErrorCode::NotOfDevice => write!(
                 f,
-                "the adapter lies in the store or on the disk: only those that were made on this device are exported"
+                "the adapter is in the store or on the disk; only adapters made on this device can be exported"
             ),
             ErrorCode::NoDeviceKey => write!(
                 f,
@@ -377,13 +377,13 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::Training => write!(
                 f,
-                "a fine-tuning is under way: models and adapters stay as they are, and if memory does not allow both there \
-                 is no text; wait for it (see 'llmctl status')"
+                "a fine-tuning is under way: until it ends, models and adapters cannot change, and if memory is \
+                 short, requests for text are refused; wait for it (see 'llmctl status')"
             ),
             ErrorCode::TrainAlone => write!(
                 f,
-                "memory allows the fine-tuning only without requests for text, and {value} are under way; wait for them \
-                 or cancel them (see 'llmctl jobs')"
+                "the fine-tuning fits in memory only without requests for text, and {value} are under way; wait \
+                 for them or cancel them (see 'llmctl jobs')"
             ),
             ErrorCode::TrainMemory => {
                 write!(
@@ -416,10 +416,10 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::TrainTargets => write!(
                 f,
-                "--targets {value} is none; 'attention' and 'all' are allowed"
+                "--targets {value} is invalid; 'attention' and 'all' are allowed"
             ),
             ErrorCode::BadData => match self.detail {
-                [] => write!(f, "line {value} of the data is no example"),
+                [] => write!(f, "line {value} of the data is not a valid example"),
                 _ => write!(f, "the data cannot be used: {detail}"),
             },
             ErrorCode::EmptyData => {
@@ -427,12 +427,12 @@ impl Display for FailureText<'_> {
                 quoted(f, &detail, self.detail)?;
                 write!(
                     f,
-                    " hold no examples; 'llmfinetune --example' adds one to 'examples'"
+                    " contains no examples; 'llmfinetune --example' adds one to 'examples'"
                 )
             }
             ErrorCode::DataTooLong => write!(
                 f,
-                "{} of data, at most {limit} are allowed; take fewer or shorter examples",
+                "{} of data, at most {limit} are allowed; use fewer or shorter examples",
                 values("byte")
             ),
             ErrorCode::DataContext => {
@@ -457,8 +457,8 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::ExamplesFull => write!(
                 f,
-                "with this example there would be {} of them, {limit} are allowed; learn them, then forget \
-                 them with 'llmfinetune --drop-examples'",
+                "the examples would have {} with this one, {limit} are allowed; train on them, then drop them with \
+                 'llmfinetune --drop-examples'",
                 values("byte")
             ),
             ErrorCode::UnknownFormat => {
@@ -476,23 +476,20 @@ impl Display for FailureText<'_> {
             }
             ErrorCode::FormatNeeded => write!(
                 f,
-                "the policy lets you be told answers in a format and nothing else of inference; give one with --format NAME (see 'llmctl formats')"
+                "the policy allows you only answers with a format; give one with --format NAME (see 'llmctl formats')"
             ),
             ErrorCode::FormatAndStops => write!(
                 f,
-                "a format or choices say where an answer ends, so --stop cannot stand beside them"
+                "a format or choices already determine where an answer ends, so --stop cannot be used with them"
             ),
             ErrorCode::FormatAndChoices => write!(
                 f,
-                "--choices cannot stand beside --format: an answer has one form"
+                "--choices cannot be used with --format: an answer has one or the other"
             ),
             ErrorCode::FormatNotSpelled => {
                 write!(f, "the loaded model has no tokens for ")?;
                 form(f, &detail, self.detail)?;
-                write!(
-                    f,
-                    "; load another model, or have the answer in another form"
-                )
+                write!(f, "; load another model, or use another format")
             }
             ErrorCode::FormatTooLong => {
                 match self.detail {
@@ -506,18 +503,17 @@ impl Display for FailureText<'_> {
                 write!(f, "; raise --max-tokens")
             }
             ErrorCode::FormatBreach => {
-                write!(f, "inference has left ")?;
+                write!(f, "inference violated ")?;
                 form(f, &detail, self.detail)?;
                 write!(
                     f,
-                    ", so it was stopped and is restarted; what you have seen of the answer is a beginning and nothing \
-                     more: ask again"
+                    ", so it was stopped and is being restarted; the answer so far is incomplete: ask again"
                 )
             }
             ErrorCode::StopBreach => write!(
                 f,
-                "inference has gone on over a stop string, so it was stopped and is restarted; what you have seen of the \
-                 answer is a beginning and nothing more: ask again"
+                "inference continued past a stop string, so it was stopped and is being restarted; the answer so \
+                 far is incomplete: ask again"
             ),
             ErrorCode::NoTemplate => {
                 write!(f, "the model")?;
@@ -541,12 +537,12 @@ impl Display for FailureText<'_> {
             ErrorCode::SegmentRole => write!(
                 f,
                 "the session has begun, and a system text can only come before its first turn; go on without --system, or \
-                 begin another session (segment {value} has a role that is not due)"
+                 begin another session (segment {value} has the wrong role)"
             ),
             ErrorCode::SegmentText => {
                 write!(
                     f,
-                    "the model's chat template cannot have the text of segment {value}"
+                    "the model's chat template cannot represent the text of segment {value}"
                 )?;
                 match self.detail {
                     [] => write!(f, "; change it"),
@@ -572,7 +568,7 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::ChoicesBytes => write!(
                 f,
-                "the choices have {} together, with one between each two; at most {limit} are allowed",
+                "the choices have {} together, counting one between each two; at most {limit} are allowed",
                 values("byte")
             ),
             ErrorCode::ChoiceEmpty => write!(
@@ -580,11 +576,10 @@ impl Display for FailureText<'_> {
                 "choice {value} is empty; --choices takes answers with commas between them, in quotes if there are \
                  spaces: \"yes,no\""
             ),
-            ErrorCode::ChoiceTwice => write!(f, "choice {value} is there twice; leave one out"),
-            ErrorCode::ChoiceLineFeed => write!(
-                f,
-                "choice {value} has a line feed, which no choice can have"
-            ),
+            ErrorCode::ChoiceTwice => write!(f, "choice {value} is a duplicate; leave it out"),
+            ErrorCode::ChoiceLineFeed => {
+                write!(f, "choice {value} has a line feed, which is not allowed")
+            }
             ErrorCode::NoDisk => write!(
                 f,
                 "there is no disk; 'make run SYSTEM=disk' has one, and makes its image with 'llmtool disk create' if there \
@@ -635,7 +630,7 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::FilesFailed => write!(
                 f,
-                "the domain 'files' cannot do what it was asked for ({value}); see 'llmtool disk check'"
+                "the domain 'files' cannot do what it was asked to do ({value}); see 'llmtool disk check'"
             ),
             ErrorCode::FilesSilent => {
                 write!(f, "the domain 'files' has not answered ")?;
@@ -661,7 +656,7 @@ impl Display for FailureText<'_> {
                 quoted(f, &detail, self.detail)?;
                 write!(
                     f,
-                    " has {}, and there is room for {limit}; a larger slot in systems/disk/system.xml takes it",
+                    " has {}, and there is room for {limit}; give it a larger slot in systems/disk/system.xml",
                     values("byte")
                 )
             }
@@ -684,27 +679,27 @@ impl Display for FailureText<'_> {
             }
             ErrorCode::LogScattered => write!(
                 f,
-                "the audit log's file lies in several pieces; make it anew with 'llmtool disk create'"
+                "the audit log's file is in several pieces; recreate it with 'llmtool disk create'"
             ),
             ErrorCode::LogFileSize => write!(
                 f,
-                "the audit log's file has a size of {}, which no log has; make it anew with 'llmtool disk create'",
+                "the audit log's file has {}, which is not a valid size; recreate it with 'llmtool disk create'",
                 values("byte")
             ),
             ErrorCode::NoLogin => write!(
                 f,
-                "this client is one user for good: 'login = true' under [clients] in policy.toml lets it log in"
+                "this client always runs as one user; 'login = true' under [clients] in policy.toml lets it log in"
             ),
         }
     }
 }
 
-/// A learning rate. Its limit and every one that the wire can carry have 32 bits.
+/// A learning rate. Its limit and every rate on the wire fit in 32 bits.
 fn rate(billionths: u64) -> Billionths {
     Billionths(u32::try_from(billionths).unwrap_or(u32::MAX))
 }
 
-/// What an answer is bound to: a format with a name, or choices of its own.
+/// The form of an answer: a named format, or the choices in the request.
 fn form(f: &mut Formatter<'_>, format: &Untrusted<'_>, bytes: &[u8]) -> fmt::Result {
     match bytes {
         [] => f.write_str("the choices"),
@@ -712,7 +707,7 @@ fn form(f: &mut Formatter<'_>, format: &Untrusted<'_>, bytes: &[u8]) -> fmt::Res
     }
 }
 
-/// Whether a failure is about the format that was asked for, if there was one.
+/// Whether a failure is about the format in the request.
 pub(crate) const fn names_format(code: ErrorCode) -> bool {
     matches!(
         code,
@@ -724,7 +719,7 @@ pub(crate) const fn names_format(code: ErrorCode) -> bool {
     )
 }
 
-/// ` 'detail'`, if there is one.
+/// ` 'detail'`, or nothing.
 fn quoted(f: &mut Formatter<'_>, detail: &Untrusted<'_>, bytes: &[u8]) -> fmt::Result {
     if bytes.is_empty() {
         Ok(())

@@ -1,4 +1,4 @@
-//! Deaths of inference and its recovery, in lines.
+//! Lines about faults of inference and its recovery.
 
 use super::{CountOf, Seconds};
 use core::fmt::{self, Display, Formatter};
@@ -52,7 +52,7 @@ impl Display for FaultsText {
     }
 }
 
-/// End of a recovery.
+/// The end of a recovery.
 pub(crate) struct RecoveredText {
     pub(crate) after_us: u64,
     pub(crate) restarts: u32,

@@ -1,5 +1,5 @@
-//! `help`, of everything, of one command, or of one control of `llmctl`. What a command takes is in the [table](crate::table),
-//! and comes from there; here is what it is for.
+//! `help` in general, for one command, or for one control of `llmctl`. The arguments come from the
+//! [table](crate::table); the descriptions are here.
 
 use super::wrong::Range;
 use crate::table::{CONTROLS, Control, Kind, OptionSpec, Verb};
@@ -29,12 +29,12 @@ impl Display for Help {
     }
 }
 
-/// What is said of a command beside its options.
+/// The description of a command, without its options.
 struct Page {
-    /// How it is written. Of a control, and what it does: this line stands in `help llmctl`, too.
+    /// Its syntax and, for a control, what it does: `help llmctl` shows this line, too.
     summary: &'static str,
     body: &'static str,
-    /// Commands.
+    /// Example commands.
     examples: &'static [&'static str],
 }
 
@@ -57,7 +57,7 @@ fn page(f: &mut Formatter<'_>, page: &Page, options: &[OptionSpec]) -> fmt::Resu
     Ok(())
 }
 
-/// An option in a line: its name, what it does, its range and default, its other names.
+/// A line about an option: its name, description, range, default and aliases.
 struct OptionLine<'a>(&'a OptionSpec);
 
 impl Display for OptionLine<'_> {
@@ -98,7 +98,7 @@ impl Display for OptionLine<'_> {
     }
 }
 
-/// How long texts can be.
+/// Limits of texts.
 struct Limits {
     of_prompts: bool,
 }
@@ -110,7 +110,7 @@ impl Display for Limits {
                 f,
                 "The texts have at most {MAX_PROMPT_BYTES} bytes together, and as many tokens as the model's context has; a \
                  TEXT of --stop at most {MAX_STOP_BYTES} bytes. There are at most {MAX_CHOICES} choices.\n\
-                 Quotes are \" or '; inside \"...\", \\\", \\\\ and \\n are escapes. Behind -- no word is an option."
+                 Quotes are \" or '; inside \"...\", \\\", \\\\ and \\n are escapes. After --, no word is an option."
             ),
             false => write!(
                 f,
@@ -129,7 +129,7 @@ fn limits(options: &[OptionSpec]) -> Option<Limits> {
 fn overview(f: &mut Formatter<'_>) -> fmt::Result {
     f.write_str(
         "The model that comes with this system writes stories for children and answers no questions. 'make run MODEL=FILE.gguf' \
-         runs one of yours, 'llmctl status' says which is loaded, and llmchat talks to one that can be talked to.\n\
+         runs one of yours, 'llmctl status' says which is loaded, and llmchat talks to one that has a chat template.\n\
          llminfer \"PROMPT\" [OPTIONS]   generate text; Ctrl-C cancels\n\
          llmchat [OPTIONS]             a conversation, a line at a time; /exit leaves\n\
          llmctl COMMAND                ",
@@ -140,8 +140,8 @@ fn overview(f: &mut Formatter<'_>) -> fmt::Result {
     }
     f.write_str(
         "\nllmfinetune DATA [OPTIONS]    learn from examples: makes an adapter\n\
-         llmstats [--json] [--watch]   what audit has counted\n\
-         login USER, logout, whoami    who asks\n\
+         llmstats [--json] [--watch]   audit's counters\n\
+         login USER, logout, whoami    change or show the user\n\
          help [TOPIC]                  this, or more about a command or one of llmctl's: help llminfer, help audit\n\
          color auto|on|off             colours of this terminal\n\
          exit                          log out (also: Ctrl-D); Ctrl-] leaves the emulator or the simulation\n\
@@ -149,7 +149,7 @@ fn overview(f: &mut Formatter<'_>) -> fmt::Result {
     )
 }
 
-/// What a line can be in a conversation.
+/// Help for a conversation.
 pub(crate) const CHAT_HELP: &str = "Type what you say. Ctrl-C stops the answer.\n\
      /exit      leave (also: Ctrl-D); the session ends, unless it has a name\n\
      /help      this\n\
@@ -159,7 +159,7 @@ const fn of_verb(verb: Verb) -> Page {
     match verb {
         Verb::Infer => Page {
             summary: "llminfer \"PROMPT\" [OPTIONS]",
-            body: "Answers PROMPT if the model has a chat template ('llmctl status' says which), else continues it.",
+            body: "Answers PROMPT if the model has a chat template ('llmctl status' says which), otherwise continues it.",
             examples: &[
                 "llminfer \"Once upon a time\" --raw",
                 "llminfer \"What does the fox say?\" --system \"You are brief.\" -n 48 --temp 0",
@@ -187,13 +187,13 @@ const fn of_verb(verb: Verb) -> Page {
         },
         Verb::Stats => Page {
             summary: "llmstats [--json] [--watch]",
-            body: "What audit has counted since the system was started: requests, tokens, latency, faults, memory, your budget.",
+            body: "Audit's counters since the start: requests, tokens, latency, faults, memory, your budget.",
             examples: &["llmstats", "llmstats --watch"],
         },
         Verb::FineTune => Page {
             summary: "llmfinetune DATA [OPTIONS] | --example \"TEXT\" [--answer \"TEXT\"] | --drop-examples",
-            body: "Trains an adapter (LoRA) for the loaded model on DATA of the store, or on 'examples', which are those that\n\
-                   were typed. Its tokens count against your budget. Ctrl-C ends it, and nothing of it is kept.",
+            body: "Trains an adapter (LoRA) for the loaded model on DATA of the store, or on 'examples', the ones typed\n\
+                   here. Its tokens count against your budget. Ctrl-C ends it, and nothing of it is kept.",
             examples: &[
                 "llmfinetune --example \"The fox was glad. The feeling is\" --answer \" joy\"",
                 "llmfinetune examples --adapter feelings --epochs 5",
@@ -203,12 +203,12 @@ const fn of_verb(verb: Verb) -> Page {
         Verb::Login => Page {
             summary: "login USER",
             body: "Become another user. A passphrase, if the user has one, is asked for on the next line and not shown; Ctrl-D\n\
-                   there gives up. Jobs of who was logged in before go on, and are seen again after the next login as that user.",
+                   there gives up. Jobs of the previous user go on, and show again after the next login as that user.",
             examples: &["login admin"],
         },
         Verb::Logout => Page {
             summary: "logout",
-            body: "Become the user again who is logged in at boot.",
+            body: "Return to the user that is logged in at boot.",
             examples: &["logout"],
         },
         Verb::WhoAmI => Page {
@@ -223,13 +223,13 @@ const fn of_verb(verb: Verb) -> Page {
         },
         Verb::Colour => Page {
             summary: "color auto|on|off",
-            body: "Whether the terminal gets colours. 'auto', as it is at first: if it has said how wide it is.",
+            body: "Whether the terminal gets colours. 'auto', the default: if it has told its width.",
             examples: &["color off"],
         },
         Verb::Exit => Page {
             summary: "exit",
-            body: "Logs you out, as Ctrl-D on an empty line does: the user who is logged in at boot is left, and the system goes\n\
-                   on. 'llmctl halt' ends it; Ctrl-] leaves the emulator or the simulation, which no user can forbid.",
+            body: "Logs you out, as Ctrl-D on an empty line does: you return to the user that is logged in at boot, and\n\
+                   the system goes on. 'llmctl halt' ends it; Ctrl-] leaves the emulator or the simulation, which no user can prevent.",
             examples: &["exit"],
         },
     }
@@ -238,13 +238,13 @@ const fn of_verb(verb: Verb) -> Page {
 const fn of_control(control: Control) -> Page {
     match control {
         Control::Models => Page {
-            summary: "llmctl models             list the models that there are; * is loaded",
+            summary: "llmctl models             list the models; * is loaded",
             body: "",
             examples: &["llmctl models"],
         },
         Control::Load => Page {
-            summary: "llmctl load NAME          load a model; if it can't be loaded, the one that is stays",
-            body: "Its signature is checked first. All sessions end with the model that they talked to.",
+            summary: "llmctl load NAME          load a model; if that fails, the old one stays loaded",
+            body: "Its signature is checked first. All sessions end, because they belong to the old model.",
             examples: &[
                 "llmctl load tiny",
                 "llmctl load tiny --adapter moral --adapter feelings",
@@ -268,7 +268,7 @@ const fn of_control(control: Control) -> Page {
         },
         Control::Formats => Page {
             summary: "llmctl formats            list the formats that answers can have; * may be used by you",
-            body: "They are made from the policy ('llmtool policy'); audit lets no byte pass that does not belong to one.",
+            body: "They come from the policy ('llmtool policy'); audit passes no byte that does not match the one asked for.",
             examples: &[
                 "llmctl formats",
                 "llminfer \"Door 3 opened at night.\" --format triage",
@@ -281,11 +281,11 @@ const fn of_control(control: Control) -> Page {
         },
         Control::Sessions => Page {
             summary: "llmctl sessions           list your sessions",
-            body: "Who may change budgets sees those of others too.",
+            body: "A user who may change budgets also sees those of others.",
             examples: &["llmctl sessions"],
         },
         Control::Close => Page {
-            summary: "llmctl close NAME         end a session that is idle, and give its memory back",
+            summary: "llmctl close NAME         end an idle session, and free its memory",
             body: "",
             examples: &["llmctl close tale"],
         },
@@ -296,17 +296,17 @@ const fn of_control(control: Control) -> Page {
         },
         Control::Wait => Page {
             summary: "llmctl wait ID            show a job's text, and the rest as it comes",
-            body: "Ctrl-C stops the waiting and not the job.",
+            body: "Ctrl-C stops the waiting, not the job.",
             examples: &["llmctl wait 1"],
         },
         Control::Cancel => Page {
-            summary: "llmctl cancel [ID]        cancel a job; without ID the newest that runs",
+            summary: "llmctl cancel [ID]        cancel a job; without ID, the newest running one",
             body: "",
             examples: &["llmctl cancel", "llmctl cancel 1"],
         },
         Control::Budget => Page {
             summary: "llmctl budget [USER] [--tokens N] [--period P]    show a budget, or change it",
-            body: "Tokens of prompts and generated ones count.",
+            body: "Tokens of prompts and generated tokens both count.",
             examples: &[
                 "llmctl budget",
                 "llmctl budget guest --tokens 50000 --period 1h",
@@ -315,8 +315,8 @@ const fn of_control(control: Control) -> Page {
         Control::Audit => Page {
             summary: "llmctl audit [--last N] [--user U] [--json] [--follow] | audit verify | audit attest [NONCE]    read, check \
                       or sign the log",
-            body: "verify alone checks that each entry holds the hash of the one before. attest prints the number and the hash of \
-                   the newest entry, signed by the device's key together with NONCE, for 'llmtool audit verify --device'.",
+            body: "verify only checks that each entry contains the hash of the one before. attest prints the number and the hash \
+                   of the newest entry, signed by the device's key together with NONCE, for 'llmtool audit verify --device'.",
             examples: &[
                 "llmctl audit --last 10",
                 "llmctl audit --json",

@@ -1,11 +1,11 @@
-//! Jobs, in lines.
+//! Lines about jobs.
 
 use super::{Closing, CodeName, Count, FailureText, LOST, Untrusted};
 use crate::jobs::{Job, JobState};
 use core::fmt::{self, Display, Formatter};
 use protocol::wire::FinishReason;
 
-/// A job in a line of `llmctl jobs`.
+/// A line of `llmctl jobs`.
 pub(crate) struct JobLine<'a>(pub(crate) &'a Job);
 
 impl Display for JobLine<'_> {
@@ -45,7 +45,7 @@ impl Display for JobState {
     }
 }
 
-/// That a job has ended, in a line.
+/// A line saying that a job has ended.
 pub(crate) struct JobNotice<'a>(pub(crate) &'a Job);
 
 impl Display for JobNotice<'_> {

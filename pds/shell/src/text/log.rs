@@ -1,4 +1,4 @@
-//! An entry of the audit log in a line, for people. Programs get [`protocol::record::Json`].
+//! An entry of the audit log as a line for people. Programs get [`protocol::record::Json`].
 
 use super::{Count, FailureText, FaultText, Loss, Rate, Seconds, Time, Untrusted, names_format};
 use core::fmt::{self, Display, Formatter};
@@ -8,13 +8,13 @@ use protocol::record::{Hash, Hex, Kind, Record};
 use protocol::wire::{Fault, FaultKind, PartKind, Parts, TARGETS_ALL, TrainParams};
 use safe_text::beginning;
 
-/// Bytes of a prompt that the line shows; the export has all.
+/// Bytes of a prompt in the line. The export has the whole prompt.
 const PROMPT_BYTES: usize = 48;
 
-/// Bytes of a hash that tell two apart.
+/// Bytes of a hash that suffice to tell two apart.
 const SHORT_HASH: usize = 8;
 
-/// Of what is not there.
+/// The hash of something absent.
 const NO_HASH: Hash = [0; 32];
 
 /// The line.
@@ -89,7 +89,8 @@ impl LogLine<'_> {
                 match ErrorCode::from_u16(record.code) {
                     Some(code) => {
                         let failure = Failure::over(code, value, limit);
-                        // As when it was told: of a permission, whose role lacks it; else what was asked for.
+                        // As in the original message: for a permission, the user whose role lacks it; otherwise the
+                        // name in the request.
                         let detail = match code {
                             ErrorCode::NotPermitted => record.user.as_str(),
                             _ if name.is_empty() && names_format(code) => record.format.as_str(),
@@ -292,7 +293,7 @@ impl LogLine<'_> {
         }
     }
 
-    /// How often, where the entry stands for more than one event.
+    /// The count, if the entry stands for more than one event.
     fn times(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.record.count {
             0 | 1 => Ok(()),
@@ -300,7 +301,7 @@ impl LogLine<'_> {
         }
     }
 
-    /// What was asked, as far as the line has room: texts with their roles; the text alone, where there are no others.
+    /// The texts of the request with their roles, as far as the line has room. A single text has no role.
     fn prompt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let has_parts = matches!(
             self.record.kind(),
@@ -333,7 +334,7 @@ impl LogLine<'_> {
     }
 }
 
-/// The beginning of a text that has `room`; the room that is left.
+/// The start of a text that fits in `room`. Returns the room that is left.
 fn quoted(text: &[u8], room: usize, f: &mut Formatter<'_>) -> Result<usize, fmt::Error> {
     let first = beginning(text, room);
     let is_whole = first.len() == text.len();
@@ -346,7 +347,7 @@ fn quoted(text: &[u8], room: usize, f: &mut Formatter<'_>) -> Result<usize, fmt:
     })
 }
 
-/// What so many segments are.
+/// The kind and number of segments.
 struct Said(u32);
 
 impl Display for Said {
@@ -362,7 +363,7 @@ fn short(hash: &[u8]) -> Hex<'_> {
     Hex(hash.get(..SHORT_HASH).unwrap_or(hash))
 }
 
-/// Seconds, aligned: [`Seconds`] has no width of its own.
+/// Seconds, right-aligned, because [`Seconds`] has no width.
 struct Padded(u64);
 
 impl Display for Padded {

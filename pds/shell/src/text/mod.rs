@@ -1,4 +1,4 @@
-//! Every text for people. Errors arrive as codes with a value and a limit; here they become words, and nowhere else.
+//! All texts for people. Errors arrive as codes with a value and a limit, and become words only here.
 
 mod adapters;
 mod answers;
@@ -30,9 +30,9 @@ use core::fmt::{self, Display, Formatter, Write as _};
 use safe_text::Sanitiser;
 
 /// Why a request has no answer.
-pub(crate) const LOST: &str = "audit has begun anew, and does not know this request any more";
+pub(crate) const LOST: &str = "audit was restarted and no longer knows this request";
 
-/// So many of what has a plural in -s: `1 token`, `2 tokens`.
+/// A count of something whose plural ends in -s: `1 token`, `2 tokens`.
 pub(crate) struct Count(pub(crate) u64, pub(crate) &'static str);
 
 impl Display for Count {
@@ -43,7 +43,7 @@ impl Display for Count {
     }
 }
 
-/// So many of what has another plural: `1 entry`, `2 entries`.
+/// A count of something with another plural: `1 entry`, `2 entries`.
 pub(crate) struct CountOf(
     pub(crate) u64,
     pub(crate) &'static str,
@@ -57,14 +57,14 @@ impl Display for CountOf {
     }
 }
 
-/// Untrusted bytes in a line, made safe for the terminal.
+/// Untrusted bytes within a line, made safe for the terminal.
 pub(crate) struct Untrusted<'a>(pub(crate) &'a [u8]);
 
 impl Display for Untrusted<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut result = Ok(());
         let mut sanitiser = Sanitiser::new();
-        // A name or a detail is one line.
+        // A name or a detail must stay in one line.
         let mut write = |character: char| {
             let shown = if character.is_whitespace() {
                 ' '
@@ -79,7 +79,7 @@ impl Display for Untrusted<'_> {
     }
 }
 
-/// Untrusted text, with its lines, made safe for the terminal.
+/// Untrusted text with line breaks, made safe for the terminal.
 pub(crate) struct SafeText<'a>(pub(crate) &'a [u8]);
 
 impl Display for SafeText<'_> {
@@ -95,7 +95,7 @@ impl Display for SafeText<'_> {
     }
 }
 
-/// Microseconds as seconds with two digits.
+/// Microseconds as seconds, with two digits.
 pub(crate) struct Seconds(pub(crate) u64);
 
 impl Display for Seconds {
@@ -105,7 +105,7 @@ impl Display for Seconds {
     }
 }
 
-/// Microseconds as a length of time that people say: two units at most.
+/// Microseconds as a readable duration of at most two units.
 pub(crate) struct Time(pub(crate) u64);
 
 impl Display for Time {
@@ -126,7 +126,7 @@ impl Display for Time {
     }
 }
 
-/// Tokens a second with one digit.
+/// Tokens per second, with one digit.
 pub(crate) struct Rate {
     pub(crate) tokens: u64,
     pub(crate) us: u64,
@@ -143,7 +143,7 @@ impl Display for Rate {
     }
 }
 
-/// Bytes, and KiB where that helps.
+/// Bytes, also in KiB if that helps.
 pub(crate) struct Bytes(pub(crate) u64);
 
 impl Display for Bytes {
@@ -159,7 +159,7 @@ mod tests {
     use std::string::ToString as _;
     use std::vec::Vec;
 
-    /// No text says `1 tokens`.
+    /// Checks that no text says `1 tokens`.
     pub(super) fn check_plurals(text: &str) {
         const SINGULAR: &[&str] = &["is", "has", "s"];
         for line in text.lines() {

@@ -1,4 +1,4 @@
-//! Why a line is no command.
+//! Why a line is not a valid command.
 
 use super::{FailureText, Untrusted};
 use crate::command::{Cause, CommandError, LookAlike, Wrong};
@@ -41,7 +41,7 @@ impl Display for CommandError<'_> {
             }
             Self::NoValue { option, word } => write!(
                 f,
-                "{option} takes no value, and '{}' is given",
+                "{option} takes no value, but '{}' was given",
                 Untrusted(word)
             ),
             Self::Extra { of, word, cause } => {
@@ -54,7 +54,7 @@ impl Display for CommandError<'_> {
                 instead,
             } => {
                 let option = Untrusted(option);
-                write!(f, "{of} has no {option} as llama.cpp has it: {instead}")
+                write!(f, "{of} has no {option} like llama.cpp's: {instead}")
             }
             Self::AfterUser => write!(
                 f,
@@ -66,7 +66,7 @@ impl Display for CommandError<'_> {
                 word,
                 why,
             } => {
-                // llama.cpp's word for a random one.
+                // In llama.cpp, -1 means a random seed.
                 let is_random_seed = option == "--seed" && word == b"-1";
                 let word = Untrusted(word);
                 match why {
@@ -96,8 +96,8 @@ impl Display for CommandError<'_> {
                         )?;
                         match is_random_seed {
                             true => f.write_str(
-                                "; no seed is random here, since the same one must give the same text: take another \
-                                 number for another text",
+                                "; no seed is random here, because the same one must give the same text: use \
+                                 another number for another text",
                             ),
                             false => Ok(()),
                         }
@@ -106,10 +106,10 @@ impl Display for CommandError<'_> {
                 }
             }
             Self::Beside { of, option, other } => {
-                write!(f, "{option} cannot stand beside {other}; see 'help {of}'")
+                write!(f, "{option} cannot be used with {other}; see 'help {of}'")
             }
             Self::TooOften { option, limit: 1 } => {
-                write!(f, "{option} is there twice; leave one out")
+                write!(f, "{option} is given twice; leave one out")
             }
             Self::TooOften { option, limit } => {
                 write!(f, "{option} can be given {limit} times at most")
@@ -123,7 +123,7 @@ impl Display for CommandError<'_> {
     }
 }
 
-/// What to do about a word too many.
+/// Advice about an extra word.
 struct Advice {
     of: &'static str,
     cause: Cause,
@@ -133,22 +133,25 @@ impl Display for Advice {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match (self.cause, self.of) {
             (Cause::LookAlike(LookAlike { sign, is_quote }), _) => match is_quote {
-                true => write!(f, "; {sign} is no quote here: put texts in \" or '"),
-                false => write!(f, "; {sign} is no hyphen here: options begin with - or --"),
+                true => write!(f, "; {sign} is not a quote here: put texts in \" or '"),
+                false => write!(
+                    f,
+                    "; {sign} is not a hyphen here: options begin with - or --"
+                ),
             },
             (Cause::Unquoted(option), "llminfer") => write!(
                 f,
-                "; put what belongs to {option} in quotes, and the prompt, too"
+                "; put the text of {option} in quotes, and the prompt, too"
             ),
-            (Cause::Unquoted(option), _) => write!(f, "; put what belongs to {option} in quotes"),
+            (Cause::Unquoted(option), _) => write!(f, "; put the text of {option} in quotes"),
             (Cause::Unknown, "llminfer") => f.write_str("; put the prompt in quotes"),
-            (Cause::Unknown, "llmchat") => f.write_str(": what you say comes on the next lines"),
+            (Cause::Unknown, "llmchat") => f.write_str(": type your text on the next lines"),
             (Cause::Unknown, _) => Ok(()),
         }
     }
 }
 
-/// From what to what a value may go; nothing where there is no order.
+/// The range of a value; nothing if the kind has no order.
 pub(crate) struct Range(pub(crate) Kind);
 
 impl Display for Range {
@@ -173,7 +176,7 @@ impl Display for Range {
     }
 }
 
-/// What a value must be.
+/// A description of valid values.
 struct Expected(Kind);
 
 impl Display for Expected {
