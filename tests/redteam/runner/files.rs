@@ -127,7 +127,7 @@ fn made(system: &mut System, attack: &Attack) -> Result<String, String> {
         }
         Must::Late => {
             check(
-                answer.contains("asked audit to stop the load") && !answer.contains("loaded"),
+                answer.contains("asked audit to stop the load") && !answer.contains("loaded disk/"),
                 || format!("the load is not stopped: {answer:?}"),
             )?;
             "cancelled; the next load succeeds".to_owned()

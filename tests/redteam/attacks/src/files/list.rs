@@ -286,7 +286,7 @@ pub const ATTACKS: &[Attack] = &[
     log(
         "files-log-drop",
         "says of each write and flush of the log that it was done, and does nothing",
-        Log::Behind("entries are missing, or an older disk was put back"),
+        Log::Behind("is not the one that the device has signed"),
     ),
     log(
         "files-log-change",
