@@ -106,8 +106,8 @@ CONFIG ?= release
 INJECT ?=
 # A build whose inference measures itself if a prompt says so.
 MEASURE ?=
-# The red team's image and policy: a hostile inference, a hostile inference and shell, or a hostile client beside honest
-# ones.
+# The red team's image and policy: a hostile inference, a hostile inference and shell, a hostile client beside honest ones,
+# or, with SYSTEM=disk, a hostile files.
 REDTEAM ?=
 # INJECT=1: with the test builds' store and policy; INJECT=shipped: with the shipped ones.
 SEL4_OUT := $(CURDIR)/$(BUILD)/$(BOARD)/sel4-$(CONFIG)$(if $(INJECT),-inject-$(INJECT))$(if $(MEASURE),-measure)$(if $(REDTEAM),-redteam-$(REDTEAM))$(if $(MODEL),-model)$(if $(LARGE),-large-$(LARGE))$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))$(if $(SYSTEM),-$(SYSTEM))
@@ -124,7 +124,7 @@ RESOLVED := $(SEL4_OUT)/system.xml
 IMAGE := $(SEL4_OUT)/loader.img
 TESTED := $(filter-out shipped,$(INJECT))
 RUN_STORE = $(if $(MODEL),$(MODEL_OUT)/store.tar,$(if $(LARGE),$(LARGE_STORE),$(if $(TESTED),$(TEST_STORE),$(STORE))))
-RUN_POLICY = $(if $(SYSTEM),$(if $(TESTED),$(SYSTEM_TEST_POLICY),$(SYSTEM_POLICY)),$(if $(MODEL),$(MODEL_OUT)/policy.bin,$(if $(EXAMPLE),$(EXAMPLE_POLICY),$(if $(REDTEAM),$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS_POLICY),$(REDTEAM_POLICY)),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY))))))
+RUN_POLICY = $(if $(SYSTEM),$(if $(REDTEAM),$(REDTEAM_FILES_POLICY),$(if $(TESTED),$(SYSTEM_TEST_POLICY),$(SYSTEM_POLICY))),$(if $(MODEL),$(MODEL_OUT)/policy.bin,$(if $(EXAMPLE),$(EXAMPLE_POLICY),$(if $(REDTEAM),$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS_POLICY),$(REDTEAM_POLICY)),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY))))))
 # Where the files that fill regions are. Those of an example are next to its policy.
 FILES_PATH = $(dir $(RUN_STORE)) $(dir $(RUN_POLICY))
 # The claims that must hold for the description.
@@ -187,7 +187,7 @@ $(SYSTEM_POLICY): policy.toml systems/$(SYSTEM)/system.xml llmtool | $(DEVICE_KE
 	@mkdir -p $(@D)
 	@$(COMPILE_POLICY) $< --system systems/$(SYSTEM)/system.xml -o $@ --formats $(@D)/formats.bin >&2
 
-# For its tests with a hostile files, which has no log: the system goes on without one.
+# For its tests with a hostile files: the system goes on without a log that it has lost.
 GO_ON_POLICY := $(SYSTEM_OUT)/go-on/policy.bin
 $(GO_ON_POLICY): policy.toml systems/$(SYSTEM)/system.xml llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
@@ -313,13 +313,14 @@ check-sdk:
 check-emulator:
 	@command -v $(firstword $(EMULATOR)) >/dev/null || { echo 'no $(firstword $(EMULATOR)): install $(if $(filter riscv64,$(ARCH)),qemu-system-misc,qemu-system-arm)' >&2; exit 1; }
 
-SEL4_INFERENCE := $(if $(filter-out clients,$(REDTEAM)),hostile-inference,inference)
+SEL4_INFERENCE := $(if $(filter-out clients files,$(REDTEAM)),hostile-inference,inference)
 SEL4_SHELL := $(if $(filter shell,$(REDTEAM)),hostile-shell,shell)
+SEL4_FILES := $(if $(filter files,$(REDTEAM)),gremlin,files)
 
 # The Microkit tool accepts variables that the programs do not expect, so the checker runs first: on the description
 # before anything is built, and on the programs' files before they become an image. The red team also attacks unsafe
 # descriptions.
-UNCHECKED := $(and $(REDTEAM),$(filter-out system.xml $(REDTEAM_CLIENTS)/system.xml,$(DESCRIPTION)))
+UNCHECKED := $(and $(REDTEAM),$(filter-out system.xml $(REDTEAM_CLIENTS)/system.xml $(REDTEAM_FILES),$(DESCRIPTION)))
 CHECK = $(if $(UNCHECKED),,$(BIN)/isolation check $(DESCRIPTION) --board $(BOARD) --policy $(ISOLATION_POLICY) --silent)
 
 RESOLVE = $(BIN)/sysdesc $(1) $(BOARD) $(2)
@@ -337,13 +338,13 @@ image: check-sdk description store policy $(if $(EXAMPLE),example-programs-sel4)
 	@$(call RESOLVE,$(DESCRIPTION),$(RESOLVED))
 	@$(SEL4_CARGO) -p $(SEL4_SHELL) --target $(SEL4_TRIPLE) >&2
 	@$(SEL4_CARGO) -p audit $(if $(SYSTEM),--features disk) --target $(SEL4_TRIPLE) >&2
-	@$(if $(SYSTEM),$(SEL4_CARGO) -p files --target $(SEL4_TRIPLE) >&2)
+	@$(if $(SYSTEM),$(SEL4_CARGO) -p $(SEL4_FILES) --target $(SEL4_TRIPLE) >&2)
 	@$(if $(SYSTEM),$(SEL4_DISK_CARGO) -p disk --target $(SEL4_TRIPLE) >&2)
 	@$(SEL4_CARGO) -p $(SEL4_INFERENCE) $(if $(SYSTEM),--features disk) $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target $(SEL4_FLOAT_TRIPLE) >&2
 	@cd pds/sel4/host-tools && $(CARGO) build $(QUIET) --locked --release -p sel4-reset-cli --target-dir $(SEL4_TARGET)/host >&2
 	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/$(SEL4_SHELL) $(SEL4_OUT)/shell.elf
 	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/audit $(SEL4_OUT)/audit$(if $(SYSTEM),-disk).elf
-	@$(if $(SYSTEM),cd $(SEL4_TARGET)/$(SEL4_TRIPLE)/release && cp files $(SEL4_OUT)/files.elf && cp disk $(SEL4_OUT)/disk.elf)
+	@$(if $(SYSTEM),cd $(SEL4_TARGET)/$(SEL4_TRIPLE)/release && cp $(SEL4_FILES) $(SEL4_OUT)/files.elf && cp disk $(SEL4_OUT)/disk.elf)
 	@$(SEL4_TARGET)/host/release/sel4-reset-cli \
 		$(SEL4_TARGET)/$(SEL4_FLOAT_TRIPLE)/release/$(SEL4_INFERENCE) -o $(SEL4_OUT)/inference$(if $(SYSTEM),-disk).elf
 	@$(if $(CHECK),$(CHECK) --programs $(SEL4_OUT) >&2)
@@ -426,7 +427,7 @@ endif
 .PHONY: lint-sel4
 lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@cd pds/sel4 && $(CARGO) fmt --all --check
-	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p files -p probe -p triage -p mute -p hostile-shell -p mallory --target $(SEL4_TRIPLE) -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p files -p probe -p triage -p mute -p hostile-shell -p mallory -p gremlin --target $(SEL4_TRIPLE) -- -D warnings
 	@$(SEL4_DISK_CARGO:build=clippy) -p disk --target $(SEL4_TRIPLE) -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p audit --features disk --target $(SEL4_TRIPLE) -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p inference --features inject --target $(SEL4_FLOAT_TRIPLE) -- -D warnings
@@ -803,8 +804,8 @@ e2e-disk-sim: description sim-build llmtool $(GO_ON_POLICY) $(SYSTEM_TEST_POLICY
 	SEL4_LLM_RUN_DISK='$(subst --disk $(DISK),--disk "$$DISK",$(SIM))' $(E2E_DISK_RUN)
 	SEL4_LLM_RUN_DISK='$(subst --disk $(DISK),--disk "$$DISK",$(subst $(dir $(SYSTEM_POLICY)),$(dir $(SYSTEM_TEST_POLICY)),$(SIM)))' \
 	SEL4_LLM_TEST_KEY=$(KEYS)/test.key.pem $(subst $(E2E_DISK),--test disk_adapters,$(E2E_DISK_RUN))
-	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p liar >&2
-	SEL4_LLM_RUN_DISK_LIAR='$(subst --disk $(DISK),--disk "$$DISK",$(subst $(dir $(SYSTEM_POLICY)),$(dir $(GO_ON_POLICY)),$(SIM))) --program files=$(BIN)/liar' SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
+	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p gremlin-sim >&2
+	SEL4_LLM_RUN_DISK_HOSTILE='$(subst --disk $(DISK),--disk "$$DISK",$(subst $(dir $(SYSTEM_POLICY)),$(dir $(GO_ON_POLICY)),$(SIM))) --program files=$(BIN)/gremlin-sim' SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test disk_hostile
 
 .PHONY: e2e-disk-qemu
@@ -855,13 +856,10 @@ storm: llmtool $(STORE) $(STORM_POLICY) ## STORM_FAULTS faults and hangs in a ro
 # The description to attack. REDTEAM_SYSTEM=FILE shows that the runner rejects one that gives too much authority.
 REDTEAM_SYSTEM ?= system.xml
 REDTEAM_OUT := $(BUILD)/redteam
+# How the board has a disk, which is each boot's own.
+REDTEAM_DISK := $(subst {disk},"$$DISK",$(call board_line,disk))
+REDTEAM_RUN_FILES = $(if $(REDTEAM_DISK),SEL4_LLM_DEVICE=$(DEVICE_KEY) SEL4_LLM_REDTEAM_FILES='$(QEMU) $(REDTEAM_DISK) $(call BOOT_FILE,$(SEL4_OUT)-redteam-files-disk/loader.img)')
 REDTEAM_RUN = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests --test redteam
-
-# Nobody reads it: its files is the hostile one.
-REDTEAM_DISK := $(REDTEAM_OUT)/disk.img
-$(REDTEAM_DISK): | llmtool
-	@mkdir -p $(@D)
-	@$(BIN)/llmtool disk create $@ --size 8MiB --log-size 1MiB >&2
 
 .PHONY: redteam
 redteam: redteam-sim ## attack the system from hostile domains: on the simulation and, with an SDK, on seL4
@@ -872,14 +870,15 @@ else
 endif
 
 .PHONY: redteam-sim
-redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY) $(REDTEAM_CLIENTS_POLICY) $(REDTEAM_FILES_POLICY) $(REDTEAM_DISK)
+redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY) $(REDTEAM_CLIENTS_POLICY) $(REDTEAM_FILES_POLICY)
 	@mkdir -p $(REDTEAM_OUT)
 	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim --features redteam --bin sel4-llm-sim-redteam >&2
 	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim -p mallory-sim -p gremlin-sim >&2
 	SEL4_LLM_REDTEAM_ON=simulation SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
 	SEL4_LLM_REDTEAM='$(BIN)/sel4-llm-sim-redteam $(REDTEAM_SYSTEM) --search-path $(dir $(STORE)) $(dir $(REDTEAM_POLICY))' \
 	SEL4_LLM_REDTEAM_CLIENTS='$(BIN)/sel4-llm-sim $(REDTEAM_CLIENTS)/system.xml --search-path $(dir $(STORE)) $(dir $(REDTEAM_CLIENTS_POLICY)) --program mallory=$(BIN)/mallory-sim --outlive-clients' \
-	SEL4_LLM_REDTEAM_FILES='$(BIN)/sel4-llm-sim $(REDTEAM_FILES) --disk $(REDTEAM_DISK) --search-path $(dir $(STORE)) $(dir $(REDTEAM_FILES_POLICY)) --program files=$(BIN)/gremlin-sim --outlive-clients' \
+	SEL4_LLM_DEVICE=$(DEVICE_KEY) \
+	SEL4_LLM_REDTEAM_FILES='$(BIN)/sel4-llm-sim $(REDTEAM_FILES) --disk "$$DISK" --search-path $(dir $(STORE)) $(dir $(REDTEAM_FILES_POLICY)) --program files=$(BIN)/gremlin-sim --outlive-clients' \
 		$(REDTEAM_RUN)
 
 # The hostile client for seL4.
@@ -895,10 +894,21 @@ redteam-qemu: llmtool
 	@$(MAKE) --no-print-directory image REDTEAM=inference DESCRIPTION=$(REDTEAM_SYSTEM)
 	@$(MAKE) --no-print-directory image REDTEAM=shell DESCRIPTION=$(REDTEAM_SYSTEM)
 	@$(MAKE) --no-print-directory image REDTEAM=clients
+	@$(if $(REDTEAM_DISK),$(MAKE) --no-print-directory image REDTEAM=files SYSTEM=disk,echo '*** SKIPPED: a hostile files: $(BOARD) has no disk ***')
 	SEL4_LLM_BOARD=$(BOARD) SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
 	SEL4_LLM_REDTEAM='$(call BOOT,$(SEL4_OUT)-redteam-inference/loader.img)' \
 	SEL4_LLM_REDTEAM_SHELL='$(call BOOT,$(SEL4_OUT)-redteam-shell/loader.img)' \
 	SEL4_LLM_REDTEAM_CLIENTS='$(call BOOT,$(SEL4_OUT)-redteam-clients/loader.img)' \
+	$(REDTEAM_RUN_FILES) \
+		$(REDTEAM_RUN)
+
+# The attacks of a hostile files alone: one image in place of four.
+.PHONY: redteam-files-qemu
+redteam-files-qemu: llmtool
+	@mkdir -p $(REDTEAM_OUT)
+	@$(MAKE) --no-print-directory image REDTEAM=files SYSTEM=disk
+	SEL4_LLM_BOARD=$(BOARD) SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
+	$(REDTEAM_RUN_FILES) \
 		$(REDTEAM_RUN)
 
 .PHONY: redteam-mutations
@@ -910,10 +920,8 @@ redteam-mutations: llmtool ## see the red team's runner object to descriptions t
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test redteam
 
 .PHONY: redteam-docs
-redteam-docs: ## what `make redteam` has seen, as tests/redteam/results.md
-	@test -s $(REDTEAM_OUT)/sel4.tsv -a -s $(REDTEAM_OUT)/simulation.tsv || { echo 'the results of a whole `make redteam` with an SDK are needed' >&2; exit 1; }
-	@{ printf '# What the red team has seen\n\nWritten by `make redteam redteam-docs`. Every attack that left the console alive was followed by an\nhonest request with the canonical text and by a verification of the log.\n\n'; cat $(REDTEAM_OUT)/results.md; } >$(REDTEAM_OUT)/with-heading.md
-	@mv $(REDTEAM_OUT)/with-heading.md tests/redteam/results.md
+redteam-docs: ## take what `make redteam`, or a part of it, has seen into tests/redteam/results.md
+	@$(CARGO) run $(QUIET) -p sel4-llm-tests --bin redteam-results -- $(REDTEAM_OUT) tests/redteam/results.md
 
 ## ---- Speed --------------------------------------------------------------------------------------
 

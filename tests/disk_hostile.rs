@@ -1,7 +1,7 @@
-//! A hostile domain in the place of `files` (`tests/clients/liar`), on the simulation: whatever it says, a load ends with one
+//! A hostile domain in the place of `files` (`gremlin`, of `tests/redteam/files`), on the simulation: whatever it says, a load ends with one
 //! error, the model in service stays, and the system serves on.
 //!
-//! `SEL4_LLM_RUN_DISK_LIAR` starts it.
+//! `SEL4_LLM_RUN_DISK_HOSTILE` starts it.
 
 use sel4_llm_tests::disk::{Image, session_of};
 use sel4_llm_tests::{Session, llmtool_generate_with};
@@ -10,7 +10,8 @@ const ADMIN: &str = "login admin\nsel4\n";
 const ASK: &str = "llminfer \"Once upon a time\" --max-tokens 6 --temperature 0\n";
 
 fn session(input: &str) -> Session {
-    session_of("SEL4_LLM_RUN_DISK_LIAR", &Image::blank(512), input)
+    let image = Image::create(&["--size", "4MiB", "--log-size", "1MiB"]);
+    session_of("SEL4_LLM_RUN_DISK_HOSTILE", &image, input)
 }
 
 /// What the model of the store says, which must have stayed in service.
@@ -26,12 +27,19 @@ fn errors(session: &Session) -> Vec<&str> {
 
 #[test]
 fn other_bytes_sizes_and_errors_end_a_load_and_nothing_else() {
-    let loads = ["altered", "zeros", "shrinks", "endless", "fails", "nothing"];
+    let loads = [
+        "files-wrong-bytes",
+        "files-zeros",
+        "files-shrinks",
+        "files-absurd-size",
+        "files-device-error",
+        "nothing",
+    ];
     let mut script = ADMIN.to_owned();
     for name in loads {
         script += &format!("llmctl load disk/{name}\n{ASK}");
     }
-    script += "llmctl load disk/honest\nllmctl load default\n";
+    script += "llmctl load disk/tales\nllmctl load default\n";
     let session = session(&script);
     let errors = errors(&session);
     assert_eq!(errors.len(), loads.len(), "{}", session.output);
@@ -53,7 +61,7 @@ fn other_bytes_sizes_and_errors_end_a_load_and_nothing_else() {
         session.output
     );
     assert!(
-        session.output.contains("loaded disk/honest:"),
+        session.output.contains("loaded disk/tales:"),
         "{}",
         session.output
     );
@@ -64,7 +72,14 @@ fn other_bytes_sizes_and_errors_end_a_load_and_nothing_else() {
 fn after_too_many_wrong_answers_the_disk_is_given_up_and_the_system_serves_on() {
     let mut script = ADMIN.to_owned();
     for name in [
-        "moved", "longer", "nonsense", "stale", "moved", "nonsense", "stale", "scribble", "honest",
+        "files-other-place",
+        "files-grows",
+        "files-other-kind",
+        "files-other-number",
+        "files-other-place",
+        "files-no-message",
+        "files-twice",
+        "tales",
     ] {
         script += &format!("llmctl load disk/{name}\n");
     }
@@ -93,8 +108,9 @@ fn after_too_many_wrong_answers_the_disk_is_given_up_and_the_system_serves_on() 
 
 #[test]
 fn silence_is_given_up_after_its_time() {
-    let script =
-        format!("{ADMIN}llmctl load disk/silent\nllmctl load disk/honest\n{ASK}llmctl load tiny\n");
+    let script = format!(
+        "{ADMIN}llmctl load disk/files-silence\nllmctl load disk/tales\n{ASK}llmctl load tiny\n"
+    );
     let session = session(&script);
     let errors = errors(&session);
     assert_eq!(errors.len(), 2, "{}", session.output);

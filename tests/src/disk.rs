@@ -91,7 +91,7 @@ pub(crate) fn command_with(image: &Image) -> Command {
     command_of(RUN, image)
 }
 
-fn command_of(variable: &str, image: &Image) -> Command {
+pub(crate) fn command_of(variable: &str, image: &Image) -> Command {
     let mut command = command(variable);
     command.env("DISK", image.path());
     command

@@ -10,6 +10,7 @@
 //! a pseudo-terminal, keys, and the bytes that come back. [`person::Person`] also has a terminal of a given size, which
 //! answers queries, and looks at its screen.
 
+pub mod attacked;
 pub mod books;
 pub mod console;
 pub mod disk;
@@ -271,10 +272,22 @@ impl Terminal {
     /// It does not start.
     #[must_use]
     pub fn start_of(variable: &str) -> Self {
-        let mut terminal = Self::launch(variable);
-        terminal.expect("sel4-llm is ready.");
-        terminal.expect("llm> ");
-        terminal
+        Self::launch(variable).ready()
+    }
+
+    /// Like [`Self::start_of`], with this disk; in the command `$DISK` is the image.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start_with_disk(variable: &str, image: &disk::Image) -> Self {
+        Self::spawn(disk::command_of(variable, image)).ready()
+    }
+
+    fn ready(mut self) -> Self {
+        self.expect("sel4-llm is ready.");
+        self.expect("llm> ");
+        self
     }
 
     /// Like [`Self::start_of`], without waiting.
@@ -283,7 +296,11 @@ impl Terminal {
     /// It does not start.
     #[must_use]
     pub fn launch(variable: &str) -> Self {
-        let mut session = Console::spawn(command(variable)).expect("the system starts");
+        Self::spawn(command(variable))
+    }
+
+    fn spawn(command: Command) -> Self {
+        let mut session = Console::spawn(command).expect("the system starts");
         session.set_expect_timeout(Some(PATIENCE));
         Self(session)
     }

@@ -3,7 +3,9 @@
 
 use crate::system::System;
 use crate::{Verdict, wanted};
-use redteam_attacks::files::{ATTACKS, Attack, Disk, HONEST, Must};
+use redteam_attacks::On;
+use redteam_attacks::files::{ATTACKS, Attack, Disk, HONEST, Log, Must};
+use sel4_llm_tests::disk::Image;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -23,16 +25,44 @@ const AT_ONCE: Duration = Duration::from_secs(4);
 /// be busy.
 const BOUND: Duration = Duration::from_secs(20);
 
-pub(crate) fn attack() -> Vec<Verdict> {
-    let mut bench: Option<System> = None;
+/// How long is waited for a load to have come so far that it is to be cancelled.
+const MEANWHILE: Duration = Duration::from_secs(2);
+
+const NONCE: &str = "redteam";
+
+/// A system, and the disk that is its own.
+struct Bench {
+    system: System,
+    image: Image,
+}
+
+impl Bench {
+    /// One that is quiet: the log has no question under way that an attack could meet. An end is told when it is durable.
+    fn boot() -> Result<Self, String> {
+        let image = Image::create(&["--size", "4MiB", "--log-size", "1MiB"]);
+        let mut system = System::boot_with_disk(VARIABLE, &image);
+        system.asks_honestly("")?;
+        Ok(Self { system, image })
+    }
+}
+
+pub(crate) fn attack(on: &str) -> Vec<Verdict> {
+    let here = |attack: &&Attack| (attack.on == On::Both || on == "sel4") && wanted(attack.name);
+    let mut bench: Option<Bench> = None;
     let mut verdicts = Vec::new();
-    for attack in ATTACKS.iter().filter(|attack| wanted(attack.name)) {
-        let mut system = bench.take().unwrap_or_else(|| System::boot(VARIABLE));
-        let result = made(&mut system, attack);
-        let is_over = verdicts.len() % OF_ONE_BOOT == OF_ONE_BOOT - 1;
-        if result.is_ok() && attack.disk == Disk::GoesOn && !is_over {
-            bench = Some(system);
-        }
+    for attack in ATTACKS.iter().filter(here) {
+        let result = match (bench.take().map_or_else(Bench::boot, Ok), attack.must) {
+            (Err(wrong), _) => Err(format!("before it: {wrong}")),
+            (Ok(booted), Must::Log(log)) => made_on_log(booted, attack, log),
+            (Ok(mut booted), _) => {
+                let result = made(&mut booted.system, attack);
+                let is_over = verdicts.len() % OF_ONE_BOOT == OF_ONE_BOOT - 1;
+                if result.is_ok() && attack.disk == Disk::GoesOn && !is_over {
+                    bench = Some(booted);
+                }
+                result
+            }
+        };
         verdicts.push(Verdict::new("files", attack.name, attack.does, result));
     }
     verdicts
@@ -74,7 +104,10 @@ fn loads_honestly(system: &mut System) -> Result<(), String> {
 fn made(system: &mut System, attack: &Attack) -> Result<String, String> {
     let before = system.counters()?;
     let began = Instant::now();
-    let answer = load(system, attack.name)?;
+    let answer = match attack.must {
+        Must::Late => cancelled(system, attack.name)?,
+        _ => load(system, attack.name)?,
+    };
     let took = began.elapsed();
     check(took <= BOUND, || format!("an answer took {took:?}"))?;
     let seen = match attack.must {
@@ -92,6 +125,23 @@ fn made(system: &mut System, attack: &Attack) -> Result<String, String> {
             })?;
             format!("first loaded, then: {seen}")
         }
+        Must::Late => {
+            check(
+                answer.contains("asked audit to stop the load") && !answer.contains("loaded disk/"),
+                || format!("the load is not stopped: {answer:?}"),
+            )?;
+            "cancelled; the next load succeeds".to_owned()
+        }
+        Must::Say(words) => {
+            let list = system.command("llmctl models")?;
+            let said = list
+                .split_whitespace()
+                .find_map(|word| word.strip_prefix("disk/"))
+                .ok_or_else(|| format!("it says nothing of itself: {list:?}"))?;
+            check(said.starts_with(words), || format!("it says {said:?}"))?;
+            said.replace('-', " ")
+        }
+        Must::Log(_) => return Err("it needs a disk of its own".to_owned()),
         Must::FailList(words) => {
             let answer = system.command("llmctl models")?;
             one_error(&answer, words)?
@@ -139,6 +189,99 @@ fn made(system: &mut System, attack: &Attack) -> Result<String, String> {
         0..5 => seen,
         seconds => format!("{seen} ({seconds} s)"),
     })
+}
+
+/// Orders a load, and cancels it when it has no answer.
+fn cancelled(system: &mut System, name: &str) -> Result<String, String> {
+    let line = format!("llmctl load disk/{name}");
+    system.type_in(format!("{line}\r"));
+    std::thread::sleep(MEANWHILE);
+    system.type_in("\x03");
+    system.rest_to_prompt(&line)
+}
+
+/// Makes an attack on the log; what was seen, or what is wrong with it.
+fn made_on_log(bench: Bench, attack: &Attack, must: Log) -> Result<String, String> {
+    let Bench { mut system, image } = bench;
+    let answer = load(&mut system, attack.name)?;
+    one_error(&answer, "the disk has no file")?;
+    let began = Instant::now();
+    system.asks_honestly("")?;
+    let took = began.elapsed();
+    system.is_sound()?;
+    let log = system.command("llmctl audit")?;
+    if let Log::Lost(words) = must {
+        check(log.contains(words), || {
+            format!("the log does not say '{words}': {log:?}")
+        })?;
+        return Ok(format!(
+            "the log says '{words}'; the request took {:.1} s",
+            took.as_secs_f64()
+        ));
+    }
+    check(!log.contains("log-lost"), || {
+        format!("the log was given up: {log:?}")
+    })?;
+    if let Log::Slow(seconds) = must {
+        check(took.as_secs() >= seconds, || {
+            format!("a request took {took:?}, and waits for two flushes")
+        })?;
+        return Ok(format!(
+            "a request has its text after {:.1} s",
+            took.as_secs_f64()
+        ));
+    }
+    let attested = system.command(&format!("llmctl audit attest {NONCE}"))?;
+    system.end()?;
+    let mut next = System::boot_with_disk(VARIABLE, &image);
+    let log = next.command("llmctl audit")?;
+    let opened: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("log-opened"))
+        .collect();
+    let opened = *opened.last().ok_or("the log was not opened")?;
+    next.asks_honestly("")?;
+    let (Log::NextBoot(words) | Log::Behind(words) | Log::Lost(words)) = must else {
+        return Err("it was judged above".to_owned());
+    };
+    if let Log::NextBoot(_) = must {
+        check(opened.contains(words), || {
+            format!("the next boot does not say '{words}': {opened:?}")
+        })?;
+        next.end()?;
+        return Ok(format!("the next boot: {}", opened.trim()));
+    }
+    check(!opened.contains("DAMAGED"), || {
+        format!("the next boot sees more than there is: {opened:?}")
+    })?;
+    next.log_verifies()?;
+    next.end()?;
+    let capture = image.path().with_extension("console");
+    std::fs::write(&capture, attested).map_err(|error| error.to_string())?;
+    let device = std::env::var("SEL4_LLM_DEVICE").map_err(|error| error.to_string())?;
+    let said = image.try_tool(
+        &["audit", "verify"],
+        &[
+            "--device",
+            &device,
+            "--attestation",
+            capture.to_str().ok_or("a name in UTF-8")?,
+            "--nonce",
+            NONCE,
+        ],
+    );
+    let _ = std::fs::remove_file(&capture);
+    let all = [said.stdout, said.stderr].concat();
+    let all = String::from_utf8_lossy(&all);
+    let line = all.lines().find(|line| line.contains(words));
+    let line = line.ok_or_else(|| format!("llmtool does not say '{words}': {all:?}"))?;
+    check(!said.status.success(), || {
+        "llmtool finds nothing wrong".to_owned()
+    })?;
+    Ok(format!(
+        "the next boot sees nothing; who keeps an attestation: {}",
+        line.trim()
+    ))
 }
 
 /// The SHA-256 of a file of the repository, as text.

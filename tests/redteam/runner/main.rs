@@ -1,10 +1,10 @@
 //! The red team's runner: makes every attack on a hostile system, judges what is seen, and prints the table.
 //!
 //! The environment says what it attacks: `SEL4_LLM_REDTEAM` (the system with the hostile inference, as a command for a
-//! shell), `SEL4_LLM_REDTEAM_SHELL` (the one with a hostile shell besides, if there is one), `SEL4_LLM_REDTEAM_CLIENTS` (the
-//! one with a hostile client beside an honest shell), `SEL4_LLM_REDTEAM_FILES` (the one with a disk and a hostile files),
-//! `SEL4_LLM_REDTEAM_ON` (`sel4` or `simulation`),
-//! `SEL4_LLM_BOARD` (the board's name), `SEL4_LLM_REDTEAM_OUT` (the folder that gets the table), `SEL4_LLM_REDTEAM_ONLY` (names of attacks,
+//! shell, if there is one), `SEL4_LLM_REDTEAM_SHELL` (the one with a hostile shell besides, if there is one), `SEL4_LLM_REDTEAM_CLIENTS` (the
+//! one with a hostile client beside an honest shell), `SEL4_LLM_REDTEAM_FILES` (the one with a disk, which
+//! is `$DISK` there, and a hostile files), `SEL4_LLM_DEVICE` (the key of its device), `SEL4_LLM_REDTEAM_ON` (`sel4` or `simulation`),
+//! `SEL4_LLM_BOARD` (the board's name), `SEL4_LLM_REDTEAM_OUT` (the folder that gets what was seen), `SEL4_LLM_REDTEAM_ONLY` (names of attacks,
 //! with spaces; all where it is not set), `SEL4_LLM_LLMTOOL`.
 //!
 //! An attack has failed, as it should, only if what was seen is what the list says, if no other domain was harmed (the
@@ -19,9 +19,9 @@ mod shell;
 mod system;
 mod trainings;
 
-use std::fmt::Write as _;
+use sel4_llm_tests::attacked::Run;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 /// What became of an attack.
@@ -63,9 +63,12 @@ fn main() -> ExitCode {
     // `cargo test` passes arguments of its own.
     let on = std::env::var("SEL4_LLM_REDTEAM_ON").expect("run this through make redteam");
     let began = Instant::now();
-    let mut verdicts = inference::attack(&on);
-    verdicts.extend(trainings::attack());
-    verdicts.extend(answers::attack());
+    let mut verdicts = Vec::new();
+    if std::env::var_os("SEL4_LLM_REDTEAM").is_some() {
+        verdicts.extend(inference::attack(&on));
+        verdicts.extend(trainings::attack());
+        verdicts.extend(answers::attack());
+    }
     if std::env::var_os("SEL4_LLM_REDTEAM_SHELL").is_some() {
         verdicts.extend(shell::attack());
     }
@@ -73,18 +76,12 @@ fn main() -> ExitCode {
         verdicts.extend(clients::attack(&on));
     }
     if std::env::var_os("SEL4_LLM_REDTEAM_FILES").is_some() {
-        verdicts.extend(files::attack());
+        verdicts.extend(files::attack(&on));
     }
     let broken = verdicts.iter().filter(|one| one.result.is_err()).count();
     let held = verdicts.len() - broken;
-    // A part of the attacks leaves the tables of all of them alone.
-    let whole = std::env::var_os("SEL4_LLM_REDTEAM_ONLY").is_none();
-    if let Some(folder) = std::env::var_os("SEL4_LLM_REDTEAM_OUT").filter(|_| whole) {
-        let folder = Path::new(&folder);
-        let file = folder.join(format!("{on}.tsv"));
-        std::fs::write(file, rows(&verdicts)).expect("the folder can be written");
-        let file = folder.join("results.md");
-        std::fs::write(file, table(folder)).expect("the folder can be written");
+    if let Some(folder) = std::env::var_os("SEL4_LLM_REDTEAM_OUT") {
+        keep(Path::new(&folder), &on, &verdicts);
     }
     let seconds = began.elapsed().as_secs();
     println!("red team on {on}: {held} held, {broken} broken, {seconds} s");
@@ -94,53 +91,52 @@ fn main() -> ExitCode {
     }
 }
 
-/// A line for each attack that was made here.
-fn rows(verdicts: &[Verdict]) -> String {
+/// Writes down what was seen. A part of the attacks has a file of its own, which gathers parts until all are made again.
+fn keep(folder: &Path, on: &str, verdicts: &[Verdict]) {
+    let all = ["SEL4_LLM_REDTEAM", "SEL4_LLM_REDTEAM_CLIENTS"];
+    let is_whole = all.iter().all(|one| std::env::var_os(one).is_some())
+        && std::env::var_os("SEL4_LLM_REDTEAM_ONLY").is_none();
+    let (whole, part) = ["", "-part"]
+        .map(|suffix| folder.join(format!("{on}{suffix}.tsv")))
+        .into();
+    let mut run = Run {
+        rows: rows(verdicts),
+        is_whole,
+    };
+    let file = match is_whole {
+        true => {
+            let _ = std::fs::remove_file(part);
+            whole
+        }
+        false => {
+            let before = std::fs::read_to_string(&part).unwrap_or_default();
+            let mut gathered = Run::from_text(&before, false).rows;
+            gathered.retain(|old| !run.rows.iter().any(|new| new[1] == old[1]));
+            gathered.append(&mut run.rows);
+            run.rows = gathered;
+            part
+        }
+    };
+    std::fs::write(file, run.to_text()).expect("the folder can be written");
+}
+
+/// A row for each attack that was made here.
+fn rows(verdicts: &[Verdict]) -> Vec<[String; 5]> {
+    let day = today();
     let row = |verdict: &Verdict| {
         let seen = match &verdict.result {
             Ok(seen) => seen.clone(),
             Err(wrong) => format!("**BROKEN**: {wrong}"),
         };
         let Verdict { by, name, does, .. } = verdict;
-        let seen = seen.replace(['\n', '\t'], " ");
-        format!("{by}\t{name}\t{does}\t{seen}\n")
+        [*by, *name, *does, &*seen, &*day].map(str::to_owned)
     };
     verdicts.iter().map(row).collect()
 }
 
-/// What was seen on both runtimes, as far as the folder has it.
-fn table(folder: &Path) -> String {
-    let read = |on| std::fs::read_to_string(folder.join(on)).unwrap_or_default();
-    let (sel4, simulation) = (read("sel4.tsv"), read("simulation.tsv"));
-    let cells = |line: &str| line.split('\t').map(str::to_owned).collect::<Vec<_>>();
-    let simulated: Vec<_> = simulation.lines().map(cells).collect();
-    let mut text = String::from(
-        "| by | attack | what it does | on seL4 | in the simulation |\n|---|---|---|---|---|\n",
-    );
-    let attacked: Vec<_> = sel4.lines().map(cells).collect();
-    // Those of the simulation alone come behind.
-    let is_new = |row: &&Vec<String>| !attacked.iter().any(|other| other.get(1) == row.get(1));
-    let simulated_alone = simulated.iter().filter(is_new).map(|row| match &row[..] {
-        [by, name, does, _] => [by, name, does, "not made"].map(str::to_owned).to_vec(),
-        _ => Vec::new(),
-    });
-    for row in attacked.iter().cloned().chain(simulated_alone) {
-        let [by, name, does, seen] = &row[..] else {
-            continue;
-        };
-        let other = simulated.iter().find(|other| other.get(1) == Some(name));
-        let other = match other.and_then(|other| other.get(3)) {
-            None => "not made",
-            Some(same) if same == seen => "the same",
-            Some(other) => other,
-        };
-        // Writing to a string does not fail.
-        let _ = writeln!(
-            text,
-            "| {by} | `{name}` | {does} | {} | {} |",
-            seen.replace('|', "\\|"),
-            other.replace('|', "\\|")
-        );
-    }
-    text
+/// As `2026-01-31`, in UTC.
+fn today() -> String {
+    let date = Command::new("date").args(["-u", "+%F"]).output();
+    let date = date.expect("date says which day it is");
+    String::from_utf8_lossy(&date.stdout).trim().to_owned()
 }

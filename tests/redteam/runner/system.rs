@@ -1,5 +1,6 @@
 //! A hostile system and its console.
 
+use sel4_llm_tests::disk::Image;
 use sel4_llm_tests::{Terminal, llmtool_generate, without_sequences};
 use std::time::Duration;
 
@@ -71,8 +72,17 @@ impl Counters {
 impl System {
     /// Boots it and logs in as who may read the log.
     pub(crate) fn boot(variable: &str) -> Self {
+        Self::of(Terminal::start_of(variable))
+    }
+
+    /// The same, with this disk.
+    pub(crate) fn boot_with_disk(variable: &str, image: &Image) -> Self {
+        Self::of(Terminal::start_with_disk(variable, image))
+    }
+
+    fn of(terminal: Terminal) -> Self {
         let mut system = Self {
-            terminal: Terminal::start_of(variable),
+            terminal,
             canonical: llmtool_generate(HONEST_PROMPT, HONEST),
         };
         let answer = system.command("login tester").expect("a login");

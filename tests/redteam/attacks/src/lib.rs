@@ -71,6 +71,8 @@ pub mod place {
     pub const FILES_RING: usize = 0x1110_0000;
     /// The ring in which audit asks files, where files has it: to be read.
     pub const FILES_QUESTIONS: usize = 0x1100_0000;
+    /// The ring in which disk answers files, where files has it: to be read.
+    pub const DISK_ANSWERS: usize = 0x1130_0000;
     /// Where audit reads a file before it is verified, mapped to audit.
     pub const STAGING: usize = 0x4000_0000;
     /// The model slots, mapped to audit and inference.

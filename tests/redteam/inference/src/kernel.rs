@@ -36,12 +36,15 @@ fn audit_slot() -> u64 {
     CHANNELS + crate::audit_channel() as u64
 }
 
-/// Slots of a domain's own: its notification, its fault endpoint, its address space, its reply object, audit's
-/// notification, and shell's interrupt. A signal of its notifications is not refused, nor what is done with an interrupt
+/// Slots of a domain's own: its notification, its fault endpoint, its address space, its reply object, the notifications
+/// of its channels, and shell's interrupt. A signal of its notifications is not refused, nor what is done with an interrupt
 /// that it has, and a message to the second slot ends this life.
 fn is_own(slot: u64) -> bool {
     let irq = crate::own_irq().map(|id| IRQS + id as u64);
-    [1, FAULTS, VSPACE, REPLY, audit_slot()].contains(&slot) || irq == Some(slot)
+    let mut channels = crate::own_channels().into_iter();
+    [1, FAULTS, VSPACE, REPLY].contains(&slot)
+        || channels.any(|id| CHANNELS + id as u64 == slot)
+        || irq == Some(slot)
 }
 
 /// What the kernel has said to many invocations.

@@ -33,6 +33,11 @@ patched! {
 static ADAPTERS: StaticCell<PartsRegion> = StaticCell::new();
 static COSTS: ConstStaticCell<FormatCosts> = ConstStaticCell::new([0; _]);
 
+/// The channels that the domain has.
+fn own_channels() -> [usize; 1] {
+    [audit_channel()]
+}
+
 /// The interrupts that the domain has.
 fn own_irq() -> Option<usize> {
     None

@@ -28,6 +28,11 @@ facts! {
     "protocol_version" = protocol::VERSION;
 }
 
+/// The channels that the domain has.
+fn own_channels() -> [usize; 1] {
+    [audit_channel()]
+}
+
 /// The interrupts that the domain has.
 fn own_irq() -> Option<usize> {
     Some(uart_channel())

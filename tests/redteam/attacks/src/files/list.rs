@@ -1,5 +1,7 @@
 //! Every attack of the hostile files, and what must become of it.
 
+use crate::On;
+
 /// What is asked of it, and what must be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Must {
@@ -11,6 +13,25 @@ pub enum Must {
     FailList(&'static str),
     /// The other signed file is loaded in its place, and the log has its hash.
     Swap,
+    /// The load has no end until it is cancelled; the next one succeeds, whatever comes for the first.
+    Late,
+    /// It says this of itself, as the name of a model in the next list.
+    Say(&'static str),
+    /// What it does to the log on the disk while requests are served.
+    Log(Log),
+}
+
+/// What must be seen of an attack on the log on the disk. Meanwhile honest requests give the canonical text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// At once the log says that it is not written any more, with these words.
+    Lost(&'static str),
+    /// A request takes so many seconds at least, and has its text.
+    Slow(u64),
+    /// The next boot says this of what it has found.
+    NextBoot(&'static str),
+    /// The next boot finds nothing wrong; whoever keeps a head that the device has signed is told this.
+    Behind(&'static str),
 }
 
 /// What becomes of the disk.
@@ -36,6 +57,8 @@ pub struct Attack {
     pub must: Must,
     /// What becomes of the disk.
     pub disk: Disk,
+    /// Where it can be made.
+    pub on: On,
 }
 
 const fn fails(name: &'static str, does: &'static str, words: &'static str) -> Attack {
@@ -44,6 +67,7 @@ const fn fails(name: &'static str, does: &'static str, words: &'static str) -> A
         does,
         must: Must::Fail(words),
         disk: Disk::GoesOn,
+        on: On::Both,
     }
 }
 
@@ -61,6 +85,23 @@ const fn lists(name: &'static str, does: &'static str, words: &'static str) -> A
     }
 }
 
+/// On the kernel's interface.
+const fn kernel(name: &'static str, does: &'static str, words: &'static str) -> Attack {
+    Attack {
+        must: Must::Say(words),
+        on: On::Sel4,
+        ..fails(name, does, "")
+    }
+}
+
+const fn log(name: &'static str, does: &'static str, must: Log) -> Attack {
+    Attack {
+        must: Must::Log(must),
+        disk: Disk::Left,
+        ..fails(name, does, "")
+    }
+}
+
 const SIGNATURE: &str =
     "is by no key that the policy trusts, or the file was changed after it was signed";
 const BREACH: &str = "has answered what was not asked";
@@ -74,6 +115,7 @@ pub const ATTACKS: &[Attack] = &[
         "turns one bit of the model round",
         SIGNATURE,
     ),
+    fails("files-zeros", "gives zeros for the model", SIGNATURE),
     Attack {
         must: Must::FailLater(SIGNATURE),
         ..fails(
@@ -115,6 +157,11 @@ pub const ATTACKS: &[Attack] = &[
         "gives fewer bytes than it has said",
         "when it was opened and",
     ),
+    fails(
+        "files-device-error",
+        "says that the device cannot read the model",
+        "the disk reports an error",
+    ),
     // How it answers.
     fails(
         "files-grows",
@@ -141,6 +188,22 @@ pub const ATTACKS: &[Attack] = &[
         "sends bytes that are no message",
         BREACH,
     ),
+    Attack {
+        must: Must::Late,
+        ..fails(
+            "files-late",
+            "answers a load that was cancelled, with another file's bytes, and again while the next file is read",
+            "",
+        )
+    },
+    Attack {
+        must: Must::Late,
+        ..fails(
+            "files-crawl",
+            "takes 3 s for each part of a model, for which it spins, so that a load would take minutes",
+            "",
+        )
+    },
     // Lists.
     Attack {
         disk: Disk::GivenUp,
@@ -188,6 +251,63 @@ pub const ATTACKS: &[Attack] = &[
         "fills its ring with garbage, whose indices are of no epoch of audit's",
         SILENT,
     ),
+    // The kernel's interface.
+    kernel(
+        "files-invoke-all-slots",
+        "makes every invocation on every other slot of its CSpace",
+        "granted=0-error2=",
+    ),
+    kernel(
+        "files-invoke-address-space",
+        "the same on its own address space, with a page of its ring as the range: the four kinds of cache maintenance, and nothing else",
+        "granted=4-error3=76",
+    ),
+    kernel(
+        "files-signal-foreign-channels",
+        "signals the 62 channels and 64 interrupts that it does not have, those of clients and inference among them",
+        "granted=0-error2=126",
+    ),
+    kernel(
+        "files-call-foreign-endpoints",
+        "calls the 64 endpoints that a channel could have",
+        "granted=0-error2=5120",
+    ),
+    kernel(
+        "files-stop-audit",
+        "suspends, resumes and rewrites by the 64 slots of children's TCBs",
+        "granted=0-error2=5120",
+    ),
+    kernel(
+        "files-receive-faults",
+        "polls the monitor's endpoint, which clients and disk hold, too, 10 000 times for faults of others",
+        "received=0",
+    ),
+    // The log on the disk, which the honest files behind it finds and writes.
+    log(
+        "files-log-drop",
+        "says of each write and flush of the log that it was done, and does nothing",
+        Log::Behind("is not the one that the device has signed"),
+    ),
+    log(
+        "files-log-change",
+        "changes one bit of the next entry that it writes",
+        Log::NextBoot("DAMAGED: what followed entry"),
+    ),
+    log(
+        "files-log-fails",
+        "says that the device cannot write the log",
+        Log::Lost("the log goes on in memory alone"),
+    ),
+    log(
+        "files-log-silence",
+        "does not answer any more when the log is written",
+        Log::Lost(SILENT),
+    ),
+    log(
+        "files-log-slow",
+        "has each flush of the log take 3 s, for which it spins",
+        Log::Slow(6),
+    ),
     // Memory that is not its own: it dies of that, and is silent.
     ends("files-dies", "executes an undefined instruction", SILENT),
     ends(
@@ -213,6 +333,11 @@ pub const ATTACKS: &[Attack] = &[
     ends(
         "files-write-question",
         "writes the ring in which audit asks",
+        SILENT,
+    ),
+    ends(
+        "files-write-answer",
+        "writes the ring in which disk answers it",
         SILENT,
     ),
 ];

@@ -1,21 +1,24 @@
-//! A hostile files, in the place of the one that knows the disk's file system. It never asks disk for anything: it has two
-//! signed models in its own program, and plays a disk with them.
+//! A hostile files, in the place of the one that knows the disk's file system. It has two signed models in its own program,
+//! and plays a disk with them; the log on the disk is what the honest files behind it finds there ([`behind`]).
 //!
 //! It has no console, and needs none: audit tells it which file a user wants, so the file's name is the order. A load of
 //! `disk/NAME` makes the attack of that name ([`ATTACKS`]); one of `disk/tales` is honest, and gives the first model. An
-//! attack on lists is made when the next list is asked for.
+//! attack on lists is made when the next list is asked for, one on the log when it is written next, until the next boot.
+//! What an attack has to say for itself is the name of a model in the next list.
 
+pub mod behind;
 mod list;
+mod log;
 
-pub use list::{ATTACKS, Attack, Disk, Must, ordered};
+pub use behind::{Honest, Ring};
+pub use list::{ATTACKS, Attack, Disk, Log, Must, ordered};
 
-use crate::place::{AUDIT_LOG, DEVICE, FILES_QUESTIONS, SLOTS, STAGING};
+use crate::place::{AUDIT_LOG, DEVICE, DISK_ANSWERS, FILES_QUESTIONS, SLOTS, STAGING};
 use crate::{Forger, Ground, Say, die, memory};
 use core::fmt::Write as _;
 use protocol::limits::MAX_TRANSFER_BYTES;
-use protocol::region::{ReadWords, WriteWords};
-use protocol::ring::{Endpoint, Frame};
-use protocol::wire::files::{Answer, Ask, FilesError, Volume};
+use protocol::ring::Frame;
+use protocol::wire::files::{Answer, Ask, FilesError};
 
 /// The name of the model that is given honestly.
 pub const HONEST: &str = "tales";
@@ -26,6 +29,13 @@ const SIGNATURE_BYTES: usize = 64;
 /// Models that are listed where there are many.
 const MANY: u32 = 4000;
 
+/// How long a slow answer takes, in microseconds. Audit waits 10 s for one. A request may take 20 s, and waits for two
+/// flushes of the log: of its admission and of its end.
+const SLOW_US: u64 = 3_000_000;
+
+/// Questions of a load that audit has under way at once, at most.
+const HELD: usize = 32;
+
 /// A signed model.
 #[derive(Clone, Copy, Debug)]
 pub struct Model {
@@ -34,6 +44,18 @@ pub struct Model {
     /// Its signature's.
     pub signature: &'static [u8],
 }
+
+/// The model that it gives honestly, and another. Both are signed.
+pub const MODELS: [Model; 2] = [
+    Model {
+        bytes: include_bytes!("../../../../../models/tiny-f32.gguf"),
+        signature: include_bytes!("../../../../../models/tiny-f32.gguf.sig"),
+    },
+    Model {
+        bytes: include_bytes!("../../../../../models/default.gguf"),
+        signature: include_bytes!("../../../../../models/default.gguf.sig"),
+    },
+];
 
 /// What it holds at a time.
 pub struct Memory {
@@ -63,19 +85,35 @@ impl Default for Memory {
 /// What audit asks, as far as it matters here.
 #[derive(Clone, Copy)]
 enum Asked {
-    Mount,
     List,
-    Open { is_signature: bool },
+    Open {
+        is_signature: bool,
+    },
     Missing,
-    Read { offset: usize, bytes: usize },
+    Read(Part),
+    /// What concerns the disk itself, or the log on it.
+    OfDisk,
     Other,
 }
 
+/// A part of a file that audit wants.
+#[derive(Clone, Copy)]
+struct Part {
+    offset: usize,
+    bytes: usize,
+}
+
 /// The hostile files.
-pub struct Gremlin<'m, R, W, G> {
-    ring: Endpoint<R, W>,
+pub struct Gremlin<'m, G, H> {
+    ring: Ring,
     memory: &'m mut Memory,
     ground: G,
+    honest: H,
+    /// The end of the ring with the honest one, and whether that has yet to answer.
+    between: Ring,
+    is_forwarded: bool,
+    /// What is done to the log, by the name of the attack.
+    on_log: &'static str,
     /// The one that is given, and another.
     models: [Model; 2],
     attack: &'static str,
@@ -86,33 +124,47 @@ pub struct Gremlin<'m, R, W, G> {
     times: u32,
     /// The question whose list goes on.
     listing: Option<u32>,
+    /// What it says of itself in the next list.
+    says: Say,
+    /// Questions that are answered late, by their numbers.
+    held: heapless::Vec<(u32, Part), HELD>,
+    /// One of them that is answered again.
+    again: Option<(u32, Part)>,
     /// It is silent for good.
     is_silent: bool,
 }
 
-impl<'m, R: ReadWords, W: WriteWords, G: Ground> Gremlin<'m, R, W, G> {
-    /// It waits for audit.
+impl<'m, G: Ground, H: Honest> Gremlin<'m, G, H> {
+    /// It waits for audit. `between` is the asking end of the ring with the honest files.
     pub fn new(
-        ring: Endpoint<R, W>,
+        ring: Ring,
         memory: &'m mut Memory,
         ground: G,
+        (honest, between): (H, Ring),
         models: [Model; 2],
     ) -> Self {
         Self {
             ring,
             memory,
             ground,
+            honest,
+            between,
+            is_forwarded: false,
+            on_log: "",
             models,
             attack: "",
             open: &[],
             is_model: false,
             times: 0,
             listing: None,
+            says: Say::new(),
+            held: heapless::Vec::new(),
+            again: None,
             is_silent: false,
         }
     }
 
-    /// Audit has signalled.
+    /// Audit has signalled, or disk has.
     pub fn on_signal(&mut self) {
         self.ring.follow();
         loop {
@@ -120,6 +172,10 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Gremlin<'m, R, W, G> {
                 return;
             }
             self.go_on_listing();
+            if self.listing.is_some() || !self.hears_honest() {
+                // Answers come in the order of the questions.
+                break;
+            }
             match self.ring.receive(&mut self.memory.incoming) {
                 Ok(true) => self.answer(),
                 Ok(false) | Err(_) => break,
@@ -137,12 +193,18 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Gremlin<'m, R, W, G> {
     /// What is asked, and the order that it is.
     fn asked(&mut self) -> Asked {
         match Ask::parse(&self.memory.incoming) {
-            Ok(Ask::Mount) => Asked::Mount,
+            Ok(
+                Ask::Mount
+                | Ask::OpenLog
+                | Ask::ReadLog { .. }
+                | Ask::WriteLog { .. }
+                | Ask::FlushLog,
+            ) => Asked::OfDisk,
             Ok(Ask::List) => Asked::List,
-            Ok(Ask::Read { offset, bytes }) => Asked::Read {
+            Ok(Ask::Read { offset, bytes }) => Asked::Read(Part {
                 offset: usize::try_from(offset).unwrap_or(usize::MAX),
                 bytes: bytes as usize,
-            },
+            }),
             Ok(Ask::Open { path }) => {
                 let (path, is_signature) = match path.strip_suffix(b".sig") {
                     Some(path) => (path, true),
@@ -158,12 +220,23 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Gremlin<'m, R, W, G> {
                     self.attack = attack;
                     self.times = 0;
                 }
-                let is_of_lists =
-                    ordered(name).is_some_and(|attack| matches!(attack.must, Must::FailList(_)));
-                if is_of_lists {
-                    return Asked::Missing;
+                match ordered(name).map(|attack| attack.must) {
+                    Some(Must::FailList(_)) => Asked::Missing,
+                    Some(Must::Log(_)) => {
+                        self.on_log = attack;
+                        Asked::Missing
+                    }
+                    Some(Must::Say(_)) if !is_signature => Asked::Missing,
+                    Some(Must::Say(_)) => {
+                        self.says.clear();
+                        let name = attack.strip_prefix("files-").unwrap_or(attack);
+                        if !self.ground.perform(name, &mut self.says) {
+                            let _ = write!(self.says, "UNKNOWN");
+                        }
+                        Asked::Missing
+                    }
+                    _ => Asked::Open { is_signature },
                 }
-                Asked::Open { is_signature }
             }
             _ => Asked::Other,
         }
@@ -171,19 +244,18 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Gremlin<'m, R, W, G> {
 
     fn answer(&mut self) {
         let number = self.memory.incoming.header().request;
-        let failed = |why| Answer::Failed { why, value: 0 };
-        match self.asked() {
-            Asked::Mount => {
-                self.say(number, &Answer::Mounted(Volume::default()));
-            }
+        let asked = self.asked();
+        if !matches!(asked, Asked::Read(_)) {
+            self.answer_late();
+        }
+        match asked {
+            Asked::OfDisk => self.forward(number),
             Asked::List => self.list(number),
             Asked::Open { is_signature } => self.open(number, is_signature),
-            Asked::Read { offset, bytes } => self.read(number, offset, bytes),
-            Asked::Missing => {
-                self.say(number, &failed(FilesError::NotFound));
-            }
-            Asked::Other => {
-                self.say(number, &failed(FilesError::NotFound));
+            Asked::Read(part) => self.read(number, part),
+            Asked::Missing | Asked::Other => {
+                let why = FilesError::NotFound;
+                self.say(number, &Answer::Failed { why, value: 0 });
             }
         }
     }
@@ -192,6 +264,21 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Gremlin<'m, R, W, G> {
 
     fn list(&mut self, number: u32) {
         let file = |path| Answer::File { bytes: 7, path };
+        if !self.says.is_empty() {
+            // A name has no blanks.
+            let mut name = heapless::String::<64>::new();
+            let said = core::mem::take(&mut self.says);
+            for char in said.chars().chain(".gguf".chars()) {
+                let _ = name.push(if char == ' ' { '-' } else { char });
+            }
+            self.say(number, &file(name.as_bytes()));
+            let listed = Answer::Listed {
+                count: 1,
+                skipped: 0,
+            };
+            self.say(number, &listed);
+            return;
+        }
         let (name, count) = match self.attack {
             "files-endless-list" => {
                 self.listing = Some(number);
@@ -258,7 +345,37 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Gremlin<'m, R, W, G> {
         self.say_again(number, &Answer::Opened { bytes });
     }
 
-    fn read(&mut self, number: u32, offset: usize, bytes: usize) {
+    /// Answers what has waited: bytes of the other file, of the places that were asked for. All of that was forgotten.
+    fn answer_late(&mut self) {
+        let held = core::mem::take(&mut self.held);
+        for (number, part) in &held {
+            self.give_other(*number, *part);
+        }
+        self.again = self.again.or(held.first().copied());
+    }
+
+    fn give_other(&mut self, number: u32, Part { offset, bytes }: Part) {
+        let [_, other] = self.models;
+        let end = other.bytes.len().min(offset.saturating_add(bytes));
+        let answer = Answer::Part {
+            offset: offset as u64,
+            bytes: other.bytes.get(offset..end).unwrap_or(&[]),
+        };
+        self.say(number, &answer);
+    }
+
+    fn read(&mut self, number: u32, wanted: Part) {
+        if self.attack == "files-late" && self.is_model {
+            let _ = self.held.push((number, wanted));
+            return;
+        }
+        if let Some((number, part)) = self.again.take_if(|_| self.is_model) {
+            self.give_other(number, part);
+        }
+        if self.attack == "files-crawl" && self.is_model {
+            self.spins();
+        }
+        let Part { offset, bytes } = wanted;
         let open = self.open;
         let end = open.len().min(offset.saturating_add(bytes));
         let honest = open.get(offset..end).unwrap_or(&[]);
@@ -270,6 +387,12 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Gremlin<'m, R, W, G> {
         let mut at = offset as u64;
         match self.attack {
             "files-wrong-bytes" if is_in_the_middle => part[99] ^= 1,
+            "files-zeros" if self.is_model => part.fill(0),
+            "files-device-error" if is_in_the_middle => {
+                let why = FilesError::Device;
+                self.say(number, &Answer::Failed { why, value: 1 });
+                return;
+            }
             "files-second-read" if is_in_the_middle && self.times > 1 => part[99] ^= 1,
             "files-shrinks" if is_in_the_middle => length -= 100,
             "files-other-place" if is_in_the_middle => at += 8,
@@ -297,6 +420,14 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Gremlin<'m, R, W, G> {
         };
         let other = self.attack == "files-other-number" && is_in_the_middle;
         self.say_again(number.wrapping_add(u32::from(other)), &answer);
+    }
+
+    /// Lets the time pass that audit waits for, in part.
+    fn spins(&mut self) {
+        let until = self.ground.now_us().saturating_add(SLOW_US);
+        while self.ground.now_us() < until {
+            core::hint::spin_loop();
+        }
     }
 
     /// Once, or twice where that is the attack.
@@ -351,6 +482,10 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Gremlin<'m, R, W, G> {
             }
             "files-write-question" => {
                 memory::write(FILES_QUESTIONS + 16, &mut say);
+                return false;
+            }
+            "files-write-answer" => {
+                memory::write(DISK_ANSWERS + 16, &mut say);
                 return false;
             }
             _ => return false,

@@ -31,6 +31,11 @@ facts! {
 /// How long the timer is fired, in microseconds.
 const STORM_US: u64 = 12_000_000;
 
+/// The channels that the domain has.
+fn own_channels() -> [usize; 1] {
+    [audit_channel()]
+}
+
 /// The interrupts that the domain has.
 fn own_irq() -> Option<usize> {
     None

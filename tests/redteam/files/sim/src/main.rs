@@ -1,23 +1,16 @@
 //! The hostile files as a domain of the simulation: `sel4-llm-sim systems/disk/system.xml ... --program files=gremlin-sim`.
 
+use core::convert::Infallible;
+use core::future::Future;
+use core::pin::Pin;
+use files::{Links, serve};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use protocol::ring::Endpoint;
-use redteam_attacks::files::{Gremlin, Memory, Model};
+use redteam_attacks::files::behind::between;
+use redteam_attacks::files::{Gremlin, Honest, MODELS, Memory, Ring};
 use redteam_attacks::{Ground, Say};
 use sim::pd::{Clock, Component, Environment, Ids, Notifier, SetupError};
 use std::process::ExitCode;
-
-/// The model that it gives honestly, and another. Both are signed.
-const MODELS: [Model; 2] = [
-    Model {
-        bytes: include_bytes!("../../../../../models/tiny-f32.gguf"),
-        signature: include_bytes!("../../../../../models/tiny-f32.gguf.sig"),
-    },
-    Model {
-        bytes: include_bytes!("../../../../../models/default.gguf"),
-        signature: include_bytes!("../../../../../models/default.gguf.sig"),
-    },
-];
 
 struct Linux {
     audit: Notifier,
@@ -49,7 +42,34 @@ impl Ground for Linux {
     }
 }
 
-struct Domain(Gremlin<'static, ReadOnlyRegion, ReadWriteRegion, Linux>);
+/// The honest files behind it.
+struct Behind {
+    links: &'static Links<ReadOnlyRegion, ReadWriteRegion>,
+    service: Pin<Box<dyn Future<Output = Infallible>>>,
+    port: Port,
+}
+
+struct Port {
+    disk: Notifier,
+}
+
+impl files::Port for Port {
+    fn notify_audit(&mut self) {
+        // The hostile one looks whenever it has let this one go on.
+    }
+
+    fn notify_disk(&mut self) {
+        self.disk.notify();
+    }
+}
+
+impl Honest for Behind {
+    fn poll(&mut self) {
+        self.links.poll(self.service.as_mut(), &mut self.port);
+    }
+}
+
+struct Domain(Gremlin<'static, Linux, Behind>);
 
 impl Component for Domain {
     fn notified(&mut self, _: Ids) {
@@ -57,20 +77,33 @@ impl Component for Domain {
     }
 }
 
+fn ring(env: &mut Environment, theirs: &str, ours: &str) -> Result<Ring, SetupError> {
+    let ring = Endpoint::new(env.read_only(theirs)?, env.read_write(ours)?);
+    ring.map_err(|error| SetupError::Component(error.to_string()))
+}
+
 fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
-    let ring = Endpoint::new(
-        env.read_only("audit_to_files")?,
-        env.read_write("files_to_audit")?,
-    );
-    let ring = ring.map_err(|error| SetupError::Component(error.to_string()))?;
-    // It has a ring with disk, and a channel, and does not care.
+    let audit = ring(env, "audit_to_files", "files_to_audit")?;
+    let disk = ring(env, "disk_to_files", "files_to_disk")?;
     let ground = Linux {
         audit: env.notifier(env.number("audit_channel")?)?,
         clock: env.clock(),
     };
-    // One for the life of the process.
+    let port = Port {
+        disk: env.notifier(env.number("disk_channel")?)?,
+    };
+    let none = || SetupError::Component("a second domain in one process".to_owned());
+    let (asks, answers) = between().ok_or_else(none)?;
+    // For the life of the process.
+    let links = &*Box::leak(Box::new(Links::new(answers, disk)));
     let memory = Box::leak(Box::new(Memory::new()));
-    Ok(Box::new(Domain(Gremlin::new(ring, memory, ground, MODELS))))
+    let behind = Behind {
+        links,
+        service: Box::pin(serve(links)),
+        port,
+    };
+    let gremlin = Gremlin::new(audit, memory, ground, (behind, asks), MODELS);
+    Ok(Box::new(Domain(gremlin)))
 }
 
 fn main() -> ExitCode {
