@@ -59,8 +59,8 @@ pub struct Timers<R> {
     registers: R,
     /// Frequency of the device's clock, in Hz.
     hertz: u64,
-    /// Cycles per count of the clock, as a power of two.
-    clock_bits: u32,
+    /// Cycles of the device's clock per count of ours.
+    cycles: u64,
     /// The clock's largest value.
     mask: u32,
     /// The clock's last reading.
@@ -76,14 +76,14 @@ impl<R: Registers> Timers<R> {
         let interval = INTERVAL.saturating_add(CLOCK);
         registers.write(interval, u32::MAX);
         let mask = registers.read(interval);
-        let (hertz, clock_bits) = match mask {
-            u32::MAX => (hertz.wide, WIDE_BITS),
-            _ => (hertz.narrow, NARROW_BITS),
+        let (hertz, clock_bits, cycles) = match mask {
+            u32::MAX => (hertz.wide, WIDE_BITS, 1 << WIDE_BITS),
+            _ => (hertz.narrow, NARROW_BITS, 1 << NARROW_BITS),
         };
         let mut timers = Self {
             registers,
             hertz: u64::from(hertz),
-            clock_bits,
+            cycles,
             mask,
             last: 0,
             counted: 0,
@@ -136,7 +136,7 @@ impl<R: Registers> Clock for Timers<R> {
         self.last = now;
         self.counted = self.counted.saturating_add(u64::from(passed));
         // 2^58 counts are thousands of years.
-        let cycles = self.counted.saturating_mul(1 << self.clock_bits);
+        let cycles = self.counted.saturating_mul(self.cycles);
         convert(cycles, self.hertz, MICROSECONDS, Rounding::Down)
     }
 

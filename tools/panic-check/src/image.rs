@@ -282,8 +282,9 @@ impl Body<'_> {
             takes: BTreeSet::new(),
         };
         let states = self.registers();
-        // The register in which an entry of a jump table was added to a base, until it is overwritten.
-        let mut added = None;
+        // The registers in which an entry of a jump table was added to a base, until they are overwritten. Several, because
+        // compilers put sums of other things in between.
+        let mut added = BTreeSet::new();
         for (at, Instruction { op, .. }) in &self.code {
             let (at, op) = (*at, *op);
             match op {
@@ -297,22 +298,29 @@ impl Body<'_> {
                 }
                 Op::CallRegister => function.indirect.push(at),
                 // A jump table: the targets are within the function.
-                Op::JumpRegister(register) if added == Some(register) => {}
+                Op::JumpRegister(register) if added.contains(&register) => {}
                 Op::JumpRegister(_) => function.indirect.push(at),
                 Op::Trap => function.traps.push(at),
                 _ => {}
             }
-            added = match op {
-                Op::AddRegisters(register) => Some(register),
-                Op::Move(to, _) | Op::Other(to) | Op::Address(to, _) | Op::Add(to, ..) => {
-                    added.filter(|register| *register != to)
+            match op {
+                Op::AddRegisters(to) => {
+                    added.insert(to);
                 }
                 // A table of addresses instead of distances.
-                Op::Load(to, from) if added == Some(from) => Some(to),
-                Op::Load(to, _) => added.filter(|register| *register != to),
-                Op::Store => added,
-                _ => None,
-            };
+                Op::Load(to, from) if added.contains(&from) => {
+                    added.insert(to);
+                }
+                Op::Move(to, _)
+                | Op::Load(to, _)
+                | Op::Other(to)
+                | Op::Address(to, _)
+                | Op::Add(to, ..) => {
+                    added.remove(&to);
+                }
+                Op::Store => {}
+                _ => added.clear(),
+            }
         }
         let made = states.values().flat_map(BTreeMap::values).flatten();
         function.takes = made

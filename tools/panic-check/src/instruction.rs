@@ -27,7 +27,7 @@ pub enum Op {
     Move(u8, u8),
     /// A store: no register changes, as far as it matters here.
     Store,
-    /// Loads from exactly the address in a register: to, from.
+    /// Loads from the address in a register, as an entry of a table is loaded: to, from.
     Load(u8, u8),
     /// Anything else, with its destination, if it has one.
     Other(u8),

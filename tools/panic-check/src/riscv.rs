@@ -98,8 +98,8 @@ fn decode(word: u32, at: u64) -> Op {
         },
         // add
         0x33 if field(word, 12, 3) == 0 && word >> 25 == 0 => Op::AddRegisters(to),
-        // ld
-        0x03 if field(word, 12, 3) == 3 && immediate == 0 => Op::Load(to, from),
+        // ld. With -8 it reads a table whose index begins at 1; no field of a structure has a negative offset.
+        0x03 if field(word, 12, 3) == 3 && matches!(immediate, 0 | -8) => Op::Load(to, from),
         0x23 | 0x27 => Op::Store,
         // ebreak; unimp, which is a write to a counter
         0x73 if word == 0x0010_0073 || word == 0xc000_1073 => Op::Trap,
@@ -233,6 +233,7 @@ mod tests {
             (0x00b5_0633, Op::AddRegisters(12)),         // add a2, a0, a1
             (0x40b5_0633, Op::Other(12)),                // sub a2, a0, a1
             (0x0005_3503, Op::Load(10, 10)),             // ld a0, 0(a0)
+            (0xff84_b683, Op::Load(13, 9)),              // ld a3, -8(s1)
             (0x0085_3503, Op::Other(10)),                // ld a0, 8(a0)
             (0x00a1_3423, Op::Store),                    // sd a0, 8(sp)
         ] {

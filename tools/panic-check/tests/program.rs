@@ -13,6 +13,8 @@ const BRK: u32 = 0xD420_0020;
 const BLR_X8: u32 = 0xD63F_0100;
 const BR_X8: u32 = 0xD61F_0100;
 const LDR_X8: u32 = 0xF940_0108; // ldr x8, [x8]
+const LDR_X8_16: u32 = 0xF940_0908; // ldr x8, [x8, #16]
+const ADD_X10: u32 = 0x8B0B_014A; // add x10, x10, x11
 const TABLE: u32 = 0x8B09_0908; // add x8, x8, x9, lsl #2
 
 /// A linked AArch64 program: functions one after the other, and data.
@@ -246,8 +248,18 @@ fn a_jump_table_stays_in_its_function() {
     let other = program.function("other", &[bl(at, overflow)]);
     program.data.extend(other.to_le_bytes());
     program.function("handler", &[TABLE, BR_X8, RET]);
-    let walk = walk_from(&program, "handler");
-    assert!(walk.panics.is_empty() && walk.indirect.is_empty());
+    // A sum of something else may stand between the two.
+    program.function("scheduled", &[TABLE, ADD_X10, BR_X8, RET]);
+    for root in ["handler", "scheduled"] {
+        let walk = walk_from(&program, root);
+        assert!(walk.panics.is_empty() && walk.indirect.is_empty());
+    }
+    // Not if what was added is overwritten, or if the sum is in another register.
+    program.function("overwritten", &[TABLE, LDR_X8_16, BR_X8, RET]);
+    program.function("unrelated", &[ADD_X10, BR_X8, RET]);
+    for root in ["overwritten", "unrelated"] {
+        assert_eq!(walk_from(&program, root).indirect, [root]);
+    }
 }
 
 #[test]
