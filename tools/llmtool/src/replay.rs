@@ -76,7 +76,7 @@ struct Turn<'e> {
 type Session<'e> = BTreeMap<u32, Turn<'e>>;
 
 /// Runs everything that can be run, with models, adapters and training data from `folder`, and further `data`. The export
-/// has been verified.
+/// has been verified. `threads` compute together, which changes no result.
 ///
 /// # Errors
 /// A file cannot be read, or is no model.
@@ -86,6 +86,7 @@ pub fn replay<'e>(
     prompts: &[u8],
     data: &[PathBuf],
     formats: Option<&[u8]>,
+    threads: usize,
 ) -> Result<Vec<Replayed<'e>>, ToolError> {
     let mut prompts = Prompts::read(prompts);
     // Numbers of sessions and requests count from the boot.
@@ -174,15 +175,23 @@ pub fn replay<'e>(
             adapters.add(adapter_of(session), &sources)?;
         }
         let context = context_of(&model);
-        Engine::with(&path, &file, context, &adapters, formats, |engine| {
-            for session in sessions {
-                let engine = match engine.use_adapter(&adapter_of(session), &adapters) {
-                    Ok(()) => Ok(&mut *engine),
-                    Err(why) => Err(why),
-                };
-                replay_session(session, &model, &sources.prompts, engine, &mut all);
-            }
-        })?;
+        Engine::with(
+            &path,
+            &file,
+            context,
+            &adapters,
+            formats,
+            threads,
+            |engine| {
+                for session in sessions {
+                    let engine = match engine.use_adapter(&adapter_of(session), &adapters) {
+                        Ok(()) => Ok(&mut *engine),
+                        Err(why) => Err(why),
+                    };
+                    replay_session(session, &model, &sources.prompts, engine, &mut all);
+                }
+            },
+        )?;
     }
     all.sort_by_key(|replayed| replayed.record.sequence);
     Ok(all)
