@@ -705,9 +705,9 @@ monitor-fuzz: ## the model-based fuzz of the whole monitor, for MONITOR_SECONDS 
 	$(CARGO) run $(QUIET) --profile tested -p sel4-llm-monitor-fuzz -- --seconds $(MONITOR_SECONDS) --first $(MONITOR_FIRST)
 
 .PHONY: loom
-loom: ## the memory ordering of the ring, model-checked
+loom: ## the memory ordering of the ring and of the workers' gates, model-checked
 	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$(TARGET_DIR)/loom \
-		$(CARGO) test $(QUIET) --release -p sel4-llm-protocol --test loom
+		$(CARGO) test $(QUIET) --release -p sel4-llm-protocol -p sel4-llm-workers --test loom
 
 # The engine's own tests on aarch64, for the NEON kernels, but for those of how sessions interleave: they are the same on
 # every processor, and take minutes in an emulator. The sysroot is from Debian's cross compiler.

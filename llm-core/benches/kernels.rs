@@ -9,7 +9,7 @@ use llm_core::quantize::{
     quantize_activations, quantize_activations_k, quantize_row,
 };
 use llm_core::simd::tiles::repack;
-use llm_core::simd::{Activations, Cpu, Matrix};
+use llm_core::simd::{Activations, Cpu, Matrix, Outputs};
 use llm_core::testing::Memory;
 use std::hint::black_box;
 use std::time::Duration;
@@ -67,7 +67,8 @@ fn matrices(criterion: &mut Criterion) {
             // The reference is for tests: it undoes the tiles.
             for cpu in Cpu::all().filter(|cpu| cpu.wants_tiles()) {
                 group.bench_function(BenchmarkId::new(cpu.name(), tokens), |bencher| {
-                    bencher.iter(|| cpu.multiply(black_box(&matrix), x, ROWS, out));
+                    let out = &mut Outputs::new(out, ROWS, ROWS);
+                    bencher.iter(|| cpu.multiply(black_box(&matrix), x, out));
                 });
             }
         }

@@ -9,7 +9,7 @@ use llm_core::quantize::{
     quantize_activations, quantize_activations_k,
 };
 use llm_core::simd::tiles::repack;
-use llm_core::simd::{Activations, Cpu, Matrix};
+use llm_core::simd::{Activations, Cpu, Matrix, Outputs};
 use llm_core::testing::Memory;
 use std::error::Error;
 use std::hint::black_box;
@@ -85,7 +85,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = <[f32]>::mut_from_bytes(out.bytes()).map_err(|_| "aligned memory")?;
     let cpu = Cpu::of_build();
     for _ in 0..times {
-        cpu.multiply(black_box(&matrix), x, matrix.rows, out);
+        cpu.multiply(black_box(&matrix), x, &mut Outputs::new(out, rows, rows));
     }
     println!(
         "{} {} {}",

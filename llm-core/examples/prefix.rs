@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         positions: Positions::Exactly(2 * context),
         max_prompt_bytes: 64,
         cpu: Cpu::detect(),
+        workers: 1,
     };
     let checked = Checked::new(&file)?;
     let bytes = checked.plan(&options, usize::MAX)?.total() as usize;

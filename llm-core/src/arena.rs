@@ -5,6 +5,7 @@
 //! at a [`Mark`]: the part below (weights, vocabulary) is shared for reading, the part above (KV cache, activations) is
 //! borrowed mutably, piece by piece.
 
+use crate::team::Memory;
 use core::marker::PhantomData;
 use core::ops::Range;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -67,6 +68,25 @@ impl<T> Span<T> {
         len: 0,
         of: PhantomData,
     };
+
+    /// A span with this range of bytes; `None` if it would end beyond what can be addressed.
+    pub(crate) fn at(offset: usize, len: usize) -> Option<Self> {
+        offset.checked_add(len.checked_mul(size_of::<T>())?)?;
+        Some(Self {
+            offset,
+            len,
+            of: PhantomData,
+        })
+    }
+
+    /// Its bytes.
+    pub(crate) const fn bytes(&self) -> Span<u8> {
+        Span {
+            offset: self.offset,
+            len: self.len * size_of::<T>(),
+            of: PhantomData,
+        }
+    }
 
     /// Number of values.
     #[must_use]
@@ -302,18 +322,61 @@ impl<'m> Arena<'m> {
     /// `mark` is above the current level.
     #[must_use]
     pub fn split(&mut self, mark: Mark) -> (Frozen<'_>, Working<'_>) {
+        self.divide(mark).into_parts()
+    }
+
+    /// Like [`Self::split`], for a user that needs it again and again.
+    ///
+    /// # Panics
+    /// `mark` is above the current level.
+    pub(crate) fn divide(&mut self, mark: Mark) -> Divided<'_> {
         assert!(
             mark.used <= self.level.used,
             "splitting at a level that is not below"
         );
-        let (below, above) = self.memory.split_at_mut(mark.used);
+        Divided {
+            memory: self.memory,
+            mark: mark.used,
+        }
+    }
+}
+
+/// An arena split at a mark, for a forward pass.
+#[derive(Debug)]
+pub(crate) struct Divided<'a> {
+    memory: &'a mut [u8],
+    mark: usize,
+}
+
+impl<'a> Divided<'a> {
+    fn into_parts(self) -> (Frozen<'a>, Working<'a>) {
+        let (below, above) = self.memory.split_at_mut(self.mark);
         (
             Frozen { memory: below },
             Working {
                 memory: above,
-                base: mark.used,
+                base: self.mark,
             },
         )
+    }
+
+    /// Both parts.
+    pub(crate) fn split(&mut self) -> (Frozen<'_>, Working<'_>) {
+        Divided {
+            memory: self.memory,
+            mark: self.mark,
+        }
+        .into_parts()
+    }
+
+    /// The part above the mark.
+    pub(crate) fn working(&mut self) -> Working<'_> {
+        self.split().1
+    }
+
+    /// All of it, for a job that several workers may run.
+    pub(crate) fn lend(&mut self) -> Memory<'_> {
+        Memory::new(self.memory, self.mark)
     }
 }
 

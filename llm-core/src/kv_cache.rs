@@ -29,6 +29,7 @@ pub(crate) use prefixes::audit::Known;
 
 use crate::arena::{Arena, ArenaError, Mark, Plain, Purpose, Span, as_mut, bytes_of};
 use crate::quantize::{NonFinite, ZERO_BLOCK, max_magnitude, round_to_i8};
+use core::ops::Range;
 use half::f16;
 use prefixes::{Block, Blocks, Lists};
 use zerocopy::FromBytes;
@@ -100,6 +101,19 @@ impl KvShape {
     #[inline]
     const fn blocks(&self) -> usize {
         self.positions.div_ceil(BLOCK_POSITIONS)
+    }
+
+    /// The bytes of a layer's keys and values in the pool.
+    #[inline]
+    pub(crate) const fn planes(&self, layer: usize) -> Range<usize> {
+        let bytes = 2 * self.kv_heads * self.blocks() * self.part_bytes();
+        layer * bytes..(layer + 1) * bytes
+    }
+
+    /// The table of a session in those of all sessions.
+    #[inline]
+    pub(crate) fn table_of<'a>(&self, tables: &'a [u16], session: usize) -> &'a [u16] {
+        &tables[session * self.table_len()..][..self.table_len()]
     }
 
     /// Words of a session's table: the number of its blocks, then the blocks.
@@ -431,9 +445,9 @@ impl KvCache {
         self.shape.blocks() * BLOCK_POSITIONS
     }
 
-    /// Locations of the pool and of the table of `session`.
-    pub(crate) const fn spans(&self, session: usize) -> (Span<u8>, Span<u16>) {
-        (self.pool, self.table(session))
+    /// Locations of the pool and of the tables of all sessions.
+    pub(crate) const fn spans(&self) -> (Span<u8>, Span<u16>) {
+        (self.pool, self.tables)
     }
 }
 
@@ -510,16 +524,16 @@ impl<'a> CachedHead<'a> {
     }
 }
 
-/// Stores the keys and values of one position in one layer.
+/// Stores the keys and values of one position in one layer, or of some of its heads; `planes` begins with the first of
+/// them ([`KvShape::planes`]).
 ///
 /// # Errors
 /// A value is not finite, or does not fit f16.
 #[inline(always)]
 pub(crate) fn store(
     shape: &KvShape,
-    pool: &mut [u8],
+    planes: &mut [u8],
     table: &[u16],
-    layer: usize,
     position: usize,
     [key, value]: [&[f32]; 2],
 ) -> Result<(), NonFinite> {
@@ -529,9 +543,8 @@ pub(crate) fn store(
         .zip(value.chunks_exact(shape.head_size));
     for (head, (key, value)) in heads.enumerate() {
         let (bytes, blocks) = (shape.part_bytes(), shape.blocks());
-        let plane = 2 * (layer * shape.kv_heads + head);
-        let part = (plane * blocks + usize::from(table[1 + index])) * bytes;
-        let (keys, values) = pool[part..].split_at_mut(blocks * bytes);
+        let part = (2 * head * blocks + usize::from(table[1 + index])) * bytes;
+        let (keys, values) = planes[part..].split_at_mut(blocks * bytes);
         let (keys, values) = (&mut keys[..bytes], &mut values[..bytes]);
         match shape.ty {
             KvType::F32 => {

@@ -1,13 +1,13 @@
 //! The engine of sel4-llm: runs quantised transformers from GGUF files inside one block of memory, with the same
 //! arithmetic on every machine.
 //!
-//! Nothing here allocates or depends on a runtime, and only [`simd`] is `unsafe`: its vector loads and stores, calls of
-//! code compiled for an instruction set, and NEON's assembly. Everything that outlives a call is in an
-//! [`arena::Arena`]. The same model, token ids, KV type and sampler state give the same logits and tokens, bit for bit,
-//! wherever the crate is built (`docs/numerics.md`).
+//! Nothing here allocates or depends on a runtime. Only [`simd`] and [`team`] are `unsafe`: vector loads and stores,
+//! calls of code compiled for an instruction set, NEON's assembly, and the memory that several workers share.
+//! Everything that outlives a call is in an [`arena::Arena`]. The same model, token ids, KV type and sampler state give
+//! the same logits and tokens, bit for bit, wherever the crate is built (`docs/numerics.md`).
 //!
 //! Where to start reading: [`transformer`] (the forward pass, top to bottom), then [`simd::scalar`] (the arithmetic),
-//! then [`backend`] (the interface that the inference domain drives).
+//! then [`team`] (how several workers share it), then [`backend`] (the interface that the inference domain drives).
 
 #![no_std]
 #![deny(unsafe_code)]
@@ -27,6 +27,7 @@ pub mod kv_cache;
 pub mod quantize;
 pub mod sampling;
 pub mod simd;
+pub mod team;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tokenizer;

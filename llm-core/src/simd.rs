@@ -25,6 +25,7 @@ pub(crate) mod backward;
 mod isa;
 pub(crate) mod key_bias;
 mod matrix;
+mod outputs;
 use crate::kv_cache::{self, KvShape};
 use crate::quantize::{
     self, ActivationQ8, ActivationQ8K, NonFinite, Quad, TensorType, blocks_of, on_type,
@@ -33,6 +34,7 @@ use adapter::Half;
 use attention::Attention;
 use backward::{AdamW, AttentionBack, LossBack, Peak, Spread};
 use matrix::Tiles;
+pub use outputs::Outputs;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Loops with the same code for every CPU, compiled for its vectors. A compiler neither reorders nor contracts float
@@ -74,8 +76,7 @@ macro_rules! for_each_loop {
                 = quantize::quantize_activations_k;
             /// Like [`kv_cache::store`].
             fn store(
-                shape: &KvShape, pool: &mut [u8], table: &[u16], layer: usize, position: usize,
-                rows: [&[f32]; 2],
+                shape: &KvShape, planes: &mut [u8], table: &[u16], position: usize, rows: [&[f32]; 2],
             ) -> Result<(), NonFinite> = kv_cache::store;
             /// Like [`backward::rms_norm_back`].
             fn rms_norm_back(x: &[f32], weight: &[f32], epsilon: f32, back: &mut [f32]) = backward::rms_norm_back;
@@ -246,6 +247,31 @@ impl Cpu {
         }
     }
 
+    /// A number for the instruction set, the same in every build for a target.
+    pub(crate) const fn code(self) -> u64 {
+        match self.0 {
+            Isa::Scalar => 0,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => 1,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => 2,
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Isa::Neon => 3,
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Isa::NeonDot => 4,
+        }
+    }
+
+    /// The instruction set with this number, if this build or this CPU has it.
+    pub(crate) fn from_code(code: u64) -> Option<Self> {
+        #[cfg(any(test, feature = "detect"))]
+        return Self::all().find(|cpu| cpu.code() == code);
+        #[cfg(not(any(test, feature = "detect")))]
+        [Self::of_build(), Self::SCALAR]
+            .into_iter()
+            .find(|cpu| cpu.code() == code)
+    }
+
     /// Whether matrices should be stored in [`tiles`].
     #[must_use]
     pub const fn wants_tiles(self) -> bool {
@@ -334,13 +360,12 @@ impl Cpu {
         }
     }
 
-    /// out\[t · stride + r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\]: `out` begins with the first row of `w` for the first
-    /// token, and may have further rows per token, which are left unchanged. The bits are the same on every CPU:
-    /// [`scalar`] defines them.
+    /// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\]. The bits are the same on every CPU: [`scalar`] defines them.
     ///
     /// # Panics
-    /// The activations do not have the form that the type requires ([`TensorType::activations`]).
-    pub fn multiply(self, w: &Matrix<'_>, x: Activations<'_>, stride: usize, out: &mut [f32]) {
+    /// The activations do not have the form that the type requires ([`TensorType::activations`]), or `out` has fewer
+    /// tokens than `x` or fewer rows than `w`.
+    pub fn multiply(self, w: &Matrix<'_>, x: Activations<'_>, out: &mut Outputs<'_>) {
         let blocks = w.columns / w.ty.block_len();
         let row = w.ty.block_bytes() * blocks;
         let tiled = if w.tiled {
@@ -357,7 +382,6 @@ impl Cpu {
         let quads = quads.map(|quads| Tiles {
             quads,
             tile: row,
-            stride,
             blocks,
         });
         on_type!(w.ty,
@@ -365,25 +389,25 @@ impl Cpu {
                 let Activations::Float(x) = x else { panic!("activations of another kind") };
                 match quads {
                     Some(quads) => self.floats::<F>(quads, x, out),
-                    None => tiles::matmul_float::<F>(in_tiles, blocks, x, stride, out),
+                    None => tiles::matmul_float::<F>(in_tiles, blocks, x, out),
                 }
-                scalar::matmul_float::<F>(left, tiled, blocks, x, stride, out);
+                scalar::matmul_float::<F>(left, tiled, blocks, x, out);
             },
             small B => {
                 let Activations::Q8(x) = x else { panic!("activations of another kind") };
                 match quads {
                     Some(quads) => self.small::<B>(quads, x, out),
-                    None => tiles::matmul_small::<B>(in_tiles, blocks, x, stride, out),
+                    None => tiles::matmul_small::<B>(in_tiles, blocks, x, out),
                 }
-                scalar::matmul_small::<B>(blocks_of(left), tiled, blocks, x, stride, out);
+                scalar::matmul_small::<B>(blocks_of(left), tiled, blocks, x, out);
             },
             large B => {
                 let Activations::Q8K(x) = x else { panic!("activations of another kind") };
                 match quads {
                     Some(quads) => self.large::<B>(quads, x, out),
-                    None => tiles::matmul_super::<B>(in_tiles, blocks, x, stride, out),
+                    None => tiles::matmul_super::<B>(in_tiles, blocks, x, out),
                 }
-                scalar::matmul_super::<B>(blocks_of(left), tiled, blocks, x, stride, out);
+                scalar::matmul_super::<B>(blocks_of(left), tiled, blocks, x, out);
             },
         );
     }
@@ -420,9 +444,9 @@ macro_rules! kernels {
     ($($name:ident $format:ident $activation:ty, $reference:ident;)*) => {
         #[allow(unsafe_code)]
         impl Cpu {$(
-            fn $name<F: quantize::blocks::$format>(self, w: Tiles<'_>, x: &[$activation], out: &mut [f32]) {
+            fn $name<F: quantize::blocks::$format>(self, w: Tiles<'_>, x: &[$activation], out: &mut Outputs<'_>) {
                 match self.0 {
-                    Isa::Scalar => tiles::$reference::<F>(w.quads.as_bytes(), w.blocks, x, w.stride, out),
+                    Isa::Scalar => tiles::$reference::<F>(w.quads.as_bytes(), w.blocks, x, out),
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: the value says that the CPU has AVX2 and F16C.
                     Isa::Avx2 => unsafe { avx2::$name::<F>(w, x, out) },

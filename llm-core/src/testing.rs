@@ -9,7 +9,9 @@ mod families;
 pub use adapters::{AdapterShape, adapter};
 pub use families::family;
 
-use crate::quantize::{TensorType, quantize_row};
+use crate::quantize::{NonFinite, TensorType, quantize_row};
+use crate::team::{Team, Work};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -39,6 +41,21 @@ impl Memory {
     /// The memory.
     pub fn bytes(&mut self) -> &mut [u8] {
         &mut self.lines.as_mut_bytes()[..self.bytes]
+    }
+}
+
+/// So that a test can choose a team at run time.
+impl Team for Box<dyn Team> {
+    fn workers(&self) -> usize {
+        (**self).workers()
+    }
+
+    fn least_work(&self) -> u64 {
+        (**self).least_work()
+    }
+
+    fn run(&mut self, work: Work<'_>) -> Result<(), NonFinite> {
+        (**self).run(work)
     }
 }
 

@@ -28,6 +28,7 @@ use crate::generate::{
     GenerateError, GenerateParams, Occupancy, Progress, Prompt, Scheduler, Text, Turn,
 };
 use crate::kv_cache::KvType;
+use crate::team::{Alone, Team};
 use crate::transformer::training::{Draft, TrainError, TrainParams, TrainPlan, Training};
 use crate::transformer::{
     AdapterError, AdapterFile, AdapterInfo, Checked, LoadError, LoadOptions, Model, STEP_WORK,
@@ -150,8 +151,9 @@ pub trait LlmBackend {
 
 /// The production backend: a transformer in an arena.
 #[derive(Debug)]
-pub struct TransformerBackend<'m> {
+pub struct TransformerBackend<'m, T = Alone> {
     arena: Arena<'m>,
+    team: T,
     options: LoadOptions,
     loaded: Option<(Model, ModelInfo)>,
     scheduler: Scheduler,
@@ -162,11 +164,21 @@ pub struct TransformerBackend<'m> {
 }
 
 impl<'m> TransformerBackend<'m> {
-    /// A backend without a model.
+    /// A backend without a model, and without a team.
     #[must_use]
     pub const fn new(arena: Arena<'m>, options: LoadOptions) -> Self {
+        Self::with_team(arena, options, Alone)
+    }
+}
+
+impl<'m, T: Team> TransformerBackend<'m, T> {
+    /// A backend without a model, whose rows the team computes. It uses as many workers as the options have scratch
+    /// for.
+    #[must_use]
+    pub const fn with_team(arena: Arena<'m>, options: LoadOptions, team: T) -> Self {
         Self {
             arena,
+            team,
             options,
             loaded: None,
             scheduler: Scheduler::new(),
@@ -211,8 +223,15 @@ impl<'m> TransformerBackend<'m> {
     /// The model and its arena, for tools that inspect logits.
     #[must_use]
     pub fn parts(&mut self) -> Option<(&Model, &mut Arena<'m>)> {
+        let (model, arena, _) = self.parts_with_team()?;
+        Some((model, arena))
+    }
+
+    /// Like [`Self::parts`], with the team.
+    #[must_use]
+    pub fn parts_with_team(&mut self) -> Option<(&Model, &mut Arena<'m>, &mut T)> {
         let (model, _) = self.loaded.as_ref()?;
-        Some((model, &mut self.arena))
+        Some((model, &mut self.arena, &mut self.team))
     }
 
     /// Like [`LlmBackend::load_adapter`], from a parsed file.
@@ -240,7 +259,7 @@ impl<'m> TransformerBackend<'m> {
     }
 }
 
-impl LlmBackend for TransformerBackend<'_> {
+impl<T: Team> LlmBackend for TransformerBackend<'_, T> {
     fn set_context(&mut self, tokens: usize) {
         self.options.context = tokens;
     }
@@ -313,8 +332,8 @@ impl LlmBackend for TransformerBackend<'_> {
         let Some((model, _)) = &self.loaded else {
             return Progress::Idle;
         };
-        let arena = &mut self.arena;
-        match self.scheduler.step(model, arena, &self.formats, text) {
+        let (arena, team) = (&mut self.arena, &mut self.team);
+        match self.scheduler.step(model, arena, team, &self.formats, text) {
             Progress::Idle => self.train_on().unwrap_or(Progress::Idle),
             progress => progress,
         }

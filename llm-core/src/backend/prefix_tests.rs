@@ -58,7 +58,7 @@ fn run(
             return got;
         }
         let mut batch = model.begin(arena, &tokens);
-        model.finish(arena, &mut batch).unwrap();
+        model.finish(arena, &mut Alone, &mut batch).unwrap();
         for (token, output) in batch.tokens() {
             let logits = model.logits_of(arena, output.unwrap());
             let bits = logits.iter().map(|x| x.to_bits()).collect();

@@ -24,6 +24,7 @@ pub(super) const OPTIONS: LoadOptions = LoadOptions {
     positions: Positions::Fill,
     max_prompt_bytes: 256,
     cpu: Cpu::SCALAR,
+    workers: 1,
 };
 
 /// Configuration under test.

@@ -301,6 +301,7 @@ fn a_long_prompt_goes_through_in_chunks_beside_another_client() {
         positions: Positions::Exactly(1440),
         max_prompt_bytes: 8192,
         cpu: crate::simd::Cpu::detect(),
+        workers: 1,
     };
     let mut backend = TransformerBackend::new(Arena::new(memory.bytes()).unwrap(), options);
     backend.load(&file).unwrap();

@@ -19,6 +19,7 @@ pub(super) const OPTIONS: LoadOptions = LoadOptions {
     positions: Positions::Exactly(64),
     max_prompt_bytes: 256,
     cpu: Cpu::SCALAR,
+    workers: 1,
 };
 pub(super) const ARENA: usize = 4 << 20;
 
@@ -94,7 +95,9 @@ pub(super) fn logits(backend: &mut TransformerBackend, tokens: &[u32]) -> Vec<Ve
     model.reserve(arena, 0, model.context()).unwrap();
     let mut all = Vec::new();
     for (position, &token) in tokens.iter().enumerate() {
-        model.forward(arena, &[token], position, true).unwrap();
+        model
+            .forward(arena, &mut Alone, &[token], position, true)
+            .unwrap();
         all.push(model.logits(arena).to_vec());
     }
     model.release(arena, 0);
@@ -563,7 +566,9 @@ fn logits_do_not_depend_on_batches() {
                 model.reserve(arena, 0, tokens.len()).unwrap();
                 let mut start = 0;
                 for batch in tokens.chunks(size) {
-                    model.forward(arena, batch, start, true).unwrap();
+                    model
+                        .forward(arena, &mut Alone, batch, start, true)
+                        .unwrap();
                     start += batch.len();
                     let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
                     assert_eq!(bits(model.logits(arena)), bits(&alone[start - 1]), "{size}");

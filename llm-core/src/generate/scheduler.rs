@@ -35,6 +35,7 @@ use crate::chat::{Buffers, Conversation, Place, Segment};
 use crate::constrain::{Choosing, Constraint, FormatTable};
 use crate::kv_cache::Origin;
 use crate::sampling::Sampler;
+use crate::team::Team;
 use crate::tokenizer::{EXTRA_PROMPT_TOKENS, EncodeOptions};
 use crate::transformer::{Batch, MAX_BATCH, MAX_SESSIONS, Model, STEP_WORK, Token};
 
@@ -497,13 +498,15 @@ impl Scheduler {
         }
     }
 
-    /// Does a bounded amount of work: [`STEP_WORK`] of a batch's way through the model, or the choice of one token.
+    /// Does a bounded amount of work: [`STEP_WORK`] for each worker of a batch's way through the model, or the choice of
+    /// one token.
     /// Ending a request needs no credit. `text` receives what can be shown, in whole characters; the last token of a
     /// generation brings what was held back.
     pub fn step(
         &mut self,
         model: &Model,
         arena: &mut Arena<'_>,
+        team: &mut impl Team,
         formats: &FormatTable<'_>,
         text: &mut Text,
     ) -> Progress {
@@ -520,7 +523,7 @@ impl Scheduler {
             return self.bring(session, output, model, arena, formats, text);
         }
         match self.batch.take().or_else(|| self.fill(model, arena)) {
-            Some(batch) => self.advance(batch, model, arena),
+            Some(batch) => self.advance(batch, model, arena, team),
             None => Progress::Idle,
         }
     }
@@ -775,8 +778,16 @@ impl Scheduler {
     }
 
     /// Advances a batch by a step.
-    fn advance(&mut self, mut batch: Batch, model: &Model, arena: &mut Arena<'_>) -> Progress {
-        match model.advance(arena, &mut batch, STEP_WORK) {
+    fn advance(
+        &mut self,
+        mut batch: Batch,
+        model: &Model,
+        arena: &mut Arena<'_>,
+        team: &mut impl Team,
+    ) -> Progress {
+        // Together they take as long for it as one worker for a step.
+        let work = STEP_WORK.saturating_mul(team.workers() as u64);
+        match model.advance(arena, team, &mut batch, work) {
             Ok(false) => self.batch = Some(batch),
             Ok(true) => self.collect(&batch, model, arena),
             Err(_) => return self.suspect(&batch, model, arena),

@@ -43,7 +43,7 @@ fn eight_bits_are_within_half_a_step_and_the_ends_are_reached() {
     let shift = pool.as_ptr().align_offset(64);
     let pool = &mut pool[shift..];
     let key = [-3.0, 3.0, 0.1, 0.0, 1.5, 2.9, -0.01, 1.0];
-    store(&shape, pool, &[1, 0], 0, 5, [&key, &key]).unwrap();
+    store(&shape, pool, &[1, 0], 5, [&key, &key]).unwrap();
     let (keys, values) = pool.split_at(shape.blocks() * shape.part_bytes());
     for (place, part) in [(0, keys), (1, values)] {
         let (scales, bytes) = scales(part, 8);
@@ -61,7 +61,7 @@ fn eight_bits_are_within_half_a_step_and_the_ends_are_reached() {
     }
     let bad = [1.0, f32::NAN, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
     assert_eq!(
-        store(&shape, pool, &[1, 0], 0, 5, [&bad, &key]),
+        store(&shape, pool, &[1, 0], 5, [&bad, &key]),
         Err(NonFinite)
     );
     let large = KvShape {
@@ -70,7 +70,7 @@ fn eight_bits_are_within_half_a_step_and_the_ends_are_reached() {
     };
     let mut pool = std::vec![0; large.blocks() * large.block_bytes() + 64];
     let shift = pool.as_ptr().align_offset(64);
-    let result = store(&large, &mut pool[shift..], &[1, 0], 0, 0, [&key, &[1e5; 8]]);
+    let result = store(&large, &mut pool[shift..], &[1, 0], 0, [&key, &[1e5; 8]]);
     assert_eq!(result, Err(NonFinite), "f16 ends at 65504");
 }
 
@@ -214,8 +214,8 @@ fn play(acts: Vec<Act>) -> (usize, usize) {
                     let row = row(player.origin, &player.tokens[..=position]);
                     let table = arena.get(cache.table(session)).to_vec();
                     for layer in 0..SHAPE.layers {
-                        let pool = arena.get_mut(cache.pool);
-                        store(&SHAPE, pool, &table, layer, position, [&row, &row]).unwrap();
+                        let planes = &mut arena.get_mut(cache.pool)[SHAPE.planes(layer)];
+                        store(&SHAPE, planes, &table, position, [&row, &row]).unwrap();
                     }
                 }
                 player.position = end;

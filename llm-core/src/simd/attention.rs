@@ -126,7 +126,7 @@ pub(crate) struct Attention<'a> {
     pub(crate) cap: Option<f32>,
     /// \[heads, head_size\]
     pub(crate) query: &'a [f32],
-    /// The result, \[heads, head_size\].
+    /// The result, \[heads of `part`, head_size\].
     pub(crate) attended: &'a mut [f32],
     /// \[[`GROUP`], positions rounded up to a block or more\]
     pub(crate) scores: &'a mut [f32],
@@ -243,7 +243,7 @@ impl Attention<'_> {
                 };
             }
             let sum = self.weigh(0);
-            let out = &mut self.attended[head * size..(head + 1) * size];
+            let out = &mut self.attended[(head - self.part.start) * size..][..size];
             out.fill(0.0);
             let scores = self.scores[..self.positions].chunks(BLOCK_POSITIONS);
             for (index, scores) in scores.enumerate().skip(self.first / BLOCK_POSITIONS) {
@@ -450,7 +450,7 @@ impl Attention<'_> {
             }
         }
         for (h, (totals, sum)) in totals.into_iter().zip(sums).enumerate() {
-            let out = &mut self.attended[(head + h) * size..][..size];
+            let out = &mut self.attended[(head + h - self.part.start) * size..][..size];
             let out = <[F32s]>::mut_from_bytes(out.as_mut_bytes()).expect(ALIGNED);
             for (out, total) in out[lane..].iter_mut().zip(totals) {
                 isa.store(isa.div(total, isa.splat(*sum)), out);
@@ -551,7 +551,7 @@ impl Attention<'_> {
             }
         }
         for (h, (totals, sum)) in totals.into_iter().zip(sums).enumerate() {
-            let out = &mut self.attended[(head + h) * size..][..size];
+            let out = &mut self.attended[(head + h - self.part.start) * size..][..size];
             let out = <[F32s]>::mut_from_bytes(out.as_mut_bytes()).expect(ALIGNED);
             for (out, total) in out[lane..].iter_mut().zip(totals) {
                 isa.store(isa.div(total, isa.splat(*sum)), out);

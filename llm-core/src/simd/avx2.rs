@@ -8,6 +8,7 @@ use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
 use super::backward::Spread;
 use super::isa::{Registers, instructions};
 use super::matrix::{Tiles, for_tokens};
+use super::outputs::Outputs;
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, Quad};
 use core::arch::x86_64::*;
@@ -54,19 +55,19 @@ pub(super) fn adapter_half_up(half: Half<'_>, t: &[f32], y: &mut [f32]) {
 
 /// Like [`super::scalar::matmul_float`].
 #[target_feature(enable = "avx2,f16c")]
-pub(super) fn floats<F: FloatType>(w: Tiles<'_>, x: &[f32], out: &mut [f32]) {
+pub(super) fn floats<F: FloatType>(w: Tiles<'_>, x: &[f32], out: &mut Outputs<'_>) {
     for_tokens!(floats::<F>(Avx2(()), w, x, out) 4: 1 2; 2: 1 2; 1: 1 2);
 }
 
 /// Like [`super::scalar::matmul_small`].
 #[target_feature(enable = "avx2,f16c")]
-pub(super) fn small<F: SmallBlock>(w: Tiles<'_>, x: &[ActivationQ8], out: &mut [f32]) {
+pub(super) fn small<F: SmallBlock>(w: Tiles<'_>, x: &[ActivationQ8], out: &mut Outputs<'_>) {
     for_tokens!(small::<F>(Avx2(()), w, x, out) 4: 1 1; 2: 1 1; 1: 1 2);
 }
 
 /// Like [`super::scalar::matmul_super`].
 #[target_feature(enable = "avx2,f16c")]
-pub(super) fn large<F: SuperBlock>(w: Tiles<'_>, x: &[ActivationQ8K], out: &mut [f32]) {
+pub(super) fn large<F: SuperBlock>(w: Tiles<'_>, x: &[ActivationQ8K], out: &mut Outputs<'_>) {
     for_tokens!(large::<F>(Avx2(()), w, x, out) 4: 1 1; 2: 1 1; 1: 1 2);
 }
 

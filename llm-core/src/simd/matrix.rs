@@ -13,6 +13,7 @@
 #![expect(clippy::needless_range_loop, reason = "several arrays have the index")]
 
 use super::isa::Registers;
+use super::outputs::Outputs;
 use super::tiles::{DIGITS, STRETCH, TILE};
 use crate::quantize::blocks::{Block, Code, GROUP, Scales, SmallBlock, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, BLOCK, Quad, SUPER_BLOCK};
@@ -28,8 +29,6 @@ pub(super) struct Tiles<'a> {
     pub(super) quads: &'a [Quad],
     /// Quads of a tile, which equals the bytes of a row.
     pub(super) tile: usize,
-    /// Distance in the output between the first rows of adjacent tokens.
-    pub(super) stride: usize,
     /// Blocks of a row; for floats, columns.
     pub(super) blocks: usize,
 }
@@ -48,12 +47,11 @@ macro_rules! for_tokens {
         let panel = ($crate::simd::matrix::PANEL / w.tile.max(1)).max(1);
         let mut first = 0;
         for tiles in w.quads.chunks((panel * w.tile).max(1)) {
-            let (mut x, mut out) = (x, &mut out[..]);
+            let (mut x, mut token) = (x, 0);
             // A single token prefetches memory itself.
             let mut fresh = x.len() > w.blocks;
             while !x.is_empty() {
                 let tokens = $crate::simd::tiles::tokens_of(x.len() / w.blocks, [$($tokens),+][0]);
-                let (here, later) = out.split_at_mut(out.len().min(tokens * w.stride));
                 match tokens {
                     $($tokens => {
                         let (mut left, mut index) = (tiles, first);
@@ -63,7 +61,7 @@ macro_rules! for_tokens {
                             }
                             let sums: [[_; $tiles]; $tokens] =
                                 $crate::simd::matrix::$kernel::<_, $format, $tokens, $parts, $tiles>($isa, tiles, w.blocks, x);
-                            $crate::simd::matrix::write(&sums, here, w.stride, index);
+                            $crate::simd::matrix::write(&sums, out, token, index);
                             left = others;
                             index += $tiles;
                         })+
@@ -72,7 +70,7 @@ macro_rules! for_tokens {
                 }
                 fresh = false;
                 x = &x[tokens * w.blocks..];
-                out = later;
+                token += tokens;
             }
             first += panel;
         }
@@ -278,16 +276,17 @@ pub(super) fn tokens<X, const T: usize>(x: &[X], len: usize) -> [&[X]; T] {
     tokens
 }
 
-/// Stores the sums of the rows of `N` tiles.
+/// Stores the sums of the rows of `N` tiles, of the tokens from `token`.
 #[inline(always)]
 pub(super) fn write<const N: usize>(
     sums: &[[Sums; N]],
-    out: &mut [f32],
-    stride: usize,
+    out: &mut Outputs<'_>,
+    token: usize,
     tile: usize,
 ) {
-    for (sums, out) in sums.iter().zip(out.chunks_mut(stride)) {
-        let tiles = out.as_chunks_mut::<TILE>().0.iter_mut().skip(tile);
+    for (sums, t) in sums.iter().zip(token..) {
+        let tiles = out.token(t).as_chunks_mut::<TILE>().0.iter_mut();
+        let tiles = tiles.skip(tile);
         for (sums, out) in sums.iter().zip(tiles) {
             let sums: &[f32; TILE] = zerocopy::transmute_ref!(sums);
             *out = *sums;

@@ -8,6 +8,7 @@ use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
 use super::backward::Spread;
 use super::isa::{Registers, instructions};
 use super::matrix::{Tiles, for_tokens};
+use super::outputs::Outputs;
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, Quad};
 use core::arch::aarch64::*;
@@ -43,7 +44,11 @@ pub(super) fn adapter_half_up(half: Half<'_>, t: &[f32], y: &mut [f32]) {
 
 /// Like [`super::scalar::matmul_float`]. SDOT would not help.
 #[target_feature(enable = "neon")]
-pub(super) fn floats<F: FloatType, const DOT: bool>(w: Tiles<'_>, x: &[f32], out: &mut [f32]) {
+pub(super) fn floats<F: FloatType, const DOT: bool>(
+    w: Tiles<'_>,
+    x: &[f32],
+    out: &mut Outputs<'_>,
+) {
     for_tokens!(floats::<F>(Neon::<false>(()), w, x, out) 2: 1 4; 1: 1 4);
 }
 
@@ -55,7 +60,7 @@ pub(super) fn floats<F: FloatType, const DOT: bool>(w: Tiles<'_>, x: &[f32], out
 pub(super) unsafe fn small<F: SmallBlock, const DOT: bool>(
     w: Tiles<'_>,
     x: &[ActivationQ8],
-    out: &mut [f32],
+    out: &mut Outputs<'_>,
 ) {
     for_tokens!(small::<F>(Neon::<DOT>(()), w, x, out) 2: 1 4; 1: 1 4);
 }
@@ -68,7 +73,7 @@ pub(super) unsafe fn small<F: SmallBlock, const DOT: bool>(
 pub(super) unsafe fn large<F: SuperBlock, const DOT: bool>(
     w: Tiles<'_>,
     x: &[ActivationQ8K],
-    out: &mut [f32],
+    out: &mut Outputs<'_>,
 ) {
     for_tokens!(large::<F>(Neon::<DOT>(()), w, x, out) 2: 1 4; 1: 1 4);
 }

@@ -9,6 +9,7 @@
 //! Everything but matrix products is compiled for the CPU's vectors from this same code ([`super::Cpu`]), so it is
 //! inlined wherever it is called.
 
+use super::outputs::Outputs;
 use crate::quantize::blocks::{FloatType, Small, SmallBlock, Super, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, GROUP};
 use half::f16;
@@ -78,19 +79,19 @@ pub fn finite(x: f16) -> f32 {
 }
 
 /// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\] for float weights, `w` row by row, with `columns` elements per row.
-/// `w` may omit the first `first` rows; `out` holds all rows of one token, then those of the next.
+/// `w` may omit the first `first` rows of `out`.
 pub fn matmul_float<F: FloatType>(
     w: &[u8],
     first: usize,
     columns: usize,
     x: &[f32],
-    stride: usize,
-    out: &mut [f32],
+    out: &mut Outputs<'_>,
 ) {
     let row = columns * F::BYTES;
     let end = first + w.len() / row;
-    for (x, out) in x.chunks_exact(columns).zip(out.chunks_mut(stride)) {
-        for (w, out) in w.chunks(row * ROWS).zip(out[first..end].chunks_mut(ROWS)) {
+    for (t, x) in x.chunks_exact(columns).enumerate() {
+        let out = out.token(t)[first..end].chunks_mut(ROWS);
+        for (w, out) in w.chunks(row * ROWS).zip(out) {
             let mut sums = [0.0f32; ROWS];
             for (c, &x) in x.iter().enumerate() {
                 for (r, sum) in sums.iter_mut().enumerate().take(out.len()) {
@@ -103,17 +104,15 @@ pub fn matmul_float<F: FloatType>(
 }
 
 /// out\[t\]\[r\] = Σ_b ((Σ_i q_w · q_x) · (d_w · d_x) + m_w · s_x) for weights in blocks of 32, `w` row by row, with
-/// `blocks` blocks per row. `w` may omit the first `first` rows; `out` holds all rows of one token, then those of the
-/// next. Formats without an offset omit its term.
+/// `blocks` blocks per row. `w` may omit the first `first` rows of `out`. Formats without an offset omit its term.
 pub fn matmul_small<B: SmallBlock>(
     w: &[B],
     first: usize,
     blocks: usize,
     x: &[ActivationQ8],
-    stride: usize,
-    out: &mut [f32],
+    out: &mut Outputs<'_>,
 ) {
-    matmul_blocks(w, first, blocks, x, stride, out, |w: &B| {
+    matmul_blocks(w, first, blocks, x, out, |w: &B| {
         let w = w.unpack();
         move |x: &ActivationQ8| product_small(&w, x, B::OFFSET)
     });
@@ -134,10 +133,9 @@ pub fn matmul_super<B: SuperBlock>(
     first: usize,
     blocks: usize,
     x: &[ActivationQ8K],
-    stride: usize,
-    out: &mut [f32],
+    out: &mut Outputs<'_>,
 ) {
-    matmul_blocks(w, first, blocks, x, stride, out, |w: &B| {
+    matmul_blocks(w, first, blocks, x, out, |w: &B| {
         let w = w.unpack();
         move |x: &ActivationQ8K| product_super(&w, x, B::MINIMA)
     });
@@ -171,8 +169,7 @@ fn matmul_blocks<W, X, P: Fn(&X) -> f32>(
     first: usize,
     blocks: usize,
     x: &[X],
-    stride: usize,
-    out: &mut [f32],
+    out: &mut Outputs<'_>,
     unpack: impl Fn(&W) -> P,
 ) {
     let tokens = x.len() / blocks;
@@ -186,8 +183,8 @@ fn matmul_blocks<W, X, P: Fn(&X) -> f32>(
                 *sum += product(&x[b]);
             }
         }
-        for (out, sum) in out.chunks_mut(stride).zip(sums) {
-            out[first + r] = *sum;
+        for (t, sum) in sums.iter().enumerate() {
+            out.token(t)[first + r] = *sum;
         }
     }
 }
@@ -450,7 +447,7 @@ mod tests {
                 q: [activation; BLOCK],
                 ..ActivationQ8::ZERO
             }];
-            matmul_small(&w, 0, 1, &x, 1, &mut out);
+            matmul_small(&w, 0, 1, &x, &mut Outputs::new(&mut out, 1, 1));
             assert_eq!(out, [expected]);
         }
         assert_eq!(dot_i8(&[-128; 256], &[-128; 256]), 256 * 128 * 128);
@@ -468,7 +465,7 @@ mod tests {
             q: [127; 256],
             ..ActivationQ8K::ZERO
         }];
-        matmul_super(&w, 0, 1, &x, 1, &mut out);
+        matmul_super(&w, 0, 1, &x, &mut Outputs::new(&mut out, 1, 1));
         assert_eq!(out, [256.0 * 128.0 * 32.0 * 127.0]);
     }
 
@@ -567,8 +564,8 @@ mod tests {
             x in prop::collection::vec(-1e3f32..1e3, 2 * 7),
         ) {
             let bytes: Vec<u8> = w.iter().flat_map(|w| w.to_le_bytes()).collect();
-            let mut out = [0.0; 22];
-            matmul_float::<F32>(&bytes, 0, 7, &x, 11, &mut out);
+            let mut out = [0.0f32; 22];
+            matmul_float::<F32>(&bytes, 0, 7, &x, &mut Outputs::new(&mut out, 11, 11));
             for (x, out) in x.chunks(7).zip(out.chunks(11)) {
                 for (w, out) in w.chunks(7).zip(out) {
                     let naive = w.iter().zip(x).fold(0.0f32, |sum, (w, x)| sum + w * x);

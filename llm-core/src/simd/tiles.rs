@@ -22,6 +22,7 @@
 //! A block of a tile is a whole number of sixteen-byte registers, and the arena aligns a matrix to a cache line, so no
 //! load is misaligned. The remaining rows, fewer than sixteen, follow the tiles as they are in the file.
 
+use super::outputs::Outputs;
 use super::scalar;
 use crate::quantize::blocks::{
     Block, GROUPS, Scales, Small, SmallBlock, Super, SuperBlock, by_sixteens, digit, digits,
@@ -400,12 +401,11 @@ pub(super) fn matmul_float<F: FloatType>(
     w: &[u8],
     columns: usize,
     x: &[f32],
-    stride: usize,
-    out: &mut [f32],
+    out: &mut Outputs<'_>,
 ) {
     let tiled = w.len() / (columns * F::BYTES);
-    for (x, out) in x.chunks_exact(columns).zip(out.chunks_mut(stride)) {
-        for (r, out) in out.iter_mut().take(tiled).enumerate() {
+    for (t, x) in x.chunks_exact(columns).enumerate() {
+        for (r, out) in out.token(t).iter_mut().take(tiled).enumerate() {
             let tile = w[r / TILE * TILE * columns * F::BYTES..].chunks_exact(TILE * F::BYTES);
             let values = tile.map(|column| F::value(&column[r % TILE * F::BYTES..]));
             *out = values.zip(x).fold(0.0, |sum, (w, x)| sum + w * x);
@@ -418,12 +418,11 @@ pub(super) fn matmul_small<B: SmallBlock>(
     w: &[u8],
     blocks: usize,
     x: &[ActivationQ8],
-    stride: usize,
-    out: &mut [f32],
+    out: &mut Outputs<'_>,
 ) {
     let tiled = w.len() / (blocks * size_of::<B>());
-    for (x, out) in x.chunks_exact(blocks).zip(out.chunks_mut(stride)) {
-        for (r, out) in out.iter_mut().take(tiled).enumerate() {
+    for (t, x) in x.chunks_exact(blocks).enumerate() {
+        for (r, out) in out.token(t).iter_mut().take(tiled).enumerate() {
             *out = x.iter().enumerate().fold(0.0, |sum, (b, x)| {
                 let (block, r) = block_at::<B>(w, blocks, r, b);
                 sum + scalar::product_small(&small_at::<B>(block, r), x, B::OFFSET)
@@ -437,12 +436,11 @@ pub(super) fn matmul_super<B: SuperBlock>(
     w: &[u8],
     blocks: usize,
     x: &[ActivationQ8K],
-    stride: usize,
-    out: &mut [f32],
+    out: &mut Outputs<'_>,
 ) {
     let tiled = w.len() / (blocks * size_of::<B>());
-    for (x, out) in x.chunks_exact(blocks).zip(out.chunks_mut(stride)) {
-        for (r, out) in out.iter_mut().take(tiled).enumerate() {
+    for (t, x) in x.chunks_exact(blocks).enumerate() {
+        for (r, out) in out.token(t).iter_mut().take(tiled).enumerate() {
             *out = x.iter().enumerate().fold(0.0, |sum, (b, x)| {
                 let (block, r) = block_at::<B>(w, blocks, r, b);
                 sum + scalar::product_super(&super_at::<B>(block, r), x, B::MINIMA)

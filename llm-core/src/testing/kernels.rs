@@ -7,7 +7,7 @@ use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvCache, KvShape, SCALED};
 use crate::quantize::{ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK};
 use crate::simd::attention::{Attention, GROUP, QueryScale};
 use crate::simd::key_bias::KeyBias;
-use crate::simd::{Activations, Cpu, Matrix};
+use crate::simd::{Activations, Cpu, Matrix, Outputs};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -93,17 +93,18 @@ pub fn quantize_activations_k(
 /// # Errors
 /// A value of `x` is not finite.
 pub fn multiply(cpu: Cpu, w: &Matrix<'_>, x: &[f32], out: &mut [f32]) -> Result<(), NonFinite> {
+    let out = &mut Outputs::new(out, w.rows, w.rows);
     match w.ty.activations() {
-        ActivationType::Float => cpu.multiply(w, Activations::Float(x), w.rows, out),
+        ActivationType::Float => cpu.multiply(w, Activations::Float(x), out),
         ActivationType::Q8 => {
             let mut q = vec![ActivationQ8::ZERO; x.len() / BLOCK];
             cpu.quantize_activations(x, &mut q)?;
-            cpu.multiply(w, Activations::Q8(&q), w.rows, out);
+            cpu.multiply(w, Activations::Q8(&q), out);
         }
         ActivationType::Q8K => {
             let mut q = vec![ActivationQ8K::ZERO; x.len() / SUPER_BLOCK];
             cpu.quantize_activations_k(x, &mut q)?;
-            cpu.multiply(w, Activations::Q8K(&q), w.rows, out);
+            cpu.multiply(w, Activations::Q8K(&q), out);
         }
     }
     Ok(())
@@ -186,7 +187,8 @@ pub fn attended_beside(
     let quantized = quantized.expect("room for queries");
     let scales = arena.alloc::<QueryScale>(heads * size.div_ceil(SCALED), Purpose::Other);
     let scales = scales.expect("room for scales");
-    let (pool, table) = cache.spans(0);
+    let (pool, tables) = cache.spans();
+    let table = tables.part(0, tables.len() / shape.sessions);
     let mut x = x.iter().copied().cycle();
     for layer in 0..shape.layers {
         for position in 0..positions {
@@ -194,7 +196,8 @@ pub fn attended_beside(
             let (key, value) = (row(), row());
             let table = arena.get(table).to_vec();
             let pool = arena.get_mut(pool);
-            cpu.store(&shape, pool, &table, layer, position, [&key, &value])
+            let planes = &mut pool[shape.planes(layer)];
+            cpu.store(&shape, planes, &table, position, [&key, &value])
                 .expect("finite rows");
         }
     }

@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::families::{Gate, Residual};
 use super::template::Rendering;
-use crate::arena::{Arena, ArenaError, Plain, Purpose, Span, bytes_of};
+use crate::arena::{ALIGNMENT, Arena, ArenaError, Plain, Purpose, Span, bytes_of};
 use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType, SCALED};
 use crate::quantize::{ActivationQ8, BLOCK};
 use crate::sampling::Candidate;
@@ -25,7 +25,7 @@ pub(super) struct Buffers {
     pub(super) attended: Span<f32>,
     pub(super) key: Span<f32>,
     pub(super) value: Span<f32>,
-    /// For a group of heads.
+    /// For a group of heads; this and the next three are for each worker.
     pub(super) scores: Span<f32>,
     /// For one token, if keys are in 8 bits.
     pub(super) query_bytes: Span<i8>,
@@ -46,6 +46,7 @@ impl Buffers {
         config: &Config,
         batch: usize,
         kv: &KvShape,
+        workers: usize,
         arena: &mut impl Allocate,
     ) -> Result<Self, ArenaError> {
         let padded = kv.context.next_multiple_of(BLOCK_POSITIONS);
@@ -54,6 +55,9 @@ impl Buffers {
         let gate = usize::from(gated) * config.feed_forward;
         let parallel = config.block.residual != Residual::Sequential;
         let ahead = usize::from(parallel) * config.width;
+        let query = config.heads * config.head_size.next_multiple_of(4);
+        let query_scales = config.heads * config.head_size.div_ceil(SCALED);
+        let turned = usize::from(kv.ty == KvType::Q8) * GROUP * pairs;
         Ok(Self {
             residual: arena.take(batch * config.width)?,
             normed: arena.take(batch * config.width)?,
@@ -63,10 +67,10 @@ impl Buffers {
             attended: arena.take(batch * config.query_width())?,
             key: arena.take(batch * config.kv_width())?,
             value: arena.take(batch * config.kv_width())?,
-            scores: arena.take(GROUP * padded)?,
-            query_bytes: arena.take(config.heads * config.head_size.next_multiple_of(4))?,
-            query_scales: arena.take(config.heads * config.head_size.div_ceil(SCALED))?,
-            turned: arena.take(usize::from(kv.ty == KvType::Q8) * GROUP * pairs)?,
+            scores: arena.take(workers * lines::<f32>(GROUP * padded))?,
+            query_bytes: arena.take(workers * lines::<i8>(query))?,
+            query_scales: arena.take(workers * lines::<QueryScale>(query_scales))?,
+            turned: arena.take(workers * lines::<[f32; 2]>(turned))?,
             rotation: arena.take(batch * pairs)?,
             gate: arena.take(batch * gate)?,
             up: arena.take(batch * config.feed_forward)?,
@@ -74,6 +78,11 @@ impl Buffers {
             candidates: arena.take(config.vocabulary)?,
         })
     }
+}
+
+/// As many values, rounded up to whole cache lines, so that the scratch of two workers has none in common.
+const fn lines<T>(len: usize) -> usize {
+    len.next_multiple_of(ALIGNMENT / size_of::<T>())
 }
 
 /// What must survive a new layout of the arena.

@@ -2,6 +2,7 @@
 //! checks that the numbers match llama.cpp's.
 
 use super::*;
+use crate::team::tests::InTurn;
 use crate::testing::{GgufWriter, Memory, Shape, family, gpt2};
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -13,6 +14,7 @@ const OPTIONS: LoadOptions = LoadOptions {
     positions: Positions::Fill,
     max_prompt_bytes: 64,
     cpu: Cpu::SCALAR,
+    workers: 1,
 };
 
 /// A small model of a family.
@@ -49,7 +51,7 @@ fn replaced(name: &str, key: &str, write: impl FnOnce(&mut GgufWriter, &str)) ->
     })
 }
 
-/// Bits of the logits after the last of `ids`, processed in batches of `batch`.
+/// Bits of the logits after the last of `ids`, processed in batches of `batch` by as many workers as the options say.
 fn logits(file: &[u8], options: &LoadOptions, ids: &[u32], batch: usize) -> Vec<u32> {
     let checked = Checked::new(file).expect("a model");
     let mut memory = Memory::new(8 << 20);
@@ -59,7 +61,8 @@ fn logits(file: &[u8], options: &LoadOptions, ids: &[u32], batch: usize) -> Vec<
     let batches = ids.len().div_ceil(batch);
     for (n, part) in ids.chunks(batch).enumerate() {
         let last = n + 1 == batches;
-        let ran = model.forward(&mut arena, part, n * batch, last);
+        let mut team = InTurn(options.workers);
+        let ran = model.forward(&mut arena, &mut team, part, n * batch, last);
         ran.expect("finite");
     }
     model.logits(&arena).iter().map(|x| x.to_bits()).collect()
@@ -70,7 +73,7 @@ fn ids(n: usize) -> Vec<u32> {
 }
 
 #[test]
-fn every_family_runs_and_batches_paths_and_caches_do_not_change_its_bits() {
+fn every_family_runs_and_batches_paths_and_workers_do_not_change_its_bits() {
     for Family { name, .. } in FAMILIES {
         let file = file(name).finish();
         for kv in [KvType::F32, KvType::F16, KvType::Q8] {
@@ -82,9 +85,11 @@ fn every_family_runs_and_batches_paths_and_caches_do_not_change_its_bits() {
             assert!(finite && expected.iter().any(|bits| *bits != expected[0]));
             for cpu in Cpu::all() {
                 let options = LoadOptions { cpu, ..options };
-                for batch in [4, 21] {
+                for (batch, workers) in [(4, 1), (21, 1), (1, 2), (21, 2), (4, 3), (21, 4)] {
+                    let options = LoadOptions { workers, ..options };
                     let got = logits(&file, &options, &ids(21), batch);
-                    assert_eq!(got, expected, "{name} {kv:?} {} {batch}", cpu.name());
+                    let cpu = cpu.name();
+                    assert_eq!(got, expected, "{name} {kv:?} {cpu} {batch} {workers}");
                 }
             }
         }
@@ -400,7 +405,7 @@ fn cached(model: &Model, arena: &Arena<'_>, block: usize) -> Vec<u8> {
     let shape = model.cache().shape();
     let blocks = model.cache().positions() / crate::kv_cache::BLOCK_POSITIONS;
     let parts = arena
-        .get(model.cache().spans(0).0)
+        .get(model.cache().spans().0)
         .chunks_exact(shape.part_bytes());
     parts
         .skip(block)
@@ -439,7 +444,7 @@ fn a_session_can_leave_a_batch_after_any_step_and_the_others_get_what_they_get_a
             let stays = prompt.iter().zip(0..);
             tokens.extend(stays.map(|(&id, n)| token(1, n, id, n == 4)));
             let mut batch = model.begin(&mut arena, &tokens);
-            let freed = usize::from(arena.get(model.cache().spans(0).1)[1]);
+            let freed = usize::from(arena.get(model.cache().spans().1)[1]);
             let mut before = Vec::new();
             let (mut steps, mut is_done) = (0, false);
             while !is_done {
@@ -448,7 +453,9 @@ fn a_session_can_leave_a_batch_after_any_step_and_the_others_get_what_they_get_a
                     model.release(&mut arena, 0);
                     before = cached(&model, &arena, freed);
                 }
-                is_done = model.advance(&mut arena, &mut batch, 1).expect("finite");
+                is_done = model
+                    .advance(&mut arena, &mut Alone, &mut batch, 1)
+                    .expect("finite");
                 steps += 1;
             }
             let untouched = cached(&model, &arena, freed) == before;

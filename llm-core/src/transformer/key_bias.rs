@@ -8,7 +8,8 @@ use super::rope::Rope;
 use super::weights::Weights;
 use crate::arena::{Arena, ArenaError, Purpose, Span, bytes_of};
 use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType};
-use crate::simd::key_bias::{self, pair};
+use crate::simd::key_bias::pair;
+use crate::team::LeftOut;
 
 /// A pair of elements is left out if one of its biases is at least this large. The largest key of a head without biases
 /// is about 10; smaller biases widen the steps of the 8 bits by less than half of that. A lower limit costs time,
@@ -20,7 +21,7 @@ pub(super) const LARGE: f32 = 4.0;
 pub(super) struct KeyBias {
     /// \[layers, kv_heads, head_size\]
     values: Span<f32>,
-    /// See [`key_bias::KeyBias`].
+    /// See [`crate::simd::key_bias::KeyBias`].
     angles: Span<f32>,
     /// A bit for each layer that leaves something out.
     layers: u64,
@@ -92,19 +93,13 @@ impl KeyBias {
         Ok(Some(taken))
     }
 
-    /// What layer `index` leaves out; `None` if nothing. `get` reads the frozen part of the arena.
-    pub(super) fn of_layer<'a>(
-        &self,
-        index: usize,
-        config: &Config,
-        get: impl Fn(Span<f32>) -> &'a [f32],
-    ) -> Option<key_bias::KeyBias<'a>> {
+    /// What layer `index` leaves out; `None` if nothing.
+    pub(super) fn of_layer(&self, index: usize, config: &Config) -> Option<LeftOut> {
         let rope = config.rope?;
-        (self.layers >> index & 1 == 1).then(|| key_bias::KeyBias {
-            values: get(self
-                .values
-                .part(index * config.kv_width(), config.kv_width())),
-            angles: get(self.angles),
+        let width = config.kv_width();
+        (self.layers >> index & 1 == 1).then(|| LeftOut {
+            values: self.values.part(index * width, width),
+            angles: self.angles,
             pairs: rope.size / 2,
             halves: rope.halves,
         })

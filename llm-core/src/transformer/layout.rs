@@ -74,7 +74,8 @@ impl Model {
         let persistent =
             Persistent::lay_out(&kv, options.max_prompt_bytes, checked.rendering, arena)?;
         let fixed = arena.mark();
-        let buffers = Buffers::lay_out(&config, plan.batch as usize, &kv, arena)?;
+        let workers = options.scratch_pieces();
+        let buffers = Buffers::lay_out(&config, plan.batch as usize, &kv, workers, arena)?;
         let mut model = Self {
             config,
             vocabulary,
@@ -176,7 +177,9 @@ impl Model {
         let (kv, buffers) = match serves {
             true => {
                 let batch = plan.batch as usize;
-                (kv, Buffers::lay_out(&self.config, batch, &kv, arena)?)
+                let workers = self.options.scratch_pieces();
+                let buffers = Buffers::lay_out(&self.config, batch, &kv, workers, arena)?;
+                (kv, buffers)
             }
             false => (without_pool(kv), Buffers::default()),
         };

@@ -60,6 +60,7 @@ use crate::gguf::Gguf;
 use crate::kv_cache::{self, CacheFull, KvCache, KvType, Origin};
 use crate::quantize::NonFinite;
 use crate::simd::Cpu;
+use crate::team::{Alone, Team};
 use crate::tokenizer::{Cell, Requirements, Vocabulary, scratch_cells};
 use adapter::{Adapters, Tensors};
 use buffers::{Buffers, Persistent};
@@ -488,7 +489,8 @@ impl Model {
             assert!(token.adapter.is_none_or(|n| self.adapters.get(n).is_some()));
         }
         let batch = Batch::of(tokens);
-        let mut pass = self.pass(arena, &batch, u64::MAX);
+        let mut alone = Alone;
+        let mut pass = self.pass(arena, &mut alone, &batch, u64::MAX);
         pass.embed();
         pass.compute_rotations();
         batch
@@ -522,7 +524,8 @@ impl Model {
         batch.removed = 0;
     }
 
-    /// Advances a batch by this many multiply-accumulates, but at least by one part of an operation. A batch goes
+    /// Advances a batch by this many multiply-accumulates, but at least by one part of an operation. The team computes
+    /// them together, so with more workers the same work takes less time. A batch goes
     /// through stages: for each block its attention, which stores the keys and values of its tokens, and its
     /// feed-forward layer; then the logits that are needed. Returns true after the last stage.
     ///
@@ -534,6 +537,7 @@ impl Model {
     pub fn advance(
         &self,
         arena: &mut Arena<'_>,
+        team: &mut impl Team,
         batch: &mut Batch,
         work: u64,
     ) -> Result<bool, NonFinite> {
@@ -545,7 +549,7 @@ impl Model {
             if batch.is_empty() {
                 return Ok(true);
             }
-            let mut pass = self.pass(arena, batch, work);
+            let mut pass = self.pass(arena, team, batch, work);
             let result = self.run_stage(&mut pass, batch.stage);
             let meter = pass.meter;
             match result {
@@ -568,8 +572,13 @@ impl Model {
     ///
     /// # Errors
     /// Like [`Self::advance`].
-    pub fn finish(&self, arena: &mut Arena<'_>, batch: &mut Batch) -> Result<(), NonFinite> {
-        while !self.advance(arena, batch, u64::MAX)? {}
+    pub fn finish(
+        &self,
+        arena: &mut Arena<'_>,
+        team: &mut impl Team,
+        batch: &mut Batch,
+    ) -> Result<(), NonFinite> {
+        while !self.advance(arena, team, batch, u64::MAX)? {}
         Ok(())
     }
 
@@ -585,6 +594,7 @@ impl Model {
     pub fn finish_observed(
         &self,
         arena: &mut Arena<'_>,
+        team: &mut impl Team,
         batch: &mut Batch,
         observer: &mut Observer<'_>,
     ) -> Result<(), NonFinite> {
@@ -592,7 +602,7 @@ impl Model {
         assert!(batch.cursor.is_at_start() && batch.removed == 0);
         while !batch.is_empty() {
             let mut observe = |tensor: usize, x: &[f32]| observer(tensor, x);
-            let mut pass = self.pass(arena, batch, u64::MAX);
+            let mut pass = self.pass(arena, team, batch, u64::MAX);
             pass.observer = Some(&mut observe);
             match self.run_stage(&mut pass, batch.stage) {
                 Ok(true) => break,
@@ -604,7 +614,7 @@ impl Model {
     }
 
     /// Runs a stage; true if it was the last.
-    fn run_stage(&self, pass: &mut Pass<'_>, stage: usize) -> Result<bool, Stop> {
+    fn run_stage(&self, pass: &mut Pass<'_, impl Team>, stage: usize) -> Result<bool, Stop> {
         let Some(layer) = self.weights.layers.get(stage / 2) else {
             return pass.logits().map(|()| true);
         };
@@ -626,6 +636,7 @@ impl Model {
     pub fn forward(
         &self,
         arena: &mut Arena<'_>,
+        team: &mut impl Team,
         ids: &[u32],
         start: usize,
         want_logits: bool,
@@ -642,15 +653,20 @@ impl Model {
             })
             .collect();
         let mut batch = self.begin(arena, &tokens);
-        self.finish(arena, &mut batch)
+        self.finish(arena, team, &mut batch)
     }
 
-    fn pass<'p>(&'p self, arena: &'p mut Arena<'_>, batch: &'p Batch, work: u64) -> Pass<'p> {
-        let (frozen, working) = arena.split(self.fixed);
+    fn pass<'p, T: Team>(
+        &'p self,
+        arena: &'p mut Arena<'_>,
+        team: &'p mut T,
+        batch: &'p Batch,
+        work: u64,
+    ) -> Pass<'p, T> {
         Pass {
             model: self,
-            frozen,
-            working,
+            arena: arena.divide(self.fixed),
+            team,
             tokens: &batch.tokens,
             adapters: batch.tokens.iter().map(|token| token.adapter).collect(),
             removed: batch.removed,

@@ -1,26 +1,29 @@
 //! The forward pass: one block, for every token of a batch.
+//!
+//! It reads from top to bottom. Operations on all rows, heads or elements are jobs for the team ([`crate::team`]); the
+//! others are done here.
 
-use super::adapter::{Delta, MAX_RANK, Site, Slot};
+use super::adapter::{Adapter, Delta, MAX_RANK, Site, Slot};
 use super::buffers::Buffers;
 use super::families::{Activation, HeadNorm, NormKind, Residual};
 use super::steps::{EXP_WORK, Meter, Stepwise, Stop};
 use super::weights::{Layer, Linear, Matrix, Norm};
 use super::{MAX_BATCH, Model, Token};
-use crate::arena::{Frozen, Span, Working, as_mut};
-use crate::kv_cache::CachedLayer;
-use crate::quantize::{
-    self, ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK,
-};
-use crate::simd::attention::Attention;
+use crate::arena::{Divided, Frozen, Span, as_mut};
+use crate::quantize::{self, NonFinite};
 use crate::simd::tiles::{self, TILE};
-use crate::simd::{self, Activations, Cpu, scalar};
+use crate::simd::{Cpu, scalar};
+use crate::team::{
+    Activate, Attend, Cap, Job, MAX_PLACES, Multiply, NormOf, Place, Places, Prepare, Product,
+    Products, Rotate, Store, Team, Vectors, Work,
+};
 use core::ops::Range;
 
 /// The state of a batch within a block.
-pub(super) struct Pass<'p> {
+pub(super) struct Pass<'p, T> {
     pub(super) model: &'p Model,
-    pub(super) frozen: Frozen<'p>,
-    pub(super) working: Working<'p>,
+    pub(super) arena: Divided<'p>,
+    pub(super) team: &'p mut T,
     pub(super) tokens: &'p [Token],
     /// The adapter of each token.
     pub(super) adapters: heapless::Vec<Option<u8>, MAX_BATCH>,
@@ -31,7 +34,7 @@ pub(super) struct Pass<'p> {
     pub(super) observer: Option<&'p mut super::Observer<'p>>,
 }
 
-impl Pass<'_> {
+impl<T: Team> Pass<'_, T> {
     /// x = E\[token\] · scale, plus P\[position\] if positions are learned.
     pub(super) fn embed(&mut self) {
         let weights = &self.model.weights;
@@ -43,12 +46,14 @@ impl Pass<'_> {
             let x = residual.part(t * width, width);
             self.row(&weights.embedding, token.id as usize, x);
             if let Some(scale) = self.model.config.scales.embedding {
-                self.model.cpu.scale(self.working.get_mut(x), scale);
+                let cpu = self.model.cpu;
+                cpu.scale(self.arena.working().get_mut(x), scale);
             }
             if let Some(positions) = &weights.positions {
                 let position = normed.part(0, width);
                 self.row(positions, token.position as usize, position);
-                let [x, position] = self.working.disjoint([x.range(), position.range()]);
+                let mut working = self.arena.working();
+                let [x, position] = working.disjoint([x.range(), position.range()]);
                 scalar::add(as_mut(x), as_mut(position));
             }
         }
@@ -56,13 +61,14 @@ impl Pass<'_> {
 
     /// to = row of a matrix.
     fn row(&mut self, matrix: &Matrix, row: usize, to: Span<f32>) {
-        let to = self.working.get_mut(to);
+        let (frozen, mut working) = self.arena.split();
+        let to = working.get_mut(to);
         if matrix.tiled {
-            let w = self.frozen.get(matrix.data);
+            let w = frozen.get(matrix.data);
             return tiles::dequantize(matrix.ty, w, row, to);
         }
         let bytes = matrix.data.len() / matrix.rows;
-        let from = self.frozen.get(matrix.data.part(row * bytes, bytes));
+        let from = frozen.get(matrix.data.part(row * bytes, bytes));
         // The row's length was checked when the model was loaded.
         let _ = quantize::dequantize_row(matrix.ty, from, to);
     }
@@ -74,8 +80,9 @@ impl Pass<'_> {
         };
         let weights = &self.model.weights;
         let divisors = weights.divisors(&rope, self.model.context());
-        let divisors = divisors.map_or(&[][..], |span| self.frozen.get(span));
-        let rotations = self.working.get_mut(self.model.buffers.rotation);
+        let (frozen, mut working) = self.arena.split();
+        let divisors = divisors.map_or(&[][..], |span| frozen.get(span));
+        let rotations = working.get_mut(self.model.buffers.rotation);
         let rotations = rotations.chunks_exact_mut(rope.tables() * rope.size / 2);
         for (tables, token) in rotations.zip(self.tokens) {
             let (table, windowed) = tables.split_at_mut(rope.size / 2);
@@ -102,8 +109,8 @@ impl Pass<'_> {
         self.once(|pass| {
             pass.norm_heads(layer.query_norm.as_ref(), buffers.query, config.heads)?;
             pass.norm_heads(layer.key_norm.as_ref(), buffers.key, config.kv_heads)?;
-            pass.rotate(index, buffers.query, config.query_width());
-            pass.rotate(index, buffers.key, config.kv_width());
+            pass.rotate(index, buffers.query, config.query_width())?;
+            pass.rotate(index, buffers.key, config.kv_width())?;
             pass.store(index)
         })?;
         self.attend(index)?;
@@ -136,28 +143,21 @@ impl Pass<'_> {
 
     /// f(gate) ⊙ up, or f(up) without a gate; returns where the result is.
     fn activate(&mut self, gated: bool) -> Result<Span<f32>, Stop> {
-        let cpu = self.model.cpu;
         let width = self.model.config.feed_forward;
         let Buffers { gate, up, .. } = self.model.buffers;
-        let activation = self.model.config.block.activation;
+        let gelu = match self.model.config.block.activation {
+            Activation::Gelu => true,
+            Activation::Silu => false,
+        };
         let work = width as u64 * EXP_WORK;
         self.in_parts(self.tokens.len(), work, |pass, tokens| {
             let part = |span: Span<f32>| span.part(tokens.start * width, tokens.len() * width);
-            if !gated {
-                let up = pass.working.get_mut(part(up));
-                match activation {
-                    Activation::Gelu => cpu.gelu(up),
-                    Activation::Silu => cpu.silu(up),
-                }
-                return Ok(());
-            }
-            let parts = [part(gate).range(), part(up).range()];
-            let [gate, up] = pass.working.disjoint(parts);
-            match activation {
-                Activation::Gelu => cpu.geglu(as_mut(gate), as_mut(up)),
-                Activation::Silu => cpu.swiglu(as_mut(gate), as_mut(up)),
-            }
-            Ok(())
+            let job = Activate {
+                gelu,
+                gate: if gated { part(gate) } else { Span::EMPTY },
+                up: part(up),
+            };
+            pass.run(&Job::Activate(job), work * tokens.len() as u64)
         })?;
         Ok(if gated { gate } else { up })
     }
@@ -168,10 +168,7 @@ impl Pass<'_> {
         let Some(norm) = norm else {
             return Ok(residual);
         };
-        self.once(|pass| {
-            pass.copy(residual, to);
-            pass.norm(norm, to)
-        })?;
+        self.once(|pass| pass.vectors(residual, to, Some(norm), None, Span::EMPTY))?;
         Ok(to)
     }
 
@@ -180,42 +177,21 @@ impl Pass<'_> {
         let Buffers {
             residual, ahead, ..
         } = self.model.buffers;
-        match self.model.config.block.residual {
-            Residual::Sequential => Ok(()),
-            Residual::Parallel => self.once(|pass| {
-                pass.copy(residual, ahead);
-                let norm = layer.feed_forward_norm.as_ref();
-                norm.map_or(Ok(()), |norm| pass.norm(norm, ahead))
-            }),
-            Residual::Shared => self.once(|pass| {
-                pass.copy(attention_input, ahead);
-                Ok(())
-            }),
-        }
+        let (from, norm) = match self.model.config.block.residual {
+            Residual::Sequential => return Ok(()),
+            Residual::Parallel => (residual, layer.feed_forward_norm.as_ref()),
+            Residual::Shared => (attention_input, None),
+        };
+        self.once(|pass| pass.vectors(from, ahead, norm, None, Span::EMPTY))
     }
 
     /// Adds the output of a half of a block, in `normed`, to the residual stream.
     fn leave(&mut self, norm: Option<&Norm>) -> Result<(), Stop> {
-        let normed = self.model.buffers.normed;
-        self.once(|pass| {
-            if let Some(norm) = norm {
-                pass.norm(norm, normed)?;
-            }
-            if let Some(scale) = pass.model.config.scales.residual {
-                let result = normed.part(0, pass.tokens.len() * pass.model.config.width);
-                pass.model.cpu.scale(pass.working.get_mut(result), scale);
-            }
-            pass.add_to_residual();
-            Ok(())
-        })
-    }
-
-    /// to = from, vectors of the model's width.
-    fn copy(&mut self, from: Span<f32>, to: Span<f32>) {
-        let len = self.tokens.len() * self.model.config.width;
-        let [from, to] = [from.part(0, len), to.part(0, len)].map(|span| span.range());
-        let [from, to] = self.working.disjoint([from, to]);
-        as_mut::<f32>(to).copy_from_slice(as_mut(from));
+        let Buffers {
+            residual, normed, ..
+        } = self.model.buffers;
+        let scale = self.model.config.scales.residual;
+        self.once(|pass| pass.vectors(Span::EMPTY, normed, norm, scale, residual))
     }
 
     /// logits = cap(W_out · norm(x) · scale) for the tokens that need them.
@@ -226,9 +202,10 @@ impl Pass<'_> {
             matrix: weights.output.unwrap_or(weights.embedding),
             bias: weights.output_bias,
         };
-        let (cpu, config) = (self.model.cpu, &self.model.config);
+        let config = &self.model.config;
         self.once(|pass| {
-            let residual = pass.working.get_mut(buffers.residual);
+            let mut working = pass.arena.working();
+            let residual = working.get_mut(buffers.residual);
             let wanted = pass.tokens.iter().enumerate().filter(|(_, t)| t.logits);
             for (to, (t, _)) in wanted.enumerate() {
                 residual.copy_within(t * config.width..(t + 1) * config.width, to * config.width);
@@ -252,22 +229,40 @@ impl Pass<'_> {
                 tokens.start * config.vocabulary,
                 tokens.len() * config.vocabulary,
             );
-            let logits = pass.working.get_mut(buffers.logits.part(first, len));
-            if let Some(scale) = config.scales.logits {
-                cpu.scale(logits, scale);
-            }
-            cpu.max_magnitude(logits)?;
-            if let Some(cap) = config.caps.logits {
-                cpu.soft_cap(logits, cap);
-            }
-            Ok(())
+            let job = Cap {
+                logits: buffers.logits.part(first, len),
+                scale: config.scales.logits,
+                cap: config.caps.logits,
+            };
+            pass.run(&Job::Cap(job), work * tokens.len() as u64)
         })
     }
 
-    /// x = norm(x), for each token.
-    fn norm(&mut self, norm: &Norm, x: Span<f32>) -> Result<(), NonFinite> {
+    /// to = norm(from) · scale, then sum += to, for vectors of the model's width; see [`Vectors`].
+    fn vectors(
+        &mut self,
+        from: Span<f32>,
+        to: Span<f32>,
+        norm: Option<&Norm>,
+        scale: Option<f32>,
+        sum: Span<f32>,
+    ) -> Result<(), NonFinite> {
         let width = self.model.config.width;
-        self.norm_parts(norm, x.part(0, self.tokens.len() * width), width)
+        let (tokens, norm) = (self.tokens.len(), norm.map(|norm| self.norm(norm, width)));
+        let of_batch = |span: Span<f32>| match span.is_empty() {
+            true => span,
+            false => span.part(0, tokens * width),
+        };
+        let job = Vectors {
+            tokens,
+            width,
+            from: of_batch(from),
+            to: of_batch(to),
+            norm,
+            scale,
+            sum: of_batch(sum),
+        };
+        self.run_by_token(&Job::Vectors(job), width)
     }
 
     /// The norms of queries or keys.
@@ -286,26 +281,29 @@ impl Pass<'_> {
             HeadNorm::Whole => width,
             HeadNorm::None | HeadNorm::PerHead | HeadNorm::EachHead => config.head_size,
         };
-        self.norm_parts(norm, x.part(0, self.tokens.len() * width), part)
+        let tokens = self.tokens.len();
+        let job = Vectors {
+            tokens,
+            width,
+            from: Span::EMPTY,
+            to: x.part(0, tokens * width),
+            norm: Some(self.norm(norm, part)),
+            scale: None,
+            sum: Span::EMPTY,
+        };
+        self.run_by_token(&Job::Vectors(job), width)
     }
 
-    /// The norm of each `part` elements of x. A longer weight contains weights for several parts, used in turn.
-    fn norm_parts(&mut self, norm: &Norm, x: Span<f32>, part: usize) -> Result<(), NonFinite> {
-        let cpu = self.model.cpu;
+    /// The norm of each `part` elements. A longer weight contains weights for several parts, used in turn.
+    fn norm(&self, norm: &Norm, part: usize) -> NormOf {
         let config = &self.model.config;
-        let x = self.working.get_mut(x);
-        cpu.max_magnitude(x)?;
-        let weights = self.frozen.get(norm.weight).chunks_exact(part).cycle();
-        for (x, weight) in x.chunks_exact_mut(part).zip(weights) {
-            match config.block.norm {
-                NormKind::Rms => cpu.rms_norm(x, weight, config.epsilon),
-                NormKind::Layer => cpu.layer_norm(x, weight, config.epsilon),
-            }
-            if let Some(bias) = norm.bias {
-                cpu.add(x, self.frozen.get(bias));
-            }
+        NormOf {
+            centred: config.block.norm == NormKind::Layer,
+            epsilon: config.epsilon,
+            weight: norm.weight,
+            bias: norm.bias.unwrap_or_default(),
+            part,
         }
-        Ok(())
     }
 
     /// to = W · from + b for each token of the batch, plus what its adapter adds. `from` and `to` may be longer.
@@ -316,25 +314,60 @@ impl Pass<'_> {
         products: [(&Linear, Span<f32>, Site); N],
     ) -> Result<(), Stop> {
         let tokens = self.tokens.len();
-        let mut prepared = None;
-        for (linear, to, _) in products {
-            let Matrix {
-                ty, rows, columns, ..
-            } = linear.matrix;
+        let mut left = &products[..];
+        while let [(first, ..), ..] = left {
+            let Matrix { ty, columns, .. } = first.matrix;
+            let same = |(linear, ..): &&(&Linear, Span<f32>, Site)| {
+                linear.matrix.ty.activations() == ty.activations()
+            };
+            let (now, later) = left.split_at(left.iter().take_while(same).count());
+            left = later;
             let from = from.part(0, tokens * columns);
-            let kind = ty.activations();
-            if prepared.replace(kind) != Some(kind) {
-                self.once(|pass| pass.prepare(from, kind))?;
-            }
+            self.once(|pass| pass.prepare(from, ty))?;
+            let jobs: Products = now
+                .iter()
+                .map(|(linear, to, _)| product(linear, *to, tokens))
+                .collect();
+            let tiles = jobs.iter().map(Product::tiles).sum();
             // Rows can be split between two tiles.
             let work = (TILE * tokens * columns) as u64;
-            self.in_parts(rows.div_ceil(TILE), work, |pass, tiles| {
-                let rows = tiles.start * TILE..rows.min(tiles.end * TILE);
-                pass.multiply_rows(linear, rows, from, to);
-                Ok(())
+            self.in_parts(tiles, work, |pass, tiles| {
+                #[cfg(feature = "observe")]
+                pass.observe(now, &tiles, from);
+                let work = work * tiles.len() as u64;
+                let job = Multiply {
+                    tokens,
+                    columns,
+                    from,
+                    quantised: pass.model.buffers.quantised,
+                    products: jobs.clone(),
+                    tiles,
+                };
+                pass.run(&Job::Multiply(job), work)
             })?;
         }
         self.adapt(from, products)
+    }
+
+    /// Shows the observer what matrices are multiplied by, once for each, however its rows are split.
+    #[cfg(feature = "observe")]
+    fn observe(
+        &mut self,
+        products: &[(&Linear, Span<f32>, Site)],
+        tiles: &Range<usize>,
+        from: Span<f32>,
+    ) {
+        let mut first = 0;
+        for (linear, ..) in products {
+            if let (Some(observer), Some(tensor), true) = (
+                &mut self.observer,
+                linear.matrix.tensor,
+                tiles.contains(&first),
+            ) {
+                observer(tensor, self.arena.working().get_mut(from));
+            }
+            first += linear.matrix.rows.div_ceil(TILE);
+        }
     }
 
     /// to += Bᵀ (A · from · α / r) for each token with an adapter. Each token is a separate part, so its bits do not
@@ -349,20 +382,19 @@ impl Pass<'_> {
             let Some(adapter) = self.adapters[t].and_then(|place| model.adapters.get(place)) else {
                 continue;
             };
-            let frozen = self.frozen;
-            let deltas = products.map(|(linear, to, site)| {
-                let (rows, columns) = (linear.matrix.rows, linear.matrix.columns);
-                let delta = adapter.delta(site, rows, columns, frozen)?;
-                let x = from.part(t * columns, columns);
-                Some((delta, x, to.part(t * rows, rows)))
-            });
-            let deltas = || deltas.iter().flatten();
-            match deltas().map(|(delta, ..)| delta.work).sum() {
+            let deltas = deltas(adapter, products, self.arena.split().0);
+            match deltas.iter().flatten().map(|delta| delta.work).sum() {
                 0 => {}
                 work => self.in_parts(1, work, |pass, _| {
+                    let (frozen, mut working) = pass.arena.split();
                     let mut inner = Inner::default();
-                    for (delta, x, to) in deltas() {
-                        let [x, to] = pass.working.disjoint([x.range(), to.range()]);
+                    let deltas = self::deltas(adapter, products, frozen);
+                    for (delta, (linear, to, _)) in deltas.iter().zip(products) {
+                        let Some(delta) = delta else { continue };
+                        let (rows, columns) = (linear.matrix.rows, linear.matrix.columns);
+                        let x = from.part(t * columns, columns);
+                        let to = to.part(t * rows, rows);
+                        let [x, to] = working.disjoint([x.range(), to.range()]);
                         inner.fill(model.cpu, delta, as_mut(x));
                         let inner = inner.of(delta);
                         model.cpu.adapter_half_up(delta.b, inner, as_mut(to));
@@ -374,89 +406,51 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Converts activations to the form that matrices require.
-    fn prepare(&mut self, from: Span<f32>, kind: ActivationType) -> Result<(), NonFinite> {
-        let cpu = self.model.cpu;
-        let quantised = self.model.buffers.quantised.range();
-        let [from, quantised] = self.working.disjoint([from.range(), quantised]);
-        let from = as_mut::<f32>(from);
-        match kind {
-            ActivationType::Float => cpu.max_magnitude(from).map(|_| ()),
-            ActivationType::Q8 => cpu.quantize_activations(from, q8(quantised, from.len())),
-            ActivationType::Q8K => cpu.quantize_activations_k(from, q8k(quantised, from.len())),
-        }
-    }
-
-    /// Some rows of a product with prepared activations. `rows` begin with a tile.
-    fn multiply_rows(
-        &mut self,
-        linear: &Linear,
-        rows: Range<usize>,
-        from: Span<f32>,
-        to: Span<f32>,
-    ) {
-        let Matrix {
+    /// Converts activations to the form that matrices of this type require.
+    fn prepare(&mut self, from: Span<f32>, ty: quantize::TensorType) -> Result<(), NonFinite> {
+        let job = Prepare {
             ty,
-            rows: stride,
-            columns,
-            data,
-            tiled,
-            ..
-        } = linear.matrix;
-        let tokens = self.tokens.len();
-        let row = data.len() / stride;
-        let to = to.part(rows.start, tokens * stride - rows.start);
-        let quantised = self.model.buffers.quantised.range();
-        let [from, quantised, to] = self.working.disjoint([from.range(), quantised, to.range()]);
-        let (from, to) = (as_mut::<f32>(from), as_mut::<f32>(to));
-        #[cfg(feature = "observe")]
-        // Each matrix only once, however its rows are split.
-        if let (Some(observer), Some(tensor), 0) =
-            (&mut self.observer, linear.matrix.tensor, rows.start)
-        {
-            observer(tensor, from);
-        }
-        let w = simd::Matrix {
-            ty,
-            rows: rows.len(),
-            columns,
-            tiled,
-            bytes: self
-                .frozen
-                .get(data.part(rows.start * row, rows.len() * row)),
+            from,
+            quantised: self.model.buffers.quantised,
         };
-        let x = match ty.activations() {
-            ActivationType::Float => Activations::Float(from),
-            ActivationType::Q8 => Activations::Q8(q8(quantised, from.len())),
-            ActivationType::Q8K => Activations::Q8K(q8k(quantised, from.len())),
-        };
-        self.model.cpu.multiply(&w, x, stride, to);
-        if let Some(bias) = linear.bias {
-            let bias = self.frozen.get(bias.part(rows.start, rows.len()));
-            for to in to.chunks_mut(stride) {
-                self.model.cpu.add(&mut to[..rows.len()], bias);
-            }
-        }
+        self.run_by_token(&Job::Prepare(job), from.len() / self.tokens.len())
     }
 
     /// Rotates the pairs of every head by the angles of its token's position, in blocks that use rotation.
-    fn rotate(&mut self, index: usize, heads: Span<f32>, width: usize) {
+    fn rotate(&mut self, index: usize, heads: Span<f32>, width: usize) -> Result<(), NonFinite> {
         let config = &self.model.config;
         let Some(rope) = config.rope.filter(|rope| !rope.without.contains(index)) else {
-            return;
+            return Ok(());
         };
         let pairs = rope.size / 2;
         let windowed = config.has_window(index) && rope.windowed.is_some();
-        let start = if windowed { pairs } else { 0 };
-        let heads = heads.part(0, self.tokens.len() * width);
-        let rotation = self.model.buffers.rotation.range();
-        let [rotation, heads] = self.working.disjoint([rotation, heads.range()]);
-        let rotations = as_mut::<[f32; 2]>(rotation).chunks_exact(rope.tables() * pairs);
-        for (token, rotation) in as_mut::<f32>(heads).chunks_exact_mut(width).zip(rotations) {
-            let angles = &rotation[start..start + pairs];
-            let cpu = self.model.cpu;
-            cpu.rotate(token, config.head_size, angles, rope.halves);
-        }
+        let tokens = self.tokens.len();
+        let tables = rope.tables() * pairs;
+        let job = Rotate {
+            tokens,
+            heads: heads.part(0, tokens * width),
+            head_size: config.head_size,
+            rotation: self.model.buffers.rotation.part(0, tokens * tables),
+            start: if windowed { pairs } else { 0 },
+            pairs,
+            halves: rope.halves,
+        };
+        self.run_by_token(&Job::Rotate(job), width)
+    }
+
+    /// The places of some tokens of the batch.
+    fn places(&self, tokens: Range<usize>, layer: usize) -> Places {
+        let place = |t: usize| {
+            let token = self.tokens[t];
+            let position = token.position as usize;
+            Place {
+                session: token.session.into(),
+                position: token.position,
+                first: self.model.config.first_attended(layer, position) as u32,
+                removed: self.removed >> t & 1 == 1,
+            }
+        };
+        tokens.map(place).collect()
     }
 
     /// Stores the keys and values of the batch in the cache.
@@ -464,21 +458,21 @@ impl Pass<'_> {
         let Buffers { key, value, .. } = self.model.buffers;
         let width = self.model.config.kv_width();
         let cache = &self.model.cache;
-        for (t, token) in self.tokens.iter().enumerate() {
-            if self.removed >> t & 1 == 1 {
-                continue;
-            }
-            let (pool, table) = cache.spans(usize::from(token.session));
-            let [pool, table, key, value] = self.working.disjoint([
-                pool.range(),
-                table.range(),
-                key.part(t * width, width).range(),
-                value.part(t * width, width).range(),
-            ]);
-            let (table, position) = (as_mut(table), token.position as usize);
-            let rows = [&*as_mut(key), &*as_mut(value)];
-            let cpu = self.model.cpu;
-            cpu.store(cache.shape(), pool, table, layer, position, rows)?;
+        let (pool, tables) = cache.spans();
+        for first in (0..self.tokens.len()).step_by(MAX_PLACES) {
+            let end = self.tokens.len().min(first + MAX_PLACES);
+            let rows = |span: Span<f32>| span.part(first * width, (end - first) * width);
+            let job = Store {
+                shape: *cache.shape(),
+                layer,
+                pool,
+                tables,
+                places: self.places(first..end, layer),
+                key: rows(key),
+                value: rows(value),
+            };
+            let work = (end - first) * width * STORE_WORK;
+            self.run(&Job::Store(job), work as u64)?;
         }
         Ok(())
     }
@@ -487,94 +481,116 @@ impl Pass<'_> {
     /// itself; in blocks with a window, from its beginning.
     fn attend(&mut self, layer: usize) -> Result<(), Stop> {
         let config = &self.model.config;
-        for t in 0..self.tokens.len() {
-            let position = self.tokens[t].position as usize;
-            let positions = match self.removed >> t & 1 {
-                0 => position + 1 - config.first_attended(layer, position),
-                _ => 0,
-            };
+        for first in (0..self.tokens.len()).step_by(MAX_PLACES) {
+            let end = self.tokens.len().min(first + MAX_PLACES);
+            let places = self.places(first..end, layer);
             // A part is one query head; keys and values are read once each.
-            let work = (2 * positions * config.head_size) as u64;
-            self.in_parts(config.heads, work, |pass, heads| {
-                pass.attend_token(layer, t, heads)
+            let work = |part: usize| {
+                let place = &places[part / config.heads];
+                let positions = match place.removed {
+                    false => place.position + 1 - place.first,
+                    true => 0,
+                };
+                (2 * positions as usize * config.head_size) as u64
+            };
+            self.in_unequal_parts((end - first) * config.heads, work, |pass, parts, work| {
+                let job = pass.attend_heads(layer, first, &places, parts);
+                pass.run(&Job::Attend(job), work)
             })?;
         }
         Ok(())
     }
 
-    /// Attention of some query heads of a token.
-    fn attend_token(
-        &mut self,
+    /// Attention of some query heads of the tokens from `first`.
+    fn attend_heads(
+        &self,
         layer: usize,
-        t: usize,
-        part: Range<usize>,
-    ) -> Result<(), NonFinite> {
+        first: usize,
+        places: &Places,
+        parts: Range<usize>,
+    ) -> Attend {
         let buffers = self.model.buffers;
         let config = &self.model.config;
         let width = config.query_width();
-        let token = self.tokens[t];
-        if self.removed >> t & 1 == 1 {
-            // Its cache may belong to another session by now.
-            self.working
-                .get_mut(buffers.attended.part(t * width, width))
-                .fill(0.0);
-            return Ok(());
-        }
+        let rows = |span: Span<f32>| span.part(first * width, places.len() * width);
         let bias = self.model.key_bias;
-        let frozen = self.frozen;
-        let bias = bias.and_then(|bias| bias.of_layer(layer, config, |span| frozen.get(span)));
-        let (pool, table) = self.model.cache.spans(usize::from(token.session));
-        let [
-            query,
-            attended,
-            scores,
-            quantized,
-            query_scales,
-            turned,
+        let (pool, tables) = self.model.cache.spans();
+        Attend {
+            shape: *self.model.cache.shape(),
+            layer,
             pool,
-            table,
-        ] = self.working.disjoint([
-            buffers.query.part(t * width, width).range(),
-            buffers.attended.part(t * width, width).range(),
-            buffers.scores.range(),
-            buffers.query_bytes.range(),
-            buffers.query_scales.range(),
-            buffers.turned.range(),
-            pool.range(),
-            table.range(),
-        ]);
-        self.model.cpu.attend(Attention {
+            tables,
+            places: places.clone(),
             heads: config.heads,
-            part,
-            positions: token.position as usize + 1,
-            first: config.first_attended(layer, token.position as usize),
+            parts,
             scale: config.scales.scores,
             cap: config.caps.scores,
-            query: as_mut(query),
-            attended: as_mut(attended),
-            scores: as_mut(scores),
-            quantized: as_mut(quantized),
-            query_scales: as_mut(query_scales),
-            turned: as_mut(turned),
-            key_bias: bias,
-            cache: CachedLayer {
-                shape: self.model.cache.shape(),
-                pool,
-                table: as_mut(table),
-                layer,
-            },
-        })
+            query: rows(buffers.query),
+            attended: rows(buffers.attended),
+            workers: self.model.options.scratch_pieces(),
+            scores: buffers.scores,
+            quantized: buffers.query_bytes,
+            query_scales: buffers.query_scales,
+            turned: buffers.turned,
+            key_bias: bias.and_then(|bias| bias.of_layer(layer, config)),
+        }
     }
 
-    /// residual += normed, which holds a block's result.
-    fn add_to_residual(&mut self) {
-        let Buffers {
-            residual, normed, ..
-        } = self.model.buffers;
-        let len = self.tokens.len() * self.model.config.width;
-        let [x, y] = [residual.part(0, len), normed.part(0, len)].map(|span| span.range());
-        let [x, y] = self.working.disjoint([x, y]);
-        self.model.cpu.add(as_mut(x), as_mut(y));
+    /// Runs a job that has some `width` elements for each token of the batch.
+    fn run_by_token(&mut self, job: &Job, width: usize) -> Result<(), NonFinite> {
+        let work = self.tokens.len() * width * VECTOR_WORK;
+        self.run(job, work as u64)
+    }
+
+    /// Runs a job of this much work: by the team, or here if that would take longer.
+    #[inline]
+    fn run(&mut self, job: &Job, work: u64) -> Result<(), NonFinite> {
+        let workers = match work < self.team.least_work() {
+            true => 1,
+            false => self.team.workers().min(self.model.options.scratch_pieces()),
+        };
+        let work = Work::new(job, self.model.cpu, self.arena.lend(), workers);
+        match workers {
+            1 => work.alone(),
+            _ => self.team.run(work),
+        }
+    }
+}
+
+/// What an adapter adds to each of these products.
+fn deltas<'f, const N: usize>(
+    adapter: &Adapter,
+    products: [(&Linear, Span<f32>, Site); N],
+    frozen: Frozen<'f>,
+) -> [Option<Delta<'f>>; N] {
+    products.map(|(linear, _, site)| {
+        let Matrix { rows, columns, .. } = linear.matrix;
+        adapter.delta(site, rows, columns, frozen)
+    })
+}
+
+/// Multiply-accumulates that take as long as an element of a vector in a job that has no products, about.
+const VECTOR_WORK: usize = 8;
+
+/// The same for an element of a key and of a value that are stored.
+const STORE_WORK: usize = 64;
+
+/// A product with a matrix as a job has it.
+fn product(linear: &Linear, to: Span<f32>, tokens: usize) -> Product {
+    let Matrix {
+        ty,
+        rows,
+        data,
+        tiled,
+        ..
+    } = linear.matrix;
+    Product {
+        ty,
+        rows,
+        tiled,
+        data,
+        bias: linear.bias.unwrap_or_default(),
+        to: to.part(0, tokens * rows),
     }
 }
 
@@ -608,15 +624,4 @@ impl<'a> Inner<'a> {
     fn of(&self, delta: &Delta<'a>) -> &[f32] {
         &self.values[..delta.rank]
     }
-}
-
-/// The first `elements` activations as Q8.
-fn q8(quantised: &mut [u8], elements: usize) -> &mut [ActivationQ8] {
-    &mut as_mut(quantised)[..elements / BLOCK]
-}
-
-/// The first `elements` activations as Q8_K.
-fn q8k(quantised: &mut [u8], elements: usize) -> &mut [ActivationQ8K] {
-    let bytes = elements / SUPER_BLOCK * size_of::<ActivationQ8K>();
-    as_mut(&mut quantised[..bytes])
 }

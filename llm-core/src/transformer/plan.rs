@@ -6,6 +6,7 @@ use super::template::Rendering;
 use super::{Checked, LoadError, MAX_BATCH, MAX_CONTEXT, MAX_SESSIONS, MIN_BATCH, key_bias};
 use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType};
 use crate::simd::Cpu;
+use crate::team::MAX_WORKERS;
 
 /// Number of positions in the pool of keys and values, which all sessions share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,15 @@ pub struct LoadOptions {
     pub max_prompt_bytes: usize,
     /// Which kernels to use; the bits are the same.
     pub cpu: Cpu,
+    /// Workers of the largest team, from 1 to [`MAX_WORKERS`]; each needs scratch. The bits are the same.
+    pub workers: usize,
+}
+
+impl LoadOptions {
+    /// Workers that there is scratch for.
+    pub(super) fn scratch_pieces(&self) -> usize {
+        self.workers.clamp(1, MAX_WORKERS)
+    }
 }
 
 /// Exact bytes that a model needs in the arena, by purpose, before anything is loaded.
@@ -142,7 +152,8 @@ impl Demand<'_> {
         // The counter never fails.
         let _ = Persistent::lay_out(&kv, options.max_prompt_bytes, self.rendering, &mut counter);
         if self.serves {
-            let _ = Buffers::lay_out(config, batch, &kv, &mut counter);
+            let workers = options.scratch_pieces();
+            let _ = Buffers::lay_out(config, batch, &kv, workers, &mut counter);
         }
         Plan {
             weights: self.weights,

@@ -181,9 +181,38 @@ pub(super) trait Stepwise: Sized {
         self.meter().finish();
         Ok(())
     }
+
+    /// Like [`Self::in_parts`], where parts differ in their work. `run` also gets that of its parts.
+    fn in_unequal_parts(
+        &mut self,
+        parts: usize,
+        work: impl Fn(usize) -> u64,
+        mut run: impl FnMut(&mut Self, Range<usize>, u64) -> Result<(), NonFinite>,
+    ) -> Result<(), Stop> {
+        if !self.meter().enter()? {
+            return Ok(());
+        }
+        while self.meter().cursor.parts < parts {
+            let left = self.meter().work;
+            if left == 0 {
+                return Err(Stop::Pause);
+            }
+            let first = self.meter().cursor.parts;
+            let (mut end, mut sum) = (first, 0);
+            while end < parts && sum < left {
+                sum += work(end);
+                end += 1;
+            }
+            run(self, first..end, sum)?;
+            self.meter().cursor.parts = end;
+            self.meter().work = left.saturating_sub(sum);
+        }
+        self.meter().finish();
+        Ok(())
+    }
 }
 
-impl Stepwise for Pass<'_> {
+impl<T> Stepwise for Pass<'_, T> {
     fn meter(&mut self) -> &mut Meter {
         &mut self.meter
     }

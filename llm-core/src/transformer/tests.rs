@@ -191,6 +191,7 @@ fn a_vocabulary_too_large_for_the_arena_is_refused_with_what_it_takes() {
         positions: Positions::Fill,
         max_prompt_bytes: 64,
         cpu: Cpu::SCALAR,
+        workers: 1,
     };
     let mut memory = crate::testing::Memory::new(8 << 20);
     let mut arena = Arena::new(memory.bytes()).expect("aligned");
@@ -220,6 +221,7 @@ fn generated(file: &[u8]) -> Vec<u32> {
         positions: Positions::Fill,
         max_prompt_bytes: 64,
         cpu: Cpu::SCALAR,
+        workers: 1,
     };
     let mut memory = crate::testing::Memory::new(4 << 20);
     let arena = Arena::new(memory.bytes()).expect("aligned");

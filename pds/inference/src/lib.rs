@@ -68,5 +68,6 @@ pub const fn load_options(cpu: Cpu) -> LoadOptions {
         positions: Positions::Fill,
         max_prompt_bytes: MAX_PROMPT_BYTES,
         cpu,
+        workers: 1,
     }
 }

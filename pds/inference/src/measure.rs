@@ -10,6 +10,7 @@ use llm_core::backend::{LlmBackend, ModelInfo, StubBackend, TransformerBackend};
 use llm_core::generate::{
     FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Prompt, Step, Text, Turn,
 };
+use llm_core::team::Alone;
 use llm_core::transformer::training::{TrainError, TrainParams, TrainPlan};
 use llm_core::transformer::{AdapterError, AdapterInfo, LoadError};
 
@@ -71,7 +72,7 @@ impl<'m> Measurer<'m> {
         model.reserve(arena, 0, POSITION + 1)?;
         for position in 0..POSITION {
             model
-                .forward(arena, &[3], position, false)
+                .forward(arena, &mut Alone, &[3], position, false)
                 .map_err(|_| GenerateError::NonFinite)?;
         }
         Ok(())
@@ -111,7 +112,9 @@ impl<'m> Measurer<'m> {
         }
         let begun = (self.now_us)();
         if let Some((model, arena)) = self.transformer.parts()
-            && model.forward(arena, &[3], POSITION, true).is_err()
+            && model
+                .forward(arena, &mut Alone, &[3], POSITION, true)
+                .is_err()
         {
             self.measured = None;
             return Progress::Session(self.session, Err(GenerateError::NonFinite));
@@ -274,6 +277,7 @@ mod tests {
             positions: Positions::Fill,
             max_prompt_bytes: 64,
             cpu: Cpu::of_build(),
+            workers: 1,
         };
         let backend = TransformerBackend::new(Arena::new(memory.bytes()).unwrap(), options);
         let mut measurer = Measurer::new(backend, clock);

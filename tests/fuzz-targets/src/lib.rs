@@ -53,6 +53,7 @@ const OPTIONS: LoadOptions = LoadOptions {
     positions: Positions::Exactly(64),
     max_prompt_bytes: 64,
     cpu: Cpu::of_build(),
+    workers: 1,
 };
 
 /// A whole model file: it is refused or runs, and what it takes is what was planned.

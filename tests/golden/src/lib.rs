@@ -18,7 +18,7 @@ pub mod cases;
 pub mod generator;
 
 use bits::Bits;
-use cases::{Case, Run};
+use cases::{Case, Machine, Run};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use llm_core::simd::Cpu;
@@ -76,15 +76,15 @@ impl Tally {
 pub fn run(cpus: &[Cpu], table: &str, tally: &Tally, out: &mut impl Write) -> fmt::Result {
     for case in cases::all() {
         match case.run {
-            Run::On(_) => {
+            Run::On(_) | Run::Model(_) => {
                 for cpu in cpus {
                     write!(out, "test {} ({}) ... ", case.name, cpu.name())?;
-                    check(case, *cpu, table, tally, out)?;
+                    check(case, &Machine::alone(*cpu), table, tally, out)?;
                 }
             }
             Run::Once(_) => {
                 write!(out, "test {} ... ", case.name)?;
-                check(case, Cpu::SCALAR, table, tally, out)?;
+                check(case, &Machine::alone(Cpu::SCALAR), table, tally, out)?;
             }
         }
     }
@@ -97,8 +97,39 @@ pub fn run(cpus: &[Cpu], table: &str, tally: &Tally, out: &mut impl Write) -> fm
     Ok(())
 }
 
-fn check(case: &Case, cpu: Cpu, table: &str, tally: &Tally, out: &mut impl Write) -> fmt::Result {
-    let got = digest(case, cpu);
+/// Runs every case that runs a model on each of the `machines`; otherwise like [`run`].
+///
+/// # Errors
+/// Those of `out`.
+pub fn run_models(
+    machines: &[Machine],
+    table: &str,
+    tally: &Tally,
+    out: &mut impl Write,
+) -> fmt::Result {
+    for case in cases::all().filter(|case| matches!(case.run, Run::Model(_))) {
+        for machine in machines {
+            let Machine { cpu, workers, .. } = machine;
+            write!(
+                out,
+                "test {} ({}, {workers} workers) ... ",
+                case.name,
+                cpu.name()
+            )?;
+            check(case, machine, table, tally, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn check(
+    case: &Case,
+    machine: &Machine,
+    table: &str,
+    tally: &Tally,
+    out: &mut impl Write,
+) -> fmt::Result {
+    let got = digest(case, machine);
     let got = core::str::from_utf8(&got).unwrap_or("");
     match entries(table).find(|(_, name)| *name == case.name) {
         Some((expected, _)) if expected == got => {
@@ -110,11 +141,11 @@ fn check(case: &Case, cpu: Cpu, table: &str, tally: &Tally, out: &mut impl Write
     }
 }
 
-/// Result of a case on a CPU: a SHA-256 in lower-case hexadecimal.
+/// Result of a case on a machine: a SHA-256 in lower-case hexadecimal.
 #[must_use]
-pub fn digest(case: &Case, cpu: Cpu) -> [u8; 64] {
+pub fn digest(case: &Case, machine: &Machine) -> [u8; 64] {
     let mut bits = Bits::default();
-    case.compute(cpu, &mut bits);
+    case.compute(machine, &mut bits);
     let hash = bits.sha256();
     let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
     core::array::from_fn(|i| digit(hash[i / 2] >> (4 * (1 - i % 2)) & 15))

@@ -1,8 +1,11 @@
 //! The golden vectors on this machine, and that a wrong one is found.
 
-use golden::{EXPECTED, Tally, cases, run};
+use golden::cases::Machine;
+use golden::{EXPECTED, Tally, cases, run, run_models};
 use llm_core::simd::Cpu;
+use llm_core::team::Team;
 use std::collections::HashSet;
+use workers::Threads;
 
 /// The report on a table, and how many tests failed.
 fn report(cpus: &[Cpu], table: &str) -> (String, u32) {
@@ -24,12 +27,28 @@ fn every_path_of_this_cpu_gives_the_committed_bits() {
         .collect();
     assert_eq!(failed, 0, "{failures:#?}");
     let on = cases::all()
-        .filter(|case| matches!(case.run, cases::Run::On(_)))
+        .filter(|case| !matches!(case.run, cases::Run::Once(_)))
         .count();
     let tests = on * cpus.len() + cases::all().count() - on;
     assert!(
         report.ends_with(&format!("\n{tests} passed, 0 failed\n")),
         "{report}"
+    );
+}
+
+#[test]
+fn any_number_of_workers_gives_the_committed_bits() {
+    let team = |workers| -> Box<dyn Team> { Box::new(Threads::eager(workers).unwrap()) };
+    let machine = |cpu| (1..=4).map(move |workers| Machine { cpu, workers, team });
+    let machines: Vec<Machine> = Cpu::all().flat_map(machine).collect();
+    let (tally, mut out) = (Tally::new(), String::new());
+    run_models(&machines, EXPECTED, &tally, &mut out).unwrap();
+    tally.close(&mut out).unwrap();
+    let is_model = |case: &&cases::Case| matches!(case.run, cases::Run::Model(_));
+    let tests = machines.len() * cases::all().filter(is_model).count();
+    assert!(
+        out.ends_with(&format!("\n{tests} passed, 0 failed\n")),
+        "{out}"
     );
 }
 

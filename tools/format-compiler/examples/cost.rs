@@ -107,6 +107,7 @@ fn main() {
         positions: Positions::Exactly(256),
         max_prompt_bytes: 256,
         cpu: Cpu::detect(),
+        workers: 1,
     };
     let bytes = Checked::new(&file)
         .expect("a model")

@@ -109,6 +109,7 @@ fn ask(formats: &[Encoded], mut judge: impl FnMut(usize, &str)) {
         positions: Positions::Exactly(MAX_SESSIONS * 256),
         max_prompt_bytes: 256,
         cpu: Cpu::detect(),
+        workers: 1,
     };
     let plan = Checked::new(&file).expect("a model");
     let bytes = plan

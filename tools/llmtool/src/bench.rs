@@ -1,4 +1,4 @@
-//! How fast a model runs on this machine, on one thread.
+//! How fast a model runs on this machine.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use llm_core::verify::sha256;
 use serde::Serialize;
 
 use crate::adapter::{self, Adapter};
-use crate::engine::{Memory, Runner};
+use crate::engine::{Memory, Runner, team};
 use crate::error::ToolError;
 
 /// Positions at which a token's time is measured, besides the end of the context.
@@ -93,7 +93,8 @@ pub fn bench(
 
     let adapters = adapter::bytes(lora, &checked, file)?;
     let mut memory = Memory::with_adapters(&checked, options, adapters).map_err(&error)?;
-    let mut runner = Runner::load(&checked, options, &mut memory).map_err(&error)?;
+    let mut runner =
+        Runner::load(&checked, options, team(options)?, &mut memory).map_err(&error)?;
     if let Some(lora) = lora {
         runner.load_adapter(lora, file)?;
         runner.use_adapter(false);
@@ -214,7 +215,8 @@ fn sessions(
         ..*options
     };
     let mut memory = Memory::for_model(checked, &options).map_err(&error)?;
-    let mut runner = Runner::load(checked, &options, &mut memory).map_err(&error)?;
+    let team = team(&options)?;
+    let mut runner = Runner::load(checked, &options, team, &mut memory).map_err(&error)?;
     let length = SESSION_TOKENS.min(runner.model().context());
     runner.reserve(length)?;
     let vocabulary = runner.model().config().vocabulary;

@@ -26,7 +26,7 @@ use serde::Serialize;
 use crate::adapter;
 use crate::args::trust::Adapter;
 use crate::args::{self, ByteSize, Cli, Command, Logits, Pack, Tokenize, Wcet};
-use crate::engine::{Memory, Runner, check_runs, load_error, load_options};
+use crate::engine::{Memory, Runner, check_runs, load_error, run_options, team};
 use crate::error::ToolError;
 use crate::files;
 use crate::output::{count, progress_bar};
@@ -129,11 +129,12 @@ fn logits(arguments: &Logits, out: &mut impl Write) -> Result<(), ToolError> {
     let file = files::read(model)?;
     let error = load_error(model);
     let checked = check_runs(model, &file)?;
-    let options = load_options(MAX_CONTEXT_TOKENS, arguments.engine.kv.into());
+    let options = run_options(MAX_CONTEXT_TOKENS, &arguments.engine);
     let lora = arguments.lora.read()?;
     let adapters = adapter::bytes(&lora, &checked, &file)?;
     let mut memory = Memory::with_adapters(&checked, &options, adapters).map_err(&error)?;
-    let mut runner = Runner::load(&checked, &options, &mut memory).map_err(&error)?;
+    let team = team(&options)?;
+    let mut runner = Runner::load(&checked, &options, team, &mut memory).map_err(&error)?;
     if let Some(lora) = &lora {
         runner.load_adapter(lora, &file)?;
     }
@@ -194,8 +195,8 @@ fn wcet(arguments: &Wcet, out: &mut impl Write) -> Result<(), ToolError> {
     positions.push(context - 1);
     positions.dedup();
     for position in positions {
-        let mut work = checked.work(position, arguments.engine.kv.into(), true);
-        let mut prefill = checked.work(position, arguments.engine.kv.into(), false);
+        let mut work = checked.work(position, arguments.kv.into(), true);
+        let mut prefill = checked.work(position, arguments.kv.into(), false);
         if let Some(size) = &lora {
             work += size.work_with_logits;
             prefill += size.work;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use llm_core::arena::{ALIGNMENT, Arena, ArenaError, Purpose};
+use llm_core::backend::TransformerBackend;
 use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
 use llm_core::transformer::{Checked, LoadError, LoadOptions, Model, Observer, Positions, Token};
@@ -11,18 +12,32 @@ use llm_core::verify::sha256;
 use memmap2::Advice;
 use memmap2::MmapMut;
 use protocol::limits::{MAX_PROMPT_BYTES, MAX_SESSIONS};
+use workers::Threads;
 
 use crate::adapter::Adapter;
+use crate::args::common::EngineArg;
 use crate::error::ToolError;
 
 /// Options for a tool that needs the logits after every token: the engine can hold those of as many tokens at once as
 /// there can be sessions.
 #[must_use]
-pub fn reading_options(context: usize, kv: KvType) -> LoadOptions {
+pub fn reading_options(context: usize, engine: &EngineArg) -> LoadOptions {
     LoadOptions {
         sessions: MAX_SESSIONS,
-        ..load_options(context, kv)
+        ..run_options(context, engine)
     }
+}
+
+/// A backend whose rows are computed by threads.
+pub type Backend<'m> = TransformerBackend<'m, Threads>;
+
+/// The threads that compute for a model with these options.
+///
+/// # Errors
+/// The system does not start a thread.
+pub fn team(options: &LoadOptions) -> Result<Threads, ToolError> {
+    let threads = options.workers;
+    Threads::new(threads).map_err(|source| ToolError::Threads { threads, source })
 }
 
 /// Refuses a file that the engine cannot load.
@@ -39,7 +54,16 @@ const MAX_ARENA_BYTES: usize = (u32::MAX as usize) & !(ALIGNMENT - 1);
 /// Maximum memory for training on the host: enough for a context of 2048 in a model with a billion parameters.
 const TRAINING_BYTES: usize = 1 << 30;
 
-/// Options for a context and a type of keys and values, with the shell's longest prompt.
+/// Options for a context and the engine that a command is asked to use.
+#[must_use]
+pub fn run_options(context: usize, engine: &EngineArg) -> LoadOptions {
+    LoadOptions {
+        workers: engine.threads.number(),
+        ..load_options(context, engine.kv.into())
+    }
+}
+
+/// Options for a context and a type of keys and values, with the shell's longest prompt and one thread.
 #[must_use]
 pub fn load_options(context: usize, kv: KvType) -> LoadOptions {
     LoadOptions {
@@ -49,6 +73,7 @@ pub fn load_options(context: usize, kv: KvType) -> LoadOptions {
         positions: Positions::Exactly(context),
         max_prompt_bytes: MAX_PROMPT_BYTES,
         cpu: Cpu::detect(),
+        workers: 1,
     }
 }
 
@@ -149,18 +174,20 @@ impl Memory {
 pub struct Runner<'m> {
     model: Model,
     arena: Arena<'m>,
+    team: Threads,
     /// The adapter used for all tokens.
     adapter: Option<u8>,
 }
 
 impl<'m> Runner<'m> {
-    /// Loads a model.
+    /// Loads a model, whose rows the team computes.
     ///
     /// # Errors
     /// It does not fit the memory.
     pub fn load(
         checked: &Checked<'_>,
         options: &LoadOptions,
+        team: Threads,
         memory: &'m mut Memory,
     ) -> Result<Self, Box<LoadError>> {
         let mut arena = memory.arena()?;
@@ -170,6 +197,7 @@ impl<'m> Runner<'m> {
         Ok(Self {
             model,
             arena,
+            team,
             adapter: None,
         })
     }
@@ -260,7 +288,7 @@ impl<'m> Runner<'m> {
         let tokens = session(tokens, start, logits, self.adapter);
         let mut batch = self.model.begin(&mut self.arena, &tokens);
         self.model
-            .finish_observed(&mut self.arena, &mut batch, observer)
+            .finish_observed(&mut self.arena, &mut self.team, &mut batch, observer)
             .map_err(|error| ToolError::Generate(error.to_string()))
     }
 
@@ -291,7 +319,7 @@ impl<'m> Runner<'m> {
     pub fn feed_sessions(&mut self, tokens: &[Token]) -> Result<(), ToolError> {
         let mut batch = self.model.begin(&mut self.arena, tokens);
         self.model
-            .finish(&mut self.arena, &mut batch)
+            .finish(&mut self.arena, &mut self.team, &mut batch)
             .map_err(|error| ToolError::Generate(error.to_string()))
     }
 

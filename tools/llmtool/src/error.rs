@@ -257,6 +257,14 @@ pub enum ToolError {
         /// Why not.
         source: Box<TrainError>,
     },
+    /// The system gives the engine no threads.
+    #[error("the system does not start {threads} threads: {source}. Give fewer with --threads")]
+    Threads {
+        /// How many were wanted.
+        threads: usize,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The engine refuses or ends a generation.
     #[error("{0}")]
     Generate(String),

@@ -75,7 +75,7 @@ struct Turn<'e> {
 type Session<'e> = BTreeMap<u32, Turn<'e>>;
 
 /// Runs everything that can be run, with models, adapters and training data from `places`, which are folders and images, and
-/// further `data`. The export has been verified.
+/// further `data`. The export has been verified. `threads` compute together, which changes no result.
 ///
 /// # Errors
 /// A file cannot be read, or is no model.
@@ -85,6 +85,7 @@ pub fn replay<'e>(
     prompts: &[u8],
     data: &[PathBuf],
     formats: Option<&[u8]>,
+    threads: usize,
 ) -> Result<Vec<Replayed<'e>>, ToolError> {
     let mut prompts = Prompts::read(prompts);
     // Numbers of sessions and requests count from the boot.
@@ -185,6 +186,7 @@ pub fn replay<'e>(
             context,
             &adapters,
             formats,
+            threads,
             |engine| {
                 for session in sessions {
                     let engine = match engine.use_adapter(&adapter_of(session), &adapters) {

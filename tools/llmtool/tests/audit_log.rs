@@ -130,6 +130,7 @@ fn run_on(file: &[u8], rounds: &[Vec<Request>]) -> Log {
         positions: Positions::Exactly(4 * DEFAULT_CONTEXT_TOKENS),
         max_prompt_bytes: MAX_PROMPT_BYTES,
         cpu: Cpu::detect(),
+        workers: 1,
     };
     let len = (memory.len() - at) & !63;
     let arena = Arena::new(&mut memory[at..at + len]).unwrap();
@@ -329,14 +330,14 @@ fn requests_of_sessions_that_ran_at_once_are_reproduced_alone() {
     let file = write("whole.log", export);
     let texts = path("texts.json");
     let arguments = ["replay", &file, "--models", MODELS, "--head", &head];
-    let (table, _) = output(
-        &[&arguments[..], &["--texts", texts.to_str().unwrap()]].concat(),
-        0,
-    );
-    assert!(
-        table.contains("7 requests reproduced, 0 differ, 0 not replayed"),
-        "{table}"
-    );
+    for threads in ["1", "2", "3", "4"] {
+        let options = ["--texts", texts.to_str().unwrap(), "--threads", threads];
+        let (table, _) = output(&[&arguments[..], &options].concat(), 0);
+        assert!(
+            table.contains("7 requests reproduced, 0 differ, 0 not replayed"),
+            "{threads} threads: {table}"
+        );
+    }
     // What they said is written down, with the hash of the text alone.
     let texts = fs::read_to_string(texts).unwrap();
     assert_eq!(texts.lines().count(), 7, "{texts}");

@@ -416,8 +416,27 @@ fn a_text_is_measured_and_work_and_speed_are_printed() {
         "bench", TINY, "-r", "1", "-c", "64", "-p", "16", "-n", "8", "--json",
     ]);
     assert!(json.contains("prefill of 16 tokens") && json.contains("decode of 8 tokens"));
-    let message = failure(&["bench", TINY, "-t", "4"], 2);
-    assert!(message.contains("one thread for now"), "{message}");
+    for wrong in ["0", "65"] {
+        let message = failure(&["bench", TINY, "-t", wrong], 2);
+        assert!(message.contains("1 to 64 threads"), "{message}");
+    }
     let message = failure(&["bench", TINY, "--cpu", "z80"], 2);
     assert!(message.contains("this CPU has scalar"), "{message}");
+}
+
+#[test]
+fn the_number_of_threads_changes_no_logit_and_no_text() {
+    let logits = |threads: &str| {
+        let arguments = ["logits", DEFAULT, "--tokens", "1,300,41,7,900,12", "--all"];
+        output(&[&arguments[..], &["-t", threads]].concat())
+    };
+    let text = |threads: &str| {
+        let arguments = ["generate", DEFAULT, "--raw", "-p", "Once upon a time", "-n"];
+        output(&[&arguments[..], &["24", "--threads", threads]].concat())
+    };
+    let (one, said) = (logits("1"), text("1"));
+    for threads in ["2", "3", "4"] {
+        assert!(logits(threads) == one, "logits of {threads} threads");
+        assert_eq!(text(threads), said, "{threads} threads");
+    }
 }

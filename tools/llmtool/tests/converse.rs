@@ -17,6 +17,7 @@ use llm_core::verify::sha256;
 use llmtool::engine::{Memory, Runner, load_options};
 use llmtool::vocabulary::HostVocabulary;
 use serde::Deserialize;
+use workers::Threads;
 
 #[derive(Deserialize)]
 struct References {
@@ -91,7 +92,8 @@ fn ten_questions_and_their_answers_have_the_ids_of_llama_cpp() {
     let vocabulary = HostVocabulary::load(&path, checked.gguf()).expect("loaded");
     let options = load_options(512, KvType::F32);
     let mut memory = Memory::for_model(&checked, &options).expect("memory");
-    let mut runner = Runner::load(&checked, &options, &mut memory).expect("loaded");
+    let mut runner =
+        Runner::load(&checked, &options, Threads::new(1).unwrap(), &mut memory).expect("loaded");
     assert_eq!(reference.answers.len(), 10);
     let (mut same, mut steps) = (0, 0);
     for answer in &reference.answers {

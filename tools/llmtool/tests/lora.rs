@@ -12,6 +12,7 @@ use llm_core::verify::sha256;
 use llmtool::adapter::{self, Adapter};
 use llmtool::engine::{Memory, Runner, load_options};
 use serde::Deserialize;
+use workers::Threads;
 
 #[derive(Deserialize)]
 struct Reference {
@@ -57,7 +58,8 @@ fn compare(name: &str) {
     let options = load_options(128, KvType::F32);
     let bytes = adapter::bytes([&adapter], &checked, &base).unwrap();
     let mut memory = Memory::with_adapters(&checked, &options, bytes).unwrap();
-    let mut runner = Runner::load(&checked, &options, &mut memory).unwrap();
+    let mut runner =
+        Runner::load(&checked, &options, Threads::new(1).unwrap(), &mut memory).unwrap();
     runner.load_adapter(&adapter, &base).unwrap();
 
     let (low, high) = expected

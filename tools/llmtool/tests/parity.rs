@@ -16,6 +16,7 @@ use llm_core::verify::sha256;
 use llmtool::engine::{Memory, Runner, load_options};
 use llmtool::vocabulary::HostVocabulary;
 use serde::Deserialize;
+use workers::Threads;
 
 /// For quantised models: share of the range within which a choice is not clear.
 const QUANTISED: f32 = 5e-3;
@@ -95,7 +96,8 @@ fn compare(name: &str) {
     let checked = Checked::new(&file).unwrap();
     let options = load_options(512, KvType::F32);
     let mut memory = Memory::for_model(&checked, &options).unwrap();
-    let mut runner = Runner::load(&checked, &options, &mut memory).unwrap();
+    let mut runner =
+        Runner::load(&checked, &options, Threads::new(1).unwrap(), &mut memory).unwrap();
     let vocabulary = HostVocabulary::load("model".as_ref(), checked.gguf()).unwrap();
     assert_eq!(reference.texts.len(), 5);
     for Text { text, tokens } in &reference.texts {

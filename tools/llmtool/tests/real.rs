@@ -8,6 +8,7 @@ use llm_core::kv_cache::KvType;
 use llm_core::transformer::Checked;
 use llmtool::engine::{Memory, Runner, load_options};
 use serde::Deserialize;
+use workers::Threads;
 
 #[derive(Deserialize)]
 struct Reference {
@@ -43,7 +44,8 @@ fn compare(model: &Path) {
     let checked = Checked::new(&file).unwrap();
     let options = load_options(256, KvType::F32);
     let mut memory = Memory::for_model(&checked, &options).unwrap();
-    let mut runner = Runner::load(&checked, &options, &mut memory).unwrap();
+    let mut runner =
+        Runner::load(&checked, &options, Threads::new(1).unwrap(), &mut memory).unwrap();
     let (mut clear, mut same, mut worst) = (0, 0, 0.0f32);
     for prompt in &reference.prompts {
         let (last, before) = prompt.tokens.split_last().unwrap();

@@ -15,6 +15,7 @@ use llmtool::engine::{Memory, Runner, load_options};
 use llmtool::recipe::Recipe;
 use llmtool::vocabulary::HostVocabulary;
 use serde::Deserialize;
+use workers::Threads;
 
 /// Largest allowed difference of a logit, as a share of the range of all logits.
 const TOLERANCE: f32 = 1e-3;
@@ -97,7 +98,8 @@ fn compare(name: &str) {
     let checked = Checked::new(&weights).unwrap();
     let options = load_options(512, KvType::F32);
     let mut memory = Memory::for_model(&checked, &options).unwrap();
-    let mut runner = Runner::load(&checked, &options, &mut memory).unwrap();
+    let mut runner =
+        Runner::load(&checked, &options, Threads::new(1).unwrap(), &mut memory).unwrap();
     let vocabulary = HostVocabulary::load("model".as_ref(), checked.gguf()).unwrap();
     let tokenize = |text: &str| {
         let options = EncodeOptions {

@@ -6,6 +6,7 @@ use crate::gguf::{Gguf, TensorInfo};
 use crate::kv_cache::KvType;
 use crate::quantize::{TensorType, dequantize_row};
 use crate::simd::Cpu;
+use crate::team::Alone;
 use crate::testing::{AdapterShape, GgufWriter, Memory, Shape, adapter, family, gpt2};
 use crate::transformer::{
     Checked, FAMILIES, LoadOptions, MAX_SESSIONS, Model, Plan, Positions, Token,
@@ -21,6 +22,7 @@ const OPTIONS: LoadOptions = LoadOptions {
     positions: Positions::Fill,
     max_prompt_bytes: 64,
     cpu: Cpu::SCALAR,
+    workers: 1,
 };
 
 fn file(name: &str, shape: Shape) -> GgufWriter {
@@ -108,7 +110,7 @@ fn logits(
         .collect();
     for tokens in tokens.chunks(batch) {
         let mut batch = model.begin(arena, tokens);
-        model.finish(arena, &mut batch).expect("finite");
+        model.finish(arena, &mut Alone, &mut batch).expect("finite");
     }
     model.logits(arena).to_vec()
 }
@@ -241,7 +243,10 @@ fn sessions_with_different_adapters_share_a_batch_and_each_gets_what_it_gets_alo
                 }
                 for work in [1, 1 << 12, u64::MAX] {
                     let mut batch = model.begin(arena, &tokens);
-                    while !model.advance(arena, &mut batch, work).expect("finite") {}
+                    while !model
+                        .advance(arena, &mut Alone, &mut batch, work)
+                        .expect("finite")
+                    {}
                     let wanted = batch.tokens().filter_map(|(t, n)| Some((t, n?)));
                     for (token, output) in wanted {
                         let got = bits(model.logits_of(arena, output));
@@ -274,13 +279,16 @@ fn a_session_can_leave_a_batch_with_adapters_after_any_step() {
             let mut batch = model.begin(arena, &tokens);
             let mut over = false;
             for _ in 0..steps {
-                over = over || model.advance(arena, &mut batch, 1 << 12).expect("finite");
+                over = over
+                    || model
+                        .advance(arena, &mut Alone, &mut batch, 1 << 12)
+                        .expect("finite");
             }
             if over {
                 return;
             }
             batch.remove(0);
-            model.finish(arena, &mut batch).expect("finite");
+            model.finish(arena, &mut Alone, &mut batch).expect("finite");
             let (_, output) = batch.tokens().last().expect("a token");
             assert_eq!(bits(model.logits_of(arena, output.expect("logits"))), alone);
         }

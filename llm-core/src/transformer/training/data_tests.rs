@@ -17,6 +17,7 @@ const OPTIONS: LoadOptions = LoadOptions {
     positions: Positions::Fill,
     max_prompt_bytes: 100,
     cpu: Cpu::SCALAR,
+    workers: 1,
 };
 
 /// Runs something with the tokenizer of a model.

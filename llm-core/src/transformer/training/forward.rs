@@ -170,12 +170,12 @@ impl Job<'_> {
             return;
         };
         let (config, frozen) = (&self.model.config, self.frozen);
-        let Some(bias) = bias.of_layer(index, config, |span| frozen.get(span)) else {
+        let Some(bias) = bias.of_layer(index, config) else {
             return;
         };
         let keys = self.working.get_mut(keys);
         for key in keys.chunks_exact_mut(config.kv_width()) {
-            self.model.cpu.add(key, bias.values);
+            self.model.cpu.add(key, frozen.get(bias.values));
         }
     }
 
@@ -235,7 +235,7 @@ impl Job<'_> {
             let keys = as_mut::<f32>(key).chunks_exact(width);
             let rows = keys.zip(as_mut::<f32>(value).chunks_exact(width));
             for ((key, value), position) in rows.zip(job.chunk.clone()) {
-                cpu.store(&shape, pool, table, 0, position, [key, value])?;
+                cpu.store(&shape, pool, table, position, [key, value])?;
             }
             Ok(())
         })
@@ -264,12 +264,15 @@ impl Job<'_> {
 
     fn attend(&mut self, index: usize, t: usize, part: Range<usize>) -> Result<(), NonFinite> {
         let config = &self.model.config;
-        let width = config.query_width();
+        let (width, size) = (config.query_width(), config.head_size);
         let position = self.chunk.start + t;
         let shape = self.cache();
         let [query, attended, scores, pool, table] = self.working.disjoint([
             self.area.query.part(t * width, width).range(),
-            self.area.attended.part(t * width, width).range(),
+            self.area
+                .attended
+                .part(t * width + part.start * size, part.len() * size)
+                .range(),
             self.area.scores.range(),
             self.area.cache.range(),
             self.area.table.range(),

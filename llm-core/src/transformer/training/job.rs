@@ -9,7 +9,7 @@ use crate::quantize::{
 };
 use crate::simd::backward::Spread;
 use crate::simd::tiles::{self, TILE};
-use crate::simd::{self, Activations};
+use crate::simd::{self, Activations, Outputs};
 use crate::transformer::families::{HeadNorm, NormKind};
 use crate::transformer::steps::{Meter, Stepwise, Stop};
 use crate::transformer::weights::{Layer, Linear, Matrix, Norm};
@@ -259,7 +259,7 @@ impl<'j> Job<'j> {
             ActivationType::Q8 => Activations::Q8(q8(quantised, from.len())),
             ActivationType::Q8K => Activations::Q8K(q8k(quantised, from.len())),
         };
-        cpu.multiply(&w, x, stride, to);
+        cpu.multiply(&w, x, &mut Outputs::new(to, stride, rows.len()));
         if let Some(bias) = linear.bias {
             let bias = self.frozen.get(bias.part(rows.start, rows.len()));
             for to in to.chunks_mut(stride) {

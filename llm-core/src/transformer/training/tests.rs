@@ -22,6 +22,7 @@ const OPTIONS: LoadOptions = LoadOptions {
     positions: Positions::Fill,
     max_prompt_bytes: 256,
     cpu: Cpu::SCALAR,
+    workers: 1,
 };
 
 const PARAMS: TrainParams = TrainParams {

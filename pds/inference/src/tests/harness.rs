@@ -215,6 +215,7 @@ pub(super) const OPTIONS: LoadOptions = LoadOptions {
     positions: Positions::Fill,
     max_prompt_bytes: 256,
     cpu: Cpu::SCALAR,
+    workers: 1,
 };
 
 pub(super) fn transformer(memory: &mut Memory, options: LoadOptions) -> TransformerBackend<'_> {

@@ -1,34 +1,33 @@
 //! Adapters: what models compute with them, and the files that training produces.
 
-use super::Case;
-use super::model::{GPT2, NARROW, options};
+use super::model::{Engine, GPT2, NARROW, options};
+use super::{Case, Machine};
 use crate::bits::Bits;
 use alloc::vec::Vec;
 use llm_core::arena::Arena;
-use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::backend::LlmBackend;
 use llm_core::generate::{Progress, Text};
 use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
-use llm_core::simd::Cpu;
 use llm_core::testing::{AdapterShape, Memory, Shape, adapter, family, gpt2, model};
 use llm_core::transformer::training::{Targets, TrainParams};
 use llm_core::transformer::{LoadOptions, Positions, Token};
 
 /// See the module.
 pub const CASES: &[Case] = &[
-    Case::on("adapter_f32_llama_q8_0", |c, b| {
+    Case::model("adapter_f32_llama_q8_0", |c, b| {
         adapted(c, &llama(), TensorType::F32, b)
     }),
-    Case::on("adapter_f16_gpt2_f32", |c, b| {
+    Case::model("adapter_f16_gpt2_f32", |c, b| {
         adapted(c, &gpt2_in(TensorType::F32), TensorType::F16, b)
     }),
-    Case::on("adapter_bf16_gemma3_q8_0", |c, b| {
+    Case::model("adapter_bf16_gemma3_q8_0", |c, b| {
         adapted(c, &of_family("gemma3"), TensorType::BF16, b)
     }),
-    Case::on("training_llama_q8_0_attention", |c, b| {
+    Case::model("training_llama_q8_0_attention", |c, b| {
         trained(c, &llama(), Targets::Attention, b)
     }),
-    Case::on("training_llama_q4_k_all", |c, b| {
+    Case::model("training_llama_q4_k_all", |c, b| {
         let shape = Shape {
             width: 256,
             layers: 1,
@@ -38,13 +37,13 @@ pub const CASES: &[Case] = &[
         };
         trained(c, &model(shape).finish(), Targets::All, b);
     }),
-    Case::on("training_gpt2_f32_all", |c, b| {
+    Case::model("training_gpt2_f32_all", |c, b| {
         trained(c, &gpt2_in(TensorType::F32), Targets::All, b)
     }),
-    Case::on("training_gemma2_q8_0_all", |c, b| {
+    Case::model("training_gemma2_q8_0_all", |c, b| {
         trained(c, &of_family("gemma2"), Targets::All, b)
     }),
-    Case::on("training_olmo2_q8_0_all", |c, b| {
+    Case::model("training_olmo2_q8_0_all", |c, b| {
         trained(c, &of_family("olmo2"), Targets::All, b)
     }),
 ];
@@ -71,21 +70,21 @@ fn of_family(name: &str) -> Vec<u8> {
     family(name, NARROW).finish()
 }
 
-fn with_backend(cpu: Cpu, file: &[u8], run: impl FnOnce(&mut TransformerBackend<'_>)) {
+fn with_backend(machine: &Machine, file: &[u8], run: impl FnOnce(&mut Engine<'_>)) {
     let mut memory = Memory::new(6 << 20);
     let arena = Arena::new(memory.bytes()).expect("aligned");
     let options = LoadOptions {
         positions: Positions::Fill,
-        ..options(cpu, KvType::Q8)
+        ..options(machine, KvType::Q8)
     };
-    let mut backend = TransformerBackend::new(arena, options);
+    let mut backend = Engine::with_team(arena, options, machine.team());
     backend.load(file).expect("room for it");
     run(&mut backend);
 }
 
 /// Logits of two tokens after a prompt, in one session without an adapter and two with one each, in the same batches.
-fn adapted(cpu: Cpu, file: &[u8], ty: TensorType, bits: &mut Bits) {
-    with_backend(cpu, file, |backend| {
+fn adapted(machine: &Machine, file: &[u8], ty: TensorType, bits: &mut Bits) {
+    with_backend(machine, file, |backend| {
         for (place, rank, attention) in [(0, 4, false), (1, 3, true)] {
             let shape = AdapterShape {
                 rank,
@@ -98,7 +97,7 @@ fn adapted(cpu: Cpu, file: &[u8], ty: TensorType, bits: &mut Bits) {
             let loaded = backend.load_adapter(place, &bytes, &BASE);
             loaded.expect("an adapter of this model");
         }
-        let (model, arena) = backend.parts().expect("a model");
+        let (model, arena, team) = backend.parts_with_team().expect("a model");
         let sessions = [None, Some(0), Some(1)];
         for session in 0..sessions.len() {
             model.reserve(arena, session, 8).expect("positions");
@@ -116,7 +115,7 @@ fn adapted(cpu: Cpu, file: &[u8], ty: TensorType, bits: &mut Bits) {
                 }));
             }
             let mut batch = model.begin(arena, &tokens);
-            model.finish(arena, &mut batch).expect("finite");
+            model.finish(arena, team, &mut batch).expect("finite");
             for output in 0..sessions.len() {
                 bits.floats(model.logits_of(arena, output));
             }
@@ -125,7 +124,7 @@ fn adapted(cpu: Cpu, file: &[u8], ty: TensorType, bits: &mut Bits) {
 }
 
 /// The file that training produces, and its final report.
-fn trained(cpu: Cpu, file: &[u8], targets: Targets, bits: &mut Bits) {
+fn trained(machine: &Machine, file: &[u8], targets: Targets, bits: &mut Bits) {
     let params = TrainParams {
         rank: 3,
         alpha: 6_500_000,
@@ -135,7 +134,7 @@ fn trained(cpu: Cpu, file: &[u8], targets: Targets, bits: &mut Bits) {
         seed: 11,
         base: BASE,
     };
-    with_backend(cpu, file, |backend| {
+    with_backend(machine, file, |backend| {
         let plan = backend.train(DATA.as_bytes(), &params).expect("room");
         bits.number(u64::from(plan.steps));
         let mut text = Text::new();

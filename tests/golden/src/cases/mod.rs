@@ -10,13 +10,46 @@ pub mod tokenizer;
 pub mod vectors;
 
 use crate::bits::Bits;
+use alloc::boxed::Box;
 use llm_core::simd::Cpu;
+use llm_core::team::{Alone, Team};
+
+/// What a model runs on.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    /// The kernels.
+    pub cpu: Cpu,
+    /// How many compute together.
+    pub workers: usize,
+    /// Makes a team of that many, which cuts even the shortest jobs.
+    pub team: fn(usize) -> Box<dyn Team>,
+}
+
+impl Machine {
+    /// A machine of one worker.
+    #[must_use]
+    pub fn alone(cpu: Cpu) -> Self {
+        Self {
+            cpu,
+            workers: 1,
+            team: |_| Box::new(Alone),
+        }
+    }
+
+    /// Its team.
+    #[must_use]
+    pub fn team(&self) -> Box<dyn Team> {
+        (self.team)(self.workers)
+    }
+}
 
 /// The computation of a case.
 #[derive(Clone, Copy, Debug)]
 pub enum Run {
     /// Runs with the kernels of a CPU; all CPUs must give the same result.
     On(fn(Cpu, &mut Bits)),
+    /// Runs a model; all CPUs and any number of workers must give the same result.
+    Model(fn(&Machine, &mut Bits)),
     /// Does not depend on a CPU.
     Once(fn(&mut Bits)),
 }
@@ -36,15 +69,21 @@ impl Case {
         Self { name, run }
     }
 
+    const fn model(name: &'static str, run: fn(&Machine, &mut Bits)) -> Self {
+        let run = Run::Model(run);
+        Self { name, run }
+    }
+
     const fn once(name: &'static str, run: fn(&mut Bits)) -> Self {
         let run = Run::Once(run);
         Self { name, run }
     }
 
     /// Runs it.
-    pub fn compute(&self, cpu: Cpu, bits: &mut Bits) {
+    pub fn compute(&self, machine: &Machine, bits: &mut Bits) {
         match self.run {
-            Run::On(run) => run(cpu, bits),
+            Run::On(run) => run(machine.cpu, bits),
+            Run::Model(run) => run(machine, bits),
             Run::Once(run) => run(bits),
         }
     }

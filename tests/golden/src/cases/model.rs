@@ -1,8 +1,9 @@
 //! Whole models: logits of every position, generations whose sessions continue, and answers: to conversations, in
 //! formats, up to stop strings.
 
-use super::Case;
+use super::{Case, Machine};
 use crate::bits::Bits;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -16,28 +17,28 @@ use llm_core::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
 use llm_core::sampling::SamplerParams;
-use llm_core::simd::Cpu;
+use llm_core::team::Team;
 use llm_core::testing::{Memory, Shape, family, gpt2, model};
 use llm_core::transformer::{Checked, LoadOptions, Model, Positions};
 
 /// See the module.
 pub const CASES: &[Case] = &[
-    Case::on("llama_f32_kv_f32", |c, b| {
+    Case::model("llama_f32_kv_f32", |c, b| {
         llama(c, NARROW, TensorType::F32, KvType::F32, b)
     }),
-    Case::on("llama_f16_kv_f16", |c, b| {
+    Case::model("llama_f16_kv_f16", |c, b| {
         llama(c, NARROW, TensorType::F16, KvType::F16, b)
     }),
-    Case::on("llama_q8_0_kv_q8", |c, b| {
+    Case::model("llama_q8_0_kv_q8", |c, b| {
         llama(c, NARROW, TensorType::Q8_0, KvType::Q8, b)
     }),
-    Case::on("llama_q4_0_kv_f16", |c, b| {
+    Case::model("llama_q4_0_kv_f16", |c, b| {
         llama(c, NARROW, TensorType::Q4_0, KvType::F16, b)
     }),
-    Case::on("llama_q4_k_kv_q8", |c, b| {
+    Case::model("llama_q4_k_kv_q8", |c, b| {
         llama(c, WIDE, TensorType::Q4K, KvType::Q8, b)
     }),
-    Case::on("gpt2_q8_0_kv_q8", |c, b| {
+    Case::model("gpt2_q8_0_kv_q8", |c, b| {
         let file = gpt2(Shape {
             ty: TensorType::Q8_0,
             ..GPT2
@@ -45,7 +46,7 @@ pub const CASES: &[Case] = &[
         .finish();
         logits(c, &file, KvType::Q8, b);
     }),
-    Case::on("gpt2_f32_kv_f32", |c, b| {
+    Case::model("gpt2_f32_kv_f32", |c, b| {
         let file = gpt2(Shape {
             ty: TensorType::F32,
             ..GPT2
@@ -53,28 +54,28 @@ pub const CASES: &[Case] = &[
         .finish();
         logits(c, &file, KvType::F32, b);
     }),
-    Case::on("gemma2_f32_kv_f16", |c, b| {
+    Case::model("gemma2_f32_kv_f16", |c, b| {
         of_family(c, "gemma2", TensorType::F32, KvType::F16, b)
     }),
-    Case::on("gemma3_q8_0_kv_q8", |c, b| {
+    Case::model("gemma3_q8_0_kv_q8", |c, b| {
         of_family(c, "gemma3", TensorType::Q8_0, KvType::Q8, b)
     }),
-    Case::on("gptneox_q4_0_kv_q8", |c, b| {
+    Case::model("gptneox_q4_0_kv_q8", |c, b| {
         of_family(c, "gptneox", TensorType::Q4_0, KvType::Q8, b)
     }),
-    Case::on("olmo2_q8_0_kv_f16", |c, b| {
+    Case::model("olmo2_q8_0_kv_f16", |c, b| {
         of_family(c, "olmo2", TensorType::Q8_0, KvType::F16, b)
     }),
-    Case::on("granite_f32_kv_f32", |c, b| {
+    Case::model("granite_f32_kv_f32", |c, b| {
         of_family(c, "granite", TensorType::F32, KvType::F32, b)
     }),
-    Case::on("generation_greedy", |c, b| {
+    Case::model("generation_greedy", |c, b| {
         generation(c, SamplerParams::greedy(), b)
     }),
-    Case::on("generation_sampled", |c, b| generation(c, SAMPLED, b)),
-    Case::on("conversation", conversation),
-    Case::on("answer_in_a_format", in_a_format),
-    Case::on("answer_up_to_a_stop_string", up_to_a_stop_string),
+    Case::model("generation_sampled", |c, b| generation(c, SAMPLED, b)),
+    Case::model("conversation", conversation),
+    Case::model("answer_in_a_format", in_a_format),
+    Case::model("answer_up_to_a_stop_string", up_to_a_stop_string),
 ];
 
 /// Written in place of a token count.
@@ -115,41 +116,52 @@ const SAMPLED: SamplerParams = SamplerParams {
     repeat_last_n: 32,
 };
 
-pub(super) const fn options(cpu: Cpu, kv: KvType) -> LoadOptions {
+/// A backend with the machine's team.
+pub(super) type Engine<'m> = TransformerBackend<'m, Box<dyn Team>>;
+
+pub(super) const fn options(machine: &Machine, kv: KvType) -> LoadOptions {
     LoadOptions {
         context: 64,
         kv,
         sessions: 3,
         positions: Positions::Exactly(192),
         max_prompt_bytes: 256,
-        cpu,
+        cpu: machine.cpu,
+        workers: machine.workers,
     }
 }
 
-fn of_family(cpu: Cpu, name: &str, ty: TensorType, kv: KvType, bits: &mut Bits) {
-    let shape = Shape { ty, ..NARROW };
-    logits(cpu, &family(name, shape).finish(), kv, bits);
+fn engine<'m>(arena: Arena<'m>, machine: &Machine) -> Engine<'m> {
+    Engine::with_team(arena, options(machine, KvType::Q8), machine.team())
 }
 
-fn llama(cpu: Cpu, shape: Shape, ty: TensorType, kv: KvType, bits: &mut Bits) {
-    logits(cpu, &model(Shape { ty, ..shape }).finish(), kv, bits);
+fn of_family(machine: &Machine, name: &str, ty: TensorType, kv: KvType, bits: &mut Bits) {
+    let shape = Shape { ty, ..NARROW };
+    logits(machine, &family(name, shape).finish(), kv, bits);
+}
+
+fn llama(machine: &Machine, shape: Shape, ty: TensorType, kv: KvType, bits: &mut Bits) {
+    logits(machine, &model(Shape { ty, ..shape }).finish(), kv, bits);
 }
 
 /// A prompt in one batch, then tokens one by one, across a boundary of cache blocks.
-fn logits(cpu: Cpu, file: &[u8], kv: KvType, bits: &mut Bits) {
+fn logits(machine: &Machine, file: &[u8], kv: KvType, bits: &mut Bits) {
     let mut memory = Memory::new(4 << 20);
     let mut arena = Arena::new(memory.bytes()).expect("aligned");
     let checked = Checked::new(file).expect("a sound model");
-    let model = Model::load(&checked, &options(cpu, kv), &mut arena).expect("room for it");
+    let model = Model::load(&checked, &options(machine, kv), &mut arena).expect("room for it");
     let ids: Vec<u32> = (0..20).map(|n| (n * n * 7 + 3) % 250).collect();
     model.reserve(&mut arena, 0, ids.len()).expect("positions");
     let (prompt, rest) = ids.split_at(6);
-    model.forward(&mut arena, prompt, 0, true).expect("finite");
+    let mut team = machine.team();
+    model
+        .forward(&mut arena, &mut team, prompt, 0, true)
+        .expect("finite");
     bits.floats(model.logits(&arena));
     for (n, id) in rest.iter().enumerate() {
         let start = prompt.len() + n;
         model
-            .forward(&mut arena, &[*id], start, true)
+            .forward(&mut arena, &mut team, &[*id], start, true)
             .expect("finite");
         bits.floats(model.logits(&arena));
     }
@@ -157,10 +169,10 @@ fn logits(cpu: Cpu, file: &[u8], kv: KvType, bits: &mut Bits) {
 
 /// Two sessions side by side. One continues twice; a request of the other is cancelled, then the session is forgotten
 /// and cannot continue.
-fn generation(cpu: Cpu, sampler: SamplerParams, bits: &mut Bits) {
+fn generation(machine: &Machine, sampler: SamplerParams, bits: &mut Bits) {
     let mut memory = Memory::new(4 << 20);
     let arena = Arena::new(memory.bytes()).expect("aligned");
-    let mut backend = TransformerBackend::new(arena, options(cpu, KvType::Q8));
+    let mut backend = engine(arena, machine);
     // With a separate output matrix: if it were the embedding, these weights would repeat one token for ever.
     let file = model(Shape {
         tied: false,
@@ -171,7 +183,7 @@ fn generation(cpu: Cpu, sampler: SamplerParams, bits: &mut Bits) {
         sampler,
         max_tokens: 8,
     };
-    let start = |backend: &mut TransformerBackend<'_>, turn, prompt: &str, bits: &mut Bits| {
+    let start = |backend: &mut Engine<'_>, turn, prompt: &str, bits: &mut Bits| {
         let answer = backend.start(turn, Prompt::Text(prompt.as_bytes()), &params);
         bits.number(answer.map_or(REFUSED, u64::from));
     };
@@ -218,10 +230,10 @@ const ANSWER: GenerateParams = GenerateParams {
 
 /// What is known about the template, and the ids of a conversation at the beginning of a session and after an answer.
 /// One text spells the begin token.
-fn conversation(cpu: Cpu, bits: &mut Bits) {
+fn conversation(machine: &Machine, bits: &mut Bits) {
     let mut memory = Memory::new(4 << 20);
     let arena = Arena::new(memory.bytes()).expect("aligned");
-    let mut backend = TransformerBackend::new(arena, options(cpu, KvType::Q8));
+    let mut backend = engine(arena, machine);
     let info = backend.load(&talking()).expect("room for it");
     let template = info.template.expect("a template");
     bits.bytes(template.name.as_str().as_bytes());
@@ -263,13 +275,13 @@ fn region() -> Vec<u8> {
 }
 
 /// A format of the region, which the answer leaves only at an end, and choices, one of which is a prefix of another.
-fn in_a_format(cpu: Cpu, bits: &mut Bits) {
+fn in_a_format(machine: &Machine, bits: &mut Bits) {
     let image = region();
     let formats = Formats::read(&image).expect("a sound region");
     let mut costs = vec![0; formats.states()];
     let mut memory = Memory::new(4 << 20);
     let arena = Arena::new(memory.bytes()).expect("aligned");
-    let mut backend = TransformerBackend::new(arena, options(cpu, KvType::Q8));
+    let mut backend = engine(arena, machine);
     backend.load(&talking()).expect("room for it");
     backend.set_formats(FormatTable::new(formats, &mut costs).expect("room for the states"));
     let choices = Choices::new(["yes", "yes, but", "no"]).expect("choices");
@@ -291,16 +303,16 @@ fn in_a_format(cpu: Cpu, bits: &mut Bits) {
 }
 
 /// Text is held back where a stop string may begin, an answer ends at one, and one that does not occur changes nothing.
-fn up_to_a_stop_string(cpu: Cpu, bits: &mut Bits) {
+fn up_to_a_stop_string(machine: &Machine, bits: &mut Bits) {
     let mut memory = Memory::new(4 << 20);
     let arena = Arena::new(memory.bytes()).expect("aligned");
-    let mut backend = TransformerBackend::new(arena, options(cpu, KvType::Q8));
+    let mut backend = engine(arena, machine);
     backend.load(&talking()).expect("room for it");
     let params = GenerateParams {
         max_tokens: 20,
         ..ANSWER
     };
-    let ask = |backend: &mut TransformerBackend<'_>, stops, bits: &mut Bits| {
+    let ask = |backend: &mut Engine<'_>, stops, bits: &mut Bits| {
         let turn = Turn {
             stops,
             ..Turn::only(0)
@@ -332,7 +344,7 @@ fn up_to_a_stop_string(cpu: Cpu, bits: &mut Bits) {
 
 /// All results of the requests in flight, and their text. The number of steps for a prompt is left out, because it may
 /// change.
-fn run(backend: &mut TransformerBackend<'_>, bits: &mut Bits) -> String {
+fn run(backend: &mut Engine<'_>, bits: &mut Bits) -> String {
     let (mut text, mut whole) = (Text::new(), String::new());
     loop {
         let (session, step) = match backend.step(&mut text) {

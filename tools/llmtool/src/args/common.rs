@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::values::{Kv, one_thread};
+use super::values::{Kv, threads};
 use crate::adapter::Adapter;
 use crate::error::ToolError;
 use crate::files;
@@ -115,7 +115,23 @@ pub struct EngineArg {
     /// How keys and values are stored
     #[arg(long, value_enum, default_value_t = Kv::Q8)]
     pub kv: Kv,
-    /// Threads: the engine has one for now
-    #[arg(short = 't', long, value_name = "N", default_value = "1", value_parser = one_thread)]
-    pub threads: u64,
+    /// Its threads.
+    #[command(flatten)]
+    pub threads: ThreadsArg,
+}
+
+/// On how many cores the engine runs.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ThreadsArg {
+    /// Threads that compute together; results are the same for every number [default: one for each core]
+    #[arg(short = 't', long, value_name = "N", value_parser = threads)]
+    threads: Option<usize>,
+}
+
+impl ThreadsArg {
+    /// Their number, this one included.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.threads.unwrap_or_else(workers::cores)
+    }
 }

@@ -9,7 +9,7 @@ use protocol::limits::{defaults, maxima};
 
 use super::common::{EngineArg, LoraArg};
 use super::run::CONTEXT;
-use super::values::{ByteSize, Context, Fraction, Rate, cpu};
+use super::values::{ByteSize, Context, Fraction, Kv, Rate, cpu};
 use crate::error::ToolError;
 
 /// Which matrices of every block an adapter changes.
@@ -98,9 +98,9 @@ pub struct Finetune {
     /// Longest example in tokens; the model's own context where that is smaller, or if it is 0
     #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
     pub context: Context,
-    /// The engine.
-    #[command(flatten)]
-    pub engine: EngineArg,
+    /// How keys and values are stored
+    #[arg(long, value_enum, default_value_t = Kv::Q8)]
+    pub kv: Kv,
     /// Kernels: one that this CPU has, in place of the best; the adapter is the same
     #[arg(long, value_name = "NAME", value_parser = cpu)]
     pub cpu: Option<Cpu>,

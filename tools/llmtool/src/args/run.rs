@@ -8,7 +8,7 @@ use protocol::decimal;
 use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS, defaults, maxima};
 
 use super::common::{EngineArg, LoraArg, ModelArg, TextArg};
-use super::values::{Context, Fraction, Predict, Recent, Seed, cpu};
+use super::values::{Context, Fraction, Kv, Predict, Recent, Seed, cpu};
 use crate::error::ToolError;
 use crate::files;
 use crate::output::text_or_stdin;
@@ -285,7 +285,7 @@ pub struct Wcet {
     /// Context in tokens; the model's own where that is smaller, or if it is 0
     #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
     pub context: Context,
-    /// The engine.
-    #[command(flatten)]
-    pub engine: EngineArg,
+    /// How keys and values are stored
+    #[arg(long, value_enum, default_value_t = Kv::Q8)]
+    pub kv: Kv,
 }

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use protocol::limits::{MAX_KDF_KIB, MAX_KDF_PASSES};
 use protocol::record::Hash;
 
+use super::common::ThreadsArg;
 use super::make::ModelFiles;
 use crate::keys::parse_hex;
 use crate::passphrase::MIN_KDF_KIB;
@@ -158,6 +159,9 @@ pub struct Replay {
     /// text's bytes and SHA-256
     #[arg(long, value_name = "FILE")]
     pub texts: Option<PathBuf>,
+    /// Its threads.
+    #[command(flatten)]
+    pub threads: ThreadsArg,
 }
 
 fn hash(digits: &str) -> Result<Hash, String> {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
+use llm_core::team::MAX_WORKERS;
 use protocol::decimal::{self, Billionths, Millionths};
 use protocol::limits::{MAX_CONTEXT_TOKENS, MAX_GENERATED_TOKENS, maxima};
 
@@ -242,13 +243,13 @@ impl FromStr for Seed {
     }
 }
 
-/// A number of threads, which can only be 1.
-pub(super) fn one_thread(text: &str) -> Result<u64, String> {
+/// A number of threads.
+pub(super) fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(1) => Ok(1),
-        Ok(_) => {
-            Err("the engine runs on one thread for now: give 1, or leave the option out".to_owned())
-        }
+        Ok(threads @ 1..=MAX_WORKERS) => Ok(threads),
+        Ok(_) => Err(format!(
+            "the engine runs on 1 to {MAX_WORKERS} threads: leave the option out for one on each core"
+        )),
         Err(_) => Err("not a number".to_owned()),
     }
 }
@@ -275,7 +276,13 @@ mod tests {
         assert!("x".parse::<Seed>().is_err());
         assert_eq!("-1".parse(), Ok(Recent(MAX_CONTEXT_TOKENS as u32)));
         assert_eq!("0".parse(), Ok(Recent(0)));
-        assert!(one_thread("2").unwrap_err().contains("one thread"));
+        assert_eq!(threads("2"), Ok(2));
+        for wrong in ["0", "65", "1000000"] {
+            assert!(threads(wrong).unwrap_err().contains("1 to 64"), "{wrong}");
+        }
+        for wrong in ["-1", "two", ""] {
+            assert_eq!(threads(wrong), Err("not a number".to_owned()), "{wrong}");
+        }
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub(super) fn finetune(arguments: &Finetune, out: &mut impl Write) -> Result<(),
 
 /// As on the device if it has an arena of that size, otherwise without a pool that nobody needs.
 fn options(arguments: &Finetune) -> LoadOptions {
-    let (context, kv) = (arguments.context.0, arguments.engine.kv.into());
+    let (context, kv) = (arguments.context.0, arguments.kv.into());
     let options = match arguments.arena {
         Some(_) => LoadOptions {
             positions: Positions::Fill,

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::Instant;
 
 use formats::stop::Stops;
-use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::backend::LlmBackend;
 use llm_core::chat::{Role, Segment, Template};
 use llm_core::generate::{FinishReason, GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::gguf::Gguf;
@@ -17,7 +17,7 @@ use crate::adapter;
 use crate::answer::AnswerFormat;
 use crate::args::Generate;
 use crate::args::values::Seed;
-use crate::engine::{Memory, check_runs, load_error, load_options};
+use crate::engine::{Backend, Memory, check_runs, load_error, run_options, team};
 use crate::error::ToolError;
 use crate::files;
 use crate::keys::KeyError;
@@ -28,7 +28,7 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
     let model = arguments.model.path();
     let file = files::read(model)?;
     let error = load_error(model);
-    let options = load_options(arguments.context.0, arguments.engine.kv.into());
+    let options = run_options(arguments.context.0, &arguments.engine);
     let lora = arguments.lora.read()?;
     let mut format = AnswerFormat::new(&arguments.format)?;
     let (mut memory, segments) = {
@@ -40,7 +40,8 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
             segments,
         )
     };
-    let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, options);
+    let arena = memory.arena().map_err(&error)?;
+    let mut backend = Backend::with_team(arena, options, team(&options)?);
     backend.load(&file).map_err(Box::new).map_err(&error)?;
     let mut turn = match &lora {
         None => Turn::only(0),

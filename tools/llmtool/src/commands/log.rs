@@ -254,6 +254,7 @@ pub(super) fn replay(arguments: &Replay, out: &mut impl Write) -> Result<(), Too
         prompts.as_deref().unwrap_or_default(),
         &arguments.data,
         formats.as_deref(),
+        arguments.threads.number(),
     )?;
     if let Some(path) = &arguments.texts {
         files::write(path, crate::replay::texts(&all).as_bytes())?;

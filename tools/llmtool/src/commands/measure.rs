@@ -9,7 +9,7 @@ use llm_core::transformer::Checked;
 
 use crate::adapter;
 use crate::args::{Bench, ByteSize, Imatrix, Perplexity};
-use crate::engine::{Memory, Runner, check_runs, load_error, load_options, reading_options};
+use crate::engine::{self, Memory, Runner, check_runs, load_error, reading_options, run_options};
 use crate::error::ToolError;
 use crate::files;
 use crate::output::{count, progress_bar, rate};
@@ -22,11 +22,12 @@ pub(super) fn perplexity(arguments: &Perplexity, out: &mut impl Write) -> Result
     let file = files::read(model)?;
     let error = load_error(model);
     let checked = check_runs(model, &file)?;
-    let options = reading_options(arguments.context.0, arguments.engine.kv.into());
+    let options = reading_options(arguments.context.0, &arguments.engine);
     let lora = arguments.lora.read()?;
     let adapters = adapter::bytes(&lora, &checked, &file)?;
     let mut memory = Memory::with_adapters(&checked, &options, adapters).map_err(&error)?;
-    let mut runner = Runner::load(&checked, &options, &mut memory).map_err(&error)?;
+    let team = engine::team(&options)?;
+    let mut runner = Runner::load(&checked, &options, team, &mut memory).map_err(&error)?;
     if let Some(lora) = &lora {
         runner.load_adapter(lora, &file)?;
     }
@@ -72,7 +73,10 @@ pub(super) fn perplexity(arguments: &Perplexity, out: &mut impl Write) -> Result
             });
         }
         let mut memory = Memory::for_model(&reference, &options).map_err(&error)?;
-        let mut reference = Runner::load(&reference, &options, &mut memory).map_err(&error)?;
+        // A team of its own; the two models take turns, and who waits sleeps.
+        let team = engine::team(&options)?;
+        let loaded = Runner::load(&reference, &options, team, &mut memory);
+        let mut reference = loaded.map_err(&error)?;
         let context = context.min(reference.model().context());
         let chunks = Chunks::cut(&tokens, bos, context, limit)?;
         let measured = perplexity::divergence(&mut runner, &mut reference, &chunks, &mut progress)?;
@@ -126,9 +130,10 @@ pub(super) fn imatrix(arguments: &Imatrix, out: &mut impl Write) -> Result<(), T
     let file = files::read(model)?;
     let error = load_error(model);
     let checked = check_runs(model, &file)?;
-    let options = reading_options(arguments.context.0, arguments.engine.kv.into());
+    let options = reading_options(arguments.context.0, &arguments.engine);
     let mut memory = Memory::for_model(&checked, &options).map_err(&error)?;
-    let mut runner = Runner::load(&checked, &options, &mut memory).map_err(&error)?;
+    let team = engine::team(&options)?;
+    let mut runner = Runner::load(&checked, &options, team, &mut memory).map_err(&error)?;
     let vocabulary = HostVocabulary::load(model, checked.gguf())?;
     let bos = vocabulary.view().bos_added();
     let tokens = text_tokens(None, false, &vocabulary, &text)?;
@@ -200,7 +205,7 @@ fn text_tokens(
 pub(super) fn bench(arguments: &Bench, out: &mut impl Write) -> Result<(), ToolError> {
     let model = arguments.model.path();
     let file = files::read(model)?;
-    let mut options = load_options(arguments.context.0, arguments.engine.kv.into());
+    let mut options = run_options(arguments.context.0, &arguments.engine);
     options.cpu = arguments.cpu.unwrap_or(options.cpu);
     let error = load_error(model);
     let bar = progress_bar("measuring");
@@ -222,7 +227,9 @@ pub(super) fn bench(arguments: &Bench, out: &mut impl Write) -> Result<(), ToolE
         writeln!(out)?;
         return Ok(());
     }
-    writeln!(out, "{}, {}", model.display(), options.cpu.name())?;
+    let threads = count(options.workers, "thread");
+    let cpu = options.cpu.name();
+    writeln!(out, "{}, {cpu}, {threads}", model.display())?;
     for figure in figures {
         writeln!(
             out,

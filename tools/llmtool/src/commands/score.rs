@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::backend::LlmBackend;
 use llm_core::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::sampling::SamplerParams;
 use llm_core::verify::sha256;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::adapter;
 use crate::args::finetune::Score;
-use crate::engine::{Memory, check_runs, load_error, load_options};
+use crate::engine::{Backend, Memory, check_runs, load_error, run_options, team};
 use crate::error::ToolError;
 use crate::files;
 use crate::output::progress_bar;
@@ -32,12 +32,13 @@ pub(super) fn score(arguments: &Score, out: &mut impl Write) -> Result<(), ToolE
     let examples = read(data)?;
     let file = files::read(model)?;
     let error = load_error(model);
-    let options = load_options(arguments.context.0, arguments.engine.kv.into());
+    let options = run_options(arguments.context.0, &arguments.engine);
     let lora = arguments.lora.read()?;
     let checked = check_runs(model, &file)?;
     let adapters = adapter::bytes(&lora, &checked, &file)?;
     let mut memory = Memory::with_adapters(&checked, &options, adapters).map_err(&error)?;
-    let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, options);
+    let arena = memory.arena().map_err(&error)?;
+    let mut backend = Backend::with_team(arena, options, team(&options)?);
     backend.load(&file).map_err(Box::new).map_err(&error)?;
     if let Some(lora) = &lora {
         let loaded = backend.load_adapter_file(0, &lora.file()?, &sha256(&file));
@@ -85,11 +86,7 @@ fn read(path: &Path) -> Result<Vec<Example>, ToolError> {
     }
 }
 
-fn answer(
-    backend: &mut TransformerBackend<'_>,
-    turn: Turn,
-    example: &Example,
-) -> Result<String, ToolError> {
+fn answer(backend: &mut Backend<'_>, turn: Turn, example: &Example) -> Result<String, ToolError> {
     let failed = |error: llm_core::generate::GenerateError| ToolError::Generate(error.to_string());
     let params = GenerateParams {
         sampler: SamplerParams::greedy(),

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use formats::Formats;
-use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::backend::LlmBackend;
 use llm_core::chat::{Role, Segment};
 use llm_core::constrain::{Format, FormatTable};
 use llm_core::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::kv_cache;
 use llm_core::sampling::SamplerParams;
-use llm_core::transformer::{AdapterFile, Checked};
+use llm_core::transformer::{AdapterFile, Checked, LoadOptions};
 use llm_core::verify::sha256;
 use protocol::limits::MAX_PIECE_BYTES;
 use protocol::record::{Hash, Hex};
@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::NO_ADAPTER;
 use super::sources::Sources;
-use crate::engine::{Memory, load_error, load_options};
+use crate::engine::{Backend, Memory, load_error, load_options, team};
 use crate::error::ToolError;
 
 /// The hash in a record whose request had no format.
@@ -35,7 +35,7 @@ const SESSION: usize = 0;
 /// A model that runs turns.
 #[derive(Debug)]
 pub(super) struct Engine<'m> {
-    backend: TransformerBackend<'m>,
+    backend: Backend<'m>,
     /// SHA-256 of the model's file.
     base: Hash,
     adapter: Option<u8>,
@@ -99,17 +99,22 @@ pub(super) struct Outcome {
 }
 
 impl Engine<'_> {
-    /// Loads the model with this context in tokens, as the inference domain does, and passes it to `run`.
+    /// Loads the model with this context in tokens, as the inference domain does, and passes it to `run`. The number of
+    /// threads changes no bit.
     pub(super) fn with<T>(
         path: &Path,
         file: &[u8],
         context: usize,
         adapters: &Adapters,
         formats: Option<&[u8]>,
+        threads: usize,
         run: impl FnOnce(&mut Engine<'_>) -> T,
     ) -> Result<T, ToolError> {
         let error = load_error(path);
-        let options = load_options(context, kv_cache::KvType::Q8);
+        let options = LoadOptions {
+            workers: threads,
+            ..load_options(context, kv_cache::KvType::Q8)
+        };
         let checked = Checked::new(file).map_err(Box::new).map_err(&error)?;
         let bytes = adapters.bytes(&checked);
         let mut memory = Memory::with_adapters(&checked, &options, bytes).map_err(&error)?;
@@ -118,7 +123,8 @@ impl Engine<'_> {
             None => Formats::NONE,
         };
         let mut costs = vec![0; formats.states()];
-        let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, options);
+        let arena = memory.arena().map_err(&error)?;
+        let mut backend = Backend::with_team(arena, options, team(&options)?);
         backend.load(file).map_err(Box::new).map_err(&error)?;
         if let Some(table) = FormatTable::new(formats, &mut costs) {
             backend.set_formats(table);
