@@ -82,11 +82,14 @@ EXAMPLE_POLICY := $(EXAMPLE_OUT)/policy.bin
 EXAMPLES := $(patsubst examples/%/build.mk,%,$(wildcard examples/*/build.mk))
 $(if $(EXAMPLE),$(if $(filter $(EXAMPLE),$(EXAMPLES)),,$(error no example '$(EXAMPLE)': there is $(EXAMPLES))))
 
-# SYSTEM=disk: a system of systems/, with its own description and isolation claims; the rest is the main one's. Its disk is
-# the image DISK, which `llmtool disk` makes if it is not there.
+# SYSTEM=disk or partitions: a system of systems/, with its own description and isolation claims; the rest is the main
+# one's. One with a plan.toml is the main one in time partitions; the others have a disk, which is the image DISK, and
+# `llmtool disk` makes it if it is not there.
 SYSTEM ?=
 SYSTEMS := $(patsubst systems/%/system.xml,%,$(wildcard systems/*/system.xml))
 $(if $(SYSTEM),$(if $(filter $(SYSTEM),$(SYSTEMS)),,$(error no system '$(SYSTEM)': there is $(SYSTEMS))))
+PARTITIONED := $(if $(SYSTEM),$(wildcard systems/$(SYSTEM)/plan.toml))
+WITH_DISK := $(if $(SYSTEM),$(if $(PARTITIONED),,$(SYSTEM)))
 SYSTEM_OUT := $(BUILD)/systems/$(SYSTEM)
 SYSTEM_POLICY := $(SYSTEM_OUT)/policy.bin
 DISK ?= $(BUILD)/disk.img
@@ -124,13 +127,13 @@ RESOLVED := $(SEL4_OUT)/system.xml
 IMAGE := $(SEL4_OUT)/loader.img
 TESTED := $(filter-out shipped,$(INJECT))
 RUN_STORE = $(if $(MODEL),$(MODEL_OUT)/store.tar,$(if $(LARGE),$(LARGE_STORE),$(if $(TESTED),$(TEST_STORE),$(STORE))))
-RUN_POLICY = $(if $(SYSTEM),$(if $(REDTEAM),$(REDTEAM_FILES_POLICY),$(if $(TESTED),$(SYSTEM_TEST_POLICY),$(SYSTEM_POLICY))),$(if $(MODEL),$(MODEL_OUT)/policy.bin,$(if $(EXAMPLE),$(EXAMPLE_POLICY),$(if $(REDTEAM),$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS_POLICY),$(REDTEAM_POLICY)),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY))))))
+RUN_POLICY = $(if $(SYSTEM),$(if $(REDTEAM),$(if $(WITH_DISK),$(REDTEAM_FILES_POLICY),$(REDTEAM_POLICY)),$(if $(TESTED),$(SYSTEM_TEST_POLICY),$(SYSTEM_POLICY))),$(if $(MODEL),$(MODEL_OUT)/policy.bin,$(if $(EXAMPLE),$(EXAMPLE_POLICY),$(if $(REDTEAM),$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS_POLICY),$(REDTEAM_POLICY)),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY))))))
 # Where the files that fill regions are. Those of an example are next to its policy.
 FILES_PATH = $(dir $(RUN_STORE)) $(dir $(RUN_POLICY))
 # The claims that must hold for the description.
-ISOLATION_POLICY := $(if $(SYSTEM),systems/$(SYSTEM)/isolation.toml,$(if $(EXAMPLE),$(EXAMPLE_DIR)/isolation.toml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/isolation.toml,tools/isolation/policy.toml)))
+ISOLATION_POLICY := $(if $(SYSTEM),$(if $(PARTITIONED),tools/isolation/policy.toml )systems/$(SYSTEM)/isolation.toml,$(if $(EXAMPLE),$(EXAMPLE_DIR)/isolation.toml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/isolation.toml,tools/isolation/policy.toml)))
 
-SIM = $(BIN)/sel4-llm-sim $(DESCRIPTION) $(if $(SYSTEM),--disk $(DISK)) --search-path $(FILES_PATH) $(addprefix --program=,$(EXAMPLE_PROGRAMS))
+SIM = $(BIN)/sel4-llm-sim $(DESCRIPTION) $(if $(WITH_DISK),--disk $(DISK)) --search-path $(FILES_PATH) $(addprefix --program=,$(EXAMPLE_PROGRAMS))
 
 ifneq ($(EXAMPLE),)
 include $(EXAMPLE_DIR)/build.mk
@@ -154,7 +157,7 @@ run:
 endif
 
 .PHONY: sim
-sim: description sim-build $(if $(SYSTEM),$(DISK)) ## run the simulation: a process per protection domain of system.xml
+sim: description sim-build $(if $(WITH_DISK),$(DISK)) ## run the simulation: a process per protection domain of system.xml
 	@$(SIM)
 
 .PHONY: sim-build
@@ -320,8 +323,8 @@ SEL4_FILES := $(if $(filter files,$(REDTEAM)),gremlin,files)
 # The Microkit tool accepts variables that the programs do not expect, so the checker runs first: on the description
 # before anything is built, and on the programs' files before they become an image. The red team also attacks unsafe
 # descriptions.
-UNCHECKED := $(and $(REDTEAM),$(filter-out system.xml $(REDTEAM_CLIENTS)/system.xml $(REDTEAM_FILES),$(DESCRIPTION)))
-CHECK = $(if $(UNCHECKED),,$(BIN)/isolation check $(DESCRIPTION) --board $(BOARD) --policy $(ISOLATION_POLICY) --silent)
+UNCHECKED := $(and $(REDTEAM),$(filter-out system.xml $(REDTEAM_CLIENTS)/system.xml $(if $(SYSTEM),$(DESCRIPTION)),$(DESCRIPTION)))
+CHECK = $(if $(UNCHECKED),,$(BIN)/isolation check $(DESCRIPTION) --board $(BOARD) $(addprefix --policy ,$(ISOLATION_POLICY)) --silent)
 
 RESOLVE = $(BIN)/sysdesc $(1) $(BOARD) $(2)
 # What the board's emulator needs in addition to an image.
@@ -337,16 +340,16 @@ image: check-sdk description store policy $(if $(EXAMPLE),example-programs-sel4)
 	@mkdir -p $(SEL4_OUT)
 	@$(call RESOLVE,$(DESCRIPTION),$(RESOLVED))
 	@$(SEL4_CARGO) -p $(SEL4_SHELL) --target $(SEL4_TRIPLE) >&2
-	@$(SEL4_CARGO) -p audit $(if $(SYSTEM),--features disk) --target $(SEL4_TRIPLE) >&2
-	@$(if $(SYSTEM),$(SEL4_CARGO) -p $(SEL4_FILES) --target $(SEL4_TRIPLE) >&2)
-	@$(if $(SYSTEM),$(SEL4_DISK_CARGO) -p disk --target $(SEL4_TRIPLE) >&2)
-	@$(SEL4_CARGO) -p $(SEL4_INFERENCE) $(if $(SYSTEM),--features disk) $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target $(SEL4_FLOAT_TRIPLE) >&2
+	@$(SEL4_CARGO) -p audit $(if $(WITH_DISK),--features disk) --target $(SEL4_TRIPLE) >&2
+	@$(if $(WITH_DISK),$(SEL4_CARGO) -p $(SEL4_FILES) --target $(SEL4_TRIPLE) >&2)
+	@$(if $(WITH_DISK),$(SEL4_DISK_CARGO) -p disk --target $(SEL4_TRIPLE) >&2)
+	@$(SEL4_CARGO) -p $(SEL4_INFERENCE) $(if $(WITH_DISK),--features disk) $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target $(SEL4_FLOAT_TRIPLE) >&2
 	@cd pds/sel4/host-tools && $(CARGO) build $(QUIET) --locked --release -p sel4-reset-cli --target-dir $(SEL4_TARGET)/host >&2
 	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/$(SEL4_SHELL) $(SEL4_OUT)/shell.elf
-	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/audit $(SEL4_OUT)/audit$(if $(SYSTEM),-disk).elf
-	@$(if $(SYSTEM),cd $(SEL4_TARGET)/$(SEL4_TRIPLE)/release && cp $(SEL4_FILES) $(SEL4_OUT)/files.elf && cp disk $(SEL4_OUT)/disk.elf)
+	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/audit $(SEL4_OUT)/audit$(if $(WITH_DISK),-disk).elf
+	@$(if $(WITH_DISK),cd $(SEL4_TARGET)/$(SEL4_TRIPLE)/release && cp $(SEL4_FILES) $(SEL4_OUT)/files.elf && cp disk $(SEL4_OUT)/disk.elf)
 	@$(SEL4_TARGET)/host/release/sel4-reset-cli \
-		$(SEL4_TARGET)/$(SEL4_FLOAT_TRIPLE)/release/$(SEL4_INFERENCE) -o $(SEL4_OUT)/inference$(if $(SYSTEM),-disk).elf
+		$(SEL4_TARGET)/$(SEL4_FLOAT_TRIPLE)/release/$(SEL4_INFERENCE) -o $(SEL4_OUT)/inference$(if $(WITH_DISK),-disk).elf
 	@$(if $(CHECK),$(CHECK) --programs $(SEL4_OUT) >&2)
 	@$(SDK)/bin/microkit $(RESOLVED) --search-path $(SEL4_OUT) $(FILES_PATH) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2
@@ -362,8 +365,8 @@ BOOT_FILE = $(subst {image},$(1),$(call board_line,boot))
 BOOT = $(QEMU) $(BOOT_FILE)
 
 .PHONY: qemu
-qemu: check-emulator image $(if $(SYSTEM),$(DISK)) ## run on seL4 in QEMU
-	@$(QEMU) $(if $(SYSTEM),$(DISK_OPTIONS)) $(call BOOT_FILE,$(IMAGE))
+qemu: check-emulator image $(if $(WITH_DISK),$(DISK)) ## run on seL4 in QEMU
+	@$(QEMU) $(if $(WITH_DISK),$(DISK_OPTIONS)) $(call BOOT_FILE,$(IMAGE))
 
 # `cargo test` for the domains' target: a runner makes an image of only the domain `tests` and boots it. Its cases need
 # a heap. MISBEHAVE=wrong|panic|fault|silence makes a build that must fail, to check that the runner notices.
@@ -438,7 +441,7 @@ lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 # A panic of audit ends the system.
 .PHONY: panic-check
 panic-check: image ## no panic that a message could reach in the linked audit, but those that pds/audit/panics.toml argues
-	@$(CARGO) run $(QUIET) -p panic-check -- $(SEL4_OUT)/audit$(if $(SYSTEM),-$(SYSTEM)).elf pds/audit/panics.toml
+	@$(CARGO) run $(QUIET) -p panic-check -- $(SEL4_OUT)/audit$(if $(WITH_DISK),-disk).elf pds/audit/panics.toml
 
 .PHONY: e2e-qemu
 e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
@@ -558,7 +561,7 @@ sim-c:
 ## ---- Isolation ----------------------------------------------------------------------------------
 
 # Options of every check: the description, and what must hold for it.
-ISOLATION = $(BIN)/isolation check $(DESCRIPTION) --board $(BOARD) --policy $(ISOLATION_POLICY)
+ISOLATION = $(BIN)/isolation check $(DESCRIPTION) --board $(BOARD) $(addprefix --policy ,$(ISOLATION_POLICY))
 ISOLATION_OUT := $(BUILD)/$(BOARD)/isolation$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))$(if $(SYSTEM),-$(SYSTEM))
 ISOLATION_REPORTS := --markdown $(ISOLATION_OUT)/report.md --json $(ISOLATION_OUT)/report.json --svg $(ISOLATION_OUT)/authority.svg
 # What the Microkit tool put into the image, including the bytes that fill frames: 29 for each.
@@ -588,6 +591,8 @@ isolation-tool:
 isolation-description:
 	@$(CARGO) run $(QUIET) -p isolation -- check system.xml --quiet
 	@$(CARGO) run $(QUIET) -p isolation -- check systems/disk/system.xml --policy systems/disk/isolation.toml --quiet
+	@$(CARGO) run $(QUIET) -p isolation -- check systems/partitions/system.xml --policy tools/isolation/policy.toml \
+		--policy systems/partitions/isolation.toml --quiet
 
 .PHONY: isolation-docs
 isolation-docs: isolation-tool ## what is generated from system.xml: the picture, Microkit's table, the proofs' instance
@@ -910,6 +915,22 @@ redteam-files-qemu: llmtool
 	SEL4_LLM_BOARD=$(BOARD) SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
 	$(REDTEAM_RUN_FILES) \
 		$(REDTEAM_RUN)
+
+# The main system and systems/partitions in turn: what hostile domains can tell each other by who runs when, and what
+# partitions cost honest ones.
+PARTITIONS_ROUNDS ?= 4
+
+.PHONY: partitions
+partitions: llmtool check-emulator ## what time partitions close and cost, on seL4 in QEMU (10 minutes)
+	@$(MAKE) --no-print-directory image
+	@$(MAKE) --no-print-directory image SYSTEM=partitions
+	@$(MAKE) --no-print-directory image REDTEAM=shell
+	@$(MAKE) --no-print-directory image REDTEAM=shell SYSTEM=partitions
+	SEL4_LLM_REDTEAM_SHELL='$(call BOOT,$(SEL4_OUT)-redteam-shell/loader.img)' \
+	SEL4_LLM_REDTEAM_PARTITIONS='$(call BOOT,$(SEL4_OUT)-redteam-shell-partitions/loader.img)' \
+	SEL4_LLM_RUN='$(call BOOT,$(IMAGE))' SEL4_LLM_RUN_PARTITIONS='$(call BOOT,$(SEL4_OUT)-partitions/loader.img)' \
+	SEL4_LLM_PARTITIONS_ROUNDS=$(PARTITIONS_ROUNDS) SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
+		$(CARGO) test $(QUIET) -p sel4-llm-tests --test partitions
 
 .PHONY: redteam-mutations
 redteam-mutations: llmtool ## see the red team's runner object to descriptions that give too much away

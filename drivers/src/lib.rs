@@ -28,6 +28,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod bcm2835_timer;
 pub mod cadence_ttc;
 pub mod cadence_uart;
 pub mod counter;

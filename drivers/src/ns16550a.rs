@@ -11,6 +11,9 @@
 //!
 //! The boot firmware has set the line's speed and format, and the FIFO on or off. All of it stays: switching the FIFO
 //! would also lose what was typed before.
+//!
+//! The mini UART of BCM2835 to BCM2711 ("BCM2711 ARM Peripherals", "Mini UART") has these registers as 32-bit words, eight
+//! places in each FIFO and neither a trigger level nor the bits for damaged bytes and breaks.
 
 use crate::{DAMAGED, Registers, Serial, fill, received};
 
@@ -135,6 +138,8 @@ mod tests {
     /// Model of the device as in the manual, with the FIFO on.
     #[derive(Debug, Default)]
     struct Model {
+        /// The mini UART.
+        is_mini: bool,
         /// Bytes and their errors.
         received: VecDeque<(u8, u32)>,
         sent: Vec<u8>,
@@ -153,13 +158,24 @@ mod tests {
     const LEVEL: usize = 8;
 
     impl Model {
+        fn mini() -> Self {
+            Self {
+                is_mini: true,
+                ..Self::default()
+            }
+        }
+
         fn arrive(&mut self, byte: u8, errors: u32) {
-            if self.received.len() == DEPTH {
+            let (depth, level, errors) = match self.is_mini {
+                true => (DEPTH / 2, 1, 0),
+                false => (DEPTH, LEVEL, errors),
+            };
+            if self.received.len() == depth {
                 self.overrun = true;
                 return;
             }
             self.received.push_back((byte, errors));
-            self.is_raised |= self.received.len() >= LEVEL;
+            self.is_raised |= self.received.len() >= level;
         }
 
         /// Four character times without a byte.
@@ -298,6 +314,31 @@ mod tests {
         device.0.borrow_mut().arrive(b'x', 0);
         assert_eq!(read_all(&mut uart), b"x");
         assert!(!device.0.borrow().interrupts());
+    }
+
+    #[test]
+    fn a_mini_uart_gives_every_byte_tells_lost_ones_once_and_writes_by_interrupts() {
+        let device = Device(Rc::new(RefCell::new(Model::mini())));
+        device.0.borrow_mut().transmit = Some(VecDeque::new());
+        let mut uart = Uart::start(device.clone());
+        device.0.borrow_mut().arrive(b'x', BREAK);
+        assert!(device.0.borrow().interrupts(), "the first byte is heard");
+        uart.acknowledge();
+        assert_eq!(read_all(&mut uart), b"x");
+        for _ in 0..DEPTH / 2 + 2 {
+            device.0.borrow_mut().arrive(b'a', 0);
+        }
+        uart.acknowledge();
+        assert_eq!(
+            read_all(&mut uart),
+            [b'a', DAMAGED, b'a', b'a', b'a', b'a', b'a', b'a', b'a']
+        );
+        assert!(!device.0.borrow().interrupts());
+        assert_eq!(uart.put(b"hello"), 1);
+        uart.interrupt_on_room(true);
+        assert!(!device.0.borrow().interrupts(), "there is no room");
+        device.0.borrow_mut().carry();
+        assert!(device.0.borrow().interrupts());
     }
 
     #[test]

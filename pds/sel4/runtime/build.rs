@@ -78,6 +78,10 @@ fn module(board: &Board) -> String {
                 ),
             )
         }
+        Some(Driver::Bcm2835Timer) => (
+            "drivers::bcm2835_timer::Timer<Device>".to_owned(),
+            "drivers::bcm2835_timer::Timer::start(device)".to_owned(),
+        ),
         Some(Driver::GoldfishRtc) => (
             "drivers::goldfish_rtc::Rtc<Device, Counter>".to_owned(),
             "drivers::goldfish_rtc::Rtc::start(device, Counter)".to_owned(),
@@ -115,7 +119,7 @@ pub type Console = drivers::{console}::Uart<Device>;
 #[must_use]
 pub unsafe fn console(base: usize) -> Console {{
     // SAFETY: the caller's promise.
-    drivers::{console}::Uart::start(unsafe {{ Device::new(base, {}) }})
+    drivers::{console}::Uart::start(unsafe {{ Device::new({}, {}) }})
 }}
 
 /// The driver of clock and watchdog.
@@ -128,11 +132,13 @@ pub type Timekeeper = {kind};
 #[must_use]
 pub unsafe fn timekeeper(base: usize) -> Timekeeper {{
     // SAFETY: the caller's promise.
-    let device = unsafe {{ Device::new(base, {}) }};
+    let device = unsafe {{ Device::new({}, {}) }};
     {made}
 }}
 ",
+        first_register(uart),
         width(uart),
+        first_register(watchdog),
         width(watchdog)
     ));
     text
@@ -147,9 +153,18 @@ fn device<'b>(board: &'b Board, name: &str) -> &'b Device {
     })
 }
 
+/// Where a device's registers begin, after the beginning of its page.
+fn first_register(device: &Device) -> String {
+    match device.registers {
+        0 => "base".to_owned(),
+        bytes => format!("base + {bytes:#x}"),
+    }
+}
+
 const fn width(device: &Device) -> &'static str {
-    match device.register_bytes {
-        1 => "Width::Byte",
+    match (device.register_bytes, device.driver) {
+        (1, _) => "Width::Byte",
+        (_, Some(Driver::Ns16550a)) => "Width::Numbered",
         _ => "Width::Word",
     }
 }

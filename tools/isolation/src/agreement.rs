@@ -3,7 +3,7 @@
 use crate::capability::{Capability, Object, Place, Private, Subject};
 use crate::claims::Finding;
 use crate::microkit::{Configuration, Row};
-use crate::view::View;
+use crate::view::{Turn, View};
 use std::collections::BTreeMap;
 use sysdesc::{System, Trigger};
 
@@ -152,6 +152,11 @@ fn threads(expected: &View, image: &View, finding: &mut Finding) {
                 Some(found.max_priority),
                 Some(want.max_priority),
             ),
+            (
+                "partition",
+                Some(found.partition.into()),
+                Some(want.partition.into()),
+            ),
             ("budget", found.budget_us, want.budget_us),
             ("period", found.period_us, want.period_us),
         ];
@@ -170,6 +175,19 @@ fn threads(expected: &View, image: &View, finding: &mut Finding) {
                 found.fpu, want.fpu
             ));
         }
+    }
+    if image.schedule != expected.schedule {
+        let text = |turns: &[Turn]| {
+            let turns = turns
+                .iter()
+                .map(|turn| format!("{} for {} µs", turn.partition, turn.duration_us));
+            turns.collect::<Vec<_>>().join(", ")
+        };
+        finding.violation(format!(
+            "the image's schedule of partitions is [{}], system.xml demands [{}]",
+            text(&image.schedule),
+            text(&expected.schedule)
+        ));
     }
     for subject in image.subjects() {
         if expected.thread(subject).is_none() {

@@ -25,8 +25,8 @@ pub enum Command {
     Table,
     /// Print the instance for the proofs in proofs/: Instance.v, or with --capdl Image.v.
     Rocq(Rocq),
-    /// Write what is generated from the description: docs/authority.svg, the table in docs/isolation.md and
-    /// proofs/Instance.v.
+    /// Write what is generated from the description: docs/authority.svg, the table in docs/isolation.md, the proofs'
+    /// instances and systems/partitions/system.xml.
     Docs(Docs),
     /// Copy a capDL JSON without the bytes that fill its frames.
     Strip {
@@ -43,9 +43,14 @@ pub struct Check {
     /// The system description.
     #[arg(default_value = "system.xml")]
     pub system: PathBuf,
-    /// What must hold.
-    #[arg(long, default_value = "tools/isolation/policy.toml")]
-    pub policy: PathBuf,
+    /// What must hold. Several files count as one, in this order: a system that is another with something more needs
+    /// only say what that is.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "tools/isolation/policy.toml"
+    )]
+    pub policy: Vec<PathBuf>,
     /// The board: the name of a file in boards/.
     #[arg(long, value_name = "NAME", default_value = "qemu_virt_aarch64")]
     pub board: String,

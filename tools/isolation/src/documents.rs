@@ -1,5 +1,6 @@
 //! Committed files generated from descriptions: the picture and two tables in the docs (what Microkit adds, and the options
-//! of each board's kernel), and the instances for the proofs. `isolation docs` writes them; a test checks that they are current.
+//! of each board's kernel), the instances for the proofs, and the description in time partitions.
+//! `isolation docs` writes them; a test checks that they are current.
 
 use crate::microkit::Configuration;
 use crate::policy::Policy;
@@ -7,10 +8,16 @@ use crate::view::View;
 use crate::{kernel, picture, report, rocq};
 use std::path::{Path, PathBuf};
 use sysdesc::board::FOLDER;
+use sysdesc::partitions::Plan;
 use sysdesc::{Board, System};
 
 /// The system with a disk, of which the proofs have an instance, too.
 const DISK: &str = "systems/disk/system.xml";
+
+/// The system in time partitions, which is generated.
+const PARTITIONS: &str = "systems/partitions/system.xml";
+/// What it is generated from, besides `system.xml`.
+const PLAN: &str = "systems/partitions/plan.toml";
 
 /// Where Microkit's table begins and ends in the document.
 const MARKS: [&str; 2] = [
@@ -41,7 +48,16 @@ pub fn documents(root: &Path, system: &System, policy: &Policy) -> std::io::Resu
     let view = View::of_description(system, Configuration::Release);
     let described = std::fs::read_to_string(root.join(DISK))?;
     let with_disk = System::parse_on(&described, &Board::usual()).map_err(std::io::Error::other)?;
+    let read = |path: &str| std::fs::read_to_string(root.join(path));
+    let plan = Plan::parse(&read(PLAN)?).map_err(std::io::Error::other)?;
+    let in_partitions = plan
+        .apply(&read("system.xml")?)
+        .map_err(std::io::Error::other)?;
     let mut documents = vec![
+        Document {
+            path: PARTITIONS.into(),
+            text: in_partitions,
+        },
         Document {
             path: "docs/authority.svg".into(),
             text: picture::svg(system, &view, policy),

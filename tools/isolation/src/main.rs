@@ -8,7 +8,7 @@ use isolation::policy::Policy;
 use isolation::programs::Program;
 use isolation::report::{self, Report, Subjects};
 use isolation::view::View;
-use isolation::{Error, Result, picture, rocq};
+use isolation::{Error, Result, claims, picture, rocq};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
@@ -43,7 +43,7 @@ fn run(cli: &Cli) -> Result<bool> {
         Command::Rocq(arguments) => instance(arguments),
         Command::Docs(arguments) => {
             let system = description(&arguments.system, &Board::usual())?;
-            let policy = policy(&arguments.policy, &Board::usual())?;
+            let policy = policy(&[&arguments.policy], &Board::usual())?;
             let root = &arguments.root;
             let documents = documents(root, &system, &policy).map_err(|source| {
                 let path = root.clone();
@@ -119,7 +119,7 @@ fn check(arguments: &Check) -> Result<bool> {
                 "{} is not what {} explains (docs/isolation.md has the claims): correct it, or the policy with the \
                  argument for it\n",
                 arguments.system.display(),
-                arguments.policy.display()
+                claims::list(arguments.policy.iter().map(|path| path.display()))
             ))?;
         }
     } else if arguments.quiet {
@@ -167,9 +167,13 @@ fn description(path: &Path, board: &Board) -> Result<System> {
     })
 }
 
-fn policy(path: &Path, board: &Board) -> Result<Policy> {
-    Policy::parse_on(&text(path)?, board).map_err(|source| {
-        let path = path.to_owned();
+/// The files, one after the other, are one policy. A table that two of them have is an error of TOML.
+fn policy(paths: &[impl AsRef<Path>], board: &Board) -> Result<Policy> {
+    let texts = paths.iter().map(|path| text(path.as_ref()));
+    let whole = texts.collect::<Result<Vec<_>>>()?.join("\n");
+    Policy::parse_on(&whole, board).map_err(|source| {
+        let last = paths.last().map(AsRef::as_ref);
+        let path = last.unwrap_or(Path::new("")).to_owned();
         Error::Policy { path, source }
     })
 }

@@ -43,6 +43,9 @@ pub struct Policy {
     pub device: Vec<Device>,
     /// I7.
     pub scheduling: Scheduling,
+    /// T: the time partitions. None: all domains share the processor by priority alone.
+    #[serde(default)]
+    pub partition: Vec<Partition>,
     /// I8.
     #[serde(default)]
     pub control: Vec<Control>,
@@ -200,6 +203,22 @@ pub struct Part {
     pub domain: String,
     /// Its maximum budget per period, in percent.
     pub most_percent: u64,
+}
+
+/// A time partition: who runs in its turns, and how much of the time these are.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Partition {
+    /// Its name in the description.
+    pub name: String,
+    /// seL4's number.
+    pub id: u8,
+    /// Its domains, and `monitor`. [`CLIENTS`] stands for all clients.
+    pub domains: Vec<String>,
+    /// The least part of the schedule that its turns have, in percent.
+    pub least_percent: u64,
+    /// The longest time from the end of a turn to its next, in microseconds.
+    pub most_wait_us: u64,
 }
 
 /// Who holds whose TCB.

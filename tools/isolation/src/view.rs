@@ -25,8 +25,21 @@ pub struct View {
     pub threads: Vec<Thread>,
     /// Regions with a physical address of their own, which are devices, by name: address and size.
     pub physical: BTreeMap<String, (u64, u64)>,
+    /// The cyclic schedule of the time partitions; empty if there are none.
+    pub schedule: Vec<Turn>,
+    /// Names of the partitions by number. An image does not have them.
+    pub partition_names: BTreeMap<u8, String>,
     /// What only an image shows.
     pub image: Image,
+}
+
+/// A turn of a time partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Its number.
+    pub partition: u8,
+    /// In microseconds.
+    pub duration_us: u64,
 }
 
 /// What only an image shows.
@@ -83,6 +96,12 @@ impl View {
                         .phys_addr
                         .map(|at| (region.name.clone(), (at, region.size)))
                 })
+                .collect(),
+            schedule: microkit::schedule(system),
+            partition_names: system
+                .partitions
+                .iter()
+                .map(|partition| (partition.id, partition.name.clone()))
                 .collect(),
             image: Image::default(),
         }

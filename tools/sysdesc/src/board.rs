@@ -39,6 +39,7 @@ pub enum Driver {
     CadenceUart,
     Ns16550a,
     Pl031,
+    Bcm2835Timer,
     CadenceTtc,
     GoldfishRtc,
     GenericTimer,
@@ -74,6 +75,9 @@ pub struct Device {
     /// Size of its registers in bytes. What follows may be another device.
     #[serde(default)]
     pub size: Option<u64>,
+    /// Where its first register is, in bytes from [`Self::address`]: for a device that does not begin with a page.
+    #[serde(default)]
+    pub registers: u64,
     /// Frequency of its clock in Hz, for drivers that must know it.
     #[serde(default)]
     pub hertz: Option<u32>,
@@ -160,6 +164,7 @@ impl Driver {
             Self::CadenceUart => "Cadence UART",
             Self::Ns16550a => "16550A",
             Self::Pl031 => "PL031",
+            Self::Bcm2835Timer => "BCM2835 system timer",
             Self::CadenceTtc => "triple timer counter",
             Self::GoldfishRtc => "goldfish RTC",
             Self::GenericTimer => "generic timer",
@@ -320,6 +325,15 @@ impl Board {
                         address,
                         size,
                         page,
+                    });
+                }
+                if device.registers >= size {
+                    let (device, registers) = (name.clone(), device.registers);
+                    return Err(BoardError::Registers {
+                        board: board(),
+                        device,
+                        registers,
+                        size,
                     });
                 }
             }

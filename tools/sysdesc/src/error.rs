@@ -92,6 +92,20 @@ pub enum Problem {
         /// How many there can be.
         most: usize,
     },
+    /// There are more turns than the kernel's schedule has room for.
+    #[error("more than {most} turns in the schedule")]
+    TooManyTurns {
+        /// How many there can be.
+        most: usize,
+    },
+    /// The value is not a length of a turn.
+    #[error("attribute 'duration' is '{value}', not 1 to {most} microseconds, as in \"1000 us\"")]
+    Duration {
+        /// Its value as written.
+        value: String,
+        /// The maximum, in microseconds.
+        most: u64,
+    },
     /// A region exceeds any board's memory.
     #[error("{pages} pages, more than {most}: the board has less memory")]
     TooManyPages {

@@ -17,6 +17,7 @@ pub mod board;
 pub mod clients;
 mod error;
 mod parse;
+pub mod partitions;
 
 pub use board::{Arch, Board};
 pub use error::{Error, Place, Problem};
@@ -33,6 +34,10 @@ pub const DEFAULT_STACK_BYTES: u64 = 0x2000;
 pub const PAGE_SIZES: [u64; 2] = [0x1000, 0x20_0000];
 /// Maximum number of protection domains in a system.
 pub const MAX_DOMAINS: usize = 63;
+/// Maximum number of time partitions: `KernelNumDomains` of the SDK.
+pub const MAX_PARTITIONS: usize = 16;
+/// Maximum number of turns in a schedule: `KernelNumDomainSchedules` of the SDK, less its end.
+pub const MAX_TURNS: usize = 99;
 
 /// A system description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +50,32 @@ pub struct System {
     pub domains: Vec<Domain>,
     /// In the order of the file.
     pub channels: Vec<Channel>,
+    /// Time partitions, in the order of the file. None: all domains share the processor by priority alone.
+    pub partitions: Vec<Partition>,
+    /// The cyclic schedule of the partitions; empty only if there are none.
+    pub schedule: Vec<Turn>,
+}
+
+/// A time partition, which seL4 and Microkit call a (scheduling) domain: protection domains that run in its turns alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// Unique.
+    pub name: String,
+    /// seL4's number. Microkit's monitor is in number 0.
+    pub id: u8,
+    /// Line in the file.
+    pub line: u32,
+}
+
+/// A turn in the schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Index in [`System::partitions`].
+    pub partition: usize,
+    /// Its length in microseconds.
+    pub duration_us: u64,
+    /// Line in the file.
+    pub line: u32,
 }
 
 /// A memory region.
@@ -84,6 +115,8 @@ pub struct Domain {
     pub stack_size: u64,
     /// Whether it may use floating-point registers.
     pub fpu: bool,
+    /// Index in [`System::partitions`], if there are any.
+    pub partition: Option<usize>,
     /// Its ELF file, relative to the search path.
     pub program_image: String,
     /// What it maps.

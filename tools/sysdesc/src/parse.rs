@@ -6,8 +6,8 @@
 use crate::board::Arch;
 use crate::{
     Channel, DEFAULT_BUDGET_US, DEFAULT_STACK_BYTES, Domain, End, Error, Irq, MAX_DOMAINS, MAX_ID,
-    MAX_PRIORITY, Map, PAGE_SIZES, Parent, Perms, Physical, Place, Problem, Region, System,
-    Trigger,
+    MAX_PARTITIONS, MAX_PRIORITY, MAX_TURNS, Map, PAGE_SIZES, Parent, Partition, Perms, Physical,
+    Place, Problem, Region, System, Trigger, Turn,
 };
 use roxmltree::{Document, Node, ParsingOptions};
 use std::collections::HashSet;
@@ -20,6 +20,8 @@ const MAX_PATH: usize = 255;
 const MAX_IRQ: u64 = 1019;
 /// Maximum number of pages in a region: 2 GiB, and few enough to look at each.
 const MAX_PAGES: u64 = 1 << 19;
+/// Longest turn of a partition, in microseconds (10 s): with a longer one nobody else would run.
+const MAX_TURN_US: u64 = 10_000_000;
 const STACK_BYTES: (u64, u64) = (0x1000, 0x100_0000);
 /// How much of a refused text is shown, in characters.
 const TEXT_SHOWN: usize = 40;
@@ -60,16 +62,23 @@ pub(crate) fn system(text: &str, arch: Arch) -> Result<System> {
 
     let mut reader = Reader::new(arch);
     let mut channels = Vec::new();
+    let mut partitions = None;
     for node in elements(root)? {
         match tag(node) {
             "memory_region" => reader.region(node)?,
             "protection_domain" => reader.domain(node, None)?,
             "channel" => channels.push(node),
+            "domains" if partitions.is_none() => partitions = Some(node),
+            "domains" => return Err(error(node, Problem::Repeated)),
             _ => return Err(unexpected(node, root)),
         }
     }
-    // Maps name regions, and ends name domains, that may come later in the file.
+    // Maps name regions, domains name partitions, and ends name domains, that may come later in the file.
     reader.resolve_maps()?;
+    if let Some(node) = partitions {
+        reader.partitions(node)?;
+    }
+    reader.resolve_partitions()?;
     for node in channels {
         reader.channel(node)?;
     }
@@ -90,6 +99,8 @@ struct Reader<'a> {
     maps: Vec<(usize, Node<'a, 'a>, String)>,
     /// Variables that Microkit sets: index of the domain, name.
     symbols: HashSet<(usize, String)>,
+    /// The element of each domain, and the partition that it names.
+    partition_names: Vec<(Node<'a, 'a>, Option<String>)>,
 }
 
 impl<'a> Reader<'a> {
@@ -99,11 +110,14 @@ impl<'a> Reader<'a> {
             regions: Vec::new(),
             domains: Vec::new(),
             channels: Vec::new(),
+            partitions: Vec::new(),
+            schedule: Vec::new(),
         };
         Self {
             system,
             maps: Vec::new(),
             symbols: HashSet::new(),
+            partition_names: Vec::new(),
         }
     }
 
@@ -171,7 +185,7 @@ impl<'a> Reader<'a> {
         if attributes.number("cpu", 0, u64::MAX)?.unwrap_or(0) != 0 {
             attributes.forbid("cpu", "there is one core, number 0")?;
         }
-        attributes.forbid("domain", "there is one scheduling domain")?;
+        let partition = attributes.optional_name("domain", MAX_NAME)?;
         let name = attributes.name("name", MAX_NAME)?;
         if self.system.domain(&name).is_some() {
             return Err(duplicate(node, "name", &name, "protection domains"));
@@ -227,6 +241,7 @@ impl<'a> Reader<'a> {
         if index == MAX_DOMAINS {
             return Err(error(node, Problem::TooManyDomains { most: MAX_DOMAINS }));
         }
+        self.partition_names.push((node, partition));
         self.system.domains.push(Domain {
             name,
             parent,
@@ -235,6 +250,7 @@ impl<'a> Reader<'a> {
             period_us,
             stack_size,
             fpu,
+            partition: None, // Until resolve_partitions.
             program_image: String::new(),
             maps: Vec::new(),
             irqs: Vec::new(),
@@ -258,6 +274,124 @@ impl<'a> Reader<'a> {
                     child: "program_image",
                 },
             ));
+        }
+        Ok(())
+    }
+
+    /// The time partitions and their schedule.
+    ///
+    /// Stricter than Microkit: each partition has a number (Microkit would choose in no fixed order), durations are
+    /// microseconds, and the schedule is one cycle from its first turn to its last.
+    fn partitions(&mut self, node: Node<'a, 'a>) -> Result<()> {
+        Attributes::of(node)?.end()?;
+        let mut schedule = None;
+        for child in elements(node)? {
+            match tag(child) {
+                "domain" => self.partition(child)?,
+                "domain_schedule" if schedule.is_none() => schedule = Some(child),
+                "domain_schedule" => return Err(error(child, Problem::Repeated)),
+                _ => return Err(unexpected(child, node)),
+            }
+        }
+        let missing = |child| error(node, Problem::MissingElement { child });
+        if self.system.partitions.is_empty() {
+            return Err(missing("domain"));
+        }
+        let schedule = schedule.ok_or_else(|| missing("domain_schedule"))?;
+        let attributes = Attributes::of(schedule)?;
+        for attribute in ["start_index", "index_shift"] {
+            attributes.forbid(attribute, "a schedule begins with its first turn")?;
+        }
+        attributes.end()?;
+        for child in elements(schedule)? {
+            match tag(child) {
+                "schedule_entry" => self.turn(child)?,
+                "schedule_end_marker" => {
+                    let reason = "a schedule ends with its last turn";
+                    return Err(error(child, Problem::ForbiddenElement { reason }));
+                }
+                _ => return Err(unexpected(child, schedule)),
+            }
+        }
+        if self.system.schedule.is_empty() {
+            let child = "schedule_entry";
+            return Err(error(schedule, Problem::MissingElement { child }));
+        }
+        Ok(())
+    }
+
+    fn partition(&mut self, node: Node<'a, 'a>) -> Result<()> {
+        let mut attributes = Attributes::of(node)?;
+        let name = attributes.name("name", MAX_NAME)?;
+        // Below MAX_PARTITIONS, so that it fits.
+        let id = attributes.required_number("id", 0, MAX_PARTITIONS as u64 - 1)? as u8;
+        attributes.end()?;
+        no_children(node)?;
+        let mut others = self.system.partitions.iter();
+        if others.clone().any(|other| other.name == name) {
+            return Err(duplicate(node, "name", &name, "time partitions"));
+        }
+        if others.any(|other| other.id == id) {
+            return Err(duplicate(node, "id", &id.to_string(), "time partitions"));
+        }
+        let line = place(node).line;
+        self.system.partitions.push(Partition { name, id, line });
+        Ok(())
+    }
+
+    fn turn(&mut self, node: Node<'a, 'a>) -> Result<()> {
+        let mut attributes = Attributes::of(node)?;
+        let name = attributes.name("domain", MAX_NAME)?;
+        let duration = attributes.required("duration")?;
+        attributes.end()?;
+        no_children(node)?;
+        let partition = self.partition_named(node, name)?;
+        let number = duration.strip_suffix(" us").and_then(crate::number);
+        let Some(duration_us) = number.filter(|number| (1..=MAX_TURN_US).contains(number)) else {
+            let value = duration.to_owned();
+            return Err(error(
+                node,
+                Problem::Duration {
+                    value,
+                    most: MAX_TURN_US,
+                },
+            ));
+        };
+        if self.system.schedule.len() == MAX_TURNS {
+            return Err(error(node, Problem::TooManyTurns { most: MAX_TURNS }));
+        }
+        let line = place(node).line;
+        self.system.schedule.push(Turn {
+            partition,
+            duration_us,
+            line,
+        });
+        Ok(())
+    }
+
+    fn partition_named(&self, node: Node<'a, 'a>, value: String) -> Result<usize> {
+        let mut partitions = self.system.partitions.iter();
+        partitions.position(|it| it.name == value).ok_or_else(|| {
+            let attribute = "domain";
+            error(node, Problem::Unresolved { attribute, value })
+        })
+    }
+
+    /// With partitions every domain names one; without, none does.
+    fn resolve_partitions(&mut self) -> Result<()> {
+        let has_partitions = !self.system.partitions.is_empty();
+        for (domain, (node, name)) in core::mem::take(&mut self.partition_names)
+            .into_iter()
+            .enumerate()
+        {
+            let attribute = "domain";
+            self.system.domains[domain].partition = match name {
+                Some(name) => Some(self.partition_named(node, name)?),
+                None if has_partitions => {
+                    return Err(error(node, Problem::MissingAttribute { attribute }));
+                }
+                None => None,
+            };
         }
         Ok(())
     }
@@ -724,7 +858,6 @@ fn unexpected(node: Node<'_, '_>, parent: Node<'_, '_>) -> Error {
         "cspace" => "it gives capabilities to kernel objects",
         "virtual_machine" => "there are no virtual machines",
         "io_address_space" | "ioport" => "it is for x86-64 boards",
-        "domains" => "there is one scheduling domain",
         _ => {
             return error(
                 node,

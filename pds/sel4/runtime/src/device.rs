@@ -9,6 +9,8 @@ pub enum Width {
     Byte,
     /// 32 bits; offsets are in bytes.
     Word,
+    /// 32 bits; an offset is the register's number, for drivers of devices that have bytes elsewhere.
+    Numbered,
 }
 
 /// A page of device registers.
@@ -22,32 +24,44 @@ impl Device {
     /// The registers at this address.
     ///
     /// # Safety
-    /// A page of a device is mapped at `base`, readable, writable and uncached; its registers have this width, and
-    /// nothing else in the domain uses them.
+    /// In a page that is mapped readable, writable and uncached, the registers of a device begin at `base`. They have this
+    /// width, and nothing else in the domain uses them.
     #[must_use]
     pub const unsafe fn new(base: usize, width: Width) -> Self {
         Self { base, width }
+    }
+
+    const fn address(&self, offset: usize) -> usize {
+        let bytes = match self.width {
+            Width::Byte | Width::Word => offset,
+            Width::Numbered => offset.wrapping_mul(4),
+        };
+        self.base.wrapping_add(bytes)
     }
 }
 
 impl Registers for Device {
     fn read(&mut self, offset: usize) -> u32 {
-        let address = self.base.wrapping_add(offset);
+        let address = self.address(offset);
         match self.width {
             // SAFETY: drivers access only registers of their device, and the device is mapped (`new`).
             Width::Byte => unsafe { core::ptr::read_volatile(address as *const u8).into() },
             // SAFETY: as above.
-            Width::Word => unsafe { core::ptr::read_volatile(address as *const u32) },
+            Width::Word | Width::Numbered => unsafe {
+                core::ptr::read_volatile(address as *const u32)
+            },
         }
     }
 
     fn write(&mut self, offset: usize, value: u32) {
-        let address = self.base.wrapping_add(offset);
+        let address = self.address(offset);
         match self.width {
             // SAFETY: as above.
             Width::Byte => unsafe { core::ptr::write_volatile(address as *mut u8, value as u8) },
             // SAFETY: as above.
-            Width::Word => unsafe { core::ptr::write_volatile(address as *mut u32, value) },
+            Width::Word | Width::Numbered => unsafe {
+                core::ptr::write_volatile(address as *mut u32, value)
+            },
         }
     }
 }

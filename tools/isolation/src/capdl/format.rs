@@ -13,7 +13,7 @@ use std::io::{Read, Write};
 pub struct Spec {
     pub objects: Vec<NamedObject>,
     pub irqs: Vec<IrqEntry>,
-    pub domain_schedule: Option<serde_json::Value>,
+    pub domain_schedule: Option<Vec<ScheduleEntry>>,
     pub domain_set_start: Option<u64>,
     pub domain_idx_shift: Option<u64>,
     pub asid_slots: Vec<usize>,
@@ -21,6 +21,23 @@ pub struct Spec {
     pub untyped_covers: Vec<serde_json::Value>,
     pub cached_orig_cap_slots: Option<serde_json::Value>,
     pub log_level: Option<u8>,
+}
+
+/// A turn of a scheduling domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct ScheduleEntry {
+    pub domain: u8,
+    pub duration: ScheduleDuration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum ScheduleDuration {
+    Ticks(u64),
+    Us(u64),
+    EndMarker,
 }
 
 /// Which objects are not made of others: all.

@@ -4,13 +4,13 @@
 //! labelled graph is the one that the description demands, each label is on its own object and the authority is as
 //! described, whether or not the names are right.
 
-use super::format::{Cap, Content, Data, Frame, Object as Kind, Slot, Spec, Tcb};
+use super::format::{Cap, Content, Data, Frame, Object as Kind, ScheduleDuration, Slot, Spec, Tcb};
 use super::names::label;
 use crate::capability::{
     Bound, Capability, Object, Origin, Place, Private, Rights, Subject, Thread,
 };
 use crate::microkit::{CNODE_BITS, ROOT_CNODE_BITS, ipc_buffer, stack_top};
-use crate::view::{Image, Input, View};
+use crate::view::{Image, Input, Turn, View};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use sysdesc::Arch;
@@ -45,6 +45,7 @@ pub fn view(spec: &Spec, arch: Arch) -> View {
             ..Image::default()
         },
     };
+    let schedule = walk.schedule();
     walk.header();
     walk.label();
     walk.irqs();
@@ -63,6 +64,8 @@ pub fn view(spec: &Spec, arch: Arch) -> View {
         capabilities: walk.capabilities,
         threads: walk.threads,
         physical,
+        schedule,
+        partition_names: BTreeMap::new(),
         image: walk.image,
     }
 }
@@ -97,12 +100,37 @@ impl<'a> Walk<'a> {
             .unwrap_or_default()
     }
 
-    /// Checks parts that images without scheduling domains, ASID or untyped objects leave empty.
+    /// The turns of the time partitions: one cycle that begins with the first.
+    fn schedule(&mut self) -> Vec<Turn> {
+        let spec = self.spec;
+        let entries = spec.domain_schedule.as_deref().unwrap_or_default();
+        let start = spec.domain_set_start;
+        if start != (!entries.is_empty()).then_some(0) {
+            self.odd(format!(
+                "a schedule of {} turns has domain_set_start {start:?}, not its first turn",
+                entries.len()
+            ));
+        }
+        let mut schedule = Vec::new();
+        for entry in entries {
+            match entry.duration {
+                ScheduleDuration::Us(duration_us) => schedule.push(Turn {
+                    partition: entry.domain,
+                    duration_us,
+                }),
+                ScheduleDuration::Ticks(_) | ScheduleDuration::EndMarker => self.odd(format!(
+                    "a turn of partition {} lasts {:?}, not microseconds",
+                    entry.domain, entry.duration
+                )),
+            }
+        }
+        schedule
+    }
+
+    /// Checks parts that images without ASID or untyped objects leave empty.
     fn header(&mut self) {
         let spec = self.spec;
         let absent = [
-            (spec.domain_schedule.is_none(), "domain_schedule"),
-            (spec.domain_set_start.is_none(), "domain_set_start"),
             (spec.domain_idx_shift.is_none(), "domain_idx_shift"),
             (spec.asid_slots.is_empty(), "asid_slots"),
             (spec.untyped_covers.is_empty(), "untyped_covers"),
@@ -205,7 +233,6 @@ impl<'a> Walk<'a> {
         let extra = &tcb.extra;
         let set = [
             ("affinity", extra.affinity, 0),
-            ("scheduling domain", extra.domain.unwrap_or(0).into(), 0),
             (
                 "address of the IPC buffer",
                 extra.ipc_buffer_addr,
@@ -253,6 +280,7 @@ impl<'a> Walk<'a> {
             budget_us: time.map(|time| time.budget),
             period_us: time.map(|time| time.period),
             fpu: !extra.fpu_disabled,
+            partition: extra.domain.unwrap_or(0),
             line: 0,
         });
     }

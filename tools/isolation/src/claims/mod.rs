@@ -4,6 +4,7 @@
 //! and each finding names the region, domain, channel or right concerned.
 
 mod memory;
+mod partitions;
 mod policy;
 mod subjects;
 
@@ -24,6 +25,8 @@ pub enum Claim {
     I6,
     I7,
     I8,
+    /// Who runs in whose time.
+    T,
     /// The policy and the description name the same things.
     P,
     /// The description matches what the programs rely on.
@@ -49,7 +52,7 @@ pub struct Finding {
 
 impl Claim {
     /// The claims that apply to a single view.
-    pub const OF_A_VIEW: [Self; 9] = [
+    pub const OF_A_VIEW: [Self; 10] = [
         Self::I1,
         Self::I2,
         Self::I3,
@@ -58,6 +61,7 @@ impl Claim {
         Self::I6,
         Self::I7,
         Self::I8,
+        Self::T,
         Self::P,
     ];
 
@@ -73,6 +77,7 @@ impl Claim {
             Self::I6 => "I6",
             Self::I7 => "I7",
             Self::I8 => "I8",
+            Self::T => "T",
             Self::P => "P",
             Self::D => "D",
             Self::E => "E",
@@ -103,6 +108,8 @@ impl Claim {
             Self::I6 => "each device and its interrupt belong to one domain".to_owned(),
             Self::I7 => format!("priorities {order}, strictly; budgets last their periods"),
             Self::I8 => "authority cannot grow: no capability creates or moves another; TCBs are in the right hands".to_owned(),
+            Self::T if policy.partition.is_empty() => "no time partitions: the domains share the processor by priority alone".to_owned(),
+            Self::T => format!("{engine} runs in a time partition of its own, the clients without {mediator}, each in its turns alone"),
             Self::P => "policy and description name the same domains, regions, devices and channels".to_owned(),
             Self::D => "every size, attribute, mapping, number and variable of system.xml is as the policy pins it".to_owned(),
             Self::E => "the programs' files have the variables that system.xml sets, and rely on what it gives them".to_owned(),
@@ -135,6 +142,7 @@ pub fn check(claim: Claim, view: &View, policy: &Policy) -> Finding {
         Claim::I6 => memory::devices(view, policy, &Graph::of(view, policy), &mut finding),
         Claim::I7 => subjects::scheduling(view, policy, &mut finding),
         Claim::I8 => subjects::confinement(view, policy, &mut finding),
+        Claim::T => partitions::apart(view, policy, &mut finding),
         Claim::P => policy::complete(view, policy, &mut finding),
         // These need inputs other than a view.
         Claim::D | Claim::E | Claim::A | Claim::K => {}
@@ -143,7 +151,8 @@ pub fn check(claim: Claim, view: &View, policy: &Policy) -> Finding {
 }
 
 /// Names in a list for people: `a, b and c`.
-pub(crate) fn list<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
+#[must_use]
+pub fn list<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
     listed(names, "and")
 }
 

@@ -7,12 +7,15 @@ use crate::policy::Policy;
 use crate::view::{Input, View};
 use std::collections::BTreeSet;
 
+/// Microkit's own, which no description names.
+const MONITOR: &str = "monitor";
+
 pub(super) fn complete(view: &View, policy: &Policy, finding: &mut Finding) {
     let regions = view.regions();
     let domains: BTreeSet<&str> = view
         .subjects()
         .map(Subject::name)
-        .filter(|name| *name != "monitor")
+        .filter(|name| *name != MONITOR)
         .collect();
     for thread in &view.threads {
         if thread.subject != Subject::Monitor && !policy.knows_domain(thread.subject.name()) {
@@ -153,6 +156,9 @@ fn named_domains(policy: &Policy) -> BTreeSet<&str> {
             .iter()
             .map(|part| part.domain.as_str()),
     );
+    let partitions = policy.partition.iter();
+    let members = partitions.flat_map(|partition| policy.domains(&partition.domains));
+    names.extend(members.filter(|name| *name != MONITOR));
     names.extend(policy.domain.iter().map(|domain| domain.name.as_str()));
     names.extend(
         policy

@@ -11,6 +11,7 @@ pub use table::Row;
 use crate::capability::{
     Bound, Capability, Object, Origin, Place, Private, Rights, Subject, Thread,
 };
+use crate::view::Turn;
 use sysdesc::{Arch, Domain, End, System};
 
 /// Slots of a domain's CNode.
@@ -53,6 +54,8 @@ pub const fn stack_top(arch: Arch) -> u64 {
 }
 /// The monitor's priority, above any that a domain can have.
 pub const MONITOR_PRIORITY: u64 = 255;
+/// The time partition that the monitor runs in, if there are any.
+pub const MONITOR_PARTITION: u8 = 0;
 /// A domain's root CNode has 2^6 slots.
 pub const ROOT_CNODE_BITS: u8 = 6;
 /// The CNode in it, and the monitor's only one, have 2^9 slots.
@@ -119,6 +122,7 @@ pub fn threads(system: &System) -> Vec<Thread> {
         budget_us: Some(sysdesc::DEFAULT_BUDGET_US),
         period_us: Some(sysdesc::DEFAULT_BUDGET_US),
         fpu: true,
+        partition: MONITOR_PARTITION,
         line: 0,
     };
     let domains = system.domains.iter().map(|domain| Thread {
@@ -128,9 +132,22 @@ pub fn threads(system: &System) -> Vec<Thread> {
         budget_us: Some(domain.budget_us),
         period_us: Some(domain.period_us),
         fpu: domain.fpu,
+        partition: domain
+            .partition
+            .map_or(0, |partition| system.partitions[partition].id),
         line: domain.line,
     });
     core::iter::once(monitor).chain(domains).collect()
+}
+
+/// The turns of the time partitions.
+#[must_use]
+pub fn schedule(system: &System) -> Vec<Turn> {
+    let turns = system.schedule.iter().map(|turn| Turn {
+        partition: system.partitions[turn.partition].id,
+        duration_us: turn.duration_us,
+    });
+    turns.collect()
 }
 
 struct List {

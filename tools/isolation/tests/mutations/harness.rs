@@ -90,6 +90,17 @@ pub fn check_image(spec: &Spec) -> Vec<String> {
     report(&system, &FIXTURE_POLICY, Some(spec))
 }
 
+/// The same for the fixture in time partitions, by the plan of systems/partitions.
+pub fn check_image_in_partitions(spec: &Spec) -> Vec<String> {
+    let plan = include_str!("../../../../systems/partitions/plan.toml");
+    let plan = sysdesc::partitions::Plan::parse(plan).unwrap();
+    let described = include_str!("../fixtures/system.xml");
+    let described = Board::usual().resolve(&plan.apply(described).unwrap());
+    let system = System::parse(&described.unwrap()).unwrap();
+    let policy = format!("{}\n{}", of_fixture(POLICY_TEXT), crate::partitions::ADDED);
+    report(&system, &Policy::parse(&policy).unwrap(), Some(spec))
+}
+
 /// The same for the system with two clients.
 pub fn check_image_of_two(spec: &Spec) -> Vec<String> {
     let system = System::parse(&two_clients::system(FIXTURE_SYSTEM)).unwrap();

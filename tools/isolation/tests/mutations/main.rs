@@ -14,6 +14,7 @@ mod harmless;
 mod harness;
 mod image;
 mod pages;
+mod partitions;
 mod pins;
 #[path = "../two_clients/mod.rs"]
 mod two_clients;
@@ -28,11 +29,13 @@ fn main() {
     harmful.extend(pins::trials());
     harmful.extend(clients::harmful());
     harmful.extend(disk::harmful());
+    harmful.extend(partitions::harmful());
     harmful.extend(image::trials());
     harmful.extend(clients_image::trials());
     let mut harmless = harmless::trials();
     harmless.extend(clients::harmless());
     harmless.extend(disk::harmless());
+    harmless.extend(partitions::harmless());
     let counts = (harmful.len(), harmless.len());
     let mut trials = vec![
         Trial::test("the_unchanged_inputs_violate_nothing", harness::unchanged),

@@ -487,15 +487,16 @@ pub const MUTATIONS: &[Mutation] = &[
             tcb(image, "tcb_shell").domain = Some(3);
         },
         &["A"],
-        &["shell", "scheduling domain 0x3"],
+        &["shell", "partition 3"],
     ),
     (
         "there_is_a_schedule_of_domains",
         |image| {
-            image.spec.domain_schedule = Some(json!([{"domain": 0, "duration": "EndMarker"}]));
+            image.spec.domain_schedule =
+                serde_json::from_value(json!([{"domain": 0, "duration": "EndMarker"}])).unwrap();
         },
         &["A"],
-        &["domain_schedule"],
+        &["a schedule of 1 turns"],
     ),
     (
         "there_are_asid_slots",

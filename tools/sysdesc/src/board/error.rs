@@ -39,6 +39,15 @@ pub enum BoardError {
         size: u64,
         page: u64,
     },
+    #[error(
+        "boards/{board}.toml: 'registers' of device '{device}' is {registers:#x}, beyond its size of {size:#x} bytes"
+    )]
+    Registers {
+        board: String,
+        device: String,
+        registers: u64,
+        size: u64,
+    },
     #[error("boards/{board}.toml: register_bytes of device '{device}' is {bytes}, not 1 or 4")]
     RegisterBytes {
         board: String,
