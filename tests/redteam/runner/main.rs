@@ -4,8 +4,10 @@
 //! shell), `SEL4_LLM_REDTEAM_SHELL` (the one with a hostile shell besides, if there is one), `SEL4_LLM_REDTEAM_CLIENTS` (the
 //! one with a hostile client beside an honest shell), `SEL4_LLM_REDTEAM_FILES` (the one with a disk and a hostile files),
 //! `SEL4_LLM_REDTEAM_ON` (`sel4` or `simulation`),
-//! `SEL4_LLM_BOARD` (the board's name), `SEL4_LLM_REDTEAM_OUT` (the folder that gets the table), `SEL4_LLM_REDTEAM_ONLY` (names of attacks,
-//! with spaces; all where it is not set), `SEL4_LLM_LLMTOOL`.
+//! `SEL4_LLM_BOARD` (the board's name), `SEL4_LLM_REDTEAM_OUT` (the folder that gets what was seen, in a file for each board
+//! and one for the simulation), `SEL4_LLM_REDTEAM_ONLY` (names of attacks, with spaces; all where it is not set),
+//! `SEL4_LLM_LLMTOOL`. With `SEL4_LLM_REDTEAM_TABLE` (such a folder) it attacks nothing: it takes over
+//! the rows of the other folder, and prints the table.
 //!
 //! An attack has failed, as it should, only if what was seen is what the list says, if no other domain was harmed (the
 //! counters of audit say so), and if the next honest request gives the canonical text and the log verifies.
@@ -19,7 +21,7 @@ mod shell;
 mod system;
 mod trainings;
 
-use std::fmt::Write as _;
+use sel4_llm_tests::results::{merge, table};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -59,7 +61,18 @@ impl Verdict {
     }
 }
 
+/// The runtime that is no board.
+const SIMULATION: &str = "simulation";
+
 fn main() -> ExitCode {
+    if let Some(folder) = std::env::var_os("SEL4_LLM_REDTEAM_TABLE") {
+        let folder = Path::new(&folder);
+        if let Some(seen) = std::env::var_os("SEL4_LLM_REDTEAM_OUT") {
+            take_over(Path::new(&seen), folder);
+        }
+        print_table(folder);
+        return ExitCode::SUCCESS;
+    }
     // `cargo test` passes arguments of its own.
     let on = std::env::var("SEL4_LLM_REDTEAM_ON").expect("run this through make redteam");
     let began = Instant::now();
@@ -77,17 +90,21 @@ fn main() -> ExitCode {
     }
     let broken = verdicts.iter().filter(|one| one.result.is_err()).count();
     let held = verdicts.len() - broken;
-    // A part of the attacks leaves the tables of all of them alone.
-    let whole = std::env::var_os("SEL4_LLM_REDTEAM_ONLY").is_none();
-    if let Some(folder) = std::env::var_os("SEL4_LLM_REDTEAM_OUT").filter(|_| whole) {
-        let folder = Path::new(&folder);
-        let file = folder.join(format!("{on}.tsv"));
-        std::fs::write(file, rows(&verdicts)).expect("the folder can be written");
-        let file = folder.join("results.md");
-        std::fs::write(file, table(folder)).expect("the folder can be written");
+    // What was seen on seL4 was seen on one board.
+    let place = if on == "sel4" { board::name() } else { &on };
+    if let Some(folder) = std::env::var_os("SEL4_LLM_REDTEAM_OUT") {
+        let file = Path::new(&folder).join(format!("{place}.tsv"));
+        // A part of the attacks leaves the rows of the others alone.
+        let is_whole = std::env::var_os("SEL4_LLM_REDTEAM_ONLY").is_none();
+        let old = match std::fs::read_to_string(&file) {
+            Ok(old) if !is_whole => old,
+            _ => String::new(),
+        };
+        let all = merge(&old, &rows(&verdicts));
+        std::fs::write(file, all).expect("the folder can be written");
     }
     let seconds = began.elapsed().as_secs();
-    println!("red team on {on}: {held} held, {broken} broken, {seconds} s");
+    println!("red team on {place}: {held} held, {broken} broken, {seconds} s");
     match (broken, held) {
         (0, 1..) => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
@@ -108,39 +125,41 @@ fn rows(verdicts: &[Verdict]) -> String {
     verdicts.iter().map(row).collect()
 }
 
-/// What was seen on both runtimes, as far as the folder has it.
-fn table(folder: &Path) -> String {
-    let read = |on| std::fs::read_to_string(folder.join(on)).unwrap_or_default();
-    let (sel4, simulation) = (read("sel4.tsv"), read("simulation.tsv"));
-    let cells = |line: &str| line.split('\t').map(str::to_owned).collect::<Vec<_>>();
-    let simulated: Vec<_> = simulation.lines().map(cells).collect();
-    let mut text = String::from(
-        "| by | attack | what it does | on seL4 | in the simulation |\n|---|---|---|---|---|\n",
-    );
-    let attacked: Vec<_> = sel4.lines().map(cells).collect();
-    // Those of the simulation alone come behind.
-    let is_new = |row: &&Vec<String>| !attacked.iter().any(|other| other.get(1) == row.get(1));
-    let simulated_alone = simulated.iter().filter(is_new).map(|row| match &row[..] {
-        [by, name, does, _] => [by, name, does, "not made"].map(str::to_owned).to_vec(),
-        _ => Vec::new(),
-    });
-    for row in attacked.iter().cloned().chain(simulated_alone) {
-        let [by, name, does, seen] = &row[..] else {
-            continue;
-        };
-        let other = simulated.iter().find(|other| other.get(1) == Some(name));
-        let other = match other.and_then(|other| other.get(3)) {
-            None => "not made",
-            Some(same) if same == seen => "the same",
-            Some(other) => other,
-        };
-        // Writing to a string does not fail.
-        let _ = writeln!(
-            text,
-            "| {by} | `{name}` | {does} | {} | {} |",
-            seen.replace('|', "\\|"),
-            other.replace('|', "\\|")
-        );
+/// The names of the files of results in a folder.
+fn results_in(folder: &Path) -> Vec<String> {
+    std::fs::read_dir(folder)
+        .expect("a folder with results")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| Some(name.strip_suffix(".tsv")?.to_owned()))
+        .collect()
+}
+
+/// Takes over what was seen since into a folder of results.
+fn take_over(seen: &Path, folder: &Path) {
+    for name in results_in(seen) {
+        let file = format!("{name}.tsv");
+        let new = std::fs::read_to_string(seen.join(&file)).expect("a file of results");
+        let old = std::fs::read_to_string(folder.join(&file)).unwrap_or_default();
+        std::fs::write(folder.join(file), merge(&old, &new)).expect("the folder can be written");
     }
-    text
+}
+
+/// The table of all results in a folder: the usual board, the other boards, the simulation.
+fn print_table(folder: &Path) {
+    let mut names = results_in(folder);
+    let usual = sysdesc::Board::usual().name;
+    names.sort_by_key(|name| (name == SIMULATION, *name != usual, name.clone()));
+    let files: Vec<_> = names
+        .into_iter()
+        .map(|name| {
+            let file = folder.join(format!("{name}.tsv"));
+            let text = std::fs::read_to_string(file).expect("a file of results");
+            let heading = match name.as_str() {
+                SIMULATION => "in the simulation".to_owned(),
+                board => format!("on seL4, `{board}`"),
+            };
+            (heading, text)
+        })
+        .collect();
+    print!("{}", table(&files));
 }

@@ -3,6 +3,7 @@
 #![no_std]
 #![no_main]
 
+mod clock;
 mod ground;
 mod kernel;
 mod machine;
@@ -32,6 +33,9 @@ patched! {
 /// As in the real one.
 static ADAPTERS: StaticCell<PartsRegion> = StaticCell::new();
 static COSTS: ConstStaticCell<FormatCosts> = ConstStaticCell::new([0; _]);
+
+/// It may use all of the time.
+const PERIODS_PER_BUDGET: u64 = 1;
 
 /// The interrupts that the domain has.
 fn own_irq() -> Option<usize> {

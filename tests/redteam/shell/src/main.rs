@@ -5,6 +5,8 @@
 #![no_main]
 
 mod attacks;
+#[path = "../../inference/src/clock.rs"]
+mod clock;
 #[path = "../../inference/src/kernel.rs"]
 mod kernel;
 #[path = "../../inference/src/machine.rs"]
@@ -27,6 +29,9 @@ facts! {
     "ring_bytes" = protocol::ring::REGION_BYTES;
     "protocol_version" = protocol::VERSION;
 }
+
+/// It may use all of the time.
+const PERIODS_PER_BUDGET: u64 = 1;
 
 /// The interrupts that the domain has.
 fn own_irq() -> Option<usize> {
