@@ -36,7 +36,8 @@ MODEL_SYSTEM := $(MODEL_OUT)/system.xml
 BOARD ?= qemu_virt_aarch64
 BOARDS := $(patsubst boards/%.toml,%,$(wildcard boards/*.toml))
 $(if $(filter $(BOARD),$(BOARDS)),,$(error no board '$(BOARD)': there is $(BOARDS)))
-board_line = $(shell sed -nE 's/^$(1) = "(.*)"/\1/p' boards/$(BOARD).toml)
+line_of_board = $(shell sed -nE 's/^$(2) = "(.*)"/\1/p' boards/$(1).toml)
+board_line = $(call line_of_board,$(BOARD),$(1))
 ARCH := $(call board_line,arch)
 # Memory of the emulated board.
 MEMORY := $(call board_line,memory)
@@ -458,6 +459,30 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 		else echo '*** SKIPPED: the example in C on seL4: no C compiler for its target, SEL4_CC=$(SEL4_CC) ***'; fi
 	@$(MAKE) --no-print-directory storm STORM_FAULTS=10
 
+# How the image of BOARD is booted, for those who boot several.
+.PHONY: boot-command
+boot-command:
+	@echo '$(call BOOT,$(IMAGE))'
+
+.PHONY: same-bits
+same-bits: ## the golden vectors on each board of LANE, and the same texts and log there as in the simulation
+	@set -e; for board in $(SEL4_BOARDS); do \
+		mkdir -p $(BUILD)/$$board; \
+		$(MAKE) --no-print-directory test-sel4 BOARD=$$board >$(BUILD)/$$board/golden.txt || { tail -5 $(BUILD)/$$board/golden.txt; exit 1; }; \
+		echo "golden vectors on $$board: $$(sed -nE 's/^([0-9]+ passed, [0-9]+ failed).*/\1/p' $(BUILD)/$$board/golden.txt)"; \
+	done
+	@$(MAKE) --no-print-directory same-texts
+
+.PHONY: same-texts
+same-texts: sim-build description llmtool
+	@set -e; for board in $(SEL4_BOARDS); do $(MAKE) --no-print-directory image BOARD=$$board; done
+	@set -e; export SEL4_LLM_LLMTOOL='$(BIN)/llmtool' SEL4_LLM_SAME='simulation $(SEL4_BOARDS)' SEL4_LLM_SAME_simulation='$(SIM)'; \
+	for board in $(SEL4_BOARDS); do \
+		export "SEL4_LLM_SAME_$$board=$$($(MAKE) --no-print-directory boot-command BOARD=$$board)"; \
+	done; \
+	$(CARGO) test $(QUIET) -p sel4-llm-tests --test boards -- --nocapture
+	@$(MAKE) --no-print-directory lane
+
 ## ---- Examples -----------------------------------------------------------------------------------
 
 # The debug output is all there is to see of a component without a console, and a release kernel has none.
@@ -640,11 +665,21 @@ isolation-fixture: isolation-tool image
 # Lanes of stages that run side by side, since each leaves part of two cores unused; each builds in a folder of its own.
 # Then what measures times, alone.
 STAGES := "lint doc unit monitor-fuzz" "unit-aarch64 loom test-train proofs" -- "isolation-description e2e-sim"
-# What `make test` also runs, on the boards of LANE that the SDK supports. The other boards boot, but their lane has not
-# been seen to pass from end to end; LANE=NAME, or BOARD=NAME with one of its targets, runs it there.
+# What `make test` also runs, on each board of LANE that the SDK has a kernel for and that can be emulated here. LANE=NAME
+# leaves the other boards out.
 LANE ?= qemu_virt_aarch64
 STAGES_SEL4 := lint-sel4 isolation isolation-disk test-sel4 test-disk-sel4 e2e-qemu panic-check panic-check-disk
-SEL4_BOARDS := $(filter $(LANE),$(notdir $(wildcard $(SDK)/board/*)))
+LANE_UNKNOWN := $(firstword $(filter-out $(BOARDS),$(LANE)))
+$(if $(LANE_UNKNOWN),$(error LANE='$(LANE)': no board '$(LANE_UNKNOWN)': there is $(BOARDS)))
+SDK_BOARDS := $(if $(wildcard $(SDK)/bin/microkit),$(notdir $(wildcard $(SDK)/board/*)))
+# Why a board's lane is not run here; nothing if it is.
+lane_skips = $(if $(filter $(1),$(LANE)),$(if $(filter $(1),$(SDK_BOARDS)),$(call lane_emulator,$(1),$(firstword $(call line_of_board,$(1),emulator))),$(if $(SDK_BOARDS),the SDK in $(SDK) has no kernel for it,no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk*)),LANE leaves it out)
+lane_emulator = $(if $(2),$(if $(shell command -v $(2)),,no $(2)),it has no emulator)
+SEL4_BOARDS = $(foreach board,$(BOARDS),$(if $(call lane_skips,$(board)),,$(board)))
+
+.PHONY: lane
+lane: ## the boards on which `make test` runs its checks on seL4, and why not on the others
+	@$(foreach board,$(BOARDS),echo '$(if $(call lane_skips,$(board)),*** SKIPPED: the seL4 lane on $(board): $(call lane_skips,$(board)) ***,the seL4 lane runs on $(board))';)
 
 # The same for systems/disk, on boards that have a disk.
 .PHONY: isolation-disk panic-check-disk
@@ -653,9 +688,9 @@ isolation-disk panic-check-disk: %-disk:
 
 .PHONY: test
 test: ## lints, docs, units, ring model, isolation, proofs, end to end on the simulation and, with an SDK, on seL4
-	@tools/stages/stages $(BUILD)/stages $(STAGES) $(foreach board,$(SEL4_BOARDS),-- "$(STAGES_SEL4:%=%@$(board))")
-	@$(if $(SEL4_BOARDS),,echo; echo '*** SKIPPED: the seL4 lane ($(STAGES_SEL4)): no Microkit SDK with $(LANE) in MICROKIT_SDK or /opt/microkit-sdk* ***')
-	@$(if $(SEL4_BOARDS),$(foreach board,$(filter-out $(SEL4_BOARDS),$(BOARDS)),echo '*** SKIPPED: the seL4 lane on $(board): LANE=$(board) runs it ***';),:)
+	@tools/stages/stages $(BUILD)/stages $(STAGES) $(foreach board,$(SEL4_BOARDS),-- "$(STAGES_SEL4:%=%@$(board))") \
+		$(if $(SEL4_BOARDS),-- same-texts)
+	@$(MAKE) --no-print-directory lane
 
 .PHONY: lint
 lint: ## formatting and clippy, warnings are errors
@@ -940,9 +975,15 @@ redteam-mutations: llmtool ## see the red team's runner object to descriptions t
 		$(dir $(STORE)) $(dir $(REDTEAM_POLICY)) $(CURDIR)/$(REDTEAM_OUT)/mutated -- \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test redteam
 
+# The results in the repository: a file for each board, and one for the simulation. What was seen here since takes the place
+# of the same attacks there; a row of an attack that is no more is taken out by hand.
+REDTEAM_RESULTS := tests/redteam/results
+
 .PHONY: redteam-docs
-redteam-docs: ## take what `make redteam`, or a part of it, has seen into tests/redteam/results.md
-	@$(CARGO) run $(QUIET) -p sel4-llm-tests --bin redteam-results -- $(REDTEAM_OUT) tests/redteam/results.md
+redteam-docs: ## take over what `make redteam` has seen here, and write tests/redteam/results.md
+	@{ printf '# What the red team has seen\n\nWritten by `make redteam-docs` from the files in `results/`. Every attack that left the console alive was followed\nby an honest request with the canonical text and by a verification of the log.\n\n'; \
+		SEL4_LLM_REDTEAM_TABLE=$(CURDIR)/$(REDTEAM_RESULTS) SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) $(REDTEAM_RUN); } >$(REDTEAM_OUT)/results.md
+	@mv $(REDTEAM_OUT)/results.md tests/redteam/results.md
 
 ## ---- Speed --------------------------------------------------------------------------------------
 
@@ -1016,10 +1057,22 @@ bench-qemu: check-sdk llmtool ## speed and instructions on seL4 in QEMU
 	@$(MAKE) --no-print-directory image
 	@$(MAKE) --no-print-directory bench-beside
 	@$(MAKE) --no-print-directory image LARGE=bench
-	@tools/bench-qemu/bench-qemu --json $(TARGET_DIR)/bench-qemu.json --llmtool $(BIN)/llmtool \
+	@tools/bench-qemu/bench-qemu speed --json $(TARGET_DIR)/bench-qemu.json --llmtool $(BIN)/llmtool \
 		--model models/default.gguf --image $(IMAGE) --measure $(SEL4_OUT)-measure/loader.img \
 		--beside-silent $(BESIDE_OUT)/silent.img --beside-asking $(BESIDE_OUT)/asks.img \
 		--large $(SEL4_OUT)-large-bench/loader.img --large-model $(BUILD)/large-bench/default.gguf -- $(QEMU)
+
+.PHONY: bench-boards
+bench-boards: llmtool ## instructions a token and a crossing of a boundary on each board of LANE, in QEMU
+	@set -e; for board in $(SEL4_BOARDS); do \
+		$(MAKE) --no-print-directory image BOARD=$$board; \
+		$(MAKE) --no-print-directory image MEASURE=1 BOARD=$$board; \
+	done
+	@set -e; for board in $(SEL4_BOARDS); do \
+		set -- "$$@" --board $$board "$$($(MAKE) --no-print-directory boot-command BOARD=$$board)" \
+			"$$($(MAKE) --no-print-directory boot-command MEASURE=1 BOARD=$$board)"; \
+	done; \
+	tools/bench-qemu/bench-qemu boards --json $(TARGET_DIR)/bench-boards.json --llmtool $(BIN)/llmtool --model models/default.gguf "$$@"
 
 # TRAIN=default, tiny or triage: a config of tools/train. The corpus is not part of the repository:
 # tools/train/README.md.

@@ -10,13 +10,13 @@
 //! a pseudo-terminal, keys, and the bytes that come back. [`person::Person`] also has a terminal of a given size, which
 //! answers queries, and looks at its screen.
 
-pub mod attacked;
 pub mod books;
 pub mod console;
 pub mod disk;
 pub mod export;
 pub mod live;
 pub mod person;
+pub mod results;
 pub mod scripted;
 
 use std::io::Write as _;
@@ -79,6 +79,15 @@ pub fn session(input: impl AsRef<[u8]>) -> Session {
 #[must_use]
 pub fn session_with_faults(input: impl AsRef<[u8]>) -> Session {
     run("SEL4_LLM_RUN_INJECT", input.as_ref())
+}
+
+/// Like [`session`], for the system that this environment variable names.
+///
+/// # Panics
+/// The system cannot be started.
+#[must_use]
+pub fn session_of(variable: &str, input: impl AsRef<[u8]>) -> Session {
+    run(variable, input.as_ref())
 }
 
 /// Like [`session_with_faults`], with the policy of `policy.toml`.

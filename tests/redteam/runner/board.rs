@@ -18,6 +18,17 @@ static BOARD: LazyLock<Board> = LazyLock::new(|| {
     Board::find(&folder, &name).expect("make has built for it")
 });
 
+/// On RISC-V an address space takes no call at all: caches are not its business.
+const NO_CALL: &str = "granted=0";
+
+/// Where Microkit ends stacks with 39 bits of address (`pds/sel4/runtime/src/layout.rs`).
+const STACK_TOP_SV39: usize = 0x3f_ffff_d000;
+
+/// The board's name, in the table of results.
+pub(crate) fn name() -> &'static str {
+    &BOARD.name
+}
+
 /// Whether the kernel lets every domain write the timer's registers.
 pub(crate) fn timer_is_open() -> bool {
     BOARD
@@ -26,19 +37,42 @@ pub(crate) fn timer_is_open() -> bool {
         .is_some_and(|open| *open)
 }
 
+/// Cleaning and invalidating of caches, which RISC-V has no call for.
+const CACHES: [&str; 3] = [
+    "maintain-caches",
+    "shell-maintain-caches",
+    "shell-maintain-device-cache",
+];
+
+/// Whether an attack can be made there at all.
+pub(crate) fn has(attack: &str) -> bool {
+    BOARD.arch != Arch::Riscv64 || !CACHES.contains(&attack)
+}
+
 /// What must become of an attack of inference's.
 pub(crate) fn must(attack: &Attack) -> Must {
+    let dies = |of, at| Must::Die { of, at };
     match attack.name {
         // The first write is the end of it.
-        "disarm-timer" | "storm-timer" if !timer_is_open() => Must::Die {
-            of: "an exception",
-            at: None,
+        "disarm-timer" | "storm-timer" if !timer_is_open() => dies("an exception", None),
+        name if BOARD.arch == Arch::Riscv64 => match name {
+            // A clock that the firmware gives to everybody: docs/isolation.md.
+            "read-performance-counter" => Must::Say("everybody reads cycles"),
+            "invoke-address-space" => Must::Say(NO_CALL),
+            // From user mode the instruction that calls the firmware is a system call.
+            "call-firmware" => dies("an unknown system call", None),
+            "read-guard-page" => dies("a memory fault", Some(STACK_TOP_SV39 - 0x8_0000 - 8)),
+            _ => attack.must,
         },
-        // A clock that the firmware gives to everybody: docs/isolation.md.
-        "read-performance-counter" if BOARD.arch == Arch::Riscv64 => {
-            Must::Say("everybody reads cycles")
-        }
         _ => attack.must,
+    }
+}
+
+/// What must be said of an attack of the hostile shell's that it survives.
+pub(crate) fn shell_must(name: &str, must: &'static str) -> &'static str {
+    match name {
+        "shell-invoke-address-space" if BOARD.arch == Arch::Riscv64 => NO_CALL,
+        _ => must,
     }
 }
 
@@ -46,6 +80,7 @@ pub(crate) fn must(attack: &Attack) -> Must {
 pub(crate) fn client_must(attack: &client::Attack) -> ClientMust {
     match attack.name {
         "mallory-storm-timer" if !timer_is_open() => ClientMust::Die,
+        "mallory-invoke-address-space" if BOARD.arch == Arch::Riscv64 => ClientMust::Say(NO_CALL),
         _ => attack.must,
     }
 }

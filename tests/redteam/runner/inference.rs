@@ -16,7 +16,10 @@ const EGRESS_BYTES_PER_SECOND: u64 = 2048;
 const EGRESS_BURST_BYTES: u64 = 4096;
 
 pub(crate) fn attack(on: &str) -> Vec<Verdict> {
-    let here = |attack: &&Attack| (attack.on == On::Both || on == "sel4") && wanted(attack.name);
+    let here = |attack: &&Attack| {
+        let is_made = attack.on == On::Both || (on == "sel4" && board::has(attack.name));
+        is_made && wanted(attack.name)
+    };
     let mut system = None;
     let mut verdicts = Vec::new();
     for attack in ATTACKS.iter().filter(here) {

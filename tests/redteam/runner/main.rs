@@ -1,11 +1,14 @@
 //! The red team's runner: makes every attack on a hostile system, judges what is seen, and prints the table.
 //!
 //! The environment says what it attacks: `SEL4_LLM_REDTEAM` (the system with the hostile inference, as a command for a
-//! shell, if there is one), `SEL4_LLM_REDTEAM_SHELL` (the one with a hostile shell besides, if there is one), `SEL4_LLM_REDTEAM_CLIENTS` (the
-//! one with a hostile client beside an honest shell), `SEL4_LLM_REDTEAM_FILES` (the one with a disk, which
-//! is `$DISK` there, and a hostile files), `SEL4_LLM_DEVICE` (the key of its device), `SEL4_LLM_REDTEAM_ON` (`sel4` or `simulation`),
-//! `SEL4_LLM_BOARD` (the board's name), `SEL4_LLM_REDTEAM_OUT` (the folder that gets what was seen), `SEL4_LLM_REDTEAM_ONLY` (names of attacks,
-//! with spaces; all where it is not set), `SEL4_LLM_LLMTOOL`.
+//! shell), `SEL4_LLM_REDTEAM_SHELL` (the one with a hostile shell besides, if there is one), `SEL4_LLM_REDTEAM_CLIENTS` (the
+//! one with a hostile client beside an honest shell), `SEL4_LLM_REDTEAM_FILES` (the one with a disk, which is `$DISK` there, and
+//! a hostile files), `SEL4_LLM_DEVICE` (the key of its device),
+//! `SEL4_LLM_REDTEAM_ON` (`sel4` or `simulation`),
+//! `SEL4_LLM_BOARD` (the board's name), `SEL4_LLM_REDTEAM_OUT` (the folder that gets what was seen, in a file for each board
+//! and one for the simulation), `SEL4_LLM_REDTEAM_ONLY` (names of attacks, with spaces; all where it is not set),
+//! `SEL4_LLM_LLMTOOL`. With `SEL4_LLM_REDTEAM_TABLE` (such a folder) it attacks nothing: it takes over
+//! the rows of the other folder, and prints the table.
 //!
 //! An attack has failed, as it should, only if what was seen is what the list says, if no other domain was harmed (the
 //! counters of audit say so), and if the next honest request gives the canonical text and the log verifies.
@@ -19,9 +22,9 @@ mod shell;
 mod system;
 mod trainings;
 
-use sel4_llm_tests::attacked::Run;
+use sel4_llm_tests::results::{merge, table};
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Instant;
 
 /// What became of an attack.
@@ -59,7 +62,18 @@ impl Verdict {
     }
 }
 
+/// The runtime that is no board.
+const SIMULATION: &str = "simulation";
+
 fn main() -> ExitCode {
+    if let Some(folder) = std::env::var_os("SEL4_LLM_REDTEAM_TABLE") {
+        let folder = Path::new(&folder);
+        if let Some(seen) = std::env::var_os("SEL4_LLM_REDTEAM_OUT") {
+            take_over(Path::new(&seen), folder);
+        }
+        print_table(folder);
+        return ExitCode::SUCCESS;
+    }
     // `cargo test` passes arguments of its own.
     let on = std::env::var("SEL4_LLM_REDTEAM_ON").expect("run this through make redteam");
     let began = Instant::now();
@@ -80,63 +94,78 @@ fn main() -> ExitCode {
     }
     let broken = verdicts.iter().filter(|one| one.result.is_err()).count();
     let held = verdicts.len() - broken;
+    // What was seen on seL4 was seen on one board.
+    let place = if on == "sel4" { board::name() } else { &on };
     if let Some(folder) = std::env::var_os("SEL4_LLM_REDTEAM_OUT") {
-        keep(Path::new(&folder), &on, &verdicts);
+        let file = Path::new(&folder).join(format!("{place}.tsv"));
+        // A part of the attacks leaves the rows of the others alone.
+        let all = ["SEL4_LLM_REDTEAM", "SEL4_LLM_REDTEAM_CLIENTS"];
+        let is_whole = all.iter().all(|one| std::env::var_os(one).is_some())
+            && std::env::var_os("SEL4_LLM_REDTEAM_ONLY").is_none();
+        let old = match std::fs::read_to_string(&file) {
+            Ok(old) if !is_whole => old,
+            _ => String::new(),
+        };
+        let all = merge(&old, &rows(&verdicts));
+        std::fs::write(file, all).expect("the folder can be written");
     }
     let seconds = began.elapsed().as_secs();
-    println!("red team on {on}: {held} held, {broken} broken, {seconds} s");
+    println!("red team on {place}: {held} held, {broken} broken, {seconds} s");
     match (broken, held) {
         (0, 1..) => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
 }
 
-/// Writes down what was seen. A part of the attacks has a file of its own, which gathers parts until all are made again.
-fn keep(folder: &Path, on: &str, verdicts: &[Verdict]) {
-    let all = ["SEL4_LLM_REDTEAM", "SEL4_LLM_REDTEAM_CLIENTS"];
-    let is_whole = all.iter().all(|one| std::env::var_os(one).is_some())
-        && std::env::var_os("SEL4_LLM_REDTEAM_ONLY").is_none();
-    let (whole, part) = ["", "-part"]
-        .map(|suffix| folder.join(format!("{on}{suffix}.tsv")))
-        .into();
-    let mut run = Run {
-        rows: rows(verdicts),
-        is_whole,
-    };
-    let file = match is_whole {
-        true => {
-            let _ = std::fs::remove_file(part);
-            whole
-        }
-        false => {
-            let before = std::fs::read_to_string(&part).unwrap_or_default();
-            let mut gathered = Run::from_text(&before, false).rows;
-            gathered.retain(|old| !run.rows.iter().any(|new| new[1] == old[1]));
-            gathered.append(&mut run.rows);
-            run.rows = gathered;
-            part
-        }
-    };
-    std::fs::write(file, run.to_text()).expect("the folder can be written");
-}
-
-/// A row for each attack that was made here.
-fn rows(verdicts: &[Verdict]) -> Vec<[String; 5]> {
-    let day = today();
+/// A line for each attack that was made here.
+fn rows(verdicts: &[Verdict]) -> String {
     let row = |verdict: &Verdict| {
         let seen = match &verdict.result {
             Ok(seen) => seen.clone(),
             Err(wrong) => format!("**BROKEN**: {wrong}"),
         };
         let Verdict { by, name, does, .. } = verdict;
-        [*by, *name, *does, &*seen, &*day].map(str::to_owned)
+        let seen = seen.replace(['\n', '\t'], " ");
+        format!("{by}\t{name}\t{does}\t{seen}\n")
     };
     verdicts.iter().map(row).collect()
 }
 
-/// As `2026-01-31`, in UTC.
-fn today() -> String {
-    let date = Command::new("date").args(["-u", "+%F"]).output();
-    let date = date.expect("date says which day it is");
-    String::from_utf8_lossy(&date.stdout).trim().to_owned()
+/// The names of the files of results in a folder.
+fn results_in(folder: &Path) -> Vec<String> {
+    std::fs::read_dir(folder)
+        .expect("a folder with results")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| Some(name.strip_suffix(".tsv")?.to_owned()))
+        .collect()
+}
+
+/// Takes over what was seen since into a folder of results.
+fn take_over(seen: &Path, folder: &Path) {
+    for name in results_in(seen) {
+        let file = format!("{name}.tsv");
+        let new = std::fs::read_to_string(seen.join(&file)).expect("a file of results");
+        let old = std::fs::read_to_string(folder.join(&file)).unwrap_or_default();
+        std::fs::write(folder.join(file), merge(&old, &new)).expect("the folder can be written");
+    }
+}
+
+/// The table of all results in a folder: the usual board, the other boards, the simulation.
+fn print_table(folder: &Path) {
+    let mut names = results_in(folder);
+    let usual = sysdesc::Board::usual().name;
+    names.sort_by_key(|name| (name == SIMULATION, *name != usual, name.clone()));
+    let files: Vec<_> = names
+        .into_iter()
+        .map(|name| {
+            let file = folder.join(format!("{name}.tsv"));
+            let text = std::fs::read_to_string(file).expect("a file of results");
+            let heading = match name.as_str() {
+                SIMULATION => "in the simulation".to_owned(),
+                board => format!("on seL4, `{board}`"),
+            };
+            (heading, text)
+        })
+        .collect();
+    print!("{}", table(&files));
 }

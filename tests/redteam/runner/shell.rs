@@ -40,7 +40,7 @@ const LIVES: [(&str, &str, &str, &str); 16] = [
         "u",
         "shell-maintain-device-cache",
         "the same on the page of the UART, which aborts the kernel where a device lies beyond its window (seL4's tracker, \
-         number 1738), and not on this board",
+         number 1738), and on none of these boards",
         "across-pages=0 pages=1 granted=4 ",
     ),
     (
@@ -149,6 +149,13 @@ const DEATHS: [(&str, &str, &str); 8] = [
     ),
 ];
 
+/// The receiving end of the timer's channel, where the kernel keeps the registers to itself. Elsewhere it is the channel.
+const READS_TIMER: (&str, &str, &str) = (
+    "C",
+    "shell-read-timer",
+    "reads the timer's comparator, which inference may have written",
+);
+
 pub(crate) fn attack() -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     let mut system = None;
@@ -156,11 +163,11 @@ pub(crate) fn attack() -> Vec<Verdict> {
     // Where the registers are closed, to write them is the end of it.
     let (storms, harmless): (Vec<_>, Vec<_>) = LIVES
         .into_iter()
-        .filter(|(_, name, ..)| wanted(name))
+        .filter(|(_, name, ..)| wanted(name) && board::has(name))
         .partition(|(_, name, ..)| !is_open && *name == STORM);
     for (letter, name, does, must) in harmless {
         let target = system.get_or_insert_with(|| System::boot(VARIABLE));
-        let result = lives(letter, name, must, target);
+        let result = lives(letter, name, board::shell_must(name, must), target);
         if result.is_err() {
             system = None;
         }
@@ -169,7 +176,8 @@ pub(crate) fn attack() -> Vec<Verdict> {
     const CHANNEL: &str = "timer-channel";
     if wanted(CHANNEL) {
         let target = system.get_or_insert_with(|| System::boot(VARIABLE));
-        let does = "inference writes words of 48 bits into CNTP_CVAL_EL0, shell reads them when a key wakes it";
+        let does = "inference writes words of 48 bits into the timer's comparator (CNTP_CVAL_EL0; stimecmp), shell reads them \
+             when a key wakes it";
         let result = if is_open {
             channel(target)
         } else {
@@ -181,7 +189,11 @@ pub(crate) fn attack() -> Vec<Verdict> {
     let storms = storms
         .into_iter()
         .map(|(letter, name, does, _)| (letter, name, does));
-    let deaths = DEATHS.into_iter().filter(|(_, name, _)| wanted(name));
+    let reads = (!is_open).then_some(READS_TIMER);
+    let deaths = DEATHS
+        .into_iter()
+        .chain(reads)
+        .filter(|(_, name, _)| wanted(name));
     for (letter, name, does) in deaths.chain(storms) {
         verdicts.push(Verdict::new("shell", name, does, dies(letter)));
     }

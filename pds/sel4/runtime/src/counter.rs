@@ -8,6 +8,9 @@ use core::arch::asm;
 #[derive(Clone, Copy, Debug)]
 pub struct Counter;
 
+/// Whether user code can read the counter on this board.
+pub const IS_READABLE: bool = cfg!(counter);
+
 /// Microseconds since the machine started, for measurements. 0 on a board where user code cannot read the counter.
 #[must_use]
 pub fn now_us() -> u64 {

@@ -1,7 +1,7 @@
 //! What attacks get from seL4, and the attacks that only it can suffer.
 
 use crate::remains::{self, Remains};
-use crate::{audit, kernel, timer};
+use crate::{audit, clock, kernel, timer};
 use core::fmt::Write as _;
 use redteam_attacks::{Ground, Say};
 
@@ -10,6 +10,13 @@ pub(crate) struct Sel4 {
     /// What this life has found when it began.
     pub(crate) remains: Remains,
 }
+
+/// In the part of the address space that the kernel keeps for itself.
+#[cfg(target_arch = "aarch64")]
+const KERNEL: usize = 0xffff_ff80_4000_0000;
+/// As above: where it maps the physical memory that it was loaded to.
+#[cfg(target_arch = "riscv64")]
+const KERNEL: usize = 0xffff_ffc0_8400_0000;
 
 unsafe extern "C" {
     static microkit_notifications: u64;
@@ -21,7 +28,7 @@ impl Ground for Sel4 {
     }
 
     fn now_us(&mut self) -> u64 {
-        runtime::counter::now_us()
+        clock::now_us()
     }
 
     fn own_text(&self) -> usize {
@@ -35,7 +42,7 @@ impl Ground for Sel4 {
     fn perform(&mut self, name: &str, say: &mut Say) -> bool {
         match name {
             "write-reset-code" => redteam_attacks::write(redteam_attacks::place::TEXT, say),
-            "read-kernel" => redteam_attacks::read(0xffff_ff80_4000_0000, say),
+            "read-kernel" => redteam_attacks::read(KERNEL, say),
             "read-guard-page" => redteam_attacks::read(crate::start::STACK_BOTTOM - 8, say),
             "disarm-timer" => timer::disarm_and_spin(),
             "storm-timer" => timer::storm(),

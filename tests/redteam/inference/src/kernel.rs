@@ -21,6 +21,7 @@ const REPLY: u64 = 4;
 const LABELS: Range<u64> = 0..80;
 
 /// The labels by which an address space cleans or invalidates the cache of a range of it.
+#[cfg(target_arch = "aarch64")]
 fn cache_labels() -> [u64; 4] {
     use sel4::sys::invocation_label as label;
     [
@@ -29,6 +30,12 @@ fn cache_labels() -> [u64; 4] {
         label::ARMVSpaceCleanInvalidate_Data.into(),
         label::ARMVSpaceUnify_Instruction.into(),
     ]
+}
+
+/// RISC-V has no such call.
+#[cfg(target_arch = "riscv64")]
+const fn cache_labels() -> [u64; 0] {
+    []
 }
 
 /// The slot of audit's notification.
@@ -125,7 +132,9 @@ pub(crate) fn maintain_caches(regions: impl Iterator<Item = (usize, usize)>, say
     let _ = write!(say, "across-pages={across} pages={pages} ");
     alone.tell(say);
     // Of all: a single call may have been interrupted before or after it.
-    let _ = write!(say, " mean-ns={}", us * 1000 / calls.max(1));
+    if runtime::counter::IS_READABLE {
+        let _ = write!(say, " mean-ns={}", us * 1000 / calls.max(1));
+    }
 }
 
 /// Makes the attack of this name; false if there is none.

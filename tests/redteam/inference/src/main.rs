@@ -3,6 +3,7 @@
 #![no_std]
 #![no_main]
 
+mod clock;
 mod ground;
 mod kernel;
 mod machine;
@@ -37,6 +38,9 @@ static COSTS: ConstStaticCell<FormatCosts> = ConstStaticCell::new([0; _]);
 fn own_channels() -> [usize; 1] {
     [audit_channel()]
 }
+
+/// It may use all of the time.
+const PERIODS_PER_BUDGET: u64 = 1;
 
 /// The interrupts that the domain has.
 fn own_irq() -> Option<usize> {

@@ -1,9 +1,9 @@
 //! What the hostile shell does by its own hand.
 
+use crate::clock::now_us;
 use crate::{audit, kernel, machine};
 use core::fmt::Write as _;
 use redteam_attacks::{Forger, Say, channel, place, read, write};
-use runtime::counter::now_us;
 use sel4::{MessageInfo, cap};
 
 /// Makes the attack of this letter; what it has to say.
@@ -54,6 +54,11 @@ pub(crate) fn perform(letter: u8) -> Say {
         b'T' => return tried(write, place::TEXT),
         b'F' => {
             let value = machine::forbidden_float_register();
+            let _ = write!(say, "SUCCEEDED: read {value:#x}");
+            return say;
+        }
+        b'C' => {
+            let value = machine::read_timer();
             let _ = write!(say, "SUCCEEDED: read {value:#x}");
             return say;
         }

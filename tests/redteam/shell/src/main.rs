@@ -5,6 +5,8 @@
 #![no_main]
 
 mod attacks;
+#[path = "../../inference/src/clock.rs"]
+mod clock;
 #[path = "../../inference/src/kernel.rs"]
 mod kernel;
 #[path = "../../inference/src/machine.rs"]
@@ -32,6 +34,9 @@ facts! {
 fn own_channels() -> [usize; 1] {
     [audit_channel()]
 }
+
+/// It may use all of the time.
+const PERIODS_PER_BUDGET: u64 = 1;
 
 /// The interrupts that the domain has.
 fn own_irq() -> Option<usize> {

@@ -3,16 +3,18 @@
 #![no_std]
 #![no_main]
 
+#[path = "../../../inference/src/clock.rs"]
+mod clock;
 #[path = "../../../inference/src/kernel.rs"]
 mod kernel;
 #[path = "../../../inference/src/machine.rs"]
 mod machine;
 
+use clock::now_us;
 use core::fmt::Write as _;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use redteam_attacks::client::{Mallory, Memory};
 use redteam_attacks::{Ground, Say, place};
-use runtime::counter::now_us;
 use runtime::region::{self, Mapped};
 use runtime::{facts, patched};
 use sel4::{MessageInfo, cap};
@@ -35,6 +37,9 @@ const STORM_US: u64 = 12_000_000;
 fn own_channels() -> [usize; 1] {
     [audit_channel()]
 }
+
+/// Its period by its budget, as `system.xml` here says.
+const PERIODS_PER_BUDGET: u64 = 25;
 
 /// The interrupts that the domain has.
 fn own_irq() -> Option<usize> {
