@@ -1,6 +1,6 @@
 //! What the hostile shell does by its own hand.
 
-use crate::{audit, kernel, machine};
+use crate::{audit, kernel, machine, scheduling};
 use core::fmt::Write as _;
 use redteam_attacks::{Forger, Say, channel, place, read, write};
 use runtime::counter::now_us;
@@ -45,6 +45,7 @@ pub(crate) fn perform(letter: u8) -> Say {
             let _ = write!(say, "forged");
             return say;
         }
+        b'z' => return scheduling::watch(),
         b'A' => return tried(read, place::ARENA),
         b'L' => return tried(write, place::AUDIT_LOG),
         b'P' => return tried(read, place::POLICY),
