@@ -78,12 +78,6 @@ fn the_main_description_is_read_on_every_board_and_differs_in_addresses_and_inte
                 0x10_1000,
                 vec![11, 10]
             ),
-            (
-                named("rpi4b_2gb"),
-                0xfe21_5000,
-                0xfe00_3000,
-                vec![99, 97, 125]
-            ),
             (named("zcu102"), 0xff00_0000, 0xff11_0000, vec![68, 69, 53]),
         ]
     );
@@ -165,7 +159,7 @@ fn an_unknown_board_is_told_with_those_that_there_are() {
         assert_eq!(
             said,
             format!(
-                "there is no board '{name}': boards/ has qemu_virt_aarch64, qemu_virt_riscv64, rpi4b_2gb, zcu102"
+                "there is no board '{name}': boards/ has qemu_virt_aarch64, qemu_virt_riscv64, zcu102"
             )
         );
     }

@@ -7,7 +7,7 @@ pub const BITS: u64 = 48;
 const NUMBER: u64 = 0xfff;
 
 /// SplitMix64 of the number.
-const fn secret(number: u64) -> u64 {
+pub(crate) const fn secret(number: u64) -> u64 {
     let state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

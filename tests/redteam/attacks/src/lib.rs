@@ -23,6 +23,7 @@ mod memory;
 mod ring;
 #[cfg(feature = "backend")]
 mod saboteur;
+pub mod scheduling;
 mod trainings;
 
 pub use answers::{ANSWERS, Answer, Bound, Ends, STOP, VERDICTS};

@@ -1,7 +1,7 @@
 //! What attacks get from seL4, and the attacks that only it can suffer.
 
 use crate::remains::{self, Remains};
-use crate::{audit, clock, kernel, timer};
+use crate::{audit, clock, kernel, scheduling, timer};
 use core::fmt::Write as _;
 use redteam_attacks::{Ground, Say};
 
@@ -47,6 +47,8 @@ impl Ground for Sel4 {
             "disarm-timer" => timer::disarm_and_spin(),
             "storm-timer" => timer::storm(),
             "timer-send" => timer::send(),
+            "schedule-send" => scheduling::send(),
+            "schedule-receive" => scheduling::receive(say),
             "leave" => remains::leave(),
             "look" => {
                 let _ = write!(say, "{}", self.remains);

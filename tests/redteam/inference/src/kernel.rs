@@ -100,6 +100,12 @@ fn invoke(slot: u64, label: u64, words: [u64; 8]) -> u64 {
     slot.call_with_mrs(info, [a, b, c, d]).info.label()
 }
 
+/// Enters the kernel for nothing: a message to a slot that is empty, for which nobody waits.
+pub(crate) fn enter() {
+    let empty = cap::Endpoint::from_bits(SLOTS - 1);
+    empty.nb_send(MessageInfo::new(0, 0, 0, 0));
+}
+
 /// Every label on every one of these slots.
 fn sweep(slots: impl Iterator<Item = u64>, words: [u64; 8], say: &mut Say) {
     let mut tally = Tally::default();

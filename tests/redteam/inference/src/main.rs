@@ -8,6 +8,7 @@ mod ground;
 mod kernel;
 mod machine;
 mod remains;
+mod scheduling;
 #[path = "../../../../pds/sel4/inference/src/start.rs"]
 mod start;
 mod timer;

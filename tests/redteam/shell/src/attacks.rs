@@ -1,7 +1,7 @@
 //! What the hostile shell does by its own hand.
 
 use crate::clock::now_us;
-use crate::{audit, kernel, machine};
+use crate::{audit, kernel, machine, scheduling};
 use core::fmt::Write as _;
 use redteam_attacks::{Forger, Say, channel, place, read, write};
 use sel4::{MessageInfo, cap};
@@ -45,6 +45,7 @@ pub(crate) fn perform(letter: u8) -> Say {
             let _ = write!(say, "forged");
             return say;
         }
+        b'z' => return scheduling::watch(),
         b'A' => return tried(read, place::ARENA),
         b'L' => return tried(write, place::AUDIT_LOG),
         b'P' => return tried(read, place::POLICY),

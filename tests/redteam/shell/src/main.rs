@@ -11,6 +11,7 @@ mod clock;
 mod kernel;
 #[path = "../../inference/src/machine.rs"]
 mod machine;
+mod scheduling;
 
 use attacks::Receiver;
 use component::{HALT_LINE, INPUT_DONE, Memory, Mode, Shell};
@@ -18,6 +19,7 @@ use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use runtime::board;
 use runtime::region::{self, Mapped};
 use runtime::{Serial as _, facts, patched};
+use scheduling::Scheduling;
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
 
 patched! {
@@ -67,6 +69,7 @@ struct Console {
     /// The next byte names an attack.
     attacks: bool,
     receiver: Option<Receiver>,
+    scheduling: Option<Scheduling>,
 }
 
 impl component::Port for Console {
@@ -93,6 +96,12 @@ impl component::Port for Console {
                 }
                 // One for each wake-up, so that inference gets its turn between two.
                 return None;
+            } else if let Some(scheduling) = &self.scheduling {
+                if byte == END || scheduling.is_over() {
+                    let report = scheduling.report();
+                    self.scheduling = None;
+                    self.tell(&report);
+                }
             } else if core::mem::take(&mut self.attacks) {
                 self.attack(byte);
             } else if byte == ATTACK {
@@ -120,6 +129,10 @@ impl Console {
             // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
             unsafe { attacks::disable_fifo(uart()) }
             return self.tell("receives");
+        }
+        self.scheduling = Scheduling::of(letter);
+        if self.scheduling.is_some() {
+            return self.tell("begins");
         }
         self.tell("attempts");
         let report = attacks::perform(letter);
@@ -160,6 +173,7 @@ fn init() -> Domain {
             driver,
             attacks: false,
             receiver: None,
+            scheduling: None,
         },
         unacknowledged: false,
     }
@@ -172,6 +186,9 @@ impl Handler for Domain {
         // Before anything that could make audit run, which writes the register anew.
         if let Some(receiver) = &mut self.console.receiver {
             receiver.take();
+        }
+        if let Some(scheduling) = &mut self.console.scheduling {
+            scheduling.wake_up();
         }
         let uart = Channel::new(uart_channel());
         if channels.contains(uart) {
