@@ -22,7 +22,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("protocol/src", &["limits", "ring"]),
     ("sim/src/supervisor", &["process", "resources", "tracer"]),
     ("tests/monitor-fuzz/src", &["claims", "ends"]),
-    ("tools/isolation/src", &["capability", "microkit"]),
+    ("tools/isolation/src", &["capability", "microkit", "view"]),
     (
         "tools/llmtool/src",
         &[
