@@ -375,7 +375,10 @@ fn requests_of_sessions_that_ran_at_once_are_reproduced_alone() {
     let image = path("models.img");
     let _ = fs::remove_file(&image);
     let image = image.to_str().unwrap();
-    output(&["disk", "create", image, "--size", "8MiB", "--log-size", "0"], 0);
+    output(
+        &["disk", "create", image, "--size", "8MiB", "--log-size", "0"],
+        0,
+    );
     output(&["disk", "add", image, TINY], 0);
     let prompts = ["--as", "prompts/june.txt", "--unsigned"];
     let file_of_prompts = path("prompts.txt");
@@ -387,7 +390,10 @@ fn requests_of_sessions_that_ran_at_once_are_reproduced_alone() {
         "{table}"
     );
     let (_, message) = output(&["replay", &file], 1);
-    assert!(message.contains("a log alone, without models; give --models"), "{message}");
+    assert!(
+        message.contains("a log alone, without models; give --models"),
+        "{message}"
+    );
 }
 
 /// The small model with a chat template, and its scaffold.

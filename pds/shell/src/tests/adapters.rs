@@ -171,7 +171,9 @@ fn of_a_system_with_a_disk_it_says_what_the_adapter_is_called_there_or_why_it_is
         ..tuned()
     });
     assert!(
-        said.contains("it is on the disk, signed by this device: the next boot has it as disk/feelings"),
+        said.contains(
+            "it is on the disk, signed by this device: the next boot has it as disk/feelings"
+        ),
         "{said}"
     );
     assert!(!said.contains("the next boot forgets it"), "{said}");

@@ -201,7 +201,12 @@ impl LogLine<'_> {
                 Some(code) => {
                     let failure = Failure::over(code, value, limit);
                     let detail = record.name.as_str().as_bytes();
-                    write!(f, ": {} not written: {}", record.name, FailureText { failure, detail })
+                    write!(
+                        f,
+                        ": {} not written: {}",
+                        record.name,
+                        FailureText { failure, detail }
+                    )
                 }
                 None => write!(f, ": {} not written: reason {}", record.name, record.code),
             },

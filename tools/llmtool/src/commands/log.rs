@@ -240,7 +240,11 @@ pub(super) fn replay(arguments: &Replay, out: &mut impl Write) -> Result<(), Too
     verify(&log, &arguments.export, out)?;
     // A copy of the log's file has nothing else, but an image or a card has.
     let file = &arguments.export.file;
-    let own = log.disk.as_ref().filter(|disk| disk.has_files).map(|_| file.clone());
+    let own = log
+        .disk
+        .as_ref()
+        .filter(|disk| disk.has_files)
+        .map(|_| file.clone());
     let places: Vec<PathBuf> = own.into_iter().chain(arguments.models.clone()).collect();
     if places.is_empty() {
         return Err(ToolError::NoSources { log: file.clone() });
