@@ -1,8 +1,8 @@
 //! Adapters and training data of a disk, end to end, on the runtime that the environment names: what is made here is written
 //! there, and comes back after a reboot.
 //!
-//! The system has the test builds' policy. `SEL4_LLM_DEVICE` is the public key of its device, `SEL4_LLM_TEST_KEY` the secret
-//! key whose signatures count there.
+//! The system has the test builds' policy. `SEL4_LLM_DEVICE` is the key of its device, beside which its public half lies;
+//! `SEL4_LLM_TEST_KEY` is the secret key whose signatures count there.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +17,7 @@ use sel4_llm_tests::live::Live;
 
 const TESTER: &str = "login tester\n";
 const PROMPT: &str = "The fox lost his way in the dark wood.";
-const TRAIN: &str = "llmfinetune disk/feelings --adapter moods --rank 1 --epochs 1 --rate 1e-2\n";
+const TRAIN: &str = "llmfinetune disk/feelings --adapter moods --rank 1 --epochs 1 --rate 1e-3\n";
 
 /// From where the tests run.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -71,8 +71,10 @@ fn tool(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// The public key of the device.
 fn device() -> String {
-    std::env::var("SEL4_LLM_DEVICE").expect("make sets it")
+    let key = std::env::var("SEL4_LLM_DEVICE").expect("make sets it");
+    key.replace(".key.pem", ".pub.pem")
 }
 
 fn has(session: &Session, parts: &[&str]) {
@@ -157,6 +159,7 @@ fn what_is_made_here_is_on_the_disk_signed_and_says_the_same_after_a_reboot_and_
     tool(&["verify", "--key", &device(), &taken]);
     let (with, without) = (generate(Some(&taken)), generate(None));
     assert_ne!(with, without, "it has learnt something");
+    assert!(!with.trim().is_empty(), "and says something");
     has(&first, &[with.trim_end()]);
 
     // The power was off; training again does not write over it.
@@ -268,7 +271,6 @@ fn an_adapter_that_a_key_of_the_policy_has_signed_is_loaded_from_the_disk_and_ot
             "  disk/moral (",
         ],
     );
-    check(&disk);
 }
 
 #[test]
@@ -357,7 +359,7 @@ fn on_a_full_disk_an_adapter_stays_in_memory_and_the_file_system_is_as_it_was() 
             "made the adapter moods: 8 steps, ",
             "it was not written to the disk: the disk is full",
             "the next boot forgets it; 'llmctl adapter export moods' prints it",
-            "\n[16 tokens, ",
+            " tokens/s, first after ",
             "not written: the disk is full",
             "are unbroken",
         ],
