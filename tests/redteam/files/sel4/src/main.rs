@@ -115,7 +115,7 @@ struct Domain<F>(Option<Gremlin<'static, Sel4, Behind<F>>>);
 #[protection_domain]
 fn init() -> Domain<impl Future<Output = Infallible>> {
     Domain(rings().map(|(audit, disk, asks, answers)| {
-        let links: &'static _ = LINKS.init(Links::new(answers, disk));
+        let links: &'static Links<_, _> = LINKS.init(Links::new(answers, disk));
         let behind = Behind {
             links,
             service: serve(links),
