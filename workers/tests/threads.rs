@@ -2,12 +2,23 @@
 
 use llm_core::arena::Arena;
 use llm_core::kv_cache::KvType;
-use llm_core::quantize::NonFinite;
+use llm_core::quantize::{NonFinite, TensorType};
 use llm_core::simd::Cpu;
 use llm_core::team::{Alone, Team};
 use llm_core::testing::{Memory, Shape, model};
 use llm_core::transformer::{Checked, LoadOptions, MAX_BATCH, Model, Positions};
 use workers::{Threads, cores};
+
+const SHAPE: Shape = Shape {
+    context: 128,
+    ty: TensorType::Q8_0,
+    width: 64,
+    layers: 2,
+    heads: 4,
+    kv_heads: 2,
+    feed_forward: 96,
+    tied: true,
+};
 
 /// Bits of the logits after a prompt in one batch and three more tokens, `times` times.
 fn logits(file: &[u8], team: &mut impl Team, times: usize) -> Result<Vec<u32>, NonFinite> {
@@ -40,7 +51,7 @@ fn logits(file: &[u8], team: &mut impl Team, times: usize) -> Result<Vec<u32>, N
 
 #[test]
 fn teams_of_any_size_give_the_bits_of_one_worker() {
-    let file = model(Shape::default()).finish();
+    let file = model(SHAPE).finish();
     let expected = logits(&file, &mut Alone, 3).unwrap();
     for workers in [1, 2, 3, 4, 7] {
         let mut eager = Threads::eager(workers).unwrap();
@@ -64,8 +75,7 @@ fn teams_of_any_size_give_the_bits_of_one_worker() {
 
 #[test]
 fn a_value_that_is_not_finite_is_reported_whoever_finds_it() {
-    let mut file = model(Shape::default());
-    // The last rows are the last worker's.
+    let mut file = model(SHAPE);
     let rows = file.tensor_bytes("blk.0.attn_norm.weight");
     for weight in rows.as_chunks_mut::<4>().0 {
         *weight = 3e38f32.to_le_bytes();

@@ -32,7 +32,6 @@ macro_rules! jobs {
     ($($(#[$doc:meta])* $number:literal $kind:ident,)*) => {
         /// What a team can do.
         #[derive(Clone, Debug)]
-        #[allow(clippy::large_enum_variant, reason = "it lives on the stack, for one call")]
         pub(crate) enum Job {
             $($(#[$doc])* $kind($kind),)*
         }
