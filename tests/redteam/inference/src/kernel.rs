@@ -128,6 +128,7 @@ pub(crate) fn maintain_caches(regions: impl Iterator<Item = (usize, usize)>, say
     }
     let _ = write!(say, "across-pages={across} pages={pages} ");
     alone.tell(say);
+    let _ = write!(say, " calls={calls}");
     // Of all: a single call may have been interrupted before or after it.
     if runtime::counter::IS_READABLE {
         let _ = write!(say, " mean-ns={}", us * 1000 / calls.max(1));
