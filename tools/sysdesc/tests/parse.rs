@@ -285,11 +285,9 @@ fn what_the_project_does_without_is_forbidden_by_name() {
         ),
         ("<program_image", "<ioport/><program_image", "x86-64"),
         ("<channel>", "<io_address_space/><channel>", "x86-64"),
-        ("<channel>", "<domains/><channel>", "scheduling domain"),
         ("fpu=\"false\"", "smc=\"true\"", "'smc'"),
         ("fpu=\"false\"", "passive=\"true\"", "'passive'"),
         ("fpu=\"false\"", "cpu=\"1\"", "'cpu'"),
-        ("fpu=\"false\"", "domain=\"d\"", "'domain'"),
         ("notify=\"false\"", "pp=\"true\"", "'pp'"),
         ("trigger=\"edge\"", "pin=\"3\"", "'pin'"),
         (
