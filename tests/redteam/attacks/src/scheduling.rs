@@ -219,7 +219,7 @@ mod tests {
         let mut now = 7 * WINDOW_US;
         watch.start(now, 0);
         loop {
-            let start = now % WINDOW_US == 0;
+            let start = now.is_multiple_of(WINDOW_US);
             now += match start {
                 true => lost_us(window(now)).max(1),
                 false => 1,
