@@ -167,6 +167,11 @@ fn a_schedule_is_one_cycle_of_microseconds() {
         refused("</domains>", "</domains><domains />"),
         Problem::Repeated
     );
+    let empty = PLAIN.replacen("<system>", "<system><domains/>", 1);
+    assert_eq!(
+        System::parse(&empty).unwrap_err().problem,
+        Problem::MissingElement { child: "domain" }
+    );
     let turn = "<schedule_entry domain=\"clients\" duration=\"1 us\" />";
     assert_eq!(
         refused(
