@@ -404,7 +404,7 @@ fn llmtool_replays_trainings_and_what_was_generated_with_their_adapters() {
     // the log.
     let (said, _) = sel4_llm_tests::llmtool(&replay, export);
     assert!(
-        said.contains("neither the folder nor --data has its data"),
+        said.contains("neither --models nor --data has its data"),
         "{said}"
     );
     assert!(
