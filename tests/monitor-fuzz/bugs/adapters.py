@@ -81,8 +81,8 @@ BUGS = [
     (
         "the second adapter is written over the first",
         "shelf.rs",
-        "let ends = self.made.iter().map(|made| made.space.end());",
-        "let ends = self.made.iter().map(|made| made.space.offset);",
+        "let behind = taken().map(|space| space.offset);",
+        "let behind = taken().skip(1).map(|space| space.offset);",
     ),
     (
         "a third adapter is written into a place that is too short",
