@@ -267,7 +267,7 @@ fn an_adapter_that_a_key_of_the_policy_has_signed_is_loaded_from_the_disk_and_ot
             "error: the disk has no file 'disk/nothing'",
             "loaded disk/moral: rank 1",
             with.trim_end(),
-            "error: the adapter lies in the store or on the disk",
+            "error: the adapter is in the store or on the disk",
             "  disk/moral (",
         ],
     );
@@ -311,7 +311,7 @@ fn what_is_wrong_with_data_of_the_disk_is_one_line_and_costs_nothing() {
         &[
             "error: the file 'disk/unsigned' has no signature",
             "error: the signature of the file 'disk/altered' is by no key that the policy trusts",
-            "error: the data 'disk/empty' hold no examples",
+            "error: the data 'disk/empty' contains no examples",
             "error: 131073 bytes of data, at most 131072 are allowed",
             "error: the data cannot be used: line 1 ",
             "error: the disk has no file 'disk/nothing'",

@@ -55,7 +55,11 @@ impl Image {
         let mut tool = command("SEL4_LLM_LLMTOOL");
         tool.args(["disk", name]).arg(&self.0).args(arguments);
         let output = finish(tool, b"");
-        assert!(output.status.success(), "llmtool disk {name} {arguments:?}");
+        assert!(
+            output.status.success(),
+            "llmtool disk {name} {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
