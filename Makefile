@@ -1075,6 +1075,15 @@ bench-boards: llmtool ## instructions a token and a crossing of a boundary on ea
 	done; \
 	tools/bench-qemu/bench-qemu boards --json $(TARGET_DIR)/bench-boards.json --llmtool $(BIN)/llmtool --model models/default.gguf "$$@"
 
+.PHONY: bench-ahead
+bench-ahead: check-sdk check-emulator llmtool ## what the log on a disk adds to a first token, in QEMU
+	@$(MAKE) --no-print-directory image
+	@$(MAKE) --no-print-directory image SYSTEM=disk
+	@rm -f $(BUILD)/bench-ahead.img
+	@$(BIN)/llmtool disk create $(BUILD)/bench-ahead.img --size 32MiB --log-size 4MiB >&2
+	@tools/bench-qemu/bench-qemu ahead --without '$(call BOOT,$(IMAGE))' \
+		--ahead '$(QEMU) $(subst {disk},$(BUILD)/bench-ahead.img,$(call board_line,disk)) $(call BOOT_FILE,$(SEL4_OUT)-disk/loader.img)'
+
 # TRAIN=default, tiny or triage: a config of tools/train. The corpus is not part of the repository:
 # tools/train/README.md.
 TRAIN ?= default

@@ -63,6 +63,7 @@ fn serve<const WORKERS: usize>(index: usize, shared: &Shared<WORKERS>, spins: u3
         // SAFETY: what this model is to show: it panics if the gates do not order the accesses.
         let input = shared.input.with(|input| unsafe { *input });
         assert_eq!(word, input, "the words of this job");
+        // SAFETY: as above.
         shared.outputs[index].with_mut(|output| unsafe { *output = 10 * input + index as u32 });
         if worker.done(&shared.desk, input) {
             shared.bells[0].ring();
@@ -82,6 +83,7 @@ fn work<const WORKERS: usize>(desk: Board<WORKERS>, jobs: u32, spins: u32) {
     let mut leader = Leader::<WORKERS>::default();
     let signal = |worker: usize| shared.bells[worker].ring();
     for job in 1..=jobs {
+        // SAFETY: as in `serve`.
         shared.input.with_mut(|input| unsafe { *input = job });
         leader.call(&shared.desk, WORKERS, |put| put(job.into()), signal);
         let sleep = || {
@@ -95,6 +97,7 @@ fn work<const WORKERS: usize>(desk: Board<WORKERS>, jobs: u32, spins: u32) {
         assert_eq!(waited, Ok(()));
         assert_eq!(answers, vec![job; WORKERS - 1]);
         for (index, output) in shared.outputs.iter().enumerate().skip(1) {
+            // SAFETY: as in `serve`.
             let output = output.with(|output| unsafe { *output });
             assert_eq!(output, 10 * job + index as u32, "the part is done");
         }
