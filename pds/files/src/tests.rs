@@ -167,6 +167,13 @@ struct Bench {
 }
 
 impl Bench {
+    /// The file system is sound.
+    fn check(&mut self) {
+        let say = |finding: &dyn core::fmt::Display| std::println!("{finding}");
+        let findings = block_on(storage::check(&mut self.disk.image, &mut [0; 4096], say));
+        assert_eq!(findings, Ok(0));
+    }
+
     fn new(image: Image, mode: Mode) -> Self {
         let (mut audit, audits_peer, _) = endpoints();
         let (mut ring, disks_peer, ..) = all_of_endpoints();
@@ -433,15 +440,7 @@ fn a_new_file_takes_its_name_when_it_is_finished_and_not_before() {
         let failed = bench.ask(&Ask::Create { path });
         assert!(matches!(failed, Told::Failed(..)), "{path:?}");
     }
-    // The file system is as sound as before.
-    let findings = block_on(storage::check(
-        &mut bench.disk.image,
-        &mut [0; 4096],
-        |finding| {
-            std::println!("{finding}");
-        },
-    ));
-    assert_eq!(findings, Ok(0));
+    bench.check();
 }
 
 #[test]
@@ -486,14 +485,7 @@ fn of_a_file_that_the_disk_has_no_room_for_nothing_is_left() {
         assert_eq!(bench.ask(&ask), Told::Failed(FilesError::NotOpen, 0));
     }
     assert_eq!(bench.list().len(), 5);
-    let findings = block_on(storage::check(
-        &mut bench.disk.image,
-        &mut [0; 4096],
-        |finding| {
-            std::println!("{finding}");
-        },
-    ));
-    assert_eq!(findings, Ok(0));
+    bench.check();
     assert_eq!(bench.mount().free, free);
 }
 

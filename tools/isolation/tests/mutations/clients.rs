@@ -1,7 +1,7 @@
 //! Harmful changes to a description with two clients, and to the policy's lines about them. Clients must be as isolated
 //! from each other as from inference, and audit must not mistake one for the other.
 
-use crate::harness::{Caught, POLICY_TEXT, SYSTEM, check_with, none, replace};
+use crate::harness::{Caught, POLICY_TEXT, SYSTEM, changed, check_with, none, replace};
 use crate::two_clients;
 use libtest_mimic::Trial;
 
@@ -1022,14 +1022,6 @@ fn the_policy_has_other_clients() -> Result<(), libtest_mimic::Failed> {
     Caught { claims, words }.judge(&check_with(&one, &policy_of_two))?;
     let words = &["a [[client]] 'triage', and its ring 'audit_to_triage' is not there"];
     Caught { claims, words }.judge(&check_with(&one, &policy_of_two))
-}
-
-fn changed(text: &str, changes: &[(&str, &str)]) -> String {
-    let mut text = text.to_owned();
-    for (from, to) in changes {
-        text = replace(&text, from, to);
-    }
-    text
 }
 
 pub fn harmful() -> Vec<Trial> {

@@ -1,6 +1,6 @@
 //! Harmful changes of the system with a disk, systems/disk, and of its claims: what files and disk must not be to anybody.
 
-use crate::harness::{Caught, check_with, none, replace};
+use crate::harness::{Caught, changed, check_with, none};
 use libtest_mimic::Trial;
 use std::sync::LazyLock;
 use sysdesc::Board;
@@ -289,12 +289,6 @@ const MUTATIONS: &[Mutation] = &[
         &["audit_log", "disk"],
     ),
 ];
-
-fn changed(text: &str, changes: &[(&str, &str)]) -> String {
-    changes
-        .iter()
-        .fold(text.to_owned(), |text, (from, to)| replace(&text, from, to))
-}
 
 pub fn harmful() -> Vec<Trial> {
     let trial = |(name, of_system, of_claims, claims, words): &'static Mutation| {

@@ -165,6 +165,13 @@ pub fn replace(text: &str, from: &str, to: &str) -> String {
     text.replace(from, to)
 }
 
+/// Each of these, one after the other, as [`replace`].
+pub fn changed(text: &str, changes: &[(&str, &str)]) -> String {
+    changes
+        .iter()
+        .fold(text.to_owned(), |text, (from, to)| replace(&text, from, to))
+}
+
 /// The capDL of the fixture, with short ways to change it.
 pub struct Image {
     pub spec: Spec,

@@ -2,7 +2,7 @@
 //! run in whose time.
 
 use crate::harness::{
-    Caught, Image, POLICY_TEXT, check_image_in_partitions, check_with, none, replace,
+    Caught, Image, POLICY_TEXT, changed, check_image_in_partitions, check_with, none,
 };
 use isolation::capdl::format::{Object, ScheduleDuration, ScheduleEntry};
 use libtest_mimic::Trial;
@@ -263,12 +263,6 @@ const MUTATIONS: &[Mutation] = &[
         &["inference_to_audit", "shell"],
     ),
 ];
-
-fn changed(text: &str, changes: &[(&str, &str)]) -> String {
-    changes
-        .iter()
-        .fold(text.to_owned(), |text, (from, to)| replace(&text, from, to))
-}
 
 /// The fixture's image as the Microkit tool would have made it of the partitioned description.
 fn image() -> Image {
