@@ -18,6 +18,7 @@ pub mod live;
 pub mod person;
 pub mod results;
 pub mod scripted;
+mod waiting;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -309,9 +310,7 @@ impl Terminal {
     }
 
     fn spawn(command: Command) -> Self {
-        let mut session = Console::spawn(command).expect("the system starts");
-        session.set_expect_timeout(Some(PATIENCE));
-        Self(session)
+        Self(Console::spawn(command).expect("the system starts"))
     }
 
     /// Types keys.
@@ -326,10 +325,8 @@ impl Terminal {
     ///
     /// # Panics
     /// It does not appear.
-    pub fn expect(&mut self, what: impl Needle + Clone + std::fmt::Debug) -> String {
-        let found = self
-            .0
-            .expect(what.clone())
+    pub fn expect(&mut self, what: impl Needle + std::fmt::Debug) -> String {
+        let found = waiting::wait_for(&mut self.0, &what, PATIENCE)
             .unwrap_or_else(|error| panic!("{what:?}: {error}"));
         let shown = String::from_utf8_lossy(found.before()).into_owned();
         shown + &String::from_utf8_lossy(found.get(0).unwrap_or_default())
@@ -338,9 +335,7 @@ impl Terminal {
     /// Like [`Self::expect`], with a time limit; `None` if it does not appear.
     #[must_use]
     pub fn wait_for(&mut self, what: &str, patience: Duration) -> Option<String> {
-        self.0.set_expect_timeout(Some(patience));
-        let found = self.0.expect(what).ok();
-        self.0.set_expect_timeout(Some(PATIENCE));
+        let found = waiting::wait_for(&mut self.0, &what, patience).ok();
         found.map(|found| String::from_utf8_lossy(found.before()).into_owned() + what)
     }
 
@@ -360,7 +355,7 @@ impl Terminal {
     /// It does not end, or was killed.
     #[must_use]
     pub fn end(mut self) -> i32 {
-        self.0.expect(Eof).expect("the end of the output");
+        waiting::wait_for(&mut self.0, &Eof, PATIENCE).expect("the end of the output");
         match self.0.get_process().wait() {
             Ok(WaitStatus::Exited(_, status)) => status,
             other => panic!("ended as {other:?}"),

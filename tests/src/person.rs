@@ -25,7 +25,7 @@ use expectrl::process::unix::WaitStatus;
 use expectrl::session::{OsSession, Session as Console};
 use expectrl::{Eof, Expect as _};
 
-use crate::PATIENCE;
+use crate::{PATIENCE, waiting};
 
 /// Rows of the terminal.
 const ROWS: u16 = 24;
@@ -399,8 +399,7 @@ impl Person {
     /// It does not end, or has a status other than 0.
     pub fn leave(mut self) {
         self.type_in("\x1d");
-        self.session.set_expect_timeout(Some(PATIENCE));
-        self.session.expect(Eof).expect("the end of the output");
+        waiting::wait_for(&mut self.session, &Eof, PATIENCE).expect("the end of the output");
         match self.session.get_process().wait() {
             Ok(WaitStatus::Exited(_, 0)) => {}
             other => panic!("ended as {other:?}"),
