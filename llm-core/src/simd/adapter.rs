@@ -7,12 +7,12 @@
 //!   remaining rows, one by one. The sums of a group do not depend on one another.
 //! - B in tiles of [`LANES`] rows of the base's matrix, `[rows / 16][rank][16]`; the last tile has the remaining rows.
 //!
-//! Each sum has the order of [`scalar::adapter_down`] and [`scalar::adapter_up`], which training uses.
+//! Each sum has the order of [`arithmetic::adapter_down`] and [`arithmetic::adapter_up`], which training uses.
 //! [`Half::down_scalar`] and [`Half::up_scalar`] are the reference and accept every shape; [`Half::down`] and
 //! [`Half::up`] are for CPUs with vectors, where x and y are whole vectors.
 
 use super::attention::{Eight, F16s, F32s, Isa};
-use super::scalar::{self, LANES};
+use crate::arithmetic::{self, LANES};
 use half::f16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -223,7 +223,7 @@ fn from_f32(x: f32) -> f32 {
 }
 
 fn from_f16(bits: u16) -> f32 {
-    scalar::finite(f16::from_bits(bits))
+    arithmetic::finite(f16::from_bits(bits))
 }
 
 fn from_bf16(bits: u16) -> f32 {
@@ -237,7 +237,7 @@ fn down_scalar<T: Copy>(a: &[T], value: impl Fn(T) -> f32, x: &[f32], scale: f32
         for (c, x) in x.iter().enumerate() {
             lanes[c % LANES] += value(a[place_in_a(j, c, rank, columns)]) * x;
         }
-        *t = scalar::fold(lanes) * scale;
+        *t = arithmetic::fold(lanes) * scale;
     }
 }
 
@@ -300,7 +300,7 @@ mod tests {
                     }
                     let len = encode(stored, &grouped, &mut memory);
                     let mut expected = vec![0.0; rank];
-                    scalar::adapter_down(&plain, &x, 0.3, &mut expected);
+                    arithmetic::adapter_down(&plain, &x, 0.3, &mut expected);
                     for cpu in Cpu::all() {
                         let mut t = vec![9.0; rank];
                         let bytes = &memory.bytes()[..len];
@@ -314,7 +314,7 @@ mod tests {
                     }
                     encode(stored, &tiles, &mut memory);
                     let mut sums = x.clone();
-                    scalar::adapter_up(&plain, &expected, &mut sums);
+                    arithmetic::adapter_up(&plain, &expected, &mut sums);
                     for cpu in Cpu::all() {
                         let mut y = x.clone();
                         let bytes = &memory.bytes()[..len];

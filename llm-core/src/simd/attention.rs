@@ -17,7 +17,7 @@
 //! floats up to four.
 
 use super::key_bias::KeyBias;
-use super::scalar::{LANES, finite, fold, soft_cap, softmax_numerators};
+use crate::arithmetic::{LANES, finite, fold, soft_cap, softmax_numerators};
 use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvType, SCALED, scales, value_place};
 use crate::quantize::{NonFinite, ZERO_BLOCK, max_magnitude, round_to_i8};
 use core::ops::Range;

@@ -9,7 +9,7 @@ use crate::simd::attention::Four;
 use crate::simd::isa::Registers;
 use zerocopy::{FromBytes, IntoBytes};
 
-/// Like [`crate::simd::scalar::matmul_float`], for `N` tiles. A row is one chain of additions, so with one tile and few
+/// Like [`crate::arithmetic::matmul_float`], for `N` tiles. A row is one chain of additions, so with one tile and few
 /// tokens the CPU would wait for each sum. Also, what is derived from the activations serves the rows of all tiles.
 #[inline(always)]
 pub(in crate::simd) fn floats<
