@@ -24,6 +24,7 @@ pub(crate) mod attention;
 pub(crate) mod backward;
 mod isa;
 pub(crate) mod key_bias;
+mod lanes;
 mod matrix;
 use crate::arithmetic;
 use crate::kv_cache::{self, KvShape};

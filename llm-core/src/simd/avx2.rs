@@ -4,9 +4,10 @@
 //! to six bits are unsigned anyway; for signed ones, |w| is multiplied by ±x.
 
 use super::adapter::Half;
-use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
+use super::attention::Attention;
 use super::backward::Spread;
 use super::isa::{Registers, instructions};
+use super::lanes::{F16s, F32s, Four, I8s, Lanes, Vector};
 use super::matrix::{Tiles, for_tokens};
 use crate::outputs::Outputs;
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
@@ -275,7 +276,7 @@ impl Registers for Avx2 {
     }
 }
 
-impl Isa for Avx2 {
+impl Lanes for Avx2 {
     type Floats = [__m256; 2];
     const ACCUMULATORS: usize = 4;
 

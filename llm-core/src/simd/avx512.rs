@@ -4,9 +4,10 @@
 //! surplus is subtracted using the sum of the activations, which is exact.
 
 use super::adapter::Half;
-use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
+use super::attention::Attention;
 use super::backward::Spread;
 use super::isa::{Registers, instructions};
+use super::lanes::{F16s, F32s, Four, I8s, Lanes, Vector};
 use super::matrix::{Tiles, for_tokens};
 use crate::outputs::Outputs;
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
@@ -238,7 +239,7 @@ impl Registers for Avx512 {
     }
 }
 
-impl Isa for Avx512 {
+impl Lanes for Avx512 {
     type Floats = __m512;
     const ACCUMULATORS: usize = 16;
 

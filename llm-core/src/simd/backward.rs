@@ -1,10 +1,11 @@
 //! The loops of the backward pass ([`crate::transformer::training`]): from the gradient of a function's result they
 //! compute the gradients of its arguments.
 //!
-//! The rules are those of [`crate::arithmetic`]: no fused multiply-add, one order for every sum, and the same code compiled
-//! for each instruction set. [`Spread`], which takes most of the time of training, also has a version with [`Isa`].
+//! The rules are those of [`crate::arithmetic`]: no fused multiply-add, one order for every sum, and the same code
+//! compiled for each instruction set. [`Spread`], which takes most of the time of training, also has a version with
+//! [`Lanes`].
 
-use super::attention::{F32s, Isa};
+use super::lanes::{F32s, Lanes};
 use crate::arithmetic::{LANES, dot_f32, exp, max, soft_cap, softmax_numerators, sum, sum_of};
 use core::ops::Range;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -52,7 +53,7 @@ impl Spread<'_> {
     /// registers. If rows are not whole vectors, the reference runs. There are no closures, because they would not be
     /// compiled for the instruction set.
     #[inline(always)]
-    pub(crate) fn run<I: Isa, const V: usize>(self, isa: I) {
+    pub(crate) fn run<I: Lanes, const V: usize>(self, isa: I) {
         let rows = self.rows();
         let whole = self.columns.is_multiple_of(LANES);
         let w = <[F32s]>::ref_from_bytes(self.w.as_bytes());
@@ -105,7 +106,7 @@ struct Factors<'a> {
 impl Factors<'_> {
     /// `V` vectors of `T` outputs.
     #[inline(always)]
-    fn block<I: Isa, const T: usize, const V: usize>(
+    fn block<I: Lanes, const T: usize, const V: usize>(
         &self,
         isa: I,
         w: &[F32s],

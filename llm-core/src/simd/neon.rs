@@ -4,9 +4,10 @@
 //! Targets without an operating system are built for strict alignment, so every load is aligned.
 
 use super::adapter::Half;
-use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
+use super::attention::Attention;
 use super::backward::Spread;
 use super::isa::{Registers, instructions};
+use super::lanes::{F16s, F32s, Four, I8s, Lanes, Vector};
 use super::matrix::{Tiles, for_tokens};
 use crate::outputs::Outputs;
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
@@ -388,7 +389,7 @@ fn widened(bytes: &Quad, part: usize) -> int16x4_t {
     }
 }
 
-impl Isa for Neon<false> {
+impl Lanes for Neon<false> {
     type Floats = [float32x4_t; 4];
     const ACCUMULATORS: usize = 4;
 

@@ -35,6 +35,12 @@ pub(super) struct Pass<'p, T> {
     pub(super) observer: Option<&'p mut super::Observer<'p>>,
 }
 
+impl<T> Stepwise for Pass<'_, T> {
+    fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
+    }
+}
+
 impl<T: Team> Pass<'_, T> {
     /// x = E\[token\] · scale, plus P\[position\] if positions are learned.
     pub(super) fn embed(&mut self) {

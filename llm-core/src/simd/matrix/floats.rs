@@ -5,8 +5,8 @@
 use super::{AHEAD, NO_SUMS, Sums, tokens};
 use crate::quantize::Quad;
 use crate::quantize::blocks::FloatType;
-use crate::simd::attention::Four;
 use crate::simd::isa::Registers;
+use crate::simd::lanes::Four;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Like [`crate::arithmetic::matmul_float`], for `N` tiles. A row is one chain of additions, so with one tile and few
