@@ -4,12 +4,13 @@
 //! second-level cache, so that the figures are those of the kernels and not of the memory.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use llm_core::outputs::Outputs;
 use llm_core::quantize::{
     ActivationQ8, ActivationQ8K, ActivationType, BLOCK, SUPER_BLOCK, TensorType,
     quantize_activations, quantize_activations_k, quantize_row,
 };
 use llm_core::simd::tiles::repack;
-use llm_core::simd::{Activations, Cpu, Matrix, Outputs};
+use llm_core::simd::{Activations, Cpu, Matrix};
 use llm_core::testing::Memory;
 use std::hint::black_box;
 use std::time::Duration;

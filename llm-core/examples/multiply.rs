@@ -4,12 +4,13 @@
 //! Nothing else that it does is random or depends on the time, and the weights are bytes that no quantiser has to
 //! make.
 
+use llm_core::outputs::Outputs;
 use llm_core::quantize::{
     ActivationQ8, ActivationQ8K, ActivationType, BLOCK, SUPER_BLOCK, TensorType,
     quantize_activations, quantize_activations_k,
 };
 use llm_core::simd::tiles::repack;
-use llm_core::simd::{Activations, Cpu, Matrix, Outputs};
+use llm_core::simd::{Activations, Cpu, Matrix};
 use llm_core::testing::Memory;
 use std::error::Error;
 use std::hint::black_box;

@@ -7,7 +7,7 @@
 //! Candidates are ordered by falling logits, ties by rising ids, and sums run in that order. So the same logits and the
 //! same generator give the same token everywhere.
 
-use crate::simd::scalar;
+use crate::arithmetic;
 use core::cmp::Ordering;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -215,7 +215,7 @@ impl Sampler {
         }
         candidates.sort_unstable_by(by_rank);
         let best = candidates.first().map_or(0.0, |candidate| candidate.logit);
-        let likelihood = |candidate: &Candidate| scalar::exp(candidate.logit - best);
+        let likelihood = |candidate: &Candidate| arithmetic::exp(candidate.logit - best);
         let top_p = fraction(self.params.top_p);
         let mut kept = candidates.len();
         if top_p < 1.0 {
@@ -244,7 +244,7 @@ impl Sampler {
     fn draw(&mut self, candidates: &[Candidate]) -> u32 {
         let temperature = fraction(self.params.temperature);
         let best = candidates[0].logit;
-        let weight = |c: &Candidate| scalar::exp((c.logit - best) / temperature);
+        let weight = |c: &Candidate| arithmetic::exp((c.logit - best) / temperature);
         let total = candidates.iter().fold(0.0, |sum, c| sum + weight(c));
         // 24 bits: every value is exact in f32 and below 1.
         let uniform = (self.generator.next_u64() >> 40) as f32 / (1 << 24) as f32;

@@ -1,8 +1,8 @@
 //! The inner loops, one module per instruction set.
 //!
-//! [`scalar`] is the reference: short, obviously right, and kept for ever as the oracle of the fast ones, which give
-//! the same bits. The fast ones work on [`tiles`]: sixteen rows of a matrix are interleaved, and the lanes of a vector
-//! hold different rows, so that each row still adds its blocks in ascending order.
+//! They give the same bits as the reference, [`arithmetic`](crate::arithmetic). Matrix products work on [`tiles`]:
+//! sixteen rows of a matrix are interleaved, and the lanes of a vector hold different rows, so each row still adds its
+//! blocks in ascending order.
 //!
 //! The caller passes a [`Cpu`] to choose one, because a protection domain cannot query the CPU.
 
@@ -24,9 +24,11 @@ pub(crate) mod attention;
 pub(crate) mod backward;
 mod isa;
 pub(crate) mod key_bias;
+mod lanes;
 mod matrix;
-mod outputs;
+use crate::arithmetic;
 use crate::kv_cache::{self, KvShape};
+use crate::outputs::Outputs;
 use crate::quantize::{
     self, ActivationQ8, ActivationQ8K, NonFinite, Quad, TensorType, blocks_of, on_type,
 };
@@ -34,7 +36,6 @@ use adapter::Half;
 use attention::Attention;
 use backward::{AdamW, AttentionBack, LossBack, Peak, Spread};
 use matrix::Tiles;
-pub use outputs::Outputs;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Loops with the same code for every CPU, compiled for its vectors. A compiler neither reorders nor contracts float
@@ -42,30 +43,30 @@ use zerocopy::{FromBytes, IntoBytes};
 macro_rules! for_each_loop {
     ($then:ident $($arguments:tt)*) => {
         $then! { $($arguments)*
-            /// Like [`scalar::rms_norm`].
-            fn rms_norm(x: &mut [f32], weight: &[f32], epsilon: f32) = scalar::rms_norm;
-            /// Like [`scalar::layer_norm`].
-            fn layer_norm(x: &mut [f32], weight: &[f32], epsilon: f32) = scalar::layer_norm;
-            /// Like [`scalar::swiglu`].
-            fn swiglu(gate: &mut [f32], up: &[f32]) = scalar::swiglu;
-            /// Like [`scalar::silu`].
-            fn silu(x: &mut [f32]) = scalar::silu;
-            /// Like [`scalar::gelu`].
-            fn gelu(x: &mut [f32]) = scalar::gelu;
-            /// Like [`scalar::geglu`].
-            fn geglu(gate: &mut [f32], up: &[f32]) = scalar::geglu;
-            /// Like [`scalar::soft_cap`].
-            fn soft_cap(x: &mut [f32], cap: f32) = scalar::soft_cap;
-            /// Like [`scalar::scale`].
-            fn scale(x: &mut [f32], s: f32) = scalar::scale;
-            /// Like [`scalar::rotate`].
-            fn rotate(heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool) = scalar::rotate;
-            /// Like [`scalar::add`].
-            fn add(x: &mut [f32], y: &[f32]) = scalar::add;
-            /// Like [`scalar::adapter_down`].
-            fn adapter_down(a: &[f32], x: &[f32], scale: f32, t: &mut [f32]) = scalar::adapter_down;
-            /// Like [`scalar::adapter_up`].
-            fn adapter_up(b: &[f32], t: &[f32], y: &mut [f32]) = scalar::adapter_up;
+            /// Like [`arithmetic::rms_norm`].
+            fn rms_norm(x: &mut [f32], weight: &[f32], epsilon: f32) = arithmetic::rms_norm;
+            /// Like [`arithmetic::layer_norm`].
+            fn layer_norm(x: &mut [f32], weight: &[f32], epsilon: f32) = arithmetic::layer_norm;
+            /// Like [`arithmetic::swiglu`].
+            fn swiglu(gate: &mut [f32], up: &[f32]) = arithmetic::swiglu;
+            /// Like [`arithmetic::silu`].
+            fn silu(x: &mut [f32]) = arithmetic::silu;
+            /// Like [`arithmetic::gelu`].
+            fn gelu(x: &mut [f32]) = arithmetic::gelu;
+            /// Like [`arithmetic::geglu`].
+            fn geglu(gate: &mut [f32], up: &[f32]) = arithmetic::geglu;
+            /// Like [`arithmetic::soft_cap`].
+            fn soft_cap(x: &mut [f32], cap: f32) = arithmetic::soft_cap;
+            /// Like [`arithmetic::scale`].
+            fn scale(x: &mut [f32], s: f32) = arithmetic::scale;
+            /// Like [`arithmetic::rotate`].
+            fn rotate(heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool) = arithmetic::rotate;
+            /// Like [`arithmetic::add`].
+            fn add(x: &mut [f32], y: &[f32]) = arithmetic::add;
+            /// Like [`arithmetic::adapter_down`].
+            fn adapter_down(a: &[f32], x: &[f32], scale: f32, t: &mut [f32]) = arithmetic::adapter_down;
+            /// Like [`arithmetic::adapter_up`].
+            fn adapter_up(b: &[f32], t: &[f32], y: &mut [f32]) = arithmetic::adapter_up;
             /// Like [`quantize::max_magnitude`].
             fn max_magnitude(x: &[f32]) -> Result<f32, NonFinite> = quantize::max_magnitude;
             /// Like [`quantize::quantize_activations`].
@@ -96,8 +97,8 @@ macro_rules! for_each_loop {
             fn softmax_more(peak: &mut Peak, logits: &[f32]) = backward::softmax_more;
             /// Like [`backward::loss_back`].
             fn loss_back(logits: &mut [f32], of: &LossBack) = backward::loss_back;
-            /// Like [`scalar::dot_f32`].
-            fn dot(a: &[f32], b: &[f32]) -> f32 = scalar::dot_f32;
+            /// Like [`arithmetic::dot_f32`].
+            fn dot(a: &[f32], b: &[f32]) -> f32 = arithmetic::dot_f32;
             /// Like [`backward::adam_w`].
             fn adam_w(
                 parameters: &mut [f32], gradients: &[f32], means: &mut [f32], squares: &mut [f32], by: &AdamW,
@@ -158,7 +159,6 @@ mod avx512;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 #[allow(unsafe_code)]
 mod neon;
-pub mod scalar;
 pub mod tiles;
 
 /// Instructions that the kernels may use. A value guarantees that the CPU has them, so only those that the build or the
@@ -289,7 +289,7 @@ impl Cpu {
             .cache
             .shape
             .head_size
-            .is_multiple_of(scalar::LANES)
+            .is_multiple_of(arithmetic::LANES)
         {
             attention.run_scalar();
             return Ok(());
@@ -360,7 +360,7 @@ impl Cpu {
         }
     }
 
-    /// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\]. The bits are the same on every CPU: [`scalar`] defines them.
+    /// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\]. The bits are the same on every CPU: [`arithmetic`] defines them.
     ///
     /// # Panics
     /// The activations do not have the form that the type requires ([`TensorType::activations`]), or `out` has fewer
@@ -391,7 +391,7 @@ impl Cpu {
                     Some(quads) => self.floats::<F>(quads, x, out),
                     None => tiles::matmul_float::<F>(in_tiles, blocks, x, out),
                 }
-                scalar::matmul_float::<F>(left, tiled, blocks, x, out);
+                arithmetic::matmul_float::<F>(left, tiled, blocks, x, out);
             },
             small B => {
                 let Activations::Q8(x) = x else { panic!("activations of another kind") };
@@ -399,7 +399,7 @@ impl Cpu {
                     Some(quads) => self.small::<B>(quads, x, out),
                     None => tiles::matmul_small::<B>(in_tiles, blocks, x, out),
                 }
-                scalar::matmul_small::<B>(blocks_of(left), tiled, blocks, x, out);
+                arithmetic::matmul_small::<B>(blocks_of(left), tiled, blocks, x, out);
             },
             large B => {
                 let Activations::Q8K(x) = x else { panic!("activations of another kind") };
@@ -407,7 +407,7 @@ impl Cpu {
                     Some(quads) => self.large::<B>(quads, x, out),
                     None => tiles::matmul_super::<B>(in_tiles, blocks, x, out),
                 }
-                scalar::matmul_super::<B>(blocks_of(left), tiled, blocks, x, out);
+                arithmetic::matmul_super::<B>(blocks_of(left), tiled, blocks, x, out);
             },
         );
     }

@@ -1,13 +1,13 @@
 use super::*;
 use crate::arena::Purpose;
 use crate::generate::{FinishReason, Step};
+use crate::hash::sha256;
 use crate::kv_cache::KvType;
 use crate::quantize::TensorType;
 use crate::sampling::SamplerParams;
 use crate::simd::Cpu;
 use crate::testing::{GgufWriter, Memory, Shape, gpt2, model};
 use crate::transformer::Positions;
-use crate::verify::sha256;
 use proptest::prelude::*;
 use std::string::String;
 use std::vec::Vec;

@@ -2,8 +2,8 @@
 
 use super::{Bound, Label, Published, Scaffold, ScaffoldError, recognise};
 use crate::gguf::Gguf;
+use crate::hash::sha256;
 use crate::tokenizer::VocabularyView;
-use crate::verify::sha256;
 
 /// Key of the template, a Jinja program.
 pub const TEMPLATE_KEY: &str = "tokenizer.chat_template";

@@ -26,12 +26,12 @@ mod tests;
 
 pub use cost::FormatTable;
 
-use crate::generate::GenerateError;
 use crate::sampling::{Candidate, Sampler};
 use crate::tokenizer::VocabularyView;
 use cost::{CHOICE_COSTS, UNSPELLED};
 use formats::{Automaton, ChoiceState, Choices, State};
 use mask::Mask;
+use thiserror::Error;
 
 /// Longest text of a token that may be chosen, in bytes. Together with up to three bytes of a character begun by an
 /// earlier token it fits a report of 256, so that audit sees all of the answer.
@@ -48,6 +48,32 @@ pub enum Format {
     Named(u8),
     /// One of these texts.
     Choices(Choices),
+}
+
+/// Why no answer in a format is possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum FormatError {
+    /// There is no such format.
+    #[error("there is no format {format}")]
+    NoSuchFormat {
+        /// The requested format, from 0.
+        format: usize,
+    },
+    /// The vocabulary cannot spell any word of the format.
+    #[error(
+        "the model's vocabulary cannot spell the format: it has no tokens for some of its bytes"
+    )]
+    NotSpelled,
+    /// Too few tokens may be generated for a word of the format.
+    #[error(
+        "an answer in this format takes {tokens} tokens at least, {limit} can be generated: allow more"
+    )]
+    TooLong {
+        /// Tokens of a shortest word, or an upper bound close to it.
+        tokens: usize,
+        /// Tokens that may be generated and fit the context.
+        limit: usize,
+    },
 }
 
 /// The format of a request in flight, and the state of its answer.
@@ -86,13 +112,13 @@ impl Constraint {
         table: &FormatTable<'_>,
         view: &VocabularyView<'_>,
         tokens: usize,
-    ) -> Result<Self, GenerateError> {
+    ) -> Result<Self, FormatError> {
         let (constraint, cost) = match format {
             Format::Named(number) => {
                 let format = usize::from(*number);
                 let (dfa, costs) = table
                     .get(format)
-                    .ok_or(GenerateError::NoSuchFormat { format })?;
+                    .ok_or(FormatError::NoSuchFormat { format })?;
                 let state = dfa.start();
                 (Self::Named { format, state }, cost::of_state(costs, state))
             }
@@ -112,8 +138,8 @@ impl Constraint {
             }
         };
         match usize::from(cost) {
-            _ if cost == UNSPELLED => Err(GenerateError::FormatNotSpelled),
-            needed if needed > tokens => Err(GenerateError::FormatTooLong {
+            _ if cost == UNSPELLED => Err(FormatError::NotSpelled),
+            needed if needed > tokens => Err(FormatError::TooLong {
                 tokens: needed,
                 limit: tokens,
             }),

@@ -233,7 +233,7 @@ fn answer(
     params: SamplerParams,
     most: usize,
     mut logit: impl FnMut() -> f32,
-) -> Result<(Vec<u8>, usize), GenerateError> {
+) -> Result<(Vec<u8>, usize), FormatError> {
     let mut constraint = Constraint::new(format, table, view, most)?;
     let mut sampler = Sampler::new(params);
     let mut candidates = vec![Candidate::new_zeroed(); view.len()];
@@ -328,31 +328,22 @@ fn formats_that_cannot_be_had_are_refused() {
     assert_eq!(error(&Format::Named(0), 1), Ok(()));
     assert_eq!(
         error(&Format::Named(2), 9),
-        Err(GenerateError::NoSuchFormat { format: 2 })
+        Err(FormatError::NoSuchFormat { format: 2 })
     );
-    assert_eq!(
-        error(&Format::Named(1), 9),
-        Err(GenerateError::FormatNotSpelled)
-    );
-    assert_eq!(
-        error(&choices(&["abx"]), 9),
-        Err(GenerateError::FormatNotSpelled)
-    );
+    assert_eq!(error(&Format::Named(1), 9), Err(FormatError::NotSpelled));
+    assert_eq!(error(&choices(&["abx"]), 9), Err(FormatError::NotSpelled));
     assert_eq!(
         error(&choices(&["abx", "qr"]), 2),
         Ok(()),
         "one can be spelled"
     );
-    let too_long = Err(GenerateError::FormatTooLong {
+    let too_long = Err(FormatError::TooLong {
         tokens: 2,
         limit: 1,
     });
     assert_eq!(error(&choices(&["abx", "qr"]), 1), too_long);
     let long = "q".repeat(300);
-    assert_eq!(
-        error(&choices(&[&long]), 500),
-        Err(GenerateError::FormatNotSpelled)
-    );
+    assert_eq!(error(&choices(&[&long]), 500), Err(FormatError::NotSpelled));
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub(crate) use output::Output;
 pub use scheduler::Scheduler;
 
 use crate::chat::{ChatError, Segment};
-use crate::constrain::Format;
+use crate::constrain::{Format, FormatError};
 use crate::kv_cache::CacheFull;
 use crate::sampling::SamplerParams;
 use crate::tokenizer::{MAX_TOKEN_BYTES, TokenizeError};
@@ -321,27 +321,9 @@ pub enum GenerateError {
         "a request has a format or stop strings, not both: the format says where an answer ends"
     )]
     FormatAndStops,
-    /// There is no such format.
-    #[error("there is no format {format}")]
-    NoSuchFormat {
-        /// The requested format, from 0.
-        format: usize,
-    },
-    /// The vocabulary cannot spell any word of the format.
-    #[error(
-        "the model's vocabulary cannot spell the format: it has no tokens for some of its bytes"
-    )]
-    FormatNotSpelled,
-    /// Too few tokens may be generated for a word of the format.
-    #[error(
-        "an answer in this format takes {tokens} tokens at least, {limit} can be generated: allow more"
-    )]
-    FormatTooLong {
-        /// Tokens of a shortest word, or an upper bound close to it.
-        tokens: usize,
-        /// Tokens that may be generated and fit the context.
-        limit: usize,
-    },
+    /// No answer in the format is possible.
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// No token could follow, which is a bug.
     #[error("no token could follow in the format")]
     FormatStuck,

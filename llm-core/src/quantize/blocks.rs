@@ -8,7 +8,7 @@
 //! Source of the layouts: ggml's `ggml-common.h` and the functions `dequantize_row_*` of `ggml-quants.c`.
 
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use super::encode::Importance;
+use super::importance::Importance;
 use half::f16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -14,6 +14,7 @@ pub(super) use fit::{
     Search, fit_affine, fit_few, fit_positive, fit_symmetric, fit_table, nearest_in,
 };
 
+use super::importance::Importance;
 use super::types::on_type;
 use super::{QuantizeError, TensorType, check_row, max_magnitude, round_even};
 use half::f16;
@@ -53,10 +54,7 @@ pub fn quantize_row_by(
             let got = of.len();
             return Err(QuantizeError::Importance { got, columns });
         }
-        Some(of) => Some(Importance {
-            of,
-            row: mean_square(x),
-        }),
+        Some(of) => Some(Importance::new(of, mean_square(x))),
         None => None,
     };
     let done = on_type!(ty,
@@ -83,36 +81,6 @@ fn each<const N: usize, B: IntoBytes + zerocopy::Immutable>(
         out.copy_from_slice(block(x, importance)?.as_bytes());
     }
     Some(())
-}
-
-/// Importance of the columns of some values.
-#[derive(Clone, Copy, Debug)]
-pub struct Importance<'i> {
-    /// For each column, the mean square of what it is multiplied by.
-    of: &'i [f32],
-    /// Mean square of all values in the row.
-    pub(super) row: f32,
-}
-
-impl<'i> Importance<'i> {
-    /// The importance of some of the columns.
-    pub(super) fn part(self, first: usize, count: usize) -> Self {
-        let of = self.of.get(first..first + count).unwrap_or(&[]);
-        Self { of, ..self }
-    }
-
-    /// The plain importance of the columns.
-    pub(super) fn plain(self) -> &'i [f32] {
-        self.of
-    }
-
-    /// Weight of errors in `x`. Large values weigh more, relative to `square`, the mean square of their surroundings.
-    pub(super) fn of<const N: usize>(self, x: &[f32; N], square: f32) -> [f32; N] {
-        core::array::from_fn(|i| {
-            let of = self.of.get(i).copied().unwrap_or(0.0);
-            of * libm::sqrtf(square + x[i] * x[i])
-        })
-    }
 }
 
 /// Mean of the squares.

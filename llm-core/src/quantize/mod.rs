@@ -21,11 +21,13 @@ pub mod blocks;
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 pub mod encode;
 pub mod formats;
+mod importance;
 pub(crate) mod types;
 
 pub use blocks::{BLOCK, GROUP, GROUPS, SUPER_BLOCK};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-pub use encode::{Importance, quantize_row, quantize_row_by};
+pub use encode::{quantize_row, quantize_row_by};
+pub use importance::Importance;
 pub(crate) use types::on_type;
 pub use types::{ActivationType, TensorType};
 

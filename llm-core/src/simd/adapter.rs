@@ -7,12 +7,12 @@
 //!   remaining rows, one by one. The sums of a group do not depend on one another.
 //! - B in tiles of [`LANES`] rows of the base's matrix, `[rows / 16][rank][16]`; the last tile has the remaining rows.
 //!
-//! Each sum has the order of [`scalar::adapter_down`] and [`scalar::adapter_up`], which training uses.
+//! Each sum has the order of [`arithmetic::adapter_down`] and [`arithmetic::adapter_up`], which training uses.
 //! [`Half::down_scalar`] and [`Half::up_scalar`] are the reference and accept every shape; [`Half::down`] and
 //! [`Half::up`] are for CPUs with vectors, where x and y are whole vectors.
 
-use super::attention::{Eight, F16s, F32s, Isa};
-use super::scalar::{self, LANES};
+use super::lanes::{Eight, F16s, F32s, Lanes};
+use crate::arithmetic::{self, LANES};
 use half::f16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -91,7 +91,7 @@ impl Half<'_> {
 
     /// Like [`Self::down_scalar`].
     #[inline(always)]
-    pub(crate) fn down<I: Isa>(self, isa: I, x: &[f32], scale: f32, t: &mut [f32]) {
+    pub(crate) fn down<I: Lanes>(self, isa: I, x: &[f32], scale: f32, t: &mut [f32]) {
         match self.stored {
             Stored::F32 => self.down_of::<I, Floats>(isa, x, scale, t),
             Stored::F16 => self.down_of::<I, Halves>(isa, x, scale, t),
@@ -101,7 +101,7 @@ impl Half<'_> {
 
     /// Like [`Self::up_scalar`].
     #[inline(always)]
-    pub(crate) fn up<I: Isa>(self, isa: I, t: &[f32], y: &mut [f32]) {
+    pub(crate) fn up<I: Lanes>(self, isa: I, t: &[f32], y: &mut [f32]) {
         match self.stored {
             Stored::F32 => self.up_of::<I, Floats>(isa, t, y),
             Stored::F16 => self.up_of::<I, Halves>(isa, t, y),
@@ -110,7 +110,7 @@ impl Half<'_> {
     }
 
     #[inline(always)]
-    fn down_of<I: Isa, E: Element>(self, isa: I, x: &[f32], scale: f32, t: &mut [f32]) {
+    fn down_of<I: Lanes, E: Element>(self, isa: I, x: &[f32], scale: f32, t: &mut [f32]) {
         let a = <[E::Sixteen]>::ref_from_bytes(self.bytes);
         let vectors = <[F32s]>::ref_from_bytes(x.as_bytes());
         let (Ok(a), Ok(x)) = (a, vectors) else {
@@ -127,7 +127,7 @@ impl Half<'_> {
     }
 
     #[inline(always)]
-    fn up_of<I: Isa, E: Element>(self, isa: I, t: &[f32], y: &mut [f32]) {
+    fn up_of<I: Lanes, E: Element>(self, isa: I, t: &[f32], y: &mut [f32]) {
         let whole = y.len() / LANES * LANES;
         let in_tiles = whole * t.len() * self.stored.bytes();
         let (tiles, left) = self.bytes.split_at(in_tiles.min(self.bytes.len()));
@@ -157,7 +157,7 @@ const AHEAD: usize = super::matrix::AHEAD;
 
 /// `R` rows of A that are stored together, times x.
 #[inline(always)]
-fn rows<I: Isa, E: Element, const R: usize>(
+fn rows<I: Lanes, E: Element, const R: usize>(
     isa: I,
     a: &[E::Sixteen],
     x: &[F32s],
@@ -182,7 +182,7 @@ fn rows<I: Isa, E: Element, const R: usize>(
 trait Element {
     /// Sixteen of them.
     type Sixteen: FromBytes + Immutable + KnownLayout;
-    fn load<I: Isa>(isa: I, x: &Self::Sixteen) -> I::Floats;
+    fn load<I: Lanes>(isa: I, x: &Self::Sixteen) -> I::Floats;
 }
 
 struct Floats;
@@ -192,7 +192,7 @@ struct Brains;
 impl Element for Floats {
     type Sixteen = F32s;
     #[inline(always)]
-    fn load<I: Isa>(isa: I, x: &F32s) -> I::Floats {
+    fn load<I: Lanes>(isa: I, x: &F32s) -> I::Floats {
         isa.load(x)
     }
 }
@@ -200,7 +200,7 @@ impl Element for Floats {
 impl Element for Halves {
     type Sixteen = F16s;
     #[inline(always)]
-    fn load<I: Isa>(isa: I, x: &F16s) -> I::Floats {
+    fn load<I: Lanes>(isa: I, x: &F16s) -> I::Floats {
         isa.halves(x)
     }
 }
@@ -208,7 +208,7 @@ impl Element for Halves {
 impl Element for Brains {
     type Sixteen = F16s;
     #[inline(always)]
-    fn load<I: Isa>(isa: I, x: &[Eight; 2]) -> I::Floats {
+    fn load<I: Lanes>(isa: I, x: &[Eight; 2]) -> I::Floats {
         isa.brains(x)
     }
 }
@@ -223,7 +223,7 @@ fn from_f32(x: f32) -> f32 {
 }
 
 fn from_f16(bits: u16) -> f32 {
-    scalar::finite(f16::from_bits(bits))
+    arithmetic::finite(f16::from_bits(bits))
 }
 
 fn from_bf16(bits: u16) -> f32 {
@@ -237,7 +237,7 @@ fn down_scalar<T: Copy>(a: &[T], value: impl Fn(T) -> f32, x: &[f32], scale: f32
         for (c, x) in x.iter().enumerate() {
             lanes[c % LANES] += value(a[place_in_a(j, c, rank, columns)]) * x;
         }
-        *t = scalar::fold(lanes) * scale;
+        *t = arithmetic::fold(lanes) * scale;
     }
 }
 
@@ -300,7 +300,7 @@ mod tests {
                     }
                     let len = encode(stored, &grouped, &mut memory);
                     let mut expected = vec![0.0; rank];
-                    scalar::adapter_down(&plain, &x, 0.3, &mut expected);
+                    arithmetic::adapter_down(&plain, &x, 0.3, &mut expected);
                     for cpu in Cpu::all() {
                         let mut t = vec![9.0; rank];
                         let bytes = &memory.bytes()[..len];
@@ -314,7 +314,7 @@ mod tests {
                     }
                     encode(stored, &tiles, &mut memory);
                     let mut sums = x.clone();
-                    scalar::adapter_up(&plain, &expected, &mut sums);
+                    arithmetic::adapter_up(&plain, &expected, &mut sums);
                     for cpu in Cpu::all() {
                         let mut y = x.clone();
                         let bytes = &memory.bytes()[..len];

@@ -12,12 +12,13 @@
 //!   of a matrix.
 //!
 //! [`Attention::run_scalar`] is the reference, and accepts heads of any size. [`Attention::run`] is for CPUs with
-//! vectors ([`Isa`]): in 8 bits a register has four elements of sixteen keys, or four positions of sixteen elements of
-//! the values. The query heads of a group share what they read from the cache: two heads in 8 bits, and for values in
-//! floats up to four.
+//! vectors ([`Lanes`]): in 8 bits a register has four elements of sixteen keys, or four positions of sixteen elements
+//! of the values. The query heads of a group share what they read from the cache: two heads in 8 bits, and for values
+//! in floats up to four.
 
 use super::key_bias::KeyBias;
-use super::scalar::{LANES, finite, fold, soft_cap, softmax_numerators};
+use super::lanes::{ALIGNED, F16s, F32s, I8s, Lanes, Vector};
+use crate::arithmetic::{LANES, finite, fold, soft_cap, softmax_numerators};
 use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvType, SCALED, scales, value_place};
 use crate::quantize::{NonFinite, ZERO_BLOCK, max_magnitude, round_to_i8};
 use core::ops::Range;
@@ -26,81 +27,6 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Maximum number of query heads computed together.
 pub(crate) const GROUP: usize = 4;
-
-/// Four floats aligned to a register. Targets without an operating system are built for strict alignment, where a
-/// possibly misaligned load is split into byte loads.
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C, align(16))]
-pub(crate) struct Four(pub(crate) [f32; 4]);
-
-/// Eight f16, aligned likewise.
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C, align(16))]
-pub(crate) struct Eight(pub(crate) [f16; 8]);
-
-/// Sixteen bytes, aligned likewise.
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C, align(16))]
-pub(crate) struct I8s(pub(crate) [i8; 16]);
-
-/// Sixteen floats.
-pub(crate) type F32s = [Four; 4];
-/// Sixteen f16.
-pub(crate) type F16s = [Eight; 2];
-
-/// Vectors of sixteen lanes. A value guarantees that the CPU has the instructions.
-pub(crate) trait Isa: Copy {
-    /// Sixteen floats.
-    type Floats: Copy;
-    /// Number of vectors that fit the registers, besides what else is needed.
-    const ACCUMULATORS: usize;
-
-    fn splat(self, x: f32) -> Self::Floats;
-    fn load(self, x: &F32s) -> Self::Floats;
-    fn store(self, x: Self::Floats, to: &mut F32s);
-    /// Converts f16, which must be finite.
-    fn halves(self, x: &F16s) -> Self::Floats;
-    /// Converts bf16, given as the bits of f16.
-    fn brains(self, x: &F16s) -> Self::Floats;
-    /// See [`super::isa::Registers::prefetch`].
-    fn prefetch<T>(self, what: &[T], ahead: usize) {
-        let _ = (what, ahead);
-    }
-    fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    fn div(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    /// The sum of the lanes, folded by 8, 4, 2, 1.
-    fn fold(self, x: Self::Floats) -> f32;
-    /// The largest lane.
-    fn max(self, x: Self::Floats) -> f32;
-    /// Rounds lanes from 0 to 127 to integers, ties to even.
-    fn round(self, x: Self::Floats) -> [u8; 16];
-    /// The exact products of `H` vectors with sixteen others, all values −127…127, in whole groups of sixteen elements.
-    /// A chunk has four elements of each of the others.
-    fn dots<const H: usize>(
-        self,
-        chunks: &[[I8s; 4]],
-        vectors: &[Vector<'_>; H],
-    ) -> [Self::Floats; H];
-    /// Like `dots`, for vectors of sixteen elements from 0 to 127.
-    fn weigh<const H: usize>(
-        self,
-        chunks: &[[I8s; 4]; 4],
-        weights: &[[u8; 16]; H],
-    ) -> [Self::Floats; H];
-}
-
-/// A vector of 8-bit values.
-#[derive(Clone, Copy)]
-pub(crate) struct Vector<'a> {
-    pub(crate) q: &'a [[i8; 4]],
-    /// Σ q
-    #[cfg_attr(
-        not(target_arch = "x86_64"),
-        expect(dead_code, reason = "VNNI takes it")
-    )]
-    pub(crate) sum: i32,
-}
 
 /// Scale and sum of [`SCALED`] elements of a query head.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -285,7 +211,7 @@ impl Attention<'_> {
     /// Computes the same bits with vectors; heads are whole groups of lanes. There are no closures, because they would
     /// not be compiled for the instruction set.
     #[inline(always)]
-    pub(crate) fn run<I: Isa>(mut self, isa: I) {
+    pub(crate) fn run<I: Lanes>(mut self, isa: I) {
         let group = self.heads / self.cache.shape.kv_heads;
         let Range { start, end } = self.part;
         let mut head = start;
@@ -308,7 +234,7 @@ impl Attention<'_> {
 
     /// `H` heads of a group, starting at `head`.
     #[inline(always)]
-    fn heads_at<I: Isa, const H: usize>(&mut self, isa: I, head: usize) -> usize {
+    fn heads_at<I: Lanes, const H: usize>(&mut self, isa: I, head: usize) -> usize {
         let stride = self.scores.len() / GROUP;
         let mut sums = [0.0; H];
         for (h, sum) in sums.iter_mut().enumerate() {
@@ -330,7 +256,7 @@ impl Attention<'_> {
 
     /// `H` heads of a group in 8 bits, starting at `head`: their shared keys and values are read once.
     #[inline(always)]
-    fn heads_q8<I: Isa, const H: usize>(&mut self, isa: I, head: usize) -> usize {
+    fn heads_q8<I: Lanes, const H: usize>(&mut self, isa: I, head: usize) -> usize {
         self.scores_q8::<I, H>(isa, head);
         let stride = self.scores.len() / GROUP;
         let padded = self.positions.next_multiple_of(BLOCK_POSITIONS);
@@ -354,7 +280,7 @@ impl Attention<'_> {
 
     /// Scores of `H` heads of a group.
     #[inline(always)]
-    fn scores_q8<I: Isa, const H: usize>(&mut self, isa: I, head: usize) {
+    fn scores_q8<I: Lanes, const H: usize>(&mut self, isa: I, head: usize) {
         let (size, scale) = (self.head_size(), self.scale);
         let kv_head = self.kv_head(head);
         let cached = self.cache.head(kv_head);
@@ -412,7 +338,7 @@ impl Attention<'_> {
 
     /// `C` groups of lanes of `H` heads.
     #[inline(always)]
-    fn values_q8<I: Isa, const H: usize, const C: usize>(
+    fn values_q8<I: Lanes, const H: usize, const C: usize>(
         &mut self,
         isa: I,
         head: usize,
@@ -461,7 +387,7 @@ impl Attention<'_> {
 
     /// Scores of one head, from `at` in their buffer.
     #[inline(always)]
-    fn score<I: Isa>(&mut self, isa: I, head: usize, at: usize) {
+    fn score<I: Lanes>(&mut self, isa: I, head: usize, at: usize) {
         let (size, scale) = (self.head_size(), self.scale);
         let cached = self.cache.head(self.kv_head(head));
         let first = self.first_block();
@@ -503,7 +429,7 @@ impl Attention<'_> {
 
     /// `C` groups of lanes of `H` heads.
     #[inline(always)]
-    fn values<I: Isa, const H: usize, const C: usize>(
+    fn values<I: Lanes, const H: usize, const C: usize>(
         &mut self,
         isa: I,
         head: usize,
@@ -561,8 +487,6 @@ impl Attention<'_> {
     }
 }
 
-pub(super) const ALIGNED: &str = "spans and blocks are whole cache lines";
-
 /// The scores of block `index`.
 #[inline(always)]
 fn block_of(scores: &mut [f32], index: usize) -> &mut F32s {
@@ -594,7 +518,7 @@ fn quantize_weights(
 
 /// totals[h][c] += p[h][slot] · row[c]
 #[inline(always)]
-fn accumulate<I: Isa, const H: usize, const C: usize>(
+fn accumulate<I: Lanes, const H: usize, const C: usize>(
     isa: I,
     totals: &mut [[I::Floats; C]; H],
     p: &[&[f32]; H],

@@ -4,11 +4,12 @@
 //! to six bits are unsigned anyway; for signed ones, |w| is multiplied by ±x.
 
 use super::adapter::Half;
-use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
+use super::attention::Attention;
 use super::backward::Spread;
 use super::isa::{Registers, instructions};
+use super::lanes::{F16s, F32s, Four, I8s, Lanes, Vector};
 use super::matrix::{Tiles, for_tokens};
-use super::outputs::Outputs;
+use crate::outputs::Outputs;
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, Quad};
 use core::arch::x86_64::*;
@@ -16,11 +17,12 @@ use zerocopy::transmute;
 
 /// Loops without hand-written code, compiled for this instruction set.
 pub(super) mod loops {
+    use crate::arithmetic;
     use crate::kv_cache::{self, KvShape};
     use crate::quantize::{self, ActivationQ8, ActivationQ8K, NonFinite, TensorType};
     use crate::simd::attention::Attention;
     use crate::simd::backward::{self, AdamW, AttentionBack, LossBack, Peak};
-    use crate::simd::{scalar, tiles};
+    use crate::simd::tiles;
 
     for_each_loop! { compile "avx2,f16c" }
 }
@@ -53,19 +55,19 @@ pub(super) fn adapter_half_up(half: Half<'_>, t: &[f32], y: &mut [f32]) {
     half.up(Avx2(()), t, y);
 }
 
-/// Like [`super::scalar::matmul_float`].
+/// Like [`crate::arithmetic::matmul_float`].
 #[target_feature(enable = "avx2,f16c")]
 pub(super) fn floats<F: FloatType>(w: Tiles<'_>, x: &[f32], out: &mut Outputs<'_>) {
     for_tokens!(floats::<F>(Avx2(()), w, x, out) 4: 1 2; 2: 1 2; 1: 1 2);
 }
 
-/// Like [`super::scalar::matmul_small`].
+/// Like [`crate::arithmetic::matmul_small`].
 #[target_feature(enable = "avx2,f16c")]
 pub(super) fn small<F: SmallBlock>(w: Tiles<'_>, x: &[ActivationQ8], out: &mut Outputs<'_>) {
     for_tokens!(small::<F>(Avx2(()), w, x, out) 4: 1 1; 2: 1 1; 1: 1 2);
 }
 
-/// Like [`super::scalar::matmul_super`].
+/// Like [`crate::arithmetic::matmul_super`].
 #[target_feature(enable = "avx2,f16c")]
 pub(super) fn large<F: SuperBlock>(w: Tiles<'_>, x: &[ActivationQ8K], out: &mut Outputs<'_>) {
     for_tokens!(large::<F>(Avx2(()), w, x, out) 4: 1 1; 2: 1 1; 1: 1 2);
@@ -274,7 +276,7 @@ impl Registers for Avx2 {
     }
 }
 
-impl Isa for Avx2 {
+impl Lanes for Avx2 {
     type Floats = [__m256; 2];
     const ACCUMULATORS: usize = 4;
 

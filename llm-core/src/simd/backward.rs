@@ -1,11 +1,12 @@
 //! The loops of the backward pass ([`crate::transformer::training`]): from the gradient of a function's result they
 //! compute the gradients of its arguments.
 //!
-//! The rules are those of [`super::scalar`]: no fused multiply-add, one order for every sum, and the same code compiled
-//! for each instruction set. [`Spread`], which takes most of the time of training, also has a version with [`Isa`].
+//! The rules are those of [`crate::arithmetic`]: no fused multiply-add, one order for every sum, and the same code
+//! compiled for each instruction set. [`Spread`], which takes most of the time of training, also has a version with
+//! [`Lanes`].
 
-use super::attention::{F32s, Isa};
-use super::scalar::{LANES, dot_f32, exp, max, soft_cap, softmax_numerators, sum, sum_of};
+use super::lanes::{F32s, Lanes};
+use crate::arithmetic::{LANES, dot_f32, exp, max, soft_cap, softmax_numerators, sum, sum_of};
 use core::ops::Range;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -52,7 +53,7 @@ impl Spread<'_> {
     /// registers. If rows are not whole vectors, the reference runs. There are no closures, because they would not be
     /// compiled for the instruction set.
     #[inline(always)]
-    pub(crate) fn run<I: Isa, const V: usize>(self, isa: I) {
+    pub(crate) fn run<I: Lanes, const V: usize>(self, isa: I) {
         let rows = self.rows();
         let whole = self.columns.is_multiple_of(LANES);
         let w = <[F32s]>::ref_from_bytes(self.w.as_bytes());
@@ -105,7 +106,7 @@ struct Factors<'a> {
 impl Factors<'_> {
     /// `V` vectors of `T` outputs.
     #[inline(always)]
-    fn block<I: Isa, const T: usize, const V: usize>(
+    fn block<I: Lanes, const T: usize, const V: usize>(
         &self,
         isa: I,
         w: &[F32s],
@@ -245,7 +246,7 @@ fn add_times(x: &mut [f32], y: &[f32], by: f32) {
     }
 }
 
-/// For [`super::scalar::rms_norm`] of x: `back` becomes the gradient of x.
+/// For [`crate::arithmetic::rms_norm`] of x: `back` becomes the gradient of x.
 #[inline(always)]
 pub(crate) fn rms_norm_back(x: &[f32], weight: &[f32], epsilon: f32, back: &mut [f32]) {
     let n = x.len() as f32;
@@ -260,7 +261,7 @@ pub(crate) fn rms_norm_back(x: &[f32], weight: &[f32], epsilon: f32, back: &mut 
     }
 }
 
-/// For [`super::scalar::layer_norm`] of x: `back` becomes the gradient of x.
+/// For [`crate::arithmetic::layer_norm`] of x: `back` becomes the gradient of x.
 #[inline(always)]
 pub(crate) fn layer_norm_back(x: &[f32], weight: &[f32], epsilon: f32, back: &mut [f32]) {
     let n = x.len() as f32;
@@ -296,7 +297,7 @@ fn gelu_and_slope(x: f32) -> [f32; 2] {
     [x * sigmoid, sigmoid + x * rest * (2.0 * slope)]
 }
 
-/// For [`super::scalar::silu`]: x becomes its gradient.
+/// For [`crate::arithmetic::silu`]: x becomes its gradient.
 #[inline(always)]
 pub(crate) fn silu_back(x: &mut [f32], back: &[f32]) {
     for (x, back) in x.iter_mut().zip(back) {
@@ -305,7 +306,7 @@ pub(crate) fn silu_back(x: &mut [f32], back: &[f32]) {
     }
 }
 
-/// For [`super::scalar::gelu`]: x becomes its gradient.
+/// For [`crate::arithmetic::gelu`]: x becomes its gradient.
 #[inline(always)]
 pub(crate) fn gelu_back(x: &mut [f32], back: &[f32]) {
     for (x, back) in x.iter_mut().zip(back) {
@@ -314,7 +315,7 @@ pub(crate) fn gelu_back(x: &mut [f32], back: &[f32]) {
     }
 }
 
-/// For [`super::scalar::swiglu`]: gate and up become their gradients.
+/// For [`crate::arithmetic::swiglu`]: gate and up become their gradients.
 #[inline(always)]
 pub(crate) fn swiglu_back(gate: &mut [f32], up: &mut [f32], back: &[f32]) {
     for ((gate, up), back) in gate.iter_mut().zip(up).zip(back) {
@@ -324,7 +325,7 @@ pub(crate) fn swiglu_back(gate: &mut [f32], up: &mut [f32], back: &[f32]) {
     }
 }
 
-/// For [`super::scalar::geglu`]: gate and up become their gradients.
+/// For [`crate::arithmetic::geglu`]: gate and up become their gradients.
 #[inline(always)]
 pub(crate) fn geglu_back(gate: &mut [f32], up: &mut [f32], back: &[f32]) {
     for ((gate, up), back) in gate.iter_mut().zip(up).zip(back) {
@@ -334,7 +335,7 @@ pub(crate) fn geglu_back(gate: &mut [f32], up: &mut [f32], back: &[f32]) {
     }
 }
 
-/// For [`super::scalar::rotate`]: rotates pairs back, by the same factor.
+/// For [`crate::arithmetic::rotate`]: rotates pairs back, by the same factor.
 #[inline(always)]
 pub(crate) fn rotate_back(heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool) {
     let turned = |a: f32, b: f32, [cos, sin]: [f32; 2]| [a * cos + b * sin, b * cos - a * sin];

@@ -1,9 +1,9 @@
 //! The interface between kernels and instruction sets.
 //!
 //! [`Registers`] is for matrix products in [`super::tiles`]: code written with it in [`super::matrix`] serves every
-//! format on every CPU. [`super::attention::Isa`] does the same for attention.
+//! format on every CPU. [`super::lanes::Lanes`] does the same for attention.
 
-use super::attention::Four;
+use super::lanes::Four;
 use crate::quantize::Quad;
 
 /// Registers whose lanes are rows of a tile: a chunk is [`Self::PARTS`] registers, each with four bytes of its rows. A

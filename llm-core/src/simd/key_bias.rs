@@ -12,7 +12,7 @@
 //! in ascending order of i, in f32. A bias of unrotated elements adds the same to each score of a query, which softmax
 //! ignores, so it is dropped.
 
-use super::attention::{ALIGNED, F32s, Isa};
+use super::lanes::{ALIGNED, F32s, Lanes};
 use crate::kv_cache::BLOCK_POSITIONS;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -69,7 +69,7 @@ impl KeyBias<'_> {
 
     /// [`Self::at`] for the positions of block `index`.
     #[inline(always)]
-    pub(crate) fn block<I: Isa>(&self, isa: I, turned: &[[f32; 2]], index: usize) -> I::Floats {
+    pub(crate) fn block<I: Lanes>(&self, isa: I, turned: &[[f32; 2]], index: usize) -> I::Floats {
         let blocks = self.positions() / BLOCK_POSITIONS;
         let angles = <[F32s]>::ref_from_bytes(self.angles.as_bytes()).expect(ALIGNED);
         let mut sum = isa.splat(0.0);

@@ -8,13 +8,13 @@
 //! `T` tokens go through a tile together, and `P` registers of a chunk: what is loaded and extracted from a register of
 //! weights serves all tokens, and what is derived from the activations serves all registers. Exact sums of a block or
 //! of its groups are formed in any order; then each row adds its blocks in ascending order, like the reference
-//! ([`super::scalar`]).
+//! ([`crate::arithmetic`]).
 
 #![expect(clippy::needless_range_loop, reason = "several arrays have the index")]
 
 use super::isa::Registers;
-use super::outputs::Outputs;
 use super::tiles::{DIGITS, STRETCH, TILE};
+use crate::outputs::Outputs;
 use crate::quantize::blocks::{Block, Code, GROUP, Scales, SmallBlock, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, BLOCK, Quad, SUPER_BLOCK};
 use zerocopy::IntoBytes;
@@ -294,7 +294,7 @@ pub(super) fn write<const N: usize>(
     }
 }
 
-/// Like [`super::scalar::matmul_small`], for one tile.
+/// Like [`crate::arithmetic::matmul_small`], for one tile.
 #[inline(always)]
 pub(super) fn small<I: Registers, F: SmallBlock, const T: usize, const P: usize, const N: usize>(
     isa: I,
@@ -370,7 +370,7 @@ impl Groups {
     }
 }
 
-/// Like [`super::scalar::matmul_super`], for one tile.
+/// Like [`crate::arithmetic::matmul_super`], for one tile.
 #[inline(always)]
 pub(super) fn large<I: Registers, F: SuperBlock, const T: usize, const P: usize, const N: usize>(
     isa: I,

@@ -4,11 +4,12 @@
 //! Targets without an operating system are built for strict alignment, so every load is aligned.
 
 use super::adapter::Half;
-use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
+use super::attention::Attention;
 use super::backward::Spread;
 use super::isa::{Registers, instructions};
+use super::lanes::{F16s, F32s, Four, I8s, Lanes, Vector};
 use super::matrix::{Tiles, for_tokens};
-use super::outputs::Outputs;
+use crate::outputs::Outputs;
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, Quad};
 use core::arch::aarch64::*;
@@ -42,7 +43,7 @@ pub(super) fn adapter_half_up(half: Half<'_>, t: &[f32], y: &mut [f32]) {
     half.up(Neon::<false>(()), t, y);
 }
 
-/// Like [`super::scalar::matmul_float`]. SDOT would not help.
+/// Like [`crate::arithmetic::matmul_float`]. SDOT would not help.
 #[target_feature(enable = "neon")]
 pub(super) fn floats<F: FloatType, const DOT: bool>(
     w: Tiles<'_>,
@@ -52,7 +53,7 @@ pub(super) fn floats<F: FloatType, const DOT: bool>(
     for_tokens!(floats::<F>(Neon::<false>(()), w, x, out) 2: 1 4; 1: 1 4);
 }
 
-/// Like [`super::scalar::matmul_small`].
+/// Like [`crate::arithmetic::matmul_small`].
 ///
 /// # Safety
 /// `DOT`: the CPU has SDOT.
@@ -65,7 +66,7 @@ pub(super) unsafe fn small<F: SmallBlock, const DOT: bool>(
     for_tokens!(small::<F>(Neon::<DOT>(()), w, x, out) 2: 1 4; 1: 1 4);
 }
 
-/// Like [`super::scalar::matmul_super`].
+/// Like [`crate::arithmetic::matmul_super`].
 ///
 /// # Safety
 /// `DOT`: the CPU has SDOT.
@@ -388,7 +389,7 @@ fn widened(bytes: &Quad, part: usize) -> int16x4_t {
     }
 }
 
-impl Isa for Neon<false> {
+impl Lanes for Neon<false> {
     type Floats = [float32x4_t; 4];
     const ACCUMULATORS: usize = 4;
 

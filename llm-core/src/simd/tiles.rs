@@ -22,8 +22,8 @@
 //! A block of a tile is a whole number of sixteen-byte registers, and the arena aligns a matrix to a cache line, so no
 //! load is misaligned. The remaining rows, fewer than sixteen, follow the tiles as they are in the file.
 
-use super::outputs::Outputs;
-use super::scalar;
+use crate::arithmetic;
+use crate::outputs::Outputs;
 use crate::quantize::blocks::{
     Block, GROUPS, Scales, Small, SmallBlock, Super, SuperBlock, by_sixteens, digit, digits,
 };
@@ -396,7 +396,7 @@ fn super_tile<B: SuperBlock>(tile: &[u8], columns: usize, out: &mut [f32]) {
     }
 }
 
-/// Like [`scalar::matmul_float`] from tiles, for machines without a kernel and for tests.
+/// Like [`arithmetic::matmul_float`] from tiles, for machines without a kernel and for tests.
 pub(super) fn matmul_float<F: FloatType>(
     w: &[u8],
     columns: usize,
@@ -413,7 +413,7 @@ pub(super) fn matmul_float<F: FloatType>(
     }
 }
 
-/// Like [`scalar::matmul_small`] from tiles.
+/// Like [`arithmetic::matmul_small`] from tiles.
 pub(super) fn matmul_small<B: SmallBlock>(
     w: &[u8],
     blocks: usize,
@@ -425,13 +425,13 @@ pub(super) fn matmul_small<B: SmallBlock>(
         for (r, out) in out.token(t).iter_mut().take(tiled).enumerate() {
             *out = x.iter().enumerate().fold(0.0, |sum, (b, x)| {
                 let (block, r) = block_at::<B>(w, blocks, r, b);
-                sum + scalar::product_small(&small_at::<B>(block, r), x, B::OFFSET)
+                sum + arithmetic::product_small(&small_at::<B>(block, r), x, B::OFFSET)
             });
         }
     }
 }
 
-/// Like [`scalar::matmul_super`] from tiles.
+/// Like [`arithmetic::matmul_super`] from tiles.
 pub(super) fn matmul_super<B: SuperBlock>(
     w: &[u8],
     blocks: usize,
@@ -443,7 +443,7 @@ pub(super) fn matmul_super<B: SuperBlock>(
         for (r, out) in out.token(t).iter_mut().take(tiled).enumerate() {
             *out = x.iter().enumerate().fold(0.0, |sum, (b, x)| {
                 let (block, r) = block_at::<B>(w, blocks, r, b);
-                sum + scalar::product_super(&super_at::<B>(block, r), x, B::MINIMA)
+                sum + arithmetic::product_super(&super_at::<B>(block, r), x, B::MINIMA)
             });
         }
     }

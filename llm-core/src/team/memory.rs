@@ -16,7 +16,7 @@
 #![allow(unsafe_code)]
 
 use crate::arena::{ALIGNMENT, Plain, Span};
-use crate::simd::Outputs;
+use crate::outputs::Outputs;
 use core::marker::PhantomData;
 use core::ops::Range;
 use core::ptr::NonNull;

@@ -4,47 +4,48 @@
 use super::Memory;
 use crate::arena::{Arena, Mark, Purpose, as_mut};
 use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvCache, KvShape, SCALED};
+use crate::outputs::Outputs;
 use crate::quantize::{ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK};
 use crate::simd::attention::{Attention, GROUP, QueryScale};
 use crate::simd::key_bias::KeyBias;
-use crate::simd::{Activations, Cpu, Matrix, Outputs};
+use crate::simd::{Activations, Cpu, Matrix};
 use alloc::vec;
 use alloc::vec::Vec;
 
 /// The functions used for RoPE angles.
 pub use libm::{cosf, powf, sinf};
 
-/// RMSNorm, as [`crate::simd::scalar::rms_norm`].
+/// RMSNorm, as [`crate::arithmetic::rms_norm`].
 pub fn rms_norm(cpu: Cpu, x: &mut [f32], weight: &[f32], epsilon: f32) {
     cpu.rms_norm(x, weight, epsilon);
 }
 
-/// LayerNorm without its bias, as [`crate::simd::scalar::layer_norm`].
+/// LayerNorm without its bias, as [`crate::arithmetic::layer_norm`].
 pub fn layer_norm(cpu: Cpu, x: &mut [f32], weight: &[f32], epsilon: f32) {
     cpu.layer_norm(x, weight, epsilon);
 }
 
-/// SwiGLU, as [`crate::simd::scalar::swiglu`].
+/// SwiGLU, as [`crate::arithmetic::swiglu`].
 pub fn swiglu(cpu: Cpu, gate: &mut [f32], up: &[f32]) {
     cpu.swiglu(gate, up);
 }
 
-/// SiLU, as [`crate::simd::scalar::silu`].
+/// SiLU, as [`crate::arithmetic::silu`].
 pub fn silu(cpu: Cpu, x: &mut [f32]) {
     cpu.silu(x);
 }
 
-/// GELU, as [`crate::simd::scalar::gelu`].
+/// GELU, as [`crate::arithmetic::gelu`].
 pub fn gelu(cpu: Cpu, x: &mut [f32]) {
     cpu.gelu(x);
 }
 
-/// GeGLU, as [`crate::simd::scalar::geglu`].
+/// GeGLU, as [`crate::arithmetic::geglu`].
 pub fn geglu(cpu: Cpu, gate: &mut [f32], up: &[f32]) {
     cpu.geglu(gate, up);
 }
 
-/// Soft-capping, as [`crate::simd::scalar::soft_cap`].
+/// Soft-capping, as [`crate::arithmetic::soft_cap`].
 pub fn soft_cap(cpu: Cpu, x: &mut [f32], cap: f32) {
     cpu.soft_cap(x, cap);
 }
@@ -54,7 +55,7 @@ pub fn scale(cpu: Cpu, x: &mut [f32], s: f32) {
     cpu.scale(x, s);
 }
 
-/// RoPE, as [`crate::simd::scalar::rotate`].
+/// RoPE, as [`crate::arithmetic::rotate`].
 pub fn rotate(cpu: Cpu, heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool) {
     cpu.rotate(heads, size, angles, halves);
 }

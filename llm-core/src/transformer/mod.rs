@@ -70,7 +70,7 @@ use steps::{Cursor, Meter, Stop};
 use template::{LoadedTemplate, Rendering};
 use weights::{Checker, Weights};
 
-pub use crate::simd::scalar::MAX_BATCH;
+pub use crate::arithmetic::MAX_BATCH;
 
 /// Maximum number of blocks in a model; the handles of their tensors are kept outside the arena.
 pub const MAX_LAYERS: usize = 64;

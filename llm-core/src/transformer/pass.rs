@@ -10,9 +10,10 @@ use super::steps::{EXP_WORK, Meter, Stepwise, Stop};
 use super::weights::{Layer, Linear, Matrix, Norm};
 use super::{MAX_BATCH, Model, Token};
 use crate::arena::{Divided, Frozen, Span, as_mut};
+use crate::arithmetic;
 use crate::quantize::{self, NonFinite};
+use crate::simd::Cpu;
 use crate::simd::tiles::{self, TILE};
-use crate::simd::{Cpu, scalar};
 use crate::team::{
     Activate, Attend, Cap, Job, MAX_PLACES, Multiply, NormOf, Place, Places, Prepare, Product,
     Products, Rotate, Store, Team, Vectors, Work,
@@ -32,6 +33,12 @@ pub(super) struct Pass<'p, T> {
     pub(super) meter: Meter,
     #[cfg(feature = "observe")]
     pub(super) observer: Option<&'p mut super::Observer<'p>>,
+}
+
+impl<T> Stepwise for Pass<'_, T> {
+    fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
+    }
 }
 
 impl<T: Team> Pass<'_, T> {
@@ -54,7 +61,7 @@ impl<T: Team> Pass<'_, T> {
                 self.row(positions, token.position as usize, position);
                 let mut working = self.arena.working();
                 let [x, position] = working.disjoint([x.range(), position.range()]);
-                scalar::add(as_mut(x), as_mut(position));
+                arithmetic::add(as_mut(x), as_mut(position));
             }
         }
     }

@@ -1,16 +1,16 @@
 //! Runs a batch through the model in steps of bounded work.
 //!
-//! The functions of [`Pass`], and of anything else that is [`Stepwise`], read as if they ran to their end. They consist
-//! of operations, each of which first checks here. An operation done in an earlier step is skipped. When a step has
-//! done its work, the next operation leaves the function with [`Stop::Pause`]. The next step calls the same function
-//! again; it asks for the same operations in the same order, so it gets back to where the last step stopped. So there
-//! is one description of the forward pass, and a matrix of any size can be split between two rows.
+//! The functions of the forward pass ([`super::pass`]), and of anything else that is [`Stepwise`], read as if they ran
+//! to their end. They consist of operations, each of which first checks here. An operation done in an earlier step is
+//! skipped. When a step has done its work, the next operation leaves the function with [`Stop::Pause`]. The next step
+//! calls the same function again; it asks for the same operations in the same order, so it gets back to where the last
+//! step stopped. So there is one description of the forward pass, and a matrix of any size can be split between two
+//! rows.
 //!
 //! Between two steps only the residual stream, the buffers of the stage and the cursor matter, and nothing else writes
 //! them. A session whose request ends in the middle of a stage leaves rows in these buffers. They are computed up to
 //! the end of the stage, without its cache, which may have a new owner, and removed there.
 
-use super::pass::Pass;
 use super::{MAX_BATCH, Token};
 use crate::quantize::NonFinite;
 use core::ops::Range;
@@ -209,11 +209,5 @@ pub(super) trait Stepwise: Sized {
         }
         self.meter().finish();
         Ok(())
-    }
-}
-
-impl<T> Stepwise for Pass<'_, T> {
-    fn meter(&mut self) -> &mut Meter {
-        &mut self.meter
     }
 }

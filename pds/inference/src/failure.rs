@@ -3,6 +3,7 @@
 
 use core::fmt::Write as _;
 use llm_core::chat::ChatError;
+use llm_core::constrain::FormatError;
 use llm_core::generate::GenerateError;
 use llm_core::gguf::GgufError;
 use llm_core::tokenizer::VocabularyError;
@@ -104,13 +105,12 @@ pub(crate) fn of_generate(error: GenerateError) -> Failure {
         GenerateError::Chat(error) => of_chat(error),
         // Audit has checked for it.
         GenerateError::FormatAndStops => Failure::of(ErrorCode::FormatAndStops),
-        GenerateError::NoSuchFormat { .. } => Failure::of(ErrorCode::UnknownFormat),
-        GenerateError::FormatNotSpelled | GenerateError::FormatStuck => {
-            Failure::of(ErrorCode::FormatNotSpelled)
-        }
-        GenerateError::FormatTooLong { tokens, limit } => {
-            over(ErrorCode::FormatTooLong, tokens, limit)
-        }
+        GenerateError::Format(error) => match error {
+            FormatError::NoSuchFormat { .. } => Failure::of(ErrorCode::UnknownFormat),
+            FormatError::NotSpelled => Failure::of(ErrorCode::FormatNotSpelled),
+            FormatError::TooLong { tokens, limit } => over(ErrorCode::FormatTooLong, tokens, limit),
+        },
+        GenerateError::FormatStuck => Failure::of(ErrorCode::FormatNotSpelled),
         GenerateError::NonFinite => Failure::of(ErrorCode::NonFinite),
     }
 }

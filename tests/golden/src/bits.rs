@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 use core::fmt;
-use llm_core::verify::sha256;
+use llm_core::hash::sha256;
 
 /// Everything is written as little-endian bytes; floats by their bit patterns, so that −0 differs from 0.
 #[derive(Debug, Default)]

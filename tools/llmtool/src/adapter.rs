@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use llm_core::hash::sha256;
 use llm_core::transformer::{AdapterError, AdapterFile, AdapterSize, Base, Checked};
-use llm_core::verify::sha256;
 
 use crate::error::ToolError;
 use crate::files;

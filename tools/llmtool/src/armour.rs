@@ -5,7 +5,7 @@
 
 use base64ct::{Base64, Encoding as _};
 use ed25519_dalek::VerifyingKey;
-use llm_core::verify::sha256;
+use llm_core::hash::sha256;
 use protocol::armour::{BEGIN, COLUMNS, END, LINE_BYTES, member};
 use protocol::name::ModelName;
 use protocol::record::{Hash, Hex};

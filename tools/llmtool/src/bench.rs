@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::hash::sha256;
 use llm_core::transformer::{
     Checked, LoadError, LoadOptions, MAX_BATCH, MAX_SESSIONS, Positions, Token,
 };
-use llm_core::verify::sha256;
 use serde::Serialize;
 
 use crate::adapter::{self, Adapter};

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use llm_core::arena::{ALIGNMENT, Arena, ArenaError, Purpose};
 use llm_core::backend::TransformerBackend;
+use llm_core::hash::sha256;
 use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
 use llm_core::transformer::{Checked, LoadError, LoadOptions, Model, Observer, Positions, Token};
-use llm_core::verify::sha256;
 #[cfg(target_os = "linux")]
 use memmap2::Advice;
 use memmap2::MmapMut;

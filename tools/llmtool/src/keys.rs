@@ -267,7 +267,7 @@ pub fn read_signature(model: &Path) -> Result<[u8; SIGNATURE_BYTES], KeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use llm_core::verify::sha256;
+    use llm_core::hash::sha256;
 
     fn key(seed: u8) -> SigningKey {
         SigningKey::from_bytes(&[seed; 32])

@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
-use llm_core::verify::sha256;
+use llm_core::hash::sha256;
 use protocol::limits::{
     BUDGET_PERIOD_US, DEFAULT_CONTEXT_TOKENS, MAX_BUDGET_TOKENS, MAX_CLIENTS, MAX_CONTEXT_TOKENS,
     MAX_GENERATED_TOKENS, MAX_KEYS, MAX_RESTARTS, MAX_ROLES, MAX_SESSIONS, MAX_USERS,

@@ -16,7 +16,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use llm_core::NUMERICS_VERSION;
-use llm_core::verify::sha256;
+use llm_core::hash::sha256;
 use protocol::error::ErrorCode;
 use protocol::limits::DEFAULT_CONTEXT_TOKENS;
 use protocol::record::{Hash, Hex, JsonText, Kind, Record};

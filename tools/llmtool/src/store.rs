@@ -6,7 +6,7 @@ mod contents;
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::VerifyingKey;
-use llm_core::verify::sha256;
+use llm_core::hash::sha256;
 use protocol::adapters::EXAMPLES;
 use protocol::limits::MAX_NAME_BYTES;
 use protocol::store::{

@@ -7,10 +7,10 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
+use llm_core::hash::sha256;
 use llm_core::kv_cache::KvType;
 use llm_core::simd::tiles::TILE;
 use llm_core::transformer::{Checked, LoadError, LoadOptions, Plan, Positions, STEP_WORK};
-use llm_core::verify::sha256;
 use protocol::limits::defaults;
 use sysdesc::{PAGE_SIZES, System};
 use toml_edit::{DocumentMut, TomlError, value};

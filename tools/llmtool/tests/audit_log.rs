@@ -15,11 +15,11 @@ use llm_core::chat::{Role, SCAFFOLD_KEY, Segment, TEMPLATE_KEY, template_digest}
 use llm_core::constrain::{Format, FormatTable};
 use llm_core::generate::{FinishReason, GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::gguf::{Gguf, Value};
+use llm_core::hash::sha256;
 use llm_core::kv_cache::KvType;
 use llm_core::sampling::SamplerParams;
 use llm_core::simd::Cpu;
 use llm_core::transformer::{LoadOptions, Positions};
-use llm_core::verify::sha256;
 use llmtool::audit_log::export::entry_hash;
 use protocol::error::ErrorCode;
 use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_PARTS_BYTES, MAX_PROMPT_BYTES};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use formats::{Automaton, Formats, REGION_BYTES};
-use llm_core::verify::sha256;
+use llm_core::hash::sha256;
 use protocol::policy::{FormatRule, Policy};
 use tool::{TINY, failure, fresh, llmtool, output};
 

@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use llm_core::hash::sha256;
 use llm_core::kv_cache::KvType;
 use llm_core::transformer::Checked;
-use llm_core::verify::sha256;
 use llmtool::adapter::{self, Adapter};
 use llmtool::engine::{Memory, Runner, load_options};
 use serde::Deserialize;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin_cmd;
+use llm_core::hash::sha256;
 use llm_core::quantize::TensorType;
 use llm_core::testing::GgufWriter;
-use llm_core::verify::sha256;
 use llmtool::keys;
 use protocol::armour;
 use protocol::name::ModelName;

@@ -7,12 +7,12 @@
 use std::fs;
 use std::path::PathBuf;
 
+use llm_core::hash::sha256;
 use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
 use llm_core::testing::{gpt2, seed_shape};
 use llm_core::tokenizer::EncodeOptions;
 use llm_core::transformer::Checked;
-use llm_core::verify::sha256;
 use llmtool::engine::{Memory, Runner, load_options};
 use llmtool::vocabulary::HostVocabulary;
 use serde::Deserialize;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use llm_core::hash::sha256;
 use llm_core::quantize::{QuantizeError, TensorType, dequantize_row, quantize_row_by};
-use llm_core::verify::sha256;
 use llmtool::recipe::type_by_name;
 use serde::Deserialize;
 

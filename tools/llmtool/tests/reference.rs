@@ -5,11 +5,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use llm_core::gguf::Gguf;
+use llm_core::hash::sha256;
 use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
 use llm_core::tokenizer::EncodeOptions;
 use llm_core::transformer::Checked;
-use llm_core::verify::sha256;
 use llmtool::convert::convert;
 use llmtool::engine::{Memory, Runner, load_options};
 use llmtool::recipe::Recipe;

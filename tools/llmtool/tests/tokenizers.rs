@@ -8,8 +8,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use llm_core::gguf::Gguf;
+use llm_core::hash::sha256;
 use llm_core::tokenizer::EncodeOptions;
-use llm_core::verify::sha256;
 use llmtool::vocabulary::HostVocabulary;
 use serde::Deserialize;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin_cmd;
-use llm_core::verify::sha256;
+use llm_core::hash::sha256;
 use llmtool::keys;
 use llmtool::policy::With;
 use protocol::policy::{LogFailure, LogWrite, POLICY_REGION_BYTES, Permission, Policy};

@@ -5,9 +5,8 @@ use crate::quantize::blocks::{
     BLOCK, Block, Code, F16Bytes, SUPER_BLOCK, Scales, SuperBlock, block,
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{
-    Importance, extreme, fit_table, half, inverse, mean_square, nearest, nearest_in,
-};
+use crate::quantize::encode::{extreme, fit_table, half, inverse, mean_square, nearest, nearest_in};
+use crate::quantize::importance::Importance;
 use core::mem::offset_of;
 
 block! {

@@ -5,10 +5,8 @@ use crate::quantize::blocks::{
     Block, Code, F16Bytes, GROUP, GROUPS, SUPER_BLOCK, Scales, SuperBlock, block, pairs,
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{
-    Importance, Search, fit_affine, fit_positive, half, largest, levels, mean_square, nearest,
-    pack_pairs, sum,
-};
+use crate::quantize::encode::{Search, fit_affine, fit_positive, half, largest, levels, mean_square, nearest, pack_pairs, sum};
+use crate::quantize::importance::Importance;
 
 block! {
     /// 256 values of 2 bits in 16 groups.

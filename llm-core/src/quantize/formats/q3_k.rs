@@ -5,10 +5,8 @@ use crate::quantize::blocks::{
     Block, Code, F16Bytes, GROUP, SUPER_BLOCK, Scales, SuperBlock, bit, block, pairs,
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{
-    Importance, ZERO_GROUP, extreme, fit_few, fit_symmetric, half, levels, mean_square, nearest,
-    pack_bit, pack_pairs, sum,
-};
+use crate::quantize::encode::{ZERO_GROUP, extreme, fit_few, fit_symmetric, half, levels, mean_square, nearest, pack_bit, pack_pairs, sum};
+use crate::quantize::importance::Importance;
 
 block! {
     /// 256 values of 3 bits in 16 groups, 4 subtracted.

@@ -3,7 +3,8 @@
 use core::mem::offset_of;
 use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block, nibbles};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{Importance, extreme, fit_symmetric, half, inverse, pack_halves};
+use crate::quantize::encode::{extreme, fit_symmetric, half, inverse, pack_halves};
+use crate::quantize::importance::Importance;
 
 block! {
     /// 32 values of 4 bits, 8 subtracted.

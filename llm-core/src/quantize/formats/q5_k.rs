@@ -5,7 +5,8 @@ use crate::quantize::blocks::{
     BLOCK, Block, Code, F16Bytes, SUPER_BLOCK, Scales, SuperBlock, bit, block, nibble, six_bits,
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{Importance, Search, Wide, pack_bit, pack_nibbles, wide};
+use crate::quantize::encode::{Search, Wide, pack_bit, pack_nibbles, wide};
+use crate::quantize::importance::Importance;
 
 block! {
     /// 256 values of 5 bits in 8 groups of 32.

@@ -5,9 +5,8 @@ use crate::quantize::blocks::{
     Block, Code, F16Bytes, GROUP, GROUPS, SUPER_BLOCK, Scales, SuperBlock, block, pairs,
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{
-    Importance, ZERO_GROUP, extreme, fit_symmetric, half, levels, nearest, pack_pairs,
-};
+use crate::quantize::encode::{ZERO_GROUP, extreme, fit_symmetric, half, levels, nearest, pack_pairs};
+use crate::quantize::importance::Importance;
 use zerocopy::IntoBytes;
 
 block! {

@@ -3,7 +3,8 @@
 use core::mem::offset_of;
 use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{Importance, extreme, half, inverse};
+use crate::quantize::encode::{extreme, half, inverse};
+use crate::quantize::importance::Importance;
 
 block! {
     /// 32 values of 8 bits.

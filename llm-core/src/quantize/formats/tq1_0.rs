@@ -7,7 +7,8 @@ use crate::quantize::blocks::{
     Block, Code, F16Bytes, SUPER_BLOCK, Scales, SuperBlock, block, digit,
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{Importance, half, ternary};
+use crate::quantize::encode::{half, ternary};
+use crate::quantize::importance::Importance;
 use core::mem::offset_of;
 
 block! {

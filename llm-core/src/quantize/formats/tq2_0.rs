@@ -4,7 +4,8 @@ use crate::quantize::blocks::{
     Block, Code, F16Bytes, SUPER_BLOCK, Scales, SuperBlock, block, pairs,
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{Importance, half, pack_pairs, ternary};
+use crate::quantize::encode::{half, pack_pairs, ternary};
+use crate::quantize::importance::Importance;
 use core::mem::offset_of;
 
 block! {

@@ -5,11 +5,11 @@
 use super::{AHEAD, NO_SUMS, Sums, tokens};
 use crate::quantize::Quad;
 use crate::quantize::blocks::FloatType;
-use crate::simd::attention::Four;
 use crate::simd::isa::Registers;
+use crate::simd::lanes::Four;
 use zerocopy::{FromBytes, IntoBytes};
 
-/// Like [`crate::simd::scalar::matmul_float`], for `N` tiles. A row is one chain of additions, so with one tile and few
+/// Like [`crate::arithmetic::matmul_float`], for `N` tiles. A row is one chain of additions, so with one tile and few
 /// tokens the CPU would wait for each sum. Also, what is derived from the activations serves the rows of all tiles.
 #[inline(always)]
 pub(in crate::simd) fn floats<

@@ -124,7 +124,7 @@ pub(super) fn after(text: &str, bytes: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::sha256;
+    use crate::hash::sha256;
     use std::format;
     use std::string::String;
     use std::vec::Vec;

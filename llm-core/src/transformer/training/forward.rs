@@ -4,10 +4,10 @@
 use super::adapted::Slot;
 use super::job::Job;
 use crate::arena::{Span, as_mut};
+use crate::arithmetic;
 use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer};
 use crate::quantize::NonFinite;
 use crate::simd::attention::Attention;
-use crate::simd::scalar;
 use crate::transformer::families::{Activation, Residual};
 use crate::transformer::steps::{EXP_WORK, Stepwise, Stop};
 use crate::transformer::weights::Norm;
@@ -57,7 +57,7 @@ impl Job<'_> {
                     let learned = job.area.added.part(0, width);
                     job.row(positions, position, learned);
                     let [x, learned] = job.working.disjoint([x.range(), learned.range()]);
-                    scalar::add(as_mut(x), as_mut(learned));
+                    arithmetic::add(as_mut(x), as_mut(learned));
                 }
             }
             Ok(())

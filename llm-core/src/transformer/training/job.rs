@@ -4,12 +4,13 @@ use super::adapted::{Adapted, Pair, Slot};
 use super::area::{Area, ROWS, cache_shape};
 use crate::arena::{Frozen, Span, Working, as_mut};
 use crate::kv_cache::KvShape;
+use crate::outputs::Outputs;
 use crate::quantize::{
     self, ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK,
 };
 use crate::simd::backward::Spread;
 use crate::simd::tiles::{self, TILE};
-use crate::simd::{self, Activations, Outputs};
+use crate::simd::{self, Activations};
 use crate::transformer::families::{HeadNorm, NormKind};
 use crate::transformer::steps::{Meter, Stepwise, Stop};
 use crate::transformer::weights::{Layer, Linear, Matrix, Norm};

@@ -5,10 +5,11 @@ use crate::bits::Bits;
 use crate::generator::Generator;
 use alloc::vec;
 use alloc::vec::Vec;
+use llm_core::arithmetic;
+use llm_core::hash::sha256;
 use llm_core::quantize::{ActivationQ8, ActivationQ8K};
-use llm_core::simd::{Cpu, scalar};
+use llm_core::simd::Cpu;
 use llm_core::testing::kernels;
-use llm_core::verify::sha256;
 
 /// See the module.
 pub const CASES: &[Case] = &[
@@ -203,7 +204,7 @@ fn softmax(bits: &mut Bits) {
     for length in LENGTHS {
         for scale in [0.0, 1.0, 50.0, 3e38] {
             let mut x = generator.floats(length, scale);
-            let sum = scalar::softmax_numerators(&mut x, 0);
+            let sum = arithmetic::softmax_numerators(&mut x, 0);
             bits.floats(&x);
             bits.floats(&[sum]);
         }
@@ -217,7 +218,7 @@ fn sums(bits: &mut Bits) {
             generator.floats(length, 1e4),
             generator.floats(length, 1e-2),
         );
-        bits.floats(&[scalar::sum(&a), scalar::dot_f32(&a, &b)]);
+        bits.floats(&[arithmetic::sum(&a), arithmetic::dot_f32(&a, &b)]);
     }
 }
 
@@ -235,10 +236,10 @@ fn exp(bits: &mut Bits) {
         f32::MIN,
         f32::MIN_POSITIVE,
     ];
-    bits.floats(&ends.map(scalar::exp));
+    bits.floats(&ends.map(arithmetic::exp));
     for scale in [1e-6, 0.35, 1.0, 10.0, 90.0] {
         let x = generator.floats(500, scale);
-        x.iter().for_each(|x| bits.floats(&[scalar::exp(*x)]));
+        x.iter().for_each(|x| bits.floats(&[arithmetic::exp(*x)]));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Signed heads of the log: finds them in what a console has printed, and holds the log against them.
 
 use ed25519_dalek::{Signature, VerifyingKey};
-use llm_core::verify::sha256;
+use llm_core::hash::sha256;
 use protocol::attest::{ATTESTATION_VERSION, Attestation};
 use protocol::name::Nonce;
 use serde::Deserialize;

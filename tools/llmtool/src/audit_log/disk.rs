@@ -4,7 +4,7 @@ use std::path::Path;
 
 use disk_log::{Device, Found, OpenError};
 use ed25519_dalek::VerifyingKey;
-use llm_core::verify::sha256;
+use llm_core::hash::sha256;
 use protocol::record::{Ending, Opening};
 use storage::{Extent, SECTOR};
 

@@ -418,7 +418,7 @@ fn attested(log: &Log, sequence: u64, nonce: &str) -> Attestation {
         head: entry_hash(&entry.0, &entry.1),
         signature: [0; 64],
     };
-    let digest = llm_core::verify::sha256(&attestation.statement());
+    let digest = llm_core::hash::sha256(&attestation.statement());
     attestation.signature = device().sign(&digest).to_bytes();
     attestation
 }

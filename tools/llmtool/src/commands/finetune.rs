@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use llm_core::backend::{LlmBackend, TransformerBackend};
 use llm_core::generate::{Progress, Text};
+use llm_core::hash::sha256;
 use llm_core::transformer::training::{TrainError, TrainParams, TrainProgress};
 use llm_core::transformer::{LoadOptions, Positions};
-use llm_core::verify::sha256;
 
 use crate::args::finetune::Finetune;
 use crate::engine::{Memory, check_runs, load_error, load_options, service_options};

@@ -8,9 +8,9 @@ use llm_core::backend::LlmBackend;
 use llm_core::chat::{Role, Segment, Template};
 use llm_core::generate::{FinishReason, GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::gguf::Gguf;
+use llm_core::hash::sha256;
 use llm_core::sampling::SamplerParams;
 use llm_core::tokenizer::TokenizeError;
-use llm_core::verify::sha256;
 use safe_text::Sanitiser;
 
 use crate::adapter;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use llm_core::backend::LlmBackend;
 use llm_core::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};
+use llm_core::hash::sha256;
 use llm_core::sampling::SamplerParams;
-use llm_core::verify::sha256;
 use protocol::limits::MAX_GENERATED_TOKENS;
 use protocol::record::JsonText;
 use serde::Deserialize;

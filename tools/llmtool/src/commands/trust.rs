@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 
 use ed25519_dalek::VerifyingKey;
-use llm_core::verify::sha256;
+use llm_core::hash::sha256;
 use protocol::record::Hex;
 
 use crate::args::trust::{Keygen, Passphrase, Policy, Sign, Verify};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use llm_core::verify::sha256;
+use llm_core::hash::sha256;
 use protocol::limits::MAX_PARTS_BYTES;
 use protocol::record::Hash;
 use protocol::wire::{PartKind, PartsWriter};

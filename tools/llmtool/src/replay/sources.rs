@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use llm_core::verify::sha256;
+use llm_core::hash::sha256;
 use protocol::record::Hash;
 use protocol::store::{DATA_SUFFIXES, MODEL_SUFFIX};
 
@@ -166,7 +166,7 @@ impl Sources {
             typed.extend_from_slice(self.prompts.find(example)?);
             typed.push(b'\n');
         }
-        (llm_core::verify::sha256(&typed) == *sha256).then_some(typed)
+        (llm_core::hash::sha256(&typed) == *sha256).then_some(typed)
     }
 }
 

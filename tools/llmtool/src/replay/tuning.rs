@@ -4,9 +4,9 @@ use std::path::Path;
 
 use llm_core::backend::{LlmBackend, TransformerBackend};
 use llm_core::generate::{Progress, Text};
+use llm_core::hash::sha256;
 use llm_core::kv_cache::KvType;
 use llm_core::transformer::training::{Targets, TrainParams};
-use llm_core::verify::sha256;
 use protocol::record::{Hash, Hex, Record};
 use protocol::wire::TARGETS_ALL;
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use llm_core::gguf::Gguf;
+use llm_core::hash::sha256;
 use llm_core::transformer::{AdapterError, AdapterFile, Checked};
-use llm_core::verify::sha256;
 use protocol::limits::MAX_DATA_BYTES;
 use protocol::store::{Content, DATA_SUFFIXES};
 use serde::Deserialize;

@@ -1,11 +1,11 @@
-//! The identity of a model file.
+//! SHA-256, which identifies files.
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256 of a file.
+/// The SHA-256 of `data`.
 #[must_use]
-pub fn sha256(file: &[u8]) -> [u8; 32] {
-    Sha256::digest(file).into()
+pub fn sha256(data: &[u8]) -> [u8; 32] {
+    Sha256::digest(data).into()
 }
 
 #[cfg(test)]
