@@ -227,6 +227,12 @@ fn check_domain(system: &System, domain: &Domain, policy: &Policy, finding: &mut
                     domain.fpu, pin.fpu
                 ));
             }
+            if domain.cpu != pin.cpu {
+                finding.violation(format!(
+                    "{name} (line {line}) runs on core {}, the policy demands {}",
+                    domain.cpu, pin.cpu
+                ));
+            }
             if !pin.stack.contains(domain.stack_size) {
                 finding.violation(format!(
                     "{name} (line {line}) has a stack of {:#x} bytes, the policy demands {}",

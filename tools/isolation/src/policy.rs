@@ -317,6 +317,9 @@ pub struct Domain {
     pub program: String,
     /// Whether it may use floating-point registers.
     pub fpu: bool,
+    /// The core that it runs on.
+    #[serde(default)]
+    pub cpu: u8,
     /// Bytes of its stack.
     pub stack: Bounds,
     /// Its period in microseconds.

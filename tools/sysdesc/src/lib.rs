@@ -6,8 +6,8 @@
 //! The rule that keeps its readers safe: nothing in the file is skipped. An element or attribute that Microkit 2.3.0
 //! does not have is an error. So is one that Microkit has but this project does not use (protected procedures,
 //! `passive`, `smc`, `cspace`, virtual machines, and features of other boards), because a reader that ignored it would
-//! report less authority than exists. Switching a feature off (`pp="false"`, `smc="false"`, `passive="false"`,
-//! `cpu="0"`) is allowed. What a file may say but should not (a writable and executable mapping, two writers) is
+//! report less authority than exists. Switching a feature off (`pp="false"`, `smc="false"`, `passive="false"`) is
+//! allowed. What a file may say but should not (a writable and executable mapping, two writers) is
 //! parsed: the isolation checker names the invariant that it breaks.
 //!
 //! Stricter than Microkit: `size` is required, `perms` may not be empty or repeat a letter, and
@@ -32,6 +32,8 @@ pub const DEFAULT_BUDGET_US: u64 = 1000;
 pub const DEFAULT_STACK_BYTES: u64 = 0x2000;
 /// Page sizes of both architectures, smallest first.
 pub const PAGE_SIZES: [u64; 2] = [0x1000, 0x20_0000];
+/// Highest number of a core: the kernels of the SDK for several cores have four on every board that this project has.
+pub const MAX_CPU: u64 = 3;
 /// Maximum number of protection domains in a system.
 pub const MAX_DOMAINS: usize = 63;
 /// Maximum number of time partitions: `KernelNumDomains` of the SDK.
@@ -107,6 +109,8 @@ pub struct Domain {
     pub parent: Option<Parent>,
     /// 0 to [`MAX_PRIORITY`].
     pub priority: u8,
+    /// The core that it runs on. One other than 0 needs a kernel for several cores.
+    pub cpu: u8,
     /// Time per period in microseconds.
     pub budget_us: u64,
     /// In microseconds.

@@ -5,9 +5,9 @@
 
 use crate::board::Arch;
 use crate::{
-    Channel, DEFAULT_BUDGET_US, DEFAULT_STACK_BYTES, Domain, End, Error, Irq, MAX_DOMAINS, MAX_ID,
-    MAX_PARTITIONS, MAX_PRIORITY, MAX_TURNS, Map, PAGE_SIZES, Parent, Partition, Perms, Physical,
-    Place, Problem, Region, System, Trigger, Turn,
+    Channel, DEFAULT_BUDGET_US, DEFAULT_STACK_BYTES, Domain, End, Error, Irq, MAX_CPU, MAX_DOMAINS,
+    MAX_ID, MAX_PARTITIONS, MAX_PRIORITY, MAX_TURNS, Map, PAGE_SIZES, Parent, Partition, Perms,
+    Physical, Place, Problem, Region, System, Trigger, Turn,
 };
 use roxmltree::{Document, Node, ParsingOptions};
 use std::collections::HashSet;
@@ -182,9 +182,7 @@ impl<'a> Reader<'a> {
         let mut attributes = Attributes::of(node)?;
         attributes.only_false("passive", "a passive domain runs on its callers' time")?;
         attributes.only_false("smc", "secure monitor calls are authority over the machine")?;
-        if attributes.number("cpu", 0, u64::MAX)?.unwrap_or(0) != 0 {
-            attributes.forbid("cpu", "there is one core, number 0")?;
-        }
+        let cpu = attributes.number("cpu", 0, MAX_CPU)?.unwrap_or(0);
         let partition = attributes.optional_name("domain", MAX_NAME)?;
         let name = attributes.name("name", MAX_NAME)?;
         if self.system.domain(&name).is_some() {
@@ -246,6 +244,7 @@ impl<'a> Reader<'a> {
             name,
             parent,
             priority: priority as u8, // At most MAX_PRIORITY.
+            cpu: cpu as u8,           // At most MAX_CPU.
             budget_us,
             period_us,
             stack_size,

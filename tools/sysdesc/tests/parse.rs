@@ -13,7 +13,7 @@ const WHOLE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
         <program_image path="audit.elf" />
         <map mr="ring" vaddr="0x11000000" perms="rw" setvar_vaddr="ring" setvar_size="ring_size" />
         <irq irq="34" id="2" trigger="edge" setvar_id="watchdog" />
-        <protection_domain name="inference" id="7" setvar_id="child" priority="100" budget="10000" period="20000">
+        <protection_domain name="inference" id="7" setvar_id="child" priority="100" cpu="2" budget="10000" period="20000">
             <program_image path="inference.elf" />
             <map mr="ring" vaddr="0x11000000" perms="r" />
             <map mr="store" vaddr="0x30000000" perms="r" setvar_prefill_size="store_size" />
@@ -92,6 +92,7 @@ fn everything_in_a_description_is_read() {
         (audit.priority, audit.fpu, audit.stack_size),
         (120, false, 0x10000)
     );
+    assert_eq!((audit.cpu, inference.cpu), (0, 2));
     assert_eq!(
         (audit.budget_us, audit.period_us, audit.parent.is_none()),
         (1000, 1000, true)
@@ -287,7 +288,6 @@ fn what_the_project_does_without_is_forbidden_by_name() {
         ("<channel>", "<io_address_space/><channel>", "x86-64"),
         ("fpu=\"false\"", "smc=\"true\"", "'smc'"),
         ("fpu=\"false\"", "passive=\"true\"", "'passive'"),
-        ("fpu=\"false\"", "cpu=\"1\"", "'cpu'"),
         ("notify=\"false\"", "pp=\"true\"", "'pp'"),
         ("trigger=\"edge\"", "pin=\"3\"", "'pin'"),
         (
@@ -402,6 +402,7 @@ fn values_out_of_range_are_refused_with_their_range() {
         ("priority=\"120\"", "priority=\"255\"", "priority", "255"),
         ("priority=\"120\"", "priority=\"-1\"", "priority", "-1"),
         ("priority=\"120\"", "priority=\"+1\"", "priority", "+1"),
+        ("fpu=\"false\"", "cpu=\"4\"", "cpu", "4"),
         ("size=\"0x2_000\"", "size=\"0\"", "size", "0"),
         ("size=\"0x2_000\"", "size=\"0X2000\"", "size", "0X2000"),
         ("size=\"0x2_000\"", "size=\"0x\"", "size", "0x"),

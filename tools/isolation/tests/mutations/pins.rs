@@ -815,8 +815,8 @@ const MUTATIONS: &[Mutation] = &[
     (
         "audit_runs_on_another_core",
         &[(r#"priority="120""#, r#"priority="120" cpu="1""#)],
-        "refused",
-        &["'cpu'", "one core"],
+        "D",
+        &["audit (line", "runs on core 1, the policy demands 0"],
     ),
     (
         "inference_is_in_a_scheduling_domain",
