@@ -5,6 +5,10 @@
 //! only 16 bits, enough for a second: a later alarm is taken in parts. The clock uses the full width and must be read
 //! before it wraps, after 45 minutes with 32 bits or half a minute with 16. The watchdog ensures that.
 //!
+//! An alarm that comes no later than the one asked for is left running, since it may come early. A peer can wake audit
+//! as often as it likes, and nearly every time audit asks for an alarm a little later than the last; setting the timer
+//! takes six accesses of the device.
+//!
 //! The processor's counter, which the kernel leaves readable, is not used because QEMU up to 8.2 tests the wrong bit
 //! of `CNTHCTL_EL2` and traps.
 
@@ -67,6 +71,8 @@ pub struct Timers<R> {
     last: u32,
     /// Counts since the start.
     counted: u64,
+    /// A time of the clock before which the alarm does not interrupt; none if it is off.
+    alarm_us: Option<u64>,
 }
 
 impl<R: Registers> Timers<R> {
@@ -87,6 +93,7 @@ impl<R: Registers> Timers<R> {
             mask,
             last: 0,
             counted: 0,
+            alarm_us: None,
         };
         timers.write(CLOCK, COUNTER_CONTROL, STOPPED | NO_WAVE);
         timers.write(CLOCK, CLOCK_CONTROL, prescale(clock_bits));
@@ -142,10 +149,18 @@ impl<R: Registers> Clock for Timers<R> {
 
     fn arm(&mut self, at_us: Option<u64>) {
         let Some(at_us) = at_us else {
+            self.alarm_us = None;
             return self.stop(ALARM);
         };
+        let now_us = self.now_us();
+        if self
+            .alarm_us
+            .is_some_and(|alarm_us| now_us < alarm_us && alarm_us <= at_us)
+        {
+            return;
+        }
         // Anything beyond a second is taken in parts, so no product overflows.
-        let ahead_us = at_us.saturating_sub(self.now_us()).min(MICROSECONDS);
+        let ahead_us = at_us.saturating_sub(now_us).min(MICROSECONDS);
         let counts = convert(
             ahead_us,
             MICROSECONDS,
@@ -153,6 +168,10 @@ impl<R: Registers> Clock for Timers<R> {
             Rounding::Up,
         );
         self.count(ALARM, counts);
+        // The clock is coarser than the alarm, so it may read a count less when the alarm has come. From this time on the
+        // next request sets the timer anew, which also clears its interrupt.
+        let count_us = convert(self.cycles, self.hertz, MICROSECONDS, Rounding::Up);
+        self.alarm_us = Some(now_us.saturating_add(ahead_us).saturating_sub(count_us));
     }
 }
 
@@ -197,6 +216,7 @@ mod tests {
         timers: [Timer; 3],
         mask: u32,
         hertz: u64,
+        writes: u32,
     }
 
     impl Model {
@@ -244,6 +264,7 @@ mod tests {
         fn write(&mut self, offset: usize, value: u32) {
             let mut model = self.0.borrow_mut();
             let mask = model.mask;
+            model.writes += 1;
             let timer = &mut model.timers[offset / 4 % 3];
             match offset - offset / 4 % 3 * 4 {
                 CLOCK_CONTROL => timer.clock = value,
@@ -269,6 +290,7 @@ mod tests {
             timers: [stopped; 3],
             mask,
             hertz,
+            writes: 0,
         })));
         let timers = Timers::start(
             device.clone(),
@@ -348,6 +370,38 @@ mod tests {
             timers.arm(None);
             device.0.borrow_mut().advance(3_000_000);
             assert!(!device.0.borrow().interrupts(ALARM));
+        }
+    }
+
+    #[test]
+    fn an_alarm_that_is_asked_for_at_every_wake_up_is_set_once_and_comes_in_time() {
+        for (mask, hertz) in DEVICES {
+            let (device, mut timers) = start(mask, hertz);
+            let at_us = timers.now_us() + 300_000;
+            timers.arm(Some(at_us));
+            let set = device.0.borrow().writes;
+            while timers.now_us() + 1000 < at_us {
+                assert!(!device.0.borrow().interrupts(ALARM));
+                timers.arm(Some(at_us));
+                device.0.borrow_mut().advance(50);
+            }
+            assert_eq!(device.0.borrow().writes, set);
+            device.0.borrow_mut().advance(1200);
+            assert!(device.0.borrow().interrupts(ALARM));
+            timers.arm(Some(at_us + 2_000_000));
+            assert!(!device.0.borrow().interrupts(ALARM), "it is cleared");
+        }
+    }
+
+    #[test]
+    fn an_earlier_alarm_replaces_a_later_one() {
+        for (mask, hertz) in DEVICES {
+            let (device, mut timers) = start(mask, hertz);
+            let now_us = timers.now_us();
+            timers.arm(Some(now_us + 900_000));
+            timers.arm(Some(now_us + 10_000));
+            device.0.borrow_mut().advance(10_200);
+            assert!(device.0.borrow().interrupts(ALARM));
         }
     }
 
