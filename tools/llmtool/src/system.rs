@@ -22,8 +22,8 @@ use crate::policy::{self, Device, With};
 use crate::store::{Archive, Contents, StoreFile, Trust, TrustedKeys, pack, store_path};
 use crate::{files, keys};
 
-/// Where the loader puts the image in the board's memory, in bytes from its beginning (`tools/qemu-console`,
-/// `Makefile`).
+/// Where the loader puts the image in the board's memory, in bytes from its beginning (`boot` in the
+/// board's file).
 const IMAGE_AT: u64 = 0x3000_0000;
 /// Memory of kernel, monitor, programs, rings, log and the initialiser's own structures, in bytes. Observed: 11 MiB.
 const REST: u64 = 48 << 20;

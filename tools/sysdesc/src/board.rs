@@ -60,6 +60,23 @@ pub struct Board {
     pub devices: BTreeMap<String, Device>,
     /// Options of its kernel that differ from other boards, for the isolation checker.
     pub kernel: BTreeMap<String, bool>,
+    /// How it is emulated.
+    pub emulation: Emulation,
+}
+
+/// How a board is emulated: words of a command line, without spaces within a word.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Emulation {
+    /// The emulator with its machine. `None`: there is no emulator of the board.
+    pub command: Option<String>,
+    /// What boots an image; `{image}` stands for its file.
+    pub boot: Option<String>,
+    /// What adds a disk; `{disk}` stands for its image. `None`: there is no driver for a disk of the board.
+    pub disk: Option<String>,
+    /// Memory of the board, in QEMU's notation.
+    pub memory: Option<String>,
+    /// Where the image begins in memory, if the emulator wants it with U-Boot's header.
+    pub uimage: Option<String>,
 }
 
 /// A device of a board.
@@ -120,17 +137,11 @@ struct File {
     devices: BTreeMap<String, Device>,
     #[serde(default)]
     kernel: BTreeMap<String, bool>,
-    // For make, which boots the emulator.
-    #[serde(rename = "emulator")]
-    _emulator: Option<String>,
-    #[serde(rename = "boot")]
+    emulator: Option<String>,
     boot: Option<String>,
-    #[serde(rename = "disk")]
-    _disk: Option<String>,
-    #[serde(rename = "memory")]
-    _memory: Option<String>,
-    #[serde(rename = "uimage")]
-    _uimage: Option<String>,
+    disk: Option<String>,
+    memory: Option<String>,
+    uimage: Option<String>,
 }
 
 impl Arch {
@@ -182,8 +193,9 @@ impl Driver {
     }
 }
 
-/// The names of the boards that have a file in a folder.
-fn names(folder: &Path) -> Vec<String> {
+/// The names of the boards that have a file in a folder, sorted.
+#[must_use]
+pub fn names(folder: &Path) -> Vec<String> {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let stem = |file: std::fs::DirEntry| {
         let path = file.path();
@@ -247,8 +259,16 @@ impl Board {
             counter_hertz: file.counter_hertz,
             devices: file.devices,
             kernel: file.kernel,
+            emulation: Emulation {
+                command: file.emulator,
+                boot: file.boot,
+                disk: file.disk,
+                memory: file.memory,
+                uimage: file.uimage,
+            },
         };
-        if file.boot.is_some_and(|boot| !boot.contains("{image}")) {
+        let boot = board.emulation.boot.as_deref();
+        if boot.is_some_and(|boot| !boot.contains("{image}")) {
             return Err(BoardError::Boot { board: board.name });
         }
         board.check()?;

@@ -1,0 +1,343 @@
+//! Checks of the code on the host: lints, documentation, units, models of memory, fuzzing, coverage.
+
+use crate::clients::{aarch64_linux, aarch64_sysroot, llvm_version};
+use crate::command::{Run, is_installed, line_of, run};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::options::{environment, is_said, number, said, said_or};
+use crate::shop::Shop;
+use crate::suites::skipped;
+use std::path::{Path, PathBuf};
+
+const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
+/// Folders with tests in Python.
+const PYTHON_TESTS: [&str; 4] = [
+    "tools/qemu-console",
+    "tools/coverage",
+    "tools/test-sel4",
+    "tools/stages",
+];
+/// Fuzz targets.
+const FUZZ_TARGETS: [&str; 6] = ["gguf", "vocabulary", "text", "wire", "shell", "disk"];
+/// Code that must not fail, whose lines the tests cover.
+const COVERED: [&str; 2] = ["pds/audit", "protocol"];
+
+/// Formatting and clippy; warnings are errors.
+pub fn lint(shop: &Shop) -> Result {
+    run("cargo").args(["fmt", "--all", "--check"]).done()?;
+    let lints: [&[&str]; 5] = [
+        &["--workspace", "--all-targets"],
+        &["-p", "sel4-llm-tests", "--test", "*"],
+        &["-p", "sel4-llm-sim", "--no-default-features"],
+        &["-p", "sel4-llm-sim", "--features", "inject"],
+        &["-p", "sel4-llm-sim", "--features", "redteam"],
+    ];
+    for arguments in lints {
+        shop.cargo("clippy")
+            .args(arguments)
+            .args(DENY_WARNINGS)
+            .done()?;
+    }
+    Ok(())
+}
+
+/// A program that must be installed.
+fn needed(program: &str, how: &str) -> Result {
+    match is_installed(program) {
+        true => Ok(()),
+        false => Err(Error::Missing(format!("no {program}: {how}"))),
+    }
+}
+
+/// Licences, duplicates and sources of all dependencies. Advisories come from a database that only the network has, so they
+/// are a check of their own: ADVISORIES=1.
+pub fn deny() -> Result {
+    needed("cargo-deny", "cargo install cargo-deny --locked")?;
+    let checks = ["bans", "licenses", "sources"];
+    let advisories = is_said("ADVISORIES").then_some("advisories");
+    let workspaces: [&[&str]; 2] = [
+        &["--all-features"],
+        &["--manifest-path", "pds/sel4/Cargo.toml"],
+    ];
+    let config = std::path::absolute("deny.toml").map_err(crate::error::at("deny.toml"))?;
+    for workspace in workspaces {
+        run("cargo-deny")
+            .arg("--locked")
+            .args(workspace)
+            .args(["check", "--show-stats", "--config"])
+            .arg(&config)
+            .args(checks)
+            .args(advisories)
+            .done()?;
+    }
+    Ok(())
+}
+
+/// Dependencies that nothing uses.
+pub fn machete() -> Result {
+    needed("cargo-machete", "cargo install cargo-machete --locked")?;
+    run("cargo-machete").arg("--with-metadata").done()
+}
+
+/// The documentation; warnings are errors.
+pub fn doc(shop: &Shop) -> Result {
+    shop.cargo("doc")
+        .args(["--workspace", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .done()
+}
+
+/// Unit and integration tests.
+pub fn unit(shop: &Shop) -> Result {
+    shop.cargo("test").arg("--workspace").done()?;
+    for folder in PYTHON_TESTS {
+        run("python3")
+            .args(["-m", "unittest", "discover", "--quiet", folder])
+            .done()?;
+    }
+    run("tests/monitor-fuzz/planted").arg("--check").done()
+}
+
+/// The Python with the packages that tools/train needs, if it is said.
+fn train_python() -> Option<String> {
+    said(&environment, "TRAIN_PYTHON")
+}
+
+/// The tests of tools/train.
+pub fn test_train() -> Result {
+    const PROBE: &str = "import importlib.util as u, sys; \
+        sys.exit(not all(map(u.find_spec, ('pytest', 'torch', 'sentencepiece', 'gguf'))))";
+    let python = train_python().unwrap_or_else(|| "python3".to_owned());
+    match run(&python).args(["-c", PROBE]).done() {
+        Ok(()) => run(&python)
+            .args([
+                "-m",
+                "pytest",
+                "--quiet",
+                "-p",
+                "no:cacheprovider",
+                "tools/train/tests",
+            ])
+            .done(),
+        Err(_) => {
+            skipped(
+                "the tests of tools/train",
+                "they need what tools/train/requirements.txt lists",
+            );
+            Ok(())
+        }
+    }
+}
+
+/// The monitor with random peers, faults and clocks, compared with a reference: always the same runs, as many as time allows.
+pub fn monitor_fuzz(shop: &Shop) -> Result {
+    let (seconds, first) = (number("MONITOR_SECONDS", 20)?, number("MONITOR_FIRST", 0)?);
+    fuzz_monitor(shop, seconds, first)
+}
+
+fn fuzz_monitor(shop: &Shop, seconds: u64, first: u64) -> Result {
+    shop.cargo("run")
+        .args(["--profile", "tested", "-p", "sel4-llm-monitor-fuzz", "--"])
+        .args([
+            "--seconds",
+            &seconds.to_string(),
+            "--first",
+            &first.to_string(),
+        ])
+        .done()
+}
+
+/// The memory ordering of the ring and of the workers' gates, model-checked.
+pub fn loom(shop: &Shop) -> Result {
+    shop.cargo("test")
+        .args([
+            "--release",
+            "-p",
+            "sel4-llm-protocol",
+            "-p",
+            "sel4-llm-workers",
+            "--test",
+            "loom",
+        ])
+        .env("RUSTFLAGS", "--cfg loom")
+        .env("CARGO_TARGET_DIR", shop.target().join("loom"))
+        .done()
+}
+
+/// `cargo COMMAND` for Linux on aarch64, which qemu-user runs.
+pub fn aarch64_cargo(shop: &Shop, command: &str) -> Result<Run> {
+    Ok(shop
+        .cargo(command)
+        .args(aarch64_linux()?)
+        .args(["--target", "aarch64-unknown-linux-gnu", "--target-dir"])
+        .arg(shop.target().join("aarch64"))
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env(
+            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER",
+            "aarch64-linux-gnu-gcc",
+        )
+        .env(
+            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER",
+            format!("qemu-aarch64 -L {}", aarch64_sysroot()),
+        ))
+}
+
+/// The engine's own tests and the golden vectors on aarch64, for the NEON kernels, but for those of how sessions and threads
+/// interleave: they are the same on every processor, and take minutes in an emulator.
+pub fn unit_aarch64(shop: &Shop) -> Result {
+    match aarch64_cargo(shop, "test") {
+        Ok(cargo) => cargo
+            .args(["--profile", "emulated", "-p", "llm-core", "-p", "golden"])
+            .args(["--lib", "--test", "golden", "--"])
+            .args([
+                "--skip",
+                "backend::client_tests::",
+                "--skip",
+                "backend::session_tests::",
+            ])
+            .args(["--skip", "any_number_of_workers"])
+            .done(),
+        Err(missing) => {
+            skipped("the NEON kernels in qemu-user", &missing.to_string());
+            Ok(())
+        }
+    }
+}
+
+/// Line coverage of code that must not fail, at least 98 %. LLVM's tools must match rustc's version: rustup's component, or a
+/// distribution's.
+pub fn coverage(shop: &Shop) -> Result {
+    needed("cargo-llvm-cov", "cargo install cargo-llvm-cov")?;
+    let version = llvm_version();
+    let sysroot = line_of("rustc", &["--print", "sysroot"]);
+    let of_rustup = std::fs::read_dir(Path::new(&sysroot).join("lib/rustlib"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let places = of_rustup
+        .map(|entry| entry.path().join("bin"))
+        .chain([PathBuf::from(format!("/usr/lib/llvm-{version}/bin"))]);
+    let folder = places.into_iter().find(|place| place.join("llvm-cov").exists()).ok_or_else(|| {
+        Error::Missing(format!(
+            "no llvm-cov of LLVM {version}: rustup component add llvm-tools, or install llvm-{version}"
+        ))
+    })?;
+    let output = Path::new("build/coverage/lcov.info");
+    files::folder(Path::new("build/coverage"))?;
+    run("cargo")
+        .arg("llvm-cov")
+        .args([
+            "--quiet",
+            "-p",
+            "sel4-llm-audit",
+            "-p",
+            "sel4-llm-protocol",
+            "--lcov",
+            "--output-path",
+        ])
+        .arg(output)
+        .env("LLVM_COV", folder.join("llvm-cov"))
+        .env("LLVM_PROFDATA", folder.join("llvm-profdata"))
+        .env("CARGO_TARGET_DIR", shop.target().join("coverage"))
+        .done()?;
+    run("tools/coverage/coverage")
+        .arg(output)
+        .args(COVERED)
+        .args(["--least", "98"])
+        .args(is_said("MISSING").then_some("--missing"))
+        .done()
+}
+
+/// Fuzzes the whole monitor and each target for FUZZ_SECONDS, from new seeds. The fuzzed crates have almost no unsafe code, so
+/// no sanitizer is needed; a stable compiler accepts cargo-fuzz's flags when told to. New inputs go to build/fuzz, failing ones
+/// to fuzz/artifacts.
+pub fn fuzz(shop: &Shop) -> Result {
+    let seconds = number("FUZZ_SECONDS", 60)?;
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    fuzz_monitor(shop, seconds, now.as_secs())?;
+    needed("cargo-fuzz", "cargo install cargo-fuzz")?;
+    let folder = Path::new("build/fuzz");
+    shop.cargo("run")
+        .args(["-p", "sel4-llm-fuzz-targets", "--bin", "seeds", "--"])
+        .arg(folder)
+        .done()?;
+    for target in FUZZ_TARGETS {
+        let corpus = Path::new("fuzz/corpus").join(target);
+        files::folder(&corpus)?;
+        run("cargo")
+            .args(["fuzz", "run", "--sanitizer", "none", target])
+            .arg(folder.join(target))
+            .arg(corpus)
+            .arg("--")
+            .arg(format!("-max_total_time={seconds}"))
+            .args(["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"])
+            .env("RUSTC_BOOTSTRAP", "1")
+            .done()?;
+    }
+    Ok(())
+}
+
+/// Sees that the fuzz of the monitor finds bugs that are planted into it.
+pub fn fuzz_planted() -> Result {
+    let seconds = number("PLANTED_SECONDS", 60)?;
+    run("tests/monitor-fuzz/planted")
+        .args(["--seconds", &seconds.to_string(), "build/planted"])
+        .done()
+}
+
+/// The proofs for system.xml.
+pub fn proofs() -> Result {
+    run(said_or("MAKE", "make"))
+        .args(["--no-print-directory", "-C", "proofs"])
+        .done()
+}
+
+/// Makes a model again, from its data to a signed GGUF in build/model: TRAIN=default, tiny or triage, a config of tools/train.
+/// The corpus is not part of the repository: tools/train/README.md. A Python without the packages that it needs gets them in an
+/// environment of its own.
+pub fn train(shop: &Shop) -> Result {
+    shop.build(&["llmtool"])?;
+    let work = Path::new("build/model");
+    let python = match train_python() {
+        Some(python) => PathBuf::from(python),
+        None => {
+            let (venv, requirements) =
+                (work.join("venv"), Path::new("tools/train/requirements.txt"));
+            let python = venv.join("bin/python");
+            files::made(
+                &work.join("venv-installed"),
+                &[requirements.to_owned()],
+                "",
+                |draft| {
+                    run("python3").args(["-m", "venv"]).arg(&venv).done()?;
+                    run(&python)
+                        .args(["-m", "pip", "install", "--quiet", "-r"])
+                        .arg(requirements)
+                        .done()?;
+                    files::write(draft, "")
+                },
+            )?;
+            python
+        }
+    };
+    let model = said_or("TRAIN", "default");
+    let mut train = run(python)
+        .args(["tools/train/train.py", "--work"])
+        .arg(work)
+        .args([
+            "model",
+            &format!("tools/train/configs/{model}.toml"),
+            "--llmtool",
+        ])
+        .arg(shop.program("llmtool"))
+        .args(["--key", &said_or("MODEL_KEY", "build/model/models.key.pem")]);
+    if let Some(minutes) = said(&environment, "MAX_MINUTES") {
+        train = train.args(["--max-minutes", &minutes]);
+    }
+    train
+        .arg("-o")
+        .arg(work.join(format!("{model}.gguf")))
+        .done()
+}

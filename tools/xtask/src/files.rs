@@ -1,0 +1,155 @@
+//! Files that are made once, and again only if what they are made of has changed.
+
+use crate::error::{Error, Result, at};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// Makes a folder with those above it.
+pub fn folder(path: &Path) -> Result {
+    fs::create_dir_all(path).map_err(at(path))
+}
+
+/// Copies a file.
+pub fn copy(from: &Path, to: &Path) -> Result {
+    fs::copy(from, to).map(|_| ()).map_err(at(from))
+}
+
+/// Reads a text.
+pub fn text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(at(path))
+}
+
+/// Writes a file, unless it has these bytes already: what depends on it then stays, too.
+pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result {
+    let bytes = bytes.as_ref();
+    if fs::read(path).is_ok_and(|before| before == bytes) {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        folder(parent)?;
+    }
+    fs::write(path, bytes).map_err(at(path))
+}
+
+/// Fills a file with zeros to a size: the Microkit tool wants what fills a region to be as large as the region.
+pub fn pad(path: &Path, size: u64) -> Result {
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .map_err(at(path))?;
+    let length = file.metadata().map_err(at(path))?.len();
+    if length > size {
+        return Err(Error::File {
+            path: path.to_owned(),
+            reason: format!("it has {length} bytes, and its region only {size}"),
+        });
+    }
+    file.set_len(size).map_err(at(path))
+}
+
+/// What a file is made of: each input with its size and time of change, and words that decide, too.
+fn inputs_as_text(inputs: &[PathBuf], words: &str) -> Result<String> {
+    let mut text = format!("{words}\n");
+    for input in inputs {
+        let metadata = fs::metadata(input).map_err(at(input))?;
+        let changed = metadata.modified().map_err(at(input))?;
+        let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{} {} {}",
+            input.display(),
+            metadata.len(),
+            changed.as_nanos()
+        );
+    }
+    Ok(text)
+}
+
+/// A path with more behind it.
+fn beside(path: &Path, more: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(more);
+    PathBuf::from(name)
+}
+
+/// Makes `output` with `make`, which gets the path to write to, unless it was made of the same inputs before. It appears
+/// complete or not at all.
+pub fn made(
+    output: &Path,
+    inputs: &[PathBuf],
+    words: &str,
+    make: impl FnOnce(&Path) -> Result,
+) -> Result {
+    let made_of = inputs_as_text(inputs, words)?;
+    let record = beside(output, ".made-of");
+    if output.exists() && fs::read_to_string(&record).is_ok_and(|before| before == made_of) {
+        return Ok(());
+    }
+    if let Some(parent) = output.parent() {
+        folder(parent)?;
+    }
+    let draft = beside(output, ".draft");
+    make(&draft)?;
+    fs::rename(&draft, output).map_err(at(output))?;
+    write(&record, made_of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("xtask-{}-{name}", std::process::id()));
+        folder(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_file_is_made_again_only_if_an_input_or_a_word_changes() {
+        let folder = scratch("made");
+        let (input, output) = (folder.join("input"), folder.join("output"));
+        write(&input, "a").unwrap();
+        let make = |words: &str| {
+            let mut is_made = false;
+            made(&output, std::slice::from_ref(&input), words, |draft| {
+                is_made = true;
+                copy(&input, draft)
+            })
+            .unwrap();
+            is_made
+        };
+        assert!(make("one"));
+        assert!(!make("one"));
+        assert!(make("two"));
+        write(&input, "longer").unwrap();
+        assert!(make("two"));
+        assert_eq!(text(&output).unwrap(), "longer");
+        fs::remove_file(&output).unwrap();
+        assert!(make("two"));
+    }
+
+    #[test]
+    fn what_cannot_be_made_leaves_the_old_file() {
+        let folder = scratch("failed");
+        let output = folder.join("output");
+        write(&output, "old").unwrap();
+        let result = made(&output, &[], "", |_| Err(Error::Wrong("no".to_owned())));
+        assert_eq!(result.unwrap_err().to_string(), "no");
+        assert_eq!(text(&output).unwrap(), "old");
+    }
+
+    #[test]
+    fn a_file_is_padded_to_its_region_and_refused_if_it_is_larger() {
+        let file = scratch("pad").join("file");
+        write(&file, "abc").unwrap();
+        pad(&file, 8).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"abc\0\0\0\0\0");
+        let error = pad(&file, 4).unwrap_err().to_string();
+        assert!(
+            error.contains("8 bytes") && error.contains("only 4"),
+            "{error}"
+        );
+    }
+}

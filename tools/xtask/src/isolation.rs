@@ -1,0 +1,192 @@
+//! The isolation argument: the checker on descriptions and images, and what is generated from them.
+
+use crate::command::run;
+use crate::error::Result;
+use crate::files;
+use crate::image::{Image, Purpose, check};
+use crate::options::{Options, folders_with};
+use crate::policy::{Policy, Use};
+use crate::sdk::{NONE, Sdk, remove};
+use crate::shop::Shop;
+use crate::store::Store;
+use crate::suites::skipped;
+use crate::system::{CLAIMS, MAIN, Named, System};
+use std::path::Path;
+
+/// The capDL inputs of the checker's mutation tests.
+const FIXTURES: &str = "tools/isolation/tests/fixtures";
+
+/// Checks the isolation argument: the description, and with an SDK the image's capabilities. Writes the reports.
+pub fn isolation(shop: &Shop, options: &Options) -> Result {
+    shop.tools()?;
+    let folder = Path::new("build")
+        .join(&options.board.name)
+        .join(format!("isolation{}", options.system.suffix()));
+    files::folder(&folder)?;
+    if options.system.is_generated() {
+        Store::of(&options.system, options).make(shop, options)?;
+    }
+    let mut checker = check(shop, &options.system, &options.board);
+    for (option, file) in [
+        ("--markdown", "report.md"),
+        ("--json", "report.json"),
+        ("--svg", "authority.svg"),
+    ] {
+        checker = checker.arg(option).arg(folder.join(file));
+    }
+    let said = format!("report, JSON and picture: {}", folder.display());
+    if Sdk::find().is_none() {
+        checker.done()?;
+        println!("{said}");
+        skipped("the capabilities of the image", NONE);
+        return Ok(());
+    }
+    let image = Image::new(shop, options)?;
+    image.build()?;
+    let capabilities = image.capabilities()?;
+    let result = checker
+        .args(["--config", image.platform.config.name()])
+        .arg("--programs")
+        .arg(image.folder())
+        .arg("--capdl")
+        .arg(&capabilities)
+        .arg("--kernel")
+        .arg(
+            image
+                .platform
+                .folder()
+                .join("include/kernel/gen_config.json"),
+        )
+        .done();
+    remove(&capabilities)?;
+    result?;
+    println!("{said}");
+    Ok(())
+}
+
+/// The claims of every description in the repository that is a system of ours, without an SDK.
+pub fn descriptions(shop: &Shop, options: &Options) -> Result {
+    shop.build(&["isolation"])?;
+    check(shop, &System::Main, &options.board)
+        .arg("--quiet")
+        .done()?;
+    for name in folders_with("systems", "system.xml") {
+        check(shop, &System::Named(Named::new(&name)?), &options.board)
+            .arg("--quiet")
+            .done()?;
+    }
+    Ok(())
+}
+
+/// What is generated from system.xml: the picture, Microkit's table, the proofs' instance.
+pub fn docs(shop: &Shop) -> Result {
+    shop.build(&["isolation"])?;
+    run(shop.program("isolation"))
+        .args(["docs", MAIN, "--policy", CLAIMS])
+        .done()
+}
+
+/// The tables of messages in docs/protocol.md, from the declarations in protocol/src/wire.
+pub fn protocol_docs(shop: &Shop) -> Result {
+    shop.cargo("test")
+        .args([
+            "-p",
+            "sel4-llm-protocol",
+            "--lib",
+            "the_tables_in_the_documentation",
+        ])
+        .env("WRITE_DOCS", "1")
+        .done()
+}
+
+/// The header of the client in C, after a change of its sources.
+pub fn client_header(shop: &Shop) -> Result {
+    shop.cargo("test")
+        .args(["-p", "sel4-llm-client-c", "--test", "header"])
+        .env("WRITE_HEADER", "1")
+        .done()
+}
+
+/// The fixtures of the checker's mutation tests: the capabilities of the release image, and of a system with two clients, the
+/// second of which runs the shell's program (so nothing is known about its events). Fills are left out, and arena, store,
+/// adapters and formats have 16 pages, because all pages of a region are alike and thousands of them make the tests slow.
+pub fn fixture(shop: &Shop, options: &Options) -> Result {
+    const SIXTEEN_PAGES: usize = 0x10000;
+    let folder = Path::new("build/isolation-fixture");
+    files::folder(folder)?;
+    let image = Image::new(shop, options)?
+        .system(System::Main)
+        .purpose(Purpose::Shipped);
+    image.build()?;
+    let text = files::text(Path::new(MAIN))?;
+    let small: Vec<_> = text.lines().map(small_regions).collect();
+    let description = Path::new(FIXTURES).join("system.xml");
+    files::write(&description, format!("{}\n", small.join("\n")))?;
+    let two = shop
+        .cargo("run")
+        .args(["-p", "isolation", "--example", "two-clients"])
+        .input(&description)?
+        .output()?;
+    let two = String::from_utf8_lossy(&two);
+    let two = two.replace(" setvar_vaddr=\"events\" setvar_size=\"events_size\"", "");
+    let two_clients = folder.join("two-clients.xml");
+    files::write(&two_clients, two)?;
+    let policy = Policy::of(&System::Main, Use::Shipped);
+    let store = Store::of(&System::Main, options).folder();
+    for (from, name) in [
+        (store.join("store.tar"), "store.tar"),
+        (policy.folder.join("formats.bin"), "formats.bin"),
+    ] {
+        let bytes = std::fs::read(&from).map_err(crate::error::at(&from))?;
+        files::write(&folder.join(name), &bytes[..bytes.len().min(SIXTEEN_PAGES)])?;
+    }
+    files::write(&folder.join("events.txt"), [0; 0x1000])?;
+    files::copy(
+        &image.folder().join("shell.elf"),
+        &folder.join("triage.elf"),
+    )?;
+    for (description, name) in [(&description, "capdl"), (&two_clients, "two-clients")] {
+        let (resolved, capabilities) = (folder.join("resolved.xml"), folder.join("capdl.json"));
+        image.platform.resolve(description, &resolved)?;
+        let search: [&Path; 3] = [&image.folder(), folder, &policy.folder];
+        let option = ["--capdl-json", &capabilities.to_string_lossy()];
+        image
+            .platform
+            .assemble(&resolved, &search, &folder.join("loader.img"), &option)?;
+        run(shop.program("isolation"))
+            .arg("strip")
+            .arg(capabilities)
+            .arg(Path::new(FIXTURES).join(format!("{name}.json")))
+            .done()?;
+    }
+    Ok(())
+}
+
+/// A line of a description, with 16 pages for the regions that have thousands.
+fn small_regions(line: &str) -> String {
+    const LARGE: [&str; 4] = ["arena", "model_store", "adapters", "formats"];
+    let is_large = LARGE
+        .iter()
+        .any(|name| line.contains(&format!("name=\"{name}\" size=")));
+    match line.split_once(" size=\"") {
+        Some((before, after)) if is_large => {
+            let rest = after.split_once('"').map_or("", |(_, rest)| rest);
+            format!("{before} size=\"0x10000\"{rest}")
+        }
+        _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::small_regions;
+
+    #[test]
+    fn only_large_regions_become_small() {
+        let line = r#"    <memory_region name="arena" size="0x800000" page_size="0x1000" />"#;
+        let small = r#"    <memory_region name="arena" size="0x10000" page_size="0x1000" />"#;
+        assert_eq!(small_regions(line), small);
+        let other = r#"    <memory_region name="policy" size="0x10000" />"#;
+        assert_eq!(small_regions(other), other);
+    }
+}

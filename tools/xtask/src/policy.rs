@@ -1,0 +1,179 @@
+//! Policies: from which texts, for which description, with which changes.
+
+use crate::error::{Error, Result};
+use crate::files;
+use crate::shop::Shop;
+use crate::system::System;
+use std::path::{Path, PathBuf};
+use toml_edit::{DocumentMut, Item, Table, value};
+
+/// A change of a policy's text before it is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A deadline short enough to detect a hang soon, and long enough for an emulated request on a busy machine.
+    ShortDeadline,
+    /// The system goes on without a log that it has lost.
+    GoOn,
+}
+
+impl Change {
+    fn apply(self, text: &mut DocumentMut) {
+        let (table, key, new) = match self {
+            Self::ShortDeadline => ("inference", "deadline", "4s"),
+            Self::GoOn => ("log", "on-failure", "go-on"),
+        };
+        let item = text.entry(table).or_insert(Item::Table(Table::new()));
+        item[key] = value(new);
+    }
+}
+
+/// A policy that can be compiled.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Texts that together are the policy.
+    pub texts: Vec<PathBuf>,
+    /// Changes of it.
+    pub changes: Vec<Change>,
+    /// The description that it is for.
+    pub description: PathBuf,
+    /// Where `policy.bin` and `formats.bin` are written.
+    pub folder: PathBuf,
+}
+
+/// Who uses a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// People.
+    Shipped,
+    /// The tests: it trusts a key that is made here, and has a user who may do everything.
+    Test,
+    /// The storm of faults.
+    Storm,
+    /// The red team.
+    Redteam,
+    /// Tests of a system that loses its log.
+    GoOn,
+}
+
+impl Policy {
+    /// The policy of a system for a use.
+    pub fn of(system: &System, purpose: Use) -> Self {
+        let (name, text, changes) = match purpose {
+            Use::Shipped => ("policy", "policy.toml", vec![]),
+            Use::Test => ("policy-test", "tests/policy.toml", vec![]),
+            Use::Storm => (
+                "policy-storm",
+                "tests/policy.toml",
+                vec![Change::ShortDeadline],
+            ),
+            Use::Redteam => ("policy-redteam", "tests/redteam/policy.toml", vec![]),
+            Use::GoOn => ("policy-go-on", "policy.toml", vec![Change::GoOn]),
+        };
+        let text = match (system, purpose) {
+            (System::Example(example, _), Use::Shipped) => example.folder().join("policy.toml"),
+            (System::HostileClient, _) => PathBuf::from("tests/redteam/clients/policy.toml"),
+            _ => PathBuf::from(text),
+        };
+        Self {
+            texts: vec![text],
+            changes,
+            description: system.description(),
+            folder: system.folder().join(name),
+        }
+    }
+
+    /// Its text, if it is not one file as it is.
+    fn changed(&self) -> Result<String> {
+        let texts = self.texts.iter().map(|path| files::text(path));
+        let text = texts.collect::<Result<Vec<_>>>()?.join("\n");
+        let mut document: DocumentMut = text.parse().map_err(|error| Error::File {
+            path: self.texts[0].clone(),
+            reason: format!("{error}"),
+        })?;
+        for change in &self.changes {
+            change.apply(&mut document);
+        }
+        // A key's file is relative to the policy's, and the copy lies elsewhere.
+        let home = self.texts[0]
+            .parent()
+            .filter(|home| *home != Path::new(""))
+            .unwrap_or(Path::new("."));
+        let home = std::path::absolute(home).map_err(crate::error::at(home))?;
+        if let Some(keys) = document.get_mut("keys").and_then(Item::as_table_like_mut) {
+            for (_, key) in keys.iter_mut() {
+                if let Some(file) = key.get("file").and_then(Item::as_str) {
+                    key["file"] = value(home.join(file).to_string_lossy().into_owned());
+                }
+            }
+        }
+        Ok(document.to_string())
+    }
+
+    /// Checks and compiles it. Always run, so that its warnings are not forgotten. The folder has `policy.bin`, and
+    /// `formats.bin` with the automata of its formats.
+    pub fn compile(&self, shop: &Shop) -> Result<&Path> {
+        files::folder(&self.folder)?;
+        let source = match (&self.texts[..], &self.changes[..]) {
+            ([text], []) => text.clone(),
+            _ => {
+                let path = self.folder.join("policy.toml");
+                files::write(&path, self.changed()?)?;
+                path
+            }
+        };
+        if files::text(&source)?.contains("build/keys/test.pub.pem") {
+            shop.key("test")?;
+        }
+        shop.llmtool()
+            .arg("policy")
+            .arg("--device-key")
+            .arg(shop.device_key()?)
+            .arg(source)
+            .arg("--system")
+            .arg(&self.description)
+            .arg("-o")
+            .arg(self.folder.join("policy.bin"))
+            .arg("--formats")
+            .arg(self.folder.join("formats.bin"))
+            .aside()?;
+        Ok(&self.folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(purpose: Use) -> DocumentMut {
+        std::env::set_current_dir(crate::root()).unwrap();
+        let text = Policy::of(&System::Main, purpose).changed().unwrap();
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_change_is_made_whether_the_text_has_the_key_or_not() {
+        assert_eq!(
+            changed(Use::Storm)["inference"]["deadline"].as_str(),
+            Some("4s")
+        );
+        assert_eq!(
+            changed(Use::GoOn)["log"]["on-failure"].as_str(),
+            Some("go-on")
+        );
+    }
+
+    #[test]
+    fn a_copy_elsewhere_finds_the_same_keys() {
+        let text = changed(Use::Storm);
+        let keys = text["keys"].as_table_like().unwrap();
+        let files: Vec<_> = keys
+            .iter()
+            .filter_map(|(_, key)| key.get("file")?.as_str())
+            .collect();
+        assert!(!files.is_empty());
+        assert!(
+            files.iter().all(|file| Path::new(file).is_absolute()),
+            "{files:?}"
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! Measurements.
+
+use crate::checks::aarch64_cargo;
+use crate::clients::aarch64_sysroot;
+use crate::command::run;
+use crate::error::Result;
+use crate::files;
+use crate::image::{Image, Purpose, build_programs};
+use crate::lane::boards_here;
+use crate::options::{Options, environment, said, said_or};
+use crate::policy::{Policy, Use};
+use crate::sdk::{Platform, remove};
+use crate::shop::Shop;
+use crate::store::{Store, models_for};
+use crate::suites::with_disk;
+use crate::system::{MAIN, Scale, System};
+use std::path::{Path, PathBuf};
+
+const BENCH: &str = "build/bench";
+const DEFAULT: &str = "models/default.gguf";
+const BENCH_MODELS: [&str; 2] = ["bench-q4_0.gguf", "bench-q8_0.gguf"];
+
+fn bench_models(shop: &Shop) -> Result<[PathBuf; 2]> {
+    models_for(shop, "--bench", Path::new(BENCH), &BENCH_MODELS)?;
+    Ok(BENCH_MODELS.map(|name| Path::new(BENCH).join(name)))
+}
+
+/// Speed on this machine: kernels and models; also as bench.json.
+pub fn bench(shop: &Shop) -> Result {
+    shop.build(&["llmtool"])?;
+    let models = bench_models(shop)?;
+    shop.cargo("bench")
+        .args([
+            "-p",
+            "llm-core",
+            "--features",
+            "detect,testing",
+            "--bench",
+            "kernels",
+        ])
+        .done()?;
+    run("tools/bench/bench")
+        .arg("--llmtool")
+        .arg(shop.program("llmtool"))
+        .arg("--criterion")
+        .arg(shop.target().join("criterion"))
+        .arg("--json")
+        .arg(shop.target().join("bench.json"))
+        .arg(DEFAULT)
+        .args(models)
+        .done()
+}
+
+/// Speed of every format beside llama.cpp, and llama2.c in LLAMA2C. BENCH_PEERS: further options of the tool.
+pub fn bench_peers(shop: &Shop) -> Result {
+    shop.build(&["llmtool"])?;
+    bench_models(shop)?;
+    models_for(shop, "--wide", Path::new(BENCH), &["wide-f16.gguf"])?;
+    let mut tool = run("tools/bench-peers/bench-peers")
+        .arg("--llmtool")
+        .arg(shop.program("llmtool"))
+        .args(["--models", BENCH, "--build", "build/peers", "--json"])
+        .arg(shop.target().join("bench-peers.json"));
+    for (option, variable) in [("--llama-cpp", "LLAMA_CPP"), ("--llama2c", "LLAMA2C")] {
+        if let Some(value) = said(&environment, variable) {
+            tool = tool.args([option, &value]);
+        }
+    }
+    tool.args(said_or("BENCH_PEERS", "").split_whitespace())
+        .done()
+}
+
+/// Instructions of the NEON kernels for each multiply-accumulate, in qemu-user. Counts do not depend on the machine. The build
+/// matches the domain on seL4 as far as the compiler is concerned: strict alignment, and no SDOT.
+pub fn bench_neon(shop: &Shop) -> Result {
+    aarch64_cargo(shop, "build")?
+        .args([
+            "--release",
+            "-p",
+            "llm-core",
+            "--features",
+            "testing",
+            "--example",
+            "multiply",
+        ])
+        .env(
+            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
+            "-C target-feature=+strict-align",
+        )
+        .aside()?;
+    let built = "aarch64/aarch64-unknown-linux-gnu/release/examples/multiply";
+    run("tools/bench-neon/bench-neon")
+        .arg("--json")
+        .arg(shop.target().join("bench-neon.json"))
+        .arg("--program")
+        .arg(shop.target().join(built))
+        .args(["--", "qemu-aarch64", "-L", &aarch64_sysroot()])
+        .done()
+}
+
+/// Draws docs/performance.svg, after bench-peers.
+pub fn bench_plot(shop: &Shop) -> Result {
+    shop.build(&["llmtool"])?;
+    let sizes = Path::new(BENCH).join("sizes");
+    models_for(shop, "--sizes", &sizes, &["width-128.gguf"])?;
+    run("tools/bench/plot")
+        .arg("--llmtool")
+        .arg(shop.program("llmtool"))
+        .args([
+            "--llama-bench",
+            "build/peers/llama/bin/llama-bench",
+            "--sizes",
+        ])
+        .arg(sizes)
+        .done()
+}
+
+/// The measuring image with a second client (tests/clients/mute): silent in one, and in the other it asks and never reads. Both
+/// images.
+fn beside(shop: &Shop, measure: &Image<'_>) -> Result<[PathBuf; 2]> {
+    let folder = Path::new("build/bench-beside");
+    let platform = &measure.platform;
+    build_programs(shop, platform, &["mute.elf"], folder)?;
+    let text = run("tests/clients/add-clients")
+        .args([MAIN, "mute=orders"])
+        .output()?;
+    let described = folder.join("described.xml");
+    files::write(&described, text)?;
+    let resolved = folder.join("system.xml");
+    platform.resolve(&described, &resolved)?;
+    let test = Policy::of(&System::Main, Use::Test);
+    let policy = Policy {
+        texts: [
+            test.texts,
+            vec![PathBuf::from("tests/clients/mute/policy.toml")],
+        ]
+        .concat(),
+        changes: test.changes,
+        description: described,
+        folder: folder.to_owned(),
+    };
+    policy.compile(shop)?;
+    let store = Store::of(&System::Main, measure.options).make(shop, measure.options)?;
+    let image = |order: u8, name: &str| -> Result<PathBuf> {
+        let orders = folder.join("orders.bin");
+        files::write(&orders, [order])?;
+        files::pad(&orders, 0x1000)?;
+        let output = folder.join(name);
+        let search: [&Path; 3] = [folder, &measure.folder(), &store];
+        platform.assemble(&resolved, &search, &output, &[])?;
+        Ok(output)
+    };
+    Ok([image(b'0', "silent.img")?, image(b'1', "asks.img")?])
+}
+
+/// Speed and instructions on seL4 in QEMU.
+pub fn bench_qemu(shop: &Shop, options: &Options) -> Result {
+    let image = Image::new(shop, options)?.system(System::Main);
+    let console = image.platform.console()?;
+    let measure = image.purpose(Purpose::Measure);
+    let large = image.system(System::Large(Scale::Bench));
+    for image in [&image, &measure, &large] {
+        image.build()?;
+    }
+    let [silent, asks] = beside(shop, &measure)?;
+    run("tools/bench-qemu/bench-qemu")
+        .args(["speed", "--json"])
+        .arg(shop.target().join("bench-qemu.json"))
+        .arg("--llmtool")
+        .arg(shop.program("llmtool"))
+        .args(["--model", DEFAULT, "--image"])
+        .arg(image.path())
+        .arg("--measure")
+        .arg(measure.path())
+        .arg("--beside-silent")
+        .arg(silent)
+        .arg("--beside-asking")
+        .arg(asks)
+        .arg("--large")
+        .arg(large.path())
+        .arg("--large-model")
+        .arg(large.system.folder().join("default.gguf"))
+        .arg("--")
+        .args(console.split_whitespace())
+        .done()
+}
+
+/// Instructions a token and a crossing of a boundary on each board of the lane, in QEMU.
+pub fn bench_boards(shop: &Shop, options: &Options) -> Result {
+    let mut tool = run("tools/bench-qemu/bench-qemu")
+        .args(["boards", "--json"])
+        .arg(shop.target().join("bench-boards.json"))
+        .arg("--llmtool")
+        .arg(shop.program("llmtool"))
+        .args(["--model", DEFAULT]);
+    for board in boards_here(options)? {
+        let options = Options {
+            board,
+            ..options.clone()
+        };
+        let image = Image::new(shop, &options)?.system(System::Main);
+        let measure = image.purpose(Purpose::Measure);
+        image.build()?;
+        measure.build()?;
+        tool = tool.args([
+            "--board",
+            &options.board.name,
+            &image.boot()?,
+            &measure.boot()?,
+        ]);
+    }
+    tool.done()
+}
+
+/// What the log on a disk adds to a first token, in QEMU.
+pub fn bench_ahead(shop: &Shop, options: &Options) -> Result {
+    let without = Image::new(shop, options)?.system(System::Main);
+    let ahead = without.system(with_disk()?);
+    without.build()?;
+    ahead.build()?;
+    let disk = Path::new("build/bench-ahead.img");
+    remove(disk)?;
+    shop.llmtool()
+        .args(["disk", "create"])
+        .arg(disk)
+        .args(["--size", "32MiB", "--log-size", "4MiB"])
+        .aside()?;
+    let platform: &Platform = &ahead.platform;
+    run("tools/bench-qemu/bench-qemu")
+        .args(["ahead", "--without", &without.boot()?, "--ahead"])
+        .arg(platform.boot_with_disk(&ahead.path(), &disk.to_string_lossy())?)
+        .done()
+}
