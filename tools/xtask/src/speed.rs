@@ -3,7 +3,7 @@
 use crate::checks::aarch64_cargo;
 use crate::clients::aarch64_sysroot;
 use crate::command::run;
-use crate::error::Result;
+use crate::error::{Result, at};
 use crate::files;
 use crate::image::{Image, Purpose, build_programs};
 use crate::lane::boards_here;
@@ -187,12 +187,25 @@ pub fn bench_qemu(shop: &Shop, options: &Options) -> Result {
 
 /// Instructions a token and a crossing of a boundary on each board of the lane, in QEMU.
 pub fn bench_boards(shop: &Shop, options: &Options) -> Result {
+    // What counts the instructions of an emulated machine.
+    let source = PathBuf::from("tools/bench-qemu/instructions.c");
+    let plugin = std::path::absolute("build/bench/instructions.so").map_err(at("build/bench"))?;
+    files::made(&plugin, std::slice::from_ref(&source), "", |draft| {
+        run(said_or("CC", "cc"))
+            .args([
+                "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o",
+            ])
+            .arg(draft)
+            .arg(&source)
+            .done()
+    })?;
     let mut tool = run("tools/bench-qemu/bench-qemu")
         .args(["boards", "--json"])
         .arg(shop.target().join("bench-boards.json"))
         .arg("--llmtool")
         .arg(shop.program("llmtool"))
-        .args(["--model", DEFAULT]);
+        .args(["--model", DEFAULT, "--plugin"])
+        .arg(plugin);
     for board in boards_here(options)? {
         let options = Options {
             board,
