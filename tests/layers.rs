@@ -97,6 +97,7 @@ fn no_tool_no_domain_and_no_shared_library_depends_on_a_domain() {
                 "drivers",
                 "storage",
                 "disk-log",
+                "workers",
             ]
             .contains(&folder)
     };

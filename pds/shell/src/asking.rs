@@ -2,7 +2,8 @@
 
 use crate::console::{Port, Style};
 use crate::json::StatsJson;
-use crate::shell::{Activity, List, Purpose, Session, about};
+use crate::printing::about;
+use crate::state::{Activity, List, Purpose, ShellState};
 use crate::text::{
     AdapterEntryLine, AdapterLine, BudgetText, Count, ExamplesText, FailureText, FormatLine,
     Listed, ModelLine, ResetText, SessionLine, SignatureWord, StatsText, StatusText, TemplateText,
@@ -12,7 +13,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{AdapterEntry, Event, FormatEntry, ModelEntry, Request, User};
 
-impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+impl<R: ReadWords, W: WriteWords> ShellState<'_, R, W> {
     pub(crate) fn handle_answer(
         &mut self,
         purpose: Purpose,

@@ -3,7 +3,7 @@
 use crate::console::{Console, Port, Wrapped};
 use crate::quotes::{End, end, typed_words};
 use crate::screen::USUAL_COLUMNS;
-use crate::shell::{Buffers, List, Purpose, Session};
+use crate::state::{Buffers, List, Purpose, ShellState};
 use crate::table::{
     ADAPTER_DEEDS, CHAT_COMMANDS, COLOURS, COMMANDS, CONTROLS, Kind, LOG_DEEDS, LogDeed,
     OptionSpec, Source, command, is_option,
@@ -174,7 +174,7 @@ impl<'a> Candidates<'a> {
     }
 }
 
-impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+impl<R: ReadWords, W: WriteWords> ShellState<'_, R, W> {
     /// Handles Tab: completes the word before the cursor as far as possible, and otherwise lists the candidates.
     pub(crate) fn complete(&mut self, port: &mut impl Port) {
         let before = self.buffers.editor.before_cursor();

@@ -2,10 +2,10 @@
 
 use crate::READY_LINE;
 use crate::console::{Mode, Port, Style};
-use crate::shell::{Activity, Bar, Purpose, Session};
+use crate::state::{Activity, Purpose, ShellState};
 use crate::text::{
-    BAR_WORDS, FailureText, FaultsText, LOST, ProgressBar, RecoveredText, StageLine, TrainedBar,
-    UserText,
+    BAR_WORDS, Bar, FailureText, FaultsText, LOST, ProgressBar, RecoveredText, StageLine,
+    TrainedBar, UserText,
 };
 use core::fmt::{Display, Write as _};
 use protocol::region::{ReadWords, WriteWords};
@@ -18,7 +18,7 @@ const MAX_BAR_STEPS: usize = 25;
 /// Longest redrawn row in bytes. No bar is longer.
 const ROW_BYTES: usize = 160;
 
-impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+impl<R: ReadWords, W: WriteWords> ShellState<'_, R, W> {
     pub(crate) fn on_signal(&mut self, inbox: &mut Inbox, port: &mut impl Port) {
         // Bounded, so that lines can run in between. Anything that audit writes later comes with its own signal.
         for _ in 0..MAX_WAITING {

@@ -1,62 +1,20 @@
-//! Exports an adapter as lines of text: see [`protocol::armour`].
+//! Exports an adapter as lines of text.
 
+use crate::armour::Armour;
 use crate::console::Port;
-use crate::shell::{Activity, Session};
-use base64ct::{Base64, Encoding as _};
-use protocol::armour::{BEGIN, COLUMNS, Closing, END, LINE_BYTES};
+use crate::state::{Activity, ShellState};
+use protocol::armour::{BEGIN, Closing, END};
 use protocol::error::ErrorCode;
 use protocol::name::ModelName;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{Event, Request};
 
-/// State of an export.
-#[derive(Debug)]
-pub(crate) struct Export {
-    /// Bytes that do not fill a line yet.
-    rest: heapless::Vec<u8, LINE_BYTES>,
-    /// Bytes received.
-    bytes: u64,
-    has_begun: bool,
-}
-
-impl Export {
-    pub(crate) const fn new() -> Self {
-        Self {
-            rest: heapless::Vec::new(),
-            bytes: 0,
-            has_begun: false,
-        }
-    }
-
-    /// Takes more of the file, and passes each full line to `line`.
-    fn push(&mut self, bytes: &[u8], line: &mut dyn FnMut(&str)) {
-        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
-        for byte in bytes {
-            // There is room, because full lines were taken out.
-            let _ = self.rest.push(*byte);
-            if self.rest.is_full() {
-                self.finish(line);
-            }
-        }
-    }
-
-    /// Passes the last line to `line`, if there is one.
-    fn finish(&mut self, line: &mut dyn FnMut(&str)) {
-        let mut text = [0; COLUMNS];
-        if !self.rest.is_empty() {
-            // The text of a full line fits in the buffer.
-            line(Base64::encode(&self.rest, &mut text).unwrap_or(""));
-        }
-        self.rest.clear();
-    }
-}
-
-impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+impl<R: ReadWords, W: WriteWords> ShellState<'_, R, W> {
     pub(crate) fn export(&mut self, name: ModelName, port: &mut impl Port) {
         let Some(request) = self.submit(&Request::ExportAdapter { name }, port) else {
             return;
         };
-        self.export = Export::new();
+        self.export = Armour::new();
         self.activity = Activity::Exporting {
             request,
             interrupted: false,
@@ -82,7 +40,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             }
             Event::Exported(ref exported) => {
                 self.begin_export(port);
-                self.print_export(port, Export::finish);
+                self.print_export(port, Armour::finish);
                 self.print_exactly(Closing(exported), port);
                 self.answer_exactly(END, port);
             }
@@ -107,15 +65,15 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         if let Activity::Exporting { request, .. } = self.activity {
             self.client.abandon(request);
         }
-        self.print_export(port, Export::finish);
+        self.print_export(port, Armour::finish);
     }
 
     fn print_export<P: Port>(
         &mut self,
         port: &mut P,
-        change: impl FnOnce(&mut Export, &mut dyn FnMut(&str)),
+        change: impl FnOnce(&mut Armour, &mut dyn FnMut(&str)),
     ) {
-        let mut export = core::mem::replace(&mut self.export, Export::new());
+        let mut export = core::mem::replace(&mut self.export, Armour::new());
         change(&mut export, &mut |line| self.print_exactly(line, port));
         self.export = export;
     }

@@ -4,7 +4,8 @@ use crate::command::Ask;
 use crate::console::{Console, Pieces, Port, Style};
 use crate::infer::Said;
 use crate::jobs::{Job, JobState};
-use crate::shell::{Activity, Purpose, Session, about};
+use crate::printing::about;
+use crate::state::{Activity, Purpose, ShellState};
 use crate::text::{Closing, FailureText, LOST, SafeText, names_format};
 use core::fmt::{Display, Write as _};
 use protocol::error::ErrorCode;
@@ -21,7 +22,7 @@ const fn names_adapter(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::NoSuchAdapter | ErrorCode::AdapterNotLoaded)
 }
 
-impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+impl<R: ReadWords, W: WriteWords> ShellState<'_, R, W> {
     /// Asks once for the loaded model, if the terminal can show a prompt differently from its completion.
     pub(crate) fn ask_for_model(&mut self) {
         // The user's requests take precedence.

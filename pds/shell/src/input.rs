@@ -4,7 +4,7 @@ use crate::console::{CLEAR_SCREEN, Console, Mode, Port};
 use crate::keys::{END_OF_INPUT, INTERRUPT, Key};
 use crate::quotes::{End, end};
 use crate::screen::{Answer, HELD_BYTES};
-use crate::shell::{Activity, Buffers, Ending, Purpose, Session};
+use crate::state::{Activity, Buffers, Ending, Purpose, ShellState};
 use crate::suggest::nearest;
 use crate::table::COMMANDS;
 use crate::text::HowToLeave;
@@ -18,7 +18,7 @@ use protocol::wire::client::Request;
 /// Most keys that one byte can complete.
 const KEYS: usize = 4;
 
-impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+impl<R: ReadWords, W: WriteWords> ShellState<'_, R, W> {
     pub(crate) fn on_input(&mut self, words: &mut Words, port: &mut impl Port) {
         self.run_lines(words, port);
         while self.wants_input() {

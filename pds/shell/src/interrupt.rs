@@ -2,12 +2,12 @@
 
 use crate::console::{Mode, PLAIN, Port, Style};
 use crate::keys::Keys;
-use crate::shell::{Activity, Ending, Purpose, Session};
+use crate::state::{Activity, Ending, Purpose, ShellState};
 use crate::text::BootText;
 use protocol::region::{ReadWords, WriteWords};
 use sel4_llm_client::RequestId;
 
-impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+impl<R: ReadWords, W: WriteWords> ShellState<'_, R, W> {
     /// Handles Ctrl-C: stops the current command, and drops what was typed.
     pub(crate) fn interrupt(&mut self, port: &mut impl Port) {
         self.buffers.type_ahead.clear();

@@ -32,11 +32,13 @@
 #[cfg(test)]
 extern crate std;
 
+mod armour;
 mod asking;
 mod chat;
 mod command;
 mod complete;
 mod console;
+mod conversation;
 mod editor;
 mod events;
 mod export;
@@ -50,12 +52,15 @@ mod json;
 mod keys;
 mod names;
 mod parse;
+mod printing;
 mod queue;
 mod quotes;
 mod readings;
+mod requests;
 mod run;
 mod screen;
 mod shell;
+mod state;
 mod suggest;
 mod table;
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use crate::console::{CLEAR_SCREEN, Port, Style};
 use crate::json::StatsJson;
-use crate::shell::{Activity, Session};
+use crate::state::{Activity, ShellState};
 use crate::text::{CountOf, LogLine, StatsText};
 use protocol::record::{Ending, Json, Opening, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{Event, LogExtent, Stats};
 
-impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+impl<R: ReadWords, W: WriteWords> ShellState<'_, R, W> {
     pub(crate) fn handle_log(&mut self, event: &Event<'_>, port: &mut impl Port) {
         let Activity::Reading {
             json, interrupted, ..

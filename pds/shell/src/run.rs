@@ -5,7 +5,7 @@ use crate::console::{Console, Port, Style, Styled, write_line};
 use crate::infer::{Said, submit};
 use crate::jobs::{Job, MAX_JOBS};
 use crate::screen::Colour;
-use crate::shell::{Activity, Purpose, Session, Shown};
+use crate::state::{Activity, Purpose, ShellState, Shown};
 use crate::text::{Help, HowToLeave, JobLine};
 use crate::words::Words;
 use core::fmt::Write as _;
@@ -16,7 +16,7 @@ use protocol::wire::client::{BudgetChange, LogQuery, Request};
 use safe_text::Sanitiser;
 use sel4_llm_client::RequestId;
 
-impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+impl<R: ReadWords, W: WriteWords> ShellState<'_, R, W> {
     /// Runs the command.
     pub(crate) fn run(&mut self, command: &Command<'_>, words: &Words, port: &mut impl Port) {
         let subject = match command {

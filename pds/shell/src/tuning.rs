@@ -1,8 +1,8 @@
 //! Fine-tuning at the console: the request, its progress and its result.
 
 use crate::console::{Mode, Port};
-use crate::shell::{Activity, Bar, Session};
-use crate::text::{TrainingBar, TrainingPlan, TunedText};
+use crate::state::{Activity, ShellState};
+use crate::text::{Bar, TrainingBar, TrainingPlan, TunedText};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_EXAMPLE_BYTES;
 use protocol::region::{ReadWords, WriteWords};
@@ -12,7 +12,7 @@ use sel4_llm_client::Example;
 /// A console without a cursor gets another line after this many percent.
 const STRIDE: u64 = 10;
 
-impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+impl<R: ReadWords, W: WriteWords> ShellState<'_, R, W> {
     pub(crate) fn fine_tune(&mut self, request: &Request<'_>, port: &mut impl Port) {
         if let Some(request) = self.submit(request, port) {
             self.activity = Activity::Tuning {
@@ -48,7 +48,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 let text = line.as_bytes();
                 self.ask(
                     &Request::Example { text },
-                    crate::shell::Purpose::Show,
+                    crate::state::Purpose::Show,
                     port,
                 );
             }

@@ -64,6 +64,14 @@ pub fn isolation(shop: &Shop, options: &Options) -> Result {
     Ok(())
 }
 
+/// Leaves what the image's threads hold beside the image, for `make -C proofs image`.
+pub fn capabilities(shop: &Shop, options: &Options) -> Result {
+    let image = Image::new(shop, options)?;
+    image.build()?;
+    println!("{}", image.capabilities()?.display());
+    Ok(())
+}
+
 /// The claims of every description in the repository that is a system of ours, without an SDK.
 pub fn descriptions(shop: &Shop, options: &Options) -> Result {
     shop.build(&["isolation"])?;

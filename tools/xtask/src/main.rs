@@ -88,6 +88,7 @@ fn run_verb(verb: &str, shop: &Shop, options: &Options) -> Result {
         "sim-c" => clients::microkit_of_simulation(shop),
 
         "isolation" => isolation::isolation(shop, options),
+        "capdl" => isolation::capabilities(shop, options),
         "isolation-disk" => lane::of_disk("isolation", options, |options| {
             isolation::isolation(shop, options)
         }),

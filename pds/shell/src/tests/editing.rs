@@ -87,7 +87,7 @@ fn tab_completes_commands_options_and_controls() {
     ] {
         let mut system = System::terminal();
         system.type_in(keys);
-        let session = system.shell.session_for_tests();
+        let session = system.shell.state_for_tests();
         assert_eq!(session.buffers.editor.bytes(), line.as_bytes(), "{keys:?}");
     }
     let mut system = System::terminal();

@@ -174,7 +174,7 @@ proptest! {
         if !terminal.halted {
             terminal.input.extend(b"\x03\x03");
             shell.on_input(&mut terminal);
-            prop_assert!(shell.session_for_tests().is_at_prompt());
+            prop_assert!(shell.state_for_tests().is_at_prompt());
         }
         assert_safe(&terminal.output, mode);
     }

@@ -1,7 +1,6 @@
 //! Lines of audit's answers.
 
 use super::{Bytes, CodeName, Count, CountOf, Rate, Seconds, Time, TrainingState};
-use crate::shell::Bar;
 use core::fmt::{self, Display, Formatter};
 use protocol::name::UserName;
 use protocol::policy::Permission;
@@ -484,6 +483,15 @@ impl Display for StageLine {
         let total = Count(total, "byte");
         write!(f, "{} the {}, {total}", stage_word(stage), self.what)
     }
+}
+
+/// A progress bar's subject and percentage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bar {
+    /// A load, or the reading of data.
+    Stage(Stage, u64),
+    /// A fine-tuning.
+    Training(u64),
 }
 
 /// The bar of a stage, to be redrawn.

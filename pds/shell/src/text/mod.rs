@@ -15,9 +15,9 @@ pub(crate) use adapters::{
     TrainingState, TunedText,
 };
 pub(crate) use answers::{
-    BAR_WORDS, BootText, BudgetText, Closing, FormatLine, HowToLeave, Listed, Marks, ModelLine,
-    ProgressBar, ResetText, SessionLine, SignatureWord, StageLine, StatsText, StatusText,
-    TemplateText, UserText, VerifiedText,
+    BAR_WORDS, Bar, BootText, BudgetText, Closing, FormatLine, HowToLeave, Listed, Marks,
+    ModelLine, ProgressBar, ResetText, SessionLine, SignatureWord, StageLine, StatsText,
+    StatusText, TemplateText, UserText, VerifiedText,
 };
 pub(crate) use code::CodeName;
 pub(crate) use failure::{FailureText, names_format};
