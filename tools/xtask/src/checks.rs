@@ -310,13 +310,13 @@ pub fn train(shop: &Shop) -> Result {
                 &work.join("venv-installed"),
                 &[requirements.to_owned()],
                 "",
-                |draft| {
+                |output| {
                     run("python3").args(["-m", "venv"]).arg(&venv).done()?;
                     run(&python)
                         .args(["-m", "pip", "install", "--quiet", "-r"])
                         .arg(requirements)
                         .done()?;
-                    files::write(draft, "")
+                    files::write(output, "")
                 },
             )?;
             python

@@ -49,6 +49,14 @@ pub fn pad(path: &Path, size: u64) -> Result {
     file.set_len(size).map_err(at(path))
 }
 
+/// Removes a file that may not be there.
+pub fn remove(path: &Path) -> Result {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// What a file is made of: each input with its size and time of change, and words that decide, too.
 fn inputs_as_text(inputs: &[PathBuf], words: &str) -> Result<String> {
     let mut text = format!("{words}\n");
@@ -74,8 +82,7 @@ fn beside(path: &Path, more: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Makes `output` with `make`, which gets the path to write to, unless it was made of the same inputs before. It appears
-/// complete or not at all.
+/// Makes `output` with `make` unless it was made of the same inputs before. What `make` leaves when it fails is made again.
 pub fn made(
     output: &Path,
     inputs: &[PathBuf],
@@ -90,9 +97,8 @@ pub fn made(
     if let Some(parent) = output.parent() {
         folder(parent)?;
     }
-    let draft = beside(output, ".draft");
-    make(&draft)?;
-    fs::rename(&draft, output).map_err(at(output))?;
+    remove(&record)?;
+    make(output)?;
     write(&record, made_of)
 }
 
@@ -113,9 +119,9 @@ mod tests {
         write(&input, "a").unwrap();
         let make = |words: &str| {
             let mut is_made = false;
-            made(&output, std::slice::from_ref(&input), words, |draft| {
+            made(&output, std::slice::from_ref(&input), words, |output| {
                 is_made = true;
-                copy(&input, draft)
+                copy(&input, output)
             })
             .unwrap();
             is_made
@@ -131,13 +137,15 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_made_leaves_the_old_file() {
-        let folder = scratch("failed");
-        let output = folder.join("output");
-        write(&output, "old").unwrap();
-        let result = made(&output, &[], "", |_| Err(Error::Wrong("no".to_owned())));
+    fn what_has_failed_is_made_again() {
+        let output = scratch("failed").join("output");
+        let result = made(&output, &[], "", |output| {
+            write(output, "half")?;
+            Err(Error::Wrong("no".to_owned()))
+        });
         assert_eq!(result.unwrap_err().to_string(), "no");
-        assert_eq!(text(&output).unwrap(), "old");
+        made(&output, &[], "", |output| write(output, "whole")).unwrap();
+        assert_eq!(text(&output).unwrap(), "whole");
     }
 
     #[test]

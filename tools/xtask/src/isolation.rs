@@ -6,7 +6,7 @@ use crate::files;
 use crate::image::{Image, Purpose, check};
 use crate::options::{Options, folders_with};
 use crate::policy::{Policy, Use};
-use crate::sdk::{NONE, Sdk, remove};
+use crate::sdk::{NONE, Sdk};
 use crate::shop::Shop;
 use crate::store::Store;
 use crate::suites::skipped;
@@ -58,7 +58,7 @@ pub fn isolation(shop: &Shop, options: &Options) -> Result {
                 .join("include/kernel/gen_config.json"),
         )
         .done();
-    remove(&capabilities)?;
+    files::remove(&capabilities)?;
     result?;
     println!("{said}");
     Ok(())

@@ -1,7 +1,7 @@
 //! The Microkit SDK, and building for its targets.
 
 use crate::command::{Run, is_installed, line_of, run};
-use crate::error::{Error, Result, at};
+use crate::error::{Error, Result};
 use crate::options::{Config, Options, environment, said};
 use crate::shop::Shop;
 use std::path::{Path, PathBuf};
@@ -329,13 +329,5 @@ impl Platform {
             self.console()?,
             self.boot_words(image)
         ))
-    }
-}
-
-/// Removes a file that may not be there.
-pub fn remove(path: &Path) -> Result {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(path)(error)),
-        _ => Ok(()),
     }
 }

@@ -9,7 +9,7 @@ use crate::image::{Image, Purpose, build_programs};
 use crate::lane::boards_here;
 use crate::options::{Options, environment, said, said_or};
 use crate::policy::{Policy, Use};
-use crate::sdk::{Platform, remove};
+use crate::sdk::Platform;
 use crate::shop::Shop;
 use crate::store::{Store, models_for};
 use crate::suites::with_disk;
@@ -190,12 +190,12 @@ pub fn bench_boards(shop: &Shop, options: &Options) -> Result {
     // What counts the instructions of an emulated machine.
     let source = PathBuf::from("tools/bench-qemu/instructions.c");
     let plugin = std::path::absolute("build/bench/instructions.so").map_err(at("build/bench"))?;
-    files::made(&plugin, std::slice::from_ref(&source), "", |draft| {
+    files::made(&plugin, std::slice::from_ref(&source), "", |output| {
         run(said_or("CC", "cc"))
             .args([
                 "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o",
             ])
-            .arg(draft)
+            .arg(output)
             .arg(&source)
             .done()
     })?;
@@ -232,7 +232,7 @@ pub fn bench_ahead(shop: &Shop, options: &Options) -> Result {
     without.build()?;
     ahead.build()?;
     let disk = Path::new("build/bench-ahead.img");
-    remove(disk)?;
+    files::remove(disk)?;
     shop.llmtool()
         .args(["disk", "create"])
         .arg(disk)

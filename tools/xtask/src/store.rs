@@ -113,19 +113,19 @@ fn pack(shop: &Shop, models: &[String], policy: &Path, output: &Path) -> Result 
     let mut inputs = files_of(models);
     inputs.extend([policy.to_owned(), device.clone(), shop.program("llmtool")]);
     let words = format!("{} {size}", models.join(" "));
-    made(output, &inputs, &words, |draft| {
+    made(output, &inputs, &words, |output| {
         shop.llmtool()
             .arg("pack")
             .args(models)
             .arg("-o")
-            .arg(draft)
+            .arg(output)
             .arg("--policy")
             .arg(policy)
             .arg("--device-key")
             .arg(&device)
             .args(["--store-size", &size.to_string()])
             .aside()?;
-        pad(draft, size)
+        pad(output, size)
     })
 }
 
@@ -160,7 +160,7 @@ fn test(shop: &Shop, folder: &Path, output: &Path) -> Result {
         key.clone(),
         other.clone(),
     ]);
-    made(output, &inputs, "", |draft| {
+    made(output, &inputs, "", |output| {
         shop.test_program("test-models").arg(folder).aside()?;
         copy(
             Path::new("models/tiny-f32.gguf"),
@@ -193,8 +193,8 @@ fn test(shop: &Shop, folder: &Path, output: &Path) -> Result {
             .flat_map(with_signature)
             .chain(["unsigned.gguf".to_owned()])
             .chain(TEST_DATA.iter().flat_map(with_signature));
-        archive(draft, folder, members)?;
-        pad(draft, size)
+        archive(output, folder, members)?;
+        pad(output, size)
     })
 }
 
@@ -215,7 +215,7 @@ fn large(shop: &Shop, scale: Scale, folder: &Path, output: &Path) -> Result {
     files::write(&folder.join("system.xml"), text)?;
     let mut inputs: Vec<_> = TEST_SOURCES.iter().map(PathBuf::from).collect();
     inputs.push(key.clone());
-    made(output, &inputs, "", |draft| {
+    made(output, &inputs, "", |output| {
         let option = if scale == Scale::Bench {
             "--bench"
         } else {
@@ -235,8 +235,8 @@ fn large(shop: &Shop, scale: Scale, folder: &Path, output: &Path) -> Result {
             .arg(&key)
             .arg(&model)
             .silent()?;
-        archive(draft, folder, ["default.gguf", "default.gguf.sig"])?;
-        pad(draft, STORE)
+        archive(output, folder, ["default.gguf", "default.gguf.sig"])?;
+        pad(output, STORE)
     })
 }
 
@@ -262,11 +262,11 @@ pub fn models_for(shop: &Shop, option: &str, folder: &Path, names: &[&str]) -> R
     if list.exists() && !names.iter().all(|name| folder.join(name).exists()) {
         std::fs::remove_file(&list).map_err(crate::error::at(&list))?;
     }
-    made(&list, &inputs, "", |draft| {
+    made(&list, &inputs, "", |output| {
         shop.test_program("test-models")
             .arg(option)
             .arg(folder)
             .aside()?;
-        files::write(draft, names.join("\n"))
+        files::write(output, names.join("\n"))
     })
 }
