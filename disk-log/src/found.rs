@@ -56,7 +56,7 @@ pub enum Found {
 
 /// An entry read from the log.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<'o> {
+pub struct FoundEntry<'o> {
     /// Its record.
     pub record: Record,
     /// Its text.

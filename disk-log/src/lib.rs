@@ -73,7 +73,7 @@ use protocol::record::{Hash, RECORD_BYTES, Record};
 use sha2::{Digest as _, Sha256};
 
 pub use append::{AppendError, Log, Mark, Placed};
-pub use found::{Entry, Found, OpenError, Opened};
+pub use found::{Found, FoundEntry, OpenError, Opened};
 pub use open::Opening;
 pub use read::Reader;
 pub use sector::{Device, PIECE, SECTOR};

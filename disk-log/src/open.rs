@@ -4,7 +4,7 @@
 //! entry to the newest, to check each entry and its link. The caller reads one sector at a time, whenever it has time.
 
 use crate::append::Log;
-use crate::found::{Entry, Found, OpenError, Opened};
+use crate::found::{Found, FoundEntry, OpenError, Opened};
 use crate::sector::{Device, Header, PIECE, SECTOR, Sector};
 use crate::{MAX_ENTRY_BYTES, MAX_SLOTS, MAX_UNFLUSHED, MIN_SLOTS, Shape, hash, sectors_of};
 use protocol::record::{Hash, RECORD_BYTES, Record};
@@ -141,7 +141,7 @@ impl<'b> Opening<'b> {
     }
 
     /// Takes the sector asked for, or `None` if it could not be read. Returns an entry when this sector completes it.
-    pub fn give(&mut self, sector: Option<&[u8; SECTOR]>) -> Option<Entry<'_>> {
+    pub fn give(&mut self, sector: Option<&[u8; SECTOR]>) -> Option<FoundEntry<'_>> {
         let sector = sector.map_or(Sector::Garbage, Sector::read);
         match self.stage {
             Stage::Scan(slot) => {
@@ -160,7 +160,7 @@ impl<'b> Opening<'b> {
                 whole.and_then(|(record, is_linked, position)| {
                     let text = self.buffer.get(RECORD_BYTES..)?;
                     let text = text.get(..record.text_bytes as usize)?;
-                    Some(Entry {
+                    Some(FoundEntry {
                         record,
                         text,
                         position,

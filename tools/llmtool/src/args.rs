@@ -16,7 +16,6 @@ use clap::{Parser, Subcommand};
 
 pub use make::{ChatTemplate, DeriveScaffold, Inspect, Pack, Quantize};
 pub use run::{Bench, Generate, Imatrix, Logits, Perplexity, Tokenize, Wcet};
-pub use values::ByteSize;
 
 /// Looks into, runs and prepares models for sel4-llm, with the engine that runs on seL4.
 ///

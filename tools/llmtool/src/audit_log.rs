@@ -8,9 +8,11 @@ pub mod attest;
 pub mod chain;
 pub mod disk;
 pub mod export;
+pub mod finding;
 pub mod show;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{Finding, verify};
-pub use export::{Entry, Export};
+pub use chain::verify;
+pub use export::{Export, ExportedEntry};
+pub use finding::Finding;

@@ -25,13 +25,15 @@ use serde::Serialize;
 
 use crate::adapter;
 use crate::args::trust::Adapter;
-use crate::args::{self, ByteSize, Cli, Command, Logits, Pack, Tokenize, Wcet};
-use crate::engine::{Memory, Runner, check_runs, load_error, run_options, team};
+use crate::args::{self, Cli, Command, Logits, Pack, Tokenize, Wcet};
+use crate::engine::{Memory, Runner, check_runs, load_error, team};
 use crate::error::ToolError;
 use crate::files;
-use crate::output::{count, progress_bar};
+use crate::output::progress_bar;
 use crate::store::{Trust, TrustedKeys, pack};
 use crate::system::{self, Templates, Wish};
+use crate::units::ByteSize;
+use crate::units::count;
 use crate::vocabulary::HostVocabulary;
 use crate::{keys, policy};
 
@@ -129,7 +131,7 @@ fn logits(arguments: &Logits, out: &mut impl Write) -> Result<(), ToolError> {
     let file = files::read(model)?;
     let error = load_error(model);
     let checked = check_runs(model, &file)?;
-    let options = run_options(MAX_CONTEXT_TOKENS, &arguments.engine);
+    let options = arguments.engine.run_options(MAX_CONTEXT_TOKENS);
     let lora = arguments.lora.read()?;
     let adapters = adapter::bytes(&lora, &checked, &file)?;
     let mut memory = Memory::with_adapters(&checked, &options, adapters).map_err(&error)?;

@@ -16,9 +16,9 @@ use storage::{
     check_path,
 };
 
-use crate::args::ByteSize;
+use crate::error::KeyError;
 use crate::error::ToolError;
-use crate::keys::KeyError;
+use crate::units::ByteSize;
 
 /// Bytes that are read and written at once.
 const CHUNK: usize = 1 << 16;
@@ -337,7 +337,7 @@ impl Image {
     pub fn log_with(
         &mut self,
         extent: Extent,
-        mut each: impl FnMut(disk_log::Entry<'_>),
+        mut each: impl FnMut(disk_log::FoundEntry<'_>),
     ) -> Result<Opened, OpenError> {
         let mut buffer = [0; MAX_ENTRY_BYTES];
         let mut opening = Opening::new(extent.sectors, None, &mut buffer)?;

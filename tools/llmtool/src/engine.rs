@@ -15,18 +15,7 @@ use protocol::limits::{MAX_PROMPT_BYTES, MAX_SESSIONS};
 use workers::Threads;
 
 use crate::adapter::Adapter;
-use crate::args::common::EngineArg;
 use crate::error::ToolError;
-
-/// Options for a tool that needs the logits after every token: the engine can hold those of as many tokens at once as
-/// there can be sessions.
-#[must_use]
-pub fn reading_options(context: usize, engine: &EngineArg) -> LoadOptions {
-    LoadOptions {
-        sessions: MAX_SESSIONS,
-        ..run_options(context, engine)
-    }
-}
 
 /// A backend whose rows are computed by threads.
 pub type Backend<'m> = TransformerBackend<'m, Threads>;
@@ -53,15 +42,6 @@ const MAX_ARENA_BYTES: usize = (u32::MAX as usize) & !(ALIGNMENT - 1);
 
 /// Maximum memory for training on the host: enough for a context of 2048 in a model with a billion parameters.
 const TRAINING_BYTES: usize = 1 << 30;
-
-/// Options for a context and the engine that a command is asked to use.
-#[must_use]
-pub fn run_options(context: usize, engine: &EngineArg) -> LoadOptions {
-    LoadOptions {
-        workers: engine.threads.number(),
-        ..load_options(context, engine.kv.into())
-    }
-}
 
 /// Options for a context and a type of keys and values, with the shell's longest prompt and one thread.
 #[must_use]

@@ -1,5 +1,10 @@
 //! What can go wrong, in words that say what to do.
 
+mod armour;
+mod data;
+mod imatrix;
+mod keys;
+
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -12,14 +17,15 @@ use llm_core::transformer::training::TrainError;
 use llm_core::transformer::{AdapterError, LoadError, MAX_ADAPTERS};
 use storage::StorageError;
 
-use crate::args::ByteSize;
-use crate::armour::ArmourError;
 use crate::chat::TemplateError;
-use crate::imatrix::ImatrixError;
-use crate::keys::KeyError;
-use crate::output::count;
 use crate::passphrase::PassphraseError;
-use crate::store::DataError;
+use crate::units::ByteSize;
+use crate::units::count;
+
+pub use armour::ArmourError;
+pub use data::DataError;
+pub use imatrix::ImatrixError;
+pub use keys::KeyError;
 
 /// Why a command failed. Boxes keep it small: it travels in every `Result`.
 #[derive(Debug, thiserror::Error)]

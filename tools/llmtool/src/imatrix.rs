@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use llm_core::gguf::{Gguf, GgufError, Value};
+use llm_core::gguf::{Gguf, Value};
 use llm_core::quantize::{TensorType, dequantize_row};
 
 use crate::engine::Runner;
-use crate::error::ToolError;
+use crate::error::{ImatrixError, ToolError};
 use crate::files;
 use crate::gguf_writer::GgufWriter;
 use crate::perplexity::Chunks;
@@ -23,33 +23,9 @@ const CHUNK_SIZE: &str = "imatrix.chunk_size";
 const SUMS: &str = ".in_sum2";
 const COUNTS: &str = ".counts";
 
-/// Why a file is not an importance matrix.
-#[derive(Debug, thiserror::Error)]
-pub enum ImatrixError {
-    /// The file is not GGUF.
-    #[error(
-        "{0} (an importance matrix in llama.cpp's old .dat format becomes one by llama-imatrix --in-file OLD -o NEW.gguf)"
-    )]
-    Gguf(GgufError),
-    /// The GGUF file is of another kind.
-    #[error("this is no importance matrix: it has no {0}. llmtool imatrix makes one")]
-    Key(&'static str),
-    /// A matrix has only one of its two tensors, or they are invalid.
-    #[error(
-        "the importance of {0} is not complete: it needs {0}.in_sum2 and {0}.counts in F32, with one count"
-    )]
-    Incomplete(String),
-    /// A value is negative, infinite or NaN.
-    #[error("the importance of {0} has a value that is no sum of squares")]
-    Value(String),
-    /// The file is empty.
-    #[error("it has no matrices")]
-    Empty,
-}
-
 /// The sums of one matrix.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Entry {
+struct MatrixSums {
     /// Σ x², for each column.
     sums: Vec<f64>,
     /// Number of tokens.
@@ -61,7 +37,7 @@ struct Entry {
 /// An importance matrix.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Imatrix {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, MatrixSums>,
     /// The texts that it was made from.
     datasets: Vec<String>,
     /// Chunks that were read.
@@ -134,7 +110,7 @@ impl Imatrix {
             if !sound(count) || !sums.iter().all(|&sum| sound(sum)) {
                 return Err(ImatrixError::Value(name.to_owned()));
             }
-            let mut entry = Entry {
+            let mut entry = MatrixSums {
                 count: count.round() as u64,
                 sums: sums.into_iter().map(f64::from).collect(),
                 means: Vec::new(),
@@ -233,12 +209,12 @@ impl Imatrix {
         // Like llama-imatrix: the matrices of blocks, and the output matrix only on request.
         let is_measured =
             |name: &str| name.starts_with("blk.") || (output && name == "output.weight");
-        let mut entries: Vec<Option<(&str, Entry)>> = gguf
+        let mut entries: Vec<Option<(&str, MatrixSums)>> = gguf
             .tensors()
             .map(|tensor| {
-                let entry = Entry {
+                let entry = MatrixSums {
                     sums: vec![0.0; tensor.columns() as usize],
-                    ..Entry::default()
+                    ..MatrixSums::default()
                 };
                 is_measured(tensor.name).then_some((tensor.name, entry))
             })
@@ -281,7 +257,7 @@ impl Imatrix {
     }
 }
 
-impl Entry {
+impl MatrixSums {
     /// If nothing was seen, all columns are alike.
     fn average(&mut self) {
         let count = self.count as f64;

@@ -38,4 +38,5 @@ pub mod recipe;
 pub mod replay;
 pub mod store;
 pub mod system;
+pub mod units;
 pub mod vocabulary;

@@ -8,8 +8,6 @@
 use llm_core::gguf::{Gguf, TensorInfo};
 use llm_core::quantize::TensorType;
 
-use crate::recipe::kind;
-
 /// A file type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileType {
@@ -293,6 +291,19 @@ pub fn number_of(ty: TensorType) -> u32 {
     of_type.map_or(1024, |file| file.number)
 }
 
+/// Name of a tensor without block and suffix.
+#[must_use]
+pub fn kind(name: &str) -> &str {
+    let name = name.strip_suffix(".weight").unwrap_or(name);
+    match name
+        .strip_prefix("blk.")
+        .and_then(|rest| rest.split_once('.'))
+    {
+        Some((_, kind)) => kind,
+        None => name,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,5 +351,12 @@ mod tests {
         ] {
             assert_eq!(number_of(ty), number);
         }
+    }
+
+    #[test]
+    fn kinds_are_names_without_block_and_suffix() {
+        assert_eq!(kind("blk.12.attn_q.weight"), "attn_q");
+        assert_eq!(kind("token_embd.weight"), "token_embd");
+        assert_eq!(kind("blk.0.attn_norm.weight"), "attn_norm");
     }
 }

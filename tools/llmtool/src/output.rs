@@ -32,16 +32,3 @@ pub fn text_or_stdin(text: &str) -> Result<Vec<u8>, ToolError> {
         })?;
     Ok(bytes)
 }
-
-/// So many of what has a plural in -s: `1 token`, `2 tokens`.
-#[must_use]
-pub fn count(number: usize, what: &str) -> String {
-    let end = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{end}")
-}
-
-/// Tokens a second.
-#[must_use]
-pub fn rate(tokens: u32, seconds: f64) -> f64 {
-    f64::from(tokens) / seconds.max(1e-9)
-}

@@ -28,8 +28,8 @@ use protocol::policy::{
 use toml::Spanned;
 use zerocopy::FromZeros;
 
+use crate::error::KeyError;
 use crate::error::ToolError;
-use crate::keys::KeyError;
 use crate::{files, keys, passphrase};
 use clients::Mismatch;
 use document::{Document, Duration, Flaw, Named, Prompts};
@@ -216,7 +216,7 @@ fn no_device_key(document: &Document, policy: &Policy) -> Option<Flaw> {
 }
 
 /// The clients in the order of the file.
-fn client_entries(document: &Document) -> Result<Vec<clients::Entry<'_>>, Flaw> {
+fn client_entries(document: &Document) -> Result<Vec<clients::NamedClient<'_>>, Flaw> {
     let Document {
         clients, prompts, ..
     } = document;

@@ -7,7 +7,7 @@ use llm_core::gguf::{Gguf, TensorInfo};
 use llm_core::quantize::{TensorType, dequantize_row, quantize_row};
 
 use crate::error::ToolError;
-use crate::mixture::{Target, Targets, fitting, is_matrix, number_of};
+use crate::mixture::{Target, Targets, fitting, is_matrix, kind, number_of};
 
 /// Names of matrices without block and suffix, as in `blk.3.attn_q.weight`.
 pub const KINDS: [&str; 12] = [
@@ -140,19 +140,6 @@ impl FromStr for Recipe {
         } else {
             Err("the other matrices need a type: add *=TYPE".to_owned())
         }
-    }
-}
-
-/// Name of a tensor without block and suffix.
-#[must_use]
-pub fn kind(name: &str) -> &str {
-    let name = name.strip_suffix(".weight").unwrap_or(name);
-    match name
-        .strip_prefix("blk.")
-        .and_then(|rest| rest.split_once('.'))
-    {
-        Some((_, kind)) => kind,
-        None => name,
     }
 }
 
@@ -322,12 +309,5 @@ mod tests {
             let error = text.parse::<Recipe>().unwrap_err();
             assert!(error.contains(part), "{error}");
         }
-    }
-
-    #[test]
-    fn kinds_are_names_without_block_and_suffix() {
-        assert_eq!(kind("blk.12.attn_q.weight"), "attn_q");
-        assert_eq!(kind("token_embd.weight"), "token_embd");
-        assert_eq!(kind("blk.0.attn_norm.weight"), "attn_norm");
     }
 }

@@ -22,9 +22,9 @@ use protocol::limits::DEFAULT_CONTEXT_TOKENS;
 use protocol::record::{Hash, Hex, JsonText, Kind, Record};
 use protocol::wire::FinishReason;
 
-use crate::audit_log::{Entry, Export};
+use crate::audit_log::{Export, ExportedEntry};
 use crate::error::ToolError;
-use crate::output;
+use crate::units;
 use engine::{Adapters, Engine, Outcome, Request};
 use prompts::Prompts;
 use sources::Sources;
@@ -67,12 +67,12 @@ pub struct Replayed<'e> {
 /// A turn of a session, as the log has it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Turn<'e> {
-    admitted: Option<&'e Entry>,
+    admitted: Option<&'e ExportedEntry>,
     ended: Option<&'e Record>,
 }
 
 /// The turns of a session by their numbers.
-type Session<'e> = BTreeMap<u32, Turn<'e>>;
+type Turns<'e> = BTreeMap<u32, Turn<'e>>;
 
 /// Runs everything that can be run, with models, adapters and training data from `places`, which are folders and images, and
 /// further `data`. The export has been verified. `threads` compute together, which changes no result.
@@ -90,7 +90,7 @@ pub fn replay<'e>(
     let mut prompts = Prompts::read(prompts);
     // Numbers of sessions and requests count from the boot.
     let mut boot = 0u32;
-    let mut sessions: BTreeMap<(u32, u32), Session<'_>> = BTreeMap::new();
+    let mut sessions: BTreeMap<(u32, u32), Turns<'_>> = BTreeMap::new();
     // With which context each was loaded; the entry may be older than the export.
     let mut contexts: BTreeMap<Hash, usize> = BTreeMap::new();
     // Hashes of the examples that have been typed, and what each fine-tuning found of them.
@@ -156,7 +156,7 @@ pub fn replay<'e>(
             text: None,
         });
     }
-    let mut by_model: BTreeMap<Hash, Vec<&Session<'_>>> = BTreeMap::new();
+    let mut by_model: BTreeMap<Hash, Vec<&Turns<'_>>> = BTreeMap::new();
     for session in sessions.values() {
         let ended = session.values().find_map(|turn| turn.ended);
         if let Some(record) = ended {
@@ -219,7 +219,7 @@ pub fn texts(all: &[Replayed<'_>]) -> String {
 }
 
 /// The adapter of a session: its first turn's, and so every other's. Zeros: none.
-fn adapter_of(session: &Session<'_>) -> Hash {
+fn adapter_of(session: &Turns<'_>) -> Hash {
     let ended = session.values().find_map(|turn| turn.ended);
     ended.map_or(NO_ADAPTER, |record| record.adapter_sha256)
 }
@@ -230,7 +230,7 @@ fn no_model(model: &Hash) -> String {
 
 /// Runs the turns of a session; without an engine, says why not.
 fn replay_session<'e>(
-    session: &Session<'e>,
+    session: &Turns<'e>,
     model: &Hash,
     prompts: &Prompts,
     mut engine: Result<&mut Engine<'_>, String>,
@@ -409,7 +409,7 @@ pub fn write_table(all: &[Replayed<'_>], out: &mut impl Write) -> Result<(), Too
     writeln!(
         out,
         "{} reproduced, {differ} differ, {skipped} not replayed",
-        output::count(reproduced, "request")
+        units::count(reproduced, "request")
     )?;
     Ok(())
 }

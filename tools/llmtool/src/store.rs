@@ -13,11 +13,11 @@ use protocol::store::{
     ADAPTERS_FOLDER, Content, DATA_FOLDER, DATA_SUFFIXES, MODEL_SUFFIX, SIGNATURE_SUFFIX,
 };
 
-use crate::error::ToolError;
+use crate::error::{KeyError, ToolError};
 use crate::files;
-use crate::keys::{self, KeyError};
+use crate::keys;
 
-pub use contents::{Contents, DataError};
+pub use contents::Contents;
 
 /// A file for the store: `FILE`, or `NAME=FILE` to give it another name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,11 +15,11 @@ use protocol::limits::defaults;
 use sysdesc::{PAGE_SIZES, System};
 use toml_edit::{DocumentMut, TomlError, value};
 
-use crate::args::ByteSize;
 use crate::engine::{load_error, service_options};
 use crate::error::ToolError;
 use crate::policy::{self, Device, With};
 use crate::store::{Archive, Contents, StoreFile, Trust, TrustedKeys, pack, store_path};
+use crate::units::ByteSize;
 use crate::{files, keys};
 
 /// Where the loader puts the image in the board's memory, in bytes from its beginning (`boot` in the

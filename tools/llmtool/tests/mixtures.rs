@@ -8,7 +8,7 @@ use llm_core::gguf::Gguf;
 use llm_core::quantize::TensorType;
 use llm_core::testing::{self, Shape};
 use llmtool::mixture::{FILE_TYPES, FileType};
-use llmtool::recipe::kind;
+use llmtool::mixture::kind;
 use serde::Deserialize;
 
 #[derive(Deserialize)]

@@ -18,6 +18,7 @@ pub mod clients;
 mod error;
 mod parse;
 pub mod partitions;
+mod xml;
 
 pub use board::{Arch, Board};
 pub use error::{Error, Place, Problem};

@@ -4,7 +4,7 @@
 //! lines, comments and the authority graph stay; the element `domains` and one attribute for each protection domain are
 //! added.
 
-use crate::parse::{document, error};
+use crate::xml::{document, error};
 use crate::{Error, Problem};
 use roxmltree::Node;
 use serde::Deserialize;

@@ -4,9 +4,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use llm_core::transformer::LoadOptions;
+use protocol::limits::MAX_SESSIONS;
 
 use super::values::{Kv, threads};
 use crate::adapter::Adapter;
+use crate::engine::load_options;
 use crate::error::ToolError;
 use crate::files;
 use crate::output::text_or_stdin;
@@ -118,6 +121,27 @@ pub struct EngineArg {
     /// Its threads.
     #[command(flatten)]
     pub threads: ThreadsArg,
+}
+
+impl EngineArg {
+    /// Options for a context.
+    #[must_use]
+    pub fn run_options(&self, context: usize) -> LoadOptions {
+        LoadOptions {
+            workers: self.threads.number(),
+            ..load_options(context, self.kv.into())
+        }
+    }
+
+    /// Options for a tool that needs the logits after every token: the engine can hold those of as many tokens at once
+    /// as there can be sessions.
+    #[must_use]
+    pub fn reading_options(&self, context: usize) -> LoadOptions {
+        LoadOptions {
+            sessions: MAX_SESSIONS,
+            ..self.run_options(context)
+        }
+    }
 }
 
 /// On how many cores the engine runs.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::values::ByteSize;
+use crate::units::ByteSize;
 
 /// What is done with a disk.
 #[derive(Debug, Subcommand)]

@@ -9,8 +9,9 @@ use protocol::limits::{defaults, maxima};
 
 use super::common::{EngineArg, LoraArg};
 use super::run::CONTEXT;
-use super::values::{ByteSize, Context, Fraction, Kv, Rate, cpu};
+use super::values::{Context, Fraction, Kv, Rate, cpu};
 use crate::error::ToolError;
+use crate::units::ByteSize;
 
 /// Which matrices of every block an adapter changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

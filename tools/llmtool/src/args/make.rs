@@ -6,11 +6,12 @@ use clap::{ArgGroup, Args};
 
 use super::common::ModelArg;
 use super::run::CONTEXT;
-use super::values::{ByteSize, Context, Kv, store_file};
+use super::values::{Context, Kv, store_file};
 use crate::chat::jinja::Date;
 use crate::mixture::FileType;
 use crate::recipe::Recipe;
 use crate::store::StoreFile;
+use crate::units::ByteSize;
 
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]

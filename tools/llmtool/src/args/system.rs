@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::make::StoreModels;
-use super::values::{ByteSize, Context};
+use super::values::Context;
+use crate::units::ByteSize;
 
 /// Arguments of `system`.
 #[derive(Debug, Args)]

@@ -6,8 +6,8 @@ use protocol::attest::{ATTESTATION_VERSION, Attestation};
 use protocol::name::Nonce;
 use serde::Deserialize;
 
-use super::chain::Finding;
 use super::export::{Export, canonical, hash, name, parse};
+use super::finding::Finding;
 use crate::keys::parse_hex;
 
 /// What the line of an attestation begins with. No text in an entry has it: its quotes are escaped.
@@ -100,7 +100,11 @@ pub fn verify(export: &Export, attestation: &Attestation, device: &VerifyingKey)
     if sequence < first {
         return vec![Finding::BeforeLog { sequence, first }];
     }
-    let last = export.entries.iter().map(super::Entry::sequence).max();
+    let last = export
+        .entries
+        .iter()
+        .map(super::ExportedEntry::sequence)
+        .max();
     let last = last.unwrap_or(first.saturating_sub(1));
     match last < sequence {
         true => vec![Finding::BehindAttestation { sequence, last }],

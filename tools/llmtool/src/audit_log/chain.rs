@@ -5,256 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::record::{Hash, Hex, Kind};
+use protocol::record::{Hash, Kind};
 
-use super::export::{Entry, Export};
-
-/// Something that is wrong. An export with any does not hold.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Finding {
-    /// There is no export.
-    #[error("there is no opening line of an export: make one with `llmctl audit --json`")]
-    NoOpening,
-    /// There is more than one.
-    #[error("{}a second export begins here, or the first has lost its place; leave one", at(*line))]
-    SecondOpening {
-        /// From 1.
-        line: usize,
-    },
-    /// The opening or the closing line is wrong.
-    #[error("{}the opening or closing line is changed: {reason}", at(*line))]
-    Line {
-        /// From 1.
-        line: usize,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A line between the entries that is none.
-    #[error("{}no entry, but it looks like what is left of one", at(*line))]
-    Stray {
-        /// From 1.
-        line: usize,
-    },
-    /// A line of an export that stands after its closing line.
-    #[error("{}inserted: it stands behind the closing line", at(*line))]
-    Outside {
-        /// From 1.
-        line: usize,
-    },
-    /// The closing line is missing.
-    #[error("cut off after entry {last}: there is no closing line")]
-    NoEnding {
-        /// The last entry that is there.
-        last: u64,
-    },
-    /// Entries were left out on purpose.
-    #[error(
-        "the export has the entries of one user alone, so that its chain cannot be checked: export without --user"
-    )]
-    Filtered,
-    /// A line that cannot be read.
-    #[error("{}entry {} is changed: {reason}", at(*line), number(*sequence))]
-    Unreadable {
-        /// From 1.
-        line: usize,
-        /// Its number, if that can be read.
-        sequence: Option<u64>,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A line that says the right things in another way.
-    #[error("{}entry {sequence} is changed: {reason}", at(*line))]
-    Altered {
-        /// From 1.
-        line: usize,
-        /// Its number.
-        sequence: u64,
-        /// What is wrong.
-        reason: String,
-    },
-    /// An entry is not what its successor has hashed.
-    #[error("{}entry {sequence} is changed: {holder} holds another hash of it", at(*line))]
-    Changed {
-        /// From 1.
-        line: usize,
-        /// Its number.
-        sequence: u64,
-        /// What holds its hash.
-        holder: String,
-    },
-    /// An entry whose hash nothing holds that can be trusted.
-    #[error("{}entry {sequence} cannot be checked: {reason}", at(*line))]
-    Unchecked {
-        /// From 1.
-        line: usize,
-        /// Its number.
-        sequence: u64,
-        /// Why.
-        reason: String,
-    },
-    /// Entries are not there.
-    #[error("{} missing", range(*from, *to))]
-    Missing {
-        /// The first.
-        from: u64,
-        /// The last.
-        to: u64,
-    },
-    /// The last entries are not there.
-    #[error("{} cut off: the closing line counts more", range(*from, *to))]
-    CutOff {
-        /// The first.
-        from: u64,
-        /// The last.
-        to: u64,
-    },
-    /// An entry stands in the wrong place.
-    #[error("{}entry {sequence} is out of order", at(*line))]
-    Reordered {
-        /// From 1.
-        line: usize,
-        /// Its number.
-        sequence: u64,
-    },
-    /// An entry does not belong there.
-    #[error("{}entry {sequence} is inserted: {reason}", at(*line))]
-    Inserted {
-        /// From 1.
-        line: usize,
-        /// The number that it claims.
-        sequence: u64,
-        /// How one can tell.
-        reason: String,
-    },
-    /// The opening line is not about the first entry.
-    #[error(
-        "the opening line, or entry {sequence} after it, is changed: its {member} is not the entry's"
-    )]
-    Opening {
-        /// The first entry.
-        sequence: u64,
-        /// What does not fit.
-        member: &'static str,
-    },
-    /// The first entry of the log has a predecessor.
-    #[error("entry 1 is the first of the log, but names one before it")]
-    FirstHasPredecessor,
-    /// The closing line is not about these entries.
-    #[error(
-        "the closing line is changed, or entries are missing: it counts {claimed} entries, {found} are there"
-    )]
-    Count {
-        /// What it says.
-        claimed: u64,
-        /// What is there.
-        found: u64,
-    },
-    /// The log ends elsewhere than is known.
-    #[error(
-        "no entry has the hash {} that was given with --head: the log was cut off or made anew",
-        Hex(head)
-    )]
-    UnknownHead {
-        /// What was given.
-        head: Hash,
-    },
-    /// The log on a disk is not whole.
-    #[error(
-        "the log on the disk is DAMAGED: what followed entry {after} is missing or was changed"
-    )]
-    Damaged {
-        /// The last entry before the damage.
-        after: u64,
-    },
-    /// The log on a disk is another device's.
-    #[error("the log on the disk was not written by the device whose key was given with --device")]
-    OtherDevice,
-    /// The head was not signed, or this is not the key.
-    #[error(
-        "the signature on the attestation of entry {sequence} is not by the key that was given with --device, or the line was changed"
-    )]
-    BadAttestation {
-        /// What it says.
-        sequence: u64,
-    },
-    /// The line of an attestation is not as audit prints it.
-    #[error("{}the attestation cannot be read: {reason}", at(*line))]
-    UnreadableAttestation {
-        /// From 1.
-        line: usize,
-        /// What is wrong.
-        reason: String,
-    },
-    /// There is no attestation.
-    #[error("there is no attestation{}: ask for one with `llmctl audit attest{}`", with_nonce(nonce.as_deref()), and_nonce(nonce.as_deref()))]
-    NoAttestation {
-        /// The nonce that it was to have.
-        nonce: Option<String>,
-    },
-    /// The log ends before the entry that the device has signed.
-    #[error(
-        "the device has signed entry {sequence}, but the log ends with entry {last}: entries are missing, or an older disk was put back"
-    )]
-    BehindAttestation {
-        /// What was signed.
-        sequence: u64,
-        /// The last entry.
-        last: u64,
-    },
-    /// The entry that the device has signed is another.
-    #[error(
-        "entry {sequence} is not the one that the device has signed: the log was made anew, or belongs to another time"
-    )]
-    OtherHead {
-        /// What was signed.
-        sequence: u64,
-    },
-    /// The entry that the device has signed is not in the log any more.
-    #[error(
-        "the device has signed entry {sequence}, and the log begins with entry {first}: ask for a newer attestation"
-    )]
-    BeforeLog {
-        /// What was signed.
-        sequence: u64,
-        /// The first entry.
-        first: u64,
-    },
-    /// Time goes backwards.
-    #[error("{}entry {sequence} is earlier than the one before it", at(*line))]
-    Time {
-        /// From 1.
-        line: usize,
-        /// Its number.
-        sequence: u64,
-    },
-}
-
-/// Where in an export; a log on a disk has no lines.
-fn at(line: usize) -> String {
-    match line {
-        0 => String::new(),
-        line => format!("line {line}: "),
-    }
-}
-
-fn with_nonce(nonce: Option<&str>) -> String {
-    nonce.map_or_else(String::new, |nonce| format!(" with the nonce '{nonce}'"))
-}
-
-fn and_nonce(nonce: Option<&str>) -> String {
-    nonce.map_or_else(String::new, |nonce| format!(" {nonce}"))
-}
-
-fn number(sequence: Option<u64>) -> String {
-    sequence.map_or("(without a number)".to_owned(), |number| number.to_string())
-}
-
-fn range(from: u64, to: u64) -> String {
-    match from == to {
-        true => format!("entry {from} is"),
-        false => format!("entries {from} to {to} are"),
-    }
-}
+use super::export::{Export, ExportedEntry};
+use super::finding::Finding;
 
 /// Checks an export, and that one of its entries has the hash `known`, if there is one. Holds if nothing is found.
 #[must_use]
@@ -280,7 +34,7 @@ pub fn verify(export: &Export, known: Option<&Hash>) -> Vec<Finding> {
 }
 
 /// Names the fewest entries that would have to move.
-fn out_of_order(entries: &[Entry], findings: &mut Vec<Finding>) {
+fn out_of_order(entries: &[ExportedEntry], findings: &mut Vec<Finding>) {
     // Longest strictly increasing subsequence, by patience: `piles` holds the entry on top of each pile.
     let mut piles: Vec<usize> = Vec::new();
     let mut before = vec![None; entries.len()];
@@ -315,15 +69,18 @@ fn out_of_order(entries: &[Entry], findings: &mut Vec<Finding>) {
 }
 
 /// The entries by their numbers; of several with one number, the one that the next entry holds the hash of.
-fn by_sequence<'e>(export: &'e Export, findings: &mut Vec<Finding>) -> BTreeMap<u64, &'e Entry> {
-    let mut all: BTreeMap<u64, Vec<&Entry>> = BTreeMap::new();
+fn by_sequence<'e>(
+    export: &'e Export,
+    findings: &mut Vec<Finding>,
+) -> BTreeMap<u64, &'e ExportedEntry> {
+    let mut all: BTreeMap<u64, Vec<&ExportedEntry>> = BTreeMap::new();
     for entry in &export.entries {
         all.entry(entry.sequence()).or_default().push(entry);
     }
     let mut sound = BTreeMap::new();
     for (sequence, entries) in &all {
         let next = sequence.checked_add(1).and_then(|next| all.get(&next));
-        let is_held = |entry: &&Entry| {
+        let is_held = |entry: &&ExportedEntry| {
             let by_next = next.is_some_and(|n| n.iter().any(|n| n.record.previous == entry.hash));
             by_next || export.ending.as_ref().is_some_and(|e| e.head == entry.hash)
         };
@@ -346,20 +103,21 @@ fn by_sequence<'e>(export: &'e Export, findings: &mut Vec<Finding>) -> BTreeMap<
 /// Takes out what claims to lie before the first entry or after the last.
 fn beyond_the_ends(
     export: &Export,
-    sound: &mut BTreeMap<u64, &Entry>,
+    sound: &mut BTreeMap<u64, &ExportedEntry>,
     findings: &mut Vec<Finding>,
 ) {
-    let mut take_out = |inserted: Vec<u64>, reason: &str, sound: &mut BTreeMap<u64, &Entry>| {
-        for sequence in inserted {
-            if let Some(entry) = sound.remove(&sequence) {
-                findings.push(Finding::Inserted {
-                    line: entry.line,
-                    sequence,
-                    reason: reason.to_owned(),
-                });
+    let mut take_out =
+        |inserted: Vec<u64>, reason: &str, sound: &mut BTreeMap<u64, &ExportedEntry>| {
+            for sequence in inserted {
+                if let Some(entry) = sound.remove(&sequence) {
+                    findings.push(Finding::Inserted {
+                        line: entry.line,
+                        sequence,
+                        reason: reason.to_owned(),
+                    });
+                }
             }
-        }
-    };
+        };
     if let Some(ending) = &export.ending {
         let last = sound.values().find(|entry| entry.hash == ending.head);
         let last = last.map(|entry| entry.sequence());
@@ -369,7 +127,7 @@ fn beyond_the_ends(
         }
     }
     if let Some(opening) = &export.opening {
-        let starts = |entry: &&&Entry| entry.record.previous == opening.anchor;
+        let starts = |entry: &&&ExportedEntry| entry.record.previous == opening.anchor;
         let begins = sound.get(&opening.first).filter(starts).is_some();
         let before = sound.range(..opening.first).map(|(sequence, _)| *sequence);
         let inserted: Vec<u64> = before.collect();
@@ -379,7 +137,7 @@ fn beyond_the_ends(
     }
 }
 
-fn gaps(export: &Export, sound: &BTreeMap<u64, &Entry>, findings: &mut Vec<Finding>) {
+fn gaps(export: &Export, sound: &BTreeMap<u64, &ExportedEntry>, findings: &mut Vec<Finding>) {
     let unreadable: BTreeSet<u64> = export.unreadable.iter().flatten().copied().collect();
     let mut note = |from: u64, to: u64, finding: fn(u64, u64) -> Finding| {
         // What cannot be read has been named; it is not missing.
@@ -418,8 +176,8 @@ fn gaps(export: &Export, sound: &BTreeMap<u64, &Entry>, findings: &mut Vec<Findi
     }
 }
 
-fn links(export: &Export, sound: &BTreeMap<u64, &Entry>, findings: &mut Vec<Finding>) {
-    let entries: Vec<&Entry> = sound.values().copied().collect();
+fn links(export: &Export, sound: &BTreeMap<u64, &ExportedEntry>, findings: &mut Vec<Finding>) {
+    let entries: Vec<&ExportedEntry> = sound.values().copied().collect();
     let mut found = Vec::new();
     // Whether the successor's own hash is what the one after it holds.
     let mut successor_holds = true;

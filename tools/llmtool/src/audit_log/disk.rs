@@ -9,7 +9,7 @@ use protocol::record::{Ending, Opening};
 use storage::{Extent, SECTOR};
 
 use super::Finding;
-use super::export::{Entry, Export, entry_hash};
+use super::export::{Export, ExportedEntry, entry_hash};
 use crate::disk::Image;
 use crate::error::ToolError;
 
@@ -59,7 +59,7 @@ fn holds_log(image: &mut Image) -> bool {
 fn read_from(image: &mut Image, extent: Extent) -> Result<DiskLog, OpenError> {
     let mut entries = Vec::new();
     let opened = image.log_with(extent, |entry| {
-        entries.push(Entry {
+        entries.push(ExportedEntry {
             line: 0,
             hash: entry_hash(&entry.record, entry.text),
             record: entry.record,

@@ -10,7 +10,7 @@ use protocol::wire::{
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::chain::Finding;
+use super::finding::Finding;
 use crate::keys::parse_hex;
 
 /// What the lines of an export begin with. No text in an entry has them: its quotes are escaped.
@@ -20,7 +20,7 @@ const ENDING: &str = "{\"head\":";
 
 /// An entry, and the line that it stands on.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct ExportedEntry {
     /// From 1.
     pub line: usize,
     /// Its record.
@@ -31,7 +31,7 @@ pub struct Entry {
     pub hash: Hash,
 }
 
-impl Entry {
+impl ExportedEntry {
     /// Its sequence number.
     #[must_use]
     pub const fn sequence(&self) -> u64 {
@@ -45,7 +45,7 @@ pub struct Export {
     /// Its first line.
     pub opening: Option<Opening>,
     /// Its entries, in the order of the file.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ExportedEntry>,
     /// Its last line.
     pub ending: Option<Ending>,
     /// Entries whose lines cannot be read, by their numbers as far as these can.
@@ -172,7 +172,7 @@ impl Export {
                         reason,
                     });
                 }
-                self.entries.push(Entry {
+                self.entries.push(ExportedEntry {
                     line: number,
                     hash: entry_hash(&record, &text),
                     record,

@@ -6,11 +6,11 @@ use protocol::error::ErrorCode;
 use protocol::record::{Hex, JsonText, Kind, Record};
 use protocol::wire::{FaultKind, PartKind, Parts, TARGETS_ALL, TARGETS_ATTENTION};
 
-use super::export::Entry;
+use super::export::ExportedEntry;
 
 /// An entry on one line. Its text is JSON, so that nothing in it reaches a terminal unescaped.
 #[derive(Debug)]
-pub struct Shown<'e>(pub &'e Entry);
+pub struct Shown<'e>(pub &'e ExportedEntry);
 
 impl Display for Shown<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -31,7 +31,7 @@ impl Display for Shown<'_> {
 }
 
 /// The text of an entry: a request by its parts.
-fn write_text(entry: &Entry, f: &mut Formatter<'_>) -> fmt::Result {
+fn write_text(entry: &ExportedEntry, f: &mut Formatter<'_>) -> fmt::Result {
     let text = &entry.text;
     let parts = match entry.record.kind() {
         Some(Kind::Admit) => Parts::parse(text),

@@ -360,7 +360,7 @@ fn entries_about_adapters_say_what_came_of_what() {
         let mut record = Record::new(kind);
         record.name = ModelName::new("moral").unwrap();
         change(&mut record);
-        let entry = super::export::Entry {
+        let entry = super::export::ExportedEntry {
             line: 1,
             hash: [0; 32],
             record,

@@ -11,13 +11,13 @@ use storage::make::Plan;
 use storage::{SECTOR, StorageError, block_on, check as check_file_system};
 
 use super::printable;
-use crate::args::ByteSize;
 use crate::args::disk::{self, Add, Create, Disk, Get, List};
 use crate::disk::{Image, Listing, log_words, signature_of};
-use crate::error::ToolError;
-use crate::keys::{self, KeyError};
+use crate::error::{KeyError, ToolError};
+use crate::keys;
 use crate::policy;
 use crate::store::{Contents, StoreFile, store_path};
+use crate::units::ByteSize;
 use crate::{files, output};
 
 pub(super) fn disk(arguments: &Disk, out: &mut impl Write) -> Result<(), ToolError> {

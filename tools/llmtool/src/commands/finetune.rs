@@ -14,7 +14,8 @@ use crate::args::finetune::Finetune;
 use crate::engine::{Memory, check_runs, load_error, load_options, service_options};
 use crate::error::ToolError;
 use crate::files;
-use crate::output::{count, progress_bar};
+use crate::output::progress_bar;
+use crate::units::count;
 
 pub(super) fn finetune(arguments: &Finetune, out: &mut impl Write) -> Result<(), ToolError> {
     let (model, data_path) = arguments.files.paths()?;

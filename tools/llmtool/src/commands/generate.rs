@@ -17,18 +17,19 @@ use crate::adapter;
 use crate::answer::AnswerFormat;
 use crate::args::Generate;
 use crate::args::values::Seed;
-use crate::engine::{Backend, Memory, check_runs, load_error, run_options, team};
+use crate::engine::{Backend, Memory, check_runs, load_error, team};
+use crate::error::KeyError;
 use crate::error::ToolError;
 use crate::files;
-use crate::keys::KeyError;
-use crate::output::{count, progress_bar, rate};
+use crate::output::progress_bar;
+use crate::units::{count, rate};
 
 pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(), ToolError> {
     let prompt = arguments.prompt.read()?;
     let model = arguments.model.path();
     let file = files::read(model)?;
     let error = load_error(model);
-    let options = run_options(arguments.context.0, &arguments.engine);
+    let options = arguments.engine.run_options(arguments.context.0);
     let lora = arguments.lora.read()?;
     let mut format = AnswerFormat::new(&arguments.format)?;
     let (mut memory, segments) = {

@@ -5,11 +5,11 @@ use std::io::Write;
 use llm_core::transformer::AdapterFile;
 use protocol::record::Hex;
 
-use crate::args::ByteSize;
 use crate::args::trust::Import;
-use crate::armour::{ArmourError, Exported};
-use crate::error::ToolError;
+use crate::armour::Exported;
+use crate::error::{ArmourError, ToolError};
 use crate::output::text_or_stdin;
+use crate::units::ByteSize;
 use crate::{files, keys};
 
 pub(super) fn import(arguments: &Import, out: &mut impl Write) -> Result<(), ToolError> {

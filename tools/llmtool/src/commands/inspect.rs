@@ -12,11 +12,12 @@ use llm_core::transformer::{Checked, LoadError, LoadOptions, MAX_ADAPTERS, Plan,
 
 use super::printable;
 use crate::adapter::Adapter;
-use crate::args::{ByteSize, Inspect};
+use crate::args::Inspect;
 use crate::engine::{load_error, service_options};
 use crate::error::ToolError;
 use crate::files;
 use crate::system::Regions;
+use crate::units::ByteSize;
 use crate::vocabulary::HostVocabulary;
 
 pub(super) fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), ToolError> {

@@ -89,7 +89,9 @@ fn verify(log: &Log, arguments: &AuditFile, out: &mut impl Write) -> Result<(), 
             findings: findings.len(),
         });
     }
-    let number = |entry: Option<&audit_log::Entry>| entry.map_or(0, audit_log::Entry::sequence);
+    let number = |entry: Option<&audit_log::ExportedEntry>| {
+        entry.map_or(0, audit_log::ExportedEntry::sequence)
+    };
     let (first, last) = (
         number(export.entries.first()),
         number(export.entries.last()),
@@ -219,11 +221,11 @@ fn write_attested(
 /// Says how much of the log a known hash vouches for.
 fn write_known(export: &Export, known: &Hash, out: &mut impl Write) -> Result<(), ToolError> {
     let found = export.entries.iter().find(|entry| entry.hash == *known);
-    match found.map(audit_log::Entry::sequence) {
+    match found.map(audit_log::ExportedEntry::sequence) {
         Some(sequence) => writeln!(out, "entry {sequence} has the hash of --head")?,
         None => writeln!(out, "the anchor has the hash of --head")?,
     }
-    let vouched = found.map_or(0, audit_log::Entry::sequence);
+    let vouched = found.map_or(0, audit_log::ExportedEntry::sequence);
     let after = export.entries.iter();
     let after = after.filter(|entry| entry.sequence() > vouched).count();
     if after > 0 {

@@ -8,12 +8,14 @@ use llm_core::tokenizer::EncodeOptions;
 use llm_core::transformer::Checked;
 
 use crate::adapter;
-use crate::args::{Bench, ByteSize, Imatrix, Perplexity};
-use crate::engine::{self, Memory, Runner, check_runs, load_error, reading_options, run_options};
+use crate::args::{Bench, Imatrix, Perplexity};
+use crate::engine::{self, Memory, Runner, check_runs, load_error};
 use crate::error::ToolError;
 use crate::files;
-use crate::output::{count, progress_bar, rate};
+use crate::output::progress_bar;
 use crate::perplexity::{self, Chunks};
+use crate::units::ByteSize;
+use crate::units::{count, rate};
 use crate::vocabulary::HostVocabulary;
 
 pub(super) fn perplexity(arguments: &Perplexity, out: &mut impl Write) -> Result<(), ToolError> {
@@ -22,7 +24,7 @@ pub(super) fn perplexity(arguments: &Perplexity, out: &mut impl Write) -> Result
     let file = files::read(model)?;
     let error = load_error(model);
     let checked = check_runs(model, &file)?;
-    let options = reading_options(arguments.context.0, &arguments.engine);
+    let options = arguments.engine.reading_options(arguments.context.0);
     let lora = arguments.lora.read()?;
     let adapters = adapter::bytes(&lora, &checked, &file)?;
     let mut memory = Memory::with_adapters(&checked, &options, adapters).map_err(&error)?;
@@ -130,7 +132,7 @@ pub(super) fn imatrix(arguments: &Imatrix, out: &mut impl Write) -> Result<(), T
     let file = files::read(model)?;
     let error = load_error(model);
     let checked = check_runs(model, &file)?;
-    let options = reading_options(arguments.context.0, &arguments.engine);
+    let options = arguments.engine.reading_options(arguments.context.0);
     let mut memory = Memory::for_model(&checked, &options).map_err(&error)?;
     let team = engine::team(&options)?;
     let mut runner = Runner::load(&checked, &options, team, &mut memory).map_err(&error)?;
@@ -205,7 +207,7 @@ fn text_tokens(
 pub(super) fn bench(arguments: &Bench, out: &mut impl Write) -> Result<(), ToolError> {
     let model = arguments.model.path();
     let file = files::read(model)?;
-    let mut options = run_options(arguments.context.0, &arguments.engine);
+    let mut options = arguments.engine.run_options(arguments.context.0);
     options.cpu = arguments.cpu.unwrap_or(options.cpu);
     let error = load_error(model);
     let bar = progress_bar("measuring");

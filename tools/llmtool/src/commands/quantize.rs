@@ -7,7 +7,7 @@ use llm_core::gguf::Gguf;
 use llm_core::quantize::TensorType;
 use llm_core::transformer::{Checked, LoadError};
 
-use crate::args::{ByteSize, Quantize};
+use crate::args::Quantize;
 use crate::convert::convert;
 use crate::engine::{check_runs, load_error, service_options};
 use crate::error::ToolError;
@@ -16,6 +16,7 @@ use crate::imatrix::Imatrix;
 use crate::mixture::{Targets, is_matrix};
 use crate::output::progress_bar;
 use crate::recipe::{self, Recipe};
+use crate::units::ByteSize;
 
 pub(super) fn quantize(arguments: &Quantize, out: &mut impl Write) -> Result<(), ToolError> {
     let (model, output) = (arguments.model.path(), arguments.output());

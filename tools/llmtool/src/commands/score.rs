@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::adapter;
 use crate::args::finetune::Score;
-use crate::engine::{Backend, Memory, check_runs, load_error, run_options, team};
+use crate::engine::{Backend, Memory, check_runs, load_error, team};
 use crate::error::ToolError;
 use crate::files;
 use crate::output::progress_bar;
@@ -32,7 +32,7 @@ pub(super) fn score(arguments: &Score, out: &mut impl Write) -> Result<(), ToolE
     let examples = read(data)?;
     let file = files::read(model)?;
     let error = load_error(model);
-    let options = run_options(arguments.context.0, &arguments.engine);
+    let options = arguments.engine.run_options(arguments.context.0);
     let lora = arguments.lora.read()?;
     let checked = check_runs(model, &file)?;
     let adapters = adapter::bytes(&lora, &checked, &file)?;

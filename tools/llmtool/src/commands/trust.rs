@@ -8,9 +8,9 @@ use llm_core::hash::sha256;
 use protocol::record::Hex;
 
 use crate::args::trust::{Keygen, Passphrase, Policy, Sign, Verify};
-use crate::error::ToolError;
+use crate::error::{KeyError, ToolError};
 use crate::files;
-use crate::keys::{self, KeyError};
+use crate::keys;
 use crate::passphrase::{self as kdf, PassphraseError};
 use crate::policy::{self as compiler, Device, With};
 use crate::store::Contents;

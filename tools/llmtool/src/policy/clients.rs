@@ -17,7 +17,7 @@ use crate::error::ToolError;
 use crate::files;
 
 /// A client with its name, which keeps where it stands.
-pub(super) type Entry<'d> = (&'d Spanned<String>, &'d Client);
+pub(super) type NamedClient<'d> = (&'d Spanned<String>, &'d Client);
 
 /// Something of which each client has a part.
 struct Share {
@@ -46,7 +46,7 @@ const COMMANDS: Share = Share {
 
 /// The clients in the order of the file, all of whose channels are still 0.
 pub(super) fn compile(
-    clients: &[Entry<'_>],
+    clients: &[NamedClient<'_>],
     users: &[wire::User],
     formats: &[Format],
 ) -> Result<Vec<wire::Client>, Flaw> {
@@ -108,7 +108,7 @@ fn user(name: &Spanned<String>, client: &Client, users: &[wire::User]) -> Result
 }
 
 /// The part of each client: what the policy gives it, or an equal part of what is left.
-fn parts(clients: &[Entry<'_>], share: &Share) -> Result<Vec<u32>, Flaw> {
+fn parts(clients: &[NamedClient<'_>], share: &Share) -> Result<Vec<u32>, Flaw> {
     let Share { member, all, of } = share;
     let mut given = 0;
     let mut open = 0;
@@ -156,7 +156,7 @@ pub(super) enum Mismatch {
 /// Gives each client audit's number of its channel.
 pub(super) fn connect(
     compiled: &mut [wire::Client],
-    clients: &[Entry<'_>],
+    clients: &[NamedClient<'_>],
     system: &System,
     path: &Path,
 ) -> Result<(), Mismatch> {

@@ -1,6 +1,6 @@
 //! A policy in words: who may do what, and what it costs.
 
-use crate::output::count;
+use crate::units::count;
 use std::fmt::{self, Display, Formatter};
 
 use format_compiler::{Sayable, sayable};

@@ -10,7 +10,7 @@ use protocol::store::{Content, DATA_SUFFIXES};
 use serde::Deserialize;
 
 use crate::engine::check_runs;
-use crate::error::ToolError;
+use crate::error::{DataError, ToolError};
 
 /// A checked file.
 #[derive(Debug)]
@@ -110,36 +110,6 @@ fn adapter_error(path: &Path, source: AdapterError) -> ToolError {
         path: path.to_path_buf(),
         source: Box::new(source),
     }
-}
-
-/// Why training data cannot be used.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DataError {
-    /// There is too much.
-    #[error("{bytes} bytes of data, at most {MAX_DATA_BYTES} can be used: take fewer examples")]
-    TooLong {
-        /// Its size in bytes.
-        bytes: usize,
-    },
-    /// It is not UTF-8.
-    #[error("line {line} is not UTF-8")]
-    NotUtf8 {
-        /// The line, from 1.
-        line: usize,
-    },
-    /// A JSON line is not an example.
-    #[error(
-        "line {line} is no example: {reason}; a line is {{\"prompt\": \"…\", \"answer\": \"…\"}} or {{\"text\": \"…\"}}"
-    )]
-    Example {
-        /// The line, from 1.
-        line: usize,
-        /// The JSON parser's message.
-        reason: String,
-    },
-    /// There are no examples.
-    #[error("there is no example in it")]
-    Empty,
 }
 
 /// A line of a file of examples.

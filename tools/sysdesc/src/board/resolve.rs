@@ -4,7 +4,7 @@
 //! position in the file that people edit.
 
 use super::{Board, Interrupt};
-use crate::parse::{document, error};
+use crate::xml::{document, error};
 use crate::{Error, PAGE_SIZES, Problem, number};
 use roxmltree::Node;
 use std::ops::Range;

@@ -6,10 +6,11 @@ use llm_core::gguf::Gguf;
 
 use super::{list, printable};
 use crate::adapter::Adapter;
-use crate::args::{ByteSize, Inspect};
+use crate::args::Inspect;
 use crate::engine::check_runs;
 use crate::error::ToolError;
 use crate::files;
+use crate::units::ByteSize;
 
 pub(super) fn inspect(
     arguments: &Inspect,

@@ -1,0 +1,67 @@
+//! What can be wrong with a key or a signature.
+
+use std::path::PathBuf;
+
+use protocol::store::SIGNATURE_BYTES;
+
+/// Why a key or a signature cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// A file cannot be read.
+    #[error("{}", .0)]
+    File(Box<super::ToolError>),
+    /// No secret key.
+    #[error(
+        "{} is no secret Ed25519 key in PEM (PKCS#8): give the .key.pem that `llmtool keygen` has made ({reason})",
+        path.display()
+    )]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A secret key that stands for none.
+    #[error("the key in {} is all zeros, which is no secret: make another with `llmtool keygen --device`", path.display())]
+    Zeros {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No public key.
+    #[error(
+        "{} is no public Ed25519 key in PEM: give the .pub.pem that `llmtool keygen` has made ({reason})",
+        path.display()
+    )]
+    Public {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No key in hexadecimal.
+    #[error("an Ed25519 public key has 64 hexadecimal digits")]
+    Hex,
+    /// Bytes that are no point of the curve, or one with which signatures can be forged.
+    #[error("these bytes are no Ed25519 public key that can be trusted")]
+    Weak,
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+    /// There is no signature.
+    #[error("there is no signature {}; make one with `llmtool sign`", path.display())]
+    Unsigned {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// A file that has another length.
+    #[error("{} has {bytes} bytes, a signature has {SIGNATURE_BYTES}", path.display())]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// Its bytes.
+        bytes: usize,
+    },
+    /// No key fits.
+    #[error("the signature is by none of the keys, or the file was changed after it was signed")]
+    Bad,
+}
