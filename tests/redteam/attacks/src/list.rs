@@ -31,7 +31,7 @@ pub enum Must {
     Say(&'static str),
     /// It runs while the shell answers others, until audit ends it at its deadline.
     Hang,
-    /// It runs while the shell answers others, and then says this.
+    /// It runs while the shell answers others, and then says this, unless audit has ended it at its deadline before.
     Busy(&'static str),
     /// Its text reaches the console without any control of a terminal.
     Harmless,
