@@ -6,7 +6,7 @@ use core::cell::RefCell;
 use protocol::limits::{MAX_PATH_BYTES, MAX_TRANSFER_BYTES};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::Frame;
-use protocol::store::LOG_FILE;
+use protocol::store::{LOG_FILE, SIGNATURE_SUFFIX};
 use protocol::wire::files::{Answer, Ask, FilesError, Volume as Described};
 use storage::{
     Extent, FatKind, ItemKind, MAX_ENTRIES, OpenFile, SECTOR, StorageError, Table, UNFINISHED,
@@ -288,8 +288,8 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
     async fn create(&mut self, path: &[u8]) -> Result<(), StorageError> {
         let path = core::str::from_utf8(path).map_err(|_| StorageError::BadName)?;
         let name = Path::try_from(path).map_err(|_| StorageError::BadName)?;
-        if let Some((file, _)) = self.begun.take() {
-            self.volume.close(file).await?;
+        if self.begun.is_some() {
+            self.discard().await;
         }
         // The log is written below the file system, and never through it.
         check_path(path)?;
@@ -303,9 +303,16 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
             Ok(()) | Err(StorageError::NotFound) => {}
             Err(error) => return Err(error),
         }
-        let file = self.volume.create(UNFINISHED).await?;
-        self.begun = Some((file, name));
-        Ok(())
+        match self.volume.create(UNFINISHED).await {
+            Ok(file) => {
+                self.begun = Some((file, name));
+                Ok(())
+            }
+            Err(error) => {
+                self.discard_signature(&name).await;
+                Err(error)
+            }
+        }
     }
 
     async fn append(&mut self, number: u32, offset: u64, bytes: &[u8]) {
@@ -326,12 +333,37 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
 
     /// Leaves nothing of the file that was begun: without it, the file system is as it was.
     async fn discard(&mut self) {
+        let Some((file, path)) = self.begun.take() else {
+            return;
+        };
         // Why the file cannot be is known already.
-        if let Some((file, _)) = self.begun.take() {
-            let _ = self.volume.close(file).await;
-        }
+        let _ = self.volume.close(file).await;
+        self.discard_unfinished(&path).await;
+    }
+
+    async fn discard_unfinished(&mut self, path: &Path) {
         let _ = self.volume.remove(UNFINISHED).await;
+        self.discard_signature(path).await;
         let _ = self.volume.sync().await;
+    }
+
+    /// Removes the signature that was written for a file before it, if there is no such file.
+    async fn discard_signature(&mut self, path: &Path) {
+        let mut signature = path.clone();
+        // A longer name has no signature.
+        if signature.push_str(SIGNATURE_SUFFIX).is_err() {
+            return;
+        }
+        match self.volume.open(path).await {
+            Err(StorageError::NotFound) => {
+                let _ = self.volume.remove(&signature).await;
+            }
+            Ok(file) => {
+                let _ = self.volume.close(file).await;
+            }
+            // It is not known whether the file is there, so its signature stays.
+            Err(_) => {}
+        }
     }
 
     async fn finish(&mut self, number: u32) {
@@ -346,7 +378,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
             volume.sync().await
         };
         if let Err(error) = finished.await {
-            self.discard().await;
+            self.discard_unfinished(&path).await;
             let (why, value) = failure(&error);
             return links.fail(number, why, value).await;
         }

@@ -229,6 +229,32 @@ impl Bench {
         told
     }
 
+    /// A new file, whole.
+    fn write(&mut self, path: &str, bytes: &[u8]) {
+        let path = path.as_bytes();
+        assert_eq!(self.ask(&Ask::Create { path }), Told::Done);
+        assert_eq!(self.ask(&Ask::Append { offset: 0, bytes }), Told::Done);
+        assert_eq!(self.ask(&Ask::Finish), Told::Done);
+    }
+
+    /// Appends to the file that was begun until the disk, which has so much left, is full. Where that is.
+    fn fill(&mut self, free: u64) -> u64 {
+        let mut offset = 0;
+        let failed = loop {
+            let bytes = &[7; 8192];
+            match self.ask(&Ask::Append { offset, bytes }) {
+                Told::Done => offset += bytes.len() as u64,
+                other => break other,
+            }
+        };
+        assert!(
+            matches!(failed, Told::Failed(FilesError::Full, _)),
+            "{failed:?}"
+        );
+        assert!(offset + 8192 * 4 > free);
+        offset
+    }
+
     fn mount(&mut self) -> Described {
         match self.ask(&Ask::Mount) {
             Told::Mounted(volume) => volume,
@@ -445,35 +471,11 @@ fn a_new_file_takes_its_name_when_it_is_finished_and_not_before() {
 
 #[test]
 fn of_a_file_that_the_disk_has_no_room_for_nothing_is_left() {
-    let mut almost_full = image();
-    block_on(async {
-        let mut ground = Ground::new();
-        let mut volume = Volume::mount(&mut almost_full, &mut ground).await?;
-        let left = 40_000;
-        let filler = vec![7; volume.free_bytes().await? as usize - left];
-        let mut file = volume.create("filler").await?;
-        volume.append(&mut file, &filler).await?;
-        volume.close(file).await?;
-        volume.sync().await
-    })
-    .unwrap();
-    let mut bench = Bench::new(almost_full, Mode::Honest);
+    let mut bench = Bench::new(almost_full(), Mode::Honest);
     let free = bench.mount().free;
     let path = b"adapters/large.gguf";
     assert_eq!(bench.ask(&Ask::Create { path }), Told::Done);
-    let mut offset = 0;
-    let failed = loop {
-        let bytes = &[7; 8192];
-        match bench.ask(&Ask::Append { offset, bytes }) {
-            Told::Done => offset += bytes.len() as u64,
-            other => break other,
-        }
-    };
-    assert!(
-        matches!(failed, Told::Failed(FilesError::Full, _)),
-        "{failed:?}"
-    );
-    assert!(offset + 8192 * 4 > free);
+    let offset = bench.fill(free);
     // The file is over: there is nothing to append to or to finish.
     for ask in [
         Ask::Append {
@@ -487,6 +489,50 @@ fn of_a_file_that_the_disk_has_no_room_for_nothing_is_left() {
     assert_eq!(bench.list().len(), 5);
     bench.check();
     assert_eq!(bench.mount().free, free);
+}
+
+#[test]
+fn a_signature_goes_with_its_file_if_that_cannot_be_finished() {
+    let mut bench = Bench::new(almost_full(), Mode::Honest);
+    let free = bench.mount().free;
+    let before = bench.list();
+    // One is too large, the other is given up for it.
+    for name in ["adapters/left", "adapters/large"] {
+        bench.write(&std::format!("{name}.sig"), &[9; 64]);
+        let path = name.as_bytes();
+        assert_eq!(bench.ask(&Ask::Create { path }), Told::Done);
+    }
+    bench.fill(free);
+    assert_eq!(bench.list(), before);
+    bench.check();
+    assert_eq!(bench.mount().free, free);
+    // What lies under the name already keeps its signature.
+    bench.write("adapters/small.sig", &[9; 64]);
+    bench.write("adapters/small", &[1; 100]);
+    let path = b"adapters/small";
+    assert_eq!(bench.ask(&Ask::Create { path }), Told::Done);
+    bench.fill(free);
+    let path = b"adapters/small.sig";
+    assert_eq!(bench.ask(&Ask::Open { path }), Told::Opened(64));
+    assert_eq!(bench.ask(&Ask::Close), Told::Done);
+    bench.check();
+}
+
+/// A disk with room for some 40 kB.
+fn almost_full() -> Image {
+    let mut almost_full = image();
+    block_on(async {
+        let mut ground = Ground::new();
+        let mut volume = Volume::mount(&mut almost_full, &mut ground).await?;
+        let left = 40_000;
+        let filler = vec![7; volume.free_bytes().await? as usize - left];
+        let mut file = volume.create("filler").await?;
+        volume.append(&mut file, &filler).await?;
+        volume.close(file).await?;
+        volume.sync().await
+    })
+    .unwrap();
+    almost_full
 }
 
 #[test]

@@ -4,7 +4,7 @@ use clap::Parser;
 use isolation::args::{Check, Cli, Command, Rocq};
 use isolation::capdl::{self, Spec};
 use isolation::documents::documents;
-use isolation::policy::Policy;
+use isolation::policy::{Policy, layers};
 use isolation::programs::Program;
 use isolation::report::{self, Report, Subjects};
 use isolation::view::View;
@@ -167,15 +167,21 @@ fn description(path: &Path, board: &Board) -> Result<System> {
     })
 }
 
-/// The files, one after the other, are one policy. A table that two of them have is an error of TOML.
+/// The files together are one policy: see [`layers`].
 fn policy(paths: &[impl AsRef<Path>], board: &Board) -> Result<Policy> {
-    let texts = paths.iter().map(|path| text(path.as_ref()));
-    let whole = texts.collect::<Result<Vec<_>>>()?.join("\n");
-    Policy::parse_on(&whole, board).map_err(|source| {
-        let last = paths.last().map(AsRef::as_ref);
-        let path = last.unwrap_or(Path::new("")).to_owned();
+    let failed = |path: &Path, source| {
+        let path = path.to_owned();
         Error::Policy { path, source }
-    })
+    };
+    if let [path] = paths {
+        let path = path.as_ref();
+        // Its errors have a line.
+        return Policy::parse_on(&text(path)?, board).map_err(|source| failed(path, source));
+    }
+    let read = |path: &Path| layers::read(&text(path)?).map_err(|source| failed(path, source));
+    let read: Result<Vec<_>> = paths.iter().map(|path| read(path.as_ref())).collect();
+    let last = paths.last().map_or(Path::new(""), AsRef::as_ref);
+    Policy::of_layers(read?, board).map_err(|source| failed(last, source))
 }
 
 /// The files of all domains, by the domains' names.

@@ -5,6 +5,7 @@
 
 mod boards;
 mod clients;
+pub mod layers;
 
 pub use clients::PolicyError;
 
@@ -437,7 +438,10 @@ impl Policy {
     /// # Errors
     /// The first error, with its location.
     pub fn parse_on(text: &str, board: &Board) -> Result<Self, PolicyError> {
-        let mut policy: Self = toml::from_str(text)?;
+        Self::complete(toml::from_str(text)?, board)
+    }
+
+    fn complete(mut policy: Self, board: &Board) -> Result<Self, PolicyError> {
         policy.add_devices(board)?;
         policy.add_clients()?;
         Ok(policy)

@@ -1,6 +1,6 @@
 //! Harmful changes of the system with a disk, systems/disk, and of its claims: what files and disk must not be to anybody.
 
-use crate::harness::{Caught, changed, check_with, none};
+use crate::harness::{Caught, changed, check_with_layer, none};
 use libtest_mimic::Trial;
 use std::sync::LazyLock;
 use sysdesc::Board;
@@ -293,7 +293,7 @@ const MUTATIONS: &[Mutation] = &[
 pub fn harmful() -> Vec<Trial> {
     let trial = |(name, of_system, of_claims, claims, words): &'static Mutation| {
         Trial::test(format!("disk::{name}"), move || {
-            let said = check_with(&changed(&SYSTEM, of_system), &changed(CLAIMS, of_claims));
+            let said = check_with_layer(&changed(&SYSTEM, of_system), &changed(CLAIMS, of_claims));
             Caught { claims, words }.judge(&said)
         })
     };
@@ -315,11 +315,11 @@ pub fn harmless() -> Vec<Trial> {
                 ),
             ],
         );
-        none(&check_with(&text, CLAIMS))
+        none(&check_with_layer(&text, CLAIMS))
     };
     vec![
         Trial::test("harmless::disk::unchanged", || {
-            none(&check_with(&SYSTEM, CLAIMS))
+            none(&check_with_layer(&SYSTEM, CLAIMS))
         }),
         Trial::test("harmless::disk::the_slots_are_larger", larger),
     ]

@@ -4,7 +4,7 @@ use crate::two_clients;
 use isolation::capdl::format::{Cap, CapBody, Object, Rights, Slot};
 use isolation::capdl::{self, Spec};
 use isolation::microkit::Configuration;
-use isolation::policy::Policy;
+use isolation::policy::{Policy, PolicyError, layers};
 use isolation::report::{Report, Subjects};
 use libtest_mimic::Failed;
 use std::sync::LazyLock;
@@ -73,8 +73,22 @@ pub fn check_description(text: &str) -> Vec<String> {
 
 /// The same with another policy, which may also be refused.
 pub fn check_with(text: &str, policy: &str) -> Vec<String> {
+    judge(text, Policy::parse(policy))
+}
+
+/// The same with what a system adds to or changes in the policy.
+pub fn check_with_layer(text: &str, layer: &str) -> Vec<String> {
+    judge(text, layered(POLICY_TEXT, layer))
+}
+
+fn layered(base: &str, layer: &str) -> Result<Policy, PolicyError> {
+    let layers = [layers::read(base)?, layers::read(layer)?];
+    Policy::of_layers(layers, &Board::usual())
+}
+
+fn judge(text: &str, policy: Result<Policy, PolicyError>) -> Vec<String> {
     let refused = |error: &dyn std::fmt::Display| vec![format!("refused: {error}")];
-    let policy = match Policy::parse(policy) {
+    let policy = match policy {
         Ok(policy) => policy,
         Err(error) => return refused(&error),
     };
@@ -97,8 +111,8 @@ pub fn check_image_in_partitions(spec: &Spec) -> Vec<String> {
     let described = include_str!("../fixtures/system.xml");
     let described = Board::usual().resolve(&plan.apply(described).unwrap());
     let system = System::parse(&described.unwrap()).unwrap();
-    let policy = format!("{}\n{}", of_fixture(POLICY_TEXT), crate::partitions::ADDED);
-    report(&system, &Policy::parse(&policy).unwrap(), Some(spec))
+    let policy = layered(&of_fixture(POLICY_TEXT), crate::partitions::ADDED);
+    report(&system, &policy.unwrap(), Some(spec))
 }
 
 /// The same for the system with two clients.

@@ -2,7 +2,8 @@
 //! run in whose time.
 
 use crate::harness::{
-    Caught, Image, POLICY_TEXT, changed, check_image_in_partitions, check_with, none,
+    Caught, Image, POLICY_TEXT, changed, check_image_in_partitions, check_with, check_with_layer,
+    none,
 };
 use isolation::capdl::format::{Object, ScheduleDuration, ScheduleEntry};
 use libtest_mimic::Trial;
@@ -14,7 +15,6 @@ static SYSTEM: LazyLock<String> = LazyLock::new(|| {
     Board::usual().resolve(described).unwrap()
 });
 pub const ADDED: &str = include_str!("../../../../systems/partitions/isolation.toml");
-static CLAIMS: LazyLock<String> = LazyLock::new(|| format!("{POLICY_TEXT}\n{ADDED}"));
 
 /// Name, what is replaced by what in the description and in the claims, the claims that must be violated, words of one
 /// message.
@@ -375,8 +375,7 @@ const IMAGE_MUTATIONS: &[ImageMutation] = &[
 pub fn harmful() -> Vec<Trial> {
     let described = |(name, of_system, of_claims, claims, words): &'static Mutation| {
         Trial::test(format!("partitions::{name}"), move || {
-            let claimed = replaced_in_added(of_claims);
-            let said = check_with(&changed(&SYSTEM, of_system), &claimed);
+            let said = check_with_layer(&changed(&SYSTEM, of_system), &changed(ADDED, of_claims));
             Caught { claims, words }.judge(&said)
         })
     };
@@ -396,7 +395,7 @@ pub fn harmful() -> Vec<Trial> {
     };
     let absent = || {
         let plain = Board::usual().resolve(include_str!("../../../../system.xml"));
-        let said = check_with(&plain.unwrap(), &CLAIMS);
+        let said = check_with_layer(&plain.unwrap(), ADDED);
         let (claims, words) = (&["T"][..], &["there is no schedule"][..]);
         Caught { claims, words }.judge(&said)
     };
@@ -413,21 +412,15 @@ pub fn harmful() -> Vec<Trial> {
     trials
 }
 
-fn replaced_in_added(changes: &[(&str, &str)]) -> String {
-    format!("{POLICY_TEXT}\n{}", changed(ADDED, changes))
-}
-
 pub fn harmless() -> Vec<Trial> {
     let shorter = || {
         let turn = r#"<schedule_entry domain="inference" duration="9000 us" />"#;
-        none(&check_with(
-            &changed(&SYSTEM, &[(LONG_TURN, turn)]),
-            &CLAIMS,
-        ))
+        let text = changed(&SYSTEM, &[(LONG_TURN, turn)]);
+        none(&check_with_layer(&text, ADDED))
     };
     vec![
         Trial::test("harmless::partitions::unchanged", || {
-            none(&check_with(&SYSTEM, &CLAIMS))
+            none(&check_with_layer(&SYSTEM, ADDED))
         }),
         Trial::test("harmless::partitions::image::unchanged", || {
             none(&check_image_in_partitions(&image().spec))
