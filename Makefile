@@ -83,14 +83,19 @@ EXAMPLE_POLICY := $(EXAMPLE_OUT)/policy.bin
 EXAMPLES := $(patsubst examples/%/build.mk,%,$(wildcard examples/*/build.mk))
 $(if $(EXAMPLE),$(if $(filter $(EXAMPLE),$(EXAMPLES)),,$(error no example '$(EXAMPLE)': there is $(EXAMPLES))))
 
-# SYSTEM=disk or partitions: a system of systems/, with its own description and isolation claims; the rest is the main
-# one's. One with a plan.toml is the main one in time partitions; the others have a disk, which is the image DISK, and
-# `llmtool disk` makes it if it is not there.
+# SYSTEM=disk, partitions or cores: a system of systems/, with its own description and isolation claims; the rest is the
+# main one's. One with a plan.toml is the main one in time partitions. cores has workers on other cores, WORKERS=1, 2 or 3
+# of them, all three unless said. The others have a disk, which is the image DISK, and `llmtool disk` makes it if it is not
+# there.
 SYSTEM ?=
 SYSTEMS := $(patsubst systems/%/system.xml,%,$(wildcard systems/*/system.xml))
 $(if $(SYSTEM),$(if $(filter $(SYSTEM),$(SYSTEMS)),,$(error no system '$(SYSTEM)': there is $(SYSTEMS))))
 PARTITIONED := $(if $(SYSTEM),$(wildcard systems/$(SYSTEM)/plan.toml))
-WITH_DISK := $(if $(SYSTEM),$(if $(PARTITIONED),,$(SYSTEM)))
+CORES := $(filter cores,$(SYSTEM))
+WITH_DISK := $(if $(SYSTEM),$(if $(PARTITIONED)$(CORES),,$(SYSTEM)))
+WORKERS ?=
+$(if $(filter-out 1 2 3,$(WORKERS)),$(error WORKERS='$(WORKERS)': systems/cores has 1$(comma) 2 or 3 workers))
+$(if $(WORKERS),$(if $(CORES),,$(error WORKERS=$(WORKERS) needs SYSTEM=cores: no other system has workers)))
 SYSTEM_OUT := $(BUILD)/systems/$(SYSTEM)
 SYSTEM_POLICY := $(SYSTEM_OUT)/policy.bin
 DISK ?= $(BUILD)/disk.img
@@ -100,13 +105,14 @@ DISK_SIZE ?= 64MiB
 # larger model only needs larger regions. LARGE=bench uses the model of 15.7 M parameters for speed measurements.
 LARGE ?=
 LARGE_DIR := $(BUILD)/large-$(LARGE)
-DESCRIPTION := $(if $(SYSTEM),systems/$(SYSTEM)/system.xml,$(if $(MODEL),$(MODEL_SYSTEM),$(if $(EXAMPLE),$(EXAMPLE_DIR)/system.xml,$(if $(LARGE),$(LARGE_DIR)/system.xml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/system.xml,system.xml)))))
+DESCRIPTION := $(if $(SYSTEM),$(if $(WORKERS),$(SYSTEM_OUT)/workers-$(WORKERS).xml,systems/$(SYSTEM)/system.xml),$(if $(MODEL),$(MODEL_SYSTEM),$(if $(EXAMPLE),$(EXAMPLE_DIR)/system.xml,$(if $(LARGE),$(LARGE_DIR)/system.xml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/system.xml,system.xml)))))
 LARGE_STORE := $(LARGE_DIR)/store.tar
 
 # seL4: the SDK, its configuration (release, debug or benchmark), and whether test builds misbehave.
 MICROKIT_SDK ?= $(firstword $(wildcard /opt/microkit-sdk*))
 SDK := $(abspath $(MICROKIT_SDK))
-CONFIG ?= release
+CONFIG ?= $(if $(CORES),smp-release,release)
+$(if $(CORES),$(if $(filter smp-%,$(CONFIG)),,$(error SYSTEM=cores needs a kernel for several cores: CONFIG=smp-release, not $(CONFIG))))
 INJECT ?=
 # A build whose inference measures itself if a prompt says so.
 MEASURE ?=
@@ -114,7 +120,7 @@ MEASURE ?=
 # or, with SYSTEM=disk, a hostile files.
 REDTEAM ?=
 # INJECT=1: with the test builds' store and policy; INJECT=shipped: with the shipped ones.
-SEL4_OUT := $(CURDIR)/$(BUILD)/$(BOARD)/sel4-$(CONFIG)$(if $(INJECT),-inject-$(INJECT))$(if $(MEASURE),-measure)$(if $(REDTEAM),-redteam-$(REDTEAM))$(if $(MODEL),-model)$(if $(LARGE),-large-$(LARGE))$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))$(if $(SYSTEM),-$(SYSTEM))
+SEL4_OUT := $(CURDIR)/$(BUILD)/$(BOARD)/sel4-$(CONFIG)$(if $(INJECT),-inject-$(INJECT))$(if $(MEASURE),-measure)$(if $(REDTEAM),-redteam-$(REDTEAM))$(if $(MODEL),-model)$(if $(LARGE),-large-$(LARGE))$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))$(if $(SYSTEM),-$(SYSTEM)$(WORKERS))
 # Targets of the programs: without floating point, and with it for inference.
 TARGET_aarch64 := aarch64-unknown-none-softfloat
 FLOAT_TARGET_aarch64 := aarch64-unknown-none
@@ -190,6 +196,11 @@ $(EXAMPLE_POLICY): $(EXAMPLE_DIR)/policy.toml $(EXAMPLE_DIR)/system.xml llmtool 
 $(SYSTEM_POLICY): policy.toml systems/$(SYSTEM)/system.xml llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
 	@$(COMPILE_POLICY) $< --system systems/$(SYSTEM)/system.xml -o $@ --formats $(@D)/formats.bin >&2
+
+# The system with fewer workers: the last ones are left out.
+$(SYSTEM_OUT)/workers-%.xml: systems/cores/system.xml systems/cores/with-workers
+	@mkdir -p $(@D)
+	@systems/cores/with-workers $* $< >$@
 
 # For its tests with a hostile files: the system goes on without a log that it has lost.
 GO_ON_POLICY := $(SYSTEM_OUT)/go-on/policy.bin
@@ -321,10 +332,17 @@ SEL4_INFERENCE := $(if $(filter-out clients files,$(REDTEAM)),hostile-inference,
 SEL4_SHELL := $(if $(filter shell,$(REDTEAM)),hostile-shell,shell)
 SEL4_FILES := $(if $(filter files,$(REDTEAM)),gremlin,files)
 
+# What the programs of audit and inference have for a system, and how their files are called there.
+OF_SYSTEM := $(if $(WITH_DISK),--features disk,$(if $(CORES),--features cores))
+SUFFIX := $(if $(WITH_DISK),-disk,$(if $(CORES),-cores))
+
 # The Microkit tool accepts variables that the programs do not expect, so the checker runs first: on the description
 # before anything is built, and on the programs' files before they become an image. The red team also attacks unsafe
 # descriptions.
-UNCHECKED := $(and $(REDTEAM),$(filter-out system.xml $(REDTEAM_CLIENTS)/system.xml $(if $(SYSTEM),$(DESCRIPTION)),$(DESCRIPTION)))
+# Its claims are about all of the workers.
+FEWER := $(filter 1 2,$(WORKERS))
+NO_CLAIMS := $(if $(SYSTEM),$(if $(wildcard systems/$(SYSTEM)/isolation.toml),,$(SYSTEM)))
+UNCHECKED := $(FEWER)$(NO_CLAIMS)$(and $(REDTEAM),$(filter-out system.xml $(REDTEAM_CLIENTS)/system.xml $(if $(SYSTEM),$(DESCRIPTION)),$(DESCRIPTION)))
 CHECK = $(if $(UNCHECKED),,$(BIN)/isolation check $(DESCRIPTION) --board $(BOARD) $(addprefix --policy ,$(ISOLATION_POLICY)) --silent)
 
 RESOLVE = $(BIN)/sysdesc $(1) $(BOARD) $(2)
@@ -333,7 +351,7 @@ UIMAGE := $(call board_line,uimage)
 WRAP = $(if $(UIMAGE),tools/uimage/uimage $(1) $(UIMAGE),:)
 
 .PHONY: description
-description: isolation-tool $(if $(MODEL),own) $(if $(LARGE),$(LARGE_STORE)) ## check the system description, as every build does
+description: isolation-tool $(if $(MODEL),own) $(if $(LARGE),$(LARGE_STORE)) $(if $(WORKERS),$(DESCRIPTION)) ## check the system description, as every build does
 	@$(if $(CHECK),$(CHECK) >&2)
 
 .PHONY: image
@@ -341,22 +359,25 @@ image: check-sdk description store policy $(if $(EXAMPLE),example-programs-sel4)
 	@mkdir -p $(SEL4_OUT)
 	@$(call RESOLVE,$(DESCRIPTION),$(RESOLVED))
 	@$(SEL4_CARGO) -p $(SEL4_SHELL) --target $(SEL4_TRIPLE) >&2
-	@$(SEL4_CARGO) -p audit $(if $(WITH_DISK),--features disk) --target $(SEL4_TRIPLE) >&2
+	@$(SEL4_CARGO) -p audit $(OF_SYSTEM) --target $(SEL4_TRIPLE) >&2
 	@$(if $(WITH_DISK),$(SEL4_CARGO) -p $(SEL4_FILES) --target $(SEL4_TRIPLE) >&2)
 	@$(if $(WITH_DISK),$(SEL4_DISK_CARGO) -p disk --target $(SEL4_TRIPLE) >&2)
-	@$(SEL4_CARGO) -p $(SEL4_INFERENCE) $(if $(WITH_DISK),--features disk) $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target $(SEL4_FLOAT_TRIPLE) >&2
+	@$(if $(CORES),$(SEL4_CARGO) -p worker $(if $(INJECT),--features inject) --target $(SEL4_FLOAT_TRIPLE) >&2)
+	@$(SEL4_CARGO) -p $(SEL4_INFERENCE) $(OF_SYSTEM) $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target $(SEL4_FLOAT_TRIPLE) >&2
 	@cd pds/sel4/host-tools && $(CARGO) build $(QUIET) --locked --release -p sel4-reset-cli --target-dir $(SEL4_TARGET)/host >&2
 	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/$(SEL4_SHELL) $(SEL4_OUT)/shell.elf
-	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/audit $(SEL4_OUT)/audit$(if $(WITH_DISK),-disk).elf
+	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/audit $(SEL4_OUT)/audit$(SUFFIX).elf
 	@$(if $(WITH_DISK),cd $(SEL4_TARGET)/$(SEL4_TRIPLE)/release && cp $(SEL4_FILES) $(SEL4_OUT)/files.elf && cp disk $(SEL4_OUT)/disk.elf)
 	@$(SEL4_TARGET)/host/release/sel4-reset-cli \
-		$(SEL4_TARGET)/$(SEL4_FLOAT_TRIPLE)/release/$(SEL4_INFERENCE) -o $(SEL4_OUT)/inference$(if $(WITH_DISK),-disk).elf
+		$(SEL4_TARGET)/$(SEL4_FLOAT_TRIPLE)/release/$(SEL4_INFERENCE) -o $(SEL4_OUT)/inference$(SUFFIX).elf
+	@$(if $(CORES),$(SEL4_TARGET)/host/release/sel4-reset-cli \
+		$(SEL4_TARGET)/$(SEL4_FLOAT_TRIPLE)/release/worker -o $(SEL4_OUT)/worker.elf)
 	@$(if $(CHECK),$(CHECK) --programs $(SEL4_OUT) >&2)
 	@$(SDK)/bin/microkit $(RESOLVED) --search-path $(SEL4_OUT) $(FILES_PATH) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2
 	@$(call WRAP,$(IMAGE))
 
-EMULATOR := $(call board_line,emulator) -m size=$(MEMORY) -display none -monitor none \
+EMULATOR := $(call board_line,emulator) $(if $(filter smp-%,$(CONFIG)),-smp 4) -m size=$(MEMORY) -display none -monitor none \
 	-rtc clock=vm -chardev stdio,id=console,signal=off -serial chardev:console
 QEMU := tools/qemu-console/qemu-console $(EMULATOR)
 # What the board's emulator has for a disk.
@@ -442,7 +463,7 @@ lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 # A panic of audit ends the system.
 .PHONY: panic-check
 panic-check: image ## no panic that a message could reach in the linked audit, but those that pds/audit/panics.toml argues
-	@$(CARGO) run $(QUIET) -p panic-check -- $(SEL4_OUT)/audit$(if $(WITH_DISK),-disk).elf pds/audit/panics.toml
+	@$(CARGO) run $(QUIET) -p panic-check -- $(SEL4_OUT)/audit$(SUFFIX).elf pds/audit/panics.toml
 
 .PHONY: e2e-qemu
 e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU

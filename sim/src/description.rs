@@ -33,8 +33,21 @@ pub struct Description {
     pub children: Option<Children>,
     /// Where its own fault handler writes, if the supervisor cannot trace it.
     pub report: Option<RawFd>,
+    /// Where it runs, if the system says on which cores its domains run.
+    pub core: Option<Core>,
     /// Set if standard error is kept for panics and debug output, as on a debug kernel.
     pub debug: Option<Debug>,
+}
+
+/// A core.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Core {
+    /// Its number in the description of the system.
+    pub number: u8,
+    /// The core of this machine that takes its place. With fewer cores, several domains' cores are the same one.
+    pub cpu: usize,
+    /// How many cores this process may use.
+    pub cores: usize,
 }
 
 /// How a domain's debug output is written to standard error.

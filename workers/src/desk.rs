@@ -16,18 +16,28 @@ struct Alone<T>(T);
 #[derive(Debug)]
 #[repr(C)]
 struct Place {
-    /// Opened by the leader.
-    called: Alone<Gate>,
-    /// Opened by the worker.
+    call: Alone<Call>,
     done: Alone<Done>,
 }
 
 #[derive(Debug)]
 #[repr(C)]
+struct Call {
+    /// Opened by the leader.
+    gate: Gate,
+    /// The life in which the leader has admitted the worker. The worker clears it when it starts.
+    admitted: AtomicU32,
+}
+
+#[derive(Debug)]
+#[repr(C)]
 struct Done {
+    /// Opened by the worker.
     gate: Gate,
     /// What the worker answered.
     answer: AtomicU32,
+    /// The life that the worker has seen. The leader clears it when it starts.
+    greeted: AtomicU32,
 }
 
 /// Shared memory of a leader and at most `WORKERS` − 1 workers, for jobs of at most `WORDS` words. Zeros are a valid
@@ -35,6 +45,8 @@ struct Done {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Desk<const WORKERS: usize, const WORDS: usize> {
+    /// Counts the leader's lives; never 0 after the first has begun. Only for those who greet.
+    life: AtomicU32,
     /// Number of words of the job; 0: the workers are to end.
     len: AtomicU32,
     words: [AtomicU64; WORDS],
@@ -48,13 +60,18 @@ pub struct Desk<const WORKERS: usize, const WORDS: usize> {
 impl<const WORKERS: usize, const WORDS: usize> Default for Desk<WORKERS, WORDS> {
     fn default() -> Self {
         Self {
+            life: AtomicU32::new(0),
             len: AtomicU32::new(0),
             words: core::array::from_fn(|_| AtomicU64::new(0)),
             places: core::array::from_fn(|_| Place {
-                called: Alone(Gate::new()),
+                call: Alone(Call {
+                    gate: Gate::new(),
+                    admitted: AtomicU32::new(0),
+                }),
                 done: Alone(Done {
                     gate: Gate::new(),
                     answer: AtomicU32::new(0),
+                    greeted: AtomicU32::new(0),
                 }),
             }),
             #[cfg(loom)]
@@ -64,6 +81,20 @@ impl<const WORKERS: usize, const WORDS: usize> Default for Desk<WORKERS, WORDS> 
 }
 
 impl<const WORKERS: usize, const WORDS: usize> Desk<WORKERS, WORDS> {
+    /// A desk as an old life may have left it.
+    #[cfg(loom)]
+    pub fn left_behind(life: u32, admitted: u32, greeted: u32, turn: u32) -> Self {
+        let desk = Self::default();
+        desk.life.store(life, Ordering::Relaxed);
+        for Place { call, done } in &desk.places {
+            call.0.admitted.store(admitted, Ordering::Relaxed);
+            call.0.gate.open(turn, Ordering::Relaxed);
+            done.0.greeted.store(greeted, Ordering::Relaxed);
+            done.0.gate.open(turn, Ordering::Relaxed);
+        }
+        desk
+    }
+
     /// A desk whose gates publish nothing.
     #[cfg(loom)]
     pub fn without_release() -> Self {
@@ -84,27 +115,68 @@ impl<const WORKERS: usize, const WORDS: usize> Desk<WORKERS, WORDS> {
     }
 }
 
-/// A worker did not arrive by the deadline. It may still be at work, so its memory must not be touched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("worker {0} has not finished its part of a job by the deadline")]
-pub struct Late(pub usize);
-
 /// The leader's side of a desk.
 #[derive(Debug)]
 pub struct Leader<const WORKERS: usize> {
     /// The turn of each worker's gates.
     turns: [u32; WORKERS],
+    /// The number of this life, if workers are to greet.
+    life: u32,
 }
 
 impl<const WORKERS: usize> Default for Leader<WORKERS> {
     fn default() -> Self {
         Self {
             turns: [0; WORKERS],
+            life: 0,
         }
     }
 }
 
 impl<const WORKERS: usize> Leader<WORKERS> {
+    /// Begins a life on a desk that may hold anything, left by a leader and workers that have all been stopped. Nothing
+    /// is waited for. [`Self::admit`] must follow before the first call, and the workers must greet
+    /// ([`Worker::greet`]).
+    pub fn begin<const WORDS: usize>(
+        &mut self,
+        desk: &Desk<WORKERS, WORDS>,
+        workers: usize,
+        mut signal: impl FnMut(usize),
+    ) {
+        for place in &desk.places[..workers] {
+            place.done.0.greeted.store(0, Ordering::Relaxed);
+        }
+        self.turns = [0; WORKERS];
+        // Another number than the last, which a worker that was quicker may have greeted already.
+        self.life = desk.life.load(Ordering::Relaxed).wrapping_add(1).max(1);
+        desk.life.store(self.life, Ordering::Release);
+        (1..workers).for_each(&mut signal);
+    }
+
+    /// Waits until the workers have greeted in this life, and gives each fresh gates. `sleep` returns when there was a
+    /// signal since it last returned, or for no reason.
+    pub fn admit<const WORDS: usize>(
+        &self,
+        desk: &Desk<WORKERS, WORDS>,
+        workers: usize,
+        mut signal: impl FnMut(usize),
+        mut sleep: impl FnMut(),
+    ) {
+        for (worker, place) in desk.places[..workers].iter().enumerate().skip(1) {
+            let Place {
+                call: Alone(call),
+                done: Alone(done),
+            } = place;
+            while done.greeted.load(Ordering::Acquire) != self.life {
+                sleep();
+            }
+            call.gate.shut();
+            done.gate.shut();
+            call.admitted.store(self.life, Ordering::Release);
+            signal(worker);
+        }
+    }
+
     /// Calls workers 1 to `workers` − 1 for a job of these words; without words they end. `signal` is called for those
     /// that sleep. [`Self::wait`] must return before the next call.
     ///
@@ -126,33 +198,30 @@ impl<const WORKERS: usize> Leader<WORKERS> {
         let called = desk.places[..workers].iter().zip(&mut self.turns);
         for (worker, (place, turn)) in called.enumerate().skip(1) {
             *turn = Gate::next(*turn);
-            if place.called.0.open(*turn, desk.order()) {
+            if place.call.0.gate.open(*turn, desk.order()) {
                 signal(worker);
             }
         }
     }
 
     /// Waits until the workers that were called have done their parts, and passes on what each answered. `sleep` is
-    /// called after `spins` looks at a gate; it returns false at the deadline.
+    /// called after `spins` looks at a gate, with the worker that is waited for; it may give up.
     ///
     /// # Errors
-    /// The deadline has passed.
-    pub fn wait<const WORDS: usize>(
+    /// `sleep` has given up. The worker may still be at work, so its memory must not be touched.
+    pub fn wait<const WORDS: usize, E>(
         &mut self,
         desk: &Desk<WORKERS, WORDS>,
         workers: usize,
         spins: u32,
-        mut sleep: impl FnMut() -> bool,
+        mut sleep: impl FnMut(usize) -> Result<(), E>,
         mut answer: impl FnMut(u32),
-    ) -> Result<(), Late> {
+    ) -> Result<(), E> {
         let called = desk.places[..workers].iter().zip(&self.turns);
         for (worker, (place, turn)) in called.enumerate().skip(1) {
-            let Done { gate, answer: told } = &place.done.0;
-            gate.pass(*turn, spins, || match sleep() {
-                true => Ok(()),
-                false => Err(Late(worker)),
-            })?;
-            answer(told.load(Ordering::Relaxed));
+            let done = &place.done.0;
+            done.gate.pass(*turn, spins, || sleep(worker))?;
+            answer(done.answer.load(Ordering::Relaxed));
         }
         Ok(())
     }
@@ -186,6 +255,39 @@ impl Worker {
         Self { index, turn: 0 }
     }
 
+    /// Starts on a desk that may hold anything, left by a leader and workers that have all been stopped: returns once the
+    /// leader of this life has admitted the worker. `sleep` returns when there was a signal since it last returned, or
+    /// for no reason; `signal` wakes the leader.
+    ///
+    /// Leader and worker start in any order, so each destroys what the other could take for an answer: the worker clears
+    /// its admission before it greets, and the leader clears the greeting before it begins a life.
+    ///
+    /// # Panics
+    /// The desk has no such place.
+    pub fn greet<const WORKERS: usize, const WORDS: usize>(
+        &self,
+        desk: &Desk<WORKERS, WORDS>,
+        mut signal: impl FnMut(),
+        mut sleep: impl FnMut(),
+    ) {
+        let Place { call, done } = &desk.places[self.index];
+        let (admitted, greeted) = (&call.0.admitted, &done.0.greeted);
+        admitted.store(0, Ordering::Relaxed);
+        let mut last = 0;
+        loop {
+            let life = desk.life.load(Ordering::Acquire);
+            if life != last {
+                greeted.store(life, Ordering::Release);
+                last = life;
+                signal();
+            }
+            if life != 0 && admitted.load(Ordering::Acquire) == life {
+                return;
+            }
+            sleep();
+        }
+    }
+
     /// Waits for the next job; `None` if the worker is to end. `sleep` is called after `spins` looks at the gate.
     ///
     /// # Panics
@@ -197,7 +299,7 @@ impl Worker {
         mut sleep: impl FnMut(),
     ) -> Option<Called<'d>> {
         self.turn = Gate::next(self.turn);
-        let gate = &desk.places[self.index].called.0;
+        let gate = &desk.places[self.index].call.0.gate;
         let passed: Result<(), core::convert::Infallible> = gate.pass(self.turn, spins, || {
             sleep();
             Ok(())

@@ -34,6 +34,11 @@ impl Gate {
         Self(AtomicU32::new(0))
     }
 
+    /// Makes it one that was never opened. Nobody may use it meanwhile.
+    pub(crate) fn shut(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     /// The turn after `turn`.
     pub(crate) const fn next(turn: u32) -> u32 {
         turn.wrapping_add(1) & (u32::MAX >> 1)

@@ -7,21 +7,29 @@
 //! time, so nothing has to be reset.
 //!
 //! Whoever waits spins for a bounded time and then sleeps until it is signalled; how to sleep and how to signal is the
-//! caller's. A worker that does not arrive by the leader's deadline is [`Late`]. It may still be writing, so the leader
-//! cannot go on: that is a fault of all of them.
+//! caller's. If a worker does not arrive by a deadline, it may still be writing, so the leader cannot go on: that is a
+//! fault of all of them.
 //!
 //! Only atomics are shared, all zeros is a valid desk, and nothing in it is an address. So it works between threads and
-//! between protection domains alike. `threads` is a team of threads for tools on a host.
+//! between protection domains alike. Domains are stopped and started again, and the desk then holds what their old life
+//! has left: leader and workers greet each other first. `threads` is a team of threads for tools on a host; `domains` is
+//! one of protection domains.
 
 #![cfg_attr(not(any(loom, test, feature = "threads")), no_std)]
 #![deny(unsafe_code)]
 
+#[cfg(all(any(feature = "domains", feature = "threads"), not(loom)))]
+mod answer;
 mod desk;
+#[cfg(all(feature = "domains", not(loom)))]
+pub mod domains;
 mod gate;
+#[cfg(all(feature = "inject", not(loom)))]
+pub mod inject;
 #[cfg(all(feature = "threads", not(loom)))]
 mod threads;
 
-pub use desk::{Called, Desk, Late, Leader, Worker};
+pub use desk::{Called, Desk, Leader, Worker};
 pub use gate::Gate;
 #[cfg(all(feature = "threads", not(loom)))]
 pub use threads::{Threads, cores};

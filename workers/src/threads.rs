@@ -4,7 +4,8 @@
 //! run a part of a job whose memory belongs to the leader: it is sound because the leader does not return before every
 //! part has ended, not even by a panic.
 
-use crate::desk::{Desk, Late, Leader, Worker};
+use crate::answer;
+use crate::desk::{Desk, Leader, Worker};
 use llm_core::quantize::NonFinite;
 use llm_core::team::{LEAST_WORK, MAX_WORDS, MAX_WORKERS, Team, Work, run_part};
 use std::ptr::{NonNull, null_mut};
@@ -25,9 +26,10 @@ const SPINS_IF_CROWDED: u32 = 16;
 /// a minute is broken.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Answers of a worker.
-const DONE: u32 = 0;
-const NON_FINITE: u32 = 1;
+/// A worker did not arrive by the deadline. It may still be at work, so its memory must not be touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("worker {0} has not finished its part of a job by the deadline")]
+struct Late(usize);
 
 /// What the threads of a team share.
 #[derive(Debug)]
@@ -167,15 +169,14 @@ impl Team for Threads {
             desk,
             workers,
             *spins,
-            || {
+            |worker| {
                 bells[0].wait(DEADLINE);
-                since.get_or_insert_with(Instant::now).elapsed() < DEADLINE
-            },
-            |answer| {
-                if answer == NON_FINITE {
-                    result = Err(NonFinite);
+                match since.get_or_insert_with(Instant::now).elapsed() < DEADLINE {
+                    true => Ok(()),
+                    false => Err(Late(worker)),
                 }
             },
+            |answer| result = answer::and(result, answer),
         );
         if let Err(late @ Late(_)) = waited {
             eprintln!("{late} of {} s", DEADLINE.as_secs());
@@ -211,10 +212,7 @@ fn serve(index: usize, shared: &Shared) {
         // opened the gate. It keeps the work until this worker has opened its own, and gives each part to one worker.
         #[allow(unsafe_code)]
         let result = unsafe { run_part(&mut || words.next(), base, len, index) };
-        let answer = match result.expect("the leader's words") {
-            Ok(()) => DONE,
-            Err(NonFinite) => NON_FINITE,
-        };
+        let answer = answer::of(result.expect("the leader's words"));
         std::mem::forget(bomb);
         if worker.done(&shared.desk, answer) {
             shared.bells[0].ring();

@@ -86,9 +86,9 @@ fn work<const WORKERS: usize>(desk: Board<WORKERS>, jobs: u32, spins: u32) {
         // SAFETY: as in `serve`.
         shared.input.with_mut(|input| unsafe { *input = job });
         leader.call(&shared.desk, WORKERS, |put| put(job.into()), signal);
-        let sleep = || {
+        let sleep = |_| {
             shared.bells[0].wait();
-            true
+            Ok::<_, std::convert::Infallible>(())
         };
         let mut answers = Vec::new();
         let waited = leader.wait(&shared.desk, WORKERS, spins, sleep, |answer| {
@@ -140,4 +140,65 @@ fn two_workers_do_their_parts_of_the_same_job() {
 #[should_panic]
 fn the_model_notices_gates_that_publish_nothing() {
     loom::model(|| work::<2>(Desk::without_release(), 1, 0));
+}
+
+/// A leader and workers that start in any order on a desk that an old life has left, and one job.
+fn start_over<const WORKERS: usize>(desk: Board<WORKERS>) {
+    let shared = Shared::new(desk);
+    let threads: Vec<_> = (1..WORKERS)
+        .map(|index| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let mut worker = Worker::new(index);
+                let ring = || shared.bells[0].ring();
+                let sleep = || shared.bells[index].wait();
+                worker.greet(&shared.desk, ring, sleep);
+                let mut words = worker.next(&shared.desk, 0, sleep).expect("a job");
+                assert_eq!(words.next(), Some(7), "the words of this life");
+                if worker.done(&shared.desk, 8) {
+                    shared.bells[0].ring();
+                }
+            })
+        })
+        .collect();
+    let mut leader = Leader::<WORKERS>::default();
+    let signal = |worker: usize| shared.bells[worker].ring();
+    leader.begin(&shared.desk, WORKERS, signal);
+    leader.admit(&shared.desk, WORKERS, signal, || shared.bells[0].wait());
+    leader.call(&shared.desk, WORKERS, |put| put(7), signal);
+    let sleep = |_| {
+        shared.bells[0].wait();
+        Ok::<_, std::convert::Infallible>(())
+    };
+    let mut answers = Vec::new();
+    let waited = leader.wait(&shared.desk, WORKERS, 0, sleep, |answer| {
+        answers.push(answer)
+    });
+    assert_eq!(waited, Ok(()));
+    assert_eq!(answers, vec![8; WORKERS - 1]);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn what_an_old_life_has_left_is_taken_for_nothing() {
+    // First an untouched desk; then what the last life left in the middle of its first job, or before it had admitted
+    // anybody; then what somebody left who meant harm.
+    for (life, admitted, greeted, turn) in [
+        (0, 0, 0, 0),
+        (1, 1, 1, 1),
+        (1, 0, 1, 0),
+        (1, 2, 2, 1),
+        (u32::MAX, u32::MAX, 1, 1),
+    ] {
+        bounded(move || start_over::<2>(Desk::left_behind(life, admitted, greeted, turn)));
+    }
+}
+
+#[test]
+fn two_workers_start_over() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(1);
+    model.check(|| start_over::<3>(Desk::left_behind(1, 2, 2, 1)));
 }

@@ -31,6 +31,15 @@ pub const LEAK: &[u8] = b"!leak";
 pub const SHORT: &[u8] = b"!short";
 /// A prompt that begins with this makes the domain ignore its ring from then on.
 pub const SILENT: &[u8] = b"!silent";
+/// Prompts that begin with these make a worker do it at its next job, if there are workers: write outside its regions,
+/// spin for ever, fill everything that it may write with random bytes, or change the rounding mode and then write outside.
+/// The rest of the prompt says which worker.
+pub const WORKER: [&[u8]; 4] = [
+    b"!worker-write",
+    b"!worker-spin",
+    b"!worker-scribble",
+    b"!worker-fpcr",
+];
 
 /// Actions of the runtime for the prompts that need one.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +54,8 @@ pub struct Misdeeds {
     pub set_rounding: fn(),
     /// For [`SILENT`]: the server is not polled any more.
     pub fall_silent: fn(),
+    /// For [`WORKER`]: which of them, and a number that chooses the worker.
+    pub order_worker: fn(usize, u64),
 }
 
 /// Random words: SplitMix64 (Steele, Lea and Flood, 2014).
@@ -136,6 +147,11 @@ impl<B> Injector<B> {
         }
         if prompt.starts_with(SILENT) {
             (self.misdeeds.fall_silent)();
+        }
+        for (number, prefix) in WORKER.iter().enumerate() {
+            if let Some(rest) = prompt.strip_prefix(*prefix) {
+                (self.misdeeds.order_worker)(number, seed(rest));
+            }
         }
         // The longer prefix comes first, because the other is a prefix of it.
         let habits = [

@@ -1,5 +1,5 @@
 //! Links the domain with the script that all domains share, and reads the stack's size from `system.xml`, because
-//! start-up clears exactly what Microkit maps. The red team's inference is built with it, too.
+//! start-up clears exactly what Microkit maps. The red team's inference and the worker are built with it, too.
 
 use std::path::{Path, PathBuf};
 
@@ -24,21 +24,25 @@ fn root() -> PathBuf {
     root.expect("system.xml lies above the package").to_owned()
 }
 
-/// Size of the stack that Microkit gives the domain.
+/// Size of the stack that Microkit gives the domain; all workers have one of the same size.
 fn stack_bytes() -> u64 {
-    let path = root().join("system.xml");
+    let (file, domain) = match env!("CARGO_PKG_NAME") {
+        "worker" => ("systems/cores/system.xml", "worker1"),
+        _ => ("system.xml", "inference"),
+    };
+    let path = root().join(file);
     println!("cargo::rerun-if-changed={}", path.display());
-    let text = std::fs::read_to_string(&path).expect("system.xml is read");
-    let system = roxmltree::Document::parse(&text).expect("system.xml is XML");
-    let domain = system
+    let text = std::fs::read_to_string(&path).expect("the description is read");
+    let system = roxmltree::Document::parse(&text).expect("the description is XML");
+    let node = system
         .descendants()
         .find(|node| {
-            node.has_tag_name("protection_domain") && node.attribute("name") == Some("inference")
+            node.has_tag_name("protection_domain") && node.attribute("name") == Some(domain)
         })
-        .expect("system.xml has the protection domain inference");
-    let size = domain
+        .unwrap_or_else(|| panic!("{file} has no protection domain {domain}"));
+    let size = node
         .attribute("stack_size")
-        .expect("system.xml gives inference a stack_size");
+        .unwrap_or_else(|| panic!("{file} gives {domain} no stack_size"));
     let bytes = match size.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16),
         None => size.parse(),

@@ -3,7 +3,7 @@
 use super::DebugOutput;
 use super::ports::{CONSOLE_GONE, Clock, HALT, Notifier, Orders, Restarter, Timer};
 use super::{descriptors, mapping, ports};
-use crate::description::{Debug, Description};
+use crate::description::{Core, Debug, Description};
 use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -110,6 +110,7 @@ pub struct Environment {
     report: Option<BorrowedFd<'static>>,
     clock: Clock,
     debug: Option<Debug>,
+    core: Option<Core>,
 }
 
 /// The terminal, and its interrupt.
@@ -254,6 +255,7 @@ impl Environment {
             report: description.report.map(inherited),
             clock: Clock { boot_us },
             debug: description.debug,
+            core: description.core,
         })
     }
 
@@ -337,6 +339,19 @@ impl Environment {
         })
     }
 
+    /// Memory that several domains of a compartment write. It can be taken once.
+    ///
+    /// # Errors
+    /// `system.xml` does not give it, or it was already taken.
+    pub fn common(&mut self, symbol: &str) -> Result<mapping::Common, SetupError> {
+        let region = self.regions.iter_mut().find(|region| region.is(symbol));
+        let region = region.and_then(mapping::Mapped::common);
+        region.ok_or_else(|| SetupError::Region {
+            symbol: symbol.into(),
+            access: "to share",
+        })
+    }
+
     /// Memory that nobody writes.
     ///
     /// # Errors
@@ -375,6 +390,28 @@ impl Environment {
                 right: "channel",
                 id,
             })
+    }
+
+    /// The right to wait for these channels alone.
+    ///
+    /// # Errors
+    /// `system.xml` does not give one of them.
+    pub fn waiter(&self, ids: &[u8]) -> Result<ports::Waiter, SetupError> {
+        let wakeup = |id: &u8| {
+            let found = self.wakeups.iter().find(|(of, _)| of == id);
+            found.map(|(_, from)| *from).ok_or(SetupError::Right {
+                right: "channel",
+                id: *id,
+            })
+        };
+        let from = ids.iter().map(wakeup).collect::<Result<_, _>>()?;
+        Ok(ports::Waiter { from })
+    }
+
+    /// Where this domain runs, if the system says on which cores its domains run.
+    #[must_use]
+    pub const fn core(&self) -> Option<Core> {
+        self.core
     }
 
     /// The terminal, behind the interrupt `id`.

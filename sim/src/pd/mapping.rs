@@ -26,6 +26,15 @@ pub(super) struct Mapped {
     given: Given,
 }
 
+/// Memory that several domains may write, mapped for the life of the process at the beginning of a page.
+#[derive(Debug)]
+pub struct Common {
+    /// Its first byte.
+    pub start: *mut u8,
+    /// Size in bytes.
+    pub bytes: usize,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Given {
     Nothing,
@@ -144,6 +153,19 @@ impl Mapped {
         // other process (the supervisor says so and maps nothing itself); `given` makes this the
         // only way to it.
         Some(unsafe { std::slice::from_raw_parts_mut(self.start.cast().as_ptr(), self.bytes) })
+    }
+
+    /// All of a region that several domains may write. Can be taken once, and only if no accessor was made.
+    pub(super) fn common(&mut self) -> Option<Common> {
+        let common = self.read && self.write && self.sharing == Sharing::Shared;
+        if !common || self.given != Given::Nothing {
+            return None;
+        }
+        self.given = Given::Slice;
+        Some(Common {
+            start: self.start.cast().as_ptr(),
+            bytes: self.bytes,
+        })
     }
 
     /// All of a region that no domain can write.

@@ -17,7 +17,8 @@ mod ports;
 
 pub use debug::DebugOutput;
 pub use environment::{Environment, SetupError};
-pub use ports::{Clock, Console, DiskFile, END_OF_INPUT, Notifier, Restarter, Timer};
+pub use mapping::Common;
+pub use ports::{Clock, Console, DiskFile, END_OF_INPUT, Notifier, Restarter, Timer, Waiter};
 
 #[cfg(feature = "supervisor")]
 pub(crate) use handler::{EXIT_STATUS, REPORT_BYTES};
@@ -129,6 +130,7 @@ fn prepare(
 ) -> Result<(Box<dyn Component>, Sources), SetupError> {
     let description = receive(number)?;
     stay_with_supervisor(&description)?;
+    stay_on_core(&description)?;
     block_terminal_signals()?;
 
     let mut environment = Environment::new(&description)?;
@@ -165,6 +167,15 @@ fn stay_with_supervisor(description: &Description) -> Result<(), SetupError> {
     // The supervisor may have died before the request was made.
     if getppid() != Pid::from_raw(description.supervisor) {
         return Err(SetupError::Orphan);
+    }
+    Ok(())
+}
+
+fn stay_on_core(description: &Description) -> Result<(), SetupError> {
+    if let Some(core) = description.core {
+        let mut cpus = rustix::thread::CpuSet::new();
+        cpus.set(core.cpu);
+        rustix::thread::sched_setaffinity(None, &cpus)?;
     }
     Ok(())
 }

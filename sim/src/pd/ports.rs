@@ -43,6 +43,26 @@ pub(super) fn drain(from: BorrowedFd<'static>) {
     let _ = rustix::io::read(from, &mut sink);
 }
 
+/// The right to wait for some of the domain's channels alone, in the middle of a wake-up.
+#[derive(Debug)]
+pub struct Waiter {
+    pub(super) from: Vec<BorrowedFd<'static>>,
+}
+
+impl Waiter {
+    /// Returns when a peer has notified since this last returned, or for no reason.
+    pub fn wait(&mut self) {
+        let interest = |from: &BorrowedFd<'static>| super::interest(*from);
+        let mut polled: Vec<_> = self.from.iter().map(interest).collect();
+        if poll(&mut polled, None).is_ok() {
+            let arrived = polled.iter().zip(&self.from);
+            for (_, from) in arrived.filter(|(polled, _)| !polled.revents().is_empty()) {
+                drain(*from);
+            }
+        }
+    }
+}
+
 /// The clock: microseconds since the system started.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {

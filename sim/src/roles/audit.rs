@@ -19,8 +19,9 @@ struct Port {
     clock: Clock,
     timer: Timer,
     restarter: Restarter,
-    /// Number of inference as a child.
-    child: u8,
+    /// Numbers of inference and, on several cores, of its workers as children. They are one compartment: all are stopped
+    /// before any is started.
+    children: std::vec::Vec<u8>,
 }
 
 impl audit::Port for Port {
@@ -50,12 +51,17 @@ impl audit::Port for Port {
     }
 
     fn restart_inference(&mut self) -> Result<(), ControlError> {
-        let done = self.restarter.restart(self.child);
+        if let [_, _, ..] = self.children[..] {
+            self.stop_inference()?;
+        }
+        let mut children = self.children.iter();
+        let done = children.all(|child| self.restarter.restart(*child));
         done.then_some(()).ok_or(ControlError::NotStopped)
     }
 
     fn stop_inference(&mut self) -> Result<(), ControlError> {
-        let done = self.restarter.stop(self.child);
+        let mut children = self.children.iter();
+        let done = children.all(|child| self.restarter.stop(*child));
         done.then_some(()).ok_or(ControlError::NotStopped)
     }
 }
@@ -114,6 +120,8 @@ fn begin<F: FilesEnd<ReadOnlyRegion, ReadWriteRegion> + 'static>(
         env.number("timer_channel")?,
     );
     let child = env.number("inference_child")?;
+    let workers = (1..).map_while(|worker| env.number(&format!("worker_{worker}_child")).ok());
+    let children = std::iter::once(child).chain(workers).collect();
     let inference_channel = env.number("inference_channel")?;
     let notifiers = clients
         .iter()
@@ -127,7 +135,7 @@ fn begin<F: FilesEnd<ReadOnlyRegion, ReadWriteRegion> + 'static>(
         clock: env.clock(),
         timer: env.timer(timer)?,
         restarter: env.restarter(child)?,
-        child,
+        children,
     };
     let memory = Memory {
         log: env.private("audit_log")?,
@@ -168,7 +176,7 @@ impl<F: FilesEnd<ReadOnlyRegion, ReadWriteRegion>> Component for Domain<F> {
     }
 
     fn fault(&mut self, _child: u8, fault: Fault) {
-        // There is one child.
+        // A fault of a worker is one of the compartment.
         self.audit.on_fault(fault, &mut self.port);
     }
 }

@@ -1,11 +1,13 @@
 //! Inference: the transformer, in a domain of its own.
 
+use super::worker;
 use super::{Endpoint, component, endpoint};
 use crate::pd::{Component, Environment, Ids, Notifier, SetupError};
 use inference::{Activity, Server};
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
 use llm_core::simd::Cpu;
+use llm_core::team::{Alone, Team};
 use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
 
 struct Port {
@@ -34,27 +36,39 @@ struct Inference<B> {
 
 /// Builds the component. The arena is zeroed first, as at each start on seL4.
 pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
-    begin(env, None)
+    let arena = env.private("arena")?;
+    begin(env, arena, Alone, None)
+}
+
+/// The same, with workers in other domains.
+pub(super) fn start_with_workers(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
+    let arena = worker::arena(env)?;
+    let leader = worker::leader(env)?;
+    begin(env, arena, leader, None)
 }
 
 /// The same, with the slots into which audit copies models of a disk.
 pub(super) fn start_with_slots(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
     let slots = env.parts("model_slots")?;
-    begin(env, Some(slots))
+    let arena = env.private("arena")?;
+    begin(env, arena, Alone, Some(slots))
 }
 
-fn begin(
+fn begin<T: Team + 'static>(
     env: &mut Environment,
+    arena: &'static mut [u8],
+    team: T,
     slots: Option<PartsRegion>,
 ) -> Result<Box<dyn Component>, SetupError> {
     let ring = endpoint(env, "audit_to_inference", "inference_to_audit")?;
     let audit = env.notifier(env.number("audit_channel")?)?;
     let port = Port { audit };
-    let arena = env.private("arena")?;
     arena.fill(0);
     // CPUID needs no system call, so it works after the lock-down too.
-    let options = inference::load_options(Cpu::detect());
-    let mut backend = TransformerBackend::new(Arena::new(arena).map_err(component)?, options);
+    let mut options = inference::load_options(Cpu::detect());
+    options.workers = team.workers();
+    let arena = Arena::new(arena).map_err(component)?;
+    let mut backend = TransformerBackend::with_team(arena, options, team);
     let costs = Box::leak(Box::new([0; _]));
     backend.set_formats(inference::read_formats(env.constant("formats")?, costs));
     #[cfg(feature = "inject")]
@@ -117,7 +131,7 @@ const fn is_silent() -> bool {
 
 /// Misbehaviour of a test build of inference, when a prompt asks for it.
 #[cfg(feature = "inject")]
-mod misdeeds {
+pub(super) mod misdeeds {
     #![allow(unsafe_code)]
 
     use inference::inject::{Garbage, Injector, Misdeeds};
@@ -147,6 +161,7 @@ mod misdeeds {
                 scribble,
                 set_rounding,
                 fall_silent,
+                order_worker: crate::roles::worker::order,
             },
         )
     }
@@ -156,7 +171,7 @@ mod misdeeds {
         SILENT.get()
     }
 
-    fn write_outside() -> ! {
+    pub(in crate::roles) fn write_outside() -> ! {
         // SAFETY: none. Nothing is mapped there, so it faults, which is the purpose of the test.
         unsafe { std::ptr::without_provenance_mut::<u8>(FOREIGN).write_volatile(1) };
         unreachable!("the write has not faulted")
@@ -178,7 +193,7 @@ mod misdeeds {
         });
     }
 
-    fn set_rounding() {
+    pub(in crate::roles) fn set_rounding() {
         // Rounds towards zero. Here the setting ends with the process; on seL4 it survives the restart.
         #[cfg(target_arch = "x86_64")]
         {

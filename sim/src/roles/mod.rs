@@ -6,11 +6,12 @@ mod disk;
 mod files;
 mod inference;
 mod shell;
+mod worker;
 
 use crate::pd::Role;
 
 /// Every program that `system.xml` can name.
-pub const ALL: [Role; 7] = [
+pub const ALL: [Role; 10] = [
     Role {
         image: "shell",
         start: shell::start,
@@ -32,6 +33,20 @@ pub const ALL: [Role; 7] = [
         image: "inference-disk",
         start: inference::start_with_slots,
     },
+    // Of `systems/cores`.
+    Role {
+        image: "audit-cores",
+        start: audit::start,
+    },
+    Role {
+        image: "inference-cores",
+        start: inference::start_with_workers,
+    },
+    Role {
+        image: "worker",
+        start: worker::start,
+    },
+    // Of `systems/disk`.
     Role {
         image: "files",
         start: files::start,

@@ -167,6 +167,7 @@ fn describe<'a>(
         disk: None,
         children: None,
         report: None,
+        core: core(system, this),
         debug: how.debug.then_some(desc::Debug { raw: how.terminal }),
     };
     for map in &this.maps {
@@ -275,6 +276,21 @@ fn describe<'a>(
         description.report = Some(inheritance.share(resources.report(domain).write.as_fd())?);
     }
     Ok(description)
+}
+
+/// Where a domain runs, if its system has domains on several cores.
+fn core(system: &System, domain: &sysdesc::Domain) -> Option<desc::Core> {
+    if system.domains.iter().all(|domain| domain.cpu == 0) {
+        return None;
+    }
+    let own = rustix::thread::sched_getaffinity(None).ok()?;
+    let cpus: Vec<usize> = (0..rustix::thread::CpuSet::MAX_CPU)
+        .filter(|cpu| own.is_set(*cpu))
+        .collect();
+    let number = domain.cpu;
+    let cpu = *cpus.get(usize::from(number) % cpus.len().max(1))?;
+    let cores = cpus.len();
+    Some(desc::Core { number, cpu, cores })
 }
 
 /// The values that Microkit would write into the variables that `setvar_id` names.

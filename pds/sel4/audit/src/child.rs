@@ -1,12 +1,17 @@
-//! Inference as audit's child: decoding its faults, and restarting it.
+//! Inference and its workers as audit's children: decoding their faults, and restarting them.
+//!
+//! They are one compartment, so a fault of one ends all of them. All are stopped before any is started: what an old life
+//! might still write must not meet a new one. The kernel stops a domain on another core before it answers.
 
+use crate::members::Members;
 use component::ControlError;
 use protocol::wire::{Fault, FaultKind};
 use runtime::layout::{RESET, STACK_TOP};
 use sel4_microkit::{Child, MessageInfo};
 
-/// Inference, by the number that the Microkit tool has written: that of its TCB, for which audit has a capability.
-pub(crate) struct Inference(pub(crate) Child);
+/// Inference and its workers, by the numbers that the Microkit tool has written: those of their TCBs, for which audit has
+/// capabilities.
+pub(crate) struct Compartment(pub(crate) Members);
 
 /// Decodes a fault message. It may be forged, and its label unknown: nothing here trusts it. The instruction pointer is
 /// read from the thread itself, because some kinds of message do not carry it.
@@ -35,20 +40,26 @@ pub(crate) fn fault(child: Child, message: &MessageInfo) -> Fault {
     Fault { kind, ip, address }
 }
 
-impl Inference {
-    /// Stops inference until [`Self::restart`] is called.
+impl Compartment {
+    /// Stops all of them until [`Self::restart`] is called.
     pub(crate) fn stop(&self) -> Result<(), ControlError> {
-        let stopped = self.0.tcb().tcb_suspend();
-        stopped.map_err(|_| ControlError::NotStopped)
+        for child in &self.0 {
+            let stopped = child.tcb().tcb_suspend();
+            stopped.map_err(|_| ControlError::NotStopped)?;
+        }
+        Ok(())
     }
 
-    /// Stops inference and starts it at its reset code, with every register written.
+    /// Stops all of them and starts each at its reset code, with every register written.
     pub(crate) fn restart(&self) -> Result<(), ControlError> {
         self.stop()?;
-        let mut registers = sel4::UserContext::default();
-        *registers.pc_mut() = RESET as u64;
-        *registers.sp_mut() = STACK_TOP as u64;
-        let started = self.0.tcb().tcb_write_all_registers(true, &mut registers);
-        started.map_err(|_| ControlError::NotStarted)
+        for child in &self.0 {
+            let mut registers = sel4::UserContext::default();
+            *registers.pc_mut() = RESET as u64;
+            *registers.sp_mut() = STACK_TOP as u64;
+            let started = child.tcb().tcb_write_all_registers(true, &mut registers);
+            started.map_err(|_| ControlError::NotStarted)?;
+        }
+        Ok(())
     }
 }

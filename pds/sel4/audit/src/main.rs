@@ -1,5 +1,5 @@
 //! The domain of the audit monitor. It has the board's clock and watchdog, the log, rings with each client and with
-//! inference, and the TCB of inference, which is its child.
+//! inference, and the TCBs of inference and, on several cores, of its workers, which are its children.
 
 #![no_std]
 #![no_main]
@@ -8,9 +8,12 @@ mod child;
 #[cfg_attr(feature = "disk", path = "with_disk.rs")]
 #[cfg_attr(not(feature = "disk"), path = "without_disk.rs")]
 mod disk;
+#[cfg_attr(feature = "cores", path = "with_workers.rs")]
+#[cfg_attr(not(feature = "cores"), path = "without_workers.rs")]
+mod members;
 mod port;
 
-use child::Inference;
+use child::Compartment;
 use component::{Audit, ClientEnd, KdfBlock, Memory, Texts};
 use heapless::Vec;
 use port::Port;
@@ -173,7 +176,7 @@ fn start() -> Result<Monitor, RingError> {
     };
     let mut port = Port {
         inference: Channel::new(inference_channel()),
-        child: Inference(Child::new(inference_child())),
+        child: Compartment(members::of(Child::new(inference_child()))),
         timekeeper,
         now_us: 0,
         looked_us: 0,

@@ -1,6 +1,6 @@
 //! Services of the runtime for audit's component, on Microkit.
 
-use crate::child::Inference;
+use crate::child::Compartment;
 use component::ControlError;
 use runtime::Clock as _;
 use runtime::board::Timekeeper;
@@ -14,10 +14,10 @@ const LOOK_US: u64 = 2_000_000;
 /// soon enough, and spares most wake-ups a read of the device.
 const LOOKS_US: u64 = 250_000;
 
-/// Audit's channels and its child, by the numbers that the Microkit tool has written.
+/// Audit's channels and its children, by the numbers that the Microkit tool has written.
 pub(crate) struct Port {
     pub(crate) inference: Channel,
-    pub(crate) child: Inference,
+    pub(crate) child: Compartment,
     pub(crate) timekeeper: Timekeeper,
     /// The clock's last reading.
     pub(crate) now_us: u64,

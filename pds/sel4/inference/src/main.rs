@@ -6,14 +6,18 @@
 #[cfg(feature = "inject")]
 mod misdeeds;
 mod start;
+#[cfg_attr(feature = "cores", path = "with_workers.rs")]
+#[cfg_attr(not(feature = "cores"), path = "without_workers.rs")]
+mod team;
 
 use component::{Activity, FormatCosts, Server};
 use llm_core::arena::Arena;
 use llm_core::backend::TransformerBackend;
 use llm_core::simd::Cpu;
+use llm_core::team::Team as _;
 use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
-use runtime::patched;
 use runtime::region::{self, Mapped, RingError};
+use runtime::{facts, patched};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible};
 use sel4_reset as _;
 use static_cell::{ConstStaticCell, StaticCell};
@@ -26,14 +30,19 @@ patched! {
 #[cfg(feature = "disk")]
 patched! { model_slots model_slots_size }
 
+facts! {
+    "ring_bytes" = protocol::ring::REGION_BYTES;
+    "protocol_version" = protocol::VERSION;
+}
+
 sel4_microkit::_private::declare_init!(init);
 
 #[cfg(not(any(feature = "inject", feature = "measure")))]
-type Backend = TransformerBackend<'static>;
+type Backend = TransformerBackend<'static, team::Team>;
 #[cfg(feature = "measure")]
 type Backend = component::measure::Measurer<'static>;
 #[cfg(feature = "inject")]
-type Backend = component::inject::Injector<TransformerBackend<'static>>;
+type Backend = component::inject::Injector<TransformerBackend<'static, team::Team>>;
 
 #[cfg(feature = "inject")]
 use misdeeds::is_silent;
@@ -87,7 +96,8 @@ fn begin() -> Result<&'static mut Engine, RingError> {
     let ours = region(inference_to_audit(), inference_to_audit_size());
     // SAFETY: `system.xml` maps these to this domain, only for the rings.
     let ring = unsafe { region::endpoint(theirs, ours)? };
-    // SAFETY: `system.xml` maps the arena only to this domain; this is its only use.
+    // SAFETY: `system.xml` maps the arena only to this domain; this is its only use. In a system with workers they map it,
+    // too, but they were all stopped before this domain was started, and use it only while it runs a job with them.
     let arena = unsafe { region::private(region(arena(), arena_size())) };
     // SAFETY: `system.xml` maps the store writable in no domain.
     let store = unsafe { region::immutable(region(model_store(), model_store_size())) };
@@ -106,9 +116,12 @@ fn begin() -> Result<&'static mut Engine, RingError> {
         &*SLOTS.init(unsafe { region::parts(slots)? })
     };
     let arena = Arena::new(arena).expect("pages are aligned");
+    let team = team::begin()?;
     let adapters = ADAPTERS.init(adapters);
     Ok(ENGINE.init_with(|| {
-        let mut backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
+        let mut options = component::load_options(Cpu::of_build());
+        options.workers = team.workers();
+        let mut backend = TransformerBackend::with_team(arena, options, team);
         backend.set_formats(component::read_formats(formats, COSTS.take()));
         #[cfg(feature = "measure")]
         let backend = component::measure::Measurer::new(backend, runtime::counter::now_us);

@@ -15,6 +15,7 @@ pub(crate) const MISDEEDS: Misdeeds = Misdeeds {
     scribble,
     set_rounding,
     fall_silent,
+    order_worker: crate::team::order_worker,
 };
 
 /// Whether the server is no longer polled.

@@ -23,8 +23,6 @@ const STACK_BYTES: usize = {
 pub(crate) const STACK_BOTTOM: usize = STACK_TOP - STACK_BYTES;
 
 facts! {
-    "ring_bytes" = protocol::ring::REGION_BYTES;
-    "protocol_version" = protocol::VERSION;
     "stack_top" = STACK_TOP;
     "stack_bytes" = STACK_BYTES;
 }

@@ -29,6 +29,14 @@ pub enum RingError {
         /// The size that the Microkit tool has written.
         bytes: usize,
     },
+    /// A region is smaller than what lies in it.
+    #[error("a region has {bytes} bytes, less than {needed}: correct its size in system.xml")]
+    TooSmall {
+        /// The size that the Microkit tool has written.
+        bytes: usize,
+        /// Bytes of what lies in it.
+        needed: usize,
+    },
     /// The ring refuses the region.
     #[error(transparent)]
     Ring(#[from] RegionTooSmall),
@@ -75,6 +83,25 @@ fn start(region: Mapped) -> Result<NonNull<u64>, RingError> {
 pub unsafe fn written(region: Mapped) -> Result<ReadWriteRegion, RingError> {
     // SAFETY: by the caller's promise; pages are aligned.
     Ok(unsafe { ReadWriteRegion::new(start(region)?, region.bytes) })
+}
+
+/// What several domains of a compartment share.
+///
+/// # Errors
+/// The region has no address, or is too small.
+///
+/// # Safety
+/// It is mapped as stated, readable and writable. Any bytes are a valid `T`, which consists of atomics, and everybody who
+/// maps the region uses it as a `T`.
+pub unsafe fn common<T: Sync>(region: Mapped) -> Result<&'static T, RingError> {
+    const { assert!(align_of::<T>() <= 4096) };
+    let (bytes, needed) = (region.bytes, size_of::<T>());
+    let start = start(region)?;
+    if bytes < needed {
+        return Err(RingError::TooSmall { bytes, needed });
+    }
+    // SAFETY: by the caller's promise; pages are aligned, and it is large enough.
+    Ok(unsafe { start.cast().as_ref() })
 }
 
 /// A region in which a trusted domain names parts to be read.

@@ -20,8 +20,8 @@ use llm_core::backend::TransformerBackend;
 use llm_core::simd::Cpu;
 use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
 use redteam_attacks::Attacker;
-use runtime::patched;
 use runtime::region::{self, Mapped, RingError};
+use runtime::{facts, patched};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible};
 use sel4_reset as _;
 use static_cell::{ConstStaticCell, StaticCell};
@@ -29,6 +29,11 @@ use static_cell::{ConstStaticCell, StaticCell};
 patched! {
     audit_channel audit_to_inference audit_to_inference_size inference_to_audit inference_to_audit_size
     arena arena_size model_store model_store_size adapters adapters_size formats formats_size
+}
+
+facts! {
+    "ring_bytes" = protocol::ring::REGION_BYTES;
+    "protocol_version" = protocol::VERSION;
 }
 
 /// As in the real one.

@@ -1,0 +1,13 @@
+//! A system in which inference works alone.
+
+use runtime::region::RingError;
+
+pub(crate) type Team = llm_core::team::Alone;
+
+/// There is nobody to be told.
+#[cfg(feature = "inject")]
+pub(crate) fn order_worker(_: usize, _: u64) {}
+
+pub(crate) const fn begin() -> Result<Team, RingError> {
+    Ok(llm_core::team::Alone)
+}

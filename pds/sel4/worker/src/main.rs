@@ -1,0 +1,56 @@
+//! The domain of a worker. It has inference's arena, the team's table, and a channel to inference.
+
+#![no_std]
+#![no_main]
+
+#[cfg(feature = "inject")]
+mod misdeeds;
+#[path = "../../inference/src/start.rs"]
+mod start;
+
+use component::{Bells, SPINS, Seat};
+use runtime::patched;
+use runtime::region::{self, Mapped};
+use sel4_microkit::{Channel, NullHandler};
+use sel4_reset as _;
+
+patched! { inference_channel arena arena_size team team_size }
+
+sel4_microkit::_private::declare_init!(init);
+
+struct Inference;
+
+impl Bells for Inference {
+    fn ring(&mut self, _: usize) {
+        Channel::new(inference_channel()).notify();
+    }
+
+    fn wait(&mut self) {
+        sel4_microkit::ipc::recv();
+    }
+}
+
+/// Serves until audit stops the domain. If `system.xml` gives it too little, it does nothing, and audit reports inference
+/// as silent at the deadline of the first request.
+fn init() -> NullHandler {
+    runtime::float::reset();
+    let table = Mapped {
+        address: team(),
+        bytes: team_size(),
+    };
+    // SAFETY: `system.xml` maps it for the table, in inference and its workers. It is all atomics.
+    if let Ok(table) = unsafe { region::common(table) } {
+        let arena = (arena() as *mut u8, arena_size());
+        // The number of a worker is that of its channel.
+        let number = inference_channel();
+        // SAFETY: `system.xml` maps inference's arena here, and gives each worker's channel another number. Audit stops
+        // all of them before it starts any.
+        if let Ok(seat) = unsafe { Seat::new(table, number, arena, SPINS) } {
+            #[cfg(not(feature = "inject"))]
+            component::serve(seat, &mut Inference);
+            #[cfg(feature = "inject")]
+            component::serve(seat, &mut Inference, misdeeds::MISDEEDS);
+        }
+    }
+    NullHandler::new()
+}

@@ -1,0 +1,179 @@
+//! Workers on other cores: their own domain, and inference's end of the team.
+
+#![allow(unsafe_code)]
+
+use super::component;
+use crate::pd::{Common, Component, Environment, Ids, Notifier, SetupError, Waiter};
+use worker::{Bells, SPINS, SPINS_IF_CROWDED, Seat, Table};
+use workers::domains::Domains;
+
+/// The channels of a member of a team.
+#[derive(Debug)]
+pub(super) struct Channels {
+    /// To each of the others, in the order of their numbers.
+    others: Vec<Notifier>,
+    /// The number of the first of them.
+    first: usize,
+    waiter: Waiter,
+}
+
+impl Bells for Channels {
+    fn ring(&mut self, member: usize) {
+        let at = member.checked_sub(self.first);
+        if let Some(other) = at.and_then(|at| self.others.get(at)) {
+            other.notify();
+        }
+    }
+
+    fn wait(&mut self) {
+        self.waiter.wait();
+    }
+}
+
+/// The channels of these numbers, to the members from `first` on.
+fn channels(env: &Environment, numbers: &[u8], first: usize) -> Result<Channels, SetupError> {
+    let others = numbers.iter().map(|number| env.notifier(*number));
+    Ok(Channels {
+        others: others.collect::<Result<_, _>>()?,
+        first,
+        waiter: env.waiter(numbers)?,
+    })
+}
+
+fn table(env: &mut Environment) -> Result<&'static Table, SetupError> {
+    let Common { start, bytes } = env.common("team")?;
+    if bytes < size_of::<Table>() {
+        let needed = size_of::<Table>();
+        return Err(component(format_args!(
+            "region 'team' has {bytes} bytes, less than {needed}: correct its size in system.xml"
+        )));
+    }
+    // SAFETY: mapped for ever, readable and writable, at the beginning of a page and large enough. All members use it as
+    // a table, which is all atomics, and any bytes are one.
+    Ok(unsafe { &*start.cast() })
+}
+
+/// The arena, which workers map, too.
+pub(super) fn arena(env: &mut Environment) -> Result<&'static mut [u8], SetupError> {
+    let Common { start, bytes } = env.common("arena")?;
+    // SAFETY: mapped for ever, readable and writable; this is the only reference in this process (`common`). Workers write
+    // there only while they run their parts of a job, which borrows the arena; those of an old life are dead.
+    Ok(unsafe { std::slice::from_raw_parts_mut(start, bytes) })
+}
+
+/// Looks before a member sleeps, if it needs a core with this number for itself.
+fn spins(env: &Environment, number: usize) -> u32 {
+    match env.core() {
+        Some(core) if number >= core.cores => SPINS_IF_CROWDED,
+        _ => SPINS,
+    }
+}
+
+/// Inference's end of the team, with as many workers as `system.xml` has.
+pub(super) fn leader(env: &mut Environment) -> Result<Domains<Channels>, SetupError> {
+    let channel = |worker| env.number(&format!("worker_{worker}_channel")).ok();
+    let numbers: Vec<u8> = (1..).map_while(channel).collect();
+    let channels = channels(env, &numbers, 1)?;
+    let spins = spins(env, numbers.len());
+    let table = table(env)?;
+    #[cfg(feature = "inject")]
+    TEAM.with(|team| {
+        // Set once: a process starts once.
+        let _ = team.set((table, numbers.len()));
+    });
+    let members = 1 + numbers.len();
+    Ok(Domains::begin(table, members, spins, channels))
+}
+
+struct Worker {
+    seat: Option<Seat>,
+    inference: Channels,
+}
+
+/// Builds the component.
+pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
+    let number = env.number("inference_channel")?;
+    let inference = channels(env, &[number], 0)?;
+    let number = usize::from(number);
+    let spins = spins(env, number);
+    let table = table(env)?;
+    let Common { start, bytes } = env.common("arena")?;
+    #[cfg(feature = "inject")]
+    misdeeds::knows([
+        (start, bytes),
+        (std::ptr::from_ref(table).cast_mut().cast(), 0x1000),
+    ]);
+    // SAFETY: `system.xml` maps inference's arena here, and gives each worker's channel another number. Audit stops all of
+    // them before it starts any.
+    let seat = unsafe { Seat::new(table, number, (start, bytes), spins) }.map_err(component)?;
+    Ok(Box::new(Worker {
+        seat: Some(seat),
+        inference,
+    }))
+}
+
+impl Component for Worker {
+    /// Serves until the process is killed.
+    fn init(&mut self) {
+        if let Some(seat) = self.seat.take() {
+            #[cfg(not(feature = "inject"))]
+            worker::serve(seat, &mut self.inference);
+            #[cfg(feature = "inject")]
+            worker::serve(seat, &mut self.inference, misdeeds::MISDEEDS);
+        }
+    }
+
+    fn notified(&mut self, _: Ids) {}
+}
+
+#[cfg(feature = "inject")]
+std::thread_local! {
+    /// The team's table, and the number of its workers.
+    static TEAM: std::cell::OnceCell<(&'static Table, usize)> = const { std::cell::OnceCell::new() };
+}
+
+/// Has a worker misbehave, if there is one.
+#[cfg(feature = "inject")]
+pub(super) fn order(misdeed: usize, choice: u64) {
+    let misdeed = worker::inject::Misdeed::ALL.get(misdeed);
+    TEAM.with(|team| {
+        if let (Some((table, workers @ 1..)), Some(misdeed)) = (team.get(), misdeed) {
+            table.order.give(1 + choice as usize % workers, *misdeed);
+        }
+    });
+}
+
+/// Misbehaviour of a test build of a worker, when inference orders it.
+#[cfg(feature = "inject")]
+mod misdeeds {
+    use std::cell::Cell;
+    use worker::inject::Misdeeds;
+
+    pub(super) const MISDEEDS: Misdeeds = Misdeeds {
+        write_outside: crate::roles::inference::misdeeds::write_outside,
+        scribble,
+        set_rounding: crate::roles::inference::misdeeds::set_rounding,
+    };
+
+    type Regions = [(*mut u8, usize); 2];
+
+    std::thread_local! {
+        /// The regions that the domain may write.
+        static OWN: Cell<Option<Regions>> = const { Cell::new(None) };
+    }
+
+    pub(super) fn knows(regions: Regions) {
+        OWN.set(Some(regions));
+    }
+
+    fn scribble() {
+        let mut garbage = inference::inject::Garbage::new(1);
+        for (start, bytes) in OWN.get().into_iter().flatten() {
+            for (word, at) in garbage.by_ref().zip((0..bytes).step_by(8)) {
+                // SAFETY: inside a region that `system.xml` lets this domain write, and aligned. What inference makes of it
+                // is what the test is about.
+                unsafe { start.add(at).cast::<u64>().write_volatile(word) }
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Threads in place of domains: the leader's arena and the table are theirs, too, and they are stopped and started again
+//! as audit would.
+
+use llm_core::arena::Arena;
+use llm_core::kv_cache::KvType;
+use llm_core::quantize::{NonFinite, TensorType};
+use llm_core::simd::Cpu;
+use llm_core::team::{Alone, Team, Work};
+use llm_core::testing::{Memory, Shape, model};
+use llm_core::transformer::{Checked, LoadOptions, Model, Positions};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use workers::domains::{Bells, Domains, MOST, Seat, Table};
+
+/// The notifications of a team: what came while nobody waited is kept.
+struct Kernel {
+    signals: [(Mutex<bool>, Condvar); MOST],
+    /// The members are to end at their next wait.
+    stopped: AtomicBool,
+}
+
+struct Member(Arc<Kernel>, usize);
+
+impl Bells for Member {
+    fn ring(&mut self, member: usize) {
+        let (signal, arrived) = &self.0.signals[member];
+        *signal.lock().unwrap() = true;
+        arrived.notify_one();
+    }
+
+    fn wait(&mut self) {
+        let (signal, arrived) = &self.0.signals[self.1];
+        let mut signal = signal.lock().unwrap();
+        while !*signal {
+            signal = arrived.wait(signal).unwrap();
+        }
+        *signal = false;
+        if self.0.stopped.load(Ordering::SeqCst) {
+            // The thread ends here, without a message.
+            std::panic::resume_unwind(Box::new(()));
+        }
+    }
+}
+
+/// Cuts even the shortest jobs.
+struct Eager(Domains<Member>);
+
+impl Team for Eager {
+    fn workers(&self) -> usize {
+        self.0.workers()
+    }
+
+    fn least_work(&self) -> u64 {
+        0
+    }
+
+    fn run(&mut self, work: Work<'_>) -> Result<(), NonFinite> {
+        self.0.run(work)
+    }
+}
+
+// The leader's borrow of the arena and the workers' pointer to it are used in turn, as between domains.
+const SHAPE: Shape = Shape {
+    context: 64,
+    ty: TensorType::Q8_0,
+    width: 64,
+    layers: 2,
+    heads: 4,
+    kv_heads: 2,
+    feed_forward: 96,
+    tied: true,
+};
+
+/// Bits of the logits of a few tokens.
+fn logits(memory: &mut [u8], team: &mut impl Team) -> Vec<u32> {
+    let options = LoadOptions {
+        context: 64,
+        kv: KvType::Q8,
+        sessions: 1,
+        positions: Positions::Exactly(64),
+        max_prompt_bytes: 64,
+        cpu: Cpu::detect(),
+        workers: team.workers(),
+    };
+    let file = model(SHAPE).finish();
+    let checked = Checked::new(&file).expect("a model");
+    let mut arena = Arena::new(memory).expect("aligned");
+    let model = Model::load(&checked, &options, &mut arena).expect("room");
+    model.reserve(&mut arena, 0, 64).expect("positions");
+    let mut bits = Vec::new();
+    for n in 0..4u32 {
+        let at = n as usize;
+        model
+            .forward(&mut arena, team, &[n * 7 + 3], at, true)
+            .expect("finite");
+        bits.extend(model.logits(&arena).iter().map(|x| x.to_bits()));
+    }
+    bits
+}
+
+/// A life of a team: its workers serve while the leader computes, and are stopped in the middle of their wait.
+fn live(memory: &mut [u8], table: &'static Table, members: usize) -> Vec<u32> {
+    let kernel = Arc::new(Kernel {
+        signals: Default::default(),
+        stopped: AtomicBool::new(false),
+    });
+    let arena = (memory.as_mut_ptr() as usize, memory.len());
+    let threads: Vec<_> = (1..members)
+        .map(|number| {
+            let mut bells = Member(Arc::clone(&kernel), number);
+            std::thread::spawn(move || {
+                let arena = (arena.0 as *mut u8, arena.1);
+                // SAFETY: the leader's arena, which outlives the threads; each has its own number, and those of the last
+                // life have been joined.
+                let seat = unsafe { Seat::new(table, number, arena, 0) };
+                seat.expect("a place").serve(&mut bells, || ());
+            })
+        })
+        .collect();
+    let mut leader = Eager(Domains::begin(table, members, 0, Member(kernel.clone(), 0)));
+    assert_eq!(leader.workers(), members);
+    let bits = logits(memory, &mut leader);
+    kernel.stopped.store(true, Ordering::SeqCst);
+    (1..members).for_each(|number| Member(kernel.clone(), 0).ring(number));
+    for thread in threads {
+        assert!(thread.join().is_err(), "stopped in its wait");
+    }
+    bits
+}
+
+#[test]
+fn life_after_life_on_the_same_table_gives_the_bits_of_one_domain() {
+    let mut memory = Memory::new(8 << 20);
+    let expected = logits(memory.bytes(), &mut Alone);
+    let table: &'static Table = Box::leak(Box::default());
+    for members in [2, 4, 3, 2, MOST, 1] {
+        assert!(
+            live(memory.bytes(), table, members) == expected,
+            "{members} members"
+        );
+    }
+}
