@@ -138,7 +138,7 @@ RUN_POLICY = $(if $(SYSTEM),$(if $(REDTEAM),$(if $(WITH_DISK),$(REDTEAM_FILES_PO
 # Where the files that fill regions are. Those of an example are next to its policy.
 FILES_PATH = $(dir $(RUN_STORE)) $(dir $(RUN_POLICY))
 # The claims that must hold for the description.
-ISOLATION_POLICY := $(if $(SYSTEM),$(if $(PARTITIONED),tools/isolation/policy.toml )systems/$(SYSTEM)/isolation.toml,$(if $(EXAMPLE),$(EXAMPLE_DIR)/isolation.toml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/isolation.toml,tools/isolation/policy.toml)))
+ISOLATION_POLICY := $(if $(SYSTEM),$(if $(PARTITIONED)$(CORES),tools/isolation/policy.toml )systems/$(SYSTEM)/isolation.toml,$(if $(EXAMPLE),$(EXAMPLE_DIR)/isolation.toml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/isolation.toml,tools/isolation/policy.toml)))
 
 SIM = $(BIN)/sel4-llm-sim $(DESCRIPTION) $(if $(WITH_DISK),--disk $(DISK)) --search-path $(FILES_PATH) $(addprefix --program=,$(EXAMPLE_PROGRAMS))
 
@@ -639,6 +639,8 @@ isolation-description:
 	@$(CARGO) run $(QUIET) -p isolation -- check systems/disk/system.xml --policy systems/disk/isolation.toml --quiet
 	@$(CARGO) run $(QUIET) -p isolation -- check systems/partitions/system.xml --policy tools/isolation/policy.toml \
 		--policy systems/partitions/isolation.toml --quiet
+	@$(CARGO) run $(QUIET) -p isolation -- check systems/cores/system.xml --policy tools/isolation/policy.toml \
+		--policy systems/cores/isolation.toml --quiet
 
 .PHONY: isolation-docs
 isolation-docs: isolation-tool ## what is generated from system.xml: the picture, Microkit's table, the proofs' instance
