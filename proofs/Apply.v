@@ -172,6 +172,10 @@ Proof. now_computed. Qed.
 Theorem I7_below_the_monitor : filter (fun p => negb (pd_priority p <? 255)) (domains Instance.system) = [].
 Proof. now_computed. Qed.
 
+(** Everything is on one core, which is what makes the monitor first at its endpoint ([monitored]). *)
+Theorem I7_one_core : filter (fun p => negb (pd_cpu p =? 0)) (domains Instance.system) = [].
+Proof. now_computed. Qed.
+
 Theorem I7_whole_budget : filter (fun p => is_trusted_or_server (pd_name p)
                                            && negb ((pd_budget p =? pd_period p) && (0 <? pd_budget p)))
   (domains Instance.system) = [].

@@ -91,7 +91,7 @@ Definition map_of (r : string) (write : bool) : mapping :=
 Definition welcomes (q : protection_domain) : protection_domain :=
   if is_named mediator q then
     {| pd_name := pd_name q; pd_parent := pd_parent q; pd_priority := pd_priority q; pd_budget := pd_budget q;
-       pd_period := pd_period q; pd_maps := map_of out false :: map_of in_ true :: pd_maps q; pd_irqs := pd_irqs q |}
+       pd_period := pd_period q; pd_cpu := pd_cpu q; pd_maps := map_of out false :: map_of in_ true :: pd_maps q; pd_irqs := pd_irqs q |}
   else q.
 
 Definition mediators_end : channel_end :=
@@ -486,7 +486,7 @@ Definition is_its_ring (r : string) : bool := same_name r (out_ring n) || same_n
 Definition forgets (q : protection_domain) : protection_domain :=
   if is_named mediator q then
     {| pd_name := pd_name q; pd_parent := pd_parent q; pd_priority := pd_priority q; pd_budget := pd_budget q;
-       pd_period := pd_period q; pd_maps := filter (fun m => negb (is_its_ring (map_region m))) (pd_maps q);
+       pd_period := pd_period q; pd_cpu := pd_cpu q; pd_maps := filter (fun m => negb (is_its_ring (map_region m))) (pd_maps q);
          pd_irqs := pd_irqs q |}
   else q.
 

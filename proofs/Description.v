@@ -75,6 +75,7 @@ Record protection_domain := {
   pd_priority : N;
   pd_budget : N;              (* microseconds *)
   pd_period : N;              (* microseconds *)
+  pd_cpu : N;                 (* the core that it runs on *)
   pd_maps : list mapping;
   pd_irqs : list interrupt;
 }.

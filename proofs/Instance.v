@@ -21,7 +21,7 @@ Definition system : description := {|
     {| region_name := "watchdog"; region_size := 0x1000; region_phys := Some 0x9010000; region_prefilled := false |}
   ];
   domains := [
-    {| pd_name := "audit"; pd_parent := None; pd_priority := 120; pd_budget := 1000; pd_period := 1000;
+    {| pd_name := "audit"; pd_parent := None; pd_priority := 120; pd_budget := 1000; pd_period := 1000; pd_cpu := 0;
        pd_maps := [
          {| map_region := "watchdog"; map_read := true; map_write := true; map_execute := false |};
          {| map_region := "shell_to_audit"; map_read := true; map_write := false; map_execute := false |};
@@ -38,7 +38,7 @@ Definition system : description := {|
          {| irq_number := 34; irq_id := 2 |};
          {| irq_number := 30; irq_id := 3 |}
        ] |};
-    {| pd_name := "inference"; pd_parent := Some ("audit", 0); pd_priority := 100; pd_budget := 10000; pd_period := 10000;
+    {| pd_name := "inference"; pd_parent := Some ("audit", 0); pd_priority := 100; pd_budget := 10000; pd_period := 10000; pd_cpu := 0;
        pd_maps := [
          {| map_region := "audit_to_inference"; map_read := true; map_write := false; map_execute := false |};
          {| map_region := "inference_to_audit"; map_read := true; map_write := true; map_execute := false |};
@@ -48,7 +48,7 @@ Definition system : description := {|
          {| map_region := "model_store"; map_read := true; map_write := false; map_execute := false |}
        ];
        pd_irqs := [] |};
-    {| pd_name := "shell"; pd_parent := None; pd_priority := 110; pd_budget := 1000; pd_period := 1000;
+    {| pd_name := "shell"; pd_parent := None; pd_priority := 110; pd_budget := 1000; pd_period := 1000; pd_cpu := 0;
        pd_maps := [
          {| map_region := "uart"; map_read := true; map_write := true; map_execute := false |};
          {| map_region := "shell_to_audit"; map_read := true; map_write := true; map_execute := false |};

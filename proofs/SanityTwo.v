@@ -136,7 +136,7 @@ Proof. now_computed. Qed.
 
 (** Lines of a client called [name], with more mappings and interrupts than its rings. *)
 Definition domain_of (name : string) (maps : list mapping) (irqs : list interrupt) : protection_domain := {|
-  pd_name := name; pd_parent := None; pd_priority := 105; pd_budget := 1000; pd_period := 1000;
+  pd_name := name; pd_parent := None; pd_priority := 105; pd_budget := 1000; pd_period := 1000; pd_cpu := 0;
   pd_maps := map_of (out_ring name) true :: map_of (in_ring name) false :: maps;
   pd_irqs := irqs;
 |}.
@@ -181,12 +181,12 @@ Example objected_to :
     asks (lines_of (domain_of "triage" [] []) [] 0);
     (* rights *)
     asks {| new_domain := {| pd_name := "triage"; pd_parent := None; pd_priority := 105; pd_budget := 1000;
-      pd_period := 1000;
+      pd_period := 1000; pd_cpu := 0;
               pd_maps := [ map_of "triage_to_audit" true; map_of "audit_to_triage" true ]; pd_irqs := [] |};
             new_regions := []; ring_size := 0x23000; number_at_mediator := 4; own_number := 0 |};
     (* a parent *)
     asks {| new_domain := {| pd_name := "triage"; pd_parent := Some ("audit", 1); pd_priority := 105;
-      pd_budget := 1000; pd_period := 1000;
+      pd_budget := 1000; pd_period := 1000; pd_cpu := 0;
               pd_maps := [ map_of "triage_to_audit" true; map_of "audit_to_triage" false ]; pd_irqs := [] |};
             new_regions := []; ring_size := 0x23000; number_at_mediator := 4; own_number := 0 |} ]
   = [ ["maps a region that is not its own"]; ["maps a region that is not its own"];

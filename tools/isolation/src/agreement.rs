@@ -109,6 +109,18 @@ pub fn check(
             ));
         }
     }
+    for domain in &system.domains {
+        for irq in &domain.irqs {
+            let target = image.image.targets.get(&irq.number).copied();
+            let must = u64::from(domain.cpu);
+            if let Some(target) = target.filter(|target| *target != must) {
+                finding.violation(format!(
+                    "IRQ {} goes to core {target}, line {} demands {must}, where {} runs",
+                    irq.number, irq.line, domain.name
+                ));
+            }
+        }
+    }
     memory(system, image, &mut finding);
     finding.evidence(format!(
         "{} objects, {} capabilities: {} explained by system.xml, {} by rows {} to {} of Microkit's table{}",
@@ -152,6 +164,7 @@ fn threads(expected: &View, image: &View, finding: &mut Finding) {
                 Some(found.max_priority),
                 Some(want.max_priority),
             ),
+            ("core", Some(found.core), Some(want.core)),
             (
                 "partition",
                 Some(found.partition.into()),

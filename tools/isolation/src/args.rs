@@ -111,12 +111,16 @@ pub struct Docs {
     pub root: PathBuf,
 }
 
-/// Names of configurations.
+/// Names of configurations. Those for several cores add the same as those for one; claim K checks for how many cores the
+/// kernel is.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 #[allow(missing_docs)]
 pub enum Config {
+    #[value(alias = "smp-release")]
     Release,
+    #[value(alias = "smp-debug")]
     Debug,
+    #[value(alias = "smp-benchmark")]
     Benchmark,
 }
 

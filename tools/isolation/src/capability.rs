@@ -171,6 +171,8 @@ pub struct Thread {
     pub period_us: Option<u64>,
     /// Whether it may use floating-point registers.
     pub fpu: bool,
+    /// The core that it runs on.
+    pub core: u64,
     /// The number of the time partition that it runs in; 0 if there are none.
     pub partition: u8,
     /// Line in the description, 0 for the monitor and in an image.

@@ -14,6 +14,9 @@ use sysdesc::{Board, System};
 /// The system with a disk, of which the proofs have an instance, too.
 const DISK: &str = "systems/disk/system.xml";
 
+/// The system on several cores: the same.
+const CORES: &str = "systems/cores/system.xml";
+
 /// The system in time partitions, which is generated.
 const PARTITIONS: &str = "systems/partitions/system.xml";
 /// What it is generated from, besides `system.xml`.
@@ -43,11 +46,14 @@ pub struct Document {
 /// All generated files, for the repository at `root`.
 ///
 /// # Errors
-/// A document with a generated part, or the description of the system with a disk, cannot be read.
+/// A document with a generated part, or the description of another system, cannot be read.
 pub fn documents(root: &Path, system: &System, policy: &Policy) -> std::io::Result<Vec<Document>> {
     let view = View::of_description(system, Configuration::Release);
-    let described = std::fs::read_to_string(root.join(DISK))?;
-    let with_disk = System::parse_on(&described, &Board::usual()).map_err(std::io::Error::other)?;
+    let described = |path: &str| {
+        let text = std::fs::read_to_string(root.join(path))?;
+        System::parse_on(&text, &Board::usual()).map_err(std::io::Error::other)
+    };
+    let (with_disk, on_cores) = (described(DISK)?, described(CORES)?);
     let read = |path: &str| std::fs::read_to_string(root.join(path));
     let plan = Plan::parse(&read(PLAN)?).map_err(std::io::Error::other)?;
     let in_partitions = plan
@@ -69,6 +75,10 @@ pub fn documents(root: &Path, system: &System, policy: &Policy) -> std::io::Resu
         Document {
             path: "proofs/DiskInstance.v".into(),
             text: rocq::instance(&with_disk, DISK),
+        },
+        Document {
+            path: "proofs/CoresInstance.v".into(),
+            text: rocq::instance(&on_cores, CORES),
         },
     ];
     let boards = Board::all(&root.join(FOLDER)).map_err(std::io::Error::other)?;

@@ -58,6 +58,8 @@ pub struct Graph {
     pub rights: BTreeMap<Subject, BTreeMap<Right, BTreeSet<String>>>,
     /// Direct flows.
     pub flows: BTreeMap<Node, BTreeMap<Node, BTreeSet<By>>>,
+    /// The core that each subject runs on.
+    cores: BTreeMap<Subject, u64>,
 }
 
 impl Graph {
@@ -65,7 +67,9 @@ impl Graph {
     #[must_use]
     pub fn of(view: &View, policy: &Policy) -> Self {
         let mut graph = Self::default();
-        for subject in view.subjects() {
+        for thread in &view.threads {
+            let subject = &thread.subject;
+            graph.cores.insert(subject.clone(), thread.core);
             graph.rights.entry(subject.clone()).or_default();
             graph
                 .flows
@@ -201,7 +205,8 @@ impl Graph {
     }
 
     /// The shortest path of flows that has no node for which `avoid` holds; `None` if there is none. A message on an
-    /// endpoint goes through the endpoint's owner, which is first in its queue (row M2).
+    /// endpoint goes through the endpoint's owner, which is first in its queue whenever somebody of its own core sends
+    /// (row M2). From another core a message can find the owner at work, and go to any other receiver.
     #[must_use]
     pub fn path(&self, from: &Node, to: &Node, avoid: impl Fn(&Node) -> bool) -> Option<Vec<Node>> {
         let mut before: BTreeMap<&Node, &Node> = BTreeMap::new();
@@ -214,7 +219,15 @@ impl Graph {
                 let passes_avoided = |by: &By| match by {
                     By::Endpoint(of) => {
                         let owner = Node::Subject(of.clone());
-                        owner != *node && owner != *next && avoid(&owner)
+                        let on_its_core = |node: &Node| match node {
+                            Node::Subject(subject) => self.cores.get(subject) == self.cores.get(of),
+                            Node::Device(_) => false,
+                        };
+                        owner != *node
+                            && owner != *next
+                            && on_its_core(node)
+                            && on_its_core(next)
+                            && avoid(&owner)
                     }
                     _ => false,
                 };

@@ -6,6 +6,7 @@
 
 use crate::claims::Finding;
 use crate::microkit::Configuration;
+use crate::policy::Policy;
 use serde_json::{Map, Value};
 use sysdesc::{Arch, Board};
 
@@ -39,7 +40,7 @@ const OPTIONS: &[Switch] = &[
         name: "MAX_NUM_NODES",
         arch: None,
         expected: [Text("1"); 3],
-        means: "one core: row M2 rests on it",
+        means: "one core: row M2 rests on it, where a system does not say otherwise",
     },
     Switch {
         name: "ENABLE_SMP_SUPPORT",
@@ -201,9 +202,45 @@ pub fn table(boards: &[Board]) -> String {
     text
 }
 
+/// Whether a system is for one core or for several: Microkit has a configuration of the kernel for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cores {
+    /// Everything is on core 0.
+    One,
+    /// Its description puts domains on more cores.
+    Several,
+}
+
+impl Cores {
+    /// What a policy asks for.
+    #[must_use]
+    pub fn of(policy: &Policy) -> Self {
+        if policy.core.is_empty() {
+            Self::One
+        } else {
+            Self::Several
+        }
+    }
+
+    /// What an option must be here, if that depends on it.
+    fn expects(self, option: &str) -> Option<Expected> {
+        match (self, option) {
+            // As many as each of the boards has.
+            (Self::Several, "MAX_NUM_NODES") => Some(Text("4")),
+            (Self::Several, "ENABLE_SMP_SUPPORT") => Some(On),
+            _ => None,
+        }
+    }
+}
+
 /// Checks the configuration of a kernel.
 #[must_use]
-pub fn check(options: &Map<String, Value>, board: &Board, configuration: Configuration) -> Finding {
+pub fn check(
+    options: &Map<String, Value>,
+    board: &Board,
+    configuration: Configuration,
+    cores: Cores,
+) -> Finding {
     let index = match configuration {
         Configuration::Release => 0,
         Configuration::Debug => 1,
@@ -231,7 +268,10 @@ pub fn check(options: &Map<String, Value>, board: &Board, configuration: Configu
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let everywhere = option.expected_on(board);
+        let everywhere = match cores.expects(option.name) {
+            Some(expected) => [expected; 3],
+            None => option.expected_on(board),
+        };
         let expected = everywhere[index];
         let must = match expected {
             On => "true",

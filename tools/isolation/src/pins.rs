@@ -227,10 +227,11 @@ fn check_domain(system: &System, domain: &Domain, policy: &Policy, finding: &mut
                     domain.fpu, pin.fpu
                 ));
             }
-            if domain.cpu != pin.cpu {
+            let core = policy.core_of(name);
+            if domain.cpu != core {
                 finding.violation(format!(
-                    "{name} (line {line}) runs on core {}, the policy demands {}",
-                    domain.cpu, pin.cpu
+                    "{name} (line {line}) runs on core {}, the policy demands {core}",
+                    domain.cpu
                 ));
             }
             if !pin.stack.contains(domain.stack_size) {
@@ -474,7 +475,7 @@ fn missing(system: &System, policy: &Policy, finding: &mut Finding) {
             ));
         }
     }
-    for name in policy.domains(&policy.scheduling.order) {
+    for name in policy.scheduled() {
         if !policy.domain.iter().any(|pin| pin.name == name) {
             finding.violation(format!("the policy has no [[domain]] of '{name}'"));
         }

@@ -5,9 +5,11 @@
 
 mod boards;
 mod clients;
+mod compartments;
 pub mod layers;
 
 pub use clients::PolicyError;
+pub use compartments::{Compartment, Core, Variant};
 
 use serde::Deserialize;
 use std::fmt;
@@ -25,6 +27,9 @@ pub struct Policy {
     /// I1: the clients. [`Self::parse`] adds what they share with audit.
     #[serde(default)]
     pub client: Vec<Client>,
+    /// C: domains that count as one.
+    #[serde(default)]
+    pub compartment: Vec<Compartment>,
     /// I1: all channels.
     #[serde(default)]
     pub channel: Vec<Channel>,
@@ -44,6 +49,9 @@ pub struct Policy {
     pub device: Vec<Device>,
     /// I7.
     pub scheduling: Scheduling,
+    /// I7: the cores besides core 0.
+    #[serde(default)]
+    pub core: Vec<Core>,
     /// T: the time partitions. None: all domains share the processor by priority alone.
     #[serde(default)]
     pub partition: Vec<Partition>,
@@ -56,6 +64,9 @@ pub struct Policy {
     /// D: all domains.
     #[serde(default)]
     pub domain: Vec<Domain>,
+    /// D: domains that run another program than their [`Domain`] says.
+    #[serde(default)]
+    pub variant: Vec<Variant>,
     /// D: the limits of the board.
     pub memory: Memory,
     /// D: where programs may be.
@@ -187,7 +198,7 @@ pub enum Trigger {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scheduling {
-    /// All domains, highest priority first. [`CLIENTS`] stands for all clients, whose order among themselves is free.
+    /// All domains of core 0, highest priority first. [`CLIENTS`] stands for all clients, whose order among themselves is free.
     pub order: Vec<String>,
     /// Domains whose budget equals their period.
     pub whole_budget: Vec<String>,
@@ -318,9 +329,6 @@ pub struct Domain {
     pub program: String,
     /// Whether it may use floating-point registers.
     pub fpu: bool,
-    /// The core that it runs on.
-    #[serde(default)]
-    pub cpu: u8,
     /// Bytes of its stack.
     pub stack: Bounds,
     /// Its period in microseconds.
@@ -444,21 +452,38 @@ impl Policy {
     fn complete(mut policy: Self, board: &Board) -> Result<Self, PolicyError> {
         policy.add_devices(board)?;
         policy.add_clients()?;
+        policy.add_variants()?;
+        policy.check_compartments()?;
         Ok(policy)
     }
 
     /// Whether the policy knows a domain.
     #[must_use]
     pub fn knows_domain(&self, name: &str) -> bool {
-        self.domains(&self.scheduling.order)
-            .any(|domain| domain == name)
+        self.scheduled().any(|domain| domain == name)
     }
 
-    /// Subjects that must be apart from one another: the clients and the engine.
+    /// All domains, those of core 0 first.
+    pub fn scheduled(&self) -> impl Iterator<Item = &str> {
+        let others = self.core.iter().flat_map(|core| &core.domains);
+        let others = others.map(String::as_str);
+        self.domains(&self.scheduling.order).chain(others)
+    }
+
+    /// Domains whose budget equals their period: those that scheduling names, and all of the other cores.
+    pub fn whole_budget(&self) -> impl Iterator<Item = &str> {
+        let others = self.core.iter().flat_map(|core| &core.domains);
+        let others = others.map(String::as_str);
+        self.domains(&self.scheduling.whole_budget).chain(others)
+    }
+
+    /// Subjects that must be apart from one another, unless they are one compartment's: the clients and the engine, each with
+    /// all members of its compartment.
     #[must_use]
     pub fn apart(&self) -> Vec<&str> {
         let clients = self.client.iter().map(|client| client.domain.as_str());
-        clients.chain([self.mediation.engine.as_str()]).collect()
+        let heads = clients.chain([self.mediation.engine.as_str()]);
+        heads.flat_map(|head| self.members(head)).collect()
     }
 
     /// Whether a domain is a client.
@@ -507,7 +532,8 @@ impl Policy {
         }
         let mut accesses = Vec::new();
         for private in self.private.iter().filter(|line| line.region == region) {
-            accesses.push((private.domain.as_str(), memory(true)));
+            let owners = self.owners(region, &private.domain).into_iter();
+            accesses.extend(owners.map(|owner| (owner, memory(true))));
         }
         for shared in self.shared.iter().filter(|line| line.region == region) {
             accesses.push((shared.writer.as_str(), memory(true)));

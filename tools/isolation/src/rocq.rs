@@ -109,12 +109,13 @@ fn domain(system: &System, domain: &Domain) -> String {
     // Writing to a string does not fail.
     let _ = write!(
         text,
-        "    {{| pd_name := \"{}\"; pd_parent := {parent}; pd_priority := {}; pd_budget := {}; pd_period := {};\n\
+        "    {{| pd_name := \"{}\"; pd_parent := {parent}; pd_priority := {}; pd_budget := {}; pd_period := {}; pd_cpu := {};\n\
          \x20      pd_maps := {};\n\x20      pd_irqs := {} |}}",
         domain.name,
         domain.priority,
         domain.budget_us,
         domain.period_us,
+        domain.cpu,
         block(maps, "       "),
         block(irqs, "       ")
     );

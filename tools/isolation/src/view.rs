@@ -55,6 +55,8 @@ pub struct Image {
     pub programs: BTreeMap<Subject, BTreeSet<usize>>,
     /// How each interrupt is signalled: 0 for as long as it needs service, 1 once.
     pub triggers: BTreeMap<u64, u64>,
+    /// The core that each interrupt goes to.
+    pub targets: BTreeMap<u64, u64>,
     /// Pairs of frames that share physical memory.
     pub aliases: Vec<(String, String)>,
     /// What does not fit any view: an object without an owner, a shared page table.

@@ -1,7 +1,7 @@
 //! Malformed input is refused, and nothing makes the checker panic.
 
 use isolation::capdl::{self, Spec};
-use isolation::kernel;
+use isolation::kernel::{self, Cores};
 use isolation::microkit::{Configuration, Row};
 use isolation::policy::Policy;
 use isolation::report::{Report, Subjects};
@@ -167,7 +167,7 @@ fn a_line_of_the_policy_that_is_about_nothing_is_a_violation() {
 fn options(configuration: Configuration) -> Map<String, Value> {
     let mut options = Map::new();
     loop {
-        let finding = kernel::check(&options, &Board::usual(), configuration);
+        let finding = kernel::check(&options, &Board::usual(), configuration, Cores::One);
         let Some(first) = finding.violations.first() else {
             return options;
         };
@@ -189,9 +189,14 @@ fn options(configuration: Configuration) -> Map<String, Value> {
 fn each_option_of_the_kernel_is_checked() {
     let release = options(Configuration::Release);
     assert!(
-        kernel::check(&release, &Board::usual(), Configuration::Release)
-            .not_claimed
-            .is_empty()
+        kernel::check(
+            &release,
+            &Board::usual(),
+            Configuration::Release,
+            Cores::One
+        )
+        .not_claimed
+        .is_empty()
     );
     for name in release.keys() {
         let mut changed = release.clone();
@@ -200,7 +205,12 @@ fn each_option_of_the_kernel_is_checked() {
             _ => json!("4"),
         };
         changed.insert(name.clone(), value);
-        let finding = kernel::check(&changed, &Board::usual(), Configuration::Release);
+        let finding = kernel::check(
+            &changed,
+            &Board::usual(),
+            Configuration::Release,
+            Cores::One,
+        );
         assert_eq!(finding.violations.len(), 1, "{name}");
         assert!(
             finding.violations[0].starts_with(name.as_str()),
@@ -210,12 +220,36 @@ fn each_option_of_the_kernel_is_checked() {
 }
 
 #[test]
+fn a_system_on_several_cores_wants_a_kernel_for_them_and_no_other_does() {
+    let one = options(Configuration::Release);
+    let mut several = one.clone();
+    several.insert("MAX_NUM_NODES".to_owned(), json!("4"));
+    several.insert("ENABLE_SMP_SUPPORT".to_owned(), json!(true));
+    let violations = |kernel, cores| {
+        let finding = kernel::check(kernel, &Board::usual(), Configuration::Release, cores);
+        finding.violations
+    };
+    for (kernel, cores) in [(&one, Cores::Several), (&several, Cores::One)] {
+        let said = violations(kernel, cores);
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].starts_with("MAX_NUM_NODES is "), "{said:?}");
+        assert!(said[1].starts_with("ENABLE_SMP_SUPPORT is "), "{said:?}");
+    }
+    assert!(violations(&several, Cores::Several).is_empty());
+}
+
+#[test]
 fn debug_and_benchmark_kernels_say_what_they_add() {
     for (configuration, adds) in [
         (Configuration::Debug, "PRINTING"),
         (Configuration::Benchmark, "EXPORT_PMU_USER"),
     ] {
-        let finding = kernel::check(&options(configuration), &Board::usual(), configuration);
+        let finding = kernel::check(
+            &options(configuration),
+            &Board::usual(),
+            configuration,
+            Cores::One,
+        );
         assert!(
             finding
                 .not_claimed
@@ -227,6 +261,7 @@ fn debug_and_benchmark_kernels_say_what_they_add() {
             &options(configuration),
             &Board::usual(),
             Configuration::Release,
+            Cores::One,
         );
         assert!(
             as_release

@@ -200,9 +200,7 @@ impl<'a> Walk<'a> {
                 self.labels[entry.handler] = Object::Irq(entry.irq);
             }
             self.image.triggers.insert(entry.irq, trigger);
-            if target != 0 {
-                self.odd(format!("IRQ {} goes to core {}, not 0", entry.irq, target));
-            }
+            self.image.targets.insert(entry.irq, target);
             for slot in slots {
                 if slot.slot != 0 {
                     self.odd(format!("IRQ {} has a slot {}", entry.irq, slot.slot));
@@ -232,7 +230,6 @@ impl<'a> Walk<'a> {
         };
         let extra = &tcb.extra;
         let set = [
-            ("affinity", extra.affinity, 0),
             (
                 "address of the IPC buffer",
                 extra.ipc_buffer_addr,
@@ -280,6 +277,7 @@ impl<'a> Walk<'a> {
             budget_us: time.map(|time| time.budget),
             period_us: time.map(|time| time.period),
             fpu: !extra.fpu_disabled,
+            core: extra.affinity,
             partition: extra.domain.unwrap_or(0),
             line: 0,
         });

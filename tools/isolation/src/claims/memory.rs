@@ -10,6 +10,26 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn one_writer(view: &View, policy: &Policy, finding: &mut Finding) {
     for (name, mappings) in view.regions() {
         let writers: Vec<_> = mappings.iter().filter(|mapping| mapping.write).collect();
+        let common = policy
+            .compartment
+            .iter()
+            .find(|compartment| compartment.regions.iter().any(|region| region == name));
+        if let Some(compartment) = common {
+            for mapping in mappings
+                .iter()
+                .filter(|it| !compartment.has(it.subject.name()))
+            {
+                finding.violation(format!(
+                    "region '{name}' is mapped in {} ({}), which is not of the compartment of {} that writes it",
+                    mapping.subject,
+                    view.at(mapping.first),
+                    compartment.head
+                ));
+            }
+            let members = mappings.iter().map(|mapping| mapping.subject);
+            finding.evidence(format!("{name}: {}, one compartment", list(members)));
+            continue;
+        }
         if writers.len() > 1 {
             let places = writers.iter().map(|mapping| view.at(mapping.first));
             finding.violation(format!(
@@ -103,9 +123,10 @@ pub(super) fn private(view: &View, policy: &Policy, finding: &mut Finding) {
             .map(Vec::as_slice)
             .unwrap_or_default();
         let mut alone = !mappings.is_empty();
+        let owners = policy.owners(&private.region, &private.domain);
         for mapping in mappings
             .iter()
-            .filter(|m| m.subject.name() != private.domain)
+            .filter(|m| !owners.contains(&m.subject.name()))
         {
             alone = false;
             finding.violation(format!(
@@ -113,11 +134,11 @@ pub(super) fn private(view: &View, policy: &Policy, finding: &mut Finding) {
                 private.region,
                 mapping.subject,
                 view.at(mapping.first),
-                private.domain
+                list(&owners)
             ));
         }
         if alone {
-            finding.evidence(format!("{} in {} alone", private.region, private.domain));
+            finding.evidence(format!("{} in {} alone", private.region, list(&owners)));
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The rule that keeps it safe: the same code checks each claim on the description and on the image, if there is one,
 //! and each finding names the region, domain, channel or right concerned.
 
+mod compartments;
 mod memory;
 mod partitions;
 mod policy;
@@ -25,6 +26,8 @@ pub enum Claim {
     I6,
     I7,
     I8,
+    /// Which domains count as one.
+    C,
     /// Who runs in whose time.
     T,
     /// The policy and the description name the same things.
@@ -52,7 +55,7 @@ pub struct Finding {
 
 impl Claim {
     /// The claims that apply to a single view.
-    pub const OF_A_VIEW: [Self; 10] = [
+    pub const OF_A_VIEW: [Self; 11] = [
         Self::I1,
         Self::I2,
         Self::I3,
@@ -61,6 +64,7 @@ impl Claim {
         Self::I6,
         Self::I7,
         Self::I8,
+        Self::C,
         Self::T,
         Self::P,
     ];
@@ -77,6 +81,7 @@ impl Claim {
             Self::I6 => "I6",
             Self::I7 => "I7",
             Self::I8 => "I8",
+            Self::C => "C",
             Self::T => "T",
             Self::P => "P",
             Self::D => "D",
@@ -89,25 +94,44 @@ impl Claim {
     /// Its statement.
     #[must_use]
     pub fn statement(self, policy: &Policy) -> String {
-        let apart = list(policy.apart());
+        let apart = policy.client.iter().map(|client| client.domain.as_str());
+        let apart = list(apart.chain([policy.mediation.engine.as_str()]).map(|head| {
+            let members = policy.members(head);
+            match &members[..] {
+                [_] => head.to_owned(),
+                [_, others @ ..] => format!("{head} with {}", others.join(", ")),
+                [] => String::new(),
+            }
+        }));
         let Mediation {
             mediator, engine, ..
         } = &policy.mediation;
         let order = policy.order();
         let order: Vec<_> = order.iter().map(|domains| domains.join(", ")).collect();
-        let order = order.join(" > ");
+        let mut order = order.join(" > ");
+        for core in &policy.core {
+            order += &format!(
+                "; on core {} {}, below these",
+                core.number,
+                core.domains.join(" > ")
+            );
+        }
         match self {
             Self::I1 => format!(
                 "no two of {apart} share a region or a channel, none shares an endpoint with {engine}, and every flow \
                  between two of them passes {mediator}"
             ),
-            Self::I2 => "every shared region has one writer".to_owned(),
-            Self::I3 => "private regions are mapped in one domain alone".to_owned(),
+            Self::I2 if policy.compartment.is_empty() => "every shared region has one writer".to_owned(),
+            Self::I2 => "every shared region has one writer, or is its compartment's alone".to_owned(),
+            Self::I3 if policy.compartment.is_empty() => "private regions are mapped in one domain alone".to_owned(),
+            Self::I3 => "private regions are mapped in one domain or one compartment alone".to_owned(),
             Self::I4 => "constant regions are mapped writable nowhere".to_owned(),
             Self::I5 => "no mapping is writable and executable".to_owned(),
             Self::I6 => "each device and its interrupt belong to one domain".to_owned(),
             Self::I7 => format!("priorities {order}, strictly; budgets last their periods"),
             Self::I8 => "authority cannot grow: no capability creates or moves another; TCBs are in the right hands".to_owned(),
+            Self::C if policy.compartment.is_empty() => "no compartments: each domain stands for itself".to_owned(),
+            Self::C => "a compartment counts as its head: no member reaches, or is reached by, what the head is not".to_owned(),
             Self::T if policy.partition.is_empty() => "no time partitions: the domains share the processor by priority alone".to_owned(),
             Self::T => format!("{engine} runs in a time partition of its own, the clients without {mediator}, each in its turns alone"),
             Self::P => "policy and description name the same domains, regions, devices and channels".to_owned(),
@@ -142,6 +166,7 @@ pub fn check(claim: Claim, view: &View, policy: &Policy) -> Finding {
         Claim::I6 => memory::devices(view, policy, &Graph::of(view, policy), &mut finding),
         Claim::I7 => subjects::scheduling(view, policy, &mut finding),
         Claim::I8 => subjects::confinement(view, policy, &mut finding),
+        Claim::C => compartments::as_one(view, policy, &Graph::of(view, policy), &mut finding),
         Claim::T => partitions::apart(view, policy, &mut finding),
         Claim::P => policy::complete(view, policy, &mut finding),
         // These need inputs other than a view.

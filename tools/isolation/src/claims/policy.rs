@@ -24,7 +24,7 @@ pub(super) fn complete(view: &View, policy: &Policy, finding: &mut Finding) {
                 Input::Image => String::new(),
             };
             finding.violation(format!(
-                "domain '{}'{place} has no place in the policy's scheduling.order",
+                "domain '{}'{place} has no place in the policy's scheduling.order, nor on another core",
                 thread.subject
             ));
         }
@@ -147,7 +147,8 @@ fn named_domains(policy: &Policy) -> BTreeSet<&str> {
             .map(String::as_str),
     );
     names.extend(policy.device.iter().map(|device| device.domain.as_str()));
-    names.extend(policy.domains(&policy.scheduling.order));
+    names.extend(policy.scheduled());
+    names.extend(policy.compartment.iter().flat_map(|it| it.all()));
     names.extend(policy.domains(&policy.scheduling.whole_budget));
     names.extend(
         policy

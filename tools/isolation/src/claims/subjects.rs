@@ -4,7 +4,7 @@ use super::{Finding, either, list};
 use crate::capability::{Bound, Object, Place, Subject, Thread};
 use crate::graph::{Graph, Node};
 use crate::microkit::{MONITOR_PRIORITY, slot};
-use crate::policy::Policy;
+use crate::policy::{Core, Policy};
 use crate::view::{Input, Mapping, View};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +14,13 @@ pub(super) fn mediation(view: &View, policy: &Policy, graph: &Graph, finding: &m
         let rest = apart[index + 1..].iter();
         rest.map(move |second| (first, second))
     });
-    for (a, b) in pairs {
+    let apart_from = |(a, b): &(&Subject, &Subject)| !policy.are_together(a.name(), b.name());
+    for (a, b) in pairs.filter(apart_from) {
         regions(view, a, b, finding);
         endpoints(view, policy, a, b, finding);
         paths(policy, graph, a, b, finding);
     }
-    objects(view, &apart, finding);
+    objects(view, policy, &apart, finding);
     if !finding.violations.is_empty() {
         return;
     }
@@ -27,7 +28,9 @@ pub(super) fn mediation(view: &View, policy: &Policy, graph: &Graph, finding: &m
     for subject in &apart {
         let is_its = |mappings: &Vec<Mapping<'_>>| mappings.iter().any(|m| m.subject == subject);
         let mapped = regions.iter().filter(|(_, mappings)| is_its(mappings));
-        let others = apart.iter().filter(|other| *other != subject);
+        let others = apart
+            .iter()
+            .filter(|other| !policy.are_together(other.name(), subject.name()));
         finding.evidence(format!(
             "{subject} maps {}, none of which is mapped in {}",
             list(mapped.map(|(name, _)| *name)),
@@ -56,13 +59,14 @@ fn regions(view: &View, a: &Subject, b: &Subject, finding: &mut Finding) {
 }
 
 /// None holds a capability to another's objects.
-fn objects(view: &View, apart: &[Subject], finding: &mut Finding) {
+fn objects(view: &View, policy: &Policy, apart: &[Subject], finding: &mut Finding) {
     for capability in &view.capabilities {
         let holder = &capability.holder;
         let Some(owner) = capability.object.owner() else {
             continue;
         };
-        if apart.contains(holder) && apart.contains(owner) && holder != owner {
+        let together = policy.are_together(holder.name(), owner.name());
+        if apart.contains(holder) && apart.contains(owner) && !together {
             let what = match capability.object {
                 Object::Notification(_) => "a channel to ",
                 _ => "",
@@ -158,6 +162,44 @@ pub(super) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
             ));
         }
     }
+    for core in &policy.core {
+        alone(core, policy, finding);
+        let lowest = order.last().into_iter().flatten();
+        let lowest: Vec<&Thread> = lowest.copied().collect();
+        let its = core.domains.iter();
+        let its = its.filter_map(|name| threads.get(name.as_str()).copied());
+        let mut above = lowest;
+        for below in its {
+            for above in above
+                .iter()
+                .filter(|above| above.priority <= below.priority)
+            {
+                finding.violation(format!(
+                    "{} has priority {}{}, not above {}'s {}{}, which is on core {}: it would not be behind it in every queue",
+                    above.subject,
+                    above.priority,
+                    place(above.line),
+                    below.subject,
+                    below.priority,
+                    place(below.line),
+                    core.number
+                ));
+            }
+            above = vec![below];
+        }
+    }
+    for thread in &view.threads {
+        let core = policy.core_of(thread.subject.name());
+        if thread.core != u64::from(core) {
+            finding.violation(format!(
+                "{}{} runs on core {}, the policy demands {core}: on core 0 it would take time of who is below it, on another \
+                 run beside who is above it",
+                thread.subject,
+                place(thread.line),
+                thread.core
+            ));
+        }
+    }
     for thread in &view.threads {
         let subject = &thread.subject;
         if thread.max_priority > thread.priority {
@@ -170,7 +212,7 @@ pub(super) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
             finding.violation(format!("{subject} has no scheduling context of its own"));
         }
     }
-    for name in policy.domains(&policy.scheduling.whole_budget) {
+    for name in policy.whole_budget() {
         let Some(thread) = threads.get(name) else {
             continue;
         };
@@ -198,7 +240,7 @@ pub(super) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
             ));
         }
     }
-    let whole: Vec<_> = policy.domains(&policy.scheduling.whole_budget).collect();
+    let whole: Vec<_> = policy.whole_budget().collect();
     for thread in order.iter().flatten() {
         let name = thread.subject.name();
         let parts = policy.scheduling.part.iter();
@@ -218,6 +260,16 @@ pub(super) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
         each.collect::<Vec<_>>().join(", ")
     });
     finding.evidence(priorities.collect::<Vec<_>>().join(" > "));
+    for core in &policy.core {
+        let its = core.domains.iter();
+        let its = its.filter_map(|name| threads.get(name.as_str()));
+        let each = its.map(|thread| format!("{} {}", thread.subject, thread.priority));
+        finding.evidence(format!(
+            "core {}, where nobody else is: {}",
+            core.number,
+            each.collect::<Vec<_>>().join(" > ")
+        ));
+    }
     let budgets = order.iter().flatten().map(|thread| {
         format!(
             "{} {}/{} µs",
@@ -232,9 +284,33 @@ pub(super) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
     ));
 }
 
+/// A core besides core 0 is one compartment's, and not the mediator's: row M2 rests on who sends to the monitor running on
+/// its core, and nobody on another core is held back by priority.
+fn alone(core: &Core, policy: &Policy, finding: &mut Finding) {
+    for domain in &core.domains {
+        let together = |other: &&String| policy.are_together(domain, other);
+        let engine = &policy.mediation.engine;
+        if policy.compartment_of(domain).is_none() || policy.is_client(domain) || domain == engine {
+            finding.violation(format!(
+                "the policy has {domain} on core {}: only members of a compartment that do not deal with the outside run \
+                 beside the others",
+                core.number
+            ));
+        }
+        if !core.domains.iter().all(|other| together(&other)) {
+            finding.violation(format!(
+                "the policy has {} on core {}, which are no compartment",
+                list(&core.domains),
+                core.number
+            ));
+            break;
+        }
+    }
+}
+
 pub(super) fn confinement(view: &View, policy: &Policy, finding: &mut Finding) {
     slots(view, policy, finding);
-    bindings(view, finding);
+    bindings(view, policy, finding);
     for (subject, place) in &view.image.nameable_cnodes {
         finding.violation(format!(
             "{subject}: {place} holds a CNode that a lookup of 64 bits can name: {subject} could copy and move capabilities"
@@ -320,7 +396,7 @@ fn slots(view: &View, policy: &Policy, finding: &mut Finding) {
 }
 
 /// The facts that rows M2 and M6 of Microkit's table rely on.
-fn bindings(view: &View, finding: &mut Finding) {
+fn bindings(view: &View, policy: &Policy, finding: &mut Finding) {
     let bound: BTreeSet<&Object> = view
         .capabilities
         .iter()
@@ -354,6 +430,34 @@ fn bindings(view: &View, finding: &mut Finding) {
                 "{} may take messages from {}, whose priority {above} is not above its own {below}",
                 capability.holder, capability.object
             ));
+        }
+        let core = |subject: &Subject| view.thread(subject).map(|thread| thread.core);
+        if *owner != capability.holder
+            && capability.rights.read
+            && core(owner) != core(&capability.holder)
+        {
+            // While the owner is at work, this holder can take what any other holder sends. That matters unless all of them
+            // are one compartment.
+            let holders = view.in_slots().filter(|other| {
+                other.object == capability.object
+                    && other.holder != *owner
+                    && !policy.are_together(other.holder.name(), capability.holder.name())
+            });
+            let others: BTreeSet<_> = holders.map(|other| &other.holder).collect();
+            if others.is_empty() {
+                finding.evidence(format!(
+                    "{} may take from {} what its own compartment sends there, and nobody else does (row M2)",
+                    capability.holder, capability.object
+                ));
+            } else {
+                finding.violation(format!(
+                    "{} may take from {}, beside whose owner it runs, what {} sends there: on another core no priority holds \
+                     it back (row M2)",
+                    capability.holder,
+                    capability.object,
+                    list(others)
+                ));
+            }
         }
     }
     if let Some(monitor) = view.thread(&Subject::Monitor)

@@ -54,6 +54,8 @@ pub const fn stack_top(arch: Arch) -> u64 {
 }
 /// The monitor's priority, above any that a domain can have.
 pub const MONITOR_PRIORITY: u64 = 255;
+/// The core that the monitor runs on.
+pub const MONITOR_CORE: u64 = 0;
 /// The time partition that the monitor runs in, if there are any.
 pub const MONITOR_PARTITION: u8 = 0;
 /// A domain's root CNode has 2^6 slots.
@@ -122,6 +124,7 @@ pub fn threads(system: &System) -> Vec<Thread> {
         budget_us: Some(sysdesc::DEFAULT_BUDGET_US),
         period_us: Some(sysdesc::DEFAULT_BUDGET_US),
         fpu: true,
+        core: MONITOR_CORE,
         partition: MONITOR_PARTITION,
         line: 0,
     };
@@ -132,6 +135,7 @@ pub fn threads(system: &System) -> Vec<Thread> {
         budget_us: Some(domain.budget_us),
         period_us: Some(domain.period_us),
         fpu: domain.fpu,
+        core: domain.cpu.into(),
         partition: domain
             .partition
             .map_or(0, |partition| system.partitions[partition].id),

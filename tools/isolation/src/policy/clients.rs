@@ -77,6 +77,48 @@ pub enum PolicyError {
         /// The client.
         client: String,
     },
+    /// A domain cannot be a member of a compartment.
+    #[error("[[compartment]]: '{domain}' is {what}, so it cannot be a member")]
+    Member {
+        /// The domain.
+        domain: String,
+        /// What else it is.
+        what: &'static str,
+    },
+    /// A region that a compartment has in common is not its head's.
+    #[error(
+        "[[compartment]] '{head}' has region '{region}' in common, which has no [[private]] of '{head}'"
+    )]
+    Common {
+        /// The region.
+        region: String,
+        /// The compartment's head.
+        head: String,
+    },
+    /// A core's line is not one.
+    #[error(
+        "[[core]] {number}: there may be one line for each core but core 0, whose domains are in scheduling.order"
+    )]
+    Core {
+        /// The number.
+        number: u8,
+    },
+    /// A domain has two places.
+    #[error("[[core]] {number}: '{domain}' has its place on a core already")]
+    Placed {
+        /// The domain.
+        domain: String,
+        /// The core.
+        number: u8,
+    },
+    /// A variant is none.
+    #[error("[[variant]]: '{domain}' {what}")]
+    Variant {
+        /// The domain.
+        domain: String,
+        /// Why not.
+        what: &'static str,
+    },
     /// The mediator or the engine is in the wrong place in the order of priorities.
     #[error(
         "scheduling.order must have '{mediator}', '{CLIENTS}' and '{engine}' in this order, each once, and no client by its \

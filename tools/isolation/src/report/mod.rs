@@ -135,7 +135,7 @@ impl Report {
             claims.push(Checked::of(Claim::A, policy, finding, None));
         }
         if let Some(options) = kernel {
-            let finding = kernel::check(options, board, configuration);
+            let finding = kernel::check(options, board, configuration, kernel::Cores::of(policy));
             claims.push(Checked::of(Claim::K, policy, finding, None));
         }
         let graph = Graph::of(image.as_ref().unwrap_or(&description), policy);

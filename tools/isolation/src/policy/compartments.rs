@@ -1,0 +1,165 @@
+//! Compartments, and the cores that their domains run on.
+//!
+//! A compartment is a set of domains that trust each other and that nobody else trusts. Its head alone deals with the
+//! outside: the others can reach nothing that the head cannot (claim C), so whatever a claim says of the head it says of
+//! all members, and no argument has to tell them apart.
+
+use super::{Policy, PolicyError};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+
+/// Domains that trust each other and that nobody else trusts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compartment {
+    /// The member that deals with the outside.
+    pub head: String,
+    /// The other members.
+    pub members: Vec<String>,
+    /// Private regions of the head that all members read and write.
+    pub regions: Vec<String>,
+}
+
+/// A core besides core 0, and who runs there.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Core {
+    /// seL4's number.
+    pub number: u8,
+    /// Its domains, highest priority first. All belong to one compartment.
+    pub domains: Vec<String>,
+}
+
+/// A domain that runs another program than its [`super::Domain`] says. For a system that is another with something more.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// The domain.
+    pub domain: String,
+    /// Its file.
+    pub program: String,
+}
+
+impl Compartment {
+    /// Its members, the head first.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        let members = self.members.iter().map(String::as_str);
+        std::iter::once(self.head.as_str()).chain(members)
+    }
+
+    /// Whether a domain is a member.
+    #[must_use]
+    pub fn has(&self, domain: &str) -> bool {
+        self.all().any(|member| member == domain)
+    }
+}
+
+impl Policy {
+    /// The compartment of a domain, if it has one.
+    #[must_use]
+    pub fn compartment_of(&self, domain: &str) -> Option<&Compartment> {
+        self.compartment.iter().find(|it| it.has(domain))
+    }
+
+    /// Whether two domains are one compartment's.
+    #[must_use]
+    pub fn are_together(&self, first: &str, second: &str) -> bool {
+        first == second || self.compartment_of(first).is_some_and(|it| it.has(second))
+    }
+
+    /// All members of a domain's compartment, or the domain alone.
+    #[must_use]
+    pub fn members<'a>(&'a self, domain: &'a str) -> Vec<&'a str> {
+        match self.compartment_of(domain) {
+            Some(compartment) => compartment.all().collect(),
+            None => vec![domain],
+        }
+    }
+
+    /// Who maps a private region of this domain: the domain alone, or its compartment if the region is common there.
+    #[must_use]
+    pub fn owners<'a>(&'a self, region: &str, domain: &'a str) -> Vec<&'a str> {
+        let common = |name: &String| name == region;
+        match self.compartment_of(domain) {
+            Some(compartment) if compartment.regions.iter().any(common) => {
+                compartment.all().collect()
+            }
+            _ => vec![domain],
+        }
+    }
+
+    /// The core that a domain runs on.
+    #[must_use]
+    pub fn core_of(&self, domain: &str) -> u8 {
+        let is_its = |core: &&Core| core.domains.iter().any(|name| name == domain);
+        self.core.iter().find(is_its).map_or(0, |core| core.number)
+    }
+
+    /// Applies [`Variant`]s.
+    pub(super) fn add_variants(&mut self) -> Result<(), PolicyError> {
+        for variant in &self.variant {
+            let error = |what| PolicyError::Variant {
+                domain: variant.domain.clone(),
+                what,
+            };
+            let mut domains = self.domain.iter_mut();
+            let Some(domain) = domains.find(|it| it.name == variant.domain) else {
+                return Err(error("has no [[domain]] that it could be a variant of"));
+            };
+            if domain.program == variant.program {
+                return Err(error("runs this program already"));
+            }
+            domain.program.clone_from(&variant.program);
+        }
+        Ok(())
+    }
+
+    /// Checks that the lines about compartments and cores do not contradict the others.
+    pub(super) fn check_compartments(&self) -> Result<(), PolicyError> {
+        let mut seen = BTreeSet::new();
+        for compartment in &self.compartment {
+            for domain in compartment.all() {
+                let error = |what| PolicyError::Member {
+                    domain: domain.to_owned(),
+                    what,
+                };
+                if !seen.insert(domain) {
+                    return Err(error("a member twice"));
+                }
+                if domain == self.mediation.mediator || self.is_trusted(domain) {
+                    return Err(error("trusted by others"));
+                }
+                if self.is_client(domain) && domain != compartment.head {
+                    return Err(error("a client, which deals with the outside"));
+                }
+                if domain == self.mediation.engine && domain != compartment.head {
+                    return Err(error("the engine, which deals with the outside"));
+                }
+            }
+            for region in &compartment.regions {
+                let mut lines = self.private.iter();
+                if !lines.any(|it| it.region == *region && it.domain == compartment.head) {
+                    return Err(PolicyError::Common {
+                        region: region.clone(),
+                        head: compartment.head.clone(),
+                    });
+                }
+            }
+        }
+        let mut numbers = BTreeSet::new();
+        let mut placed: BTreeSet<&str> = self.domains(&self.scheduling.order).collect();
+        for core in &self.core {
+            let number = core.number;
+            if number == 0 || !numbers.insert(number) {
+                return Err(PolicyError::Core { number });
+            }
+            for domain in &core.domains {
+                if !placed.insert(domain) {
+                    let domain = domain.clone();
+                    return Err(PolicyError::Placed { domain, number });
+                }
+            }
+        }
+        Ok(())
+    }
+}
