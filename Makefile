@@ -230,6 +230,13 @@ $(STORM_POLICY): tests/policy.toml system.xml $(KEYS)/test.key.pem llmtool | $(D
 	@sed -E 's/^deadline = .*/deadline = "4s"/; s|\.\./build/|../|' $< >$(@D)/policy.toml
 	@$(COMPILE_POLICY) $(@D)/policy.toml --system system.xml -o $@ --formats $(@D)/formats.bin >&2
 
+# Several emulated cores on fewer real ones are slow.
+STORM_CORES_POLICY := $(BUILD)/policy-storm-cores/policy.bin
+$(STORM_CORES_POLICY): tests/policy.toml system.xml $(KEYS)/test.key.pem llmtool | $(DEVICE_KEY)
+	@mkdir -p $(@D)
+	@sed -E 's/^deadline = .*/deadline = "20s"/; s|\.\./build/|../|' $< >$(@D)/policy.toml
+	@$(COMPILE_POLICY) $(@D)/policy.toml --system system.xml -o $@ --formats $(@D)/formats.bin >&2
+
 $(SOAK_POLICY): tests/policy.toml tests/clients/soak/policy.toml tests/clients/add-clients system.xml $(KEYS)/test.key.pem llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
 	@tests/clients/add-clients system.xml first second >$(@D)/system.xml
@@ -313,7 +320,10 @@ docker-run: ## run in the Docker image
 INSTALLED := $(shell rustup target list --installed 2>/dev/null)
 BUILD_STD := $(if $(filter $(SEL4_FLOAT_TRIPLE),$(INSTALLED)),,-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem \
 	$(foreach package,core compiler_builtins,--config profile.release.package.$(package).overflow-checks=false))
-SEL4_CARGO = cd pds/sel4 && RUSTC_BOOTSTRAP=1 SEL4_LLM_BOARD=$(BOARD) \
+# Where four emulated cores have fewer real ones, members of a team wait less before they sleep. CROWDED= makes an image for
+# a real board.
+CROWDED ?= $(if $(CORES),$(shell test $$(nproc) -ge 4 || echo 1))
+SEL4_CARGO = cd pds/sel4 && RUSTC_BOOTSTRAP=1 SEL4_LLM_BOARD=$(BOARD) SEL4_LLM_CROWDED=$(CROWDED) \
 	SEL4_INCLUDE_DIRS=$(SDK)/board/$(BOARD)/$(CONFIG)/include \
 	$(CARGO) build $(QUIET) --locked --release --target-dir $(SEL4_TARGET) $(BUILD_STD)
 
@@ -843,6 +853,31 @@ e2e-sim: sim-build llmtool $(TEST_STORE) $(TEST_POLICY) ## the end-to-end suite 
 	@$(MAKE) --no-print-directory soak SOAK_REQUESTS=300
 	@$(MAKE) --no-print-directory storm-sim STORM_FAULTS=10
 
+# The system on several cores, with each number of workers: the usual suite and the replay, and the texts and the log of
+# the main system.
+SIM_CORES = $(BIN)/sel4-llm-sim $(1) --search-path $(dir $(STORE)) $(dir $(SYSTEM_POLICY))
+WORKERS_FILES := $(foreach number,1 2 3,$(SYSTEM_OUT)/workers-$(number).xml)
+INJECT_CORES = $(BIN)/sel4-llm-sim-inject $(1) --search-path $(2) $(3)
+
+.PHONY: e2e-cores-sim
+ifneq ($(CORES),)
+e2e-cores-sim: sim-build llmtool $(WORKERS_FILES) $(TEST_STORE) $(SYSTEM_TEST_POLICY)
+	@$(BUILD_INJECT)
+	SEL4_LLM_SAME='main $(WORKERS_FILES:$(SYSTEM_OUT)/workers-%.xml=workers_%)' SEL4_LLM_SAME_main='$(call SIM_CORES,system.xml)' \
+	$(foreach number,1 2 3,SEL4_LLM_SAME_workers_$(number)='$(call SIM_CORES,$(SYSTEM_OUT)/workers-$(number).xml)') \
+	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests --test boards -- --nocapture
+	@set -e; for file in $(WORKERS_FILES); do \
+		echo "end to end and replay: $$file"; \
+		SEL4_LLM_RUN="$(call SIM_CORES,$$file)" \
+		SEL4_LLM_RUN_INJECT="$(call INJECT_CORES,$$file,$(dir $(TEST_STORE)),$(dir $(SYSTEM_TEST_POLICY)))" \
+		SEL4_LLM_RUN_INJECT_SHIPPED="$(call INJECT_CORES,$$file,$(dir $(STORE)),$(dir $(SYSTEM_POLICY)))" \
+		SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test replay; \
+	done
+else
+e2e-cores-sim: ## the end-to-end suite of systems/cores with 1, 2 and 3 workers, on the simulation
+	@$(MAKE) --no-print-directory e2e-cores-sim SYSTEM=cores
+endif
+
 # The system with a disk; `$$DISK` is each test's own image.
 E2E_DISK := --test disk_models --test disk_log --test disk_input
 E2E_DISK_RUN = SEL4_LLM_DEVICE=$(DEVICE_KEY) SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests $(E2E_DISK) --
@@ -901,6 +936,26 @@ soak: inject-sim $(SOAK_POLICY) ## SOAK_REQUESTS requests at random of three cli
 storm-sim: inject-sim ## STORM_FAULTS faults and hangs in a row on the simulation
 	@SEL4_LLM_RUN_INJECT='$(INJECT_SIM) $(dir $(STORE)) $(dir $(STORM_POLICY))' \
 		$(STORM) --output $(BUILD)/storm-sim
+
+# The same of its workers, on several cores.
+.PHONY: storm-cores-sim storm-cores
+ifneq ($(CORES),)
+storm-cores-sim: inject-sim $(DESCRIPTION)
+	@SEL4_LLM_RUN_INJECT='$(call INJECT_CORES,$(DESCRIPTION),$(dir $(STORE)),$(dir $(STORM_POLICY)))' \
+		$(STORM) --workers --output $(BUILD)/storm-cores-sim
+
+STORM_CORES := $(SEL4_OUT:%-$(SYSTEM)$(WORKERS)=%-inject-1-$(SYSTEM)$(WORKERS))
+
+storm-cores: llmtool $(STORE) $(STORM_CORES_POLICY)
+	@$(MAKE) --no-print-directory image INJECT=1 SYSTEM=cores
+	@mkdir -p $(dir $(STORM_IMAGE))
+	@$(SDK)/bin/microkit $(STORM_CORES)/system.xml --search-path $(STORM_CORES) $(dir $(STORE)) $(dir $(STORM_CORES_POLICY)) \
+		--board $(BOARD) --config $(CONFIG) -r $(dir $(STORM_IMAGE))report-cores.txt -o $(dir $(STORM_IMAGE))cores.img >&2
+	@SEL4_LLM_RUN_INJECT='$(call BOOT,$(dir $(STORM_IMAGE))cores.img)' $(STORM) --workers --output $(BUILD)/$(BOARD)/storm-cores
+else
+storm-cores-sim storm-cores: ## STORM_FAULTS faults and hangs of workers in a row, on the simulation or on seL4 (WORKERS=1, 2 or 3)
+	@$(MAKE) --no-print-directory $@ SYSTEM=cores
+endif
 
 .PHONY: storm
 storm: llmtool $(STORE) $(STORM_POLICY) ## STORM_FAULTS faults and hangs in a row on seL4 in QEMU
