@@ -42,6 +42,12 @@ pub const SPINS: u32 = 1 << 12;
 /// The same where there are more domains than cores: who spins then keeps the core from who is waited for.
 pub const SPINS_IF_CROWDED: u32 = 16;
 
+/// The one or the other.
+#[must_use]
+pub const fn spins(crowded: bool) -> u32 {
+    if crowded { SPINS_IF_CROWDED } else { SPINS }
+}
+
 /// The notifications of a domain.
 pub trait Bells {
     /// Wakes a member of the team, now or when it next waits; the leader is member 0.

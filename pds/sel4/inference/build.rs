@@ -10,7 +10,11 @@ fn main() {
     println!("cargo::rustc-link-arg-bins=-T{script}");
     println!("cargo::rustc-link-arg-bins=-zmax-page-size=4096");
     println!("cargo::rustc-env=STACK_BYTES={}", stack_bytes());
-    println!("cargo::rustc-check-cfg=cfg(timer_registers)");
+    println!("cargo::rustc-check-cfg=cfg(timer_registers, crowded)");
+    println!("cargo::rerun-if-env-changed=SEL4_LLM_CROWDED");
+    if std::env::var("SEL4_LLM_CROWDED").is_ok_and(|crowded| !crowded.is_empty()) {
+        println!("cargo::rustc-cfg=crowded");
+    }
     // Set by the build script of `runtime`, which has read the board's file.
     if std::env::var("DEP_BOARD_TIMER_REGISTERS").is_ok_and(|has| has == "true") {
         println!("cargo::rustc-cfg=timer_registers");

@@ -13,7 +13,7 @@
 #[cfg(feature = "inject")]
 pub mod inject;
 
-pub use workers::domains::{Bells, SPINS, SPINS_IF_CROWDED, Seat, Table, Unfit};
+pub use workers::domains::{Bells, Seat, Table, Unfit, spins};
 
 /// Serves for ever.
 #[cfg(not(feature = "inject"))]

@@ -4,7 +4,7 @@
 
 use super::component;
 use crate::pd::{Common, Component, Environment, Ids, Notifier, SetupError, Waiter};
-use worker::{Bells, SPINS, SPINS_IF_CROWDED, Seat, Table};
+use worker::{Bells, Seat, Table, spins};
 use workers::domains::Domains;
 
 /// The channels of a member of a team.
@@ -61,12 +61,9 @@ pub(super) fn arena(env: &mut Environment) -> Result<&'static mut [u8], SetupErr
     Ok(unsafe { std::slice::from_raw_parts_mut(start, bytes) })
 }
 
-/// Looks before a member sleeps, if it needs a core with this number for itself.
-fn spins(env: &Environment, number: usize) -> u32 {
-    match env.core() {
-        Some(core) if number >= core.cores => SPINS_IF_CROWDED,
-        _ => SPINS,
-    }
+/// Whether there are fewer cores than a member with this number needs to have one for itself.
+fn is_crowded(env: &Environment, number: usize) -> bool {
+    env.core().is_some_and(|core| number >= core.cores)
 }
 
 /// Inference's end of the team, with as many workers as `system.xml` has.
@@ -74,7 +71,7 @@ pub(super) fn leader(env: &mut Environment) -> Result<Domains<Channels>, SetupEr
     let channel = |worker| env.number(&format!("worker_{worker}_channel")).ok();
     let numbers: Vec<u8> = (1..).map_while(channel).collect();
     let channels = channels(env, &numbers, 1)?;
-    let spins = spins(env, numbers.len());
+    let spins = spins(is_crowded(env, numbers.len()));
     let table = table(env)?;
     #[cfg(feature = "inject")]
     TEAM.with(|team| {
@@ -95,7 +92,7 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
     let number = env.number("inference_channel")?;
     let inference = channels(env, &[number], 0)?;
     let number = usize::from(number);
-    let spins = spins(env, number);
+    let spins = spins(is_crowded(env, number));
     let table = table(env)?;
     let Common { start, bytes } = env.common("arena")?;
     #[cfg(feature = "inject")]

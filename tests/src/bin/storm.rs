@@ -26,13 +26,25 @@ const STRETCH: usize = 50;
 /// The address that inference writes to and must not: the audit log's in every other domain's map.
 const FOREIGN: u64 = 0x1200_0000;
 
-/// Each misdeed: the prompt, what its request ends with, and what the log says of it.
-const MISDEEDS: [(&str, &str, FaultKind); 4] = [
-    ("!fault-write", DIED, FaultKind::Memory),
-    ("!spin", HUNG, FaultKind::Unresponsive),
-    ("!fpcr", DIED, FaultKind::Memory),
-    ("!silent", HUNG, FaultKind::Unresponsive),
+/// A misdeed: the prompt, what its request ends with, and what the log says of it; nothing if both may differ.
+type Misdeed = (&'static str, Option<(&'static str, FaultKind)>);
+
+/// What inference does.
+const MISDEEDS: [Misdeed; 4] = [
+    ("!fault-write", Some((DIED, FaultKind::Memory))),
+    ("!spin", Some((HUNG, FaultKind::Unresponsive))),
+    ("!fpcr", Some((DIED, FaultKind::Memory))),
+    ("!silent", Some((HUNG, FaultKind::Unresponsive))),
 ];
+
+/// What its workers do. After random bytes everywhere, inference may find them before the deadline, and fault itself.
+const MISDEEDS_OF_WORKERS: [Misdeed; 4] = [
+    ("!worker-write", Some((DIED, FaultKind::Memory))),
+    ("!worker-spin", Some((HUNG, FaultKind::Unresponsive))),
+    ("!worker-scribble", None),
+    ("!worker-fpcr", Some((DIED, FaultKind::Memory))),
+];
+
 const DIED: &str = "error: inference died while it had the request";
 const HUNG: &str = "error: inference did not answer in time and was stopped";
 
@@ -55,9 +67,21 @@ struct Arguments {
     /// Folder of the models of the store, for the replay
     #[arg(long)]
     models: PathBuf,
+    /// The workers misbehave, not inference
+    #[arg(long)]
+    workers: bool,
     /// Folder for the log
     #[arg(long)]
     output: PathBuf,
+}
+
+impl Arguments {
+    fn misdeed(&self, number: usize) -> Misdeed {
+        match self.workers {
+            false => MISDEEDS[number % MISDEEDS.len()],
+            true => MISDEEDS_OF_WORKERS[number % MISDEEDS_OF_WORKERS.len()],
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -82,10 +106,14 @@ fn storm(arguments: &Arguments, table: &mut Table) -> Result<(), Broken> {
     let mut console = Scripted::start(&[], &[])?;
     let mut late = canonical(&mut console, &expected, "the start")?;
     for number in 0..arguments.faults {
-        let (prompt, ends_with, _) = MISDEEDS[number % MISDEEDS.len()];
+        let (prompt, expects) = arguments.misdeed(number);
         let line = format!("llminfer \"{prompt} {number}\" --max-tokens 4");
         let (_, closing) = console.infer(&line, None)?;
-        if closing != ends_with {
+        let may = match expects {
+            Some((ends_with, _)) => closing == ends_with,
+            None => [DIED, HUNG].contains(&closing.as_str()),
+        };
+        if !may {
             return Err(Broken::Wrong(format!("{line:?} ends with {closing:?}")));
         }
         console.ask("whoami")?;
@@ -98,7 +126,7 @@ fn storm(arguments: &Arguments, table: &mut Table) -> Result<(), Broken> {
     console.verdict(&arguments.output, &models, table)?;
     table.row("canonical outputs, all the same", arguments.faults + 1);
     table.row("canonical prompts past their deadline", late);
-    check_log(&console.log.entries, arguments.faults)?;
+    check_log(&console.log.entries, arguments)?;
     console.live.end()
 }
 
@@ -124,8 +152,8 @@ fn canonical(console: &mut Scripted, expected: &str, after: &str) -> Result<usiz
 }
 
 /// Each fault is in the log, in its order, with its cause, and a recovery in time after it.
-fn check_log(entries: &[Entry], faults: usize) -> Result<(), Broken> {
-    let mut expected = (0..faults).map(|number| MISDEEDS[number % MISDEEDS.len()]);
+fn check_log(entries: &[Entry], arguments: &Arguments) -> Result<(), Broken> {
+    let mut expected = (0..arguments.faults).map(|number| arguments.misdeed(number));
     let mut down: Option<&Entry> = None;
     for entry in entries {
         let wrong = |why: &str| Err(Broken::Wrong(format!("{why}: {entry:?}")));
@@ -134,8 +162,11 @@ fn check_log(entries: &[Entry], faults: usize) -> Result<(), Broken> {
                 if down.replace(entry).is_some() {
                     return wrong("a fault before the recovery from the last");
                 }
-                let Some((_, _, kind)) = expected.next() else {
+                let Some((_, expects)) = expected.next() else {
                     return wrong("a fault that nobody has asked for");
+                };
+                let Some((_, kind)) = expects else {
+                    continue;
                 };
                 let at = if kind == FaultKind::Memory {
                     FOREIGN

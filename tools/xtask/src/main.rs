@@ -13,6 +13,7 @@
 mod checks;
 mod clients;
 mod command;
+mod cores;
 mod error;
 mod files;
 mod hostile;
@@ -123,6 +124,7 @@ fn run_verb(verb: &str, shop: &Shop, options: &Options) -> Result {
         "e2e-disk" => suites::e2e_disk(shop, options),
         "e2e-disk-sim" => suites::e2e_disk_sim(shop, options),
         "e2e-disk-qemu" => suites::e2e_disk_qemu(shop, options),
+        "e2e-cores-sim" => cores::e2e_sim(shop, options),
         "test-sel4" => suites::test_sel4(shop, options),
         "test-sel4-fails" => suites::test_sel4_fails(shop, options),
         "test-disk-sel4" => suites::test_disk_sel4(shop, options),
@@ -130,6 +132,8 @@ fn run_verb(verb: &str, shop: &Shop, options: &Options) -> Result {
         "same-texts" => lane::same_texts(shop, options),
         "soak" => suites::soak(shop, options, number("SOAK_REQUESTS", 10_000)?),
         "storm" => suites::storm(shop, options, number("STORM_FAULTS", 200)?),
+        "storm-cores" => cores::storm(shop, options, number("STORM_FAULTS", 200)?),
+        "storm-cores-sim" => cores::storm_sim(shop, options, number("STORM_FAULTS", 200)?),
         "storm-sim" => suites::storm_sim(shop, options, number("STORM_FAULTS", 200)?),
 
         "redteam" => hostile::redteam(shop, options),

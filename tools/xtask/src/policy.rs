@@ -12,6 +12,8 @@ use toml_edit::{DocumentMut, Item, Table, value};
 pub enum Change {
     /// A deadline short enough to detect a hang soon, and long enough for an emulated request on a busy machine.
     ShortDeadline,
+    /// The same for several emulated cores on fewer real ones.
+    ShortDeadlineOfCores,
     /// The system goes on without a log that it has lost.
     GoOn,
 }
@@ -20,6 +22,7 @@ impl Change {
     fn apply(self, text: &mut DocumentMut) {
         let (table, key, new) = match self {
             Self::ShortDeadline => ("inference", "deadline", "4s"),
+            Self::ShortDeadlineOfCores => ("inference", "deadline", "20s"),
             Self::GoOn => ("log", "on-failure", "go-on"),
         };
         let item = text.entry(table).or_insert(Item::Table(Table::new()));
@@ -49,6 +52,8 @@ pub enum Use {
     Test,
     /// The storm of faults.
     Storm,
+    /// The same on several cores.
+    StormCores,
     /// The red team.
     Redteam,
     /// Tests of a system that loses its log.
@@ -65,6 +70,11 @@ impl Policy {
                 "policy-storm",
                 "tests/policy.toml",
                 vec![Change::ShortDeadline],
+            ),
+            Use::StormCores => (
+                "policy-storm-cores",
+                "tests/policy.toml",
+                vec![Change::ShortDeadlineOfCores],
             ),
             Use::Redteam => ("policy-redteam", "tests/redteam/policy.toml", vec![]),
             Use::GoOn => ("policy-go-on", "policy.toml", vec![Change::GoOn]),

@@ -11,6 +11,9 @@ use sysdesc::board::Arch;
 /// What is said where there is no SDK.
 pub const NONE: &str = "no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk*";
 
+/// Cores of a board in an emulator, if its kernel has several: as many as the SDK's kernels have.
+const EMULATED_CORES: usize = 4;
+
 /// An SDK.
 #[derive(Clone, Debug)]
 pub struct Sdk(PathBuf);
@@ -219,7 +222,18 @@ impl Platform {
             .folder("pds/sel4")
             .env("RUSTC_BOOTSTRAP", "1")
             .env("SEL4_LLM_BOARD", &self.board.name)
+            .env("SEL4_LLM_CROWDED", if self.is_crowded() { "1" } else { "" })
             .env("SEL4_INCLUDE_DIRS", self.folder().join("include"))
+    }
+
+    /// Whether the emulated cores have fewer real ones, so that members of a team wait less before they sleep. CROWDED=no
+    /// makes an image for a real board.
+    fn is_crowded(&self) -> bool {
+        let here = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        match said(&environment, "CROWDED") {
+            Some(said) => said != "no",
+            None => self.config.has_cores() && here < EMULATED_CORES,
+        }
     }
 
     /// Writes a description with the board's addresses and interrupts, which is the Microkit tool's input.
@@ -283,10 +297,9 @@ impl Platform {
             return Err(Error::Missing(format!("no {program}: install {package}")));
         }
         let memory = emulation.memory.as_deref().unwrap_or("2G");
-        let cores = if self.config.has_cores() {
-            " -smp 4"
-        } else {
-            ""
+        let cores = match self.config.has_cores() {
+            true => format!(" -smp {EMULATED_CORES}"),
+            false => String::new(),
         };
         Ok(format!(
             "{command}{cores} -m size={memory} -display none -monitor none -rtc clock=vm -chardev stdio,id=console,signal=off \

@@ -263,11 +263,12 @@ pub fn soak(shop: &Shop, options: &Options, requests: u64) -> Result {
         .done()
 }
 
-/// The storm: faults and hangs in a row, with the shipped model, on what `boot` starts.
-fn storm_on(shop: &Shop, boot: &str, faults: u64, output: &Path) -> Result {
+/// The storm: faults and hangs in a row, with the shipped model, on what `boot` starts. `more`: its further options.
+pub fn storm_on(shop: &Shop, boot: &str, faults: u64, more: &[&str], output: &Path) -> Result {
     shop.test_program("storm")
         .args(["--model", "models/default.gguf", "--models", "models"])
         .args(["--faults", &faults.to_string()])
+        .args(more)
         .arg("--output")
         .arg(output)
         .env("SEL4_LLM_RUN_INJECT", boot)
@@ -281,7 +282,7 @@ pub fn storm_sim(shop: &Shop, options: &Options, faults: u64) -> Result {
     let store = Store::of(&System::Main, options).make(shop, options)?;
     let policy = Policy::of(&System::Main, Use::Storm);
     let boot = injecting(shop, &[&store, policy.compile(shop)?]);
-    storm_on(shop, &boot, faults, Path::new("build/storm-sim"))
+    storm_on(shop, &boot, faults, &[], Path::new("build/storm-sim"))
 }
 
 /// The storm on seL4 in QEMU: the programs of the tests' image, with the shipped store and a policy of its own.
@@ -298,7 +299,7 @@ pub fn storm(shop: &Shop, options: &Options, faults: u64) -> Result {
     let output = folder.join("loader.img");
     let search: [&Path; 3] = [&image.folder(), &store, policy.compile(shop)?];
     platform.assemble(&image.resolved(), &search, &output, &[])?;
-    storm_on(shop, &platform.boot(&output)?, faults, &folder)
+    storm_on(shop, &platform.boot(&output)?, faults, &[], &folder)
 }
 
 /// The golden vectors inside a protection domain on seL4 in QEMU: a runner makes an image of only the domain `tests` and boots

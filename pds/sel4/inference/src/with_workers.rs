@@ -3,7 +3,7 @@
 use runtime::patched;
 use runtime::region::{self, Mapped, RingError};
 use sel4_microkit::Channel;
-use workers::domains::{Bells, Domains, SPINS, Table};
+use workers::domains::{Bells, Domains, Table, spins};
 
 patched! { team team_size worker_1_channel worker_2_channel worker_3_channel }
 
@@ -58,5 +58,10 @@ pub(crate) fn order_worker(misdeed: usize, choice: u64) {
 }
 
 pub(crate) fn begin() -> Result<Team, RingError> {
-    Ok(Domains::begin(table()?, 1 + count(), SPINS, Channels))
+    Ok(Domains::begin(
+        table()?,
+        1 + count(),
+        spins(cfg!(crowded)),
+        Channels,
+    ))
 }

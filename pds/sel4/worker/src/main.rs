@@ -8,7 +8,7 @@ mod misdeeds;
 #[path = "../../inference/src/start.rs"]
 mod start;
 
-use component::{Bells, SPINS, Seat};
+use component::{Bells, Seat, spins};
 use runtime::patched;
 use runtime::region::{self, Mapped};
 use sel4_microkit::{Channel, NullHandler};
@@ -45,7 +45,7 @@ fn init() -> NullHandler {
         let number = inference_channel();
         // SAFETY: `system.xml` maps inference's arena here, and gives each worker's channel another number. Audit stops
         // all of them before it starts any.
-        if let Ok(seat) = unsafe { Seat::new(table, number, arena, SPINS) } {
+        if let Ok(seat) = unsafe { Seat::new(table, number, arena, spins(cfg!(crowded))) } {
             #[cfg(not(feature = "inject"))]
             component::serve(seat, &mut Inference);
             #[cfg(feature = "inject")]
