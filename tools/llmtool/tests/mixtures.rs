@@ -7,8 +7,8 @@ use std::fs;
 use llm_core::gguf::Gguf;
 use llm_core::quantize::TensorType;
 use llm_core::testing::{self, Shape};
-use llmtool::mixture::{FILE_TYPES, FileType};
 use llmtool::mixture::kind;
+use llmtool::mixture::{FILE_TYPES, FileType};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
