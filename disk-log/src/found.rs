@@ -34,7 +34,7 @@ pub enum OpenError {
         device: Device,
     },
     /// The file holds no log at all.
-    #[error("the log's file holds something that is no log; a new one must be all zeros")]
+    #[error("the log's file does not hold a log; a new file must be all zeros")]
     NotALog,
 }
 

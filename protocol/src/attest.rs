@@ -1,7 +1,7 @@
 //! Signed heads of the audit log: what the device says of its log, for somebody who was given the log by another.
 //!
 //! Audit signs the [`Attestation::statement`] with the device's key, as it signs what is made on the device: Ed25519 over
-//! the SHA-256. No file begins like a statement, so a signature on one is none on a model or an adapter.
+//! the SHA-256. No file begins like a statement, so a signature on a statement is never valid for a model or an adapter.
 //!
 //! What a signed head proves: the device had this log when it was asked, and had been asked with this nonce. What it does
 //! not: that the log is the newest that the device ever had. Nothing in the device counts what cannot be put back, so

@@ -238,41 +238,41 @@ numbers! {
         DiskFailed = 134,
         /// The disk has no file of this name.
         NoSuchFile = 135,
-        /// A folder where a file is wanted, or a name that no file can have.
+        /// The path names a folder, or cannot be the path of a file.
         BadPath = 136,
-        /// No room on the disk.
+        /// The disk is full.
         DiskFull = 137,
         /// The disk cannot be written.
         DiskReadOnly = 138,
         /// More files and folders than are listed; `value`: how many are.
         TooManyFiles = 139,
-        /// Files cannot do what it was asked for.
+        /// The file system server cannot do what was asked.
         FilesFailed = 140,
-        /// Files has not answered within `limit` microseconds, so it is asked nothing any more.
+        /// The file system server has not answered within `limit` microseconds, so it gets no more requests.
         FilesSilent = 141,
-        /// Files has answered what was not asked, `value` times so far; after `limit` of them it is asked nothing any more.
+        /// The file system server has sent `value` answers that nobody asked for; after `limit` of them it gets no more requests.
         FilesBreach = 142,
-        /// A file of `value` bytes, there is room for `limit`.
+        /// The file has `value` bytes; there is room for `limit`.
         FileTooLarge = 143,
         /// The file had `limit` bytes when it was opened, and `value` when it was read.
         FileChanged = 144,
         /// The audit log's file lies in several pieces.
         LogScattered = 145,
-        /// The audit log's file has `value` bytes: no whole sectors, too few or too many.
+        /// The audit log's file has `value` bytes, which is too few, too many, or not whole sectors.
         LogFileSize = 146,
-        /// `value` files of the disk are not listed: no name that can be asked for, or too many.
+        /// `value` files of the disk are not listed: their names are invalid, or there are too many.
         FilesSkipped = 147,
 
-        /// The audit log cannot be written to the disk, and the policy lets nothing be admitted without it; `value` is the code
-        /// of the reason.
+        /// The audit log cannot be written to the disk, and the policy admits nothing without it; `value` is the code of the
+        /// reason.
         LogLost = 150,
-        /// The audit log's file holds something that is no log.
+        /// The audit log's file does not hold a log.
         LogGarbage = 151,
-        /// The log on the disk is that of another device.
+        /// The log on the disk belongs to another device.
         LogOtherDevice = 152,
         /// The log on the disk was begun in a file of `value` sectors; the file has `limit`.
         LogOtherSize = 153,
-        /// Entries of the log came faster than the disk takes them.
+        /// Entries of the log came faster than the disk could write them.
         LogBehind = 154,
     }
 }

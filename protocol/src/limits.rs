@@ -48,9 +48,12 @@ pub const MAX_SESSIONS: usize = 32;
 /// Maximum number of client requests in flight: one per session, plus questions and loads.
 pub const MAX_REQUESTS: usize = MAX_SESSIONS + 7;
 
+/// Messages that a ring holds. Sixteen tokens in flight hide the latency of the slowest consumer, the UART.
+pub const RING_SLOTS: usize = 16;
+
 /// Maximum number of client messages that inference has not read: a ring's worth, less what audit needs for its own
 /// load, for stops and for credit.
-pub const CLIENT_COMMANDS: usize = crate::ring::SLOTS - 4;
+pub const CLIENT_COMMANDS: usize = RING_SLOTS - 4;
 
 /// Time from admission to the last token, in microseconds (30 s). After that, audit asks inference to stop.
 pub const INFERENCE_DEADLINE_US: u64 = 30_000_000;

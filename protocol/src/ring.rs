@@ -42,8 +42,8 @@ const HEADER_WORDS: usize = 2;
 pub const PAYLOAD_BYTES: usize = crate::limits::MAX_PARTS_BYTES + 504;
 /// [`PAYLOAD_BYTES`] in words.
 pub const PAYLOAD_WORDS: usize = PAYLOAD_BYTES / 8;
-/// Messages that a ring holds. Sixteen tokens in flight hide the latency of the slowest consumer, the UART.
-pub const SLOTS: usize = 16;
+/// Messages that a ring holds.
+pub const SLOTS: usize = crate::limits::RING_SLOTS;
 /// Size of a region in bytes; `system.xml` gives it this size.
 pub const REGION_BYTES: usize = 0x23000;
 

@@ -110,7 +110,7 @@ impl Books {
         let words: Vec<&str> = said.split(' ').collect();
         let number = |at: usize| -> Result<u64, String> {
             let word = words.get(at).and_then(|word| word.parse().ok());
-            word.ok_or_else(|| format!("word {at} of {line:?} is no number"))
+            word.ok_or_else(|| format!("word {at} of {line:?} is not a number"))
         };
         match words[..] {
             ["end", _, kind, .., sha256] if words.len() == 10 => {

@@ -1263,8 +1263,8 @@ typedef struct {
      */
     bool loaded;
     /**
-     * Whether it was made on this device since boot. If not, it is in the store, or on the disk if its name begins with
-     * `disk/`.
+     * Whether it was made on this device since boot. If not, it is in the store, or on the disk if its name begins
+     * with `disk/`.
      */
     bool made_here;
     /**

@@ -1,6 +1,6 @@
 //! The types of the header for fine-tuning and adapters.
 
-use crate::types::sel4_llm_signature_t;
+use crate::signature::sel4_llm_signature_t;
 use client::limits;
 use core::ffi::c_char;
 use sel4_llm_client as client;
@@ -49,8 +49,8 @@ pub struct sel4_llm_adapter_t {
     pub name: [c_char; 65],
     /// Whether it is loaded.
     pub loaded: bool,
-    /// Whether it was made on this device since boot. If not, it is in the store, or on the disk if its name begins with
-    /// `disk/`.
+    /// Whether it was made on this device since boot. If not, it is in the store, or on the disk if its name begins
+    /// with `disk/`.
     pub made_here: bool,
     /// Its signature: by a key of the policy if it is in the store, otherwise by this device's.
     pub signature: sel4_llm_signature_t,

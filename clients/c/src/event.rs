@@ -1,6 +1,7 @@
 //! Converts messages from audit to events of the header.
 
 use crate::adapter_types::*;
+use crate::signature::sel4_llm_signature_t;
 use crate::types::*;
 use client::{
     AdapterEntry, AdapterInfo, AdapterOrigin, Budget, Event, Exported, Failure, FinishReason,

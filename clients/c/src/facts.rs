@@ -1,7 +1,7 @@
 //! Facts that the isolation checker reads from the file of a program linked with this library, as from every program
 //! with a ring (`facts!` of pds/sel4/runtime). The library itself reads both, so no linker drops them.
 
-use crate::types::{SEL4_LLM_PROTOCOL_VERSION, SEL4_LLM_RING_BYTES};
+use crate::limits::{SEL4_LLM_PROTOCOL_VERSION, SEL4_LLM_RING_BYTES};
 
 /// `SEL4_LLM_RING_BYTES` of the library in the program.
 #[unsafe(no_mangle)]

@@ -1,9 +1,9 @@
 //! The client library for C: `include/sel4_llm.h`, and `libsel4_llm.a` that implements it. `README.md` is for C
 //! programmers.
 //!
-//! Responsible for: the types of the header (`types`, `adapter_types`, `error`, `codes`), filling them (`event`), the
-//! functions (`api`, `texts`, `adapters`), and every use of a caller's pointer (`raw`). The client itself is
-//! `sel4-llm-client`.
+//! Responsible for: the types of the header (`types`, `adapter_types`, `signature`, `error`, `codes`), its limits
+//! (`limits`), filling them (`event`), the functions (`api`, `texts`, `adapters`), and every use of a caller's pointer
+//! (`raw`). The client itself is `sel4-llm-client`.
 //!
 //! The rule that keeps a caller safe: a pointer is checked for null, alignment and overlap before the memory behind it
 //! is touched; no number from a caller is taken for a value of an enum; and a function writes a result whole or not at
@@ -35,7 +35,9 @@ mod codes;
 mod error;
 mod event;
 mod facts;
+mod limits;
 mod raw;
+mod signature;
 mod texts;
 mod types;
 
@@ -50,6 +52,8 @@ pub use api::*;
 pub use codes::sel4_llm_code_t;
 pub use error::sel4_llm_error_t;
 pub use facts::{sel4_llm_protocol_version, sel4_llm_ring_bytes};
+pub use limits::*;
+pub use signature::*;
 pub use texts::*;
 pub use types::*;
 

@@ -6,6 +6,7 @@
 use crate::Result;
 use crate::api::{submit, submitted, told};
 use crate::error::{Error, sel4_llm_error_t};
+use crate::limits::*;
 use crate::raw::{self, Open, Places, Refusals};
 use crate::types::*;
 use client::{Infer, InferParams, Request, Sampling, Segment};

@@ -8,8 +8,10 @@ fn own(path: &str) -> PathBuf {
 }
 
 /// In the order of the header.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 10] = [
+    "limits.rs",
     "types.rs",
+    "signature.rs",
     "adapter_types.rs",
     "error.rs",
     "codes.rs",

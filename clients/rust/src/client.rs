@@ -8,7 +8,7 @@ use crate::ends::{Kind, Place};
 use crate::error::{Dropped, Link, SubmitError};
 use crate::flights::{Cancel, Fate, Flight, Flights, MAX_IN_FLIGHT, RequestId};
 use crate::incoming::{Incoming, Notice};
-use crate::requests::{Infer, check_format};
+use crate::infer::{Infer, check_format};
 use protocol::VERSION;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_EXAMPLE_BYTES, MAX_PARTS_BYTES, MAX_PASSPHRASE_BYTES};

@@ -149,8 +149,10 @@ mod client;
 mod ends;
 mod error;
 mod example;
+mod fine_tune;
 mod flights;
 mod incoming;
+mod infer;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -159,9 +161,10 @@ pub use answer::{Answer, Outcome};
 pub use client::{Client, Inbox, MAX_WAITING, Memory};
 pub use error::{Dropped, Link, SubmitError};
 pub use example::Example;
+pub use fine_tune::FineTune;
 pub use flights::{MAX_IN_FLIGHT, RequestId};
 pub use incoming::{Incoming, Notice};
-pub use requests::{FineTune, Infer, Role, Segment};
+pub use infer::{Infer, Role, Segment};
 
 // The parts of the protocol that a client needs, so that it needs no second dependency.
 pub use protocol::decimal::ONE;
@@ -170,8 +173,8 @@ pub use protocol::name::{FormatName, ModelName, SessionName, TemplateName, UserN
 pub use protocol::ring::{Endpoint, REGION_BYTES, RegionTooSmall};
 pub use protocol::wire::client::{
     AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, FormatEntry,
-    LogExtent, LogQuery, ModelEntry, Progress, Request, Session, SessionState, Signature, Stage,
-    Stats, Status, Training, Tuned, User,
+    LogExtent, LogQuery, ModelEntry, Progress, Request, SessionEntry, SessionState, Signature,
+    Stage, Stats, Status, Training, Tuned, User,
 };
 pub use protocol::wire::{
     AdapterInfo, ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo, PartKind, Parts,

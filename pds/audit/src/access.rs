@@ -1,4 +1,4 @@
-//! Users, roles and logins: who there is, who may do what, and who may log in when.
+//! Users, roles and logins: which users the policy has, what each may do, and when each may log in.
 //!
 //! Which user a client is, the client's place knows. A passphrase is hashed with Argon2id in memory that audit was
 //! given, and compared in constant time. After a failure a user has to wait, twice as long after each more; and between

@@ -56,7 +56,7 @@ impl<'m> Languages<'m> {
     /// What an answer may be to a request that names this format and has these parts.
     ///
     /// # Errors
-    /// The rule does not allow it, there is no such format, or the choices are none.
+    /// The policy does not allow it, there is no such format, or the choices are invalid.
     pub(crate) fn answer(
         &self,
         rule: FormatRule,

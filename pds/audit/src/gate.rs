@@ -1,4 +1,4 @@
-//! Who may do what, what it costs, and where it goes: the policy with its users, their budgets, and the sessions.
+//! What each user may do, what it costs, and where it goes: the policy with its users, their budgets, and the sessions.
 //!
 //! The rule: nothing is taken by looking. A request is placed and its tokens are reserved when all checks are behind it,
 //! and what is reserved is settled once.

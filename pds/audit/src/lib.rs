@@ -4,7 +4,8 @@
 //! - *mediation*: every request and every report is parsed, checked and written anew;
 //! - *access*: users, roles and their permissions, from a policy that is compiled into a region of its own;
 //! - *admission*: what exceeds a limit or a budget is refused, with the value and the limit, before inference sees it;
-//! - *formats*: an answer that is bound to one leaves it by no byte, whatever inference says, and no stop string is shown;
+//! - *formats*: an answer that is bound to one leaves it by no byte, whatever inference says, and no stop string is
+//!   shown;
 //! - *metering*: tokens are counted as they pass, times are audit's own, and no more bytes leave inference than the
 //!   egress cap allows;
 //! - *models and adapters*: only files that a trusted key has signed are loaded;
@@ -48,6 +49,7 @@ mod device;
 mod egress;
 pub mod files;
 mod gate;
+mod generation;
 mod journal;
 mod ledger;
 mod link;

@@ -51,7 +51,7 @@ impl Cursor {
 
 /// An entry.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<'l> {
+pub struct LogEntry<'l> {
     /// Its record.
     pub record: Record,
     /// Its text.
@@ -183,17 +183,17 @@ impl<'m> Log<'m> {
         }
     }
 
-    const fn after(&self, at: usize, entry: &Entry<'_>) -> usize {
+    const fn after(&self, at: usize, entry: &LogEntry<'_>) -> usize {
         match room(entry.text.len()) {
             Some(bytes) => at.saturating_add(bytes),
             None => self.memory.len(),
         }
     }
 
-    fn entry(&self, at: usize) -> Option<Entry<'_>> {
+    fn entry(&self, at: usize) -> Option<LogEntry<'_>> {
         let (record, rest) = Record::read_prefix(self.memory.get(at..)?)?;
         let text = rest.get(..record.text_bytes as usize)?;
-        Some(Entry { record, text })
+        Some(LogEntry { record, text })
     }
 
     /// The place of the oldest entry.
@@ -206,7 +206,7 @@ impl<'m> Log<'m> {
     }
 
     /// The entry at the cursor, which moves on; `None` at the end.
-    pub fn read(&self, cursor: &mut Cursor) -> Option<Entry<'_>> {
+    pub fn read(&self, cursor: &mut Cursor) -> Option<LogEntry<'_>> {
         // Also where the oldest is the next: it may lie elsewhere than where the one before it ended.
         if cursor.sequence <= self.first() {
             *cursor = Cursor {
@@ -227,7 +227,7 @@ impl<'m> Log<'m> {
     }
 
     /// The entries that are there, the oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
+    pub fn iter(&self) -> impl Iterator<Item = LogEntry<'_>> {
         let mut cursor = self.cursor();
         core::iter::from_fn(move || self.read(&mut cursor))
     }
@@ -253,8 +253,8 @@ impl Verification {
         }
     }
 
-    /// Checks entries as long as `bytes` are left, fewer of which are then, or up to the end. When done: what was there,
-    /// and the sequence number of the first entry that breaks the chain, or 0.
+    /// Checks entries as long as `bytes` are left, fewer of which are then, or up to the end. When done: what was
+    /// there, and the sequence number of the first entry that breaks the chain, or 0.
     pub fn step(&mut self, log: &Log<'_>, bytes: &mut usize) -> Option<(LogExtent, u64)> {
         while *bytes > 0 {
             if self.cursor.sequence >= self.extent.next {
@@ -276,7 +276,7 @@ impl Verification {
                 self.expected = now.anchor;
             }
             let sequence = self.cursor.sequence.max(log.first());
-            let Some(Entry { record, text }) = log.read(&mut self.cursor) else {
+            let Some(LogEntry { record, text }) = log.read(&mut self.cursor) else {
                 return Some((self.extent, sequence));
             };
             if record.previous != self.expected || record.sequence != sequence {

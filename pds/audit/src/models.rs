@@ -121,7 +121,7 @@ impl<'m> Models<'m> {
     /// Begins to verify the model of this name.
     ///
     /// # Errors
-    /// There is none, or it has no signature.
+    /// There is no such file, or it has no signature.
     pub(crate) fn begin(&self, name: ModelName) -> Result<Verification<'m>, Failure> {
         self.begin_item(Content::Model, name)
     }
@@ -129,7 +129,7 @@ impl<'m> Models<'m> {
     /// Begins to verify what has this content and name.
     ///
     /// # Errors
-    /// There is none, or it has no signature.
+    /// There is no such file, or it has no signature.
     pub(crate) fn begin_item(
         &self,
         content: Content,

@@ -55,7 +55,7 @@ impl Places {
     /// A place that is free.
     ///
     /// # Errors
-    /// There is none.
+    /// All places are taken.
     pub(crate) fn free(&self) -> Result<usize, Failure> {
         let most = MAX_ADAPTERS as u64;
         let full = Failure::over(ErrorCode::TooManyAdapters, most, most);

@@ -103,7 +103,7 @@ pub(crate) enum Reason {
 const REASONS: usize = ErrorCode::END + Permission::ALL.len() + 2;
 
 impl Reason {
-    /// Why a request was refused: for want of which permission, if that is why.
+    /// Why a request was refused. A missing permission is a reason of its own for each permission.
     pub(crate) const fn of_refusal(failure: &Failure) -> Self {
         match (failure.code, Permission::from_bit(failure.value)) {
             (ErrorCode::NotPermitted, Some(permission)) => Self::NotPermitted(permission),

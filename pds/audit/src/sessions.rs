@@ -37,7 +37,7 @@ pub(crate) struct Limits {
 
 /// One session.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Session {
+pub(crate) struct UserSession {
     pub(crate) owner: Owner,
     /// Empty for a single request, which is over with it.
     pub(crate) name: SessionName,
@@ -55,7 +55,7 @@ pub(crate) struct Session {
 /// A session that ended without its user's doing.
 #[derive(Clone, Copy, Debug)]
 struct Gone {
-    session: Session,
+    session: UserSession,
     why: ErrorCode,
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct Place {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    slots: [Option<Session>; MAX_SESSIONS],
+    slots: [Option<UserSession>; MAX_SESSIONS],
     gone: heapless::Deque<Gone, REMEMBERED>,
     last_number: u32,
 }
@@ -88,12 +88,12 @@ impl Sessions {
         }
     }
 
-    pub(crate) fn get(&self, slot: usize) -> Option<&Session> {
+    pub(crate) fn get(&self, slot: usize) -> Option<&UserSession> {
         self.slots.get(slot)?.as_ref()
     }
 
     /// Sessions that hold something, and which slots they have.
-    fn present(&self) -> impl Iterator<Item = (usize, &Session)> {
+    fn present(&self) -> impl Iterator<Item = (usize, &UserSession)> {
         let slots = (0..MAX_SESSIONS).zip(&self.slots);
         slots.filter_map(|(slot, session)| Some((slot, session.as_ref()?)))
     }
@@ -149,9 +149,10 @@ impl Sessions {
                 turn: 1,
             })
         };
-        // The oldest idle one of the client's own makes room: of the user's, if the user has as many as the role allows.
-        let of_user = |s: &Session| s.owner.user == owner.user;
-        let of_client = |s: &Session| s.owner.client == owner.client;
+        // The oldest idle one of the client's own makes room: of the user's, if the user has as many as the role
+        // allows.
+        let of_user = |s: &UserSession| s.owner.user == owner.user;
+        let of_client = |s: &UserSession| s.owner.client == owner.client;
         let own = count(self.present().filter(|(_, s)| of_user(s)));
         if own >= limits.user {
             let oldest = self.oldest_idle(|s| s.owner == owner);
@@ -174,7 +175,7 @@ impl Sessions {
         )
     }
 
-    fn oldest_idle(&self, is: impl Fn(&Session) -> bool) -> Option<usize> {
+    fn oldest_idle(&self, is: impl Fn(&UserSession) -> bool) -> Option<usize> {
         self.present()
             .filter(|(_, session)| !session.active && is(session))
             .min_by_key(|(_, session)| session.last_us)
@@ -193,7 +194,7 @@ impl Sessions {
         name: SessionName,
         adapter: Option<Used>,
         now: u64,
-    ) -> Option<Session> {
+    ) -> Option<UserSession> {
         let evicted = match place.fresh {
             true => self.end(place.slot, ErrorCode::SessionEvicted),
             false => None,
@@ -202,7 +203,7 @@ impl Sessions {
         let slot = self.slots.get_mut(place.slot)?;
         let session = slot.get_or_insert_with(|| {
             self.last_number = number;
-            Session {
+            UserSession {
                 owner,
                 name,
                 number,
@@ -235,7 +236,7 @@ impl Sessions {
     }
 
     /// A session is over. Its user will be told why when coming back to it.
-    pub(crate) fn end(&mut self, slot: usize, why: ErrorCode) -> Option<Session> {
+    pub(crate) fn end(&mut self, slot: usize, why: ErrorCode) -> Option<UserSession> {
         let session = self.slots.get_mut(slot)?.take()?;
         if !session.name.is_empty() {
             if self.gone.is_full() {
@@ -289,7 +290,7 @@ impl Sessions {
     /// Ends an idle session at its user's wish: its slot, if inference has it, and its number.
     ///
     /// # Errors
-    /// There is none, or it is busy.
+    /// There is no such session, or it is busy.
     pub(crate) fn close(
         &mut self,
         owner: Owner,
@@ -315,7 +316,7 @@ impl Sessions {
     }
 
     /// Takes the oldest one out for which this holds.
-    fn take_gone(&mut self, is: impl Fn(&Session) -> bool) -> Option<Gone> {
+    fn take_gone(&mut self, is: impl Fn(&UserSession) -> bool) -> Option<Gone> {
         let mut found = None;
         for _ in 0..self.gone.len() {
             let Some(gone) = self.gone.pop_front() else {
@@ -338,7 +339,7 @@ impl Sessions {
         owner: Option<Owner>,
         now: u64,
         name: impl Fn(usize) -> UserName,
-    ) -> Option<client::Session> {
+    ) -> Option<client::SessionEntry> {
         let present = self.present().map(|(_, session)| {
             let state = match session.active {
                 true => SessionState::Active,
@@ -357,7 +358,7 @@ impl Sessions {
             .chain(gone)
             .filter(|(session, _)| owner.is_none_or(|owner| session.owner == owner))
             .nth(index)?;
-        Some(client::Session {
+        Some(client::SessionEntry {
             name: session.name,
             user: name(session.owner.user),
             number: session.number,

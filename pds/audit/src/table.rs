@@ -1,132 +1,43 @@
-//! The requests that are admitted and whose clients have not been told their end.
+//! The requests in flight: admitted, and their clients not yet told how they ended.
 //!
-//! The rule: a request is entered once, whole, and leaves in one place ([`Table::remove`]), when its client has been told.
-//! Text that its client has not taken yet lies in a buffer of the request's own, which credit keeps from overflowing.
+//! The rule: a request is entered once, complete, and leaves in one place ([`Table::remove`]), when its client has been
+//! told. Text that its client has not taken yet is in the request's own buffer, which credit keeps from overflowing.
 
-use crate::answer::{Answer, Words, Wrong};
+use crate::answer::{Words, Wrong};
+use crate::generation::{Generation, Stop};
 use crate::models::{Verification, Verified};
-use crate::places::{Adapter, Used};
-use crate::quota::Reservation;
+use crate::places::Adapter;
 use crate::tuning::{Stage, Tuning};
 use protocol::error::Failure;
 use protocol::limits::{MAX_PIECE_BYTES, MAX_REQUESTS, MAX_TEXT_BYTES};
-use protocol::name::{FormatName, ModelName};
-use protocol::record::{Hash, Record};
+use protocol::name::ModelName;
 use protocol::wire::client::{Event, Finished, Tuned};
 use protocol::wire::engine::Holdings;
-use protocol::wire::{AdapterInfo, Extent, InferParams, ModelInfo};
-use sha2::{Digest, Sha256};
+use protocol::wire::{AdapterInfo, ModelInfo};
 
 /// What a request asks for.
 #[derive(Clone, Debug)]
 pub(crate) enum Work<'m> {
     /// Text.
     Infer(Generation<'m>),
-    /// A model that audit verifies; inference has not heard of it.
+    /// A model that audit is verifying; inference does not know of it yet.
     Verify(Verification<'m>),
-    /// A model that inference loads.
+    /// A model that inference is loading.
     Load(Verified),
-    /// What inference holds.
+    /// A question about the state of inference.
     Status,
-    /// An adapter that audit verifies; inference has not heard of it.
+    /// An adapter that audit is verifying; inference does not know of it yet.
     VerifyAdapter(Verification<'m>),
-    /// An adapter that inference loads into this place.
+    /// An adapter that inference is loading into this place.
     Adapter(usize, Adapter),
-    /// An adapter that is made.
+    /// A fine-tuning.
     Tune(Tuning<'m>),
 }
 
-/// What is known of a request for text.
-#[derive(Clone, Debug)]
-pub(crate) struct Generation<'m> {
-    /// Of its session.
-    pub(crate) slot: usize,
-    /// The session's number and turn.
-    pub(crate) session: u32,
-    pub(crate) turn: u32,
-    pub(crate) params: InferParams,
-    pub(crate) adapter: Option<Used>,
-    /// Of the parts, as they came.
-    pub(crate) prompt_bytes: u32,
-    pub(crate) prompt_sha256: Hash,
-    pub(crate) extent: Extent,
-    /// Most tokens that the prompt can have.
-    pub(crate) most_prompt_tokens: u32,
-    /// The format that it is bound to; see [`protocol::record::Record`].
-    pub(crate) format: FormatName,
-    pub(crate) format_sha256: Hash,
-    pub(crate) answer: Answer<'m>,
-    pub(crate) reservation: Reservation,
-    pub(crate) first_token_us: Option<u64>,
-    /// How long the egress cap had held text back when it was admitted.
-    pub(crate) held_before_us: u64,
-    /// Tokens that have come.
-    pub(crate) tokens: u32,
-    /// Of them, those whose text its client has been sent.
-    pub(crate) handed_on: u32,
-    /// Text that was held back waits for the client, with or without tokens.
-    pub(crate) released: bool,
-    /// Tokens that inference may generate in all, as it has been told.
-    pub(crate) credit: u32,
-    pub(crate) output: Sha256,
-    /// Where its text waits, in [`Table::text`].
-    pub(crate) text: usize,
-    /// Its user has cancelled it.
-    pub(crate) cancelled: bool,
-    pub(crate) stop: Stop,
-}
-
-/// Whether inference was asked to end a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// It goes on.
-    #[default]
-    No,
-    /// It is to be asked, and its ring had no room.
-    Owed,
-    /// It was asked.
-    Asked,
-}
-
-impl Generation<'_> {
-    /// A token has come; see [`protocol::record`] for what is hashed.
-    pub(crate) fn count(&mut self, id: u32, text: &[u8], now: u64) {
-        self.tokens = self.tokens.saturating_add(1);
-        self.first_token_us.get_or_insert(now);
-        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        let [a, b, c, d] = id.to_le_bytes();
-        let [e, f, g, h] = len.to_le_bytes();
-        self.output.update([a, b, c, d, e, f, g, h]);
-        self.output.update(text);
-    }
-
-    /// Tokens whose text waits for the client.
-    pub(crate) const fn waiting(&self) -> u32 {
-        self.tokens.saturating_sub(self.handed_on)
-    }
-
-    /// Whether the client is to be told of text.
-    pub(crate) const fn has_text(&self) -> bool {
-        self.waiting() > 0 || self.released
-    }
-
-    /// SHA-256 of what has come.
-    pub(crate) fn output_sha256(&self) -> Hash {
-        self.output.clone().finalize().into()
-    }
-
-    /// Adds what has come to the record of a failure: it is shown, so it must be on record. Without a token, nothing.
-    pub(crate) fn describe_shown(&self, record: &mut Record) {
-        if self.tokens > 0 {
-            record.output_sha256 = self.output_sha256();
-        }
-    }
-}
-
-/// Text about a failure, as inference says it.
+/// The text of a failure, in the words of inference.
 pub(crate) type Detail = heapless::Vec<u8, MAX_PIECE_BYTES>;
 
-/// The last that a client is told of a request.
+/// The last event of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum End {
     Finished(Finished),
@@ -138,85 +49,85 @@ pub(crate) enum End {
 }
 
 impl End {
-    /// A failure that audit has found, about the model or user of this name.
+    /// A failure found by audit, about the model or user of this name.
     pub(crate) fn failed(failure: Failure, about: &str) -> Self {
-        // No name is as long as a detail may be.
+        // Names are shorter than a detail may be.
         let detail = Detail::from_slice(about.as_bytes()).unwrap_or_default();
         Self::Failed { failure, detail }
     }
 }
 
-/// Where a request stands.
+/// The state of a request.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is no heap to box it in")]
 pub(crate) enum State {
-    /// Inference has it, or audit works on it.
+    /// Inference or audit is working on it.
     Active,
     /// Its deadline has passed. If inference was asked to stop it, it is restarted at this time.
     Late {
-        /// In microseconds; `None`: inference's ring had no room to ask, so no time runs.
+        /// In microseconds. `None` if inference's ring had no room to ask it: then no time runs.
         until_us: Option<u64>,
     },
-    /// Its client is told this when it has taken all the text.
+    /// It has ended. Its client is told so after it has taken all the text.
     Ended(End),
 }
 
-/// The deadline of what has none.
+/// The deadline of work without one.
 pub(crate) const NEVER_US: u64 = u64::MAX;
 
-/// Who asked.
+/// Who made a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A client, under this number.
+    /// A client.
     Client {
-        /// Its place among the clients.
+        /// Index of the client.
         client: usize,
-        /// The client's own number.
+        /// The number that the client gave the request.
         id: u32,
     },
-    /// A client that has been told an end already: it has cancelled a question that inference has yet to answer.
+    /// A client that cancelled the request and has been told so, while inference still has to answer it.
     Forgotten {
-        /// Its place among the clients.
+        /// Index of the client.
         client: usize,
     },
     /// Audit itself.
     Audit,
 }
 
-/// One request.
+/// A request in flight.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry<'m> {
+pub(crate) struct InFlight<'m> {
     pub(crate) origin: Origin,
-    /// Index of the user that the client was then.
+    /// Index of the user that the client was when it asked.
     pub(crate) user: usize,
     /// The number that inference knows it by; never used twice.
     pub(crate) number: u32,
     pub(crate) work: Work<'m>,
     pub(crate) state: State,
-    /// Bytes of its user's share of the log that it has taken and not used yet.
+    /// Bytes reserved from its user's share of the log, and not used yet.
     pub(crate) share: u64,
-    /// Bytes that its end counts for in the egress cap.
+    /// Bytes by which its end counts towards the egress cap.
     pub(crate) end_bytes: u64,
     pub(crate) admitted_us: u64,
     pub(crate) deadline_us: u64,
 }
 
-impl<'m> Entry<'m> {
+impl<'m> InFlight<'m> {
     pub(crate) const fn is_over(&self) -> bool {
         matches!(self.state, State::Ended(_))
     }
 
-    /// Whether it is a load on its way, verified or being so.
+    /// Whether it is a load in progress, be it verification or loading.
     pub(crate) const fn is_load(&self) -> bool {
         matches!(self.work, Work::Verify(_) | Work::Load(_)) && !self.is_over()
     }
 
-    /// Whether audit verifies its model.
+    /// Whether audit is verifying its model.
     pub(crate) const fn is_verified(&self) -> bool {
         matches!(self.work, Work::Verify(_)) && !self.is_over()
     }
 
-    /// Whether audit reads a file for it that inference has not heard of.
+    /// Whether audit is reading a file for it that inference does not know of yet.
     pub(crate) const fn is_reading(&self) -> bool {
         let reads = match &self.work {
             Work::Verify(_) | Work::VerifyAdapter(_) => true,
@@ -226,12 +137,12 @@ impl<'m> Entry<'m> {
         reads && !self.is_over()
     }
 
-    /// Whether it is a load of an adapter on its way, verified or being so.
+    /// Whether it is a load of an adapter in progress, be it verification or loading.
     pub(crate) const fn is_adapter_load(&self) -> bool {
         matches!(self.work, Work::VerifyAdapter(_) | Work::Adapter(..)) && !self.is_over()
     }
 
-    /// The fine-tuning that it is, under way or not.
+    /// The fine-tuning, if it is one, in progress or ended.
     pub(crate) const fn tuning(&self) -> Option<&Tuning<'m>> {
         match &self.work {
             Work::Tune(tuning) => Some(tuning),
@@ -246,7 +157,7 @@ impl<'m> Entry<'m> {
         }
     }
 
-    /// The fine-tuning that it is, if that is under way.
+    /// The fine-tuning, if it is one that is in progress.
     pub(crate) const fn running_tuning(&self) -> Option<&Tuning<'m>> {
         match (&self.work, &self.state) {
             (_, State::Ended(_)) => None,
@@ -255,7 +166,7 @@ impl<'m> Entry<'m> {
         }
     }
 
-    /// Whether inference knows nothing of it, so that it survives inference.
+    /// Whether inference does not know of it, so it survives a restart of inference.
     pub(crate) const fn is_audits_alone(&self) -> bool {
         match &self.work {
             Work::Verify(_) | Work::VerifyAdapter(_) => true,
@@ -264,7 +175,7 @@ impl<'m> Entry<'m> {
         }
     }
 
-    /// Whether inference was asked to end it; `None` if it is nothing that can be asked to.
+    /// Whether inference has been asked to end it; `None` if it cannot be asked.
     pub(crate) const fn stop_mut(&mut self) -> Option<&mut Stop> {
         match &mut self.work {
             Work::Infer(generation) => Some(&mut generation.stop),
@@ -273,7 +184,7 @@ impl<'m> Entry<'m> {
         }
     }
 
-    /// As [`Self::stop_mut`], of what is under way.
+    /// Like [`Self::stop_mut`], if the request is in progress.
     pub(crate) const fn stop(&self) -> Option<Stop> {
         match (&self.work, &self.state) {
             (_, State::Ended(_)) => None,
@@ -283,13 +194,13 @@ impl<'m> Entry<'m> {
         }
     }
 
-    /// The fine-tuning that it is, if its client has yet to be told how far that is.
+    /// The fine-tuning, if it is one whose progress its client has not been told yet.
     pub(crate) fn progress_due(&self) -> Option<&Tuning<'m>> {
         self.running_tuning()
             .filter(|tuning| tuning.is_progress_due)
     }
 
-    /// The client that it takes a place of.
+    /// The client to whose limit of requests it counts.
     pub(crate) const fn client(&self) -> Option<usize> {
         match self.origin {
             Origin::Client { client, .. } | Origin::Forgotten { client } => Some(client),
@@ -304,19 +215,19 @@ impl<'m> Entry<'m> {
         }
     }
 
-    /// Events that its client is to be told: text that waits or how far it is, and its end.
+    /// Number of events to send to its client: waiting text or progress, and its end.
     pub(crate) fn due(&self) -> usize {
         let text = self.generation().is_some_and(Generation::has_text);
         usize::from(text || self.progress_due().is_some())
             .saturating_add(usize::from(self.is_over()))
     }
 
-    /// Whether the next that its client is told of it is audit's own word, which the egress cap does not count.
+    /// Whether its next event is audit's own, which does not count towards the egress cap.
     pub(crate) fn is_own_word(&self) -> bool {
         self.is_over() && self.due() == 1 && self.end_bytes == 0
     }
 
-    /// Of a request for text that is under way.
+    /// The request for text, if it is one that is in progress.
     pub(crate) const fn running(&self) -> Option<&Generation<'m>> {
         match (&self.work, &self.state) {
             (_, State::Ended(_)) => None,
@@ -344,12 +255,12 @@ impl<'m> Entry<'m> {
     }
 }
 
-/// Text that waits for clients, and what their requests have brought for it: a buffer for each request that there can be,
-/// 190 KiB in all. It lies outside of the monitor so that a runtime with a small stack can make it a static.
+/// Text that waits for clients, and the words that their answers are checked against: one buffer for each request in
+/// flight, 190 KiB in all. It is outside the monitor, so a runtime with a small stack can make it a static.
 #[derive(Debug)]
 pub struct Texts([Buffer; MAX_REQUESTS]);
 
-/// Of one request.
+/// The buffer of a request.
 #[derive(Debug)]
 struct Buffer {
     text: heapless::Vec<u8, MAX_TEXT_BYTES>,
@@ -374,12 +285,12 @@ impl Default for Texts {
     }
 }
 
-/// All requests, in no order. The last place is for audit's own load.
+/// All requests in flight, in no order. The last place is for audit's own load.
 #[derive(Debug)]
 pub(crate) struct Table<'m> {
-    entries: heapless::Vec<Entry<'m>, { MAX_REQUESTS + 1 }>,
+    entries: heapless::Vec<InFlight<'m>, { MAX_REQUESTS + 1 }>,
     texts: &'m mut Texts,
-    /// One bit for each of `texts` that a request has.
+    /// One bit for each buffer, set if a request has it.
     taken: u64,
     last_number: u32,
 }
@@ -403,13 +314,13 @@ impl<'m> Table<'m> {
         }
     }
 
-    /// A buffer that no request has. Its owner is entered with it before another is asked for.
+    /// A free buffer. The request that gets it must be entered before the next call.
     pub(crate) fn free_text(&self) -> usize {
         usize::try_from(self.taken.trailing_ones()).unwrap_or(MAX_REQUESTS)
     }
 
-    /// Enters a request for text with what it has brought for its answer.
-    pub(crate) fn enter_with(&mut self, entry: Entry<'m>, words: Words) {
+    /// Enters a request for text, with the words that its answer is checked against.
+    pub(crate) fn enter_with(&mut self, entry: InFlight<'m>, words: Words) {
         let generation = entry.generation();
         if let Some(buffer) = generation.and_then(|it| self.texts.0.get_mut(it.text)) {
             buffer.words = words;
@@ -417,8 +328,8 @@ impl<'m> Table<'m> {
         self.enter(entry);
     }
 
-    /// Enters a request; there is room: clients' shares add up to no more than there is.
-    pub(crate) fn enter(&mut self, entry: Entry<'m>) {
+    /// Enters a request. There is room, because the limits of all clients add up to the size of the table.
+    pub(crate) fn enter(&mut self, entry: InFlight<'m>) {
         self.last_number = entry.number;
         if let Some(generation) = entry.generation() {
             self.taken |= bit(generation.text);
@@ -426,8 +337,8 @@ impl<'m> Table<'m> {
         let _ = self.entries.push(entry);
     }
 
-    /// Takes a request out.
-    pub(crate) fn remove(&mut self, index: usize) -> Option<Entry<'m>> {
+    /// Removes a request.
+    pub(crate) fn remove(&mut self, index: usize) -> Option<InFlight<'m>> {
         if index >= self.entries.len() {
             return None;
         }
@@ -442,10 +353,10 @@ impl<'m> Table<'m> {
         Some(entry)
     }
 
-    /// Adds the text of a token to what waits for the client of a request.
+    /// Adds the text of a token to the text that waits for the client.
     ///
     /// # Errors
-    /// It is not what the answer may be, or has no room; nothing was added.
+    /// The answer may not continue like this, or there is no room. Nothing was added.
     pub(crate) fn keep_text(&mut self, index: usize, text: &[u8]) -> Result<(), Wrong> {
         let Some((generation, buffer)) = self.answering(index) else {
             return Err(Wrong::Room);
@@ -456,7 +367,7 @@ impl<'m> Table<'m> {
             .take(words, text, |shown| kept.extend_from_slice(shown).is_ok())
     }
 
-    /// The answer is over: what was held back of it waits for the client, too.
+    /// Ends an answer: text that was held back now waits for the client, too.
     pub(crate) fn release_text(&mut self, index: usize) {
         if let Some((generation, buffer)) = self.answering(index) {
             let Buffer { text: kept, words } = buffer;
@@ -469,7 +380,7 @@ impl<'m> Table<'m> {
         }
     }
 
-    /// Whether the text that has come may be all of the answer.
+    /// Whether the text so far is a complete answer.
     pub(crate) fn is_whole(&self, generation: &Generation<'_>) -> bool {
         let buffer = self.texts.0.get(generation.text);
         buffer.is_some_and(|buffer| generation.answer.is_whole(&buffer.words))
@@ -481,13 +392,13 @@ impl<'m> Table<'m> {
         Some((generation, buffer))
     }
 
-    /// The text that waits for the client of a request.
+    /// The text that waits for the client.
     pub(crate) fn text(&self, generation: &Generation<'_>) -> &[u8] {
         let buffer = self.texts.0.get(generation.text);
         buffer.map_or(&[], |buffer| &buffer.text)
     }
 
-    /// The text has been handed on, of all tokens that have come.
+    /// Notes that the text of all tokens so far has been sent to the client.
     pub(crate) fn text_is_handed_on(&mut self, index: usize) {
         if let Some((generation, buffer)) = self.answering(index) {
             generation.handed_on = generation.tokens;
@@ -500,25 +411,25 @@ impl<'m> Table<'m> {
         self.entries.len()
     }
 
-    pub(crate) fn get(&self, index: usize) -> Option<&Entry<'m>> {
+    pub(crate) fn get(&self, index: usize) -> Option<&InFlight<'m>> {
         self.entries.get(index)
     }
 
-    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Entry<'m>> {
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut InFlight<'m>> {
         self.entries.get_mut(index)
     }
 
-    pub(crate) fn iter(&self) -> core::slice::Iter<'_, Entry<'m>> {
+    pub(crate) fn iter(&self) -> core::slice::Iter<'_, InFlight<'m>> {
         self.entries.iter()
     }
 
     /// The first request for which this holds.
-    pub(crate) fn find(&self, is: impl FnMut(&Entry<'m>) -> bool) -> Option<usize> {
+    pub(crate) fn find(&self, is: impl FnMut(&InFlight<'m>) -> bool) -> Option<usize> {
         self.entries.iter().position(is)
     }
 }
 
-/// Of a buffer in [`Table::taken`].
+/// The bit of a buffer in [`Table::taken`].
 fn bit(text: usize) -> u64 {
     u32::try_from(text)
         .ok()
@@ -526,7 +437,7 @@ fn bit(text: usize) -> u64 {
         .unwrap_or(0)
 }
 
-/// The last event of a request, for its client. `status`: what the holdings mean to a client.
+/// The last event of a request, for its client. `status` turns the state of inference into the answer for a client.
 pub(crate) fn last_event(
     end: &End,
     status: impl FnOnce(&Holdings) -> protocol::wire::client::Status,

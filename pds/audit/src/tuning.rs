@@ -1,13 +1,14 @@
-//! What is known of a fine-tuning that is under way.
+//! A fine-tuning in progress.
 //!
-//! Audit reads the data, inference trains, audit hashes and signs what came out, inference loads it. The rule: inference is
-//! believed no number that its data do not allow, and nothing of an adapter is used before all of it is there and signed.
+//! Audit reads the data, inference trains, audit hashes and signs the adapter, and inference loads it. The rule: audit
+//! believes no number from inference that the data do not allow, and uses nothing of an adapter before all of it has
+//! arrived and is signed.
 
+use crate::generation::Stop;
 use crate::models::Verification;
 use crate::places::Adapter;
 use crate::quota::Reservation;
 use crate::shelf::Space;
-use crate::table::Stop;
 use protocol::adapters::EXAMPLES;
 use protocol::name::ModelName;
 use protocol::record::{Hash, Record};
@@ -15,20 +16,20 @@ use protocol::wire::engine::{Source, Trained};
 use protocol::wire::{TrainParams, TrainProgress};
 use sha2::Sha256;
 
-/// How far it has got.
+/// The stages of a fine-tuning.
 #[derive(Clone, Debug)]
 pub(crate) enum Stage<'m> {
-    /// Audit verifies data of the store, or of the disk.
+    /// Audit is verifying data of the store or the disk.
     Data(Verification<'m>),
-    /// Audit hashes the examples typed.
+    /// Audit is hashing the examples that were typed.
     Examples(Reading),
-    /// Inference trains.
+    /// Inference is training.
     Training,
-    /// Audit hashes what came out.
+    /// Audit is hashing the adapter.
     Signing(Reading),
-    /// Inference loads what came out, into this place.
+    /// Inference is loading the adapter into this place.
     Loading(usize, Adapter),
-    /// Audit writes what came out to the disk.
+    /// Audit is writing the adapter to the disk.
     Saving,
 }
 
@@ -40,7 +41,7 @@ pub(crate) struct Reading {
     pub(crate) line_feeds: u64,
 }
 
-/// Data that have been read.
+/// Training data that audit has read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Data {
     pub(crate) source: Source,
@@ -50,46 +51,46 @@ pub(crate) struct Data {
     pub(crate) line_feeds: u64,
 }
 
-/// Inference has said what cannot be.
+/// Inference has reported something impossible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Untrue;
 
-/// See the module.
+/// A fine-tuning in progress; see the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Tuning<'m> {
     pub(crate) params: TrainParams,
-    /// What the adapter will be called.
+    /// Name of the adapter.
     pub(crate) name: ModelName,
     /// SHA-256 of the model's file.
     pub(crate) base: Hash,
-    /// Version of the arithmetic that inference trains in, without which nobody can repeat it.
+    /// Version of the arithmetic of inference, which is needed to repeat the training.
     pub(crate) numerics: u32,
     pub(crate) stage: Stage<'m>,
     pub(crate) data: Option<Data>,
     pub(crate) reservation: Option<Reservation>,
-    /// Where the adapter's file comes to lie.
+    /// The space for the adapter's file.
     pub(crate) room: Space,
-    /// Bytes of it that have come.
+    /// Bytes of the file received so far.
     pub(crate) received: usize,
     pub(crate) progress: Option<TrainProgress>,
-    /// Its client has not been told of the newest progress.
+    /// Whether its client has yet to be told of the newest progress.
     pub(crate) is_progress_due: bool,
-    /// Bytes that telling it counts for in the egress cap.
+    /// Bytes by which a report of progress counts towards the egress cap.
     pub(crate) progress_bytes: u64,
-    /// When inference was asked.
+    /// When inference was asked to train.
     pub(crate) begun_us: u64,
-    /// What inference has said at its end.
+    /// The report of inference at the end of the training.
     pub(crate) trained: Trained,
-    /// What came out, as it is kept.
+    /// The adapter, as it is kept.
     pub(crate) made: Option<(u32, Hash)>,
     pub(crate) cancelled: bool,
     pub(crate) stop: Stop,
-    /// Bytes that what inference has said of its end counts for in the egress cap.
+    /// Bytes by which that report counts towards the egress cap.
     pub(crate) end_bytes: u64,
 }
 
 impl<'m> Tuning<'m> {
-    /// One whose data are to be read.
+    /// A fine-tuning whose data have yet to be read.
     pub(crate) fn new(
         params: TrainParams,
         name: ModelName,
@@ -119,7 +120,7 @@ impl<'m> Tuning<'m> {
         }
     }
 
-    /// Whether inference has it; otherwise audit works on it.
+    /// Whether inference is working on it; otherwise audit is.
     pub(crate) const fn is_with_inference(&self) -> bool {
         matches!(self.stage, Stage::Training | Stage::Loading(..))
     }
@@ -128,23 +129,23 @@ impl<'m> Tuning<'m> {
         matches!(self.stage, Stage::Training)
     }
 
-    /// Whether inference leaves requests for text waiting because of it.
+    /// Whether requests for text wait in inference until it ends.
     pub(crate) fn is_alone(&self) -> bool {
         let said = self.progress.is_some_and(|progress| progress.alone);
         self.is_training() && said
     }
 
-    /// Most tokens that its data allow.
+    /// Upper bound on its tokens, from its data.
     pub(crate) fn most_tokens(&self) -> u64 {
         self.data.map_or(0, |data| {
             self.params.most_tokens(data.bytes, data.line_feeds)
         })
     }
 
-    /// Inference says how far it is.
+    /// Takes a report of progress from inference.
     ///
     /// # Errors
-    /// That cannot be.
+    /// The report is impossible.
     pub(crate) fn advance(&mut self, new: TrainProgress) -> Result<(), Untrue> {
         let lines = self
             .data
@@ -171,15 +172,15 @@ impl<'m> Tuning<'m> {
         Ok(())
     }
 
-    /// Whether a part that inference sends belongs there.
+    /// Whether a part of the file that inference sends is the next one.
     pub(crate) fn expects_part(&self, offset: u64, bytes: usize) -> bool {
         self.is_training() && self.progress.is_some() && bytes > 0 && offset == self.received as u64
     }
 
-    /// Inference says that it is over. Whether there is an adapter, which nobody wants to do without.
+    /// Takes the report that the training is over. Returns whether there is an adapter to keep.
     ///
     /// # Errors
-    /// That cannot be. `is_late`: it was asked to stop because of its deadline.
+    /// The report is impossible. `is_late` says that inference was asked to stop because of the deadline.
     pub(crate) fn conclude(&mut self, trained: Trained, is_late: bool) -> Result<bool, Untrue> {
         let last = self.progress.filter(|_| self.is_training()).ok_or(Untrue)?;
         let is_to_stop = self.cancelled || is_late;
@@ -194,7 +195,7 @@ impl<'m> Tuning<'m> {
         Ok(is_whole && !is_to_stop)
     }
 
-    /// What it is about: the data, as long as audit reads them.
+    /// Its subject: the data while audit reads them, afterwards the adapter.
     pub(crate) fn about(&self) -> ModelName {
         match &self.stage {
             Stage::Data(verification) => verification.name(),
@@ -203,7 +204,7 @@ impl<'m> Tuning<'m> {
         }
     }
 
-    /// Adds what is known of it to a record.
+    /// Fills in the fields of a record.
     pub(crate) fn describe(&self, record: &mut Record) {
         record.name = self.name;
         record.train = self.params;

@@ -33,7 +33,7 @@ fn main() {
         .is_some_and(|open| *open);
     println!("cargo::metadata=timer_registers={is_open}");
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
-    std::fs::write(out.join("board.rs"), module(&board)).expect("OUT_DIR can be written");
+    std::fs::write(out.join("board.rs"), module(&board, &out)).expect("OUT_DIR can be written");
 }
 
 fn fail(message: &str) -> ! {
@@ -41,7 +41,7 @@ fn fail(message: &str) -> ! {
     std::process::exit(1);
 }
 
-fn module(board: &Board) -> String {
+fn module(board: &Board, out: &Path) -> String {
     println!("cargo::rustc-check-cfg=cfg(counter)");
     if board.counter {
         println!("cargo::rustc-cfg=counter");
@@ -103,9 +103,7 @@ fn module(board: &Board) -> String {
                 board.name
             ));
         };
-        line(format_args!(
-            "/// Ticks a second of the processor's counter.\npub(crate) const COUNTER_HERTZ: u64 = {hertz};\n"
-        ));
+        std::fs::write(out.join("counter_hertz.rs"), hertz.to_string()).expect("OUT_DIR can be written");
     }
     line(format_args!(
         "

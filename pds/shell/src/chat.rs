@@ -69,7 +69,7 @@ impl<R: ReadWords, W: WriteWords> ShellState<'_, R, W> {
     }
 
     /// Notes whether this is the session that the conversation shall continue, and whether it has had a turn.
-    pub(crate) fn note_session(&mut self, sought: SessionName, found: &client::Session) {
+    pub(crate) fn note_session(&mut self, sought: SessionName, found: &client::SessionEntry) {
         let holds = matches!(found.state, SessionState::Idle | SessionState::Active);
         if let Activity::Asking { purpose, .. } = &mut self.activity
             && found.name == sought

@@ -25,12 +25,17 @@ use process::{Process, StartError, Stop};
 use programs::{Named, ProgramError};
 use resources::{ResourceError, Resources};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, WaitStatus};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use sysdesc::System;
 use terminal::RawTerminal;
+
+/// This executable. A domain is the same program with another first argument, unless the command line names its
+/// program.
+const PROGRAM: &str = "/proc/self/exe";
 
 /// Runs a sel4-llm system as Linux processes.
 ///
@@ -341,11 +346,7 @@ impl Supervisor {
         Ok(())
     }
 
-    fn changed(
-        &mut self,
-        pid: process::Pid,
-        status: process::Status,
-    ) -> Result<Option<End>, Error> {
+    fn changed(&mut self, pid: Pid, status: WaitStatus) -> Result<Option<End>, Error> {
         let is_it = |process: &Process| process.pid == Some(pid);
         let Some(domain) = self.processes.iter().position(is_it) else {
             return Ok(None);

@@ -1,5 +1,6 @@
 //! Processes of domains: starting one with exactly its own rights, and seeing what becomes of it.
 
+use super::PROGRAM;
 use super::board::Device;
 use super::inheritance::Inheritance;
 use super::resources::Resources;
@@ -9,17 +10,14 @@ use crate::fault::Seen;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-pub(super) use rustix::process::{Pid, WaitStatus as Status};
-use rustix::process::{Signal, WaitOptions, getpid, kill_process, waitpid};
+use rustix::process::{
+    Pid, Signal, WaitOptions, WaitStatus as Status, getpid, kill_process, waitpid,
+};
 use std::fs::File;
 use std::io::{Error, Result, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use sysdesc::System;
-
-/// This executable. A domain is the same program with another first argument, unless the command line names its
-/// program.
-pub(super) const PROGRAM: &str = "/proc/self/exe";
 
 /// The process of a domain.
 #[derive(Debug, Default)]

@@ -5,8 +5,8 @@
 //! program that forgot to: a malicious one can do harm before it is locked down. The simulation is for trying your own
 //! programs; seL4 confines other people's too.
 
-use super::process::Pid;
 use rustix::fs::{Access, access};
+use rustix::process::Pid;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use sysdesc::System;

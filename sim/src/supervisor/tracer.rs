@@ -5,14 +5,15 @@
 
 #![allow(unsafe_code)]
 
+use super::PROGRAM;
 use super::log::Log;
-use super::process::{self, Pid, Status};
 use crate::fault::Seen;
 use crate::pd::{REPORT_BYTES, SUBCOMMAND};
 use crate::signals::{FAULTS, Registers, address};
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use protocol::wire::{Fault, FaultKind};
+use rustix::process::{Pid, WaitStatus as Status};
 use std::io::Result;
 use std::process::{Command, Stdio};
 
@@ -62,7 +63,7 @@ pub(super) fn reported(bytes: &[u8; REPORT_BYTES]) -> Seen {
 
 /// Whether this environment allows us to trace our own children. Logs a warning if not.
 pub(super) fn works(log: &mut Log) -> bool {
-    let mut probe = Command::new(process::PROGRAM);
+    let mut probe = Command::new(PROGRAM);
     probe.arg(SUBCOMMAND).stdin(Stdio::piped()).env_clear();
     // The pipe of its input belongs to the handle, so it waits until it is killed.
     let tried = probe.spawn().and_then(|mut child| {

@@ -32,7 +32,7 @@ impl Bits {
     /// One is NaN: machines disagree about its bits, so nothing may depend on them.
     pub fn floats(&mut self, floats: &[f32]) {
         for float in floats {
-            assert!(!float.is_nan(), "a result is no number");
+            assert!(!float.is_nan(), "a result is not a number");
             self.bytes(&float.to_bits().to_le_bytes());
         }
     }

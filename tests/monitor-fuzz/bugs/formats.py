@@ -54,7 +54,7 @@ BUGS = [
     ),
     (
         "what was held back is not told of if all tokens have been",
-        "table.rs",
+        "generation.rs",
         "self.waiting() > 0 || self.released",
         "self.waiting() > 0 || self.released && self.tokens == 0",
     ),

@@ -19,8 +19,8 @@ BUGS = [
     (
         "requests of all clients count for each",
         "monitor/requests.rs",
-        "let of_client = |entry: &&Entry<'_>| entry.client() == Some(client);",
-        "let of_client = |entry: &&Entry<'_>| entry.client() >= Some(client);",
+        "let of_client = |entry: &&InFlight<'_>| entry.client() == Some(client);",
+        "let of_client = |entry: &&InFlight<'_>| entry.client() >= Some(client);",
     ),
     (
         "a client gets a request more than its part",
@@ -37,8 +37,8 @@ BUGS = [
     (
         "an idle session of another client makes room",
         "sessions.rs",
-        "let of_client = |s: &Session| s.owner.client == owner.client;",
-        "let of_client = |s: &Session| s.owner.client <= owner.client;",
+        "let of_client = |s: &UserSession| s.owner.client == owner.client;",
+        "let of_client = |s: &UserSession| s.owner.client <= owner.client;",
     ),
     (
         "sessions of one client that ended push out those of the others",

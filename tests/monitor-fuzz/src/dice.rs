@@ -41,7 +41,7 @@ impl Dice {
     /// One of them.
     ///
     /// # Panics
-    /// There is none.
+    /// There is nothing to choose from.
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len() as u64) as usize]
     }

@@ -1,7 +1,7 @@
 //! One end for each request and each token once, from what clients asked, what an honest inference said and what audit
 //! told, and from nothing else.
 
-use crate::claims::{Broken, Claim};
+use crate::claim::{Broken, Claim};
 use crate::formats::Answer;
 use crate::world::Message;
 use protocol::error::ErrorCode;

@@ -17,7 +17,7 @@ pub const FORMATS: [(&str, &[&str]); 3] = [
     ("umlauts", &["\u{fc}", "u", "\u{fc}\u{f6}", "\u{732b}"]),
 ];
 
-/// The region, and its formats as they are listed for somebody who may use none.
+/// The region, and its formats as listed for a client that may not use any of them.
 ///
 /// # Panics
 /// The words make no format.

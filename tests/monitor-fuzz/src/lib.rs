@@ -1,9 +1,9 @@
 //! A model-based fuzz of the whole monitor.
 //!
-//! A *run* is a world with a seed: a policy, a store, none to four clients, an inference and a clock of some character, and
-//! a monitor among them. Each step is an act of one of them, after most of which the monitor is woken; each wake-up is
-//! compared with what the reference says ([`claims`]). At the end all peers behave and signals and the timer alone wake
-//! anybody: then everything must come to its end.
+//! A *run* is a world with a seed: a policy, a store, none to four clients, an inference and a clock of some character,
+//! and a monitor among them. Each step is an act of one of them, after most of which the monitor is woken; each wake-up
+//! is compared with what the reference says ([`claims`]). At the end all peers behave and signals and the timer alone
+//! wake anybody: then everything must come to its end.
 //!
 //! - [`world`]: the clock, the peers' regions, the journal of what audit did;
 //! - [`model`]: the reference, which shares nothing with audit;
@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod acts;
+pub mod claim;
 pub mod claims;
 pub mod dice;
 pub mod ends;
@@ -69,8 +70,8 @@ pub struct Found {
     pub trace: Vec<String>,
 }
 
-/// As short a run as can be had cheaply that breaks the same claim: without what comes after, and without as many of the
-/// steps before as can go.
+/// As short a run as can be had cheaply that breaks the same claim: without what comes after, and without as many of
+/// the steps before as can go.
 #[must_use]
 pub fn shrink(fixtures: &Fixtures, plan: &Plan, found: &Found) -> Plan {
     let mut plan = plan.clone();

@@ -52,7 +52,7 @@ pub struct ModelFile {
 pub struct AnyStore {
     /// The archive.
     pub bytes: Vec<u8>,
-    /// `None`: it is none.
+    /// `None` if it is not an archive.
     pub models: Option<Vec<ModelFile>>,
     /// Adapters.
     pub adapters: Vec<ModelFile>,

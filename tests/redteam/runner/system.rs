@@ -70,7 +70,7 @@ impl Counters {
 }
 
 impl System {
-    /// Boots it and logs in as who may read the log.
+    /// Boots it and logs in as a user who may read the log.
     pub(crate) fn boot(variable: &str) -> Self {
         Self::of(Terminal::start_of(variable))
     }

@@ -1,4 +1,4 @@
-//! How much an adversary can say who may only say words of a format.
+//! How much information an adversary can pass if it may say only words of a format.
 
 use formats::{Automaton, Dfa};
 

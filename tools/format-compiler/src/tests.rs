@@ -154,7 +154,9 @@ fn members_that_are_not_required_leave_no_comma_behind() {
 #[test]
 fn schemas_that_cannot_be_kept_are_refused_with_their_place() {
     let error = |schema| refused(Source::JsonSchema(schema));
-    assert!(error("{").starts_with("the schema is no JSON: EOF while parsing an object at line 1"));
+    assert!(
+        error("{").starts_with("the schema is not JSON: EOF while parsing an object at line 1")
+    );
     assert!(
         error(r#"{"type": "null", "type": "null"}"#).contains("\"type\" is there twice at line 1")
     );

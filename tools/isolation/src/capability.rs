@@ -1,7 +1,7 @@
 //! The common form of capabilities from both inputs: who holds what, where, with which rights, and which line of the
 //! description or row of Microkit's table explains it.
 
-use crate::microkit::Row;
+use crate::additions::Row;
 use std::fmt;
 
 /// Something that runs: a protection domain, or Microkit's monitor.
@@ -340,4 +340,13 @@ impl fmt::Display for Origin {
             Self::Image => f.write_str("image"),
         }
     }
+}
+
+/// A turn of a time partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Its number.
+    pub partition: u8,
+    /// In microseconds.
+    pub duration_us: u64,
 }

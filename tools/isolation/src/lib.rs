@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod additions;
 pub mod agreement;
 pub mod args;
 pub mod capability;

@@ -1,5 +1,6 @@
 //! A common view of the system for both inputs, so that the same code checks every claim on each.
 
+pub use crate::capability::Turn;
 use crate::capability::{Capability, Object, Place, Subject, Thread};
 use crate::microkit::{self, Configuration};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,15 +32,6 @@ pub struct View {
     pub partition_names: BTreeMap<u8, String>,
     /// What only an image shows.
     pub image: Image,
-}
-
-/// A turn of a time partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
-    /// Its number.
-    pub partition: u8,
-    /// In microseconds.
-    pub duration_us: u64,
 }
 
 /// What only an image shows.

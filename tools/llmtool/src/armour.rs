@@ -33,7 +33,7 @@ impl Exported {
     /// The last complete export in a capture, or the last of this name.
     ///
     /// # Errors
-    /// There is none, or it is damaged.
+    /// There is no such export, or it is damaged.
     pub fn read(capture: &[u8], wanted: Option<&str>) -> Result<Self, ArmourError> {
         let lines = capture.split(|byte| *byte == b'\n').map(clean);
         let lines: Vec<String> = lines.collect();

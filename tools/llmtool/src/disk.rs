@@ -220,7 +220,7 @@ impl Image {
     /// The content of a file.
     ///
     /// # Errors
-    /// There is none, or the disk is damaged.
+    /// There is no such file, or the disk is damaged.
     pub fn content(&mut self, path: &str) -> Result<Vec<u8>, ToolError> {
         let failed = self.failed_at(path);
         block_on(async {
@@ -297,7 +297,7 @@ impl Image {
     /// Where the file of the audit log lies.
     ///
     /// # Errors
-    /// There is none, or it does not lie in one piece.
+    /// There is no log, or its file is not in one piece.
     pub fn log_extent(&mut self) -> Result<Extent, ToolError> {
         let failed = self.failed_at(LOG_FILE);
         block_on(async {
@@ -325,7 +325,7 @@ impl Image {
     /// Reads the whole audit log, whatever device's it is.
     ///
     /// # Errors
-    /// There is none.
+    /// The sectors do not hold a log.
     pub fn log(&mut self, extent: Extent) -> Result<Opened, OpenError> {
         self.log_with(extent, |_| {})
     }

@@ -64,7 +64,7 @@ pub enum ToolError {
         /// The file.
         path: PathBuf,
     },
-    /// A file is no importance matrix.
+    /// A file is not an importance matrix.
     #[error("{}: {source}", path.display())]
     Imatrix {
         /// The file.
@@ -75,7 +75,7 @@ pub enum ToolError {
     /// Standard output cannot be written.
     #[error("cannot write the output: {}", Written(.0))]
     Output(#[from] io::Error),
-    /// A file is no model that can be read.
+    /// A file is not a model that can be read.
     #[error("{}: {source}", path.display())]
     Gguf {
         /// The file.
@@ -83,7 +83,7 @@ pub enum ToolError {
         /// What is wrong with it.
         source: Box<GgufError>,
     },
-    /// A file is no adapter that can be used, or not with this model.
+    /// A file is not an adapter that can be used, or not with this model.
     #[error("{}: {source}", path.display())]
     Adapter {
         /// The file.
@@ -98,7 +98,7 @@ pub enum ToolError {
         adapters: usize,
     },
     /// What an adapter's effect is to be multiplied by.
-    #[error("--lora-scaled FILE SCALE: {0:?} is no number; give one such as 0.5")]
+    #[error("--lora-scaled FILE SCALE: {0:?} is not a number; give one such as 0.5")]
     LoraScale(std::ffi::OsString),
     /// An option for a file of another kind.
     #[error("{}: {option} is for {wanted}", path.display())]
@@ -325,10 +325,10 @@ pub enum ToolError {
         /// The one to compare with.
         reference: PathBuf,
     },
-    /// A format of answers that cannot be had.
+    /// The format of an answer cannot be compiled.
     #[error("the format of the answer: {0}")]
     Format(#[from] format_compiler::CompileError),
-    /// A file of formats that is none.
+    /// A file of formats is invalid.
     #[error("the file of formats: {0}")]
     FormatsFile(#[from] formats::FormatsError),
     /// A stop string that cannot be used.

@@ -87,7 +87,7 @@ fn create(path: &Path, content: &[u8], mode: u32) -> Result<(), ToolError> {
 /// Reads a secret key.
 ///
 /// # Errors
-/// The file cannot be read or is none.
+/// The file cannot be read, or is not a secret key.
 pub fn read_secret(path: &Path) -> Result<SigningKey, KeyError> {
     let wrong = |reason: String| KeyError::Secret {
         path: path.to_path_buf(),
@@ -99,7 +99,7 @@ pub fn read_secret(path: &Path) -> Result<SigningKey, KeyError> {
 /// Reads a public key.
 ///
 /// # Errors
-/// The file cannot be read or is none.
+/// The file cannot be read, or is not a public key.
 pub fn read_public(path: &Path) -> Result<VerifyingKey, KeyError> {
     let wrong = |reason: String| KeyError::Public {
         path: path.to_path_buf(),
@@ -129,7 +129,7 @@ fn text(path: &Path) -> Result<String, KeyError> {
 /// Reads a public key from hexadecimal digits.
 ///
 /// # Errors
-/// They are none.
+/// They are not a public key.
 pub fn parse_public_hex(digits: &str) -> Result<VerifyingKey, KeyError> {
     let bytes = parse_hex(digits).ok_or(KeyError::Hex)?;
     public(&bytes)
@@ -138,7 +138,7 @@ pub fn parse_public_hex(digits: &str) -> Result<VerifyingKey, KeyError> {
 /// A public key from its bytes.
 ///
 /// # Errors
-/// They are none.
+/// They are not a public key.
 pub fn public(bytes: &[u8; 32]) -> Result<VerifyingKey, KeyError> {
     sound(VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::Weak)?)
 }
@@ -189,7 +189,7 @@ pub fn signer<'k, N>(
 /// Reads the signature beside a model's file.
 ///
 /// # Errors
-/// There is none, or it has another length.
+/// There is no signature, or it has another length.
 pub fn read_signature(model: &Path) -> Result<[u8; SIGNATURE_BYTES], KeyError> {
     let path = signature_path(model);
     if !path.exists() {

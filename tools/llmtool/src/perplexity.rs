@@ -138,7 +138,7 @@ impl Chunks {
         self.chunks.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no chunks.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.chunks.is_empty()

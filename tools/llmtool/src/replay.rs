@@ -78,7 +78,7 @@ type Turns<'e> = BTreeMap<u32, Turn<'e>>;
 /// further `data`. The export has been verified. `threads` compute together, which changes no result.
 ///
 /// # Errors
-/// A file cannot be read, or is no model.
+/// A file cannot be read, or is not a model.
 pub fn replay<'e>(
     export: &'e Export,
     places: &[PathBuf],

@@ -357,7 +357,7 @@ fn what_is_no_format_stops_the_build_with_line_and_reason() {
         (
             "[formats.a]\njson-schema = 'policy.toml'",
             2,
-            "the schema is no JSON",
+            "the schema is not JSON",
         ),
         (
             "[formats.a]\nregex = '(?-u:\\xFF)'",
@@ -409,7 +409,7 @@ fn a_schema_that_cannot_be_kept_stops_the_build_with_its_line_in_the_policy_and_
     for (text, reason) in [
         (
             "{\n  \"type\": }",
-            "the schema is no JSON: expected value at line 2",
+            "the schema is not JSON: expected value at line 2",
         ),
         (
             "{\"type\": \"text\"}",

@@ -273,7 +273,7 @@ fn what_is_no_adapter_for_the_model_is_refused_with_the_files_name() {
         &other,
         "much",
     ]));
-    assert!(error.contains("\"much\" is no number"), "{error}");
+    assert!(error.contains("\"much\" is not a number"), "{error}");
     let one = path(&lora("llama-f32-gqa-all"));
     let nine = ["--lora", &one].repeat(9);
     let mut arguments = vec!["inspect", &base];

@@ -286,7 +286,7 @@ fn an_importance_matrix_is_made_read_and_changes_what_is_quantised() {
 
     for (content, part) in [
         (b"\x07\0\0\0old".to_vec(), "old .dat format"),
-        (fs::read(TINY).unwrap(), "no importance matrix"),
+        (fs::read(TINY).unwrap(), "not an importance matrix"),
     ] {
         let wrong = fresh("wrong.imatrix");
         fs::write(&wrong, content).unwrap();

@@ -239,7 +239,7 @@ fn a_bad_policy_is_refused_with_its_line_and_the_reason() {
         (
             &key,
             "ed25519 = \"0100000000000000000000000000000000000000000000000000000000000000\"",
-            "no Ed25519 public key that can be trusted",
+            "not an Ed25519 public key that can be trusted",
         ),
         ("[login]", "[login", ""),
     ] {
@@ -391,7 +391,7 @@ fn keys_sign_models_and_nobody_else_reads_or_overwrites_them() {
     assert!(short.contains("has 5 bytes, a signature has 64"), "{short}");
 
     let message = failure(&["sign", "--key", TINY, text(&model)]);
-    assert!(message.contains("is no secret Ed25519 key"), "{message}");
+    assert!(message.contains("is not a secret Ed25519 key"), "{message}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use protocol::attest::Attestation;
 use protocol::record::{Kind as RecordKind, Record};
 use protocol::wire::client::{AdapterEntry, Exported, FormatEntry, Training, Tuned};
 use protocol::wire::client::{
-    Budget, LogExtent, ModelEntry, Progress, Session, Stage, Stats, Status,
+    Budget, LogExtent, ModelEntry, Progress, SessionEntry, Stage, Stats, Status,
 };
 use protocol::wire::{AdapterInfo, ModelInfo, TrainParams};
 use std::vec;
@@ -135,7 +135,7 @@ fn events() -> Vec<(Event<'static>, &'static str, &'static str)> {
         (Event::LogEnd(extent), "", "log"),
         (verified, "", "verify"),
         (Event::Attested(attestation), "", "attest"),
-        (Event::Session(Session::default()), "sessions", ""),
+        (Event::Session(SessionEntry::default()), "sessions", ""),
         (Event::Progress(progress), "load tune load-adapter", ""),
         (
             Event::Done,

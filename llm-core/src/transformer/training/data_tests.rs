@@ -122,31 +122,31 @@ fn bad_data_is_refused_with_its_line() {
         (&b"ab\n\ncd\n\xFF"[..], "line 4 is not UTF-8"),
         (
             b"{\"text\": \"ab\"}\n\n{\"text\": 1}",
-            "line 3 is no example: a value is not a string",
+            "line 3 is not an example: a value is not a string",
         ),
         (
             b"\n[\n{\"text\": \"ab\"}\n]",
-            "line 2 is no example: it begins an array: each line has one object, without brackets or commas around it",
+            "line 2 is not an example: it begins an array: each line has one object, without brackets or commas around it",
         ),
         (
             b"{\"text\": \"ab\"}\nab",
-            "line 2 is no example: an object begins with {",
+            "line 2 is not an example: an object begins with {",
         ),
         (
             b"{\"prompt\": \"ab\"}",
-            "line 1 is no example: it has neither prompt and answer nor text alone",
+            "line 1 is not an example: it has neither prompt and answer nor text alone",
         ),
         (
             b"{\"prompt\": \"ab\", \"answer\": \"c\", \"text\": \"d\"}",
-            "line 1 is no example: it has neither prompt and answer nor text alone",
+            "line 1 is not an example: it has neither prompt and answer nor text alone",
         ),
         (
             b"{\"text\": \"ab\", \"label\": \"d\"}",
-            "line 1 is no example: it has a member that is not called prompt, answer or text",
+            "line 1 is not an example: it has a member that is not called prompt, answer or text",
         ),
         (
             b"{\"text\": \"ab\", \"text\": \"d\"}",
-            "line 1 is no example: it has a member twice",
+            "line 1 is not an example: it has a member twice",
         ),
         (
             b"ab\n\nabcdefghi abcdefghi abcdefghi abcdefghi abcdefghi",
@@ -179,7 +179,7 @@ fn bad_data_is_refused_with_its_line() {
 fn hostile() -> Vec<(&'static str, Vec<u8>, Result<usize, &'static str>)> {
     let nested = |open: &str| open.repeat((64 << 10) / open.len()).into_bytes();
     let line = |text: &str| std::format!("{{\"text\":\"{text}\"}}").into_bytes();
-    let lone = Err("line 1 is no example: an escape is half of a character");
+    let lone = Err("line 1 is not an example: an escape is half of a character");
     let mut behind_blanks = vec![b'\n'; 100_000];
     behind_blanks.extend(b"{\"text\":\"ab\"}\n{\"text\":1}");
     let long_name = std::format!("{{\"{}\":\"\"}}", "n".repeat(100_000));
@@ -187,12 +187,12 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, Result<usize, &'static str>)> {
         (
             "64 KiB of objects in objects",
             nested("{\"text\":"),
-            Err("line 1 is no example: a value is not a string"),
+            Err("line 1 is not an example: a value is not a string"),
         ),
         (
             "64 KiB of lists in a member",
             [&b"{\"text\":"[..], &nested("[")].concat(),
-            Err("line 1 is no example: a value is not a string"),
+            Err("line 1 is not an example: a value is not a string"),
         ),
         // Not an object, so it is a text of one line.
         (
@@ -203,12 +203,12 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, Result<usize, &'static str>)> {
         (
             "64 KiB of empty objects in a line",
             nested("{}"),
-            Err("line 1 is no example: something follows the object"),
+            Err("line 1 is not an example: something follows the object"),
         ),
         (
             "a NUL in a string",
             line("a\0b"),
-            Err("line 1 is no example: a string holds a control character that is not escaped"),
+            Err("line 1 is not an example: a string holds a control character that is not escaped"),
         ),
         ("a NUL that is escaped", line("a\\u0000b"), Ok(1)),
         ("a text of NULs", vec![0; 40], Ok(1)),
@@ -236,7 +236,7 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, Result<usize, &'static str>)> {
         (
             "100,000 empty lines before a wrong one",
             behind_blanks,
-            Err("line 100002 is no example: a value is not a string"),
+            Err("line 100002 is not an example: a value is not a string"),
         ),
         (
             "a line of 100,000 bytes",
@@ -256,12 +256,14 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, Result<usize, &'static str>)> {
         (
             "a name of 100,000 bytes",
             long_name.into_bytes(),
-            Err("line 1 is no example: it has a member that is not called prompt, answer or text"),
+            Err(
+                "line 1 is not an example: it has a member that is not called prompt, answer or text",
+            ),
         ),
         (
             "a string without an end",
             [&b"{\"text\":\""[..], &[b'a'; 100_000]].concat(),
-            Err("line 1 is no example: a string has no end"),
+            Err("line 1 is not an example: a string has no end"),
         ),
         (
             "43,000 texts of a byte",

@@ -156,7 +156,7 @@ pub enum TrainError {
         line: u32,
     },
     /// A line is not a JSON object with the members that are needed.
-    #[error("line {line} is no example: {what}")]
+    #[error("line {line} is not an example: {what}")]
     Malformed {
         /// The line, from 1.
         line: u32,

@@ -47,7 +47,7 @@ const WORD: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     OpenSignature,
-    /// There is none: is there a file?
+    /// There is no signature. Find out whether there is a file.
     LookForFile,
     ReadSignature,
     Open,

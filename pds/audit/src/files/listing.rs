@@ -29,7 +29,7 @@ pub(crate) enum Listing {
     Asked,
     /// It is there.
     Known,
-    /// There is none.
+    /// The disk could not be listed, for this reason.
     Failed(Failure),
 }
 
@@ -144,7 +144,7 @@ impl List {
 
     /// The file of this content at this place of the list: its name, its bytes, and whether it has a signature.
     pub(crate) fn nth(&self, content: Content, index: usize) -> Option<(ModelName, u64, bool)> {
-        // Signatures without a file are none.
+        // Signatures without a file do not count.
         let items = self.items(content).items.iter();
         let mut items = items.filter_map(|it| Some((it.name, it.bytes?, it.has_signature)));
         items.nth(index)

@@ -49,7 +49,7 @@ pub trait FilesEnd<R, W> {
     fn get_mut(&mut self) -> &mut Files<R, W>;
 }
 
-/// The end of a system without a disk: there is none.
+/// The link to files of a system without a disk. It has no values.
 #[derive(Clone, Copy, Debug)]
 pub enum NoFiles {}
 

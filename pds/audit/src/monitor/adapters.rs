@@ -1,7 +1,7 @@
 //! Adapters: which there are, which are loaded beside the model, and how those made here leave.
 //!
-//! One of the store is verified like a model; one made here audit has signed itself. Inference is told where its file lies,
-//! and after a restart it is told again, before the system serves.
+//! One of the store is verified like a model; one made here audit has signed itself. Inference is told where its file
+//! lies, and after a restart it is told again, before the system serves.
 
 use super::Monitor;
 use crate::files::FilesEnd;
@@ -9,7 +9,7 @@ use crate::link::Phase;
 use crate::models::Models;
 use crate::places::{Adapter, Used};
 use crate::shares::ENTRY;
-use crate::table::{End, Entry, NEVER_US, Origin, State, Work};
+use crate::table::{End, InFlight, NEVER_US, Origin, State, Work};
 use protocol::adapters::EXAMPLES_BYTES;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::LOAD_DEADLINE_US;
@@ -25,7 +25,8 @@ use sha2::{Digest, Sha256};
 /// Entries of the log that a load of an adapter by a user can cause: a cancel, a timeout, its end.
 const ADAPTER_ENTRIES: u64 = 3;
 
-/// What a record says of an adapter, or of data, that lies on the disk; otherwise it says the source that inference is told.
+/// What a record says of an adapter, or of data, that lies on the disk; otherwise it says the source that inference is
+/// told.
 pub(super) const FROM_DISK: u16 = 3;
 
 impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
@@ -36,7 +37,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         if self.table.iter().any(|it| it.running_tuning().is_some()) {
             return Err(Failure::of(ErrorCode::Training));
         }
-        let is_loading = |entry: &Entry<'_>| entry.is_load() || entry.is_adapter_load();
+        let is_loading = |entry: &InFlight<'_>| entry.is_load() || entry.is_adapter_load();
         match self.table.iter().any(is_loading) || self.link.phase != Phase::Serving {
             true => Err(Failure::of(ErrorCode::ModelInUse)),
             false => Ok(()),
@@ -104,7 +105,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
         let place = self.places.free()?;
         let share = ADAPTER_ENTRIES.saturating_mul(ENTRY);
-        let entry = |work, deadline_us| Entry {
+        let entry = |work, deadline_us| InFlight {
             origin: Origin::Client { client, id },
             user,
             number: 0,
@@ -180,7 +181,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     /// Goes on with the verification of an adapter, a slice at a time, and then has inference load it.
     pub(super) fn advance_adapter(&mut self, now: u64) {
         let is =
-            |entry: &Entry<'_>| matches!(entry.work, Work::VerifyAdapter(_)) && !entry.is_over();
+            |entry: &InFlight<'_>| matches!(entry.work, Work::VerifyAdapter(_)) && !entry.is_over();
         let Some(index) = self.table.find(is) else {
             return;
         };
@@ -326,7 +327,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     /// serves.
     pub(super) fn restore_adapters(&mut self, now: u64) {
         let is_due = matches!(self.link.phase, Phase::Booting | Phase::Recovering { .. });
-        let is_own = |entry: &Entry<'_>| entry.origin == Origin::Audit;
+        let is_own = |entry: &InFlight<'_>| entry.origin == Origin::Audit;
         if !is_due || self.table.find(is_own).is_some() {
             return;
         }

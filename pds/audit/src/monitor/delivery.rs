@@ -7,14 +7,15 @@ use super::Monitor;
 use crate::client::LISTS_LEAVE;
 use crate::egress::Egress;
 use crate::files::FilesEnd;
-use crate::table::{Entry, Origin, State, Stop, last_event};
+use crate::generation::Stop;
+use crate::table::{InFlight, Origin, State, last_event};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::Event;
 use protocol::wire::engine::Command;
 
 impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
-    /// Tells every client what it is owed, as far as there is room: what has happened, what that has cost, what holds now,
-    /// text, and lists.
+    /// Tells every client what it is owed, as far as there is room: what has happened, what that has cost, what holds
+    /// now, text, and lists.
     pub(super) fn deliver(&mut self, now: u64) {
         self.egress_at_us = None;
         // As nearly always, when a token has come, nothing else is to be told.
@@ -44,10 +45,11 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Hands on text and ends of requests, only audit's own words or all: one event of each client in turn, so that whoever
-    /// has much to get leaves the others their part of the egress cap. Who finds it used up is the first next time.
+    /// Hands on text and ends of requests, only audit's own words or all: one event of each client in turn, so that
+    /// whoever has much to get leaves the others their part of the egress cap. Who finds it used up is the first next
+    /// time.
     fn deliver_requests(&mut self, own_words: bool, now: u64) {
-        let due = |entry: &Entry<'_>| match own_words {
+        let due = |entry: &InFlight<'_>| match own_words {
             true => usize::from(entry.is_own_word()),
             false => entry.due(),
         };
@@ -80,8 +82,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         })
     }
 
-    /// Which of a client's requests is told of next. Audit's own words come first; the others take turns, so that a small
-    /// one does not keep the egress cap from a large one.
+    /// Which of a client's requests is told of next. Audit's own words come first; the others take turns, so that a
+    /// small one does not keep the egress cap from a large one.
     fn next_of(&self, client: usize, own_words: bool) -> Option<usize> {
         let last = self.clients.get(client).map_or(0, |it| it.last_served);
         let mut next = None;
@@ -167,7 +169,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         if is_text {
             self.table.text_is_handed_on(index);
         } else if progress.is_some() {
-            if let Some(tuning) = self.table.get_mut(index).and_then(Entry::tuning_mut) {
+            if let Some(tuning) = self.table.get_mut(index).and_then(InFlight::tuning_mut) {
                 tuning.is_progress_due = false;
             }
         } else {
@@ -188,8 +190,9 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Grants inference as many tokens as the clients have taken, in batches: half a window at a time, so that one message
-    /// serves for several tokens and inference has the other half meanwhile. Without anything handed on, nothing.
+    /// Grants inference as many tokens as the clients have taken, in batches: half a window at a time, so that one
+    /// message serves for several tokens and inference has the other half meanwhile. Without anything handed on,
+    /// nothing.
     pub(super) fn grant_credit(&mut self) {
         let window = self.egress.window();
         for index in 0..self.table.len() {
@@ -200,7 +203,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             if entry.is_over() {
                 continue;
             }
-            let Some(generation) = Entry::generation_mut(entry) else {
+            let Some(generation) = InFlight::generation_mut(entry) else {
                 continue;
             };
             let ahead = generation.credit.saturating_sub(generation.handed_on);

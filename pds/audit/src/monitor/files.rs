@@ -1,5 +1,5 @@
-//! What is asked of files, and what comes of it: lists, and what is loaded. Nothing of this is part of a system without a
-//! disk, where `files` is `None` and can be nothing else.
+//! What is asked of files, and what comes of it: lists, and what is loaded. Nothing of this is part of a system without
+//! a disk, where `files` is `None` and can be nothing else.
 
 use super::lists::Step;
 use super::{Monitor, Port};
@@ -8,7 +8,7 @@ use crate::lists::listed;
 use crate::models::Verified;
 use crate::places::Adapter;
 use crate::shelf::Space;
-use crate::table::Entry;
+use crate::table::InFlight;
 use crate::tuning::Data;
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::ModelName;
@@ -58,7 +58,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.record_breaches_of_files(now);
     }
 
-    /// Writes down what no honest files says. There are few such entries: after some of them files is not heard any more.
+    /// Writes down what no honest files says. There are few such entries: after some of them files is not heard any
+    /// more.
     fn record_breaches_of_files(&mut self, now: u64) {
         // Nothing is on record before the log was found.
         if !self.serves() {
@@ -276,8 +277,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.files.is_some() && is_on_disk(name)
     }
 
-    /// Begins to read a file of the disk for the request with this number, which is about to be entered. `room`: bytes that the
-    /// region of adapters has for an adapter.
+    /// Begins to read a file of the disk for the request with this number, which is about to be entered. `room`: bytes
+    /// that the region of adapters has for an adapter.
     pub(super) fn begin_reading(
         &mut self,
         number: u32,
@@ -411,7 +412,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     /// Data were verified: they come to lie at the end of the room for the adapter, and inference trains.
     fn take_data(&mut self, index: usize, staged: &Staged, now: u64) {
-        let Some(tuning) = self.table.get_mut(index).and_then(Entry::tuning_mut) else {
+        let Some(tuning) = self.table.get_mut(index).and_then(InFlight::tuning_mut) else {
             return;
         };
         let Some((room, space)) = tuning.room.split_end(staged.bytes) else {

@@ -1,12 +1,13 @@
-//! What the log on the disk changes: when audit begins to serve, who waits for an entry to be durable, and what becomes of
-//! requests if it cannot be. Nothing of this is part of a system without a disk, where every question here has its answer at
-//! compile time.
+//! What the log on the disk changes: when audit begins to serve, who waits for an entry to be durable, and what becomes
+//! of requests if it cannot be. Nothing of this is part of a system without a disk, where every question here has its
+//! answer at compile time.
 
 use super::{Monitor, Port};
 use crate::files::{Files, FilesEnd, Owner};
+use crate::generation::Stop;
 use crate::journal::{AskKind, News};
 use crate::ledger::model_name;
-use crate::table::{Entry, State, Stop, Work};
+use crate::table::{InFlight, State, Work};
 use disk_log::{Device, Found};
 use protocol::error::{ErrorCode, Failure};
 use protocol::record::{Hash, Kind, Record};
@@ -37,8 +38,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     // ---- The beginning --------------------------------------------------------------------------
 
-    /// Whether audit serves: not before the log on the disk was found, or cannot be. Until then nobody is heard, so that
-    /// every entry has its place behind those of the boots before.
+    /// Whether audit serves: not before the log on the disk was found, or cannot be. Until then nobody is heard, so
+    /// that every entry has its place behind those of the boots before.
     pub(super) fn serves(&self) -> bool {
         self.files().is_none_or(|files| files.journal.has_begun())
     }
@@ -212,7 +213,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
                 .files()
                 .and_then(|it| it.journal.waiting.get(place))
                 .map_or(0, |(number, ..)| number);
-            let is = |entry: &Entry<'_>| entry.number == number && !entry.is_over();
+            let is = |entry: &InFlight<'_>| entry.number == number && !entry.is_over();
             let index = self.table.find(is);
             if let Some(index) = index
                 && may_go_on
@@ -236,7 +237,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     fn pass_on(&mut self, index: usize, place: usize) -> bool {
         let entry = self.table.get(index);
         if entry
-            .and_then(Entry::stop)
+            .and_then(InFlight::stop)
             .is_some_and(|stop| stop != Stop::No)
         {
             // Inference was asked to stop it meanwhile, and says that it does not know it.
@@ -290,7 +291,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     }
 
     /// Whether a client may hear of the end of a request, if that is what it is to be told next.
-    pub(super) fn may_tell(&self, entry: &Entry<'_>) -> bool {
+    pub(super) fn may_tell(&self, entry: &InFlight<'_>) -> bool {
         let Some(files) = self.files() else {
             return true;
         };
@@ -298,7 +299,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     }
 
     /// What a client is told of the end of a request in place of it: that it is not on record, and nothing else counts.
-    pub(super) fn told_instead(&self, entry: &Entry<'_>) -> Option<Event<'static>> {
+    pub(super) fn told_instead(&self, entry: &InFlight<'_>) -> Option<Event<'static>> {
         let files = self.files()?;
         let is_end = matches!(entry.state, State::Ended(_))
             && (entry.generation().is_some() || entry.tuning().is_some());

@@ -5,7 +5,7 @@ use crate::egress::Egress;
 use crate::files::FilesEnd;
 use crate::journal::Found;
 use crate::lists::{List, ListKind, Reading, listed};
-use crate::log::{Cursor, Entry, hash};
+use crate::log::{Cursor, LogEntry, hash};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_PART_BYTES;
 use protocol::name::ModelName;
@@ -14,8 +14,8 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::store::Content;
 use protocol::wire::client::{Event, Exported, LogExtent, LogQuery, ModelEntry};
 
-/// What looking at an entry that a filter does not let through costs of a wake-up's work, in bytes hashed: copying a record
-/// takes about as long.
+/// What looking at an entry that a filter does not let through costs of a wake-up's work, in bytes hashed: copying a
+/// record takes about as long.
 const LOOK_BYTES: usize = 32;
 
 /// What a step of a list has come to.
@@ -242,7 +242,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
                 Found::Later => return Step::Waits,
                 Found::Entry(record, text) if record.sequence < ledger.log.first() => {
                     reading.cursor = Cursor::before(record.sequence.saturating_add(1));
-                    Some(Entry { record, text })
+                    Some(LogEntry { record, text })
                 }
                 _ if at_end => None,
                 _ => ledger.log.read(&mut reading.cursor),

@@ -6,7 +6,7 @@ use crate::link::Phase;
 use crate::models::{Models, Verified};
 use crate::notices::Notices;
 use crate::shares::ENTRY;
-use crate::table::{End, Entry, NEVER_US, Origin, State, Work};
+use crate::table::{End, InFlight, NEVER_US, Origin, State, Work};
 use crate::tuning;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::LOAD_DEADLINE_US;
@@ -41,7 +41,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             return Err(Failure::of(ErrorCode::Training));
         }
         // Inference would refuse it while it generates, but only after the whole file was hashed.
-        let is_loading = |entry: &Entry<'_>| entry.is_load() || entry.is_adapter_load();
+        let is_loading = |entry: &InFlight<'_>| entry.is_load() || entry.is_adapter_load();
         if self.table.iter().any(is_loading) || self.active() > 0 {
             return Err(Failure::of(ErrorCode::ModelInUse));
         }
@@ -54,7 +54,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         let from_disk = verification.is_elsewhere().then(|| verification.name());
         let share = LOAD_ENTRIES.saturating_mul(ENTRY);
         self.ledger.take_share(user, share, now)?;
-        let entry = Entry {
+        let entry = InFlight {
             origin: Origin::Client { client, id },
             user,
             share,
@@ -68,8 +68,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     }
 
     /// A load of audit's own.
-    pub(super) fn load_entry(&self, work: Work<'m>, deadline_us: u64, now: u64) -> Entry<'m> {
-        Entry {
+    pub(super) fn load_entry(&self, work: Work<'m>, deadline_us: u64, now: u64) -> InFlight<'m> {
+        InFlight {
             origin: Origin::Audit,
             user: 0,
             number: self.table.next_number(),
@@ -135,9 +135,9 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     /// Goes on with the verification of a model, a slice at a time, and then has inference load it. Audit's own load
     /// comes first.
     pub(super) fn advance_load(&mut self, now: u64) {
-        let own = |entry: &Entry<'_>| entry.is_verified() && entry.origin == Origin::Audit;
+        let own = |entry: &InFlight<'_>| entry.is_verified() && entry.origin == Origin::Audit;
         let own = self.table.find(own);
-        let Some(index) = own.or_else(|| self.table.find(Entry::is_verified)) else {
+        let Some(index) = own.or_else(|| self.table.find(InFlight::is_verified)) else {
             return;
         };
         if self.is_read_from_disk(index) {
@@ -232,10 +232,10 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Ends what clients want to be loaded or trained and inference has not heard of. What came out of a training is still
-    /// signed.
+    /// Ends what clients want to be loaded or trained and inference has not heard of. What came out of a training is
+    /// still signed.
     pub(super) fn refuse_verifications(&mut self, failure: Failure, now: u64) {
-        let of_client = |entry: &Entry<'_>| {
+        let of_client = |entry: &InFlight<'_>| {
             let is_read = match &entry.work {
                 Work::Verify(_) | Work::VerifyAdapter(_) => true,
                 Work::Tune(it) => {
@@ -253,8 +253,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Tells how far a load has got: its client, if there is room, since the next slice says it again; at boot everybody.
-    /// Nobody waits for the load after a restart.
+    /// Tells how far a load has got: its client, if there is room, since the next slice says it again; at boot
+    /// everybody. Nobody waits for the load after a restart.
     pub(super) fn progress(&mut self, origin: Origin, stage: Stage, done: u64, total: u64) {
         match origin {
             Origin::Client { client, id } => {

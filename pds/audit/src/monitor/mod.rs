@@ -291,7 +291,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// When audit wants to look again of its own accord.
+    /// When audit must wake up even if nobody signals it.
     fn next_wake_up(&self, now: u64) -> Option<u64> {
         let deadlines = self.table.iter().filter_map(|entry| match entry.state {
             State::Active => Some(entry.deadline_us).filter(|at| *at != NEVER_US),

@@ -3,9 +3,10 @@
 use super::Monitor;
 use crate::counters::count;
 use crate::files::FilesEnd;
+use crate::generation::Generation;
 use crate::link::{Current, Phase};
 use crate::shares::ENTRY;
-use crate::table::{Entry, Generation, Work};
+use crate::table::{InFlight, Work};
 use protocol::attest::Attestation;
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::{ModelName, Nonce};
@@ -39,7 +40,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     }
 
     /// A record about a request, with what is known of it.
-    pub(super) fn record_of(&self, entry: &Entry<'_>, kind: Kind, now: u64) -> Record {
+    pub(super) fn record_of(&self, entry: &InFlight<'_>, kind: Kind, now: u64) -> Record {
         let mut record = Record {
             request: entry.number,
             user: match entry.client() {
@@ -159,7 +160,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     /// Of them, those whose first token has not come.
     fn queued(&self) -> u32 {
-        let waits = |entry: &&Entry<'_>| {
+        let waits = |entry: &&InFlight<'_>| {
             let generation = entry.running();
             generation.is_some_and(|generation| generation.first_token_us.is_none())
         };

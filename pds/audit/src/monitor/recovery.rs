@@ -2,10 +2,11 @@
 
 use super::{Monitor, Port};
 use crate::files::FilesEnd;
+use crate::generation::Stop;
 use crate::link::{ControlError, Phase};
 use crate::notices::Notices;
 use crate::shares::ENTRY;
-use crate::table::{Entry, Origin, State, Stop, Work};
+use crate::table::{InFlight, Origin, State, Work};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::LOAD_DEADLINE_US;
 use protocol::policy::Permission;
@@ -27,7 +28,7 @@ enum Verdict {
 }
 
 impl Verdict {
-    fn on(entry: &Entry<'_>, now: u64) -> Self {
+    fn on(entry: &InFlight<'_>, now: u64) -> Self {
         match entry.state {
             State::Active if entry.deadline_us <= now => match entry.stop() {
                 Some(_) => Self::Stop,
@@ -98,7 +99,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.forget_own_load();
         self.begin_own_load(now);
         // A verification for a client goes on: it does not concern inference. Two at once do not.
-        let own = |entry: &Entry<'_>| entry.origin == Origin::Audit && entry.is_verified();
+        let own = |entry: &InFlight<'_>| entry.origin == Origin::Audit && entry.is_verified();
         if self.table.find(own).is_some() {
             self.refuse_verifications(Failure::of(ErrorCode::ModelInUse), now);
         }
@@ -145,8 +146,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         Ok(())
     }
 
-    /// Somebody wants to end the system. Whoever may is told so and is on record before anything ends; audit itself goes on,
-    /// since it has nothing that it could end.
+    /// Somebody wants to end the system. Whoever may is told so and is on record before anything ends; audit itself
+    /// goes on, since it has nothing that it could end.
     pub(super) fn halt(&mut self, client: usize, id: u32, now: u64) -> Result<(), Failure> {
         let user = self.clients.user(client);
         self.gate.access.require(user, Permission::Halt)?;
@@ -181,8 +182,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
                 }
             }
         }
-        // Without room in its ring nothing is asked of inference, so that no request's deadline would find it out. A life
-        // that has just begun, or has a load to do, is given the time of one.
+        // Without room in its ring nothing is asked of inference, so that no request's deadline would find it out. A
+        // life that has just begun, or has a load to do, is given the time of one.
         hung |= self.link.full_for_us(now) >= LOAD_DEADLINE_US;
         if hung {
             let fault = Fault {
@@ -194,10 +195,10 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// While inference loads a model it does nothing else, and a load has a deadline of its own, which stays as it is. What
-    /// else is due meanwhile has until then: until the last of them, if a client's load follows audit's own.
+    /// While inference loads a model it does nothing else, and a load has a deadline of its own, which stays as it is.
+    /// What else is due meanwhile has until then: until the last of them, if a client's load follows audit's own.
     fn wait_for_load(&mut self, now: u64) {
-        let is_loading = |entry: &Entry<'_>| {
+        let is_loading = |entry: &InFlight<'_>| {
             matches!((&entry.work, &entry.state), (Work::Load(_), State::Active))
         };
         let loads = self.table.iter().filter(|entry| is_loading(entry));

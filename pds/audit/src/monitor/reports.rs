@@ -4,9 +4,10 @@ use super::{Monitor, Port};
 use crate::answer::Wrong;
 use crate::egress::Egress;
 use crate::files::FilesEnd;
+use crate::generation::{Generation, Stop};
 use crate::link::{Current, Phase};
 use crate::models::Verified;
-use crate::table::{Detail, End, Entry, Generation, Origin, State, Stop, Work};
+use crate::table::{Detail, End, InFlight, Origin, State, Work};
 use crate::tuning::Stage;
 use protocol::error::{ErrorCode, Failure};
 use protocol::record::{Kind, Record};
@@ -146,14 +147,14 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             Err(Wrong::Room) => return Err(Breach),
         }
         let entry = self.table.get_mut(index);
-        let generation = entry.and_then(Entry::generation_mut).ok_or(Breach)?;
+        let generation = entry.and_then(InFlight::generation_mut).ok_or(Breach)?;
         generation.count(id, text, now);
         self.ledger.count_token(now);
         Ok(())
     }
 
-    /// The answer of a request is none that it may have. The request ends with that; all others end with the breach that it
-    /// is.
+    /// The answer of a request is not allowed. The request ends for that reason. It is a breach, so all other requests
+    /// end, too.
     fn break_off(&mut self, index: usize, code: ErrorCode, now: u64) -> Breach {
         let stats = &mut self.ledger.stats;
         stats.format_breaches = stats.format_breaches.saturating_add(1);
@@ -176,8 +177,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// A request is over: its client is told so when it has taken what comes before. `bytes`: what that counts for in the
-    /// egress cap, nothing if it is audit's own word.
+    /// A request is over: its client is told so when it has taken what comes before. `bytes`: what that counts for in
+    /// the egress cap, nothing if it is audit's own word.
     pub(super) fn end(&mut self, index: usize, end: End, bytes: u64) {
         self.table.release_text(index);
         let Some(entry) = self.table.get_mut(index) else {
@@ -395,7 +396,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     /// Ends every request that inference has with `code`.
     pub(super) fn end_requests(&mut self, code: ErrorCode, now: u64) {
-        let concerned = |entry: &Entry<'_>| !entry.is_over() && !entry.is_audits_alone();
+        let concerned = |entry: &InFlight<'_>| !entry.is_over() && !entry.is_audits_alone();
         // What audit verifies, reads or signs does not concern inference.
         while let Some(index) = self.table.find(concerned) {
             let Some(entry) = self.table.get(index) else {

@@ -8,7 +8,7 @@ use crate::lists::ListKind;
 use crate::log::Verification;
 use crate::sessions::Owner;
 use crate::shares::ENTRY;
-use crate::table::{Entry, Origin, State, Work};
+use crate::table::{InFlight, Origin, State, Work};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::CONTROL_DEADLINE_US;
 use protocol::policy::Permission;
@@ -21,15 +21,16 @@ use protocol::wire::engine;
 /// Entries of the log that a question can cause: timeout, its end.
 const QUESTION_ENTRIES: u64 = 2;
 
-/// What handling a message costs of a wake-up's work, beside what is hashed for it, in bytes hashed: about as long as that
-/// takes. So a wake-up handles no more of them than one client's ring holds, however many clients send.
+/// What handling a message costs of a wake-up's work, beside what is hashed for it, in bytes hashed: about as long as
+/// that takes. So a wake-up handles no more of them than one client's ring holds, however many clients send.
 const MESSAGE_BYTES: usize = 1 << 10;
 
 /// Whether what a request is answered with has bytes that are inference's to choose, beside a text. Whoever must use a
 /// format is told none of them.
 const fn tells_more_than_answers(request: &Request<'_>) -> bool {
     match request {
-        // Sizes, names and reasons are inference's, as are the bytes and the hash of what it trains; the log has all of them.
+        // Sizes, names and reasons are inference's, as are the bytes and the hash of what it trains; the log has all of
+        // them.
         Request::Load { .. }
         | Request::Status
         | Request::Log { .. }
@@ -115,8 +116,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     fn handle_request(&mut self, client: usize, frame: &mut Frame, now: u64, port: &mut impl Port) {
         let id = frame.header().request;
-        // A prompt that is to go as the model has it. No client can decide that without a race; here there is none, since
-        // no model is loaded while a request for text is under way.
+        // A prompt whose form depends on the model. A client that decided this would race with loads; audit does not,
+        // because no model is loaded while a request for text is in flight.
         let current = self.link.current.as_ref();
         let has_template = current.is_some_and(|model| !model.loaded.info.template.is_empty());
         Request::decide_prompt(frame, has_template);
@@ -319,7 +320,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     pub(super) fn require_place(&self, client: usize) -> Result<(), Failure> {
         let identity = self.clients.get(client).and_then(|peer| peer.identity);
         let places = identity.map_or(0, |identity| identity.requests);
-        let of_client = |entry: &&Entry<'_>| entry.client() == Some(client);
+        let of_client = |entry: &&InFlight<'_>| entry.client() == Some(client);
         let taken = count(self.table.iter().filter(of_client));
         match taken < places {
             true => Ok(()),
@@ -391,7 +392,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         // There is room.
         self.link
             .send(Some(client), number, &engine::Command::Status);
-        self.table.enter(Entry {
+        self.table.enter(InFlight {
             origin: Origin::Client { client, id },
             user,
             number,

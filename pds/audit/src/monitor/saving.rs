@@ -1,13 +1,13 @@
-//! How an adapter that was made here is written to the disk: after it was signed and is on record, and before its client is
-//! told. It stays in memory whatever comes of that.
+//! How an adapter that was made here is written to the disk: after it was signed and is on record, and before its
+//! client is told. It stays in memory whatever comes of that.
 //!
-//! Its bytes are inference's choice, so they count for the egress cap like those of an export. Nothing of this is part of a
-//! system without a disk.
+//! Its bytes are inference's choice, so they count for the egress cap like those of an export. Nothing of this is part
+//! of a system without a disk.
 
 use super::Monitor;
 use crate::egress::Egress;
 use crate::files::{FilesEnd, Mount, NextSave, Owner, Saving};
-use crate::table::{Entry, NEVER_US, State};
+use crate::table::{InFlight, NEVER_US, State};
 use crate::tuning::Stage;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_PART_BYTES;
@@ -43,8 +43,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         true
     }
 
-    /// Asks files the next question about an adapter that is written. Its bytes inference has chosen, so they leave as the
-    /// egress cap allows, after all that clients were to be told.
+    /// Asks files the next question about an adapter that is written. Its bytes inference has chosen, so they leave as
+    /// the egress cap allows, after all that clients were to be told.
     pub(super) fn ask_saving(&mut self, now: u64) {
         let Some(files) = self.disk() else {
             return;
@@ -128,8 +128,9 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         let Some(saving) = self.disk().and_then(|files| files.card.saving.take()) else {
             return;
         };
-        let is =
-            |entry: &Entry<'_>| entry.number == saving.number && entry.running_tuning().is_some();
+        let is = |entry: &InFlight<'_>| {
+            entry.number == saving.number && entry.running_tuning().is_some()
+        };
         let Some(index) = self.table.find(is) else {
             return;
         };

@@ -3,11 +3,12 @@
 use super::Monitor;
 use crate::answer::Begun;
 use crate::files::FilesEnd;
+use crate::generation::{Generation, Stop};
 use crate::ledger::model_name;
 use crate::places::Used;
-use crate::sessions::{Limits, Owner, Session};
+use crate::sessions::{Limits, Owner, UserSession};
 use crate::shares::ENTRY;
-use crate::table::{End, Entry, Generation, Origin, State, Stop, Work};
+use crate::table::{End, InFlight, Origin, State, Work};
 use crate::tuning::Stage;
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::{FormatName, ModelName, SessionName};
@@ -101,7 +102,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         {
             self.record_eviction(&evicted, now);
         }
-        let entry = Entry {
+        let entry = InFlight {
             origin: Origin::Client { client, id },
             user,
             number,
@@ -150,8 +151,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         Ok(())
     }
 
-    /// What can be said of a request for text without taking anything; how many sessions there may be, and what its answer
-    /// may be.
+    /// What can be said of a request for text without taking anything; how many sessions there may be, and what its
+    /// answer may be.
     fn check_infer(
         &mut self,
         owner: Owner,
@@ -208,7 +209,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    pub(super) fn record_eviction(&mut self, session: &Session, now: u64) {
+    pub(super) fn record_eviction(&mut self, session: &UserSession, now: u64) {
         let stats = &mut self.ledger.stats;
         stats.evicted = stats.evicted.saturating_add(1);
         let record = Record {
@@ -291,7 +292,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Asks inference to end a request, unless it was asked; if its ring is full, at the next wake-up. Whether it was asked.
+    /// Asks inference to end a request, unless it was asked; if its ring is full, at the next wake-up. Whether it was
+    /// asked.
     pub(super) fn ask_to_stop(&mut self, index: usize) -> bool {
         let Some(entry) = self.table.get_mut(index) else {
             return false;

@@ -1,7 +1,7 @@
 //! Fine-tuning: audit reads the data, inference trains, audit signs what came out, inference loads it.
 //!
-//! There is one at a time. Its tokens are reserved before inference hears of it, by the most that its data can have; what
-//! came out is signed and on record before it is loaded, and loaded before its client is told.
+//! There is one at a time. Its tokens are reserved before inference hears of it, by the most that its data can have;
+//! what came out is signed and on record before it is loaded, and loaded before its client is told.
 
 use super::Monitor;
 use super::adapters::FROM_DISK;
@@ -12,7 +12,7 @@ use crate::models::Models;
 use crate::places::Adapter;
 use crate::shares::ENTRY;
 use crate::shelf::{Made, Space};
-use crate::table::{End, Entry, NEVER_US, Origin, State, Work};
+use crate::table::{End, InFlight, NEVER_US, Origin, State, Work};
 use crate::tuning::{Data, Reading, Stage, Tuning};
 use protocol::adapters::EXAMPLES;
 use protocol::error::{ErrorCode, Failure};
@@ -27,8 +27,8 @@ use protocol::wire::engine::{self, Source, Trained};
 use protocol::wire::{FinishReason, TrainParams, TrainProgress};
 use sha2::Digest as _;
 
-/// Entries of the log that a fine-tuning can cause: its admission, a cancel, a timeout, its end, a load; with a disk, that it
-/// was written there.
+/// Entries of the log that a fine-tuning can cause: its admission, a cancel, a timeout, its end, a load; with a disk,
+/// that it was written there.
 const TUNE_ENTRIES: u64 = 5;
 
 /// Names that are tried for an adapter that its user gives none: that of the data, and that with a number.
@@ -69,7 +69,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         if self.is_of_disk(data) {
             self.begin_reading(number, Content::Data, data, 0);
         }
-        self.table.enter(Entry {
+        self.table.enter(InFlight {
             origin: Origin::Client { client, id },
             user,
             number,
@@ -136,13 +136,14 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     /// Whether inference trains and there is no memory for requests beside it.
     pub(super) fn is_training_alone(&self) -> bool {
-        let mut tunings = self.table.iter().filter_map(Entry::running_tuning);
+        let mut tunings = self.table.iter().filter_map(InFlight::running_tuning);
         tunings.any(Tuning::is_alone)
     }
 
-    /// The fine-tuning that is under way, for who asks how things are: what the adapter will be called, and how far it is.
+    /// The fine-tuning that is under way, for who asks how things are: what the adapter will be called, and how far it
+    /// is.
     pub(super) fn describe_tuning(&self, now: u64) -> Option<(ModelName, client::Training)> {
-        let mut tunings = self.table.iter().filter_map(Entry::running_tuning);
+        let mut tunings = self.table.iter().filter_map(InFlight::running_tuning);
         let tuning = tunings.next()?;
         Some((tuning.name, training(tuning, now)))
     }
@@ -151,7 +152,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     /// Goes on with reading the data of a fine-tuning, or what came out, a slice at a time.
     pub(super) fn advance_tuning(&mut self, now: u64) {
-        let is = |entry: &Entry<'_>| {
+        let is = |entry: &InFlight<'_>| {
             let tuning = entry.running_tuning();
             tuning.is_some_and(|tuning| !tuning.is_with_inference())
         };
@@ -370,7 +371,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     /// What came out has been hashed: signs it, keeps it, and has inference load it.
     fn sign(&mut self, index: usize, space: Space, sha256: Hash, now: u64) {
-        let Some(tuning) = self.table.get_mut(index).and_then(Entry::tuning_mut) else {
+        let Some(tuning) = self.table.get_mut(index).and_then(InFlight::tuning_mut) else {
             return;
         };
         let Some(signature) = self.device.sign(&sha256) else {
@@ -438,8 +439,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     // ---- Its end --------------------------------------------------------------------------------
 
-    /// An adapter has been made: it is written to the disk, if there is one, and its client is told. `not_loaded`: why it is
-    /// not loaded, if it is not. `bytes`: what inference has said of the load.
+    /// An adapter has been made: it is written to the disk, if there is one, and its client is told. `not_loaded`: why
+    /// it is not loaded, if it is not. `bytes`: what inference has said of the load.
     pub(super) fn end_tuned(
         &mut self,
         index: usize,
@@ -447,7 +448,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         bytes: u64,
         now: u64,
     ) {
-        if let Some(tuning) = self.table.get_mut(index).and_then(Entry::tuning_mut) {
+        if let Some(tuning) = self.table.get_mut(index).and_then(InFlight::tuning_mut) {
             tuning.end_bytes = tuning.end_bytes.saturating_add(bytes);
         }
         if !self.begin_saving(index, not_loaded) {
@@ -455,7 +456,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// The client of a fine-tuning is told that an adapter has been made, and what it is called on the disk, if it is there.
+    /// The client of a fine-tuning is told that an adapter has been made, and what it is called on the disk, if it is
+    /// there.
     pub(super) fn tell_tuned(
         &mut self,
         index: usize,
@@ -488,8 +490,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         self.end(index, End::Tuned(tuned), bytes);
     }
 
-    /// A fine-tuning has failed in inference, or with it: it costs nothing, and nothing half made stays. An adapter that has
-    /// been made stays, unloaded.
+    /// A fine-tuning has failed in inference, or with it: it costs nothing, and nothing half made stays. An adapter
+    /// that has been made stays, unloaded.
     pub(super) fn fail_tuning(
         &mut self,
         index: usize,
@@ -498,7 +500,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         bytes: u64,
         now: u64,
     ) {
-        let Some(tuning) = self.table.get_mut(index).and_then(Entry::tuning_mut) else {
+        let Some(tuning) = self.table.get_mut(index).and_then(InFlight::tuning_mut) else {
             return;
         };
         tuning.is_progress_due = false;

@@ -1,7 +1,11 @@
 use super::*;
+use crate::answer::Answer;
 use crate::quota::Reservation;
 use protocol::error::ErrorCode;
 use protocol::limits::MAX_CREDIT_TOKENS;
+use protocol::name::FormatName;
+use protocol::wire::{Extent, InferParams};
+use sha2::{Digest as _, Sha256};
 use std::boxed::Box;
 use std::vec::Vec;
 
@@ -41,7 +45,7 @@ fn generation(table: &Table<'_>) -> Generation<'static> {
 
 fn enter(table: &mut Table<'_>, id: u32) -> usize {
     let work = Work::Infer(generation(table));
-    table.enter(Entry {
+    table.enter(InFlight {
         origin: Origin::Client { client: 0, id },
         user: 0,
         number: table.next_number(),

@@ -246,7 +246,7 @@ fn a_stop_that_found_no_room_is_sent_when_there_is_and_its_grace_begins_then() {
     system.watch(WATCHDOG_PERIOD_US);
     assert_eq!(system.last_record(Kind::Timeout).request, number);
     assert_eq!((system.asked().len(), system.runtime.restarts), (0, 0));
-    // For longer than the grace, and not so long that an inference that takes no commands is restarted.
+    // Longer than the grace, but not so long that inference is restarted because it stopped reading its command ring.
     system.watch(2 * WATCHDOG_PERIOD_US);
     assert_eq!(system.runtime.restarts, 0);
     system.inference_region.publish(TAIL, honest);

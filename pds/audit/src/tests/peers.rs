@@ -9,7 +9,7 @@ use protocol::policy::{Client, Policy};
 use protocol::record::{Hash, Record};
 use protocol::wire::client::{
     AdapterEntry, Budget, Exported, Finished, FormatEntry, LogExtent, ModelEntry, Progress,
-    Session, Stats, Status, Training, Tuned, User,
+    SessionEntry, Stats, Status, Training, Tuned, User,
 };
 use protocol::wire::engine::{Holdings, KvType, Loaded, Report, Source};
 use protocol::wire::{
@@ -82,7 +82,7 @@ pub(super) enum Told {
     Record(u32, Box<Record>, String),
     LogEnd(u32, LogExtent),
     LogVerified(u32, LogExtent, u64),
-    Session(u32, Session),
+    Session(u32, SessionEntry),
     Progress(u32, Progress),
     Done(u32),
     Adapter(u32, AdapterEntry),

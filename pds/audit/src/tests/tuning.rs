@@ -594,7 +594,7 @@ fn what_does_not_fit_beside_the_model_is_kept_and_its_user_is_told_why_it_is_not
         system.adapters_known()[0],
         (model("a"), AdapterOrigin::Device, false)
     );
-    // For another model it is none.
+    // It does not fit another model.
     system.ask(
         6,
         &Request::Load {

@@ -60,6 +60,6 @@ impl drivers::counter::Counter for Counter {
     }
 
     fn hertz(&mut self) -> u64 {
-        crate::board::COUNTER_HERTZ
+        include!(concat!(env!("OUT_DIR"), "/counter_hertz.rs"))
     }
 }

@@ -237,8 +237,8 @@ fn a_fine_tuning_that_fails_says_what_it_is_about() {
         ),
         (
             Failure::over(ErrorCode::BadData, 3, 0),
-            "line 3 is no example: no answer",
-            "the data cannot be used: line 3 is no example: no answer",
+            "line 3 is not an example: no answer",
+            "the data cannot be used: line 3 is not an example: no answer",
         ),
         (
             Failure::over(ErrorCode::TrainMemory, 9_000_000, 4_000_000),

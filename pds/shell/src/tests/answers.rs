@@ -3,7 +3,7 @@
 use super::harness::*;
 use protocol::wire::ModelInfo;
 use protocol::wire::client::{
-    Budget, ModelEntry, Progress, Refusals, Session, SessionState, Signature, Stage, Status,
+    Budget, ModelEntry, Progress, Refusals, SessionEntry, SessionState, Signature, Stage, Status,
 };
 
 #[test]
@@ -69,14 +69,14 @@ fn answers_are_shown() {
         assert!(output.contains(part), "{part}: {output}");
     }
     let number = system.request("llmctl sessions");
-    let session = Session {
+    let session = SessionEntry {
         name: name("tale"),
         user: name("guest"),
         turns: 3,
         tokens: 120,
         idle_us: 61_000_000,
         state: SessionState::Idle,
-        ..Session::default()
+        ..SessionEntry::default()
     };
     system.say(number, &Event::Session(session));
     system.say(number, &Event::Listed { count: 1 });

@@ -1,7 +1,7 @@
 //! Conversations, formats, and ways to ask for text.
 
 use super::harness::*;
-use protocol::wire::client::{FormatEntry, Session, SessionState, Status};
+use protocol::wire::client::{FormatEntry, SessionEntry, SessionState, Status};
 
 /// A status with a loaded model; an empty name means no template.
 fn status(template: &str) -> Event<'static> {
@@ -14,10 +14,10 @@ fn status(template: &str) -> Event<'static> {
 }
 
 fn session(who: &str, session: &str) -> Event<'static> {
-    Event::Session(Session {
+    Event::Session(SessionEntry {
         name: name(session),
         user: name(who),
-        ..Session::default()
+        ..SessionEntry::default()
     })
 }
 
@@ -529,12 +529,12 @@ fn a_session_that_has_begun_goes_on_without_the_system_text_that_comes_too_late(
         let number = system.request("llmchat --session tale --system S");
         system.say(number, &status("chatml"));
         let number = system.asked_for("Sessions");
-        let found = Session {
+        let found = SessionEntry {
             name: name("tale"),
             user: name(who),
             state,
             turns: 1,
-            ..Session::default()
+            ..SessionEntry::default()
         };
         system.say(number, &session("guest", "other"));
         system.say(number, &Event::Session(found));

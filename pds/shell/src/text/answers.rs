@@ -6,8 +6,8 @@ use protocol::name::UserName;
 use protocol::policy::Permission;
 use protocol::record::Hex;
 use protocol::wire::client::{
-    Budget, Finished, FormatEntry, LogExtent, Progress, Refusals, Session, SessionState, Signature,
-    Stage, Stats, Status, User,
+    Budget, Finished, FormatEntry, LogExtent, Progress, Refusals, SessionEntry, SessionState,
+    Signature, Stage, Stats, Status, User,
 };
 use protocol::wire::{ArenaUse, FinishReason, ModelInfo};
 
@@ -402,7 +402,7 @@ impl Display for ResetText {
 }
 
 /// A line about a session.
-pub(crate) struct SessionLine<'a>(pub(crate) &'a Session);
+pub(crate) struct SessionLine<'a>(pub(crate) &'a SessionEntry);
 
 impl Display for SessionLine<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

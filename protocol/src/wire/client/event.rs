@@ -249,7 +249,7 @@ numbers! {
 layout! {
     /// A session.
     #[derive(Default)]
-    pub struct Session [92] {
+    pub struct SessionEntry [92] {
         /// Its name.
         pub name: SessionName,
         /// Its user.
@@ -383,7 +383,7 @@ messages! {
             broken_at: u64,
         } => ["the chain was checked"],
         /// A session in the requested list.
-        0x111 Session [92] (session: Session) => ["one of a list"],
+        0x111 Session [92] (session: SessionEntry) => ["one of a list"],
         /// Progress of a load, or of the boot.
         0x112 Progress [20] (progress: Progress) => ["how far a load or the reading of data has got; at boot under number 0"],
         /// The operation is complete.

@@ -9,7 +9,7 @@ mod stats;
 
 pub use event::{
     AdapterEntry, AdapterOrigin, Event, Exported, Finished, FormatEntry, LogExtent, ModelEntry,
-    Progress, Session, SessionState, Signature, Stage, Status, Training, Tuned, User,
+    Progress, SessionEntry, SessionState, Signature, Stage, Status, Training, Tuned, User,
 };
 pub use request::{BudgetChange, LogQuery, Request};
 pub use stats::{Budget, Refusals, Stats};

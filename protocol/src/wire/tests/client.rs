@@ -9,8 +9,8 @@ use crate::record::{Kind, Record};
 use crate::testing::{completion, parts};
 use crate::wire::client::{
     AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, FormatEntry,
-    LogExtent, LogQuery, ModelEntry, Progress, Refusals, Request, Session, SessionState, Signature,
-    Stage, Stats, Status, Training, Tuned, User,
+    LogExtent, LogQuery, ModelEntry, Progress, Refusals, Request, SessionEntry, SessionState,
+    Signature, Stage, Stats, Status, Training, Tuned, User,
 };
 use crate::wire::{
     AdapterInfo, Fault, FaultKind, FinishReason, InferParams, ModelInfo, PartKind, TrainParams,
@@ -224,7 +224,7 @@ pub(super) fn events() -> Vec<Event<'static>> {
             head: [5; 32],
             signature: [6; 64],
         }),
-        Event::Session(Session {
+        Event::Session(SessionEntry {
             name: SessionName::new("tale").unwrap(),
             user: user.name,
             turns: 2,

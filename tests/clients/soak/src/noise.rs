@@ -8,7 +8,7 @@ use std::rc::Rc;
 /// Words of the region before its slots, and of a slot before its payload: `docs/protocol.md`.
 const FIRST_SLOT_WORD: usize = 8;
 const HEADER_WORDS: usize = 2;
-/// Kinds of messages from here on are none.
+/// From here on, kinds of messages are invalid.
 const NO_KIND: u16 = 1000;
 
 /// What is wrong with the messages that are sent. The number of the request stays right, so that whoever is answered is

@@ -324,7 +324,7 @@ impl<R: ReadWords, W: WriteWords> Soak<R, W> {
 
     // ---- Misdeeds ---------------------------------------------------------------------------------
 
-    /// Sends a message that is none, and does not wait for an answer.
+    /// Sends an invalid message, and does not wait for an answer.
     fn send_garbage(&mut self, port: &mut impl Port) {
         let noise = Noise::some(self.chance.next_u64());
         self.noise.set(noise);

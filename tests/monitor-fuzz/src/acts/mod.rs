@@ -105,7 +105,7 @@ impl Character {
 pub struct Habits {
     /// Times of a hundred that its act is garbage in its region.
     pub garbage: u64,
-    /// Times of a hundred that it asks under a number that is none, or in use.
+    /// How many of a hundred requests have a number that is invalid or in use.
     pub reuse: u64,
     /// Times of a hundred that its act is to read.
     pub reads: u64,

@@ -380,7 +380,7 @@ impl Server {
         self.unsent.push_back((task.number, end));
     }
 
-    /// Takes a step of one of its requests, unless it rests for want of credit. Times of a hundred that it ends one instead, and
+    /// Takes a step of one of its requests, unless it rests because it has no credit. Times of a hundred that it ends one instead, and
     /// that it breaks a bound one.
     pub fn steps(&mut self, ends: u64, breaches: u64, dice: &mut Dice) {
         if self.training.is_some() && (self.tasks.is_empty() || dice.percent(40)) {

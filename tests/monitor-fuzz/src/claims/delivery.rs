@@ -129,7 +129,9 @@ impl Judge<'_> {
             (None, None) => {
                 return broken(
                     Claim::Tokens,
-                    format!("client {client} is told text of {id}, which is none of its requests"),
+                    format!(
+                        "client {client} is told text of {id}, which is not one of its requests"
+                    ),
                 );
             }
         };

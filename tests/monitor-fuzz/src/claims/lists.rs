@@ -505,7 +505,7 @@ impl<'m> Judge<'m> {
     }
 
     /// Whether a session is as it is told, and this client may be told of it.
-    fn is_session(&self, client: usize, user: Option<usize>, told: &client::Session) -> bool {
+    fn is_session(&self, client: usize, user: Option<usize>, told: &client::SessionEntry) -> bool {
         let sessions = &self.model.sessions;
         let state = |active: bool| match active {
             true => SessionState::Active,

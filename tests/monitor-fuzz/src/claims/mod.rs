@@ -1,10 +1,10 @@
 //! The claims: a wake-up of the monitor beside what the reference says of it.
 //!
 //! The judge goes through a wake-up as its rules are: what inference says, what clients ask, what takes longer, what is
-//! late, what is told, what is granted. What audit took tells it what must follow; what audit sent, wrote down and armed
-//! must be that and no more. In which order clients are told what they are owed is audit's to choose, within what is
-//! claimed about it ([`Claim::Fair`]); what is left untold must have a reason.
-//! Claims that need no reference (the chain, one end for each number, each token once) are kept apart from it.
+//! late, what is told, what is granted. What audit took tells it what must follow; what audit sent, wrote down and
+//! armed must be that and no more. In which order clients are told what they are owed is audit's to choose, within what
+//! is claimed about it ([`Claim::Fair`]); what is left untold must have a reason. Claims that need no reference (the
+//! chain, one end for each number, each token once) are kept apart from it.
 
 macro_rules! claim {
     ($self:ident, $claim:ident, $condition:expr, $($detail:tt)+) => {
@@ -34,6 +34,7 @@ mod wake;
 
 pub use figures::Figures;
 
+pub use crate::claim::{Broken, Claim};
 use crate::ends::Ends;
 use crate::model::Model;
 use crate::world::{Cause, Message, Ring, Seen, Standing};
@@ -44,73 +45,6 @@ use protocol::testing::TestRegion;
 use protocol::wire::client::Event;
 use sha2::{Digest as _, Sha256};
 use std::collections::VecDeque;
-
-/// What is claimed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Claim {
-    /// Budgets are right to the token.
-    Budgets,
-    /// Each request has one end, and no other answer than its own.
-    Answers,
-    /// What a client hears is what inference said, in order, and no more than was asked for.
-    Tokens,
-    /// What a client hears is what the format, the choices or the stop strings of its request allow.
-    Formats,
-    /// What can be told is told in the same wake-up.
-    Prompt,
-    /// What waits for the egress cap is told in turn.
-    Fair,
-    /// Inference may generate what was asked for, and no more ahead of its client than the window.
-    Credit,
-    /// The log is chained and its times do not fall.
-    Chain,
-    /// What happens is written down, once, in order, with the right fields.
-    Log,
-    /// Refusals are those that the policy and the state give, and are written down.
-    Refusals,
-    /// A client within its parts is not refused because of others.
-    Parts,
-    /// No more leaves inference than burst and rate allow.
-    Egress,
-    /// Lists have what there is, and an end.
-    Lists,
-    /// The timer is armed for what waits.
-    TimerArmed,
-    /// The timer is armed for a time that is yet to come.
-    TimerAhead,
-    /// What takes too long is stopped in time, and nothing else is.
-    Deadlines,
-    /// Inference is restarted when it must be, no more often than the policy allows.
-    Restarts,
-    /// Nothing of an earlier life is taken.
-    Epochs,
-    /// Sessions go on, make room and are lost as they should.
-    Sessions,
-    /// Only signed models are loaded.
-    Models,
-    /// Audit reads what it can answer, all of it, in turn, and signals.
-    Flow,
-    /// Counters are right.
-    Counters,
-    /// Violations are counted, and recorded ever more rarely.
-    Violations,
-    /// No user's entries take more of the log than the policy gives.
-    Shares,
-    /// Audit lets others run.
-    Spins,
-    /// All is over in the end, by signals and the timer alone.
-    Settles,
-}
-
-/// A claim that does not hold.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{claim:?}: {detail}")]
-pub struct Broken {
-    /// Which.
-    pub claim: Claim,
-    /// What was seen instead.
-    pub detail: String,
-}
 
 type Held<T = ()> = Result<T, Broken>;
 

@@ -325,7 +325,7 @@ impl Judge<'_> {
             self.figures.comparisons += 1;
             let until = match live.state {
                 State::Active => live.deadline_us,
-                // While inference takes no commands it cannot be asked.
+                // Inference cannot be asked while it does not read its command ring.
                 State::Late(until) => until.unwrap_or(u64::MAX),
             };
             let latest = until.saturating_add(WATCHDOG_PERIOD_US + work_us);

@@ -169,7 +169,7 @@ impl Judge<'_> {
         }
     }
 
-    /// The answer of a request is none that it may have: it ends with that, and what was held back is not shown.
+    /// The answer of a request is not allowed: the request ends for that reason, and the held-back text is not shown.
     fn is_broken_off(&mut self, number: u32) -> Held {
         let live = self.model.live.get_mut(&number);
         let Some(text) = live.and_then(Live::text_mut) else {

@@ -16,7 +16,7 @@ use protocol::wire::engine::{Command, Source, Trained};
 /// Entries of the log that a fine-tuning can cause.
 const TUNE_ENTRIES: u64 = 5;
 
-/// Less room than this is none.
+/// Less room than this counts as no room.
 const LEAST_ROOM: u64 = 4096;
 
 impl Judge<'_> {

@@ -81,11 +81,11 @@ impl Busy {
 pub struct Model<'m> {
     /// `None`: it is no policy, with this number of the reason.
     pub policy: Result<&'m Policy, u64>,
-    /// What lies in the store; `None`: it is no archive.
+    /// Models in the store; `None` if it is not an archive.
     pub store: Option<&'m [ModelFile]>,
     /// Adapters that lie there.
     pub adapters: &'m [ModelFile],
-    /// Formats of the policy, as they are listed for who may use none.
+    /// Formats of the policy, as listed for a client that may not use any of them.
     pub formats: &'m [FormatEntry],
     /// Training data that lie there.
     pub data: &'m [ModelFile],
@@ -319,7 +319,7 @@ impl<'m> Model<'m> {
     /// The first file of this name, as audit would verify it.
     ///
     /// # Errors
-    /// There is none, or it is not signed; `missing`: what it is called if there is none.
+    /// There is no such file (the error is then `missing`), or it is not signed.
     pub fn find_file(
         &self,
         files: &[ModelFile],

@@ -88,8 +88,8 @@ impl Sessions {
         oldest.map(|(slot, _)| *slot).collect()
     }
 
-    /// Where a turn goes, of a user who may have so many sessions, at a client that may have so many. Who comes back to
-    /// what has ended is told so, and then it is forgotten.
+    /// Where a turn goes, of a user who may have so many sessions, at a client that may have so many. A user who comes
+    /// back to a session that has ended is told so once; then it is forgotten.
     ///
     /// # Errors
     /// Why it goes nowhere.
@@ -212,7 +212,7 @@ impl Sessions {
     /// Its user does not want it any more: where it lay, and its number.
     ///
     /// # Errors
-    /// There is none, or it is at work.
+    /// There is no such session, or it is busy.
     pub fn close(
         &mut self,
         owner: Owner,

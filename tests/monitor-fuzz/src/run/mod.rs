@@ -19,7 +19,7 @@ use protocol::wire::FaultKind;
 use sha2::{Digest as _, Sha256};
 use zerocopy::IntoBytes as _;
 
-/// The number of the reason for which a policy with other formats is none.
+/// Number of the reason why a policy with other formats is invalid.
 const OTHER_FORMATS: u64 = 8;
 
 /// Alarms in a step of time, at most.

@@ -153,7 +153,7 @@ impl<B, G: Ground> Attacker<B, G> {
         Habit::Say { at: 0 }
     }
 
-    /// Attacks on an answer that is bound. False if there is none of this name.
+    /// Attacks on an answer that is bound. Returns false if no attack has this name.
     fn lie(&mut self, name: &str) -> bool {
         let Some(answer) = Answer::find(name) else {
             return false;
@@ -166,7 +166,7 @@ impl<B, G: Ground> Attacker<B, G> {
         true
     }
 
-    /// Attacks on the rings. False if there is none of this name.
+    /// Attacks on the rings. Returns false if no attack has this name.
     fn forge(&mut self, name: &str) -> bool {
         let mut forger = Forger::of_inference();
         let honest = u64::from(VERSION) << 48 | 0x301 << 32;

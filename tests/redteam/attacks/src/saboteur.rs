@@ -65,7 +65,7 @@ static BYTES: [u8; 256] = {
 };
 
 impl Saboteur {
-    /// Takes note of an attack on the next training. False if there is none of this name.
+    /// Takes note of an attack on the next training. Returns false if no attack has this name.
     pub(crate) fn arm(&mut self, name: &str) -> bool {
         let sabotage = match name {
             "return-another-adapter" => Sabotage::Alter,

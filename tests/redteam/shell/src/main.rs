@@ -78,7 +78,7 @@ impl component::Port for Console {
     }
 
     fn write(&mut self, bytes: &[u8]) -> usize {
-        // It is no example: it waits.
+        // It is not an example: it waits.
         bytes.iter().for_each(|byte| self.driver.write(*byte));
         bytes.len()
     }

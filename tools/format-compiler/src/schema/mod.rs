@@ -29,7 +29,7 @@ use value::{Value, write_text};
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
     /// The file is not JSON.
-    #[error("the schema is no JSON: {0}")]
+    #[error("the schema is not JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// Part of it is wrong or cannot be expressed.
     #[error("the schema at {pointer}: {problem}")]

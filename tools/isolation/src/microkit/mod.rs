@@ -4,14 +4,11 @@
 //! Derived from the Microkit tool's `capdl/builder.rs` and `capdl/irq.rs` (AArch64 and 64-bit RISC-V, no virtual
 //! machines). The image is compared with what is computed here, so a mistake here causes an error there, not a hole.
 
-mod table;
-
-pub use table::Row;
+pub use crate::additions::Row;
 
 use crate::capability::{
-    Bound, Capability, Object, Origin, Place, Private, Rights, Subject, Thread,
+    Bound, Capability, Object, Origin, Place, Private, Rights, Subject, Thread, Turn,
 };
-use crate::view::Turn;
 use sysdesc::{Arch, Domain, End, System};
 
 /// Slots of a domain's CNode.

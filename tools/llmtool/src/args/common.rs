@@ -97,7 +97,7 @@ impl LoraArg {
     /// The adapter, if there is one.
     ///
     /// # Errors
-    /// The file cannot be read, or SCALE is no number.
+    /// The file cannot be read, or SCALE is not a number.
     pub fn read(&self) -> Result<Option<Adapter>, ToolError> {
         if let Some(path) = &self.plain {
             return Adapter::read(path.clone(), 1.0).map(Some);

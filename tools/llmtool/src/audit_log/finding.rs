@@ -22,8 +22,8 @@ pub enum Finding {
         /// What is wrong.
         reason: String,
     },
-    /// A line between the entries that is none.
-    #[error("{}no entry, but it looks like what is left of one", at(*line))]
+    /// A line between the entries that is not an entry.
+    #[error("{}this is not an entry, but looks like the remains of one", at(*line))]
     Stray {
         /// From 1.
         line: usize,
@@ -42,7 +42,7 @@ pub enum Finding {
     },
     /// Entries were left out on purpose.
     #[error(
-        "the export has the entries of one user alone, so that its chain cannot be checked: export without --user"
+        "the export has the entries of only one user, so its chain cannot be checked: export without --user"
     )]
     Filtered,
     /// A line that cannot be read.

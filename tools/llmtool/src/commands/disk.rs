@@ -159,7 +159,7 @@ fn signature_words(
         return Ok(("not signed".to_owned(), true));
     };
     if *bytes != SIGNATURE_BYTES as u64 {
-        let words = format!("a signature of {bytes} bytes, which is none");
+        let words = format!("an invalid signature: it has {bytes} bytes, not {SIGNATURE_BYTES}");
         return Ok((words, true));
     }
     let Some(keys) = keys else {

@@ -54,7 +54,7 @@ pub enum ArmourError {
     )]
     OtherBase,
     /// A line is not Base64.
-    #[error("line {line} is no Base64: the capture has changed it; export it again")]
+    #[error("line {line} is not Base64: the capture has changed it; export it again")]
     Base64 {
         /// Its number.
         line: usize,

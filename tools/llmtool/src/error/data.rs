@@ -19,7 +19,7 @@ pub enum DataError {
     },
     /// A JSON line is not an example.
     #[error(
-        "line {line} is no example: {reason}; a line is {{\"prompt\": \"…\", \"answer\": \"…\"}} or {{\"text\": \"…\"}}"
+        "line {line} is not an example: {reason}; a line is {{\"prompt\": \"…\", \"answer\": \"…\"}} or {{\"text\": \"…\"}}"
     )]
     Example {
         /// The line, from 1.

@@ -11,7 +11,7 @@ pub enum ImatrixError {
     )]
     Gguf(GgufError),
     /// The GGUF file is of another kind.
-    #[error("this is no importance matrix: it has no {0}. llmtool imatrix makes one")]
+    #[error("this is not an importance matrix: it has no {0}. llmtool imatrix makes one")]
     Key(&'static str),
     /// A matrix has only one of its two tensors, or they are invalid.
     #[error(
@@ -19,7 +19,7 @@ pub enum ImatrixError {
     )]
     Incomplete(String),
     /// A value is negative, infinite or NaN.
-    #[error("the importance of {0} has a value that is no sum of squares")]
+    #[error("the importance of {0} has a value that is not a sum of squares")]
     Value(String),
     /// The file is empty.
     #[error("it has no matrices")]

@@ -10,9 +10,9 @@ pub enum KeyError {
     /// A file cannot be read.
     #[error("{}", .0)]
     File(Box<super::ToolError>),
-    /// No secret key.
+    /// A file is not a secret key.
     #[error(
-        "{} is no secret Ed25519 key in PEM (PKCS#8): give the .key.pem that `llmtool keygen` has made ({reason})",
+        "{} is not a secret Ed25519 key in PEM (PKCS#8): give the .key.pem that `llmtool keygen` has made ({reason})",
         path.display()
     )]
     Secret {
@@ -21,15 +21,15 @@ pub enum KeyError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A secret key that stands for none.
+    /// A secret key is all zeros, the mark of a missing key.
     #[error("the key in {} is all zeros, which is no secret: make another with `llmtool keygen --device`", path.display())]
     Zeros {
         /// The file.
         path: PathBuf,
     },
-    /// No public key.
+    /// A file is not a public key.
     #[error(
-        "{} is no public Ed25519 key in PEM: give the .pub.pem that `llmtool keygen` has made ({reason})",
+        "{} is not a public Ed25519 key in PEM: give the .pub.pem that `llmtool keygen` has made ({reason})",
         path.display()
     )]
     Public {
@@ -38,11 +38,11 @@ pub enum KeyError {
         /// What is wrong with it.
         reason: String,
     },
-    /// No key in hexadecimal.
+    /// The digits are not a key.
     #[error("an Ed25519 public key has 64 hexadecimal digits")]
     Hex,
-    /// Bytes that are no point of the curve, or one with which signatures can be forged.
-    #[error("these bytes are no Ed25519 public key that can be trusted")]
+    /// Bytes are not a point of the curve, or one with which signatures can be forged.
+    #[error("these bytes are not an Ed25519 public key that can be trusted")]
     Weak,
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
@@ -53,7 +53,7 @@ pub enum KeyError {
         /// Where it should be.
         path: PathBuf,
     },
-    /// A file that has another length.
+    /// The file of a signature has another length.
     #[error("{} has {bytes} bytes, a signature has {SIGNATURE_BYTES}", path.display())]
     Length {
         /// The file.
@@ -61,7 +61,7 @@ pub enum KeyError {
         /// Its bytes.
         bytes: usize,
     },
-    /// No key fits.
+    /// No key verifies the signature.
     #[error("the signature is by none of the keys, or the file was changed after it was signed")]
     Bad,
 }

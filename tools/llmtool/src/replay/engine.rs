@@ -191,7 +191,7 @@ impl Engine<'_> {
         let tokens = request.tokens;
         let parts = Parts::parse(request.parts);
         let parts = parts.ok_or("what the log has of its prompt is no request")?;
-        let wrong = |failure| format!("the log has a request that is none: {failure:?}");
+        let wrong = |failure| format!("the log has an invalid request: {failure:?}");
         parts.check().map_err(wrong)?;
         let stops = parts.ending().map_err(wrong)?;
         let turn = Turn {

@@ -93,17 +93,17 @@ fn one_of_anything_has_no_plural() {
 
 #[test]
 fn a_turn_that_is_under_way_is_not_among_those_that_were_counted() {
-    let session = Session {
+    let session = SessionEntry {
         turns: 1,
         state: SessionState::Active,
-        ..Session::default()
+        ..SessionEntry::default()
     };
     let line = SessionLine(&session).to_string();
     assert!(
         line.ends_with("turn 1 under way, 0 tokens in those before"),
         "{line}"
     );
-    let idle = Session {
+    let idle = SessionEntry {
         tokens: 24,
         state: SessionState::Idle,
         ..session

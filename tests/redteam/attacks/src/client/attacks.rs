@@ -98,7 +98,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
     // ---- Its ring ---------------------------------------------------------------------------------
 
     /// Says of the ring what no honest client would, has audit look, and then says the truth again, so that it can report.
-    /// False if there is none of this name.
+    /// Returns false if no attack has this name.
     fn forge(&mut self, name: &str) -> bool {
         self.drain();
         let mut forger = Forger::of_mallory();
