@@ -129,6 +129,9 @@ struct File {
     _disk: Option<String>,
     #[serde(rename = "memory")]
     _memory: Option<String>,
+    // For make, which compiles the policies of test builds.
+    #[serde(rename = "test_patience")]
+    _test_patience: Option<String>,
     #[serde(rename = "uimage")]
     _uimage: Option<String>,
 }
