@@ -8,6 +8,8 @@ pub trait Ground {
     fn notify_audit(&mut self);
     /// Microseconds.
     fn now_us(&mut self) -> u64;
+    /// A message has been written or read: whoever has no clock counts it.
+    fn message_passed(&mut self) {}
     /// An address of its own code.
     fn own_text(&self) -> usize;
     /// An address of its own constants.

@@ -176,7 +176,11 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Mallory<'m, R, W, G> {
 
     fn send_as(&mut self, request: &Request<'_>, number: u32) -> bool {
         request.write(number, &mut self.memory.outgoing);
-        self.ring.send(&self.memory.outgoing).is_ok()
+        let is_sent = self.ring.send(&self.memory.outgoing).is_ok();
+        if is_sent {
+            self.ground.message_passed();
+        }
+        is_sent
     }
 
     /// Sends a request, and waits for its end.
@@ -225,6 +229,7 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Mallory<'m, R, W, G> {
             }
             Err(_) => {}
         }
+        self.ground.message_passed();
         if self.ring.take_owed_signal() {
             self.ground.notify_audit();
         }
