@@ -66,6 +66,9 @@ REDTEAM_CLIENTS_POLICY := $(BUILD)/policy-redteam-clients/policy.bin
 # The red team's system with a disk and a hostile files.
 REDTEAM_FILES := systems/disk/system.xml
 REDTEAM_FILES_POLICY := $(BUILD)/policy-redteam-files/policy.bin
+# And with hostile workers.
+REDTEAM_CORES := systems/cores/system.xml
+REDTEAM_CORES_POLICY := $(BUILD)/policy-redteam-cores/policy.bin
 KEYS := $(BUILD)/keys
 # The secret key of the device that runs what is built here; it signs the adapters made on the device. It is created
 # once per checkout. The compiled policies and images contain it, so anyone who can read one can sign as this device.
@@ -247,6 +250,10 @@ $(REDTEAM_CLIENTS_POLICY): $(REDTEAM_CLIENTS)/policy.toml $(REDTEAM_CLIENTS)/sys
 $(REDTEAM_FILES_POLICY): tests/redteam/policy.toml $(REDTEAM_FILES) llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
 	@$(COMPILE_POLICY) $< --system $(REDTEAM_FILES) -o $@ --formats $(@D)/formats.bin >&2
+
+$(REDTEAM_CORES_POLICY): tests/redteam/policy.toml $(REDTEAM_CORES) llmtool | $(DEVICE_KEY)
+	@mkdir -p $(@D)
+	@$(COMPILE_POLICY) $< --system $(REDTEAM_CORES) -o $@ --formats $(@D)/formats.bin >&2
 
 $(KEYS)/%.key.pem: | llmtool
 	@mkdir -p $(@D)
@@ -932,7 +939,7 @@ else
 endif
 
 .PHONY: redteam-sim
-redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY) $(REDTEAM_CLIENTS_POLICY) $(REDTEAM_FILES_POLICY)
+redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY) $(REDTEAM_CLIENTS_POLICY) $(REDTEAM_FILES_POLICY) $(REDTEAM_CORES_POLICY)
 	@mkdir -p $(REDTEAM_OUT)
 	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim --features redteam --bin sel4-llm-sim-redteam >&2
 	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim -p mallory-sim -p gremlin-sim >&2
@@ -941,6 +948,18 @@ redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY) $(REDTEAM_CLIENTS_POLICY) $(REDT
 	SEL4_LLM_REDTEAM_CLIENTS='$(BIN)/sel4-llm-sim $(REDTEAM_CLIENTS)/system.xml --search-path $(dir $(STORE)) $(dir $(REDTEAM_CLIENTS_POLICY)) --program mallory=$(BIN)/mallory-sim --outlive-clients' \
 	SEL4_LLM_DEVICE=$(DEVICE_KEY) \
 	SEL4_LLM_REDTEAM_FILES='$(BIN)/sel4-llm-sim $(REDTEAM_FILES) --disk "$$DISK" --search-path $(dir $(STORE)) $(dir $(REDTEAM_FILES_POLICY)) --program files=$(BIN)/gremlin-sim --outlive-clients' \
+	SEL4_LLM_REDTEAM_CORES='$(REDTEAM_CORES_SIM)' \
+		$(REDTEAM_RUN)
+
+REDTEAM_CORES_SIM = $(BIN)/sel4-llm-sim-redteam $(REDTEAM_CORES) --search-path $(dir $(STORE)) $(dir $(REDTEAM_CORES_POLICY))
+
+# The attacks of a hostile worker alone.
+.PHONY: redteam-cores-sim
+redteam-cores-sim: llmtool $(STORE) $(REDTEAM_CORES_POLICY)
+	@mkdir -p $(REDTEAM_OUT)
+	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim --features redteam --bin sel4-llm-sim-redteam >&2
+	SEL4_LLM_REDTEAM_ON=simulation SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
+	SEL4_LLM_REDTEAM_CORES='$(REDTEAM_CORES_SIM)' \
 		$(REDTEAM_RUN)
 
 # The hostile client for seL4.
