@@ -85,6 +85,8 @@ pub(super) fn leader(env: &mut Environment) -> Result<Domains<Channels>, SetupEr
 struct Worker {
     seat: Option<Seat>,
     inference: Channels,
+    #[cfg(feature = "redteam")]
+    own: redteam_attacks::worker::Own,
 }
 
 /// Builds the component.
@@ -106,6 +108,8 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
     Ok(Box::new(Worker {
         seat: Some(seat),
         inference,
+        #[cfg(feature = "redteam")]
+        own: hostile::own(number, bytes),
     }))
 }
 
@@ -113,9 +117,11 @@ impl Component for Worker {
     /// Serves until the process is killed.
     fn init(&mut self) {
         if let Some(seat) = self.seat.take() {
-            #[cfg(not(feature = "inject"))]
+            #[cfg(not(any(feature = "inject", feature = "redteam")))]
             worker::serve(seat, &mut self.inference);
-            #[cfg(feature = "inject")]
+            #[cfg(feature = "redteam")]
+            hostile::serve(seat, &mut self.inference, self.own);
+            #[cfg(all(feature = "inject", not(feature = "redteam")))]
             worker::serve(seat, &mut self.inference, misdeeds::MISDEEDS);
         }
     }
@@ -138,6 +144,47 @@ pub(super) fn order(misdeed: usize, choice: u64) {
             table.order.give(1 + choice as usize % workers, *misdeed);
         }
     });
+}
+
+/// The red team's worker.
+#[cfg(feature = "redteam")]
+mod hostile {
+    use super::{Bells, Channels, Seat, Table};
+    use redteam_attacks::worker::{Own, POST, obey};
+    use std::cell::RefCell;
+
+    const _: () = assert!(
+        size_of::<Table>() <= POST,
+        "the red team's words lie on the desk"
+    );
+
+    pub(super) fn own(number: usize, arena: usize) -> Own {
+        Own {
+            number,
+            text: serve as *const () as usize + 8,
+            arena,
+        }
+    }
+
+    /// One signal more than the honest one has.
+    struct Shared<'a>(&'a RefCell<&'a mut Channels>);
+
+    impl Bells for Shared<'_> {
+        fn ring(&mut self, member: usize) {
+            self.0.borrow_mut().ring(member);
+        }
+
+        fn wait(&mut self) {
+            self.0.borrow_mut().wait();
+        }
+    }
+
+    pub(super) fn serve(seat: Seat, inference: &mut Channels, own: Own) {
+        let inference = RefCell::new(inference);
+        seat.serve(&mut Shared(&inference), || {
+            obey(own, &mut || inference.borrow_mut().ring(0));
+        });
+    }
 }
 
 /// Misbehaviour of a test build of a worker, when inference orders it.

@@ -52,7 +52,7 @@ fn made(attack: &Attack, system: &mut System) -> Result<String, String> {
     let must = board::must(attack);
     let before = system.counters()?;
     let seen = match must {
-        Must::Hang | Must::Busy(_) => beside(attack, system)?,
+        Must::Hang | Must::Busy(_) => beside(&format!("\"!attack {}\"", attack.name), system)?,
         _ => system.raw(&format!("llminfer \"!attack {}\"", attack.name))?,
     };
     let plain = sel4_llm_tests::without_sequences(&seen).replace('\r', "");
@@ -74,12 +74,9 @@ fn made(attack: &Attack, system: &mut System) -> Result<String, String> {
     Ok(verdict)
 }
 
-/// Makes it in the background, and asks the shell for something meanwhile.
-fn beside(attack: &Attack, system: &mut System) -> Result<String, String> {
-    let started = system.command(&format!(
-        "llminfer \"!attack {}\" --background",
-        attack.name
-    ))?;
+/// Makes this request in the background, and asks the shell for something meanwhile.
+pub(crate) fn beside(request: &str, system: &mut System) -> Result<String, String> {
+    let started = system.command(&format!("llminfer {request} --background"))?;
     let (_, rest) = started
         .split_once("job ")
         .ok_or_else(|| format!("no job: {started:?}"))?;

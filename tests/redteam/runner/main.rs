@@ -3,7 +3,7 @@
 //! The environment says what it attacks: `SEL4_LLM_REDTEAM` (the system with the hostile inference, as a command for a
 //! shell), `SEL4_LLM_REDTEAM_SHELL` (the one with a hostile shell besides, if there is one), `SEL4_LLM_REDTEAM_CLIENTS` (the
 //! one with a hostile client beside an honest shell), `SEL4_LLM_REDTEAM_FILES` (the one with a disk, which is `$DISK` there, and
-//! a hostile files), `SEL4_LLM_DEVICE` (the key of its device),
+//! a hostile files), `SEL4_LLM_REDTEAM_CORES` (the one on several cores, with hostile workers), `SEL4_LLM_DEVICE` (the key of its device),
 //! `SEL4_LLM_REDTEAM_ON` (`sel4` or `simulation`),
 //! `SEL4_LLM_BOARD` (the board's name), `SEL4_LLM_REDTEAM_OUT` (the folder that gets what was seen, in a file for each board
 //! and one for the simulation), `SEL4_LLM_REDTEAM_ONLY` (names of attacks, with spaces; all where it is not set),
@@ -21,6 +21,7 @@ mod inference;
 mod shell;
 mod system;
 mod trainings;
+mod workers;
 
 use sel4_llm_tests::results::{merge, table};
 use std::path::Path;
@@ -91,6 +92,9 @@ fn main() -> ExitCode {
     }
     if std::env::var_os("SEL4_LLM_REDTEAM_FILES").is_some() {
         verdicts.extend(files::attack(&on));
+    }
+    if std::env::var_os("SEL4_LLM_REDTEAM_CORES").is_some() {
+        verdicts.extend(workers::attack(&on));
     }
     let broken = verdicts.iter().filter(|one| one.result.is_err()).count();
     let held = verdicts.len() - broken;

@@ -32,7 +32,7 @@ pub(crate) struct Counters {
 }
 
 /// What the simulation's messages about a domain that dies begin with.
-const SUPERVISOR: [&str; 2] = ["sim: inference: ", "sim: files: "];
+const SUPERVISOR: [&str; 3] = ["sim: inference: ", "sim: files: ", "sim: worker1: "];
 
 fn silent(line: &str) -> String {
     format!("no answer to '{line}' within {} s", PATIENCE.as_secs())

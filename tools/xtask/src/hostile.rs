@@ -48,16 +48,7 @@ pub fn redteam(shop: &Shop, options: &Options) -> Result {
 pub fn redteam_sim(shop: &Shop, options: &Options) -> Result {
     files::folder(Path::new(SEEN))?;
     shop.build(&["llmtool", "sel4-llm-sim", "mallory-sim", "gremlin-sim"])?;
-    shop.host_cargo("build")
-        .args([
-            "-p",
-            "sel4-llm-sim",
-            "--features",
-            "redteam",
-            "--bin",
-            "sel4-llm-sim-redteam",
-        ])
-        .aside()?;
+    build_hostile(shop)?;
     let store = Store::of(&System::Main, options).make(shop, options)?;
     let simulation = |system: &System| -> Result<Simulation> {
         let policy = Policy::of(system, Use::Redteam);
@@ -82,6 +73,48 @@ pub fn redteam_sim(shop: &Shop, options: &Options) -> Result {
         .env("SEL4_LLM_REDTEAM_CLIENTS", client.command())
         .env("SEL4_LLM_DEVICE", shop.device_key()?)
         .env("SEL4_LLM_REDTEAM_FILES", files.command())
+        .env(
+            "SEL4_LLM_REDTEAM_CORES",
+            hostile_cores(shop, &store)?.command(),
+        )
+        .done()
+}
+
+/// The simulation with a hostile inference, shell and workers.
+fn build_hostile(shop: &Shop) -> Result {
+    shop.host_cargo("build")
+        .args([
+            "-p",
+            "sel4-llm-sim",
+            "--features",
+            "redteam",
+            "--bin",
+            "sel4-llm-sim-redteam",
+        ])
+        .aside()
+}
+
+/// The simulation of the system on several cores with hostile workers.
+fn hostile_cores(shop: &Shop, store: &Path) -> Result<Simulation> {
+    let system = System::Named(Named::new("cores")?);
+    let policy = Policy::of(&system, Use::Redteam);
+    let search = [store, policy.compile(shop)?];
+    Ok(Simulation::new(shop, system.description(), &search).built_for("redteam"))
+}
+
+/// The attacks of a hostile worker alone, on the simulation.
+pub fn redteam_cores_sim(shop: &Shop, options: &Options) -> Result {
+    files::folder(Path::new(SEEN))?;
+    shop.build(&["llmtool"])?;
+    build_hostile(shop)?;
+    let store = Store::of(&System::Main, options).make(shop, options)?;
+    shop.suites(&["redteam"])
+        .env("SEL4_LLM_REDTEAM_ON", "simulation")
+        .env("SEL4_LLM_REDTEAM_OUT", whole(SEEN)?)
+        .env(
+            "SEL4_LLM_REDTEAM_CORES",
+            hostile_cores(shop, &store)?.command(),
+        )
         .done()
 }
 

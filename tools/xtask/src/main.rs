@@ -140,6 +140,7 @@ fn run_verb(verb: &str, shop: &Shop, options: &Options) -> Result {
         "redteam-sim" => hostile::redteam_sim(shop, options),
         "redteam-qemu" => hostile::redteam_qemu(shop, options),
         "redteam-files-qemu" => hostile::redteam_files_qemu(shop, options),
+        "redteam-cores-sim" => hostile::redteam_cores_sim(shop, options),
         "redteam-mutations" => hostile::redteam_mutations(shop, options),
         "redteam-docs" => hostile::redteam_docs(shop),
         "partitions" => hostile::partitions(shop, options),

@@ -2,7 +2,7 @@
 
 use crate::ring::Forger;
 use crate::saboteur::Saboteur;
-use crate::{Answer, Ground, PREFIX, Say, memory, place};
+use crate::{Answer, Ground, PREFIX, Say, memory, place, worker};
 use core::fmt::Write as _;
 use llm_core::arena::Usage;
 use llm_core::backend::{LlmBackend, ModelInfo};
@@ -136,6 +136,10 @@ impl<B, G: Ground> Attacker<B, G> {
             }
             "forge-halt" => {
                 let _ = say.push_str(HALT);
+            }
+            "worker-report" => worker::report(say),
+            _ if worker::arm(name) => {
+                let _ = say.push_str("armed");
             }
             _ if self.saboteur.arm(name) => {
                 let _ = say.push_str("armed");

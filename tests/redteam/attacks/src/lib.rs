@@ -1,8 +1,8 @@
 //! The red team: a hostile inference that is the real one, plus an attack where a prompt names one, and a hostile client
-//! ([`client`]) and a hostile files ([`files`]), which do nothing but attack.
+//! ([`client`]), a hostile files ([`files`]) and a hostile worker ([`worker`]), which do nothing but attack.
 //!
 //! Responsible for: the lists of attacks and of what must become of each ([`ATTACKS`], [`TRAININGS`], [`ANSWERS`],
-//! [`client::ATTACKS`], [`files::ATTACKS`]), and those of them that need no kernel. Those that do are the runtime's ([`Ground`]).
+//! [`client::ATTACKS`], [`files::ATTACKS`], [`worker::ATTACKS`]), and those of them that need no kernel. Those that do are the runtime's ([`Ground`]).
 //!
 //! The rule that makes it worth something: an attack that is not stopped says so, in a line that the runner looks for,
 //! or does visible harm. Nothing here passes because it was not tried: whoever is stopped by a fault has not come to the
@@ -25,6 +25,7 @@ mod ring;
 mod saboteur;
 pub mod scheduling;
 mod trainings;
+pub mod worker;
 
 pub use answers::{ANSWERS, Answer, Bound, Ends, STOP, VERDICTS};
 #[cfg(feature = "backend")]
@@ -78,6 +79,8 @@ pub mod place {
     pub const STAGING: usize = 0x4000_0000;
     /// The model slots, mapped to audit and inference.
     pub const SLOTS: usize = 0x6000_0000;
+    /// In `systems/cores/system.xml`: how inference and its workers wait for each other.
+    pub const TEAM: usize = 0x2f00_0000;
     /// The UART for shell, the watchdog for audit, the block device for disk.
     pub const DEVICE: usize = 0x1000_0000;
     include!(concat!(env!("OUT_DIR"), "/places.rs"));

@@ -1,0 +1,328 @@
+//! The hostile worker: what it does in place of a job, when the hostile inference of its compartment has told it to.
+//!
+//! Orders and reports go through the end of the region `team`, behind what the honest ones use of it.
+
+use crate::{On, Say, memory, place};
+use core::fmt::Write as _;
+use core::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// Where orders and reports lie in the region `team`.
+pub const POST: usize = 0xe00;
+
+/// Bytes of a report.
+const REPORT: usize = 0x100;
+
+/// Marks an order, so that garbage is none.
+const MARK: u64 = 0x5eed_0bad << 32;
+
+/// Signals of a flood.
+const SIGNALS: u32 = 100_000;
+
+/// What must be seen of the honest request in which it is done. Besides, always: the next one gives the canonical text, and
+/// the log verifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Must {
+    /// The compartment dies of a memory fault at this address, if one is given.
+    Die(Option<usize>),
+    /// The shell answers others until audit ends the compartment at the request's deadline.
+    Hang,
+    /// The request has its canonical text, and the worker says this afterwards.
+    Say(&'static str),
+    /// Whatever comes of the request, audit's counters have no violation, and the compartment can be used again, after a
+    /// restart at the latest.
+    Anything,
+}
+
+/// One attack.
+#[derive(Clone, Copy, Debug)]
+pub struct Attack {
+    /// As the prompt names it.
+    pub name: &'static str,
+    /// What it does.
+    pub does: &'static str,
+    /// What must be seen.
+    pub must: Must,
+    /// Where.
+    pub on: On,
+}
+
+const fn attack(name: &'static str, does: &'static str, must: Must) -> Attack {
+    let on = On::Both;
+    Attack {
+        name,
+        does,
+        must,
+        on,
+    }
+}
+
+const fn faults(name: &'static str, does: &'static str, at: usize) -> Attack {
+    attack(name, does, Must::Die(Some(at)))
+}
+
+use Must::{Anything, Die, Hang, Say as Says};
+
+/// All of them, in the order in which they are made.
+pub const ATTACKS: &[Attack] = &[
+    faults("worker-read-log", "reads the audit log", place::AUDIT_LOG),
+    faults(
+        "worker-write-log",
+        "writes the audit log",
+        place::AUDIT_LOG + 8,
+    ),
+    faults("worker-read-policy", "reads the policy", place::POLICY),
+    faults(
+        "worker-read-store",
+        "reads the model store, which inference has",
+        place::STORE + 512,
+    ),
+    faults(
+        "worker-write-store",
+        "writes the model store",
+        place::STORE + 520,
+    ),
+    faults(
+        "worker-read-adapters",
+        "reads the adapters, which inference has",
+        place::ADAPTERS,
+    ),
+    faults(
+        "worker-write-adapters",
+        "writes the adapters",
+        place::ADAPTERS + 65_536,
+    ),
+    faults(
+        "worker-read-formats",
+        "reads the formats, which inference has",
+        place::FORMATS,
+    ),
+    faults(
+        "worker-write-ring",
+        "writes inference's ring to audit",
+        place::OWN_RING + 16,
+    ),
+    faults(
+        "worker-read-ring",
+        "reads audit's ring to inference",
+        place::AUDIT_RING + 16,
+    ),
+    faults(
+        "worker-read-shell-ring",
+        "reads shell's ring to audit",
+        place::SHELL_RING,
+    ),
+    faults(
+        "worker-write-shell-events",
+        "writes audit's ring to shell",
+        place::SHELL_EVENTS + 16,
+    ),
+    faults(
+        "worker-read-device",
+        "reads a device's registers",
+        place::DEVICE,
+    ),
+    faults(
+        "worker-write-device",
+        "writes a device's registers",
+        place::DEVICE + 8,
+    ),
+    faults(
+        "worker-execute-arena",
+        "executes the arena",
+        place::ARENA + 0x7f_0000,
+    ),
+    faults(
+        "worker-execute-team",
+        "executes the team's region",
+        place::TEAM + POST + REPORT,
+    ),
+    attack("worker-write-text", "writes its own code", Die(None)),
+    attack(
+        "worker-write-constants",
+        "writes its own constants",
+        Die(None),
+    ),
+    attack(
+        "worker-never-arrives",
+        "never arrives at the end of its part",
+        Hang,
+    ),
+    attack(
+        "worker-flood",
+        "signals inference 100 000 times",
+        Says("signalled=100000"),
+    ),
+    attack(
+        "worker-leave",
+        "leaves a mark in its own memory, for its next life",
+        Says("marked"),
+    ),
+    attack(
+        "worker-end",
+        "dies of a memory fault of its own",
+        Die(Some(place::AUDIT_LOG)),
+    ),
+    attack(
+        "worker-look",
+        "looks what an old life has left in its own memory",
+        Says("nothing is left"),
+    ),
+    attack(
+        "worker-lie",
+        "writes over the results and weights of a tenth of the arena",
+        Anything,
+    ),
+    attack(
+        "worker-desk-zeros",
+        "fills the desk with zeros: jobs, gates and answers",
+        Anything,
+    ),
+    attack("worker-desk-ones", "fills the desk with ones", Anything),
+    attack(
+        "worker-desk-garbage",
+        "fills the desk with garbage",
+        Anything,
+    ),
+    attack(
+        "worker-scribble",
+        "fills all that it may write with garbage, at once with inference",
+        Anything,
+    ),
+];
+
+/// What a hostile worker has of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    /// Its number in the team.
+    pub number: usize,
+    /// An address of its code.
+    pub text: usize,
+    /// Bytes of the arena.
+    pub arena: usize,
+}
+
+fn word(at: usize) -> &'static AtomicU64 {
+    // SAFETY: `systems/cores/system.xml` maps the region there, readable and writable, in who orders and in who obeys. Both
+    // use this part of it as atomics alone.
+    unsafe { &*((place::TEAM + POST + at) as *const AtomicU64) }
+}
+
+/// Has worker 1 do it at its next job. False if there is none of this name. Only in a system that has workers.
+pub fn arm(name: &str) -> bool {
+    let Some(index) = ATTACKS.iter().position(|attack| attack.name == name) else {
+        return false;
+    };
+    (0..REPORT / 8).for_each(|at| word(16 + 8 * at).store(0, Ordering::Relaxed));
+    word(8).store(MARK | 1 << 16 | index as u64, Ordering::Release);
+    true
+}
+
+/// What the worker has said since it was told what to do.
+pub fn report(say: &mut Say) {
+    fence(Ordering::Acquire);
+    for at in 0..REPORT / 8 {
+        let bytes = word(16 + 8 * at).load(Ordering::Relaxed).to_le_bytes();
+        for byte in bytes.into_iter().filter(|byte| *byte != 0) {
+            let _ = say.push(char::from(byte));
+        }
+    }
+}
+
+fn tell(say: &Say) {
+    for (at, bytes) in say.as_bytes().chunks(8).take(REPORT / 8).enumerate() {
+        let mut whole = [0; 8];
+        whole[..bytes.len()].copy_from_slice(bytes);
+        word(16 + 8 * at).store(u64::from_le_bytes(whole), Ordering::Relaxed);
+    }
+    fence(Ordering::Release);
+}
+
+static CONSTANT: [u64; 4] = [1, 2, 3, 4];
+
+/// What a restart must undo.
+static MARKED: AtomicU64 = AtomicU64::new(0);
+
+/// Before each job: does what was ordered, once. `ring` signals inference.
+pub fn obey(own: Own, ring: &mut dyn FnMut()) {
+    let order = word(8).load(Ordering::Acquire);
+    if order & !0xffff != MARK | (own.number as u64) << 16 {
+        return;
+    }
+    word(8).store(0, Ordering::Release);
+    let Some(attack) = ATTACKS.get((order & 0xffff) as usize) else {
+        return;
+    };
+    let mut say = Say::new();
+    perform(attack, own, ring, &mut say);
+    tell(&say);
+}
+
+fn perform(attack: &Attack, own: Own, ring: &mut dyn FnMut(), say: &mut Say) {
+    let Attack { name, must, .. } = attack;
+    if let (Die(Some(at)), false) = (must, name.contains("execute")) {
+        if name.contains("write") {
+            memory::write(*at, say);
+        } else {
+            memory::read(*at, say);
+        }
+        return;
+    }
+    match *name {
+        "worker-execute-arena" => memory::execute(place::ARENA + 0x7f_0000, true, say),
+        "worker-execute-team" => memory::execute(place::TEAM + POST + REPORT, true, say),
+        "worker-write-text" => memory::write(own.text & !7, say),
+        "worker-write-constants" => memory::write(CONSTANT.as_ptr() as usize & !7, say),
+        "worker-never-arrives" => loop {
+            core::hint::spin_loop();
+        },
+        "worker-flood" => {
+            (0..SIGNALS).for_each(|_| ring());
+            let _ = write!(say, "signalled={SIGNALS}");
+        }
+        "worker-leave" => {
+            MARKED.store(MARK, Ordering::Relaxed);
+            let _ = write!(say, "marked");
+        }
+        "worker-look" => {
+            let left = MARKED.load(Ordering::Relaxed);
+            let _ = match left {
+                0 => write!(say, "nothing is left"),
+                left => write!(say, "SUCCEEDED: {left:#x} is left"),
+            };
+        }
+        "worker-lie" => fill(
+            place::ARENA + own.arena / 2,
+            own.arena / 10,
+            Garbage::Random,
+        ),
+        "worker-desk-zeros" => fill(place::TEAM, POST, Garbage::Of(0)),
+        "worker-desk-ones" => fill(place::TEAM, POST, Garbage::Of(u64::MAX)),
+        "worker-desk-garbage" => fill(place::TEAM, POST, Garbage::Random),
+        "worker-scribble" => {
+            fill(place::ARENA, own.arena, Garbage::Random);
+            fill(place::TEAM, POST, Garbage::Random);
+        }
+        _ => {
+            let _ = write!(say, "UNKNOWN");
+        }
+    }
+}
+
+enum Garbage {
+    Of(u64),
+    Random,
+}
+
+fn fill(start: usize, bytes: usize, with: Garbage) {
+    let mut random = 0_u64;
+    for at in (start & !7..start + bytes).step_by(8) {
+        // SplitMix64 without its last steps.
+        random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let word = match with {
+            Garbage::Of(word) => word,
+            Garbage::Random => random ^ random >> 31,
+        };
+        // SAFETY: inside regions that this domain may write, and aligned. What inference makes of it is the attack.
+        unsafe { core::ptr::write_volatile(at as *mut u64, word) }
+    }
+}

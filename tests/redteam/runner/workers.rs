@@ -1,0 +1,143 @@
+//! The attacks of a hostile worker on the system on several cores. A prompt to the hostile inference of its compartment orders
+//! one; it is made in a job of the next request, which is honest.
+
+use crate::inference::beside;
+use crate::system::{Counters, System};
+use crate::{Verdict, wanted};
+use redteam_attacks::On;
+use redteam_attacks::worker::{ATTACKS, Attack, Must};
+use std::time::Instant;
+
+const VARIABLE: &str = "SEL4_LLM_REDTEAM_CORES";
+
+/// An attack of inference's own, which ends its life.
+const END: &str = "read-audit-log";
+
+const REQUEST: &str = "\"Once upon a time\" --max-tokens 12 --temperature 0";
+
+pub(crate) fn attack(on: &str) -> Vec<Verdict> {
+    let here = |attack: &&Attack| (attack.on == On::Both || on == "sel4") && wanted(attack.name);
+    let mut system = None;
+    let mut verdicts = Vec::new();
+    for attack in ATTACKS.iter().filter(here) {
+        let target = system.get_or_insert_with(|| System::boot(VARIABLE));
+        let result = made(attack, target);
+        if result.is_err() {
+            system = None;
+        }
+        verdicts.push(Verdict::new("worker", attack.name, attack.does, result));
+    }
+    verdicts
+}
+
+fn check(holds: bool, wrong: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(wrong.to_owned()) }
+}
+
+fn arm(name: &str, system: &mut System) -> Result<(), String> {
+    let answer = system.command(&format!("llminfer \"!attack {name}\""))?;
+    check(
+        answer.contains("armed"),
+        "inference does not pass the order on",
+    )
+}
+
+/// Makes an attack; what was seen, or what is wrong with it.
+fn made(attack: &Attack, system: &mut System) -> Result<String, String> {
+    let before = system.counters()?;
+    arm(attack.name, system)?;
+    let began = Instant::now();
+    let seen = match attack.must {
+        Must::Hang => beside(REQUEST, system)?,
+        _ => system.command(&format!("llminfer {REQUEST}"))?,
+    };
+    let seen = sel4_llm_tests::without_sequences(&seen).replace('\r', "");
+    let mut recovered = None;
+    if matches!(attack.must, Must::Die(_) | Must::Hang) {
+        system.recovery(&seen)?;
+        recovered = Some(began.elapsed());
+    }
+    let counted = system.counters()?.since(before);
+    let verdict = judge(attack, &seen, counted, system);
+    let verdict = verdict.map_err(|wrong| format!("{wrong}; seen: {seen:?}, {counted:?}"))?;
+    if attack.must == Must::Anything && counted.restarts == 0 {
+        // Inference goes on with what was written over, and may find no job for workers any more. A new life has nothing
+        // of it: inference ends this one itself.
+        let ended = system.command(&format!("llminfer \"!attack {END}\""))?;
+        system.recovery(&ended)?;
+    }
+    system.is_sound()?;
+    Ok(match recovered {
+        Some(took) if attack.must != Must::Hang => {
+            format!(
+                "{verdict}; serves again {:.1} s after the request",
+                took.as_secs_f64()
+            )
+        }
+        _ => verdict,
+    })
+}
+
+fn judge(
+    attack: &Attack,
+    seen: &str,
+    counted: Counters,
+    system: &mut System,
+) -> Result<String, String> {
+    let Counters {
+        faults,
+        restarts,
+        violations,
+        ..
+    } = counted;
+    check(violations == 0, "a violation of somebody's was counted")?;
+    match attack.must {
+        Must::Die(at) => {
+            check(
+                (faults, restarts) == (1, 1),
+                "not one fault and one restart",
+            )?;
+            let (_, rest) = seen
+                .split_once("inference died of a memory fault at address ")
+                .ok_or("another death, or none")?;
+            let address = rest.split(' ').next().unwrap_or_default();
+            if let Some(at) = at {
+                check(address == format!("{at:#x}"), "another address")?;
+            }
+            Ok(format!(
+                "a memory fault at {address}; all of the compartment restarted"
+            ))
+        }
+        Must::Hang => {
+            check(
+                (faults, restarts) == (0, 1),
+                "not one restart without a fault",
+            )?;
+            let (_, slowest) = seen
+                .rsplit_once("slowest answer meanwhile ")
+                .unwrap_or_default();
+            Ok(format!(
+                "restarted at its deadline; the shell answered within {}",
+                slowest.trim_end()
+            ))
+        }
+        Must::Say(what) => {
+            check((faults, restarts) == (0, 0), "a fault or a restart")?;
+            let said = system.command("llminfer \"!attack worker-report\"")?;
+            check(!said.contains("SUCCEEDED"), "it was not stopped")?;
+            if !said.contains(what) {
+                return Err(format!("it says {said:?}"));
+            }
+            Ok(what.to_owned())
+        }
+        Must::Anything => {
+            check(faults <= 1 && restarts <= 1, "more than one end of a life")?;
+            let first = seen.lines().find(|line| !line.trim().is_empty());
+            let first: String = first.unwrap_or_default().chars().take(60).collect();
+            Ok(match restarts {
+                0 => format!("the request ends with {first:?}; honest after a restart"),
+                _ => format!("restarted, {faults} faults; the request ends with {first:?}"),
+            })
+        }
+    }
+}
