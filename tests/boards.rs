@@ -70,7 +70,7 @@ fn text(session: &Session, number: usize) -> String {
     }
 }
 
-/// Numbers with a point are times in the messages of commands that take long.
+/// Without how far a command has come. Numbers with a point are times in the messages of commands that take long.
 fn without_seconds(said: &str) -> String {
     let is_time = |word: &str| {
         word.contains('.')
@@ -84,7 +84,13 @@ fn without_seconds(said: &str) -> String {
             .map(|word| if is_time(word) { "…" } else { word });
         kept.collect::<Vec<_>>().join(" ")
     };
-    said.lines().map(words).collect::<Vec<_>>().join("\n")
+    // A terminal gets a bar that moves, and a pipe, which the simulation writes to, one line of text.
+    let is_progress = |line: &&str| {
+        let mut works = ["verifying ", "loading ", "training "].iter();
+        works.any(|work| line.starts_with(work))
+    };
+    let lines = said.lines().filter(|line| !is_progress(line));
+    lines.map(words).collect::<Vec<_>>().join("\n")
 }
 
 /// The entries of an export without what depends on the time.
