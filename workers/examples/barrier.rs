@@ -11,7 +11,9 @@ use workers::{Desk, Leader, Worker};
 const WORDS: u64 = 40;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<u64>());
+    let mut arguments = std::env::args()
+        .skip(1)
+        .map(|argument| argument.parse::<u64>());
     let (Some(Ok(members)), Some(Ok(jobs))) = (arguments.next(), arguments.next()) else {
         eprintln!("usage: barrier MEMBERS JOBS");
         std::process::exit(2);
