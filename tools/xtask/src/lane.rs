@@ -175,12 +175,19 @@ pub fn lint_sel4(shop: &Shop, options: &Options) -> Result {
         "gremlin",
     ];
     let of = |float, heap| crate::sdk::Needs { float, heap };
-    let lints: [(&[&str], &[&str], crate::sdk::Needs); 7] = [
+    let lints: [(&[&str], &[&str], crate::sdk::Needs); 10] = [
         (&soft, &[], of(false, false)),
         (&["disk"], &[], of(false, true)),
         (&["audit"], &["--features", "disk"], of(false, false)),
         (&["inference"], &["--features", "inject"], of(true, false)),
         (&["inference"], &["--features", "disk"], of(true, false)),
+        (&["audit"], &["--features", "cores"], of(false, false)),
+        (
+            &["inference"],
+            &["--features", "cores,inject"],
+            of(true, false),
+        ),
+        (&["worker"], &["--features", "inject"], of(true, false)),
         (&["hostile-inference"], &[], of(true, false)),
         (&["tests"], &["--tests"], of(true, true)),
     ];
@@ -272,9 +279,10 @@ mod tests {
         };
         assert_eq!(line("zcu102", &[], Some(&folder)), runs);
         let riscv = "qemu_virt_riscv64";
+        let all = ("LANE", "zcu102 qemu_virt_riscv64");
         let skipped = "*** SKIPPED: the seL4 lane on qemu_virt_riscv64: ";
         assert_eq!(
-            line(riscv, &[], Some(&folder)),
+            line(riscv, &[all], Some(&folder)),
             format!(
                 "{skipped}the SDK in {} has no kernel for it ***",
                 folder.display()
@@ -284,6 +292,6 @@ mod tests {
             line(riscv, &[("LANE", "zcu102")], Some(&folder)),
             format!("{skipped}LANE leaves it out ***")
         );
-        assert_eq!(line(riscv, &[], None), format!("{skipped}{NONE} ***"));
+        assert_eq!(line(riscv, &[all], None), format!("{skipped}{NONE} ***"));
     }
 }

@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use sysdesc::Board;
 use sysdesc::board::{FOLDER, names};
 
+/// The boards of the lane if none is named: those on which all of it has been seen to pass. Two suites do not yet on
+/// RISC-V (docs/porting.md).
+const LANE: [&str; 2] = ["qemu_virt_aarch64", "zcu102"];
+
 /// The board that is meant if none is named.
 pub const BOARD: &str = "qemu_virt_aarch64";
 
@@ -133,7 +137,7 @@ impl Options {
         let system = system(lookup)?;
         let config = config(lookup, &system)?;
         let lane: Vec<String> = match said(lookup, "LANE") {
-            None => known.clone(),
+            None => LANE.map(str::to_owned).to_vec(),
             Some(lane) => lane.split_whitespace().map(str::to_owned).collect(),
         };
         if let Some(lost) = lane.iter().find(|board| !known.contains(board)) {
