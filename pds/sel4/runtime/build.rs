@@ -103,7 +103,8 @@ fn module(board: &Board, out: &Path) -> String {
                 board.name
             ));
         };
-        std::fs::write(out.join("counter_hertz.rs"), hertz.to_string()).expect("OUT_DIR can be written");
+        std::fs::write(out.join("counter_hertz.rs"), hertz.to_string())
+            .expect("OUT_DIR can be written");
     }
     line(format_args!(
         "
