@@ -48,7 +48,7 @@ fn a_value_that_is_wrong_stops_make_before_it_builds_anything() {
         (
             "sim",
             "SYSTEM=tape",
-            "SYSTEM='tape': no system 'tape': there is disk, ",
+            "SYSTEM='tape': no system 'tape': there is cores, disk, partitions",
         ),
         (
             "lane",

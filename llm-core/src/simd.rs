@@ -1,6 +1,6 @@
 //! The inner loops, one module per instruction set.
 //!
-//! They give the same bits as the reference, [`arithmetic`](crate::arithmetic). Matrix products work on [`tiles`]:
+//! They give the same bits as the reference, [`crate::arithmetic`]. Matrix products work on [`tiles`]:
 //! sixteen rows of a matrix are interleaved, and the lanes of a vector hold different rows, so each row still adds its
 //! blocks in ascending order.
 //!

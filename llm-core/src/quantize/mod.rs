@@ -21,12 +21,14 @@ pub mod blocks;
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 pub mod encode;
 pub mod formats;
+#[cfg(any(test, feature = "encode", feature = "testing"))]
 mod importance;
 pub(crate) mod types;
 
 pub use blocks::{BLOCK, GROUP, GROUPS, SUPER_BLOCK};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 pub use encode::{quantize_row, quantize_row_by};
+#[cfg(any(test, feature = "encode", feature = "testing"))]
 pub use importance::Importance;
 pub(crate) use types::on_type;
 pub use types::{ActivationType, TensorType};

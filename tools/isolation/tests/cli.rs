@@ -194,7 +194,7 @@ fn the_fixtures_image_agrees_and_its_reports_are_written() {
     let report: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
     let claims = report["claims"].as_array().unwrap();
-    assert_eq!(claims.len(), 12);
+    assert_eq!(claims.len(), 13);
     assert!(
         claims.iter().all(|claim| claim["verdict"] == "holds"),
         "{report:#}"

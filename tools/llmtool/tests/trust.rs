@@ -595,7 +595,7 @@ fn a_device_without_a_key_or_with_none_worth_the_name_is_told_so() {
     let message = failure(&["policy", text(&policy), "--device-key", text(&zeros)]);
     assert!(message.contains("all zeros"), "{message}");
     let message = failure(&["policy", text(&policy), "--device-key", TINY]);
-    assert!(message.contains("no secret Ed25519 key"), "{message}");
+    assert!(message.contains("is not a secret Ed25519 key"), "{message}");
     let soon = shipped().replace("deadline = \"10m\"", "deadline = \"soon\"");
     fs::write(&policy, soon).unwrap();
     let message = failure(&["policy", text(&policy)]);

@@ -6,6 +6,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+/// The folders below `folder` that have a file of this name, sorted.
+pub fn folders_with(folder: &str, file: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<_> = entries
+        .filter(|entry| entry.path().join(file).is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    found.sort_unstable();
+    found
+}
+
 /// Makes a folder with those above it.
 pub fn folder(path: &Path) -> Result {
     fs::create_dir_all(path).map_err(at(path))

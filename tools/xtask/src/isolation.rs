@@ -3,8 +3,9 @@
 use crate::command::run;
 use crate::error::Result;
 use crate::files;
+use crate::files::folders_with;
 use crate::image::{Image, Purpose, check};
-use crate::options::{Options, folders_with};
+use crate::options::Options;
 use crate::policy::{Policy, Use};
 use crate::sdk::{NONE, Sdk};
 use crate::shop::Shop;

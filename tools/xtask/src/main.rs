@@ -13,6 +13,7 @@
 mod checks;
 mod clients;
 mod command;
+mod config;
 mod cores;
 mod error;
 mod files;
@@ -83,6 +84,7 @@ fn run_verb(verb: &str, shop: &Shop, options: &Options) -> Result {
         "example-sim" => running::example_sim(shop, options),
         "example-image" => running::example_image(shop, options),
         "example-test" => suites::example_test(shop, options),
+        "example-test-sel4" => suites::example_test_sel4(shop, options, &options.system),
         "client-c" => client_c(shop, options),
         "client-c-host" => clients::library_for_host(shop).map(drop),
         "client-c-header" => isolation::client_header(shop),

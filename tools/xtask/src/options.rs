@@ -1,6 +1,8 @@
 //! What is said on make's command line: `make run SYSTEM=disk BOARD=zcu102`. Make exports each variable that is set there.
 
+use crate::config::{CONFIGS, Config};
 use crate::error::{Error, Result};
+use crate::files::folders_with;
 use crate::system::{Example, Models, Named, Scale, System, Variant};
 use std::path::{Path, PathBuf};
 use sysdesc::Board;
@@ -15,46 +17,6 @@ pub const BOARD: &str = "qemu_virt_aarch64";
 
 /// Looks a variable up: the environment, or a test's list.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// A configuration of the SDK.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Config {
-    Release,
-    Debug,
-    Benchmark,
-    SmpRelease,
-    SmpDebug,
-    SmpBenchmark,
-}
-
-const CONFIGS: [Config; 6] = [
-    Config::Release,
-    Config::Debug,
-    Config::Benchmark,
-    Config::SmpRelease,
-    Config::SmpDebug,
-    Config::SmpBenchmark,
-];
-
-impl Config {
-    /// Its name in the SDK.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Release => "release",
-            Self::Debug => "debug",
-            Self::Benchmark => "benchmark",
-            Self::SmpRelease => "smp-release",
-            Self::SmpDebug => "smp-debug",
-            Self::SmpBenchmark => "smp-benchmark",
-        }
-    }
-
-    /// Whether its kernel runs on several cores.
-    pub const fn has_cores(self) -> bool {
-        matches!(self, Self::SmpRelease | Self::SmpDebug | Self::SmpBenchmark)
-    }
-}
 
 /// All that decides what is built.
 #[derive(Clone, Debug)]
@@ -113,17 +75,6 @@ fn unknown(name: &'static str, value: &str, what: &str, known: &[String]) -> Err
         value: value.to_owned(),
         reason: format!("no {what} '{value}': there is {}", known.join(", ")),
     }
-}
-
-/// The folders below `folder` that have a file of this name, sorted.
-pub fn folders_with(folder: &str, file: &str) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut found: Vec<_> = entries
-        .filter(|entry| entry.path().join(file).is_file())
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    found.sort_unstable();
-    found
 }
 
 impl Options {

@@ -1,9 +1,10 @@
 //! Running the system: `make run`, `sim`, `qemu`, `image`, and the examples.
 
 use crate::command::{run, run_words};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::image::Image;
-use crate::options::{Config, Options};
+use crate::options::Options;
 use crate::policy::Use;
 use crate::sdk::{NONE, Sdk};
 use crate::shop::Shop;
@@ -101,7 +102,7 @@ pub fn description(shop: &Shop, options: &Options) -> Result {
 /// has none.
 fn example_options(options: &Options) -> Result<Options> {
     if !matches!(options.system, System::Example(..)) {
-        let known = crate::options::folders_with("examples", "build.toml").join(", ");
+        let known = crate::files::folders_with("examples", "build.toml").join(", ");
         return Err(Error::Wrong(format!(
             "which one? make EXAMPLE=NAME with one of: {known}"
         )));

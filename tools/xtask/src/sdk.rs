@@ -1,8 +1,9 @@
 //! The Microkit SDK, and building for its targets.
 
 use crate::command::{Run, is_installed, line_of, run};
+use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::options::{Config, Options, environment, said};
+use crate::options::{Options, environment, said};
 use crate::shop::Shop;
 use std::path::{Path, PathBuf};
 use sysdesc::Board;

@@ -2,10 +2,11 @@
 
 use crate::clients;
 use crate::command::run;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::image::{Image, Purpose};
-use crate::options::{Config, Options, number};
+use crate::options::{Options, number};
 use crate::policy::{Policy, Use};
 use crate::sdk::{NONE, Platform, Sdk};
 use crate::shop::Shop;

@@ -1,9 +1,9 @@
 //! Which system is built: its description, its claims, its policy and its store are values that follow from it.
 
 use crate::command::run;
+use crate::config::Config;
 use crate::error::{Error, Result, at};
 use crate::files;
-use crate::options::Config;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -279,13 +279,13 @@ mod tests {
     #[test]
     fn each_system_and_example_of_the_repository_is_read_with_its_claims() {
         std::env::set_current_dir(crate::root()).unwrap();
-        for name in crate::options::folders_with("systems", "system.xml") {
+        for name in crate::files::folders_with("systems", "system.xml") {
             let named = Named::new(&name).unwrap();
             assert_eq!(named.has_disk, name == "disk");
             let claims = System::Named(named).claims();
             assert!(claims.iter().all(|path| path.is_file()), "{claims:?}");
         }
-        for name in crate::options::folders_with("examples", "build.toml") {
+        for name in crate::files::folders_with("examples", "build.toml") {
             let example = Example::read(&name).unwrap();
             let description = describe(&example.folder().join("system.xml"), &Board::usual());
             let description = description.unwrap();

@@ -3,6 +3,7 @@
 use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block, nibbles};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::encode::{fit_table, half, inverse, mean_square, nearest_in, pack_halves};
+#[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::importance::Importance;
 use core::mem::offset_of;
 

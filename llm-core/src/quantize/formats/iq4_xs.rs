@@ -6,6 +6,7 @@ use crate::quantize::blocks::{
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::encode::{extreme, fit_table, half, inverse, mean_square, nearest, nearest_in};
+#[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::importance::Importance;
 use core::mem::offset_of;
 

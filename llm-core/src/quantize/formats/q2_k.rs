@@ -6,6 +6,7 @@ use crate::quantize::blocks::{
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::encode::{Search, fit_affine, fit_positive, half, largest, levels, mean_square, nearest, pack_pairs, sum};
+#[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::importance::Importance;
 
 block! {

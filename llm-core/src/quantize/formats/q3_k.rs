@@ -6,6 +6,7 @@ use crate::quantize::blocks::{
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::encode::{ZERO_GROUP, extreme, fit_few, fit_symmetric, half, levels, mean_square, nearest, pack_bit, pack_pairs, sum};
+#[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::importance::Importance;
 
 block! {

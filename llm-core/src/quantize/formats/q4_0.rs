@@ -4,6 +4,7 @@ use core::mem::offset_of;
 use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block, nibbles};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::encode::{extreme, fit_symmetric, half, inverse, pack_halves};
+#[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::importance::Importance;
 
 block! {

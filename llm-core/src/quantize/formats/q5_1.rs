@@ -4,6 +4,7 @@ use core::mem::offset_of;
 use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block, five_bits};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::encode::{Search, fifth_bits, fit_affine, half, inverse, pack_halves, range};
+#[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::importance::Importance;
 
 block! {

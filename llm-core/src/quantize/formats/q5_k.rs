@@ -6,6 +6,7 @@ use crate::quantize::blocks::{
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::encode::{Search, Wide, pack_bit, pack_nibbles, wide};
+#[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::importance::Importance;
 
 block! {

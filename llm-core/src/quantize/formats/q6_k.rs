@@ -6,6 +6,7 @@ use crate::quantize::blocks::{
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::encode::{ZERO_GROUP, extreme, fit_symmetric, half, levels, nearest, pack_pairs};
+#[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::importance::Importance;
 use zerocopy::IntoBytes;
 

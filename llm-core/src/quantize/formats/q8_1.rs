@@ -4,6 +4,7 @@ use core::mem::offset_of;
 use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::encode::{extreme, half};
+#[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::importance::Importance;
 
 block! {

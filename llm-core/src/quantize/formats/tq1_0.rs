@@ -8,6 +8,7 @@ use crate::quantize::blocks::{
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::encode::{half, ternary};
+#[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::importance::Importance;
 use core::mem::offset_of;
 

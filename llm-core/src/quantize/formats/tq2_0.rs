@@ -5,6 +5,7 @@ use crate::quantize::blocks::{
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::encode::{half, pack_pairs, ternary};
+#[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::importance::Importance;
 use core::mem::offset_of;
 
