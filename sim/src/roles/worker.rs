@@ -214,9 +214,10 @@ mod misdeeds {
         let mut garbage = inference::inject::Garbage::new(1);
         for (start, bytes) in OWN.get().into_iter().flatten() {
             for (word, at) in garbage.by_ref().zip((0..bytes).step_by(8)) {
+                let place = start.wrapping_add(at).cast::<u64>();
                 // SAFETY: inside a region that `system.xml` lets this domain write, and aligned. What inference makes of it
                 // is what the test is about.
-                unsafe { start.add(at).cast::<u64>().write_volatile(word) }
+                unsafe { place.write_volatile(word) }
             }
         }
     }
