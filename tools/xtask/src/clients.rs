@@ -3,9 +3,8 @@
 use crate::command::{is_installed, line_of, run};
 use crate::error::{Error, Result};
 use crate::files::{self, copy, pad};
-use crate::image::Image;
 use crate::options::said_or;
-use crate::sdk::{Needs, standard, triple};
+use crate::sdk::{Needs, Platform, standard, triple};
 use crate::shop::Shop;
 use crate::system::{Built, Example, System, Variant, describe};
 use std::collections::BTreeMap;
@@ -148,18 +147,18 @@ fn string_headers(example: &Example, strings: &BTreeMap<String, PathBuf>, folder
     Ok(())
 }
 
-/// Builds the component of an example in C for seL4.
+/// Builds the component of an example in C for seL4. The headers of its texts are made in `headers`.
 pub fn component_for_sel4(
-    image: &Image<'_>,
+    shop: &Shop,
+    platform: &Platform,
     example: &Example,
     source: &Path,
     strings: &BTreeMap<String, PathBuf>,
-    elf: &str,
+    headers: &Path,
+    output: &Path,
 ) -> Result {
-    let platform = &image.platform;
-    let library = library_for_sel4(image.shop, platform.board.arch)?;
-    let headers = image.system.folder();
-    string_headers(example, strings, &headers)?;
+    let library = library_for_sel4(shop, platform.board.arch)?;
+    string_headers(example, strings, headers)?;
     // Without floating point, and freestanding.
     let target: &[&str] = match platform.board.arch {
         Arch::Aarch64 => &["-mgeneral-regs-only", "-mstrict-align"],
@@ -170,13 +169,13 @@ pub fn component_for_sel4(
         ],
     };
     let compiler = compiler(&platform.board);
-    let object = image.folder().join(elf).with_extension("o");
+    let object = output.with_extension("o");
     run(&compiler)
         .args(WARNINGS)
         .arg("-I")
         .arg(Path::new(CLIENT_C).join("include"))
         .arg("-I")
-        .arg(&headers)
+        .arg(headers)
         .arg(format!("-DPREFIX=\"{}: \"", example.component))
         .arg("-isystem")
         .arg(platform.folder().join("include"))
@@ -203,7 +202,7 @@ pub fn component_for_sel4(
         .arg(library)
         .arg("-lmicrokit")
         .arg("-o")
-        .arg(image.folder().join(elf))
+        .arg(output)
         .done()
 }
 

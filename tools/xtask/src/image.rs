@@ -307,9 +307,15 @@ impl<'a> Image<'a> {
                         &self.folder().join(elf),
                     )
                 }
-                Built::C { source, strings } => {
-                    clients::component_for_sel4(self, example, source, strings, elf)
-                }
+                Built::C { source, strings } => clients::component_for_sel4(
+                    self.shop,
+                    &self.platform,
+                    example,
+                    source,
+                    strings,
+                    &self.system.folder(),
+                    &self.folder().join(elf),
+                ),
             };
         }
         let program = program(elf, self.purpose).ok_or_else(|| Error::File {
