@@ -9,7 +9,7 @@ mod compartments;
 pub mod layers;
 
 pub use clients::PolicyError;
-pub use compartments::{Compartment, Core, Variant};
+pub use compartments::{Compartment, Core};
 
 use serde::Deserialize;
 use std::fmt;
@@ -64,9 +64,6 @@ pub struct Policy {
     /// D: all domains.
     #[serde(default)]
     pub domain: Vec<Domain>,
-    /// D: domains that run another program than their [`Domain`] says.
-    #[serde(default)]
-    pub variant: Vec<Variant>,
     /// D: the limits of the board.
     pub memory: Memory,
     /// D: where programs may be.
@@ -452,7 +449,6 @@ impl Policy {
     fn complete(mut policy: Self, board: &Board) -> Result<Self, PolicyError> {
         policy.add_devices(board)?;
         policy.add_clients()?;
-        policy.add_variants()?;
         policy.check_compartments()?;
         Ok(policy)
     }

@@ -111,14 +111,6 @@ pub enum PolicyError {
         /// The core.
         number: u8,
     },
-    /// A variant is none.
-    #[error("[[variant]]: '{domain}' {what}")]
-    Variant {
-        /// The domain.
-        domain: String,
-        /// Why not.
-        what: &'static str,
-    },
     /// The mediator or the engine is in the wrong place in the order of priorities.
     #[error(
         "scheduling.order must have '{mediator}', '{CLIENTS}' and '{engine}' in this order, each once, and no client by its \

@@ -30,16 +30,6 @@ pub struct Core {
     pub domains: Vec<String>,
 }
 
-/// A domain that runs another program than its [`super::Domain`] says. For a system that is another with something more.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Variant {
-    /// The domain.
-    pub domain: String,
-    /// Its file.
-    pub program: String,
-}
-
 impl Compartment {
     /// Its members, the head first.
     pub fn all(&self) -> impl Iterator<Item = &str> {
@@ -93,25 +83,6 @@ impl Policy {
     pub fn core_of(&self, domain: &str) -> u8 {
         let is_its = |core: &&Core| core.domains.iter().any(|name| name == domain);
         self.core.iter().find(is_its).map_or(0, |core| core.number)
-    }
-
-    /// Applies [`Variant`]s.
-    pub(super) fn add_variants(&mut self) -> Result<(), PolicyError> {
-        for variant in &self.variant {
-            let error = |what| PolicyError::Variant {
-                domain: variant.domain.clone(),
-                what,
-            };
-            let mut domains = self.domain.iter_mut();
-            let Some(domain) = domains.find(|it| it.name == variant.domain) else {
-                return Err(error("has no [[domain]] that it could be a variant of"));
-            };
-            if domain.program == variant.program {
-                return Err(error("runs this program already"));
-            }
-            domain.program.clone_from(&variant.program);
-        }
-        Ok(())
     }
 
     /// Checks that the lines about compartments and cores do not contradict the others.

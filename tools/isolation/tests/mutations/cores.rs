@@ -1,7 +1,7 @@
 //! Harmful changes of the system on several cores, systems/cores, of its claims and of its image: what a worker must not be
 //! to anybody outside of inference's compartment, and where nobody else may run.
 
-use crate::harness::{Caught, POLICY_TEXT, changed, check_with, none};
+use crate::harness::{Caught, changed, check_with_layer, none};
 use libtest_mimic::Trial;
 use std::sync::LazyLock;
 use sysdesc::Board;
@@ -407,21 +407,10 @@ const MUTATIONS: &[Mutation] = &[
         &["refused"],
         &["core 0"],
     ),
-    (
-        "a_variant_of_nobody",
-        &[],
-        &[(
-            "domain = \"audit\"\nprogram = \"audit-cores.elf\"",
-            "domain = \"editor\"\nprogram = \"audit-cores.elf\"",
-        )],
-        &["refused"],
-        &["editor", "[[variant]]"],
-    ),
 ];
 
 fn check(of_system: &[(&str, &str)], of_claims: &[(&str, &str)]) -> Vec<String> {
-    let claims = format!("{POLICY_TEXT}\n{}", changed(ADDED, of_claims));
-    check_with(&changed(&SYSTEM, of_system), &claims)
+    check_with_layer(&changed(&SYSTEM, of_system), &changed(ADDED, of_claims))
 }
 
 pub fn harmful() -> Vec<Trial> {
