@@ -1,10 +1,10 @@
 //! Checks of the code on the host: lints, documentation, units, models of memory, fuzzing, coverage.
 
-use crate::clients::{aarch64_linux, aarch64_sysroot, llvm_version};
 use crate::command::{Run, is_installed, line_of, run};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::options::{environment, is_said, number, said, said_or};
+use crate::options::{is_said, number, said_or};
+use crate::sdk::{has_source, has_target};
 use crate::shop::Shop;
 use crate::suites::skipped;
 use std::path::{Path, PathBuf};
@@ -98,37 +98,6 @@ pub fn unit(shop: &Shop) -> Result {
     run("tests/monitor-fuzz/planted").arg("--check").done()
 }
 
-/// The Python with the packages that tools/train needs, if it is said.
-fn train_python() -> Option<String> {
-    said(&environment, "TRAIN_PYTHON")
-}
-
-/// The tests of tools/train.
-pub fn test_train() -> Result {
-    const PROBE: &str = "import importlib.util as u, sys; \
-        sys.exit(not all(map(u.find_spec, ('pytest', 'torch', 'sentencepiece', 'gguf'))))";
-    let python = train_python().unwrap_or_else(|| "python3".to_owned());
-    match run(&python).args(["-c", PROBE]).done() {
-        Ok(()) => run(&python)
-            .args([
-                "-m",
-                "pytest",
-                "--quiet",
-                "-p",
-                "no:cacheprovider",
-                "tools/train/tests",
-            ])
-            .done(),
-        Err(_) => {
-            skipped(
-                "the tests of tools/train",
-                "they need what tools/train/requirements.txt lists",
-            );
-            Ok(())
-        }
-    }
-}
-
 /// The monitor with random peers, faults and clocks, compared with a reference: always the same runs, as many as time allows.
 pub fn monitor_fuzz(shop: &Shop) -> Result {
     let (seconds, first) = (number("MONITOR_SECONDS", 20)?, number("MONITOR_FIRST", 0)?);
@@ -162,6 +131,41 @@ pub fn loom(shop: &Shop) -> Result {
         .env("RUSTFLAGS", "--cfg loom")
         .env("CARGO_TARGET_DIR", shop.target().join("loom"))
         .done()
+}
+
+/// The sysroot of Debian's cross compiler.
+pub fn aarch64_sysroot() -> String {
+    said_or("AARCH64_SYSROOT", "/usr/aarch64-linux-gnu")
+}
+
+/// How cargo builds for Linux on aarch64, or why it cannot.
+fn aarch64_linux() -> Result<Vec<String>> {
+    let triple = "aarch64-unknown-linux-gnu";
+    let is_installed_target = has_target(triple);
+    let has_tools = is_installed("qemu-aarch64") && is_installed("aarch64-linux-gnu-gcc");
+    if !has_tools || !(is_installed_target || has_source("std")) {
+        return Err(Error::Missing(format!(
+            "they need qemu-aarch64, aarch64-linux-gnu-gcc, and the target {triple} or rust-src"
+        )));
+    }
+    let standard = if is_installed_target {
+        vec![]
+    } else {
+        vec!["-Zbuild-std=std,panic_abort".to_owned()]
+    };
+    Ok(standard)
+}
+
+/// The major version of LLVM in rustc.
+fn llvm_version() -> String {
+    let about = line_of("rustc", &["-vV"]);
+    let version = about
+        .lines()
+        .find_map(|line| line.strip_prefix("LLVM version: "));
+    version
+        .and_then(|version| version.split('.').next())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// `cargo COMMAND` for Linux on aarch64, which qemu-user runs.
@@ -291,53 +295,5 @@ pub fn fuzz_planted() -> Result {
 pub fn proofs() -> Result {
     run(said_or("MAKE", "make"))
         .args(["--no-print-directory", "-C", "proofs"])
-        .done()
-}
-
-/// Makes a model again, from its data to a signed GGUF in build/model: TRAIN=default, tiny or triage, a config of tools/train.
-/// The corpus is not part of the repository: tools/train/README.md. A Python without the packages that it needs gets them in an
-/// environment of its own.
-pub fn train(shop: &Shop) -> Result {
-    shop.build(&["llmtool"])?;
-    let work = Path::new("build/model");
-    let python = match train_python() {
-        Some(python) => PathBuf::from(python),
-        None => {
-            let (venv, requirements) =
-                (work.join("venv"), Path::new("tools/train/requirements.txt"));
-            let python = venv.join("bin/python");
-            files::made(
-                &work.join("venv-installed"),
-                &[requirements.to_owned()],
-                "",
-                |output| {
-                    run("python3").args(["-m", "venv"]).arg(&venv).done()?;
-                    run(&python)
-                        .args(["-m", "pip", "install", "--quiet", "-r"])
-                        .arg(requirements)
-                        .done()?;
-                    files::write(output, "")
-                },
-            )?;
-            python
-        }
-    };
-    let model = said_or("TRAIN", "default");
-    let mut train = run(python)
-        .args(["tools/train/train.py", "--work"])
-        .arg(work)
-        .args([
-            "model",
-            &format!("tools/train/configs/{model}.toml"),
-            "--llmtool",
-        ])
-        .arg(shop.program("llmtool"))
-        .args(["--key", &said_or("MODEL_KEY", "build/model/models.key.pem")]);
-    if let Some(minutes) = said(&environment, "MAX_MINUTES") {
-        train = train.args(["--max-minutes", &minutes]);
-    }
-    train
-        .arg("-o")
-        .arg(work.join(format!("{model}.gguf")))
         .done()
 }

@@ -1,6 +1,6 @@
 //! The client library in C, and the components of examples.
 
-use crate::command::{is_installed, line_of, run};
+use crate::command::{is_installed, run};
 use crate::error::{Error, Result};
 use crate::files::{self, copy, pad};
 use crate::options::said_or;
@@ -247,41 +247,6 @@ pub fn microkit_of_simulation(shop: &Shop) -> Result {
     shop.host_cargo("rustc")
         .args(["-p", "sel4-llm-sim-c", "--crate-type", "staticlib"])
         .aside()
-}
-
-/// The sysroot of Debian's cross compiler.
-pub fn aarch64_sysroot() -> String {
-    said_or("AARCH64_SYSROOT", "/usr/aarch64-linux-gnu")
-}
-
-/// How cargo builds for Linux on aarch64, or why it cannot.
-pub fn aarch64_linux() -> Result<Vec<String>> {
-    let triple = "aarch64-unknown-linux-gnu";
-    let is_installed_target = crate::sdk::has_target(triple);
-    let has_tools = is_installed("qemu-aarch64") && is_installed("aarch64-linux-gnu-gcc");
-    if !has_tools || !(is_installed_target || crate::sdk::has_source("std")) {
-        return Err(Error::Missing(format!(
-            "they need qemu-aarch64, aarch64-linux-gnu-gcc, and the target {triple} or rust-src"
-        )));
-    }
-    let standard = if is_installed_target {
-        vec![]
-    } else {
-        vec!["-Zbuild-std=std,panic_abort".to_owned()]
-    };
-    Ok(standard)
-}
-
-/// The major version of LLVM in rustc.
-pub fn llvm_version() -> String {
-    let about = line_of("rustc", &["-vV"]);
-    let version = about
-        .lines()
-        .find_map(|line| line.strip_prefix("LLVM version: "));
-    version
-        .and_then(|version| version.split('.').next())
-        .unwrap_or_default()
-        .to_owned()
 }
 
 #[cfg(test)]

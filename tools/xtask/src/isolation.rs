@@ -95,27 +95,6 @@ pub fn docs(shop: &Shop) -> Result {
         .done()
 }
 
-/// The tables of messages in docs/protocol.md, from the declarations in protocol/src/wire.
-pub fn protocol_docs(shop: &Shop) -> Result {
-    shop.cargo("test")
-        .args([
-            "-p",
-            "sel4-llm-protocol",
-            "--lib",
-            "the_tables_in_the_documentation",
-        ])
-        .env("WRITE_DOCS", "1")
-        .done()
-}
-
-/// The header of the client in C, after a change of its sources.
-pub fn client_header(shop: &Shop) -> Result {
-    shop.cargo("test")
-        .args(["-p", "sel4-llm-client-c", "--test", "header"])
-        .env("WRITE_HEADER", "1")
-        .done()
-}
-
 /// The fixtures of the checker's mutation tests: the capabilities of the release image, and of a system with two clients, the
 /// second of which runs the shell's program (so nothing is known about its events). Fills are left out, and arena, store,
 /// adapters and formats have 16 pages, because all pages of a region are alike and thousands of them make the tests slow.

@@ -17,6 +17,7 @@ mod config;
 mod cores;
 mod error;
 mod files;
+mod generated;
 mod hostile;
 mod image;
 mod isolation;
@@ -31,6 +32,7 @@ mod speed;
 mod store;
 mod suites;
 mod system;
+mod training;
 
 use crate::error::{Error, Result};
 use crate::options::{Options, environment, number};
@@ -87,7 +89,7 @@ fn run_verb(verb: &str, shop: &Shop, options: &Options) -> Result {
         "example-test-sel4" => suites::example_test_sel4(shop, options, &options.system),
         "client-c" => client_c(shop, options),
         "client-c-host" => clients::library_for_host(shop).map(drop),
-        "client-c-header" => isolation::client_header(shop),
+        "client-c-header" => generated::client_header(shop),
         "sim-c" => clients::microkit_of_simulation(shop),
 
         "isolation" => isolation::isolation(shop, options),
@@ -98,7 +100,7 @@ fn run_verb(verb: &str, shop: &Shop, options: &Options) -> Result {
         "isolation-description" => isolation::descriptions(shop, options),
         "isolation-docs" => isolation::docs(shop),
         "isolation-fixture" => isolation::fixture(shop, options),
-        "protocol-docs" => isolation::protocol_docs(shop),
+        "protocol-docs" => generated::protocol_docs(shop),
         "proofs" => checks::proofs(),
         "panic-check" => lane::panic_check(shop, options),
         "panic-check-disk" => lane::of_disk("panic-check", options, |options| {
@@ -114,7 +116,7 @@ fn run_verb(verb: &str, shop: &Shop, options: &Options) -> Result {
         "doc" => checks::doc(shop),
         "unit" => checks::unit(shop),
         "unit-aarch64" => checks::unit_aarch64(shop),
-        "test-train" => checks::test_train(),
+        "test-train" => training::test(),
         "loom" => checks::loom(shop),
         "coverage" => checks::coverage(shop),
         "monitor-fuzz" => checks::monitor_fuzz(shop),
@@ -154,7 +156,7 @@ fn run_verb(verb: &str, shop: &Shop, options: &Options) -> Result {
         "bench-qemu" => speed::bench_qemu(shop, options),
         "bench-boards" => speed::bench_boards(shop, options),
         "bench-ahead" => speed::bench_ahead(shop, options),
-        "train" => checks::train(shop),
+        "train" => training::train(shop),
         _ => Err(Error::Wrong(format!(
             "there is no verb '{verb}': `make help` lists them"
         ))),

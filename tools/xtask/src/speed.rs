@@ -1,7 +1,6 @@
 //! Measurements.
 
-use crate::checks::aarch64_cargo;
-use crate::clients::aarch64_sysroot;
+use crate::checks::{aarch64_cargo, aarch64_sysroot};
 use crate::command::run;
 use crate::error::{Result, at};
 use crate::files;
