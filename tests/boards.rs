@@ -84,9 +84,10 @@ fn without_seconds(said: &str) -> String {
             .map(|word| if is_time(word) { "…" } else { word });
         kept.collect::<Vec<_>>().join(" ")
     };
-    // A terminal gets a bar that moves, and a pipe, which the simulation writes to, one line of text.
+    // A terminal gets a bar that moves, and a pipe, which the simulation writes to, one line of text; a command that ends at
+    // once has neither.
     let is_progress = |line: &&str| {
-        let mut works = ["verifying ", "loading ", "training "].iter();
+        let mut works = ["verifying ", "loading ", "training ", "fine-tuning: "].iter();
         works.any(|work| line.starts_with(work))
     };
     let lines = said.lines().filter(|line| !is_progress(line));
