@@ -1,5 +1,6 @@
 //! A hostile system and its console.
 
+use sel4_llm_tests::console::without_notices;
 use sel4_llm_tests::disk::Image;
 use sel4_llm_tests::{Terminal, llmtool_generate, without_sequences};
 use std::time::Duration;
@@ -159,6 +160,8 @@ impl System {
             "llminfer \"{HONEST_PROMPT}\" {} {session}",
             HONEST.join(" ")
         ))?;
+        // Audit may say meanwhile that inference serves again.
+        let answer = without_notices(&answer);
         let text = answer.split("\n[12 tokens").next().unwrap_or_default();
         if text.trim_end_matches('\n') != self.canonical {
             return Err(format!(
