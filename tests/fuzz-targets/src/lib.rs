@@ -7,9 +7,11 @@
 #![forbid(unsafe_code)]
 
 pub mod disk;
+pub mod files;
 pub mod seeds;
 
 pub use disk::disk;
+pub use files::files;
 use formats::stop::Stops;
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
@@ -37,13 +39,14 @@ use std::sync::LazyLock;
 pub type Target = fn(&[u8]);
 
 /// The targets by name, as in `fuzz/corpus`.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("gguf", gguf),
     ("vocabulary", vocabulary),
     ("text", text),
     ("wire", wire),
     ("shell", shell_line),
     ("disk", disk),
+    ("files", files),
 ];
 
 const OPTIONS: LoadOptions = LoadOptions {

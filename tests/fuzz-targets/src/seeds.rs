@@ -167,6 +167,8 @@ pub fn all() -> Vec<(&'static str, String, Vec<u8>)> {
     }
     let disks = crate::disk::seeds().into_iter();
     seeds.extend(disks.map(|(name, disk)| ("disk", name, disk.to_bytes())));
+    let dialogs = crate::files::seeds().into_iter();
+    seeds.extend(dialogs.map(|(name, bytes)| ("files", name, bytes)));
     seeds.extend(messages().into_iter().map(|(name, words)| {
         let bytes = words.iter().flat_map(|(place, value)| {
             let place = place.to_be_bytes().into_iter();

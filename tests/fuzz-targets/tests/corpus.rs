@@ -25,6 +25,13 @@ fn seeds_run() {
 }
 
 #[test]
+fn dialogs_by_dice_break_nothing() {
+    for number in 0..150 {
+        targets::files(&targets::files::by_dice(number));
+    }
+}
+
+#[test]
 fn the_corpus_runs() {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz"));
     for (name, run) in TARGETS {
@@ -59,6 +66,15 @@ fn sound_seeds_are_taken() {
         count += 1;
     }
     assert!(count > 20, "{count} messages");
+    for (name, dialog) in targets::files::seeds() {
+        let (_, loads) = targets::files::played(&dialog);
+        let expected = match name.as_str() {
+            "honest-load" | "said-load" | "honest-go-on" | "honest-power" | "changed" => 1,
+            "honest-two-loads" | "said-two-loads" => 2,
+            _ => 0,
+        };
+        assert_eq!(loads, expected, "{name}");
+    }
     for (name, mut disk) in targets::disk::seeds() {
         let files = storage::block_on(targets::disk::read_and_write(&mut disk));
         assert_eq!(files, Ok(3), "{name}");

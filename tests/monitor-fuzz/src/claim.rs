@@ -51,6 +51,17 @@ pub enum Claim {
     Violations,
     /// No user's entries take more of the log than the policy gives.
     Shares,
+    /// With a log on a disk that is written ahead: inference hears of a request when its admission is durable, and a client
+    /// of its end when that is.
+    Ahead,
+    /// A log that cannot be written stops admissions if the policy says so, and else stops nothing.
+    LostLog,
+    /// What was durable is there after the power was cut, and the log goes on behind it.
+    Durable,
+    /// What inference can read of the disk is signed, and the model in service stays as it is.
+    Slots,
+    /// The questions that audit asks files, and the answers that it takes in one wake-up, are bounded.
+    Bounds,
     /// Audit lets others run.
     Spins,
     /// All is over in the end, by signals and the timer alone.

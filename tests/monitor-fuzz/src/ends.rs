@@ -141,6 +141,19 @@ impl Ends {
         }
     }
 
+    /// What a client has asked for that goes on until it is cancelled, and was not cancelled yet.
+    #[must_use]
+    pub fn endless(&self, client: usize) -> Vec<u32> {
+        let own = self.0.iter().filter(|((of, _), _)| *of == client);
+        let is_endless = |asked: &Asked| {
+            let kind = matches!(asked.kind, Kind::Watch | Kind::Log);
+            kind && asked.ends == 0 && asked.cancels == 0 && !asked.perhaps
+        };
+        own.filter(|(_, asked)| is_endless(asked))
+            .map(|((_, id), _)| *id)
+            .collect()
+    }
+
     /// A number means two things now.
     pub fn reused(&mut self, client: usize, id: u32) {
         self.0.remove(&(client, id));

@@ -33,6 +33,9 @@ struct Arguments {
     lines: usize,
 }
 
+/// Runs in which everything that the fuzz counts should happen at least once.
+const ENOUGH_RUNS: u64 = 200;
+
 fn show(figures: &Figures, began: Instant) {
     let seconds = began.elapsed().as_secs_f64();
     let rate = figures.steps as f64 / seconds.max(0.001);
@@ -93,5 +96,14 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     show(&figures, began);
+    let never = figures.never();
+    if figures.runs >= ENOUGH_RUNS && !never.is_empty() {
+        println!(
+            "In {} runs these never happened, so nothing about them was tried: {}. Look why.",
+            figures.runs,
+            never.join(", ")
+        );
+        return ExitCode::FAILURE;
+    }
     ExitCode::SUCCESS
 }

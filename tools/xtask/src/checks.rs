@@ -18,7 +18,7 @@ const PYTHON_TESTS: [&str; 4] = [
     "tools/stages",
 ];
 /// Fuzz targets.
-const FUZZ_TARGETS: [&str; 6] = ["gguf", "vocabulary", "text", "wire", "shell", "disk"];
+const FUZZ_TARGETS: [&str; 7] = ["gguf", "vocabulary", "text", "wire", "shell", "disk", "files"];
 /// Code that must not fail, whose lines the tests cover.
 const COVERED: [&str; 2] = ["pds/audit", "protocol"];
 

@@ -14,6 +14,14 @@ macro_rules! figures {
             pub const fn add(&mut self, other: &Self) {
                 $(self.$name += other.$name;)*
             }
+
+            /// What has never happened. A fuzz that holds because a part of the system never worked in it shows nothing.
+            #[must_use]
+            pub fn never(&self) -> Vec<&'static str> {
+                let figures = [$((stringify!($name), self.$name)),*];
+                let zeros = figures.into_iter().filter(|(_, count)| *count == 0);
+                zeros.map(|(name, _)| name).collect()
+            }
         }
     };
 }
@@ -45,5 +53,9 @@ figures! {
     stops,
     timeouts,
     records,
+    boots,
+    flushes,
+    lost_logs,
+    disk_loads,
     comparisons,
 }

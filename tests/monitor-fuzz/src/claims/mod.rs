@@ -176,7 +176,7 @@ impl<'m> Judge<'m> {
             let standing = match ring {
                 Ring::Client(client) => &mut self.clients[*client],
                 Ring::Inference => &mut self.inference,
-                Ring::Adapters => return Some(seen),
+                Ring::Files | Ring::Memory => return Some(seen),
             };
             standing.free = standing.free.saturating_sub(1);
         }

@@ -96,7 +96,8 @@ impl Judge<'_> {
         let channels: Vec<u8> = self.model.clients.iter().map(|c| c.channel).collect();
         let place = |ring: &Ring| match ring {
             Ring::Client(client) => *client,
-            Ring::Inference | Ring::Adapters => count,
+            // There is no disk here.
+            Ring::Inference | Ring::Files | Ring::Memory => count,
         };
         // The last place is inference's.
         let (mut owed, mut signalled) = (vec![false; count + 1], vec![false; count + 1]);
@@ -214,7 +215,7 @@ impl Judge<'_> {
         match ring {
             Ring::Client(client) => self.clients[client].free = SLOTS,
             Ring::Inference => self.inference.free = SLOTS,
-            Ring::Adapters => {}
+            Ring::Files | Ring::Memory => {}
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use protocol::limits::WATCHDOG_PERIOD_US;
 use protocol::record::Record;
 use protocol::testing::TestRegion;
 use protocol::wire::Fault;
-use rings::{Watched, adapters, pair};
+pub(crate) use rings::{Watched, memory, pair};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -41,6 +41,8 @@ pub enum Seen {
     SignalledClient(u8),
     /// It signalled inference.
     SignalledInference,
+    /// It signalled files.
+    SignalledFiles,
     /// It armed the timer, at this time by the clock.
     Armed {
         /// For when.
@@ -50,7 +52,8 @@ pub enum Seen {
     },
 }
 
-type Journal = Rc<RefCell<Vec<Seen>>>;
+/// What audit did, in order, since it was taken last.
+pub(crate) type Journal = Rc<RefCell<Vec<Seen>>>;
 
 /// Why audit was woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +166,8 @@ impl<'m> World<'m> {
             clients.push(client);
         }
         let (inference_end, inference) = pair(Ring::Inference, &journal);
+        let words = protocol::adapters::REGION_BYTES / 8;
+        let (adapters, audits) = memory(words, &journal);
         let memory = Memory {
             log: &mut buffers.log,
             kdf: &mut buffers.kdf,
@@ -171,7 +176,6 @@ impl<'m> World<'m> {
             formats,
             store,
         };
-        let (adapters, audits) = adapters(&journal);
         let audit = Audit::new(ends, inference_end, memory, audits, None);
         let cursor = audit.log().cursor();
         Self {

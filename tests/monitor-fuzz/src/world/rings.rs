@@ -65,8 +65,10 @@ pub enum Ring {
     Client(usize),
     /// Between audit and inference.
     Inference,
-    /// No ring: the region of adapters.
-    Adapters,
+    /// Between audit and files.
+    Files,
+    /// No ring: memory that audit writes.
+    Memory,
 }
 
 const fn tagged(epoch: u32, index: u32) -> u64 {
@@ -178,11 +180,11 @@ pub struct Peer {
     told: u32,
 }
 
-/// The region of adapters, and what audit has of it.
-pub fn adapters(journal: &Journal) -> (TestRegion, Watched) {
-    let region = TestRegion::with_words(protocol::adapters::REGION_BYTES / 8);
+/// Memory that audit writes, and what it has of it.
+pub fn memory(words: usize, journal: &Journal) -> (TestRegion, Watched) {
+    let region = TestRegion::with_words(words);
     let watched = Watched {
-        ring: Ring::Adapters,
+        ring: Ring::Memory,
         ours: region.clone(),
         theirs: region.clone(),
         journal: journal.clone(),

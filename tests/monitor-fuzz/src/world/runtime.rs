@@ -24,7 +24,7 @@ pub struct Runtime {
 
 impl Runtime {
     /// One whose clock stands at a second.
-    pub(super) fn new(dice: Dice, work_us: u64, refuses: u64, journal: Journal) -> Self {
+    pub(crate) fn new(dice: Dice, work_us: u64, refuses: u64, journal: Journal) -> Self {
         Self {
             now: 1_000_000,
             timer: None,
@@ -38,7 +38,7 @@ impl Runtime {
     }
 
     /// A wake-up begins.
-    pub(super) const fn begin(&mut self) {
+    pub(crate) const fn begin(&mut self) {
         (self.reads, self.read_at) = (0, None);
     }
 
@@ -79,6 +79,10 @@ impl Port for Runtime {
 
     fn notify_inference(&mut self) {
         self.signalled(Seen::SignalledInference);
+    }
+
+    fn notify_files(&mut self) {
+        self.signalled(Seen::SignalledFiles);
     }
 
     fn arm_timer(&mut self, at_us: Option<u64>) {

@@ -1,0 +1,595 @@
+//! A hostile files, for audit's end towards it: what it says, in which order, and what it does to its region are an input's
+//! choice. Beside it are an honest one, which is there to come as far as a load or a log, clients, inference and a power that
+//! goes.
+//!
+//! What must hold, whatever the input is, the monitor fuzz claims of its runs with a disk ([`monitor_fuzz::disk`]), and so
+//! does this: nothing panics, inference is told of no byte that was not verified, the model in service stays, the work of a
+//! wake-up is bounded, and each request has one end.
+
+use monitor_fuzz::acts::{Say, Server};
+use monitor_fuzz::claims::Broken;
+use monitor_fuzz::dice::Dice;
+use monitor_fuzz::disk::card::Card;
+use monitor_fuzz::disk::judge::Judge;
+use monitor_fuzz::disk::models;
+use monitor_fuzz::disk::world::{Buffers, World};
+use monitor_fuzz::store::{AnyStore, DEVICE, Fixtures, Signed, key};
+use monitor_fuzz::world::{Cause, REGION_WORDS};
+use protocol::limits::WATCHDOG_PERIOD_US;
+use protocol::name::{ModelName, UserName};
+use protocol::policy::{DeviceKey, LogFailure, LogWrite, Permission, Policy, TrustedKey};
+use protocol::region::WriteWords as _;
+use protocol::ring::{Frame, PAYLOAD_WORDS, SLOTS};
+use protocol::wire::client::{LogQuery, Request};
+use protocol::wire::engine::Command;
+use protocol::wire::files::{Answer, Ask};
+use protocol::wire::{InferParams, PartKind, Parts};
+use std::sync::LazyLock;
+use zerocopy::IntoBytes as _;
+
+/// Acts of an input, at most.
+const MOST_ACTS: usize = 400;
+
+/// Boots of an input, at most.
+const MOST_BOOTS: usize = 3;
+
+/// Questions that are answered honestly in one act, at most: all that it takes to read a log.
+const MOST_ANSWERS: usize = 255;
+
+/// Longest that the clock goes on in one act, in ticks of the watchdog: longer than audit waits for an answer.
+const MOST_TICKS: u8 = 12;
+
+/// What a client asks to be loaded.
+const NAMES: [&str; 6] = [
+    "disk/one",
+    "disk/two",
+    "disk/more/three",
+    "disk/foreign",
+    "disk/large",
+    "default",
+];
+
+/// What an input has files and others do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Act {
+    /// So many questions are answered honestly.
+    Answers,
+    /// A question is read and has a message for an answer: its kind, its number less the question's, and its bytes.
+    Says,
+    /// The same, without reading a question.
+    Adds,
+    /// A question is answered honestly, but for a byte.
+    Changes,
+    /// A word of the region.
+    Writes,
+    /// A client asks.
+    Asks,
+    /// The clock goes on.
+    Waits,
+    /// A question is read, and not answered.
+    Forgets,
+    /// A question is answered as done, and nothing is.
+    Pretends,
+    /// Audit is woken.
+    Wakes,
+    /// Inference does what it is asked, and goes on.
+    Infers,
+    /// Clients read.
+    Reads,
+    /// The power goes, and comes back.
+    Power,
+}
+
+const ACTS: [Act; 13] = [
+    Act::Answers,
+    Act::Says,
+    Act::Adds,
+    Act::Changes,
+    Act::Writes,
+    Act::Asks,
+    Act::Waits,
+    Act::Forgets,
+    Act::Pretends,
+    Act::Wakes,
+    Act::Infers,
+    Act::Reads,
+    Act::Power,
+];
+
+/// What does not change from input to input.
+struct Ground {
+    fixtures: Fixtures,
+    /// Which of the fixtures' stores.
+    seed: u64,
+}
+
+impl Ground {
+    fn store(&self) -> &AnyStore {
+        self.fixtures.store(&mut Dice::new(self.seed, 0))
+    }
+}
+
+static GROUND: LazyLock<Ground> = LazyLock::new(|| {
+    let fixtures = Fixtures::new();
+    // One that can be served.
+    let serves = |seed: &u64| {
+        let store = fixtures.store(&mut Dice::new(*seed, 0));
+        let first = store.models.as_ref().and_then(|models| models.first());
+        first.is_some_and(|model| model.signed == Signed::Well && model.bytes < 1000)
+    };
+    let seed = (0..1000).find(serves).expect("a store that can be served");
+    Ground { fixtures, seed }
+});
+
+fn policy(options: u8) -> Policy {
+    let mut policy = protocol::testing::policy();
+    let writes = [LogWrite::Ahead, LogWrite::Behind];
+    let failures = [LogFailure::Refuse, LogFailure::GoOn];
+    policy.log_write = writes[usize::from(options & 1)] as u32;
+    policy.log_on_failure = failures[usize::from(options >> 1 & 1)] as u32;
+    policy.device_key = DeviceKey([DEVICE; 32]);
+    policy.roles[0].permissions = Permission::EVERY;
+    policy.key_count = 2;
+    for seed in [1, 2] {
+        policy.keys[usize::from(seed) - 1] = TrustedKey {
+            name: UserName::new(&format!("key{seed}")).unwrap_or_default(),
+            public: key(seed).verifying_key().to_bytes(),
+        };
+    }
+    policy
+}
+
+/// The bytes of an input, from the first on; zeros behind them.
+struct Input<'i>(&'i [u8]);
+
+impl Input<'_> {
+    fn byte(&mut self) -> u8 {
+        match self.0.split_first() {
+            Some((first, rest)) => {
+                self.0 = rest;
+                *first
+            }
+            None => 0,
+        }
+    }
+
+    fn number(&mut self, bytes: usize) -> u64 {
+        (0..bytes).fold(0, |number, _| number << 8 | u64::from(self.byte()))
+    }
+
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let (first, rest) = self.0.split_at(count.min(self.0.len()));
+        self.0 = rest;
+        first.to_vec()
+    }
+}
+
+/// One boot.
+struct Boot<'m, 'j> {
+    world: World<'m>,
+    judge: &'j mut Judge,
+    card: Card,
+    server: Server,
+    life: u64,
+    /// The number of the last question.
+    number: u32,
+    /// The newest request of the client.
+    id: u32,
+    dice: Dice,
+    /// What files has said in the act at hand, as acts of an input.
+    said: Vec<u8>,
+}
+
+impl Boot<'_, '_> {
+    fn wake(&mut self, cause: Cause) {
+        let wake = self.world.wake(cause);
+        hold(self.judge.wake(&wake, &self.world.slots));
+        if self.world.life != self.life {
+            self.life = self.world.life;
+            self.server = Server::default();
+        }
+        for client in &mut self.world.clients {
+            client.follow();
+        }
+    }
+
+    /// The next question, if there is one, and what an honest files answers to it.
+    fn question(&mut self) -> Option<Vec<Frame>> {
+        self.world.files.follow();
+        let message = self.world.files.receive()?;
+        self.number = message.request;
+        let frame = message.frame();
+        let ask = Ask::parse(&frame).expect("audit asks what can be parsed");
+        Some(self.card.answer(message.request, &ask))
+    }
+
+    fn say(&mut self, frames: &[Frame]) {
+        for (place, frame) in frames.iter().enumerate() {
+            self.note(frame, place == 0);
+            if self.world.files.send(frame) {
+                continue;
+            }
+            // The ring is full: audit reads it.
+            self.wake(Cause::Signal);
+            self.world.files.send(frame);
+        }
+        self.wake(Cause::Signal);
+    }
+
+    fn note(&mut self, frame: &Frame, is_first: bool) {
+        let header = frame.header();
+        let act = if is_first { Act::Says } else { Act::Adds };
+        let less = header.request.wrapping_sub(self.number) as u8;
+        self.said.push(act as u8);
+        self.said.extend(header.kind.to_be_bytes());
+        self.said.push(less);
+        let bytes = frame.payload().len() as u16;
+        self.said.extend(bytes.to_be_bytes());
+        self.said.extend(frame.payload());
+    }
+
+    fn acts(&mut self, act: Act, input: &mut Input<'_>) {
+        match act {
+            Act::Answers => {
+                for _ in 0..=usize::from(input.byte()).min(MOST_ANSWERS) {
+                    let Some(frames) = self.question() else {
+                        break;
+                    };
+                    self.say(&frames);
+                }
+            }
+            Act::Says | Act::Adds => {
+                let kind = input.number(2) as u16;
+                let less = i32::from(input.byte() as i8);
+                let most = PAYLOAD_WORDS * 8;
+                let length = (input.number(2) as usize).min(most);
+                let bytes = input.bytes(length);
+                if act == Act::Says {
+                    drop(self.question());
+                }
+                let mut frame = Frame::new();
+                let number = self.number.wrapping_add_signed(less);
+                frame.begin(kind, number)[..bytes.len()].copy_from_slice(&bytes);
+                frame.finish(bytes.len());
+                self.say(&[frame]);
+            }
+            Act::Changes => {
+                let (at, change) = (input.number(2) as usize, input.byte());
+                let Some(mut frames) = self.question() else {
+                    return;
+                };
+                if let Some(frame) = frames.first_mut() {
+                    let header = frame.header();
+                    let mut bytes = frame.payload().to_vec();
+                    match bytes.get_mut(at) {
+                        Some(byte) => *byte ^= change,
+                        None => bytes.truncate(bytes.len() / 2),
+                    }
+                    frame.begin(header.kind, header.request)[..bytes.len()].copy_from_slice(&bytes);
+                    frame.finish(bytes.len());
+                }
+                self.say(&frames);
+            }
+            Act::Writes => {
+                let word = input.number(2) as usize % REGION_WORDS;
+                self.world.files.ours.store(word, input.number(8));
+                self.wake(Cause::Signal);
+            }
+            Act::Asks => self.asks(input.byte()),
+            Act::Waits => {
+                for _ in 0..=input.byte() % MOST_TICKS {
+                    self.world.runtime.now += WATCHDOG_PERIOD_US;
+                    self.wake(Cause::Tick);
+                }
+            }
+            Act::Forgets => drop(self.question()),
+            Act::Pretends => {
+                if self.question().is_some() {
+                    let mut frame = Frame::new();
+                    Answer::Done.write(self.number, &mut frame);
+                    self.say(&[frame]);
+                }
+            }
+            Act::Wakes => self.wake(Cause::Signal),
+            Act::Infers => {
+                self.infers();
+                self.wake(Cause::Signal);
+            }
+            Act::Reads => {
+                self.reads();
+                self.wake(Cause::Signal);
+            }
+            Act::Power => {}
+        }
+    }
+
+    fn asks(&mut self, what: u8) {
+        let said = format!("0/{}: Once upon a time", self.id + 1).into_bytes();
+        let header = [PartKind::Text as u32, said.len() as u32].map(u32::to_le_bytes);
+        let prompt = [header.concat(), said].concat();
+        let prompt = Parts::parse(&prompt).expect("a part");
+        let request = match what % 10 {
+            0 => {
+                let id = self.id;
+                return self.asks_for(id, &Request::Cancel);
+            }
+            1 => Request::Models,
+            2 => Request::Log(LogQuery {
+                last: u64::from(what),
+                ..LogQuery::default()
+            }),
+            3 => Request::Infer {
+                params: InferParams {
+                    max_tokens: 4,
+                    ..InferParams::default()
+                },
+                session: protocol::name::SessionName::EMPTY,
+                adapter: ModelName::EMPTY,
+                format: protocol::name::FormatName::EMPTY,
+                parts: prompt,
+            },
+            other => {
+                let name = NAMES[usize::from(other - 4)];
+                Request::Load {
+                    name: ModelName::new(name).unwrap_or_default(),
+                }
+            }
+        };
+        self.id += 1;
+        let id = self.id;
+        self.asks_for(id, &request);
+    }
+
+    fn asks_for(&mut self, id: u32, request: &Request<'_>) {
+        let mut frame = Frame::new();
+        request.write(id, &mut frame);
+        if self.world.clients[0].send(&frame) {
+            match request {
+                Request::Cancel => self.judge.ends.cancelled(0, id),
+                _ => self.judge.ends.asked(0, id, request, false),
+            }
+        }
+        self.wake(Cause::Signal);
+    }
+
+    fn reads(&mut self) -> bool {
+        let client = &mut self.world.clients[0];
+        let mut read = false;
+        while client.receive().is_some() {
+            read = true;
+        }
+        read
+    }
+
+    fn infers(&mut self) -> bool {
+        if !self.world.inference_runs {
+            return false;
+        }
+        let mut worked = self.world.inference.follow();
+        if worked {
+            self.server.begins();
+        }
+        if self.world.inference.epoch == 0 {
+            return worked;
+        }
+        worked |= self.sends();
+        while self.server.unsent.is_empty()
+            && let Some(message) = self.world.inference.receive()
+        {
+            worked = true;
+            let frame = message.frame();
+            if let Ok(command) = Command::parse(&frame) {
+                self.server.reads(message.request, &command, &mut self.dice);
+            }
+            self.sends();
+        }
+        if self.server.unsent.is_empty() {
+            self.server.steps(20, 0, &mut self.dice);
+        }
+        worked | self.sends()
+    }
+
+    fn sends(&mut self) -> bool {
+        let mut frame = Frame::new();
+        let mut sent = false;
+        while let Some((number, say)) = self.server.unsent.front().copied() {
+            Say::write(say, number, &mut frame);
+            if !self.world.inference.send(&frame) {
+                break;
+            }
+            sent = true;
+            self.server.unsent.pop_front();
+        }
+        sent
+    }
+
+    /// Files behaves, or is not heard any more; then everything comes to its end.
+    fn settles(&mut self) {
+        self.world.files.set_right();
+        let mut quiet = 0;
+        for _ in 0..5_000 {
+            let mut acted = self.reads() | self.infers();
+            while let Some(frames) = self.question() {
+                acted = true;
+                self.say(&frames);
+            }
+            match acted {
+                true => quiet = 0,
+                false => {
+                    quiet += 1;
+                    self.world.runtime.now += WATCHDOG_PERIOD_US;
+                }
+            }
+            self.wake(if acted { Cause::Signal } else { Cause::Tick });
+            // Longer than audit waits for files, and than a request may take.
+            if quiet > 40 {
+                self.judge.figures.comparisons += hold(self.judge.ends.all_over());
+                return;
+            }
+        }
+        panic!("it is not over after 5000 wake-ups");
+    }
+}
+
+/// A claim that does not hold is found.
+fn hold<T>(result: Result<T, Broken>) -> T {
+    result.unwrap_or_else(|broken| panic!("{broken}"))
+}
+
+/// What files says and does; the first byte says what the policy is.
+pub fn files(input: &[u8]) {
+    let _ = played(input);
+}
+
+/// As [`files`]: what files has said, as an input that says the same, and how many models of the disk inference was told of.
+#[must_use]
+pub fn played(input: &[u8]) -> (Vec<u8>, u64) {
+    let ground = &*GROUND;
+    let store = ground.store();
+    let mut input = Input(input);
+    let options = input.byte();
+    let policy = policy(options);
+    let (files, signed) = models();
+    let mut judge = Judge::new(&policy, store.bytes.len() as u64, signed);
+    let mut card = Card::new(files);
+    let mut tape = vec![options];
+    let mut left = MOST_ACTS;
+    for boot in 1..=MOST_BOOTS {
+        judge.boots(&card.entries(), false);
+        let mut buffers = Buffers::new(64 << 10);
+        let world = World::new(
+            &mut buffers,
+            (policy.as_bytes(), &[]),
+            &store.bytes,
+            1,
+            (Dice::new(1, 1), 0),
+        );
+        let mut boot_at_hand = Boot {
+            world,
+            judge: &mut judge,
+            card,
+            server: Server::default(),
+            life: 0,
+            number: 0,
+            id: 0,
+            dice: Dice::new(2, 2),
+            said: Vec::new(),
+        };
+        boot_at_hand.wake(Cause::Start);
+        let mut is_off = false;
+        while left > 0 && !input.0.is_empty() && !is_off {
+            left -= 1;
+            let before = input.0;
+            let act = ACTS[usize::from(input.byte()) % ACTS.len()];
+            is_off = act == Act::Power;
+            let was_open = boot_at_hand.judge.is_open();
+            boot_at_hand.acts(act, &mut input);
+            let said = std::mem::take(&mut boot_at_hand.said);
+            match act {
+                Act::Answers if was_open => tape.extend(said),
+                _ => tape.extend(&before[..before.len() - input.0.len()]),
+            }
+        }
+        let is_last = !is_off || boot == MOST_BOOTS;
+        if is_last {
+            boot_at_hand.settles();
+        }
+        card = boot_at_hand.card.clone();
+        drop(boot_at_hand);
+        if is_last {
+            break;
+        }
+        card = card.after_power_cut(&mut Dice::new(3, boot as u64));
+    }
+    (tape, judge.figures.disk_loads)
+}
+
+/// A dialog by dice: acts of all kinds, most of them after the log was found.
+#[must_use]
+pub fn by_dice(number: u64) -> Vec<u8> {
+    let mut dice = Dice::new(number, 0xF17E5);
+    let mut acts = vec![dice.any() as u8];
+    if dice.percent(90) {
+        acts.extend([Act::Answers as u8, 255, Act::Infers as u8, Act::Reads as u8]);
+    }
+    for _ in 0..dice.within(5, 60) {
+        let act = match dice.percent(40) {
+            true => *dice.pick(&[Act::Answers, Act::Asks, Act::Infers, Act::Reads]),
+            false => *dice.pick(&ACTS),
+        };
+        acts.push(act as u8);
+        let count = match act {
+            Act::Answers => {
+                acts.push(dice.below(8) as u8);
+                0
+            }
+            Act::Says | Act::Adds => {
+                let kind = 0x500 + dice.within(0, 10) as u16;
+                acts.extend(kind.to_be_bytes());
+                acts.push(if dice.percent(80) {
+                    0
+                } else {
+                    dice.any() as u8
+                });
+                let bytes = *dice.pick(&[0, 4, 8, 12, 20, 36, 520, 8200]);
+                acts.extend((bytes as u16).to_be_bytes());
+                bytes
+            }
+            Act::Changes => 3,
+            Act::Writes => 10,
+            Act::Asks | Act::Waits => 1,
+            _ => 0,
+        };
+        acts.extend((0..count).map(|_| dice.any() as u8));
+    }
+    acts
+}
+
+/// Dialogs with an honest files, as acts that answer honestly, and as what it said in them.
+#[must_use]
+pub fn seeds() -> Vec<(String, Vec<u8>)> {
+    let all = 255;
+    // The log is found, inference and the client are there.
+    let begin = [Act::Answers as u8, all, Act::Infers as u8, Act::Reads as u8];
+    // The first act of inference wakes audit, which copies what has come and tells inference of it.
+    let asks = |what: u8| {
+        let mut acts = vec![Act::Asks as u8, what, Act::Answers as u8, all];
+        acts.extend([Act::Infers as u8; 4]);
+        acts.extend([Act::Answers as u8, all, Act::Reads as u8]);
+        acts
+    };
+    let mut seeds = Vec::new();
+    for (name, options, what) in [
+        ("load", 0, vec![4]),
+        ("two-loads", 0, vec![6, 5]),
+        ("list", 1, vec![1]),
+        ("text", 0, vec![3, 2]),
+        ("go-on", 2, vec![3, 4]),
+    ] {
+        let dialogs = what.into_iter().map(asks);
+        let acts: Vec<u8> = [options]
+            .into_iter()
+            .chain(begin)
+            .chain(dialogs.flatten())
+            .collect();
+        seeds.push((format!("honest-{name}"), acts));
+    }
+    let mut power = seeds[3].1.clone();
+    power.push(Act::Power as u8);
+    power.extend(begin);
+    power.extend(asks(4));
+    seeds.push((String::from("honest-power"), power));
+    // The same as it was said, part by part, behind a log that is found as above.
+    for place in [0, 2] {
+        let (name, acts): (String, Vec<u8>) = seeds[place].clone();
+        let (said, _) = played(&acts);
+        seeds.push((name.replace("honest", "said"), said));
+    }
+    // Three questions are about its signature and how long it is; the next reads it.
+    let mut changed = seeds[0].1.clone();
+    changed.extend([Act::Asks as u8, 5, Act::Answers as u8, 2]);
+    changed.extend([Act::Changes as u8, 0, 100, 1]);
+    seeds.push((String::from("changed"), changed));
+    seeds
+}

@@ -1,0 +1,97 @@
+"""A log on a disk, and models that come from it.
+
+Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+"""
+
+BUGS = [
+    (
+        "inference hears of a request at once",
+        "journal/mod.rs",
+        "matches!((&self.state, self.write), (State::Open(_), LogWrite::Ahead))",
+        "false",
+    ),
+    (
+        "a client hears of an end that is not durable",
+        "monitor/journal.rs",
+        "|| entry.due() > 1 || files.journal.may_tell_end(entry.number)",
+        "|| entry.due() > 1 || files.journal.has_begun()",
+    ),
+    (
+        "what is put together counts as durable",
+        "journal/writing.rs",
+        "    pub(super) const fn durable(&self) -> (u64, Hash) {\n        self.durable\n",
+        "    pub(super) const fn durable(&self) -> (u64, Hash) {\n        self.newest\n",
+    ),
+    (
+        "what is written counts as flushed",
+        "journal/writing.rs",
+        "        let sectors = sectors.min(piece.sectors);\n",
+        "        let sectors = sectors.min(piece.sectors);\n        self.durable = self.newest;\n",
+    ),
+    (
+        "a log that is lost refuses nothing",
+        "journal/mod.rs",
+        "(State::Lost(failure), LogFailure::Refuse) => {",
+        "(State::Lost(failure), LogFailure::Refuse) if failure.limit == u64::MAX => {",
+    ),
+    (
+        "a log that is lost refuses whatever the policy says",
+        "journal/mod.rs",
+        "(State::Lost(failure), LogFailure::Refuse) => {",
+        "(State::Lost(failure), _) => {",
+    ),
+    (
+        "a request that waits for the log goes on when that is lost",
+        "journal/mod.rs",
+        "Some((held, self.refusal().is_none()))",
+        "Some((held, true))",
+    ),
+    (
+        "an end that is not on record is told when the log is lost",
+        "monitor/journal.rs",
+        "let unrecorded = is_end && files.journal.is_unrecorded(entry.number);",
+        "let unrecorded = is_end && files.journal.is_unrecorded(u32::MAX);",
+    ),
+    (
+        "a reboot is a new budget",
+        "monitor/journal.rs",
+        "            gate.accounts.carry(user, used, elapsed_us, now);\n",
+        "            let _ = (used, elapsed_us);\n",
+    ),
+    (
+        "what had not ended when the power went is not charged",
+        "journal/usage.rs",
+        "        account.used = account.used.saturating_add(record.value);\n",
+        "",
+    ),
+    (
+        "the log begins anew at each boot",
+        "monitor/journal.rs",
+        "            self.ledger.log.follow(sequence, head);\n",
+        "            let _ = (sequence, head);\n",
+    ),
+    (
+        "the slot of the model in service is written",
+        "files/card.rs",
+        "usize::from(offset == Some(0))",
+        "usize::from(offset.is_some_and(|at| at > 0))",
+    ),
+    (
+        "a file whose signature is wrong is loaded",
+        "files/card.rs",
+        "if !is_signed(&reading.sha256, &reading.signature, policy) && !is_ours() {",
+        "if !is_signed(&reading.sha256, &reading.signature, policy) && !is_ours() && reading.bytes > 800 {",
+    ),
+    (
+        "what is hashed of a file is not all that is copied",
+        "files/card.rs",
+        "                reading.hasher.update(bytes);\n",
+        "                reading.hasher.update(if reading.done == 0 { bytes } else { &[] });\n",
+    ),
+    (
+        "a files that is silent is waited for",
+        "files/link.rs",
+        "None if self.until_us <= now => Failure",
+        "None if self.until_us.saturating_add(1 << 60) <= now => Failure",
+    ),
+]

@@ -1,0 +1,563 @@
+//! What is claimed of a system with a disk, from what audit asked, took, sent and wrote down, and from nothing else: there is
+//! no reference of the whole monitor here, only of what the disk adds.
+//!
+//! *Durable* is an entry when all of its sectors were written, files has said so, a flush was asked for after that, and files
+//! has said that it was done. That files may lie about it is not audit's to know.
+
+use super::world::{SLOT_BYTES, Wake};
+use crate::claims::{Broken, Claim, Figures};
+use crate::ends::Ends;
+use crate::world::{Message, Ring, Seen};
+use disk_log::SECTOR;
+use protocol::error::ErrorCode;
+use protocol::policy::{LogFailure, LogWrite, Policy};
+use protocol::record::{Hash, Kind, Record};
+use protocol::region::ReadWords as _;
+use protocol::ring::SLOTS;
+use protocol::testing::TestRegion;
+use protocol::wire::Parts;
+use protocol::wire::client::Event;
+use protocol::wire::engine::Command;
+use protocol::wire::files::{Answer, Ask};
+use std::collections::{BTreeMap, BTreeSet};
+
+type Held<T = ()> = Result<T, Broken>;
+
+macro_rules! claim {
+    ($self:ident, $claim:ident, $condition:expr, $($detail:tt)+) => {
+        $self.figures.comparisons += 1;
+        if !$condition {
+            return Err(Broken { claim: Claim::$claim, detail: format!($($detail)+) });
+        }
+    };
+}
+
+/// Questions that audit asks in a wake-up at most: what a load has under way, and one for the log and one for lists, each
+/// twice, since an answer may make room for the next.
+const MOST_ASKS: usize = 12;
+
+/// How long audit waits for an answer of files, in microseconds.
+const ANSWER_US: u64 = 10_000_000;
+
+/// A question about the log.
+#[derive(Clone, Debug)]
+enum Question {
+    /// Parts of entries: sequence number, part, parts.
+    Write(Vec<(u64, u16, u16)>),
+    /// Of so much as was written when it was asked.
+    Flush(u64),
+}
+
+/// A boot, as far as the disk is concerned.
+#[derive(Debug, Default)]
+struct Boot {
+    /// The newest entry that the card had at the beginning.
+    base: Option<(u64, Hash)>,
+    asked: BTreeMap<u32, Question>,
+    /// Questions, of all kinds, that have had no last answer, and since when none has had any.
+    unanswered: (BTreeSet<u32>, u64),
+    /// Files has taken longer for an answer than audit waits.
+    was_silent: bool,
+    now: u64,
+    /// Parts that are written, and how many there are.
+    written: BTreeMap<u64, (BTreeSet<u16>, u16)>,
+    durable: u64,
+    /// In memory.
+    entries: Vec<(Record, Hash)>,
+    /// Entries of admissions, and of ends, by audit's numbers.
+    admitted: BTreeMap<u32, u64>,
+    ended: BTreeMap<u32, u64>,
+    /// Audit's numbers, by client and its own.
+    numbers: BTreeMap<(usize, u32), u32>,
+    /// Loads of signed models that were asked for while files was honest.
+    sound_loads: BTreeSet<(usize, u32)>,
+    is_open: bool,
+    is_lost: bool,
+    /// Before the wake-up at hand.
+    was_lost: bool,
+    /// Files gives the log as it is while it is looked for.
+    is_found_honestly: bool,
+    /// The slot in service.
+    in_service: Option<usize>,
+    /// The load that inference is at: its number, whether it is audit's own, and the slot, if it is one.
+    loading: Option<(u32, bool, Option<usize>)>,
+    /// That slot, before the wake-up at hand.
+    was_loading: Option<usize>,
+    /// The next load is the first of an epoch.
+    is_epoch_new: bool,
+    slots: [Vec<u8>; 2],
+}
+
+/// Compares.
+#[derive(Debug)]
+pub struct Judge {
+    /// What was done.
+    pub figures: Figures,
+    /// One end for each request.
+    pub ends: Ends,
+    is_ahead: bool,
+    refuses: bool,
+    store_bytes: u64,
+    /// What may be in a slot.
+    signed: Vec<Vec<u8>>,
+    boot: Boot,
+}
+
+impl Judge {
+    /// Of a system with this policy, whose store has so many bytes. `signed`: files of the disk that a trusted key has signed.
+    #[must_use]
+    pub fn new(policy: &Policy, store_bytes: u64, signed: Vec<Vec<u8>>) -> Self {
+        Self {
+            figures: Figures::default(),
+            ends: Ends::default(),
+            is_ahead: policy.log_write() == LogWrite::Ahead,
+            refuses: policy.log_on_failure() == LogFailure::Refuse,
+            store_bytes,
+            signed,
+            boot: Boot::default(),
+        }
+    }
+
+    /// The power comes. `card`: the entries that are there for good. `is_honest`: files gives them as they are, until the log
+    /// was found.
+    pub fn boots(&mut self, card: &[(Record, Hash)], is_honest: bool) {
+        self.figures.boots += 1;
+        self.ends = Ends::default();
+        let newest = card.last().map(|(record, hash)| (record.sequence, *hash));
+        self.boot = Boot {
+            base: newest,
+            is_found_honestly: is_honest,
+            slots: [vec![0; SLOT_BYTES], vec![0; SLOT_BYTES]],
+            ..Boot::default()
+        };
+    }
+
+    /// The power has gone, and this is what is there for good now. Of a files that keeps its word.
+    ///
+    /// # Errors
+    /// What was durable is not there.
+    pub fn power_goes(&mut self, card: &[(Record, Hash)]) -> Held {
+        let there: BTreeMap<u64, Hash> =
+            card.iter().map(|(it, hash)| (it.sequence, *hash)).collect();
+        let first = card.first().map_or(u64::MAX, |(record, _)| record.sequence);
+        for (record, hash) in &self.boot.entries {
+            let sequence = record.sequence;
+            // What is older was overwritten.
+            if sequence > self.boot.durable || sequence < first && !card.is_empty() {
+                continue;
+            }
+            claim!(
+                self,
+                Durable,
+                there.get(&sequence) == Some(hash),
+                "entry {sequence} was durable, and the card has {:?} to {:?}",
+                card.first().map(|it| it.0.sequence),
+                card.last().map(|it| it.0.sequence)
+            );
+        }
+        Ok(())
+    }
+
+    /// A wake-up.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn wake(&mut self, wake: &Wake, slots: &TestRegion) -> Held {
+        self.figures.wakes += 1;
+        self.boot.was_lost = self.boot.is_lost;
+        self.boot.was_loading = self.boot.loading.and_then(|(_, _, slot)| slot);
+        for (record, text) in &wake.entries {
+            self.written_down(record, text)?;
+        }
+        let (mut asks, mut took) = (0, 0);
+        for seen in &wake.seen {
+            match seen {
+                Seen::Clock(now) => self.clock(*now),
+                Seen::Sent(Ring::Files, message) => {
+                    asks += 1;
+                    self.asks(message);
+                }
+                Seen::Took(Ring::Files, taken) => {
+                    took += 1;
+                    if let Ok(message) = taken {
+                        self.hears(message);
+                    }
+                }
+                Seen::Sent(Ring::Inference, message) => self.commands(message, slots)?,
+                Seen::Led(Ring::Inference, _) => {
+                    (self.boot.loading, self.boot.is_epoch_new) = (None, true);
+                }
+                Seen::Sent(Ring::Client(client), message) => {
+                    self.ends.told(*client, message)?;
+                    self.tells(*client, message)?;
+                }
+                _ => {}
+            }
+        }
+        claim!(
+            self,
+            Bounds,
+            asks <= MOST_ASKS && took <= SLOTS,
+            "{asks} questions were asked and {took} answers taken in one wake-up"
+        );
+        self.slots_are_as_they_should(slots)
+    }
+
+    // ---- The log --------------------------------------------------------------------------------
+
+    fn written_down(&mut self, record: &Record, text: &[u8]) -> Held {
+        self.figures.records += 1;
+        let hash = disk_log::hash(record, text);
+        if let Some((before, head)) = self.boot.entries.last() {
+            claim!(
+                self,
+                Chain,
+                record.previous == *head && record.sequence == before.sequence + 1,
+                "{record:?} comes after entry {}",
+                before.sequence
+            );
+        } else {
+            // Without a log on the disk it begins anew.
+            let (sequence, head) = self.boot.base.unwrap_or((0, [0; 32]));
+            let goes_on = (record.sequence, record.previous) == (sequence + 1, head);
+            let begins = (record.sequence, record.previous) == (1, [0; 32]);
+            claim!(
+                self,
+                Durable,
+                goes_on || begins || !self.boot.is_found_honestly,
+                "the first entry of a boot is {record:?}, and the card ends with {:?}",
+                self.boot.base
+            );
+        }
+        self.boot.entries.push((*record, hash));
+        let (number, sequence) = (record.request, record.sequence);
+        match record.kind() {
+            Some(Kind::LogOpened) => {
+                self.boot.is_open = true;
+                let before = self.boot.entries.first().map_or(1, |it| it.0.sequence) - 1;
+                let newest = self.boot.base.map_or(0, |base| base.0);
+                self.boot.durable = before;
+                claim!(
+                    self,
+                    Durable,
+                    before == newest || !self.boot.is_found_honestly,
+                    "the log goes on after entry {before}, and the card has {newest}"
+                );
+            }
+            Some(Kind::LogLost) => {
+                self.figures.lost_logs += 1;
+                self.boot.is_lost = true;
+            }
+            Some(kind @ (Kind::Admit | Kind::Tune)) => {
+                self.figures.admitted += 1;
+                claim!(
+                    self,
+                    LostLog,
+                    !(self.refuses && self.boot.was_lost),
+                    "request {number} is admitted ({kind:?}), and the log cannot be written"
+                );
+                self.boot.admitted.insert(number, sequence);
+                let tag = Parts::parse(text).and_then(|it| crate::acts::tag(&it));
+                if let Some(tag) = tag {
+                    self.boot.numbers.insert(tag, number);
+                }
+            }
+            Some(kind @ (Kind::Finish | Kind::Fail | Kind::Tuned | Kind::Load)) => {
+                self.boot.ended.insert(number, sequence);
+                let load = self.boot.loading.take_if(|it| it.0 == number);
+                if let Some((_, is_own, slot)) = load {
+                    self.boot.in_service = match kind {
+                        Kind::Load => slot,
+                        // Then nothing is in service.
+                        _ if is_own => None,
+                        _ => self.boot.in_service,
+                    };
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn clock(&mut self, now: u64) {
+        self.boot.now = now;
+        let (unanswered, since) = &self.boot.unanswered;
+        self.boot.was_silent |= !unanswered.is_empty() && now - since >= ANSWER_US;
+    }
+
+    fn asks(&mut self, message: &Message) {
+        let (unanswered, since) = &mut self.boot.unanswered;
+        if unanswered.is_empty() {
+            *since = self.boot.now;
+        }
+        unanswered.insert(message.request);
+        let frame = message.frame();
+        let question = match Ask::parse(&frame) {
+            Ok(Ask::WriteLog { data, .. }) => {
+                let part = |sector: &[u8; SECTOR]| {
+                    let number = |at: usize| u16::from_le_bytes([sector[at], sector[at + 1]]);
+                    let mut sequence = [0; 8];
+                    sequence.copy_from_slice(&sector[40..48]);
+                    (u64::from_le_bytes(sequence), number(10), number(12))
+                };
+                Question::Write(data.as_chunks().0.iter().map(part).collect())
+            }
+            Ok(Ask::FlushLog) => {
+                let mut written = self.boot.durable;
+                let is_whole = |sequence: &u64| {
+                    let entry = self.boot.written.get(sequence);
+                    entry.is_some_and(|(parts, count)| parts.len() == usize::from(*count))
+                };
+                while is_whole(&(written + 1)) {
+                    written += 1;
+                }
+                Question::Flush(written)
+            }
+            _ => return,
+        };
+        self.boot.asked.insert(message.request, question);
+    }
+
+    fn hears(&mut self, message: &Message) {
+        let frame = message.frame();
+        let (unanswered, since) = &mut self.boot.unanswered;
+        *since = self.boot.now;
+        // A list has more answers than one.
+        if !matches!(Answer::parse(&frame), Ok(Answer::File { .. })) {
+            unanswered.remove(&message.request);
+        }
+        let Some(question) = self.boot.asked.remove(&message.request) else {
+            return;
+        };
+        if Answer::parse(&frame) != Ok(Answer::Done) {
+            return;
+        }
+        match question {
+            Question::Write(parts) => {
+                for (sequence, part, count) in parts {
+                    let entry = self.boot.written.entry(sequence).or_default();
+                    entry.0.insert(part);
+                    entry.1 = count;
+                }
+            }
+            Question::Flush(written) => {
+                self.figures.flushes += 1;
+                self.boot.durable = self.boot.durable.max(written);
+            }
+        }
+    }
+
+    /// Whether an entry need not be waited for.
+    fn is_settled(&self, sequence: u64) -> bool {
+        !self.is_ahead
+            || !self.boot.is_open
+            || sequence <= self.boot.durable
+            || self.boot.is_lost && !self.refuses
+    }
+
+    // ---- Inference ------------------------------------------------------------------------------
+
+    fn commands(&mut self, message: &Message, slots: &TestRegion) -> Held {
+        let number = message.request;
+        let frame = message.frame();
+        match Command::parse(&frame) {
+            Ok(Command::Infer { .. } | Command::Train { .. }) => {
+                let admitted = self.boot.admitted.get(&number).copied();
+                claim!(
+                    self,
+                    Ahead,
+                    admitted.is_some_and(|sequence| self.is_settled(sequence)),
+                    "inference hears of request {number}, whose admission is entry {admitted:?}, and {} is durable",
+                    self.boot.durable
+                );
+                claim!(
+                    self,
+                    LostLog,
+                    !(self.refuses && self.boot.was_lost),
+                    "inference hears of request {number}, and the log cannot be written"
+                );
+            }
+            Ok(Command::Load { offset, bytes, .. }) => {
+                let behind = offset.checked_sub(self.store_bytes);
+                let slot = behind.map(|at| (at / SLOT_BYTES as u64) as usize);
+                let is_own = std::mem::take(&mut self.boot.is_epoch_new);
+                self.boot.loading = Some((number, is_own, slot));
+                if let Some(slot) = slot {
+                    let shown = read(slots, slot);
+                    let file = shown.get(..bytes as usize);
+                    let is_signed = self.signed.iter().any(|signed| Some(&signed[..]) == file);
+                    claim!(
+                        self,
+                        Slots,
+                        is_signed,
+                        "inference is told of {bytes} bytes in slot {slot} that no trusted key has signed"
+                    );
+                    self.figures.disk_loads += 1;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn slots_are_as_they_should(&mut self, region: &TestRegion) -> Held {
+        for slot in 0..self.boot.slots.len() {
+            let now = read(region, slot);
+            if now == self.boot.slots[slot] {
+                continue;
+            }
+            claim!(
+                self,
+                Slots,
+                self.boot.in_service != Some(slot) && self.boot.was_loading != Some(slot),
+                "slot {slot} has a model that inference is at, and has changed"
+            );
+            let before = &self.boot.slots[slot];
+            let is_copied = self.signed.iter().any(|file| {
+                let same = now.iter().zip(file).take_while(|(now, file)| now == file);
+                // The last word is filled up with what the staging copy has there.
+                let end = same.count().next_multiple_of(8);
+                now[end..] == before[end..]
+            });
+            claim!(
+                self,
+                Slots,
+                is_copied,
+                "slot {slot} has bytes that no trusted key has signed"
+            );
+            self.boot.slots[slot] = now;
+        }
+        Ok(())
+    }
+
+    // ---- Clients --------------------------------------------------------------------------------
+
+    /// A client has asked for a signed model of the disk, and files is honest.
+    pub fn expects_model(&mut self, client: usize, id: u32) {
+        self.boot.sound_loads.insert((client, id));
+    }
+
+    fn tells(&mut self, client: usize, message: &Message) -> Held {
+        let frame = message.frame();
+        let event = Event::parse(&frame);
+        if let Ok(Event::Failed { failure, .. }) = event {
+            use ErrorCode::{BadSignature, FileChanged, FilesBreach, FilesSilent};
+            let blames_files = match failure.code {
+                BadSignature | FileChanged | FilesBreach => true,
+                FilesSilent => !self.boot.was_silent,
+                _ => false,
+            };
+            let is_sound = self.boot.sound_loads.contains(&(client, message.request));
+            claim!(
+                self,
+                Models,
+                !(blames_files && is_sound),
+                "client {client} is refused a signed model of an honest files: {failure:?}"
+            );
+        }
+        let is_end = match event {
+            Ok(Event::Failed { failure, .. }) if failure.code == ErrorCode::LogLost => {
+                claim!(
+                    self,
+                    LostLog,
+                    self.refuses && self.boot.is_lost,
+                    "client {client} is refused for the log; it is lost: {}",
+                    self.boot.is_lost
+                );
+                false
+            }
+            Ok(Event::Finished(_) | Event::Tuned(_)) => true,
+            // Also what was cancelled and is over already.
+            Ok(Event::Failed { failure, .. }) => failure.code != ErrorCode::NoSuchRequest,
+            _ => false,
+        };
+        let number = self.boot.numbers.get(&(client, message.request));
+        let end = number
+            .and_then(|number| self.boot.ended.get(number))
+            .copied();
+        if let Some(end) = end.filter(|_| is_end) {
+            claim!(
+                self,
+                Ahead,
+                self.is_settled(end),
+                "client {client} hears {event:?} of {}, whose end is entry {end}, and {} is durable",
+                message.request,
+                self.boot.durable
+            );
+        }
+        Ok(())
+    }
+
+    /// What the users have used when audit serves again: what the entries on the card say, and no more.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn usage_goes_on(&mut self, card: &[(Record, Hash)]) -> Held {
+        let expected = used(card);
+        for (record, _) in self.boot.entries.clone() {
+            if record.kind() != Some(Kind::Usage) {
+                continue;
+            }
+            let used = expected.get(record.name.as_str()).copied().unwrap_or(0);
+            claim!(
+                self,
+                Budgets,
+                record.value == used,
+                "after the boot {} has used {}, and by the entries before {used}",
+                record.name,
+                record.value
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether the log of this boot was found.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.boot.is_open
+    }
+}
+
+fn read(slots: &TestRegion, slot: usize) -> Vec<u8> {
+    let words = slot * SLOT_BYTES / 8..(slot + 1) * SLOT_BYTES / 8;
+    let bytes = words.flat_map(|word| slots.load(word).to_ne_bytes());
+    bytes.collect()
+}
+
+/// Tokens that each user has used, by the entries of a log that has all of them: what has no end is charged as it was
+/// reserved.
+fn used(entries: &[(Record, Hash)]) -> BTreeMap<String, u64> {
+    let mut used: BTreeMap<String, u64> = BTreeMap::new();
+    let mut open: BTreeMap<u32, (String, u64, bool)> = BTreeMap::new();
+    for (record, _) in entries {
+        let tokens = u64::from(record.prompt_tokens) + u64::from(record.generated_tokens);
+        let late = record.code == ErrorCode::Deadline as u16;
+        let charged = match record.kind() {
+            Some(Kind::Boot) => {
+                open.clear();
+                continue;
+            }
+            Some(kind @ (Kind::Admit | Kind::Tune)) => {
+                let user = record.user.as_str().to_owned();
+                *used.entry(user.clone()).or_default() += record.value;
+                open.insert(record.request, (user, record.value, kind == Kind::Tune));
+                continue;
+            }
+            Some(Kind::Finish | Kind::Tuned) => tokens,
+            Some(Kind::Fail) if late => tokens,
+            Some(Kind::Fail) => 0,
+            _ => continue,
+        };
+        if let Some((user, reserved, is_tuning)) = open.remove(&record.request)
+            && let Some(used) = used.get_mut(&user)
+        {
+            // Of a fine-tuning the other number is that of its updates.
+            let charged = match is_tuning {
+                true => record.prompt_tokens.into(),
+                false => charged,
+            };
+            *used = *used - reserved + charged;
+        }
+    }
+    used
+}
