@@ -35,8 +35,11 @@ struct Loaded(Header, Vec<u32>);
 
 impl Loaded {
     fn new(writer: &GgufWriter) -> Self {
-        let file = writer.finish();
-        let gguf = Gguf::parse(&file).expect("parsed");
+        Self::of_file(&writer.finish())
+    }
+
+    fn of_file(file: &[u8]) -> Self {
+        let gguf = Gguf::parse(file).expect("parsed");
         let mut table = vec![0; Vocabulary::check(&gguf).expect("checked").words()];
         Self(Header::fill(&gguf, &mut table).expect("filled"), table)
     }
@@ -226,6 +229,20 @@ fn special_tokens_take_white_space_with_them_where_llama_cpp_knows_the_model_for
     jina.remove_key("tokenizer.ggml.pre");
     jina.str("tokenizer.ggml.pre", "jina-v2-de");
     assert_eq!(encode(&jina, " <mask> a"), [258, 32, a]);
+}
+
+#[test]
+fn a_name_that_is_no_text_is_no_reason_to_refuse_a_model() {
+    // Found by the fuzzer: the check took this model, and the load did not.
+    let mut writer = byte_level(&[("<eot>", 3)]);
+    writer.str("general.name", "Phi-3 Mini");
+    let mut file = writer.finish();
+    let at = file.windows(4).position(|at| at == b"Mini").expect("it");
+    file[at] = 0xF4;
+    Loaded::of_file(&file);
+    writer.remove_key("general.name");
+    writer.u32("general.name", 3);
+    Loaded::new(&writer);
 }
 
 #[test]

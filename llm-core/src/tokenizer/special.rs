@@ -6,7 +6,7 @@
 use super::{
     END_OF_GENERATION, STRIPS_BEFORE, STRIPS_BEHIND, SUPPRESSED, TokenType, VocabularyError,
 };
-use crate::gguf::{Array, Gguf};
+use crate::gguf::{Array, Gguf, Value};
 
 /// Keys that name tokens at which generation ends, whatever their spelling.
 const END_KEYS: [&str; 3] = [
@@ -239,7 +239,11 @@ pub(super) fn mark_strips(
     types: &mut [u8],
 ) -> Result<(), VocabularyError> {
     let pre = gguf.str_opt("tokenizer.ggml.pre")?.unwrap_or("");
-    let name = gguf.str_opt("general.name")?.unwrap_or("").as_bytes();
+    // Text for people: whatever it is, it is no reason to refuse a model.
+    let name = match gguf.get("general.name") {
+        Some(Value::String(name)) => name,
+        _ => b"",
+    };
     let named = |part: &[u8]| {
         name.windows(part.len())
             .any(|at| at.eq_ignore_ascii_case(part))
