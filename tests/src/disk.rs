@@ -3,6 +3,8 @@
 //! `SEL4_LLM_RUN_DISK` starts it; in that command `$DISK` is the image.
 
 use super::{Session, command, finish, printed};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -81,9 +83,116 @@ impl Image {
     }
 }
 
+impl Image {
+    /// As a device that cannot be written.
+    #[must_use]
+    pub fn read_only(&self) -> Drive {
+        Drive {
+            drive: format!("{},readonly=on", self.0.display()),
+            beside: Beside::Nothing,
+        }
+    }
+
+    /// As a device that reports an I/O error for each operation of this kind of QEMU's `blkdebug` driver: `read`, `write` or
+    /// `flush`.
+    ///
+    /// # Panics
+    /// No file can be written.
+    #[must_use]
+    pub fn failing(&self, kind: &str) -> Drive {
+        let rules = self.0.with_extension("blkdebug");
+        let rule =
+            format!("[inject-error]\nevent = \"none\"\niotype = \"{kind}\"\nerrno = \"5\"\n");
+        std::fs::write(&rules, rule).expect("a temporary file");
+        let drive = format!("blkdebug:{}:{}", rules.display(), self.0.display());
+        Drive {
+            drive,
+            beside: Beside::Rules(rules),
+        }
+    }
+
+    /// As a device that can be stopped ([`Drive::stops_at`]).
+    #[must_use]
+    pub fn stoppable(&self) -> Drive {
+        Drive {
+            drive: format!("blkdebug::{}", self.0.display()),
+            beside: Beside::Monitor(self.0.with_extension("qmp")),
+        }
+    }
+}
+
 impl Drop for Image {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// An image as a device of QEMU with a fault.
+#[derive(Debug)]
+pub struct Drive {
+    /// What QEMU's option `file=` gets, and perhaps more options.
+    drive: String,
+    beside: Beside,
+}
+
+/// A file that goes with a drive.
+#[derive(Debug)]
+enum Beside {
+    Nothing,
+    /// The rules of `blkdebug`.
+    Rules(PathBuf),
+    /// The socket of QEMU's monitor.
+    Monitor(PathBuf),
+}
+
+impl Drive {
+    /// What starts this system with it.
+    pub(crate) fn command(&self, variable: &str) -> Command {
+        let mut command = command(variable);
+        command.env("DISK", &self.drive);
+        if let Beside::Monitor(socket) = &self.beside {
+            let socket = format!("unix:{},server=on,wait=off", socket.display());
+            command.args(["-qmp", &socket]);
+        }
+        command
+    }
+
+    /// From now on the operation at this event of QEMU's `blkdebug` driver never ends.
+    ///
+    /// # Panics
+    /// The system does not run, or QEMU does not do it.
+    pub fn stops_at(&self, event: &str) {
+        let Beside::Monitor(socket) = &self.beside else {
+            panic!("{} cannot be stopped", self.drive);
+        };
+        let socket = UnixStream::connect(socket).expect("QEMU's monitor");
+        let mut answers = BufReader::new(&socket).lines();
+        let mut say = |line: String| {
+            (&socket).write_all(line.as_bytes()).expect("QEMU listens");
+            let answer = answers.find(|line| {
+                let line = line.as_ref().expect("QEMU answers");
+                !line.contains("\"event\"") && !line.contains("\"QMP\"")
+            });
+            let answer = answer.expect("an answer").expect("a line");
+            // A command of people's monitor gives what it has printed.
+            assert!(
+                answer.contains("{\"return\": {}}") || answer.contains("{\"return\": \"\"}"),
+                "{answer}"
+            );
+        };
+        say(String::from("{\"execute\": \"qmp_capabilities\"}\n"));
+        let line = format!("qemu-io disk \\\"break {event} stopped\\\"");
+        say(format!(
+            "{{\"execute\": \"human-monitor-command\", \"arguments\": {{\"command-line\": \"{line}\"}}}}\n"
+        ));
+    }
+}
+
+impl Drop for Drive {
+    fn drop(&mut self) {
+        if let Beside::Rules(file) | Beside::Monitor(file) = &self.beside {
+            let _ = std::fs::remove_file(file);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::console;
-use crate::disk::Image;
+use crate::disk::{Drive, Image};
 
 /// What went wrong with a system.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +83,17 @@ impl Live {
     /// `SEL4_LLM_RUN_DISK` is not set, or `sh` cannot be started.
     pub fn start_with(image: &Image) -> Result<Self, Broken> {
         Self::of(crate::disk::command_with(image))
+    }
+
+    /// Starts the system of this variable on a device with a fault, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It does not get ready.
+    ///
+    /// # Panics
+    /// The variable is not set, or `sh` cannot be started.
+    pub fn start_on(variable: &str, drive: &Drive) -> Result<Self, Broken> {
+        Self::of(drive.command(variable))
     }
 
     fn of(mut command: Command) -> Result<Self, Broken> {

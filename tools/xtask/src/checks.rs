@@ -18,7 +18,15 @@ const PYTHON_TESTS: [&str; 4] = [
     "tools/stages",
 ];
 /// Fuzz targets.
-const FUZZ_TARGETS: [&str; 7] = ["gguf", "vocabulary", "text", "wire", "shell", "disk", "files"];
+const FUZZ_TARGETS: [&str; 7] = [
+    "gguf",
+    "vocabulary",
+    "text",
+    "wire",
+    "shell",
+    "disk",
+    "files",
+];
 /// Code that must not fail, whose lines the tests cover.
 const COVERED: [&str; 2] = ["pds/audit", "protocol"];
 

@@ -22,6 +22,8 @@ pub enum Purpose {
     Inject,
     /// The same with the shipped store and policy.
     InjectShipped,
+    /// Goes on when it loses its log.
+    GoOn,
     /// Inference measures itself if a prompt says so.
     Measure,
     /// A domain attacks the others.
@@ -48,6 +50,7 @@ impl Purpose {
             Self::Shipped => "",
             Self::Inject => "-inject-1",
             Self::InjectShipped => "-inject-shipped",
+            Self::GoOn => "-go-on",
             Self::Measure => "-measure",
             Self::Hostile(Hostile::Inference) => "-redteam-inference",
             Self::Hostile(Hostile::Shell) => "-redteam-shell",
@@ -222,6 +225,7 @@ impl<'a> Image<'a> {
         match (self.purpose, &self.system) {
             (_, System::Own(_)) => Policy::of(&self.system, Use::Shipped),
             (Purpose::Hostile(_), _) => Policy::of(&self.system, Use::Redteam),
+            (Purpose::GoOn, _) => Policy::of(&self.system, Use::GoOn),
             (Purpose::Inject, System::Named(_)) => Policy::of(&self.system, Use::Test),
             (Purpose::Inject | Purpose::Measure, _) | (_, System::Large(_)) => {
                 Policy::of(main, Use::Test)

@@ -150,11 +150,16 @@ pub fn e2e_qemu(shop: &Shop, options: &Options) -> Result {
 /// The suites of the system with a disk on seL4 in QEMU.
 pub fn e2e_disk_qemu(shop: &Shop, options: &Options) -> Result {
     let image = Image::new(shop, options)?.system(with_disk()?);
-    let boot = image.boot_with_any_disk()?;
+    let goes_on = image.purpose(Purpose::GoOn);
+    let boots = [image.boot_with_any_disk()?, goes_on.boot_with_any_disk()?];
     image.build()?;
+    goes_on.build()?;
+    let [run, run_goes_on] = boots;
     shop.suites(&DISK_SUITES)
+        .args(["--test", "disk_device"])
         .env("SEL4_LLM_DEVICE", shop.device_key()?)
-        .env("SEL4_LLM_RUN_DISK", boot)
+        .env("SEL4_LLM_RUN_DISK", run)
+        .env("SEL4_LLM_RUN_DISK_GO_ON", run_goes_on)
         .args(["--", "--test-threads", "2"])
         .done()
 }
