@@ -1,5 +1,5 @@
 //! `multiply TYPE ROWS COLUMNS TOKENS TIMES [CPU]`: multiplies a matrix, for what counts instructions
-//! (`tools/bench-neon`): two runs that differ in TIMES differ in the products alone. CPU is the build's unless it is
+//! (`tools/bench-kernels`): two runs that differ in TIMES differ in the products alone. CPU is the build's unless it is
 //! `scalar` or `words`.
 //!
 //! Nothing else that it does is random or depends on the time, and the weights are bytes that no quantiser has to

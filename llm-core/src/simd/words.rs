@@ -394,7 +394,11 @@ impl Lanes for Words<false> {
 
     #[inline(always)]
     fn round(self, x: [f32; LANES]) -> [u8; LANES] {
-        x.map(|x| round_to_i8(x) as u8)
+        let mut rounded = [0; LANES];
+        for (rounded, x) in rounded.iter_mut().zip(x) {
+            *rounded = round_to_i8(x) as u8;
+        }
+        rounded
     }
 
     #[inline(always)]
