@@ -394,7 +394,8 @@ mod tests {
             let both = (unpacked.scales[g][0], unpacked.minima[g][0]);
             assert_eq!(both, (scale(g as u8) as i8, minimum(g as u8) as i8));
         }
-        let rows = packed.map(|[byte]| core::array::from_fn::<u8, 8, _>(|r| byte ^ (r as u8 * 37)));
+        let rows = packed
+            .map(|[byte]| core::array::from_fn::<u8, 8, _>(|r| byte ^ (r as u8).wrapping_mul(37)));
         let mut in_words = Scales::ZERO;
         six_bits_in_words(&rows, &mut in_words);
         for r in 0..8 {
