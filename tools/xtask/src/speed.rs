@@ -151,7 +151,6 @@ fn beside(shop: &Shop, measure: &Image<'_>) -> Result<[PathBuf; 2]> {
         changes: test.changes,
         description: described,
         folder: folder.to_owned(),
-        is_patient: false,
     };
     policy.compile(shop)?;
     let store = Store::of(&System::Main, measure.options).make(shop, measure.options)?;
