@@ -119,6 +119,7 @@ redteam-qemu: ; $(DO)
 redteam-files-qemu: ; $(DO)
 redteam-mutations: ; $(DO)
 bench-neon: ; $(DO)
+bench-riscv: ; $(DO)
 bench-plot: ; $(DO)
 bench-ahead: ; $(DO)
 

@@ -1,5 +1,6 @@
-//! `multiply TYPE ROWS COLUMNS TOKENS TIMES`: multiplies a matrix, for what counts instructions
-//! (`tools/bench-neon`): two runs that differ in TIMES differ in the products alone.
+//! `multiply TYPE ROWS COLUMNS TOKENS TIMES [CPU]`: multiplies a matrix, for what counts instructions
+//! (`tools/bench-kernels`): two runs that differ in TIMES differ in the products alone. CPU is the build's unless it is
+//! `scalar` or `words`.
 //!
 //! Nothing else that it does is random or depends on the time, and the weights are bytes that no quantiser has to
 //! make.
@@ -22,7 +23,12 @@ const SCALE: [u8; 2] = [0x1F, 0x21];
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [name, numbers @ ..] = &arguments[..] else {
-        return Err("usage: multiply TYPE ROWS COLUMNS TOKENS TIMES".into());
+        return Err("usage: multiply TYPE ROWS COLUMNS TOKENS TIMES [CPU]".into());
+    };
+    let (numbers, cpu) = match numbers {
+        [numbers @ .., cpu] if cpu == Cpu::SCALAR.name() => (numbers, Cpu::SCALAR),
+        [numbers @ .., cpu] if cpu == Cpu::WORDS.name() => (numbers, Cpu::WORDS),
+        _ => (numbers, Cpu::of_build()),
     };
     let numbers: Vec<usize> = numbers
         .iter()
@@ -56,12 +62,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let mut tiles = Memory::new(w.len());
-    repack(ty, columns, &w, tiles.bytes());
+    match cpu.wants_tiles() {
+        true => repack(ty, columns, &w, tiles.bytes()),
+        false => tiles.bytes().copy_from_slice(&w),
+    }
     let matrix = Matrix {
         ty,
         rows,
         columns,
-        tiled: true,
+        tiled: cpu.wants_tiles(),
         bytes: tiles.bytes(),
     };
     let mut x = Memory::new(4 * tokens * columns);
@@ -84,7 +93,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut out = Memory::new(4 * tokens * rows);
     let out = <[f32]>::mut_from_bytes(out.bytes()).map_err(|_| "aligned memory")?;
-    let cpu = Cpu::of_build();
     for _ in 0..times {
         cpu.multiply(black_box(&matrix), x, &mut Outputs::new(out, rows, rows));
     }

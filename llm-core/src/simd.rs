@@ -15,7 +15,7 @@
         dead_code,
         unused_macros,
         unused_imports,
-        reason = "targets without vectors have the scalar path alone"
+        reason = "targets without vectors use less: [`words`] and the scalar path"
     )
 )]
 
@@ -160,6 +160,7 @@ mod avx512;
 #[allow(unsafe_code)]
 mod neon;
 pub mod tiles;
+mod words;
 
 /// Instructions that the kernels may use. A value guarantees that the CPU has them, so only those that the build or the
 /// CPU itself confirms can be created.
@@ -173,6 +174,7 @@ pub struct Cpu(Isa);
 )]
 enum Isa {
     Scalar,
+    Words,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -187,6 +189,9 @@ impl Cpu {
     /// Plain Rust: the reference.
     pub const SCALAR: Self = Self(Isa::Scalar);
 
+    /// Plain Rust that calculates with words of 64 bits.
+    pub const WORDS: Self = Self(Isa::Words);
+
     /// What every CPU that can run this build has: a constant of the target.
     #[must_use]
     pub const fn of_build() -> Self {
@@ -198,7 +203,14 @@ impl Cpu {
             not(target_feature = "dotprod")
         ))]
         return Self(Isa::Neon);
-        #[cfg(not(all(target_arch = "aarch64", target_feature = "neon")))]
+        // Compilers have vectors for the scalar code on x86-64, and multiplications of 64 bits are dear on 32-bit CPUs.
+        #[cfg(all(
+            target_pointer_width = "64",
+            not(target_arch = "x86_64"),
+            not(all(target_arch = "aarch64", target_feature = "neon"))
+        ))]
+        return Self::WORDS;
+        #[cfg(any(target_arch = "x86_64", not(target_pointer_width = "64")))]
         Self::SCALAR
     }
 
@@ -206,7 +218,10 @@ impl Cpu {
     #[cfg(any(test, feature = "detect"))]
     #[must_use]
     pub fn detect() -> Self {
-        Self::all().next_back().unwrap_or(Self::SCALAR)
+        match Self::all().next_back() {
+            Some(best) if best != Self::WORDS => best,
+            _ => Self::of_build(),
+        }
     }
 
     /// Everything that this CPU supports, the best last.
@@ -214,6 +229,7 @@ impl Cpu {
     pub fn all() -> impl DoubleEndedIterator<Item = Self> {
         let found = [
             Some(Self::SCALAR),
+            Some(Self::WORDS),
             #[cfg(target_arch = "x86_64")]
             (std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("f16c"))
                 .then_some(Self(Isa::Avx2)),
@@ -236,6 +252,7 @@ impl Cpu {
     pub const fn name(self) -> &'static str {
         match self.0 {
             Isa::Scalar => "scalar",
+            Isa::Words => "words",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => "AVX2",
             #[cfg(target_arch = "x86_64")]
@@ -251,6 +268,7 @@ impl Cpu {
     pub(crate) const fn code(self) -> u64 {
         match self.0 {
             Isa::Scalar => 0,
+            Isa::Words => 5,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => 1,
             #[cfg(target_arch = "x86_64")]
@@ -296,6 +314,7 @@ impl Cpu {
         }
         match self.0 {
             Isa::Scalar => attention.run_scalar(),
+            Isa::Words => words::attend(attention),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the value says that the CPU has AVX2 and F16C.
             Isa::Avx2 => unsafe { avx2::attend(attention) },
@@ -313,7 +332,7 @@ impl Cpu {
     #[allow(unsafe_code)]
     pub(crate) fn spread(self, spread: Spread<'_>) {
         match self.0 {
-            Isa::Scalar => spread.run_scalar(),
+            Isa::Scalar | Isa::Words => spread.run_scalar(),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the value says that the CPU has AVX2 and F16C.
             Isa::Avx2 => unsafe { avx2::spread(spread) },
@@ -330,7 +349,7 @@ impl Cpu {
     #[allow(unsafe_code)]
     pub(crate) fn adapter_half_down(self, half: Half<'_>, x: &[f32], scale: f32, t: &mut [f32]) {
         match self.0 {
-            Isa::Scalar => half.down_scalar(x, scale, t),
+            Isa::Scalar | Isa::Words => half.down_scalar(x, scale, t),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the value says that the CPU has AVX2 and F16C.
             Isa::Avx2 => unsafe { avx2::adapter_half_down(half, x, scale, t) },
@@ -347,7 +366,7 @@ impl Cpu {
     #[allow(unsafe_code)]
     pub(crate) fn adapter_half_up(self, half: Half<'_>, t: &[f32], y: &mut [f32]) {
         match self.0 {
-            Isa::Scalar => half.up_scalar(t, y),
+            Isa::Scalar | Isa::Words => half.up_scalar(t, y),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the value says that the CPU has AVX2 and F16C.
             Isa::Avx2 => unsafe { avx2::adapter_half_up(half, t, y) },
@@ -447,6 +466,7 @@ macro_rules! kernels {
             fn $name<F: quantize::blocks::$format>(self, w: Tiles<'_>, x: &[$activation], out: &mut Outputs<'_>) {
                 match self.0 {
                     Isa::Scalar => tiles::$reference::<F>(w.quads.as_bytes(), w.blocks, x, out),
+                    Isa::Words => words::$name::<F>(w, x, out),
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: the value says that the CPU has AVX2 and F16C.
                     Isa::Avx2 => unsafe { avx2::$name::<F>(w, x, out) },

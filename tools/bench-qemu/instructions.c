@@ -7,6 +7,7 @@
  *
  * The declarations are those of QEMU's qemu-plugin.h (version 1 of the interface), which distributions do not package.
  */
+#define _POSIX_C_SOURCE 200809L
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stddef.h>

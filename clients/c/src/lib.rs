@@ -76,4 +76,9 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     unsafe {
         core::arch::asm!("ud2", options(noreturn, nomem, nostack))
     }
+    #[cfg(target_arch = "riscv64")]
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!("unimp", options(noreturn, nomem, nostack))
+    }
 }

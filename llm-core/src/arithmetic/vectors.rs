@@ -3,15 +3,15 @@
 use super::sums::{LANES, dot_f32, max, sum, sum_of};
 use half::f16;
 
-/// Converts a finite f16 to f32 without branches: exponent and mantissa are moved into place and multiplied by 2¹¹²,
-/// which is exact, even for subnormals.
+/// Converts a finite f16 to f32 without branches: sign, exponent and mantissa are moved into place, and 2¹¹² times that
+/// is exact, even for subnormals.
 #[must_use]
 #[inline(always)]
 pub fn finite(x: f16) -> f32 {
     const POWER: f32 = f32::from_bits((127 + 112) << 23);
-    let bits = u32::from(x.to_bits());
-    let magnitude = f32::from_bits((bits & 0x7FFF) << 13) * POWER;
-    f32::from_bits(magnitude.to_bits() | (bits & 0x8000) << 16)
+    // The shift copies the sign into the upper bits of the exponent, too.
+    let bits = (i32::from(x.to_bits() as i16) << 13) as u32;
+    f32::from_bits(bits & 0x8FFF_E000) * POWER
 }
 
 /// LayerNorm: x\[i\] becomes ((x\[i\] − mean x) / √(variance(x) + ε)) · w\[i\], without its bias.

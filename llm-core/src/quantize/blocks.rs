@@ -300,6 +300,9 @@ pub const fn digit(byte: u8, at: usize) -> u8 {
     ((byte.wrapping_mul(POWERS[at]) as u16 * 3) >> 8) as u8
 }
 
+/// Where no vectors hold the rows, words do.
+pub(crate) const IN_WORDS: bool = cfg!(not(any(target_arch = "x86_64", target_feature = "neon")));
+
 /// The eight 6-bit scales and eight 6-bit minima in 12 bytes, for `R` rows. The first four of each are in the low bits
 /// of bytes 0…3 and 4…7. For the others, the lower nibbles are in bytes 8…11 (scales low, minima high) and the upper
 /// pairs in the two high bits of bytes 0…7.
@@ -309,6 +312,10 @@ pub(super) fn six_bits<const R: usize>(bytes: &[[u8; R]]) -> Scales<R> {
     let Some(bytes) = bytes.first_chunk::<12>() else {
         return out;
     };
+    if IN_WORDS && R.is_multiple_of(8) {
+        six_bits_in_words(bytes, &mut out);
+        return out;
+    }
     for g in 0..4 {
         let [low_scales, low_minima, high] = [&bytes[g], &bytes[g + 4], &bytes[g + 8]];
         for r in 0..R {
@@ -319,6 +326,27 @@ pub(super) fn six_bits<const R: usize>(bytes: &[[u8; R]]) -> Scales<R> {
         }
     }
     out
+}
+
+/// [`six_bits`] of eight rows at a time.
+#[inline(always)]
+fn six_bits_in_words<const R: usize>(bytes: &[[u8; R]; 12], out: &mut Scales<R>) {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let put = |to: &mut [i8; R], at: usize, word: u64| {
+        to.as_chunks_mut::<8>().0[at] = zerocopy::transmute!(word.to_le_bytes());
+    };
+    for g in 0..4 {
+        for at in 0..R / 8 {
+            let word = |i: usize| u64::from_le_bytes(bytes[i].as_chunks::<8>().0[at]);
+            let [low_scales, low_minima, high] = [word(g), word(g + 4), word(g + 8)];
+            let upper = |low: u64| low >> 2 & (48 * EACH);
+            put(&mut out.scales[g], at, low_scales & (63 * EACH));
+            put(&mut out.minima[g], at, low_minima & (63 * EACH));
+            let (scales, minima) = (high & (15 * EACH), high >> 4 & (15 * EACH));
+            put(&mut out.scales[g + 4], at, scales | upper(low_scales));
+            put(&mut out.minima[g + 4], at, minima | upper(low_minima));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -365,6 +393,15 @@ mod tests {
         for g in 0..8 {
             let both = (unpacked.scales[g][0], unpacked.minima[g][0]);
             assert_eq!(both, (scale(g as u8) as i8, minimum(g as u8) as i8));
+        }
+        let rows = packed
+            .map(|[byte]| core::array::from_fn::<u8, 8, _>(|r| byte ^ (r as u8).wrapping_mul(37)));
+        let mut in_words = Scales::ZERO;
+        six_bits_in_words(&rows, &mut in_words);
+        for r in 0..8 {
+            let row = six_bits(&rows.map(|bytes| [bytes[r]]));
+            assert_eq!(in_words.scales.map(|rows| [rows[r]]), row.scales);
+            assert_eq!(in_words.minima.map(|rows| [rows[r]]), row.minima);
         }
     }
 }

@@ -88,6 +88,7 @@ pub(super) fn prefetch<T>(what: &[T], ahead: usize) {
 
 impl Registers for Avx2 {
     type Bytes = __m256i;
+    type Splat = __m256i;
     /// Two sums of 16 bits for each row.
     type Partial = __m256i;
     type Wide = __m256i;

@@ -75,6 +75,7 @@ pub(super) fn large<F: SuperBlock>(w: Tiles<'_>, x: &[ActivationQ8K], out: &mut 
 
 impl Registers for Avx512 {
     type Bytes = __m512i;
+    type Splat = __m512i;
     type Partial = __m512i;
     type Wide = __m512i;
     type Ints = __m512i;

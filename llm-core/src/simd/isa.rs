@@ -15,6 +15,8 @@ use crate::quantize::Quad;
 pub(super) trait Registers: Copy {
     /// Four bytes of each row.
     type Bytes: Copy;
+    /// Four activations, for every row.
+    type Splat: Copy;
     /// Sums of products before widening.
     type Partial: Copy;
     /// 32-bit sums.
@@ -70,7 +72,7 @@ pub(super) trait Registers: Copy {
     fn magnitude(self, x: Self::Bytes) -> Self::Bytes;
 
     /// Bytes 4i … 4i + 3, broadcast to every row.
-    fn splat(self, x: &Quad, i: usize) -> Self::Bytes;
+    fn splat(self, x: &Quad, i: usize) -> Self::Splat;
     /// Products of weights with activations from −127 to 127. With `signed`, the weights are signed, `magnitude` is the
     /// result of [`Self::magnitude`], and each product is too large by [`Self::SURPLUS`] activations. Otherwise the
     /// weights are from 0 to 63, and `magnitude` is ignored.
@@ -78,7 +80,7 @@ pub(super) trait Registers: Copy {
         self,
         w: Self::Bytes,
         magnitude: Self::Bytes,
-        x: Self::Bytes,
+        x: Self::Splat,
         signed: bool,
     ) -> Self::Partial;
     /// Adds such products to `sum`.
@@ -87,7 +89,7 @@ pub(super) trait Registers: Copy {
         sum: Self::Partial,
         w: Self::Bytes,
         magnitude: Self::Bytes,
-        x: Self::Bytes,
+        x: Self::Splat,
         signed: bool,
     ) -> Self::Partial;
     /// Adds partial sums to `sum`.

@@ -72,10 +72,6 @@ pub(crate) trait Lanes: Copy {
 pub(crate) struct Vector<'a> {
     pub(crate) q: &'a [[i8; 4]],
     /// Σ q
-    #[cfg_attr(
-        not(target_arch = "x86_64"),
-        expect(dead_code, reason = "VNNI takes it")
-    )]
     pub(crate) sum: i32,
 }
 

@@ -13,9 +13,9 @@
 #![expect(clippy::needless_range_loop, reason = "several arrays have the index")]
 
 use super::isa::Registers;
-use super::tiles::{DIGITS, STRETCH, TILE};
+use super::tiles::{CHUNK, DIGITS, STRETCH, TILE};
 use crate::outputs::Outputs;
-use crate::quantize::blocks::{Block, Code, GROUP, Scales, SmallBlock, SuperBlock};
+use crate::quantize::blocks::{Block, Code, GROUP, IN_WORDS, Scales, SmallBlock, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, BLOCK, Quad, SUPER_BLOCK};
 use zerocopy::IntoBytes;
 
@@ -361,6 +361,16 @@ struct Groups {
 impl Groups {
     #[inline(always)]
     fn of<F: SuperBlock>(bytes: &[Quad]) -> Self {
+        // As bytes of a slice they would be loaded one by one where loads must be aligned.
+        let mut aligned = [Quad::ZERO; SUPER_BLOCK / GROUP];
+        let bytes = match IN_WORDS {
+            true => {
+                let aligned = &mut aligned[..F::SCALE_BYTES];
+                aligned.copy_from_slice(bytes);
+                aligned
+            }
+            false => bytes,
+        };
         let bytes: &[[u8; TILE]] = bytes.as_bytes().as_chunks().0;
         let Scales { scales, minima } = F::scales::<TILE>(bytes);
         Self {
@@ -519,8 +529,9 @@ fn ternary<I: Registers, const T: usize, const P: usize>(
     x: [&ActivationQ8K; T],
     dots: &mut [[I::Wide; P]; T],
 ) {
-    // Partial sums can hold a whole block.
-    debug_assert!(I::room(2) >= SUPER_BLOCK / 4);
+    // Partial sums can hold four chunks, and on most CPUs a whole block.
+    debug_assert!(I::room(2) >= 4 * DIGITS);
+    let holds_block = I::room(2) >= SUPER_BLOCK / CHUNK;
     let mut partials = [[isa.no_partial(); P]; T];
     let mut quads = [&x[0].quads()[..]; T];
     for t in 0..T {
@@ -544,6 +555,14 @@ fn ternary<I: Registers, const T: usize, const P: usize>(
             five::<I, 1, T, P>(isa, a, first, x, &mut partials);
             five::<I, 2, T, P>(isa, b, first, x, &mut partials);
             five::<I, 3, T, P>(isa, c, first, x, &mut partials);
+        }
+        if !holds_block {
+            for t in 0..T {
+                for p in 0..P {
+                    dots[t][p] = isa.widen(dots[t][p], partials[t][p]);
+                    partials[t][p] = isa.no_partial();
+                }
+            }
         }
     }
     for t in 0..T {

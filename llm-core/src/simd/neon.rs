@@ -97,6 +97,7 @@ macro_rules! shift {
 
 impl<const DOT: bool> Registers for Neon<DOT> {
     type Bytes = int8x16_t;
+    type Splat = int8x16_t;
     /// Four 16-bit sums for each of two rows, twice; with SDOT, one 32-bit sum per row.
     type Partial = [int8x16_t; 2];
     /// Two sums for each of two rows, twice; with SDOT, one per row.

@@ -37,7 +37,7 @@ use half::f16;
 pub const TILE: usize = 16;
 
 /// Adjacent bytes of a row.
-const CHUNK: usize = 4;
+pub(super) const CHUNK: usize = 4;
 
 /// Codes from 0 to 2 per byte.
 pub(super) const DIGITS: usize = 5;

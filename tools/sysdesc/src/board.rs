@@ -62,8 +62,6 @@ pub struct Board {
     pub kernel: BTreeMap<String, bool>,
     /// How it is emulated.
     pub emulation: Emulation,
-    /// How many times longer than elsewhere the requests of test builds may take on it, emulated.
-    pub test_patience: u32,
 }
 
 /// How a board is emulated: words of a command line, without spaces within a word.
@@ -115,10 +113,6 @@ const fn yes() -> bool {
     true
 }
 
-const fn one() -> u32 {
-    1
-}
-
 const fn four() -> u8 {
     4
 }
@@ -148,8 +142,6 @@ struct File {
     disk: Option<String>,
     memory: Option<String>,
     uimage: Option<String>,
-    #[serde(default = "one")]
-    test_patience: u32,
 }
 
 impl Arch {
@@ -267,7 +259,6 @@ impl Board {
             counter_hertz: file.counter_hertz,
             devices: file.devices,
             kernel: file.kernel,
-            test_patience: file.test_patience.max(1),
             emulation: Emulation {
                 command: file.emulator,
                 boot: file.boot,

@@ -141,27 +141,82 @@ pub fn loom(shop: &Shop) -> Result {
         .done()
 }
 
-/// The sysroot of Debian's cross compiler.
-pub fn aarch64_sysroot() -> String {
-    said_or("AARCH64_SYSROOT", "/usr/aarch64-linux-gnu")
+/// Linux on another processor, whose programs qemu-user runs.
+#[derive(Clone, Copy)]
+pub enum Foreign {
+    /// With the instructions of ARMv8.0.
+    Aarch64,
+    /// rv64gc.
+    Riscv64,
 }
 
-/// How cargo builds for Linux on aarch64, or why it cannot.
-fn aarch64_linux() -> Result<Vec<String>> {
-    let triple = "aarch64-unknown-linux-gnu";
-    let is_installed_target = has_target(triple);
-    let has_tools = is_installed("qemu-aarch64") && is_installed("aarch64-linux-gnu-gcc");
-    if !has_tools || !(is_installed_target || has_source("std")) {
-        return Err(Error::Missing(format!(
-            "they need qemu-aarch64, aarch64-linux-gnu-gcc, and the target {triple} or rust-src"
-        )));
+impl Foreign {
+    /// The processor, in the names of compilers and emulators.
+    pub const fn processor(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "aarch64",
+            Self::Riscv64 => "riscv64",
+        }
     }
-    let standard = if is_installed_target {
-        vec![]
-    } else {
-        vec!["-Zbuild-std=std,panic_abort".to_owned()]
-    };
-    Ok(standard)
+
+    /// Cargo's name for it.
+    pub const fn triple(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "aarch64-unknown-linux-gnu",
+            Self::Riscv64 => "riscv64gc-unknown-linux-gnu",
+        }
+    }
+
+    /// What runs its programs: the emulator, with the sysroot of Debian's cross compiler.
+    pub fn emulator(self) -> [String; 3] {
+        let processor = self.processor();
+        let sysroot = said_or(
+            &format!("{}_SYSROOT", processor.to_uppercase()),
+            &format!("/usr/{processor}-linux-gnu"),
+        );
+        [format!("qemu-{processor}"), "-L".to_owned(), sysroot]
+    }
+
+    /// What cargo builds it with.
+    fn linker(self) -> String {
+        format!("{}-linux-gnu-gcc", self.processor())
+    }
+
+    /// How cargo builds for it, or why it cannot.
+    fn standard(self) -> Result<Vec<String>> {
+        let (triple, linker) = (self.triple(), self.linker());
+        let [emulator, ..] = self.emulator();
+        let is_installed_target = has_target(triple);
+        let has_tools = is_installed(&emulator) && is_installed(&linker);
+        if !has_tools || !(is_installed_target || has_source("std")) {
+            return Err(Error::Missing(format!(
+                "they need {emulator}, {linker}, and the target {triple} or rust-src"
+            )));
+        }
+        let standard = if is_installed_target {
+            vec![]
+        } else {
+            vec!["-Zbuild-std=std,panic_abort".to_owned()]
+        };
+        Ok(standard)
+    }
+
+    /// `cargo COMMAND` for it.
+    pub fn cargo(self, shop: &Shop, command: &str) -> Result<Run> {
+        let triple = self.triple();
+        let variable = |name| {
+            let triple = triple.replace('-', "_").to_uppercase();
+            format!("CARGO_TARGET_{triple}_{name}")
+        };
+        Ok(shop
+            .cargo(command)
+            .args(self.standard()?)
+            .args(["--target", triple, "--target-dir"])
+            .arg(shop.target().join(self.processor()))
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env(variable("LINKER"), self.linker())
+            .env(variable("RUNNER"), self.emulator().join(" ")))
+    }
 }
 
 /// The major version of LLVM in rustc.
@@ -176,28 +231,10 @@ fn llvm_version() -> String {
         .to_owned()
 }
 
-/// `cargo COMMAND` for Linux on aarch64, which qemu-user runs.
-pub fn aarch64_cargo(shop: &Shop, command: &str) -> Result<Run> {
-    Ok(shop
-        .cargo(command)
-        .args(aarch64_linux()?)
-        .args(["--target", "aarch64-unknown-linux-gnu", "--target-dir"])
-        .arg(shop.target().join("aarch64"))
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env(
-            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER",
-            "aarch64-linux-gnu-gcc",
-        )
-        .env(
-            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER",
-            format!("qemu-aarch64 -L {}", aarch64_sysroot()),
-        ))
-}
-
 /// The engine's own tests and the golden vectors on aarch64, for the NEON kernels, but for those of how sessions and threads
 /// interleave: they are the same on every processor, and take minutes in an emulator.
 pub fn unit_aarch64(shop: &Shop) -> Result {
-    match aarch64_cargo(shop, "test") {
+    match Foreign::Aarch64.cargo(shop, "test") {
         Ok(cargo) => cargo
             .args(["--profile", "emulated", "-p", "llm-core", "-p", "golden"])
             .args(["--lib", "--test", "golden", "--"])

@@ -106,7 +106,10 @@ pub fn library_for_host(shop: &Shop) -> Result<PathBuf> {
 /// The library for seL4.
 pub fn library_for_sel4(shop: &Shop, arch: Arch) -> Result<PathBuf> {
     include()?;
-    let needs = Needs::default();
+    let needs = Needs {
+        float: has_float_abi(arch),
+        ..Needs::default()
+    };
     let triple = triple(arch, needs);
     let cargo = shop
         .cargo("rustc")
@@ -114,6 +117,12 @@ pub fn library_for_sel4(shop: &Shop, arch: Arch) -> Result<PathBuf> {
         .args(standard(arch, needs))
         .args(["--target", triple]);
     library(cargo, &shop.target().join(triple), triple)
+}
+
+/// Whether programs in C pass floats in registers. Microkit's library does so on RISC-V, and a linker takes only objects that
+/// agree. There are no floats in these programs, so they have no instruction that a domain without FPU would fault at.
+const fn has_float_abi(arch: Arch) -> bool {
+    matches!(arch, Arch::Riscv64)
 }
 
 /// The C compiler for a board's domains.
@@ -159,12 +168,12 @@ pub fn component_for_sel4(
 ) -> Result {
     let library = library_for_sel4(shop, platform.board.arch)?;
     string_headers(example, strings, headers)?;
-    // Without floating point, and freestanding.
+    // Freestanding and without floating point; on RISC-V see `has_float_abi`.
     let target: &[&str] = match platform.board.arch {
         Arch::Aarch64 => &["-mgeneral-regs-only", "-mstrict-align"],
         Arch::Riscv64 => &[
-            "-march=rv64imac_zicsr_zifencei",
-            "-mabi=lp64",
+            "-march=rv64gc_zicsr_zifencei",
+            "-mabi=lp64d",
             "-mcmodel=medany",
         ],
     };

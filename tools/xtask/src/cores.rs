@@ -103,7 +103,7 @@ pub fn storm(shop: &Shop, options: &Options, faults: u64) -> Result {
     platform.emulator()?;
     image.build()?;
     let store = Store::of(&System::Main, options).make(shop, options)?;
-    let policy = Policy::of(&System::Main, Use::StormCores).on(&platform.board);
+    let policy = Policy::of(&System::Main, Use::StormCores);
     let folder = platform.build().join("storm-cores");
     files::folder(&folder)?;
     let output = folder.join("loader.img");

@@ -240,11 +240,7 @@ impl<'a> Image<'a> {
         let policy = match self.system {
             // `llmtool system` makes both.
             System::Own(_) => store.clone(),
-            _ => self
-                .policy()
-                .on(&self.platform.board)
-                .compile(self.shop)?
-                .to_owned(),
+            _ => self.policy().compile(self.shop)?.to_owned(),
         };
         if let System::Example(example, _) = &self.system {
             clients::fill(example, &self.system, &policy)?;

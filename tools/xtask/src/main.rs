@@ -152,6 +152,7 @@ fn run_verb(verb: &str, shop: &Shop, options: &Options) -> Result {
         "bench" => speed::bench(shop),
         "bench-peers" => speed::bench_peers(shop),
         "bench-neon" => speed::bench_neon(shop),
+        "bench-riscv" => speed::bench_riscv(shop),
         "bench-plot" => speed::bench_plot(shop),
         "bench-qemu" => speed::bench_qemu(shop, options),
         "bench-boards" => speed::bench_boards(shop, options),

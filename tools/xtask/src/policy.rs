@@ -16,22 +16,11 @@ pub enum Change {
     ShortDeadlineOfCores,
     /// The system goes on without a log that it has lost.
     GoOn,
-    /// Requests may take so many times longer.
-    Patience(u32),
 }
 
 impl Change {
     fn apply(self, text: &mut DocumentMut) {
         let (table, key, new) = match self {
-            Self::Patience(times) => {
-                // Whole seconds, as in the tests' policy.
-                let deadline = text["inference"]["deadline"].as_str();
-                let seconds = deadline.and_then(|text| text.strip_suffix('s')?.parse().ok());
-                let seconds: u32 = seconds.unwrap_or(30);
-                text["inference"]["deadline"] =
-                    value(format!("{}s", seconds.saturating_mul(times)));
-                return;
-            }
             Self::ShortDeadline => ("inference", "deadline", "4s"),
             Self::ShortDeadlineOfCores => ("inference", "deadline", "20s"),
             Self::GoOn => ("log", "on-failure", "go-on"),
@@ -52,8 +41,6 @@ pub struct Policy {
     pub description: PathBuf,
     /// Where `policy.bin` and `formats.bin` are written.
     pub folder: PathBuf,
-    /// Whether its deadlines are longer on slow boards. Those of people and of the red team are the same everywhere.
-    pub is_patient: bool,
 }
 
 /// Who uses a policy.
@@ -102,20 +89,7 @@ impl Policy {
             changes,
             description: system.description(),
             folder: system.folder().join(name),
-            is_patient: matches!(purpose, Use::Test | Use::Storm | Use::StormCores),
         }
-    }
-
-    /// The same for the tests of a board.
-    pub fn on(mut self, board: &sysdesc::Board) -> Self {
-        let times = board.test_patience;
-        if self.is_patient && times > 1 {
-            self.changes.push(Change::Patience(times));
-            let mut folder = self.folder.into_os_string();
-            folder.push(format!("-{times}"));
-            self.folder = PathBuf::from(folder);
-        }
-        self
     }
 
     /// Its text, if it is not one file as it is.
@@ -195,25 +169,6 @@ mod tests {
         assert_eq!(
             changed(Use::GoOn)["log"]["on-failure"].as_str(),
             Some("go-on")
-        );
-    }
-
-    #[test]
-    fn only_tests_wait_longer_on_a_slow_board() {
-        std::env::set_current_dir(crate::root()).unwrap();
-        let slow = sysdesc::Board {
-            test_patience: 3,
-            ..sysdesc::Board::usual()
-        };
-        let policy = Policy::of(&System::Main, Use::Storm).on(&slow);
-        let text: DocumentMut = policy.changed().unwrap().parse().unwrap();
-        assert_eq!(text["inference"]["deadline"].as_str(), Some("12s"));
-        assert!(policy.folder.ends_with("policy-storm-3"));
-        assert!(
-            Policy::of(&System::Main, Use::Shipped)
-                .on(&slow)
-                .changes
-                .is_empty()
         );
     }
 

@@ -1,6 +1,6 @@
 //! Measurements.
 
-use crate::checks::{aarch64_cargo, aarch64_sysroot};
+use crate::checks::Foreign;
 use crate::command::run;
 use crate::error::{Result, at};
 use crate::files;
@@ -72,7 +72,21 @@ pub fn bench_peers(shop: &Shop) -> Result {
 /// Instructions of the NEON kernels for each multiply-accumulate, in qemu-user. Counts do not depend on the machine. The build
 /// matches the domain on seL4 as far as the compiler is concerned: strict alignment, and no SDOT.
 pub fn bench_neon(shop: &Shop) -> Result {
-    aarch64_cargo(shop, "build")?
+    let flags = "-C target-feature=+strict-align";
+    let options = ["--title", "NEON of ARMv8.0", "--goals"];
+    bench_kernels(shop, Foreign::Aarch64, flags, &options)
+}
+
+/// The same of the kernels for rv64gc, which has no vectors.
+pub fn bench_riscv(shop: &Shop) -> Result {
+    bench_kernels(shop, Foreign::Riscv64, "", &["--title", "rv64gc"])
+}
+
+fn bench_kernels(shop: &Shop, foreign: Foreign, flags: &str, options: &[&str]) -> Result {
+    let triple = foreign.triple();
+    let flags_of = triple.replace('-', "_").to_uppercase();
+    foreign
+        .cargo(shop, "build")?
         .args([
             "--release",
             "-p",
@@ -82,18 +96,18 @@ pub fn bench_neon(shop: &Shop) -> Result {
             "--example",
             "multiply",
         ])
-        .env(
-            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
-            "-C target-feature=+strict-align",
-        )
+        .env(format!("CARGO_TARGET_{flags_of}_RUSTFLAGS"), flags)
         .aside()?;
-    let built = "aarch64/aarch64-unknown-linux-gnu/release/examples/multiply";
-    run("tools/bench-neon/bench-neon")
+    let built = format!("{}/{triple}/release/examples/multiply", foreign.processor());
+    let file = format!("bench-{}.json", foreign.processor());
+    run("tools/bench-kernels/bench-kernels")
+        .args(options)
         .arg("--json")
-        .arg(shop.target().join("bench-neon.json"))
+        .arg(shop.target().join(file))
         .arg("--program")
         .arg(shop.target().join(built))
-        .args(["--", "qemu-aarch64", "-L", &aarch64_sysroot()])
+        .arg("--")
+        .args(foreign.emulator())
         .done()
 }
 
@@ -137,7 +151,6 @@ fn beside(shop: &Shop, measure: &Image<'_>) -> Result<[PathBuf; 2]> {
         changes: test.changes,
         description: described,
         folder: folder.to_owned(),
-        is_patient: false,
     };
     policy.compile(shop)?;
     let store = Store::of(&System::Main, measure.options).make(shop, measure.options)?;

@@ -300,7 +300,7 @@ pub fn storm(shop: &Shop, options: &Options, faults: u64) -> Result {
     platform.emulator()?;
     image.build()?;
     let store = Store::of(&System::Main, options).make(shop, options)?;
-    let policy = Policy::of(&System::Main, Use::Storm).on(&platform.board);
+    let policy = Policy::of(&System::Main, Use::Storm);
     let folder = platform.build().join("storm");
     let output = folder.join("loader.img");
     let search: [&Path; 3] = [&image.folder(), &store, policy.compile(shop)?];

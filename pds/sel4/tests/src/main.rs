@@ -31,8 +31,10 @@ static HEAP: DeferredStaticDlmalloc<RawOneShotMutex> = DeferredStaticDlmalloc::n
 static TALLY: Tally = Tally::new();
 
 // The purpose of this run is to test inference's kernels.
-#[cfg(target_arch = "aarch64")]
-const _: () = assert!(Cpu::of_build().wants_tiles(), "the target has no NEON");
+const _: () = assert!(
+    Cpu::of_build().wants_tiles(),
+    "the target has only the reference"
+);
 
 #[protection_domain]
 fn init() -> impl Handler {
