@@ -1,6 +1,6 @@
 (** * How claims about one system are computed
 
-    Responsible for: what [Apply.v] and [Disk.v] have in common, and no claim: comparison of lists in a form that
+    Responsible for: what [Apply.v], [Disk.v] and [Cores.v] have in common, and no claim: comparison of lists in a form that
     shows what is wrong, and who the writers and readers of a part are. *)
 
 From Coq Require Import List NArith String Bool.
@@ -18,6 +18,14 @@ Qed.
 
 Lemma none_left : forall A (f : A -> bool) l, filter (fun x => negb (f x)) l = [] -> forall x, In x l -> f x = true.
 Proof. intros A f l H x I. apply negb_false_iff. exact (filter_nil A (fun x => negb (f x)) l H x I). Qed.
+
+(** The same of pairs. [none_left] is no substitute: there the [match] stands inside of [negb], here outside, and the two
+    are convertible for no variable, so that Coq would compute both lists to compare them, lazily, without an end. *)
+Lemma no_pair_left : forall A B (f : A -> B -> bool) l, filter (fun '(a, b) => negb (f a b)) l = [] ->
+  forall a b, In (a, b) l -> f a b = true.
+Proof.
+  intros A B f l H a b I. apply negb_false_iff. exact (filter_nil _ (fun '(a, b) => negb (f a b)) l H (a, b) I).
+Qed.
 
 (** *** Comparison without regard to order
 

@@ -451,14 +451,12 @@ Proof. now_computed. Qed.
 
 Lemma cut_off : forall m c, In m compartment -> In c client_subjects -> separates on_cores cut m c = true.
 Proof.
-  intros m c M C. exact (none_left _ (fun '(m, c) => separates on_cores cut m c) _ T3_from_the_compartment (m, c)
-    (in_prod _ _ _ _ M C)).
+  intros m c M C. exact (no_pair_left _ _ (separates on_cores cut) _ T3_from_the_compartment m c (in_prod _ _ _ _ M C)).
 Qed.
 
 Lemma cut_off_too : forall m c, In m compartment -> In c client_subjects -> separates on_cores cut c m = true.
 Proof.
-  intros m c M C. exact (none_left _ (fun '(c, m) => separates on_cores cut c m) _ T3_to_the_compartment (c, m)
-    (in_prod _ _ _ _ C M)).
+  intros m c M C. exact (no_pair_left _ _ (separates on_cores cut) _ T3_to_the_compartment c m (in_prod _ _ _ _ C M)).
 Qed.
 
 Lemma passes_audit : forall u v, separates on_cores cut u v = true ->
@@ -544,7 +542,7 @@ Theorem T4_paths : forall m h, In m compartment -> In h hardware ->
   forall p, path on_cores m p h -> ~ In Monitor p -> In audit p.
 Proof.
   intros m h M H p P N. apply (passes_audit m h); try assumption.
-  exact (none_left _ (fun '(m, h) => separates on_cores cut m h) _ T4_devices (m, h) (in_prod _ _ _ _ M H)).
+  exact (no_pair_left _ _ (separates on_cores cut) _ T4_devices m h (in_prod _ _ _ _ M H)).
 Qed.
 
 (** and to a client's, from audit through the client. *)
@@ -559,7 +557,7 @@ Proof. now_computed. Qed.
     If a worker's faults went to the monitor, as they would without a parent, it could take a client's from another core:
     its endpoint would be held on two cores ([M2_on_one_core] fails; in `test`). And if audit were taken to be first at
     its own endpoint, as on one core it is, no member could change another's registers: what is withdrawn is this. *)
-Definition as_on_one_core : system := microkit_with [audit; Monitor] d qemu_virt.
+Definition as_on_one_core : system := microkit_with d qemu_virt [audit; Monitor].
 
 Theorem what_is_withdrawn : map (fun m => differ subject_eq (writers_in as_on_one_core (PThread m)) [m; audit; Monitor])
   compartment = map (fun _ => ([], [])) compartment.

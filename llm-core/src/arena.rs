@@ -298,6 +298,20 @@ impl<'m> Arena<'m> {
         self.memory.len()
     }
 
+    /// All of its memory, as others have it who can write it, too.
+    #[cfg(any(test, feature = "testing"))]
+    pub const fn memory_mut(&mut self) -> &mut [u8] {
+        self.memory
+    }
+
+    /// The bytes below `mark`.
+    ///
+    /// # Panics
+    /// `mark` belongs to another arena.
+    pub(crate) fn below(&self, mark: Mark) -> &[u8] {
+        &self.memory[..mark.used]
+    }
+
     /// The values of `span`.
     ///
     /// # Panics

@@ -29,6 +29,7 @@ pub mod kv_cache;
 pub mod outputs;
 pub mod quantize;
 pub mod sampling;
+pub mod seal;
 pub mod simd;
 pub mod team;
 #[cfg(any(test, feature = "testing"))]

@@ -153,14 +153,14 @@ impl<const WORKERS: usize> Leader<WORKERS> {
         (1..workers).for_each(&mut signal);
     }
 
-    /// Waits until the workers have greeted in this life, and gives each fresh gates. `sleep` returns when there was a
-    /// signal since it last returned, or for no reason.
+    /// Waits until the workers have greeted in this life, and gives each fresh gates. `sleep`, called with the worker that
+    /// is waited for, returns when there was a signal since it last returned, or for no reason.
     pub fn admit<const WORDS: usize>(
         &self,
         desk: &Desk<WORKERS, WORDS>,
         workers: usize,
         mut signal: impl FnMut(usize),
-        mut sleep: impl FnMut(),
+        mut sleep: impl FnMut(usize),
     ) {
         for (worker, place) in desk.places[..workers].iter().enumerate().skip(1) {
             let Place {
@@ -168,7 +168,7 @@ impl<const WORKERS: usize> Leader<WORKERS> {
                 done: Alone(done),
             } = place;
             while done.greeted.load(Ordering::Acquire) != self.life {
-                sleep();
+                sleep(worker);
             }
             call.gate.shut();
             done.gate.shut();

@@ -3,9 +3,10 @@
 //! The desk lies in a region that all of them write. They are one compartment: its parent stops all of them before it
 //! starts any, so the desk may hold what an old life has left, and everybody greets before the first job.
 //!
-//! Nobody here has a clock. A worker that does not arrive keeps the leader waiting, and whoever supervises the
-//! compartment stops it when an answer is overdue: it has a deadline for every request in any case, and a leader that
-//! judged its own workers would have to be trusted.
+//! Nobody here has a clock. Whoever supervises the compartment has, and lends it: as long as the leader has work, it
+//! rings at regular intervals. A leader that has heard it [`PATIENCE`] times while it waited for one job gives up, which
+//! ends its domain, and with it the compartment. A leader that does not is no danger: its requests have a deadline in any
+//! case.
 
 #![allow(unsafe_code)]
 
@@ -48,13 +49,45 @@ pub const fn spins(crowded: bool) -> u32 {
     if crowded { SPINS_IF_CROWDED } else { SPINS }
 }
 
+/// How often the supervisor rings in vain before the leader gives up. The first may have come before the leader began to
+/// wait, so at least one interval less has passed. An honest worker needs milliseconds for its part of a job. Fewer would
+/// end a compartment whose worker was not scheduled for a moment, as happens in an emulator; more would find a worker that
+/// hangs later.
+pub const PATIENCE: u32 = 3;
+
+/// Why a wait has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// A member has rung; or for no reason.
+    Member,
+    /// The supervisor has rung, and nobody else.
+    Supervisor,
+}
+
 /// The notifications of a domain.
 pub trait Bells {
     /// Wakes a member of the team, now or when it next waits; the leader is member 0.
     fn ring(&mut self, member: usize);
 
-    /// Waits until some member has rung since this last returned; it may also return for no reason.
-    fn wait(&mut self);
+    /// Waits until some member, or the leader's supervisor, has rung since this last returned; it may also return for no
+    /// reason.
+    fn wait(&mut self) -> Woken;
+}
+
+/// How often the leader still hears its supervisor before it gives up.
+struct Patience(u32);
+
+impl Patience {
+    /// Waits for a worker.
+    ///
+    /// # Panics
+    /// It has no patience left. That must end the domain: the worker may still be using its memory.
+    fn wait(&mut self, worker: usize, bells: &mut impl Bells) {
+        if bells.wait() == Woken::Supervisor {
+            self.0 -= 1;
+            assert!(self.0 > 0, "worker {worker} has not arrived");
+        }
+    }
 }
 
 /// The leader's side of a team.
@@ -92,7 +125,7 @@ impl<B: Bells> Team for Domains<B> {
     }
 
     /// # Panics
-    /// The work is for a larger team, or a part of it panics. That must end the domain, because workers may be using its
+    /// The work is for a larger team, a part of it panics, or a worker does not arrive. That must end the domain, because workers may be using its
     /// memory: a domain's panics do not unwind.
     fn run(&mut self, work: Work<'_>) -> Result<(), NonFinite> {
         let workers = work.workers();
@@ -103,7 +136,10 @@ impl<B: Bells> Team for Domains<B> {
             // Two closures need the bells, one after the other.
             let bells = core::cell::RefCell::new(&mut *bells);
             let ring = |worker| bells.borrow_mut().ring(worker);
-            leader.admit(desk, self.members, ring, || bells.borrow_mut().wait());
+            let mut patience = Patience(PATIENCE);
+            leader.admit(desk, self.members, ring, |worker| {
+                patience.wait(worker, *bells.borrow_mut());
+            });
             self.complete = true;
         }
         leader.call(
@@ -112,6 +148,7 @@ impl<B: Bells> Team for Domains<B> {
             |put| work.write(put),
             |worker| bells.ring(worker),
         );
+        let mut patience = Patience(PATIENCE);
         // SAFETY: part 0 is the leader's, and each worker runs the part of its own number (`serve`). `work` is borrowed
         // until all are done, because a panic on the way ends the domain.
         let mut result = unsafe { work.part(0) };
@@ -119,8 +156,8 @@ impl<B: Bells> Team for Domains<B> {
             desk,
             workers,
             self.spins,
-            |_| {
-                bells.wait();
+            |worker| {
+                patience.wait(worker, bells);
                 Ok(())
             },
             |answer| result = answer::and(result, answer),
@@ -203,10 +240,14 @@ impl Seat {
             worker.greet(
                 desk,
                 || bells.borrow_mut().ring(0),
-                || bells.borrow_mut().wait(),
+                || {
+                    bells.borrow_mut().wait();
+                },
             );
         }
-        while let Some(mut words) = worker.next(desk, self.spins, || bells.wait()) {
+        while let Some(mut words) = worker.next(desk, self.spins, || {
+            bells.wait();
+        }) {
             before();
             let take = &mut || words.next();
             // SAFETY: the leader wrote these words before it opened the gate, for work in the memory that `new`'s caller

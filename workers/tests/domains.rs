@@ -10,7 +10,7 @@ use llm_core::testing::{Memory, Shape, model};
 use llm_core::transformer::{Checked, LoadOptions, Model, Positions};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use workers::domains::{Bells, Domains, MOST, Seat, Table};
+use workers::domains::{Bells, Domains, MOST, PATIENCE, Seat, Table, Woken};
 
 /// The notifications of a team: what came while nobody waited is kept.
 struct Kernel {
@@ -28,7 +28,7 @@ impl Bells for Member {
         arrived.notify_one();
     }
 
-    fn wait(&mut self) {
+    fn wait(&mut self) -> Woken {
         let (signal, arrived) = &self.0.signals[self.1];
         let mut signal = signal.lock().unwrap();
         while !*signal {
@@ -39,13 +39,14 @@ impl Bells for Member {
             // The thread ends here, without a message.
             std::panic::resume_unwind(Box::new(()));
         }
+        Woken::Member
     }
 }
 
 /// Cuts even the shortest jobs.
-struct Eager(Domains<Member>);
+struct Eager<B>(Domains<B>);
 
-impl Team for Eager {
+impl<B: Bells> Team for Eager<B> {
     fn workers(&self) -> usize {
         self.0.workers()
     }
@@ -137,6 +138,44 @@ fn life_after_life_on_the_same_table_gives_the_bits_of_one_domain() {
         assert!(
             live(memory.bytes(), table, members) == expected,
             "{members} members"
+        );
+    }
+}
+
+/// What a leader hears.
+struct Heard(Arc<Mutex<Vec<Woken>>>);
+
+impl Bells for Heard {
+    fn ring(&mut self, _: usize) {}
+
+    fn wait(&mut self) -> Woken {
+        let mut heard = self.0.lock().unwrap();
+        heard.pop().expect("it gives up before")
+    }
+}
+
+#[test]
+fn a_worker_that_never_arrives_ends_the_leader_once_its_supervisor_has_rung_often_enough() {
+    let in_vain = PATIENCE as usize;
+    for from_members in [0, 5] {
+        // The last of these is heard first.
+        let mut heard = vec![Woken::Member; from_members];
+        heard.extend(vec![Woken::Supervisor; in_vain]);
+        heard.extend(vec![Woken::Member; from_members]);
+        let heard = Arc::new(Mutex::new(heard));
+        let bells = Heard(Arc::clone(&heard));
+        let leader = std::thread::spawn(move || {
+            let table: &'static Table = Box::leak(Box::default());
+            let mut memory = Memory::new(8 << 20);
+            let mut leader = Eager(Domains::begin(table, 2, 0, bells));
+            logits(memory.bytes(), &mut leader)
+        });
+        let why = leader.join().expect_err("it cannot go on");
+        let why = why.downcast_ref::<String>().expect("a message");
+        assert_eq!(why, "worker 1 has not arrived");
+        assert_eq!(
+            heard.lock().unwrap_or_else(|e| e.into_inner()).len(),
+            from_members
         );
     }
 }

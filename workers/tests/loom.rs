@@ -164,7 +164,7 @@ fn start_over<const WORKERS: usize>(desk: Board<WORKERS>) {
     let mut leader = Leader::<WORKERS>::default();
     let signal = |worker: usize| shared.bells[worker].ring();
     leader.begin(&shared.desk, WORKERS, signal);
-    leader.admit(&shared.desk, WORKERS, signal, || shared.bells[0].wait());
+    leader.admit(&shared.desk, WORKERS, signal, |_| shared.bells[0].wait());
     leader.call(&shared.desk, WORKERS, |put| put(7), signal);
     let sleep = |_| {
         shared.bells[0].wait();

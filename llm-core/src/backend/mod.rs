@@ -28,6 +28,7 @@ use crate::generate::{
     GenerateError, GenerateParams, Occupancy, Progress, Prompt, Scheduler, Text, Turn,
 };
 use crate::kv_cache::KvType;
+use crate::seal::{Inspection, Seal};
 use crate::team::{Alone, Team};
 use crate::transformer::training::{Draft, TrainError, TrainParams, TrainPlan, Training};
 use crate::transformer::{
@@ -147,6 +148,12 @@ pub trait LlmBackend {
 
     /// Bytes of a trained adapter's file from `offset`: some if there are more, none after the end.
     fn made(&self, offset: usize) -> &[u8];
+
+    /// Inspects the next piece of the memory that only a load writes. Without a model, or in a backend whose memory
+    /// nobody else can write, there is nothing to inspect, and it is sound.
+    fn inspect(&mut self) -> Inspection {
+        Inspection::Sound
+    }
 }
 
 /// The production backend: a transformer in an arena.
@@ -161,6 +168,9 @@ pub struct TransformerBackend<'m, T = Alone> {
     training: Option<Training>,
     /// Whether the last step was a training step.
     trained: bool,
+    /// Whether loaded models are sealed.
+    seals: bool,
+    seal: Option<Seal>,
 }
 
 impl<'m> TransformerBackend<'m> {
@@ -185,7 +195,21 @@ impl<'m, T: Team> TransformerBackend<'m, T> {
             formats: FormatTable::none(),
             training: None,
             trained: false,
+            seals: false,
+            seal: None,
         }
+    }
+
+    /// Seals each model after it was loaded, so [`LlmBackend::inspect`] notices if somebody else writes its weights or
+    /// vocabulary. For a team of domains, which map the arena. Adapters, keys, values and activations are not sealed.
+    pub fn seal_models(&mut self) {
+        self.seals = true;
+        self.reseal();
+    }
+
+    fn reseal(&mut self) {
+        let model = self.loaded.as_ref().filter(|_| self.seals);
+        self.seal = model.map(|(model, _)| Seal::of(model.constants(&self.arena)));
     }
 
     /// The training.
@@ -271,6 +295,7 @@ impl<T: Team> LlmBackend for TransformerBackend<'_, T> {
         self.scheduler = Scheduler::new();
         self.training = None;
         self.loaded = None;
+        self.seal = None;
         let model = Model::load(&checked, &self.options, &mut self.arena)?;
         let config = model.config();
         let info = ModelInfo {
@@ -286,6 +311,7 @@ impl<T: Team> LlmBackend for TransformerBackend<'_, T> {
             template: model.template().copied(),
         };
         self.loaded = Some((model, info));
+        self.reseal();
         self.measure_formats();
         Ok(info)
     }
@@ -424,5 +450,12 @@ impl<T: Team> LlmBackend for TransformerBackend<'_, T> {
         self.training
             .as_ref()
             .map_or(&[], |training| training.made(&self.arena, offset))
+    }
+
+    fn inspect(&mut self) -> Inspection {
+        match (&self.loaded, &mut self.seal) {
+            (Some((model, _)), Some(seal)) => seal.inspect(model.constants(&self.arena)),
+            _ => Inspection::Sound,
+        }
     }
 }

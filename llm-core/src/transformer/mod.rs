@@ -405,6 +405,11 @@ impl Model {
         arena.get(self.buffers.logits.part(output * vocabulary, vocabulary))
     }
 
+    /// What only a load writes: weights and vocabulary.
+    pub(crate) fn constants<'a>(&self, arena: &'a Arena<'_>) -> &'a [u8] {
+        arena.below(self.frozen)
+    }
+
     /// The frozen part of the arena, and what the tokenizer uses: the tokens of `session`, and scratch.
     ///
     /// # Panics

@@ -5,6 +5,7 @@
 //! restarts end.
 
 use crate::models::Verified;
+use crate::work::BEAT_US;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_RESTARTS;
 use protocol::name::ModelName;
@@ -65,6 +66,8 @@ pub(crate) struct Link<R, W> {
     refused: Option<ControlError>,
     frame: Frame,
     signal: bool,
+    /// When inference is signalled next for the sake of its workers.
+    beat_us: u64,
 }
 
 impl<R: ReadWords, W: WriteWords> Link<R, W> {
@@ -87,6 +90,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
             refused: None,
             frame: Frame::new(),
             signal: false,
+            beat_us: 0,
         }
     }
 
@@ -185,6 +189,15 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
     pub(crate) fn takes_signal(&mut self) -> bool {
         let owed = self.ring.take_owed_signal();
         core::mem::take(&mut self.signal) | owed
+    }
+
+    /// Has inference signalled if its last beat is [`BEAT_US`] ago; when the next is due.
+    pub(crate) fn beat(&mut self, now: u64) -> u64 {
+        if now >= self.beat_us {
+            self.beat_us = now.saturating_add(BEAT_US);
+            self.signal = true;
+        }
+        self.beat_us
     }
 
     /// Notes, at the beginning of a wake-up, whether inference's ring has room for audit's own commands.

@@ -16,6 +16,12 @@ pub(crate) const PAUSE_US: u64 = 1_000;
 /// it, audit never runs again at once, so that lower domains run in between. A deadline is noticed this much later.
 pub(crate) const GAP_US: u64 = 200;
 
+/// How often audit signals an inference that has workers and something to do, in microseconds (0.25 s). It is the only
+/// clock that inference has: after a few signals in vain, it gives a worker up that does not arrive, which audit would
+/// notice only at the request's deadline. A hang is found within three of these, so that less than a second passes until
+/// inference serves again. Shorter intervals would find it sooner, and wake audit more often.
+pub(crate) const BEAT_US: u64 = 250_000;
+
 /// What is left of a wake-up's work.
 #[derive(Debug)]
 pub(crate) struct Budget {

@@ -5,6 +5,7 @@ use llm_core::backend::{LlmBackend, ModelInfo};
 use llm_core::generate::{
     FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Prompt, Step, Text, Turn,
 };
+use llm_core::seal::Inspection;
 use llm_core::transformer::training::{TrainError, TrainParams, TrainPlan};
 use llm_core::transformer::{AdapterError, AdapterInfo, LoadError};
 
@@ -301,6 +302,10 @@ impl<B: LlmBackend> LlmBackend for Injector<B> {
 
     fn made(&self, offset: usize) -> &[u8] {
         self.backend.made(offset)
+    }
+
+    fn inspect(&mut self) -> Inspection {
+        self.backend.inspect()
     }
 }
 

@@ -10,6 +10,7 @@ use llm_core::backend::{LlmBackend, ModelInfo, StubBackend, TransformerBackend};
 use llm_core::generate::{
     FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Prompt, Step, Text, Turn,
 };
+use llm_core::seal::Inspection;
 use llm_core::team::Alone;
 use llm_core::transformer::training::{TrainError, TrainParams, TrainPlan};
 use llm_core::transformer::{AdapterError, AdapterInfo, LoadError};
@@ -240,6 +241,10 @@ impl LlmBackend for Measurer<'_> {
 
     fn made(&self, offset: usize) -> &[u8] {
         self.transformer.made(offset)
+    }
+
+    fn inspect(&mut self) -> Inspection {
+        self.transformer.inspect()
     }
 }
 

@@ -5,6 +5,7 @@ use crate::failure::{self, Detail};
 use crate::tuning::{Sending, Tuning};
 use llm_core::backend::LlmBackend;
 use llm_core::generate::{GenerateError, Progress, Prompt, Step, Text, Turn};
+use llm_core::seal::Inspection;
 use llm_core::transformer::training::{TrainError, TrainProgress};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_PART_BYTES, MAX_PIECE_BYTES, MAX_SESSIONS};
@@ -61,6 +62,18 @@ struct Service<'s, R, W, B> {
     /// `outgoing` holds a report that did not fit into the ring.
     unsent: bool,
     text: Text,
+    memory: MemoryState,
+}
+
+/// What is known of the memory that only a load writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MemoryState {
+    /// It was found as the load left it, and nothing was computed since.
+    Inspected,
+    /// Something was computed since. It is inspected when there is nothing else to do.
+    Used,
+    /// It has changed, and audit has been told. Nothing more is done in this life.
+    Corrupt,
 }
 
 impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
@@ -85,6 +98,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
                 outgoing: Frame::new(),
                 unsent: false,
                 text: Text::new(),
+                memory: MemoryState::Inspected,
             },
             incoming: Frame::new(),
         }
@@ -95,6 +109,12 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
     pub const fn with_slots(mut self, slots: &'s dyn ReadParts) -> Self {
         self.service.slots = slots;
         self
+    }
+
+    /// The backend, to change what it computes with.
+    #[cfg(test)]
+    pub(crate) const fn backend_mut(&mut self) -> &mut B {
+        &mut self.service.backend
     }
 
     /// Does a bounded amount of work: reads commands, with one prompt at most, and then does one step.
@@ -112,6 +132,9 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
             // Audit signals when it has made room.
             return Activity::Idle;
         }
+        if self.memory == MemoryState::Corrupt {
+            return Activity::Idle;
+        }
         let more = self.read_commands(incoming, port);
         if self.unsent {
             return Activity::Idle;
@@ -124,11 +147,49 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         // If all requests are out of credit, only a command can continue one.
         let has_work = self.tuning.is_some() || self.requests.iter().any(Option::is_some);
         let busy = more || sent || (stepped && has_work);
-        if self.unsent || !busy {
-            Activity::Idle
-        } else {
-            Activity::Busy
+        match (self.unsent, busy) {
+            (true, _) => Activity::Idle,
+            (false, true) => Activity::Busy,
+            (false, false) => self.inspect(port),
         }
+    }
+
+    /// With nothing else to do, looks at the next piece of the memory that requests have used.
+    fn inspect(&mut self, port: &mut impl Port) -> Activity {
+        if self.memory != MemoryState::Used {
+            return Activity::Idle;
+        }
+        match self.backend.inspect() {
+            Inspection::Unfinished => Activity::Busy,
+            Inspection::Sound => {
+                self.memory = MemoryState::Inspected;
+                Activity::Idle
+            }
+            Inspection::Changed => {
+                self.give_up(port);
+                Activity::Idle
+            }
+        }
+    }
+
+    /// Whether memory that only a load writes has changed. This takes as long as reading all of it.
+    fn is_corrupt(&mut self) -> bool {
+        // An inspection that is under way began before what is suspicious now.
+        let mut whole = 0;
+        while whole < 2 {
+            match self.backend.inspect() {
+                Inspection::Unfinished => {}
+                Inspection::Sound => whole += 1,
+                Inspection::Changed => return true,
+            }
+        }
+        false
+    }
+
+    /// Tells audit that the model is unusable. Audit restarts the domain, which ends all requests.
+    fn give_up(&mut self, port: &mut impl Port) {
+        self.memory = MemoryState::Corrupt;
+        self.send(0, &Report::Corrupt, port);
     }
 
     fn begin_epoch(&mut self, port: &mut impl Port) {
@@ -384,6 +445,13 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
     fn step(&mut self, port: &mut impl Port) -> bool {
         match self.backend.step(&mut self.text) {
             Progress::Idle => return false,
+            // A model can have values that are not finite. So it is the cause only if it is not what was loaded.
+            Progress::Session(_, Err(GenerateError::NonFinite))
+            | Progress::Training(Err(TrainError::NonFinite { .. }))
+                if self.is_corrupt() =>
+            {
+                self.give_up(port);
+            }
             Progress::Working => {}
             Progress::Training(progress) => self.train_on(progress, port),
             Progress::Session(session, step) => self.report(session, step, port),
@@ -391,6 +459,9 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
                 let session = session as u32;
                 self.send(0, &Report::Evicted { session }, port);
             }
+        }
+        if self.memory == MemoryState::Inspected {
+            self.memory = MemoryState::Used;
         }
         true
     }

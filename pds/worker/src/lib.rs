@@ -13,7 +13,7 @@
 #[cfg(feature = "inject")]
 pub mod inject;
 
-pub use workers::domains::{Bells, Seat, Table, Unfit, spins};
+pub use workers::domains::{Bells, Seat, Table, Unfit, Woken, spins};
 
 /// Serves for ever.
 #[cfg(not(feature = "inject"))]

@@ -259,5 +259,7 @@ messages! {
              the last `Training` and ≤ the bound",
             "breach",
         ],
+        /// Memory that only a load writes has changed: the loaded model is unusable, and inference asks to be restarted.
+        0x30C Corrupt [0] => ["always: it is restarted", "–"],
     }
 }

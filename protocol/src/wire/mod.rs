@@ -164,6 +164,8 @@ numbers! {
         Unresponsive = 7,
         /// No fault message: audit restarted it because it broke the protocol.
         Violation = 8,
+        /// No fault message: inference has reported that memory changed which only a load writes.
+        Corruption = 9,
     }
 }
 

@@ -399,7 +399,7 @@ impl Environment {
     pub fn waiter(&self, ids: &[u8]) -> Result<ports::Waiter, SetupError> {
         let wakeup = |id: &u8| {
             let found = self.wakeups.iter().find(|(of, _)| of == id);
-            found.map(|(_, from)| *from).ok_or(SetupError::Right {
+            found.copied().ok_or(SetupError::Right {
                 right: "channel",
                 id: *id,
             })

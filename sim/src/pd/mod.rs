@@ -90,6 +90,12 @@ impl Ids {
         id < 64 && self.0 >> id & 1 == 1
     }
 
+    /// Whether it is the set of `id` alone.
+    #[must_use]
+    pub const fn is_only(self, id: u8) -> bool {
+        id < 64 && self.0 == 1 << id
+    }
+
     const fn insert(&mut self, id: u8) {
         if id < 64 {
             self.0 |= 1 << id;

@@ -1,5 +1,6 @@
 //! What a component can do after the lock-down: each type is one right, given by `system.xml`.
 
+use super::Ids;
 use crate::fault::Record;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
@@ -46,20 +47,23 @@ pub(super) fn drain(from: BorrowedFd<'static>) {
 /// The right to wait for some of the domain's channels alone, in the middle of a wake-up.
 #[derive(Debug)]
 pub struct Waiter {
-    pub(super) from: Vec<BorrowedFd<'static>>,
+    pub(super) from: Vec<(u8, BorrowedFd<'static>)>,
 }
 
 impl Waiter {
-    /// Returns when a peer has notified since this last returned, or for no reason.
-    pub fn wait(&mut self) {
-        let interest = |from: &BorrowedFd<'static>| super::interest(*from);
+    /// Returns the channels whose peers have notified since this last returned; it may also return for no reason.
+    pub fn wait(&mut self) -> Ids {
+        let interest = |(_, from): &(u8, BorrowedFd<'static>)| super::interest(*from);
         let mut polled: Vec<_> = self.from.iter().map(interest).collect();
+        let mut ids = Ids::default();
         if poll(&mut polled, None).is_ok() {
             let arrived = polled.iter().zip(&self.from);
-            for (_, from) in arrived.filter(|(polled, _)| !polled.revents().is_empty()) {
+            for (_, (id, from)) in arrived.filter(|(polled, _)| !polled.revents().is_empty()) {
                 drain(*from);
+                ids.insert(*id);
             }
         }
+        ids
     }
 }
 

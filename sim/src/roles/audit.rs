@@ -46,12 +46,16 @@ impl audit::Port for Port {
         }
     }
 
+    fn has_workers(&self) -> bool {
+        self.children.len() > 1
+    }
+
     fn arm_timer(&mut self, at_us: Option<u64>) {
         self.timer.arm(at_us);
     }
 
     fn restart_inference(&mut self) -> Result<(), ControlError> {
-        if let [_, _, ..] = self.children[..] {
+        if self.has_workers() {
             self.stop_inference()?;
         }
         let mut children = self.children.iter();

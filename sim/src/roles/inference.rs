@@ -37,27 +37,35 @@ struct Inference<B> {
 /// Builds the component. The arena is zeroed first, as at each start on seL4.
 pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
     let arena = env.private("arena")?;
-    begin(env, arena, Alone, None)
+    begin(env, arena, Alone, Shares::Nothing, None)
 }
 
 /// The same, with workers in other domains.
 pub(super) fn start_with_workers(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
     let arena = worker::arena(env)?;
     let leader = worker::leader(env)?;
-    begin(env, arena, leader, None)
+    begin(env, arena, leader, Shares::Arena, None)
 }
 
 /// The same, with the slots into which audit copies models of a disk.
 pub(super) fn start_with_slots(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
     let slots = env.parts("model_slots")?;
     let arena = env.private("arena")?;
-    begin(env, arena, Alone, Some(slots))
+    begin(env, arena, Alone, Shares::Nothing, Some(slots))
+}
+
+/// What others can write of what it computes with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shares {
+    Nothing,
+    Arena,
 }
 
 fn begin<T: Team + 'static>(
     env: &mut Environment,
     arena: &'static mut [u8],
     team: T,
+    shares: Shares,
     slots: Option<PartsRegion>,
 ) -> Result<Box<dyn Component>, SetupError> {
     let ring = endpoint(env, "audit_to_inference", "inference_to_audit")?;
@@ -69,6 +77,9 @@ fn begin<T: Team + 'static>(
     options.workers = team.workers();
     let arena = Arena::new(arena).map_err(component)?;
     let mut backend = TransformerBackend::with_team(arena, options, team);
+    if shares == Shares::Arena {
+        backend.seal_models();
+    }
     let costs = Box::leak(Box::new([0; _]));
     backend.set_formats(inference::read_formats(env.constant("formats")?, costs));
     #[cfg(feature = "inject")]

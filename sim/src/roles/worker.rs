@@ -4,7 +4,7 @@
 
 use super::component;
 use crate::pd::{Common, Component, Environment, Ids, Notifier, SetupError, Waiter};
-use worker::{Bells, Seat, Table, spins};
+use worker::{Bells, Seat, Table, Woken, spins};
 use workers::domains::Domains;
 
 /// The channels of a member of a team.
@@ -14,6 +14,8 @@ pub(super) struct Channels {
     others: Vec<Notifier>,
     /// The number of the first of them.
     first: usize,
+    /// To audit, in the leader.
+    supervisor: Option<u8>,
     waiter: Waiter,
 }
 
@@ -25,18 +27,29 @@ impl Bells for Channels {
         }
     }
 
-    fn wait(&mut self) {
-        self.waiter.wait();
+    fn wait(&mut self) -> Woken {
+        let rung = self.waiter.wait();
+        match self.supervisor {
+            Some(supervisor) if rung.is_only(supervisor) => Woken::Supervisor,
+            _ => Woken::Member,
+        }
     }
 }
 
-/// The channels of these numbers, to the members from `first` on.
-fn channels(env: &Environment, numbers: &[u8], first: usize) -> Result<Channels, SetupError> {
+/// The channels of these numbers, to the members from `first` on, and to the supervisor.
+fn channels(
+    env: &Environment,
+    numbers: &[u8],
+    first: usize,
+    supervisor: Option<u8>,
+) -> Result<Channels, SetupError> {
     let others = numbers.iter().map(|number| env.notifier(*number));
+    let all: Vec<u8> = numbers.iter().copied().chain(supervisor).collect();
     Ok(Channels {
         others: others.collect::<Result<_, _>>()?,
         first,
-        waiter: env.waiter(numbers)?,
+        supervisor,
+        waiter: env.waiter(&all)?,
     })
 }
 
@@ -70,7 +83,9 @@ fn is_crowded(env: &Environment, number: usize) -> bool {
 pub(super) fn leader(env: &mut Environment) -> Result<Domains<Channels>, SetupError> {
     let channel = |worker| env.number(&format!("worker_{worker}_channel")).ok();
     let numbers: Vec<u8> = (1..).map_while(channel).collect();
-    let channels = channels(env, &numbers, 1)?;
+    // What audit signals while the leader waits here is not lost: the server looks at its ring after every step.
+    let audit = env.number("audit_channel")?;
+    let channels = channels(env, &numbers, 1, Some(audit))?;
     let spins = spins(is_crowded(env, numbers.len()));
     let table = table(env)?;
     #[cfg(feature = "inject")]
@@ -92,7 +107,7 @@ struct Worker {
 /// Builds the component.
 pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
     let number = env.number("inference_channel")?;
-    let inference = channels(env, &[number], 0)?;
+    let inference = channels(env, &[number], 0, None)?;
     let number = usize::from(number);
     let spins = spins(is_crowded(env, number));
     let table = table(env)?;
@@ -149,7 +164,7 @@ pub(super) fn order(misdeed: usize, choice: u64) {
 /// The red team's worker.
 #[cfg(feature = "redteam")]
 mod hostile {
-    use super::{Bells, Channels, Seat, Table};
+    use super::{Bells, Channels, Seat, Table, Woken};
     use redteam_attacks::worker::{Own, POST, obey};
     use std::cell::RefCell;
 
@@ -174,8 +189,8 @@ mod hostile {
             self.0.borrow_mut().ring(member);
         }
 
-        fn wait(&mut self) {
-            self.0.borrow_mut().wait();
+        fn wait(&mut self) -> Woken {
+            self.0.borrow_mut().wait()
         }
     }
 

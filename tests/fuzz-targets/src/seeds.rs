@@ -325,6 +325,7 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
     }
     for (name, report) in [
         ("report-ready", Report::Ready),
+        ("report-corrupt", Report::Corrupt),
         (
             "report-token",
             Report::Token {

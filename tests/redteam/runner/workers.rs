@@ -53,7 +53,7 @@ fn made(attack: &Attack, system: &mut System) -> Result<String, String> {
     };
     let seen = sel4_llm_tests::without_sequences(&seen).replace('\r', "");
     let mut recovered = None;
-    if matches!(attack.must, Must::Die(_) | Must::Hang) {
+    if matches!(attack.must, Must::Die(_) | Must::Hang | Must::Found) {
         system.recovery(&seen)?;
         recovered = Some(began.elapsed());
     }
@@ -68,7 +68,7 @@ fn made(attack: &Attack, system: &mut System) -> Result<String, String> {
     }
     system.is_sound()?;
     Ok(match recovered {
-        Some(took) if attack.must != Must::Hang => {
+        Some(took) => {
             format!(
                 "{verdict}; serves again {:.1} s after the request",
                 took.as_secs_f64()
@@ -76,6 +76,12 @@ fn made(attack: &Attack, system: &mut System) -> Result<String, String> {
         }
         _ => verdict,
     })
+}
+
+/// The beginning of what was seen.
+fn beginning(seen: &str) -> String {
+    let first = seen.lines().find(|line| !line.trim().is_empty());
+    first.unwrap_or_default().chars().take(60).collect()
 }
 
 fn judge(
@@ -110,15 +116,25 @@ fn judge(
         }
         Must::Hang => {
             check(
-                (faults, restarts) == (0, 1),
-                "not one restart without a fault",
+                (faults, restarts) == (1, 1),
+                "not one fault and one restart",
             )?;
             let (_, slowest) = seen
                 .rsplit_once("slowest answer meanwhile ")
                 .unwrap_or_default();
             Ok(format!(
-                "restarted at its deadline; the shell answered within {}",
+                "given up by inference; the shell answered within {}",
                 slowest.trim_end()
+            ))
+        }
+        Must::Found => {
+            check(
+                (faults, restarts) == (1, 1),
+                "not one fault and one restart",
+            )?;
+            Ok(format!(
+                "restarted; the request ends with {:?}",
+                beginning(seen)
             ))
         }
         Must::Say(what) => {
@@ -132,8 +148,7 @@ fn judge(
         }
         Must::Anything => {
             check(faults <= 1 && restarts <= 1, "more than one end of a life")?;
-            let first = seen.lines().find(|line| !line.trim().is_empty());
-            let first: String = first.unwrap_or_default().chars().take(60).collect();
+            let first = beginning(seen);
             Ok(match restarts {
                 0 => format!("the request ends with {first:?}; honest after a restart"),
                 _ => format!("restarted, {faults} faults; the request ends with {first:?}"),

@@ -29,12 +29,12 @@ use crate::egress::Egress;
 use crate::files::{FilesEnd, NoFiles};
 use crate::gate::Gate;
 use crate::ledger::Ledger;
-use crate::link::{ControlError, Link};
+use crate::link::{ControlError, Link, Phase};
 use crate::log::Log;
 use crate::models::Models;
 use crate::places::Places;
 use crate::shelf::Shelf;
-use crate::table::{NEVER_US, State, Table, Texts};
+use crate::table::{InFlight, NEVER_US, State, Table, Texts};
 use crate::work::{Budget, GAP_US, PAUSE_US};
 use protocol::limits::MAX_CLIENTS;
 use protocol::record::{Kind, Record};
@@ -53,6 +53,10 @@ pub trait Port {
     fn notify_inference(&mut self);
     /// Tells files to look at its ring. Only a runtime whose system has a disk is asked to.
     fn notify_files(&mut self) {}
+    /// Whether inference has workers. Then audit lends it its clock: see `BEAT_US`.
+    fn has_workers(&self) -> bool {
+        false
+    }
     /// Asks for a wake-up at this time, or for none. Only a hint: the watchdog comes anyway.
     fn arm_timer(&mut self, at_us: Option<u64>);
     /// Stops inference for good, then starts it anew from its first instruction. When it succeeds, nothing of the old
@@ -269,10 +273,24 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     fn rest(&mut self, now: u64, port: &mut impl Port) {
         self.ask_files(now, port);
         self.ask_saving(now);
+        let beat = self.beat(now, port);
         self.signal(port);
         // Not by the time at the beginning: a wake-up that took long would ask for one that is past, and run again at once.
         let now = port.now_us();
-        port.arm_timer(self.next_wake_up(now));
+        port.arm_timer(self.next_wake_up(now, beat));
+    }
+
+    /// Signals inference if it has workers and something to do with them, and it is time; when it is time again.
+    fn beat(&mut self, now: u64, port: &impl Port) -> Option<u64> {
+        let has_work = || {
+            let of_inference = |entry: &InFlight<'_>| !entry.is_over() && !entry.is_audits_alone();
+            self.table.iter().any(of_inference)
+        };
+        if port.has_workers() && self.link.phase != Phase::Stopped && has_work() {
+            Some(self.link.beat(now))
+        } else {
+            None
+        }
     }
 
     fn signal(&mut self, port: &mut impl Port) {
@@ -292,7 +310,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     }
 
     /// When audit must wake up even if nobody signals it.
-    fn next_wake_up(&self, now: u64) -> Option<u64> {
+    fn next_wake_up(&self, now: u64, beat: Option<u64>) -> Option<u64> {
         let deadlines = self.table.iter().filter_map(|entry| match entry.state {
             State::Active => Some(entry.deadline_us).filter(|at| *at != NEVER_US),
             State::Late { until_us } => until_us,
@@ -302,7 +320,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             .work
             .is_to_go_on()
             .then_some(now.saturating_add(PAUSE_US));
-        let next = deadlines.chain(self.egress_at_us).chain(slice).min();
+        let next = deadlines.chain(self.egress_at_us).chain(slice);
+        let next = next.chain(beat).min();
         let next = match &self.files {
             Some(files) => files.get().link.due_us().into_iter().chain(next).min(),
             None => next,

@@ -20,6 +20,14 @@ use protocol::wire::{Fault, FaultKind, FinishReason, ModelInfo};
 /// Inference broke the protocol.
 pub(super) struct Breach;
 
+/// What a report means for inference as a whole.
+enum Heard {
+    /// Nothing.
+    Sound,
+    /// It says that its own memory is corrupt.
+    Corrupt,
+}
+
 impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     /// Reads at most a ring's worth of reports. What they say has room: credit sees to it.
     pub(super) fn read_inference(&mut self, frame: &mut Frame, now: u64, port: &mut impl Port) {
@@ -27,37 +35,52 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             if self.link.phase == Phase::Stopped {
                 return;
             }
-            let violated = match self.link.receive(frame) {
-                Ok(true) => self.handle_report(frame, now).is_err(),
+            let heard = match self.link.receive(frame) {
+                Ok(true) => self.handle_report(frame, now),
                 Ok(false) => return,
-                Err(_) => true,
+                Err(_) => Err(Breach),
             };
-            if violated {
-                self.ledger.violation_of_inference(&mut self.work, now);
-                let fault = Fault {
-                    kind: FaultKind::Violation,
-                    ip: 0,
-                    address: 0,
-                };
-                self.restart(fault, ErrorCode::ProtocolViolation, now, port);
-                return;
+            let fault = |kind| Fault {
+                kind,
+                ip: 0,
+                address: 0,
+            };
+            match heard {
+                Ok(Heard::Sound) => {}
+                Ok(Heard::Corrupt) => {
+                    return self.take_fault(fault(FaultKind::Corruption), now, port);
+                }
+                Err(Breach) => {
+                    self.ledger.violation_of_inference(&mut self.work, now);
+                    let code = ErrorCode::ProtocolViolation;
+                    return self.restart(fault(FaultKind::Violation), code, now, port);
+                }
             }
         }
     }
 
-    fn handle_report(&mut self, frame: &Frame, now: u64) -> Result<(), Breach> {
+    fn handle_report(&mut self, frame: &Frame, now: u64) -> Result<Heard, Breach> {
         let report = Report::parse(frame).map_err(|_| Breach)?;
-        let number = frame.header().request;
         match report {
             // It has joined the epoch; its requests wait in the ring already.
-            Report::Ready => return Ok(()),
+            Report::Ready => Ok(Heard::Sound),
+            // Whoever lies about this is restarted, too, which it could have had for any other fault.
+            Report::Corrupt => Ok(Heard::Corrupt),
             Report::Evicted { session } => {
                 let bytes = Egress::of_event(frame.payload().len());
                 self.evicted(session, bytes, now);
-                return Ok(());
+                Ok(Heard::Sound)
             }
-            _ => {}
+            _ => {
+                self.handle_answer(report, frame, now)?;
+                Ok(Heard::Sound)
+            }
         }
+    }
+
+    /// Handles a report about a request.
+    fn handle_answer(&mut self, report: Report<'_>, frame: &Frame, now: u64) -> Result<(), Breach> {
+        let number = frame.header().request;
         let found = self
             .table
             .find(|entry| entry.number == number && !entry.is_over());

@@ -90,6 +90,35 @@ fn is_restarted_by_the_watchdog(after_us: u64) {
 }
 
 #[test]
+fn an_inference_with_workers_is_lent_the_clock_as_long_as_it_has_work() {
+    let mut system = System::serving();
+    let signals_within = |system: &mut System, us: u64| {
+        let before = system.runtime.to_inference;
+        let until = system.runtime.now + us;
+        while let Some(at) = system.runtime.timer.filter(|at| *at <= until) {
+            system.runtime.now = at;
+            system.audit.on_timer(&mut system.runtime);
+        }
+        system.runtime.now = until;
+        system.runtime.to_inference - before
+    };
+    system.infer(5, 5);
+    let number = system.admitted();
+    assert_eq!(signals_within(&mut system, SECOND), 0, "it has no workers");
+    system.runtime.has_workers = true;
+    system.wake();
+    let signals = signals_within(&mut system, 2 * SECOND);
+    assert!((7..=8).contains(&signals), "{signals}");
+    system.finished(number, FinishReason::EndOfText, 0);
+    system.told_at_last();
+    assert_eq!(
+        signals_within(&mut system, 2 * SECOND),
+        0,
+        "it has nothing to do"
+    );
+}
+
+#[test]
 fn what_waits_behind_a_load_has_the_loads_time() {
     let mut system = System::serving();
     system.audit.on_fault(FAULT, &mut system.runtime);

@@ -33,6 +33,7 @@ pub(super) struct Runtime {
     pub(super) stops: usize,
     /// What the kernel says to both.
     pub(super) refuses: Option<ControlError>,
+    pub(super) has_workers: bool,
 }
 
 impl Port for Runtime {
@@ -49,6 +50,9 @@ impl Port for Runtime {
     }
     fn notify_inference(&mut self) {
         self.to_inference += 1;
+    }
+    fn has_workers(&self) -> bool {
+        self.has_workers
     }
     fn arm_timer(&mut self, at_us: Option<u64>) {
         self.timer = at_us;

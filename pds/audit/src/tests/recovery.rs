@@ -5,9 +5,9 @@ use crate::ControlError;
 use protocol::error::{ErrorCode, Failure};
 use protocol::record::Kind;
 use protocol::ring::{Frame, SLOTS};
-use protocol::wire::FinishReason;
 use protocol::wire::client::Request;
 use protocol::wire::engine::Report;
+use protocol::wire::{Fault, FaultKind, FinishReason};
 use sha2::Digest as _;
 use std::vec::Vec;
 
@@ -148,6 +148,52 @@ fn whoever_breaks_the_protocol_is_restarted() {
         assert_eq!(system.told(), [Told::Recovered(1)]);
         system.serves(6);
     }
+}
+
+#[test]
+fn an_inference_whose_memory_is_corrupt_says_so_and_is_restarted_as_after_a_fault() {
+    let mut system = System::serving();
+    system.infer(5, 5);
+    let number = system.admitted();
+    system.token(number, "a");
+    system.say(0, &Report::Corrupt);
+    let fault = Fault {
+        kind: FaultKind::Corruption,
+        ip: 0,
+        address: 0,
+    };
+    let failed = Told::Failed(5, Failure::of(ErrorCode::InferenceFault));
+    let told = system.told_at_last();
+    assert_eq!(
+        told,
+        [Told::Text(5, "a".into()), Told::Fault(fault, 1), failed]
+    );
+    let stats = system.stats();
+    assert_eq!((system.runtime.restarts, stats.faults), (1, 1));
+    assert_eq!(stats.violations, 0);
+    let budget = system.budget();
+    assert_eq!((budget.used, budget.reserved), (0, 0));
+    let record = system.last_record(Kind::Fault);
+    assert_eq!(record.code, FaultKind::Corruption as u16);
+    system.join();
+    system.loaded(system.own_load);
+    assert_eq!(system.told(), [Told::Recovered(1)]);
+    system.serves(6);
+}
+
+#[test]
+fn whoever_always_says_that_its_memory_is_corrupt_is_stopped_as_after_other_faults() {
+    let mut policy = policy();
+    policy.max_restarts = 2;
+    let mut system = System::serving_with(&policy);
+    for restarts in [1, 2, 2] {
+        system.say(0, &Report::Corrupt);
+        assert_eq!(system.runtime.restarts, restarts);
+        if system.inference.follow() {
+            system.say(0, &Report::Ready);
+        }
+    }
+    assert_eq!(system.runtime.stops, 1);
 }
 
 #[test]

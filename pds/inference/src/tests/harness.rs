@@ -34,6 +34,7 @@ impl Port for Signals {
 #[derive(Debug, PartialEq)]
 pub(super) enum Seen {
     Ready,
+    Corrupt,
     /// Number of the request, number of the token in the vocabulary, text.
     Token(u32, u32, String),
     Finished(u32, FinishReason, u32, u32),
@@ -91,6 +92,7 @@ impl Audit {
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
             seen.push(match Report::parse(&frame).unwrap() {
                 Report::Ready => Seen::Ready,
+                Report::Corrupt => Seen::Corrupt,
                 Report::Token { id, text: bytes } => Seen::Token(request, id, text(bytes)),
                 Report::Finished {
                     reason,

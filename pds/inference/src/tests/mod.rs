@@ -3,4 +3,5 @@ mod answers;
 mod credit;
 mod harness;
 mod loads;
+mod memory;
 mod requests;

@@ -55,6 +55,10 @@ impl component::Port for Port {
         crate::disk::notify();
     }
 
+    fn has_workers(&self) -> bool {
+        self.child.0.len() > 1
+    }
+
     fn arm_timer(&mut self, at_us: Option<u64>) {
         // Audit has just read the clock.
         let look_us = self.now_us.saturating_add(LOOK_US);

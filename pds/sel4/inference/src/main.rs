@@ -122,6 +122,9 @@ fn begin() -> Result<&'static mut Engine, RingError> {
         let mut options = component::load_options(Cpu::of_build());
         options.workers = team.workers();
         let mut backend = TransformerBackend::with_team(arena, options, team);
+        if team::SHARES_ARENA {
+            backend.seal_models();
+        }
         backend.set_formats(component::read_formats(formats, COSTS.take()));
         #[cfg(feature = "measure")]
         let backend = component::measure::Measurer::new(backend, runtime::counter::now_us);

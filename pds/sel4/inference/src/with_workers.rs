@@ -3,11 +3,15 @@
 use runtime::patched;
 use runtime::region::{self, Mapped, RingError};
 use sel4_microkit::Channel;
-use workers::domains::{Bells, Domains, Table, spins};
+use sel4_microkit::ipc::Event;
+use workers::domains::{Bells, Domains, Table, Woken, spins};
 
 patched! { team team_size worker_1_channel worker_2_channel worker_3_channel }
 
 pub(crate) type Team = Domains<Channels>;
+
+/// Whether other domains can write the arena.
+pub(crate) const SHARES_ARENA: bool = true;
 
 /// The channels to the workers.
 pub(crate) struct Channels;
@@ -36,9 +40,15 @@ impl Bells for Channels {
         }
     }
 
-    /// Also returns when audit has signalled. The server looks at its ring again after every step, so nothing is lost.
-    fn wait(&mut self) {
-        sel4_microkit::ipc::recv();
+    /// Also takes audit's signals. The server looks at its ring again after every step, so nothing is lost.
+    fn wait(&mut self) -> Woken {
+        let audit = crate::audit_channel();
+        match sel4_microkit::ipc::recv() {
+            Event::Notified(set) if set.iter().all(|channel| channel.index() == audit) => {
+                Woken::Supervisor
+            }
+            _ => Woken::Member,
+        }
     }
 }
 

@@ -4,6 +4,9 @@ use runtime::region::RingError;
 
 pub(crate) type Team = llm_core::team::Alone;
 
+/// Whether other domains can write the arena.
+pub(crate) const SHARES_ARENA: bool = false;
+
 /// There is nobody to be told.
 #[cfg(feature = "inject")]
 pub(crate) fn order_worker(_: usize, _: u64) {}

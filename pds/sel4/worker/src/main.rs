@@ -8,7 +8,7 @@ mod misdeeds;
 #[path = "../../inference/src/start.rs"]
 mod start;
 
-use component::{Bells, Seat, spins};
+use component::{Bells, Seat, Woken, spins};
 use runtime::patched;
 use runtime::region::{self, Mapped};
 use sel4_microkit::{Channel, NullHandler};
@@ -25,8 +25,9 @@ impl Bells for Inference {
         Channel::new(inference_channel()).notify();
     }
 
-    fn wait(&mut self) {
+    fn wait(&mut self) -> Woken {
         sel4_microkit::ipc::recv();
+        Woken::Member
     }
 }
 

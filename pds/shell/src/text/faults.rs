@@ -23,6 +23,9 @@ impl Display for FaultText {
             FaultKind::Violation => {
                 return write!(f, "inference broke the protocol");
             }
+            FaultKind::Corruption => {
+                return write!(f, "inference found its model's memory corrupt");
+            }
         };
         write!(
             f,

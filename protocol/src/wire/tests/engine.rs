@@ -86,6 +86,7 @@ pub(super) fn commands() -> Vec<Command<'static>> {
 pub(super) fn reports() -> Vec<Report<'static>> {
     [
         Report::Ready,
+        Report::Corrupt,
         Report::Token {
             id: 9,
             text: b" king",

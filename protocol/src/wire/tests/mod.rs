@@ -126,7 +126,7 @@ fn numbers_on_the_wire_mean_what_they_meant_and_others_nothing() {
     let parts = known(PartKind::from_u32, |kind| kind as u32);
     assert_eq!(parts, [1, 2, 3, 4, 5, 6, 7]);
     let kinds = known(FaultKind::from_u32, |kind| kind as u32);
-    assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     let types = known(super::engine::KvType::from_u32, |kv_type| kv_type as u32);
     assert_eq!(types, [1, 2, 3]);
     let signatures = known(Signature::from_u32, |signature| signature as u32);

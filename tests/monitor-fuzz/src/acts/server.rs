@@ -30,6 +30,8 @@ struct Task {
 pub enum Say {
     /// See the protocol, as the others.
     Ready,
+    /// See the protocol.
+    Corrupt,
     /// Its bytes follow from these.
     Token(u32, usize),
     /// A token with this text.
@@ -139,6 +141,7 @@ impl Say {
     pub fn write(self, number: u32, frame: &mut Frame) {
         match self {
             Self::Ready => Report::Ready.write(number, frame),
+            Self::Corrupt => Report::Corrupt.write(number, frame),
             Self::Token(id, len) => Report::Token {
                 id,
                 text: &piece(id, len)[..len],
@@ -545,9 +548,10 @@ pub fn lie(numbers: &[u32], newest: u32, dice: &mut Dice) -> (u32, Say) {
         _ => newest,
     };
     let few = dice.below(5) as u32;
-    let say = match dice.below(22) {
+    let say = match dice.below(23) {
         16..=19 => Say::Short(dice.any() as u32, any_short(dice)),
         20 => Say::Finished(*dice.pick(FinishReason::ALL), few, dice.below(4) as u32),
+        22 => Say::Corrupt,
         21 => Say::Boasts(*dice.pick(&[9, 2049]), *dice.pick(&[3, 65])),
         10 => Say::AdapterLoaded,
         11 | 12 => Say::Training(TrainProgress {

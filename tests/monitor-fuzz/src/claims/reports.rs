@@ -37,6 +37,18 @@ impl Judge<'_> {
             !self.silent,
             "{taken:?} is taken of a life that has written nothing"
         );
+        if let Ok(message) = &taken
+            && let Ok(Report::Corrupt) = Report::parse(&message.frame())
+        {
+            self.model.counts.faults += 1;
+            self.figures.faults += 1;
+            let fault = Fault {
+                kind: FaultKind::Corruption,
+                ip: 0,
+                address: 0,
+            };
+            return self.restart(fault, ErrorCode::InferenceFault);
+        }
         let honest = match &taken {
             Ok(message) => self.said(message)?,
             Err(Garbage) => false,

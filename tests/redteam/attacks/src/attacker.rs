@@ -9,6 +9,7 @@ use llm_core::backend::{LlmBackend, ModelInfo};
 use llm_core::generate::{
     FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Prompt, Step, Text, Turn,
 };
+use llm_core::seal::Inspection;
 use llm_core::transformer::training::{TrainError, TrainParams, TrainPlan};
 use llm_core::transformer::{AdapterError, AdapterInfo, LoadError};
 use protocol::VERSION;
@@ -395,5 +396,9 @@ impl<B: LlmBackend, G: Ground> LlmBackend for Attacker<B, G> {
 
     fn made(&self, offset: usize) -> &[u8] {
         self.saboteur.part(offset, self.backend.made(offset))
+    }
+
+    fn inspect(&mut self) -> Inspection {
+        self.backend.inspect()
     }
 }

@@ -24,8 +24,10 @@ const SIGNALS: u32 = 100_000;
 pub enum Must {
     /// The compartment dies of a memory fault at this address, if one is given.
     Die(Option<usize>),
-    /// The shell answers others until audit ends the compartment at the request's deadline.
+    /// The shell answers others, and inference ends itself before long.
     Hang,
+    /// Inference finds the change, in the request or after it, and has itself restarted; or it dies of it.
+    Found,
     /// The request has its canonical text, and the worker says this afterwards.
     Say(&'static str),
     /// Whatever comes of the request, audit's counters have no violation, and the compartment can be used again, after a
@@ -60,7 +62,7 @@ const fn faults(name: &'static str, does: &'static str, at: usize) -> Attack {
     attack(name, does, Must::Die(Some(at)))
 }
 
-use Must::{Anything, Die, Hang, Say as Says};
+use Must::{Anything, Die, Found, Hang, Say as Says};
 
 /// All of them, in the order in which they are made.
 pub const ATTACKS: &[Attack] = &[
@@ -170,8 +172,9 @@ pub const ATTACKS: &[Attack] = &[
     attack(
         "worker-lie",
         "writes over the results and weights of a tenth of the arena",
-        Anything,
+        Found,
     ),
+    attack("worker-flip", "changes one bit of one weight", Found),
     attack(
         "worker-desk-zeros",
         "fills the desk with zeros: jobs, gates and answers",
@@ -295,6 +298,13 @@ fn perform(attack: &Attack, own: Own, ring: &mut dyn FnMut(), say: &mut Say) {
             own.arena / 10,
             Garbage::Random,
         ),
+        "worker-flip" => {
+            let weight = (place::ARENA + own.arena / 8) as *mut u64;
+            // SAFETY: as in `fill`.
+            let word = unsafe { core::ptr::read_volatile(weight) };
+            // SAFETY: as above.
+            unsafe { core::ptr::write_volatile(weight, word ^ 1 << 12) }
+        }
         "worker-desk-zeros" => fill(place::TEAM, POST, Garbage::Of(0)),
         "worker-desk-ones" => fill(place::TEAM, POST, Garbage::Of(u64::MAX)),
         "worker-desk-garbage" => fill(place::TEAM, POST, Garbage::Random),
