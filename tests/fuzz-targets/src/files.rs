@@ -19,7 +19,7 @@ use protocol::limits::WATCHDOG_PERIOD_US;
 use protocol::name::{ModelName, UserName};
 use protocol::policy::{DeviceKey, LogFailure, LogWrite, Permission, Policy, TrustedKey};
 use protocol::region::WriteWords as _;
-use protocol::ring::{Frame, PAYLOAD_WORDS, SLOTS};
+use protocol::ring::{Frame, PAYLOAD_WORDS};
 use protocol::wire::client::{LogQuery, Request};
 use protocol::wire::engine::Command;
 use protocol::wire::files::{Answer, Ask};
