@@ -43,20 +43,20 @@ BUGS = [
     (
         "the timer is armed by the time at the beginning of the wake-up",
         "monitor/mod.rs",
-        "        let now = port.now_us();\n        port.arm_timer(self.next_wake_up(now));",
-        "        port.arm_timer(self.next_wake_up(now));",
+        "        let now = port.now_us();\n        port.arm_timer(self.next_wake_up(now, beat));",
+        "        port.arm_timer(self.next_wake_up(now, beat));",
     ),
     (
         "the timer is not armed for deadlines",
         "monitor/mod.rs",
-        "let next = deadlines.chain(self.egress_at_us).chain(slice).min();",
-        "let next = deadlines.take(0).chain(self.egress_at_us).chain(slice).min();",
+        "let next = deadlines.chain(self.egress_at_us).chain(slice);",
+        "let next = deadlines.take(0).chain(self.egress_at_us).chain(slice);",
     ),
     (
         "the timer is not armed for what the egress cap holds back",
         "monitor/mod.rs",
-        "let next = deadlines.chain(self.egress_at_us).chain(slice).min();",
-        "let next = deadlines.chain(slice).min();",
+        "let next = deadlines.chain(self.egress_at_us).chain(slice);",
+        "let next = deadlines.chain(slice);",
     ),
     (
         "the timer may ask for the next wake-up at once",
