@@ -2,7 +2,8 @@
 
 use crate::sector::{self, Device, Header, PIECE, SECTOR};
 use crate::{Shape, hash, sectors_of};
-use protocol::record::{Hash, Record};
+use protocol::hash::Hash;
+use protocol::record::Record;
 use thiserror::Error;
 
 /// Why an entry was not written. The log has not changed.

@@ -3,7 +3,8 @@
 use crate::append::Log;
 use crate::sector::Device;
 use crate::{MAX_SLOTS, MIN_SLOTS};
-use protocol::record::{Hash, Record};
+use protocol::hash::Hash;
+use protocol::record::Record;
 use thiserror::Error;
 
 /// Why a file was not opened as a log. The file is left unchanged.

@@ -68,8 +68,9 @@ mod sector;
 #[cfg(test)]
 mod tests;
 
+use protocol::hash::Hash;
 use protocol::limits::MAX_PARTS_BYTES;
-use protocol::record::{Hash, RECORD_BYTES, Record};
+use protocol::record::{RECORD_BYTES, Record};
 use sha2::{Digest as _, Sha256};
 
 pub use append::{AppendError, Log, Mark, Placed};

@@ -7,7 +7,8 @@ use crate::append::Log;
 use crate::found::{Found, FoundEntry, OpenError, Opened};
 use crate::sector::{Device, Header, PIECE, SECTOR, Sector};
 use crate::{MAX_ENTRY_BYTES, MAX_SLOTS, MAX_UNFLUSHED, MIN_SLOTS, Shape, hash, sectors_of};
-use protocol::record::{Hash, RECORD_BYTES, Record};
+use protocol::hash::Hash;
+use protocol::record::{RECORD_BYTES, Record};
 
 /// Results of the first pass.
 #[derive(Debug, Default)]

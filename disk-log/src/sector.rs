@@ -1,6 +1,6 @@
 //! One sector: how it is written, and when it counts.
 
-use protocol::record::Hash;
+use protocol::hash::Hash;
 use sha2::{Digest as _, Sha256};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};

@@ -5,7 +5,6 @@
 //! at a [`Mark`]: the part below (weights, vocabulary) is shared for reading, the part above (KV cache, activations) is
 //! borrowed mutably, piece by piece.
 
-use crate::team::Memory;
 use core::marker::PhantomData;
 use core::ops::Range;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -388,9 +387,9 @@ impl<'a> Divided<'a> {
         self.split().1
     }
 
-    /// All of it, for a job that several workers may run.
-    pub(crate) fn lend(&mut self) -> Memory<'_> {
-        Memory::new(self.memory, self.mark)
+    /// All its bytes, and the mark below which they are only read.
+    pub(crate) fn parts(&mut self) -> (&mut [u8], usize) {
+        (self.memory, self.mark)
     }
 }
 

@@ -4,7 +4,7 @@
 //! (RFC 4648, 4) in lines of [`COLUMNS`] characters, the lines of [`Closing`], the line [`END`]. The file's metadata
 //! comes after it because shell learns it last and does not keep the file.
 
-use crate::record::Hex;
+use crate::hash::Hex;
 use crate::wire::client::Exported;
 use core::fmt::{self, Display, Formatter};
 

@@ -8,20 +8,15 @@
 //! whoever exchanges the whole disk for an older copy makes the device go on from there. Only who has noted an earlier head
 //! can see that.
 
+use crate::encoding::layout;
+use crate::hash::{Hash, SIGNATURE_BYTES};
 use crate::name::Nonce;
-use crate::record::{Hash, Hex, JsonText};
-use crate::store::SIGNATURE_BYTES;
-use crate::wire::declare::layout;
-use core::fmt::{self, Display, Formatter};
 
 /// What a statement begins with.
 const MAGIC: [u8; 16] = *b"sel4-llm attest1";
 
 /// Bytes of a statement.
 const STATEMENT_BYTES: usize = MAGIC.len() + 8 + 8 + crate::limits::MAX_NONCE_BYTES + 32;
-
-/// Version of the statement and of its line, in the line.
-pub const ATTESTATION_VERSION: u16 = 1;
 
 layout! {
     /// A signed head.
@@ -60,31 +55,9 @@ impl Attestation {
     }
 }
 
-/// A line of JSON, as `llmctl audit attest` prints it and `llmtool audit verify` reads it.
-impl Display for Attestation {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self {
-            sequence,
-            boot,
-            nonce,
-            head,
-            signature,
-        } = self;
-        write!(
-            f,
-            "{{\"attest\":\"sel4-llm\",\"version\":{ATTESTATION_VERSION},\"sequence\":{sequence},\"boot\":{boot},\"nonce\":{},\"head\":\"{}\",\"signature\":\"{}\"}}",
-            JsonText(nonce.as_str().as_bytes()),
-            Hex(head),
-            Hex(signature)
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
-    use std::string::ToString as _;
 
     #[test]
     fn every_member_is_signed_but_the_signature() {
@@ -116,24 +89,5 @@ mod tests {
         };
         assert_eq!(signed.statement(), one.statement());
         assert!(one.statement().starts_with(b"sel4-llm attest1\x07\0"));
-    }
-
-    #[test]
-    fn a_line_names_all_of_it() {
-        let line = Attestation {
-            sequence: 7,
-            boot: 0,
-            nonce: Nonce::new("a-1").unwrap(),
-            head: [0; 32],
-            signature: [0; SIGNATURE_BYTES],
-        }
-        .to_string();
-        let zeros = "0".repeat(64);
-        assert_eq!(
-            line,
-            std::format!(
-                "{{\"attest\":\"sel4-llm\",\"version\":1,\"sequence\":7,\"boot\":0,\"nonce\":\"a-1\",\"head\":\"{zeros}\",\"signature\":\"{zeros}{zeros}\"}}"
-            )
-        );
     }
 }

@@ -1,8 +1,10 @@
 //! Why a request was refused or failed: a stable numeric code, the value that was wrong and the
 //! limit that it broke. Text for people is made in the shell, once.
 
-use crate::wire::codec::numbered;
-use crate::wire::declare::{layout, numbers};
+#[cfg(test)]
+use crate::encoding::Shape;
+use crate::encoding::{Wire, layout, numbered, numbers};
+use zerocopy::little_endian::U32;
 
 numbers! {
     /// Reason codes, with stable numbers. A number is never reused.
@@ -342,6 +344,27 @@ impl ErrorCode {
                 | Self::SegmentRole
                 | Self::SegmentText
         )
+    }
+}
+
+/// `None` is 0, which is no code's number.
+impl Wire for Option<ErrorCode> {
+    type Layout = U32;
+
+    #[cfg(test)]
+    const SHAPE: Shape = Shape::MaybeCode;
+
+    #[inline]
+    fn to_wire(&self) -> U32 {
+        U32::new(self.map_or(0, |code| code as u32))
+    }
+
+    #[inline]
+    fn from_wire(layout: &U32) -> Option<Self> {
+        match layout.get() {
+            0 => Some(None),
+            number => numbered(number).map(Some),
+        }
     }
 }
 

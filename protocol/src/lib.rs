@@ -1,6 +1,7 @@
 //! What crosses the boundaries between the protection domains of sel4-llm. Nothing else does.
 //!
 //! - [`limits`]: the one table of limits that every crate uses;
+//! - [`hash`]: hashes and signatures;
 //! - [`error`]: stable numeric error codes (text for people is made in the shell);
 //! - [`wire`]: message types, checked when they are parsed;
 //! - [`name`]: names of users, sessions and models;
@@ -47,11 +48,17 @@ pub mod attest;
 #[forbid(unsafe_code)]
 pub mod decimal;
 #[forbid(unsafe_code)]
+mod encoding;
+#[forbid(unsafe_code)]
 pub mod error;
+#[forbid(unsafe_code)]
+pub mod hash;
 #[forbid(unsafe_code)]
 pub mod limits;
 #[forbid(unsafe_code)]
 pub mod name;
+#[forbid(unsafe_code)]
+mod params;
 #[forbid(unsafe_code)]
 pub mod policy;
 #[forbid(unsafe_code)]

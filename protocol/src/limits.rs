@@ -178,35 +178,6 @@ pub const FORMATS_REGION_BYTES: usize = formats::REGION_BYTES;
 /// Model that audit asks for at boot if the store is empty. Otherwise it loads the first model in the store.
 pub const DEFAULT_MODEL: &str = "default";
 
-/// Defaults for what a request leaves out. Fractions are in millionths ([`crate::decimal`]).
-pub mod defaults {
-    /// Tokens to generate.
-    pub const MAX_TOKENS: u32 = 128;
-    /// Sampling temperature, 0.8.
-    pub const TEMPERATURE: u32 = 800_000;
-    /// Keep the 40 most likely tokens.
-    pub const TOP_K: u32 = 40;
-    /// Keep the most likely tokens whose probabilities sum to 0.95.
-    pub const TOP_P: u32 = 950_000;
-    /// Drop tokens less likely than 0.05 times the likeliest.
-    pub const MIN_P: u32 = 50_000;
-    /// Divide the logits of recent tokens by 1, that is, not at all: a penalty keeps a story from returning to its
-    /// subjects.
-    pub const REPEAT_PENALTY: u32 = 1_000_000;
-    /// Number of recent tokens that the repetition penalty considers.
-    pub const REPEAT_LAST_N: u32 = 64;
-    /// Seed of the random generator.
-    pub const SEED: u64 = 42;
-    /// Rank of a trained adapter.
-    pub const RANK: u32 = 4;
-    /// Alpha of a trained adapter, 8.
-    pub const ALPHA: u32 = 8_000_000;
-    /// Passes over the examples.
-    pub const EPOCHS: u32 = 3;
-    /// The largest learning rate, 0.001, in billionths.
-    pub const RATE: u32 = 1_000_000;
-}
-
 /// Largest value of each sampling parameter, in millionths where it is a fraction.
 pub mod maxima {
     use crate::decimal::ONE;

@@ -9,19 +9,11 @@
 //! The output hash of a request is the SHA-256 over its tokens as they passed audit: for each, the token's number and
 //! the length of its text as 32-bit little-endian integers, then the text. A request that fails after some text has
 //! passed gets the hash of that text.
-//!
-//! # Export
-//!
-//! `llmctl audit --json` prints one JSON object per line: [`Opening`], the entries ([`Json`]), [`Ending`]. Members are
-//! named like the fields; hashes are lower-case hexadecimal, and text is escaped to ASCII. The text of a request is an
-//! array of its parts, each with kind and text. Everything that is hashed is included, so `llmtool audit verify` needs
-//! only the lines to compute the chain.
 
+use crate::encoding::{Wire, layout};
+use crate::hash::Hash;
 use crate::name::{FormatName, ModelName, UserName};
-use crate::wire::codec::Wire;
-use crate::wire::declare::layout;
-use crate::wire::{InferParams, Parts, TrainParams};
-use core::fmt::{self, Display, Formatter, Write as _};
+use crate::params::{InferParams, TrainParams};
 use zerocopy::TryFromBytes as _;
 
 #[cfg(test)]
@@ -32,9 +24,6 @@ pub const RECORD_VERSION: u16 = 5;
 
 /// Bytes of a record without text.
 pub const RECORD_BYTES: usize = size_of::<<Record as Wire>::Layout>();
-
-/// A SHA-256.
-pub type Hash = [u8; 32];
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $number:literal $text:literal,)*) => {
@@ -290,201 +279,5 @@ impl Record {
     #[must_use]
     pub const fn kind(&self) -> Option<Kind> {
         Kind::from_u16(self.kind)
-    }
-}
-
-/// Bytes in lower-case hexadecimal.
-#[derive(Clone, Copy, Debug)]
-pub struct Hex<'a>(pub &'a [u8]);
-
-impl Display for Hex<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-/// A text as a JSON string of visible ASCII. Everything else is escaped, so it is harmless on a terminal and survives a
-/// serial line. Invalid UTF-8 becomes U+FFFD.
-#[derive(Clone, Copy, Debug)]
-pub struct JsonText<'a>(pub &'a [u8]);
-
-impl Display for JsonText<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for chunk in self.0.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                match character {
-                    '"' | '\\' => write!(f, "\\{character}")?,
-                    ' '..='~' => f.write_char(character)?,
-                    _ => {
-                        for unit in character.encode_utf16(&mut [0; 2]) {
-                            write!(f, "\\u{unit:04x}")?;
-                        }
-                    }
-                }
-            }
-            if !chunk.invalid().is_empty() {
-                f.write_str("\\ufffd")?;
-            }
-        }
-        f.write_char('"')
-    }
-}
-
-impl Json<'_> {
-    /// The parts of a request, because a text cannot hold their lengths; otherwise the text.
-    fn write_text(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let parts = match self.record.kind() {
-            Some(Kind::Admit) => Parts::parse(self.text),
-            _ => None,
-        };
-        let Some(parts) = parts else {
-            return write!(f, ",\"text\":{}", JsonText(self.text));
-        };
-        f.write_str(",\"parts\":[")?;
-        for (between, part) in core::iter::once("")
-            .chain(core::iter::repeat(","))
-            .zip(parts.iter())
-        {
-            write!(
-                f,
-                "{between}[\"{}\",{}]",
-                part.kind.word(),
-                JsonText(part.text)
-            )?;
-        }
-        f.write_char(']')
-    }
-}
-
-/// First line of an export.
-#[derive(Clone, Copy, Debug)]
-pub struct Opening {
-    /// The hash that the first entry holds of its predecessor.
-    pub anchor: Hash,
-    /// Sequence number of the first entry.
-    pub first: u64,
-}
-
-impl Display for Opening {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (anchor, first) = (Hex(&self.anchor), self.first);
-        write!(
-            f,
-            "{{\"log\":\"sel4-llm\",\"version\":{RECORD_VERSION},\"first\":{first},\"anchor\":\"{anchor}\"}}"
-        )
-    }
-}
-
-/// Last line of an export.
-#[derive(Clone, Copy, Debug)]
-pub struct Ending {
-    /// SHA-256 of the last entry.
-    pub head: Hash,
-    /// Number of entries printed.
-    pub entries: u64,
-    /// Whether entries were left out, in which case the chain cannot be checked.
-    pub filtered: bool,
-}
-
-impl Display for Ending {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (head, entries, filtered) = (Hex(&self.head), self.entries, self.filtered);
-        write!(
-            f,
-            "{{\"head\":\"{head}\",\"entries\":{entries},\"filtered\":{filtered}}}"
-        )
-    }
-}
-
-/// An entry as a line of an export.
-#[derive(Clone, Copy, Debug)]
-pub struct Json<'a> {
-    /// The record.
-    pub record: &'a Record,
-    /// Its text.
-    pub text: &'a [u8],
-}
-
-impl Display for Json<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Record {
-            version,
-            kind,
-            code,
-            kv_type,
-            numerics,
-            request,
-            sequence,
-            time_us,
-            previous,
-            user,
-            session,
-            turn,
-            prompt_bytes,
-            prompt_tokens,
-            generated_tokens,
-            text_bytes,
-            params,
-            train,
-            format,
-            format_sha256,
-            segments,
-            stops,
-            user_defined,
-            model_sha256,
-            adapter_sha256,
-            prompt_sha256,
-            output_sha256,
-            latency_us,
-            first_token_us,
-            value,
-            limit,
-            count,
-            name,
-        } = self.record;
-        let event = self.record.kind().map_or("unknown", Kind::as_str);
-        write!(
-            f,
-            "{{\"sequence\":{sequence},\"time_us\":{time_us},\"event\":\"{event}\",\"version\":{version},\"kind\":{kind},\
-             \"code\":{code},\"user\":\"{user}\",\"name\":\"{name}\",\"request\":{request},\"session\":{session},\
-             \"turn\":{turn},\"kv_type\":{kv_type},\"numerics\":{numerics},\"prompt_bytes\":{prompt_bytes},\
-             \"prompt_tokens\":{prompt_tokens},\"generated_tokens\":{generated_tokens},\"text_bytes\":{text_bytes},\
-             \"latency_us\":{latency_us},\"first_token_us\":{first_token_us},\"value\":{value},\"limit\":{limit},\
-             \"count\":{count},\"format\":\"{format}\",\"segments\":{segments},\"stops\":{stops},\"user_defined\":{user_defined},"
-        )?;
-        let sampling = &params.sampling;
-        write!(
-            f,
-            "\"params\":{{\"seed\":{},\"temperature\":{},\"top_k\":{},\"top_p\":{},\"min_p\":{},\"repeat_penalty\":{},\
-             \"repeat_last_n\":{},\"max_tokens\":{}}},",
-            sampling.seed,
-            sampling.temperature,
-            sampling.top_k,
-            sampling.top_p,
-            sampling.min_p,
-            sampling.repeat_penalty,
-            sampling.repeat_last_n,
-            params.max_tokens,
-        )?;
-        write!(
-            f,
-            "\"train\":{{\"seed\":{},\"rank\":{},\"alpha\":{},\"epochs\":{},\"rate\":{},\"targets\":{}}},",
-            train.seed, train.rank, train.alpha, train.epochs, train.rate, train.targets,
-        )?;
-        write!(
-            f,
-            "\"model_sha256\":\"{}\",\"adapter_sha256\":\"{}\",\"format_sha256\":\"{}\",\"prompt_sha256\":\"{}\",\"output_sha256\":\"{}\",\"previous\":\"{}\"",
-            Hex(model_sha256),
-            Hex(adapter_sha256),
-            Hex(format_sha256),
-            Hex(prompt_sha256),
-            Hex(output_sha256),
-            Hex(previous),
-        )?;
-        if *text_bytes > 0 {
-            self.write_text(f)?;
-        }
-        f.write_char('}')
     }
 }

@@ -9,6 +9,7 @@
 //! panics. `llmtool pack` writes the archive with the crate `tar`, and the tests read its output.
 
 use crate::error::{ErrorCode, Failure};
+use crate::hash::SIGNATURE_BYTES;
 use crate::limits::MAX_NAME_BYTES;
 
 /// Size of a block: a header is one block, and data are padded to whole blocks.
@@ -31,9 +32,6 @@ pub const LOG_FILE: &str = "AUDIT.LOG";
 
 /// Suffix of signature files, which hold 64 bytes: Ed25519 over the SHA-256 of the file.
 pub const SIGNATURE_SUFFIX: &str = ".sig";
-
-/// Bytes of a signature.
-pub const SIGNATURE_BYTES: usize = 64;
 
 /// A file of the archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

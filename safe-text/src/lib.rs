@@ -1,4 +1,7 @@
-//! Turns untrusted bytes into text that is safe on a terminal and hides nothing from the reader.
+//! Turns untrusted bytes into text that is safe on a terminal and hides nothing from the reader ([`Sanitiser`]), or
+//! into JSON in visible ASCII ([`json`]). Under both is [`Utf8Stream`], the one decoder of UTF-8 that arrives in pieces.
+//!
+//! [`Sanitiser`] treats characters as follows.
 //!
 //! **Dropped**: all C0 and C1 controls except newline and tab, and DEL. So no 7-bit or 8-bit escape sequence gets
 //! through, nor a carriage return that would overwrite a line. The remainder of a sequence is shown as text.
@@ -47,79 +50,40 @@
 #[cfg(test)]
 extern crate std;
 
-/// Replaces invalid UTF-8 and characters that would not show.
-const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
+pub mod json;
+mod utf8;
+
+pub use utf8::{Unit, Utf8Stream};
 
 /// Converts a stream of untrusted bytes to safe characters. It holds the state for a character that is split across
 /// calls.
 #[derive(Clone, Debug, Default)]
-pub struct Sanitiser {
-    /// The beginning of an incomplete character.
-    held: [u8; 4],
-    len: usize,
-}
+pub struct Sanitiser(Utf8Stream);
 
 impl Sanitiser {
     /// A converter at the start of a stream.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            held: [0; 4],
-            len: 0,
-        }
+        Self(Utf8Stream::new())
     }
 
     /// Takes `bytes` and passes the complete safe characters to `write`.
     pub fn push(&mut self, bytes: &[u8], write: &mut impl FnMut(char)) {
         for &byte in bytes {
-            self.push_byte(byte, write);
+            self.0.push(byte, &mut |unit| {
+                let character = unit.or_replacement();
+                if is_hidden(character) {
+                    write(char::REPLACEMENT_CHARACTER);
+                } else if is_safe(character) {
+                    write(character);
+                }
+            });
         }
     }
 
     /// Ends the stream; an incomplete character is replaced.
     pub fn finish(&mut self, write: &mut impl FnMut(char)) {
-        if self.len > 0 {
-            self.len = 0;
-            write(REPLACEMENT);
-        }
-    }
-
-    fn push_byte(&mut self, byte: u8, write: &mut impl FnMut(char)) {
-        // ASCII, which is most text, is complete in itself.
-        if self.len == 0 && byte.is_ascii() {
-            let character = char::from(byte);
-            if is_safe(character) {
-                write(character);
-            }
-            return;
-        }
-        if let Some(room) = self.held.get_mut(self.len) {
-            *room = byte;
-            self.len = self.len.saturating_add(1);
-        }
-        let held = self.held.get(..self.len).unwrap_or(&[]);
-        match core::str::from_utf8(held) {
-            Ok(text) => {
-                let complete = text.chars().next();
-                self.len = 0;
-                match complete {
-                    Some(hidden) if is_hidden(hidden) => write(REPLACEMENT),
-                    Some(character) if is_safe(character) => write(character),
-                    _ => {}
-                }
-            }
-            // It may still become a character.
-            Err(error) if error.error_len().is_none() => {}
-            Err(_) => {
-                // The last byte broke the held sequence, but may begin a character of its own.
-                let alone = self.len == 1;
-                self.len = 0;
-                write(REPLACEMENT);
-                if !alone {
-                    self.push_byte(byte, write);
-                }
-            }
-        }
+        self.0.finish(&mut |unit| write(unit.or_replacement()));
     }
 }
 

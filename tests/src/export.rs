@@ -255,7 +255,8 @@ pub fn spread(mut us: Vec<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::record::{Json, Kind, Record};
+    use log_export::Line;
+    use protocol::record::{Kind, Record};
 
     /// An export of entries with these numbers and kinds, about one request.
     fn piece(entries: &[(u64, Kind)]) -> String {
@@ -270,7 +271,7 @@ mod tests {
                 generated_tokens: 3,
                 ..Record::new(*kind)
             };
-            let line = Json {
+            let line = Line {
                 record: &record,
                 text: b"",
             };

@@ -3,6 +3,7 @@
 use core::fmt::{self, Write as _};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_EXAMPLE_BYTES;
+use safe_text::json::{Compact, Object};
 
 /// What the model shall learn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,35 +49,14 @@ impl Example<'_> {
 /// Formats as the line of JSON.
 impl fmt::Display for Example<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut object = Object::new(f);
         match self {
-            Self::Text(text) => write!(f, "{{\"text\":\"{}\"}}", Escaped(text)),
-            Self::Answer { prompt, answer } => write!(
-                f,
-                "{{\"prompt\":\"{}\",\"answer\":\"{}\"}}",
-                Escaped(prompt),
-                Escaped(answer)
-            ),
+            Self::Text(text) => object.member("text", Compact(text)),
+            Self::Answer { prompt, answer } => object
+                .member("prompt", Compact(prompt))
+                .member("answer", Compact(answer)),
         }
-    }
-}
-
-/// A string, escaped for JSON (RFC 8259, section 7).
-struct Escaped<'e>(&'e str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            match character {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                '\r' => f.write_str("\\r")?,
-                '\t' => f.write_str("\\t")?,
-                control if control < ' ' => write!(f, "\\u{:04x}", u32::from(control))?,
-                other => f.write_char(other)?,
-            }
-        }
-        Ok(())
+        .finish()
     }
 }
 

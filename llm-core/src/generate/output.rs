@@ -1,9 +1,9 @@
 //! The part of an answer that can be shown: whole characters, up to a stop string.
 
 use super::{MAX_STOPPED_TEXT_BYTES, Text};
-use crate::tokenizer::Utf8Stream;
 use formats::MAX_STOP_BYTES;
 use formats::stop::{StopMatcher, Stops};
+use safe_text::Utf8Stream;
 
 /// Maximum size of a token's text that is searched for stop strings: with what was held back before, it fits a report.
 const MAX_SEARCHED_BYTES: usize = MAX_STOPPED_TEXT_BYTES - MAX_STOP_BYTES;
@@ -34,7 +34,7 @@ impl Output {
         } = self;
         let mut sink = Sink::new(stops, matcher, text);
         for byte in bytes {
-            stream.push(byte, &mut |character| sink.take(character));
+            stream.push(byte, &mut |unit| sink.take(unit.or_replacement()));
         }
         sink.show();
         self.matcher.is_found()
@@ -48,7 +48,7 @@ impl Output {
             matcher,
         } = self;
         let mut sink = Sink::new(stops, matcher, text);
-        stream.finish(&mut |character| sink.take(character));
+        stream.finish(&mut |unit| sink.take(unit.or_replacement()));
         sink.shown.extend(sink.matcher.held(stops).iter().copied());
         sink.show();
         self.matcher.is_found()

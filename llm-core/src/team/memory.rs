@@ -15,7 +15,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::arena::{ALIGNMENT, Plain, Span};
+use crate::arena::{ALIGNMENT, Divided, Plain, Span};
 use crate::outputs::Outputs;
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -34,8 +34,9 @@ pub(crate) struct Memory<'a> {
 }
 
 impl<'a> Memory<'a> {
-    /// The bytes of an arena, of which those below `fixed` are only read.
-    pub(crate) fn new(memory: &'a mut [u8], fixed: usize) -> Self {
+    /// An arena, of which what lies below its mark is only read.
+    pub(crate) fn of(arena: &'a mut Divided<'_>) -> Self {
+        let (memory, fixed) = arena.parts();
         Self {
             len: memory.len(),
             base: NonNull::from(memory).cast(),

@@ -52,7 +52,7 @@ mod view;
 
 pub(crate) use encode::{Author, Script, ScriptPlace, mark_author};
 
-pub use decode::{Decoded, Utf8Stream};
+pub use decode::Decoded;
 pub use error::{TokenizeError, VocabularyError};
 pub(crate) use spelled::Spelled;
 pub use view::VocabularyView;

@@ -414,20 +414,4 @@ proptest! {
             }
         }
     }
-
-    #[test]
-    fn any_bytes_are_streamed_as_the_standard_library_reads_them(
-        bytes in proptest::collection::vec(
-            prop_oneof![any::<u8>(), 0x80_u8..0xC0, 0xE0_u8..0xF8, Just(b'a')],
-            0..24,
-        ),
-    ) {
-        let mut streamed = String::new();
-        let mut stream = Utf8Stream::new();
-        for &byte in &bytes {
-            stream.push(byte, &mut |character| streamed.push(character));
-        }
-        stream.finish(&mut |character| streamed.push(character));
-        prop_assert_eq!(streamed, String::from_utf8_lossy(&bytes).into_owned());
-    }
 }

@@ -32,6 +32,7 @@ mod keys;
 mod layout;
 mod pass;
 mod plan;
+mod reading;
 mod rope;
 mod steps;
 mod template;
@@ -44,13 +45,14 @@ pub use adapter::{
     AdapterError, AdapterFile, AdapterInfo, AdapterSize, BASE_SHA256_KEY, Base, MAX_ADAPTERS,
     MAX_RANK,
 };
-pub use config::{Blocks, Caps, Config, Scales, Window};
+pub use config::{Caps, Config, Scales, Window};
 pub use error::LoadError;
 pub use families::{
     Activation, Block, FAMILIES, Factors, Family, Gate, HeadNorm, NormKind, NormPlaces,
     PositionKind, Residual, ScoreScale, Varies, WindowRule,
 };
 pub use plan::{LoadOptions, Plan, Positions};
+pub use reading::Blocks;
 pub use rope::{Angles, Divisors, Rope};
 pub use steps::{Batch, STEP_WORK};
 

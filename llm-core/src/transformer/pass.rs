@@ -15,8 +15,8 @@ use crate::quantize::{self, NonFinite};
 use crate::simd::Cpu;
 use crate::simd::tiles::{self, TILE};
 use crate::team::{
-    Activate, Attend, Cap, Job, MAX_PLACES, Multiply, NormOf, Place, Places, Prepare, Product,
-    Products, Rotate, Store, Team, Vectors, Work,
+    Activate, Attend, Cap, Job, MAX_PLACES, Memory, Multiply, NormOf, Place, Places, Prepare,
+    Product, Products, Rotate, Store, Team, Vectors, Work,
 };
 use core::ops::Range;
 
@@ -556,7 +556,7 @@ impl<T: Team> Pass<'_, T> {
             true => 1,
             false => self.team.workers().min(self.model.options.scratch_pieces()),
         };
-        let work = Work::new(job, self.model.cpu, self.arena.lend(), workers);
+        let work = Work::new(job, self.model.cpu, Memory::of(&mut self.arena), workers);
         match workers {
             1 => work.alone(),
             _ => self.team.run(work),

@@ -6,8 +6,8 @@
 //! for factors that depend on the context.
 
 use super::LoadError;
-use super::config::{Blocks, Keys};
 use super::families::{Factors, PositionKind, WindowRule};
+use super::reading::{Blocks, Keys};
 use crate::gguf;
 
 /// Rotations over the original context at which YaRN stops and starts to scale a pair.

@@ -6,9 +6,9 @@
 use formats::stop::{StopMatcher, Stops};
 use formats::{Automaton as _, ChoiceState, Choices, Dfa, Formats, MAX_FORMATS, SEPARATOR, State};
 use protocol::error::{ErrorCode, Failure};
+use protocol::hash::Hash;
 use protocol::name::FormatName;
 use protocol::policy::{self, FormatRule, Policy, PolicyError};
-use protocol::record::Hash;
 use protocol::wire::client::FormatEntry;
 use protocol::wire::{Extent, Parts};
 use sha2::{Digest as _, Sha256};

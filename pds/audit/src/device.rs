@@ -3,9 +3,8 @@
 //! The policy's region has it, which audit alone reads; nothing here gives it out.
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use protocol::hash::{Hash, SIGNATURE_BYTES};
 use protocol::policy::{DeviceKey, Policy};
-use protocol::record::Hash;
-use protocol::store::SIGNATURE_BYTES;
 use sha2::{Digest as _, Sha256};
 
 /// See the module.

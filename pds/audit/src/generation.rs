@@ -3,8 +3,9 @@
 use crate::answer::Answer;
 use crate::places::Used;
 use crate::quota::Reservation;
+use protocol::hash::Hash;
 use protocol::name::FormatName;
-use protocol::record::{Hash, Record};
+use protocol::record::Record;
 use protocol::wire::{Extent, InferParams};
 use sha2::{Digest, Sha256};
 

@@ -64,6 +64,7 @@ mod repeats;
 mod sessions;
 mod shares;
 mod shelf;
+mod space;
 mod table;
 #[cfg(test)]
 mod tests;

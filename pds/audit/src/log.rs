@@ -4,7 +4,8 @@
 //! the oldest one left holds of the entry before it is the anchor, so the gap is visible and the rest stays checkable.
 //! See [`protocol::record`] for what an entry is.
 
-use protocol::record::{Hash, RECORD_BYTES, Record};
+use protocol::hash::Hash;
+use protocol::record::{RECORD_BYTES, Record};
 use protocol::wire::client::LogExtent;
 use sha2::{Digest, Sha256};
 

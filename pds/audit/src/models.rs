@@ -7,11 +7,11 @@ use crate::device::Device;
 use crate::shelf::count_lines;
 use ed25519_dalek::{Signature as Ed25519, VerifyingKey};
 use protocol::error::{ErrorCode, Failure};
+use protocol::hash::{Hash, SIGNATURE_BYTES};
 use protocol::limits::DEFAULT_MODEL;
 use protocol::name::ModelName;
 use protocol::policy::Policy;
-use protocol::record::Hash;
-use protocol::store::{Content, SIGNATURE_BYTES, Store};
+use protocol::store::{Content, Store};
 use protocol::wire::client::Signature;
 use sha2::{Digest, Sha256};
 

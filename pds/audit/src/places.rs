@@ -3,11 +3,11 @@
 //! The rule: what is here, inference has been told to load, and nothing else. After a restart the places stay, and each is
 //! used again only when its adapter has been loaded anew.
 
-use crate::shelf::Space;
+use crate::space::Space;
 use protocol::error::{ErrorCode, Failure};
+use protocol::hash::Hash;
 use protocol::limits::MAX_ADAPTERS;
 use protocol::name::ModelName;
-use protocol::record::Hash;
 use protocol::wire::AdapterInfo;
 use protocol::wire::engine::Source;
 

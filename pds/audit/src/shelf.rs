@@ -6,45 +6,17 @@
 //! of a disk takes its part as long as it is loaded: the places know of it, and no list here does.
 
 use crate::places::Places;
+use crate::space::{LEAST_ROOM, Space};
 use protocol::adapters::{ALIGN, EXAMPLES_BYTES, REGION_BYTES};
 use protocol::error::{ErrorCode, Failure};
+use protocol::hash::{Hash, SIGNATURE_BYTES};
 use protocol::limits::{MAX_EXAMPLE_BYTES, MAX_MADE, MAX_PART_BYTES};
 use protocol::name::ModelName;
-use protocol::record::Hash;
 use protocol::region::WriteWords;
-use protocol::store::SIGNATURE_BYTES;
 use sha2::{Digest, Sha256};
 
 /// Bytes of a word of the region.
 const WORD: usize = 8;
-
-/// Least room that a training is admitted with (4 KiB): with less, no adapter would fit.
-const LEAST_ROOM: usize = 4 << 10;
-
-/// Bytes of the region in a row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Space {
-    pub(crate) offset: usize,
-    pub(crate) bytes: usize,
-}
-
-impl Space {
-    /// Its beginning, and so many bytes at its end, apart; `None` if too little is left for an adapter.
-    pub(crate) fn split_end(self, bytes: usize) -> Option<(Self, Self)> {
-        let offset = self.end().checked_sub(bytes)?;
-        let offset = offset.saturating_sub(offset % ALIGN);
-        let left = offset.checked_sub(self.offset)?;
-        let begin = Self {
-            bytes: left,
-            ..self
-        };
-        (left >= LEAST_ROOM).then_some((begin, Self { offset, bytes }))
-    }
-
-    const fn end(self) -> usize {
-        self.offset.saturating_add(self.bytes)
-    }
-}
 
 /// An adapter made on this device.
 #[derive(Clone, Copy, Debug)]

@@ -10,9 +10,9 @@ use llm_core::sampling::SamplerParams;
 use llm_core::transformer::AdapterInfo;
 use llm_core::transformer::training::{self, Targets};
 use protocol::error::{ErrorCode, Failure};
+use protocol::hash::Hash;
 use protocol::limits::{MAX_SEGMENTS, MAX_TEMPLATE_BYTES};
 use protocol::name::{TemplateName, is_allowed};
-use protocol::record::Hash;
 use protocol::wire::engine::{AdapterLoaded, Holdings, KvType, Loaded, Trained};
 use protocol::wire::{
     self, ArenaUse, FinishReason, InferParams, PartKind, Parts, TARGETS_ALL, TrainProgress,

@@ -9,6 +9,7 @@ use crate::text::{
     Listed, ModelLine, ResetText, SessionLine, SignatureWord, StatsText, StatusText, TemplateText,
     UserText, VerifiedText,
 };
+use log_export::AttestationLine;
 use protocol::error::{ErrorCode, Failure};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{AdapterEntry, Event, FormatEntry, ModelEntry, Request, User};
@@ -80,7 +81,9 @@ impl<R: ReadWords, W: WriteWords> ShellState<'_, R, W> {
             },
             Event::Budget(ref budget) => self.answer(BudgetText(budget), port),
             // Unwrapped, because `llmtool audit verify` reads it.
-            Event::Attested(ref attestation) => self.answer_exactly(attestation, port),
+            Event::Attested(ref attestation) => {
+                self.answer_exactly(AttestationLine(attestation), port)
+            }
             Event::LogVerified { extent, broken_at } => {
                 let text = VerifiedText { extent, broken_at };
                 if broken_at == 0 {

@@ -4,6 +4,7 @@ use crate::text::{CodeName, Rate};
 use core::fmt::{self, Display, Formatter};
 use protocol::wire::ArenaUse;
 use protocol::wire::client::{Budget, Refusals, Stats};
+use safe_text::json::Object;
 
 pub(crate) struct StatsJson<'a>(pub(crate) &'a Stats);
 
@@ -43,41 +44,6 @@ impl Display for StatsJson<'_> {
             stopped,
             refusals,
         } = self.0;
-        f.write_str("{")?;
-        for (name, value) in [
-            ("uptime_us", uptime_us),
-            ("admitted", admitted),
-            ("refused", refused),
-            ("finished", finished),
-            ("cancelled", cancelled),
-            ("failed", failed),
-            ("prompt_tokens", prompt_tokens),
-            ("generated_tokens", generated_tokens),
-            ("busy_us", busy_us),
-            ("faults", faults),
-            ("restarts", restarts),
-            ("timeouts", timeouts),
-            ("violations", violations),
-            ("format_breaches", format_breaches),
-            ("records", records),
-            ("evicted", evicted),
-            ("recent_tokens", recent_tokens),
-            ("recent_us", recent_us),
-            ("latency_p50_us", latency_p50_us),
-            ("latency_p95_us", latency_p95_us),
-            ("latency_p99_us", latency_p99_us),
-            ("latency_max_us", latency_max_us),
-            ("egress_bytes", egress_bytes),
-            ("egress_limit", egress_limit),
-            ("egress_held_us", egress_held_us),
-        ] {
-            write!(f, "\"{name}\":{value},")?;
-        }
-        write!(
-            f,
-            "\"active\":{active},\"queued\":{queued},\"sessions\":{sessions},\"stopped\":{},",
-            *stopped != 0
-        )?;
         let average = Rate {
             tokens: *generated_tokens,
             us: *busy_us,
@@ -86,49 +52,89 @@ impl Display for StatsJson<'_> {
             tokens: *recent_tokens,
             us: *recent_us,
         };
-        write!(
-            f,
-            "\"tokens_per_second\":{average},\"tokens_per_second_now\":{now},"
-        )?;
-        f.write_str("\"refusals\":{")?;
-        for Refusals { code, count } in refusals {
-            if let Some(code) = code {
-                write!(f, "\"{}\":{count},", CodeName(*code))?;
-            }
-        }
-        let other = self.0.refused_otherwise();
-        write!(f, "\"other\":{other}")?;
-        let Budget {
-            user,
-            tokens,
-            used,
-            reserved,
-            period_us,
-            left_us,
-        } = budget;
-        write!(
-            f,
-            "}},\"budget\":{{\"user\":\"{user}\",\"tokens\":{tokens},\"used\":{used},\"reserved\":{reserved},\
-             \"available\":{},\"period_us\":{period_us},\"left_us\":{left_us}}},",
-            budget.available()
-        )?;
-        let ArenaUse {
-            weights,
-            kv_cache,
-            activations,
-            vocabulary,
-            adapters,
-            training,
-            other,
-            peak,
-            capacity,
-        } = arena;
-        write!(
-            f,
-            "\"arena\":{{\"weights\":{weights},\"kv_cache\":{kv_cache},\"activations\":{activations},\
-             \"vocabulary\":{vocabulary},\"adapters\":{adapters},\"training\":{training},\"other\":{other},\"in_use\":{},\"peak\":{peak},\"capacity\":{capacity}}}}}",
-            arena.current()
-        )
+        Object::new(f)
+            .member("uptime_us", uptime_us)
+            .member("admitted", admitted)
+            .member("refused", refused)
+            .member("finished", finished)
+            .member("cancelled", cancelled)
+            .member("failed", failed)
+            .member("prompt_tokens", prompt_tokens)
+            .member("generated_tokens", generated_tokens)
+            .member("busy_us", busy_us)
+            .member("faults", faults)
+            .member("restarts", restarts)
+            .member("timeouts", timeouts)
+            .member("violations", violations)
+            .member("format_breaches", format_breaches)
+            .member("records", records)
+            .member("evicted", evicted)
+            .member("recent_tokens", recent_tokens)
+            .member("recent_us", recent_us)
+            .member("latency_p50_us", latency_p50_us)
+            .member("latency_p95_us", latency_p95_us)
+            .member("latency_p99_us", latency_p99_us)
+            .member("latency_max_us", latency_max_us)
+            .member("egress_bytes", egress_bytes)
+            .member("egress_limit", egress_limit)
+            .member("egress_held_us", egress_held_us)
+            .member("active", active)
+            .member("queued", queued)
+            .member("sessions", sessions)
+            .member("stopped", *stopped != 0)
+            .member("tokens_per_second", average)
+            .member("tokens_per_second_now", now)
+            .object("refusals", |object| {
+                for Refusals { code, count } in refusals {
+                    if let Some(code) = code {
+                        object.member(CodeName(*code), count);
+                    }
+                }
+                object.member("other", self.0.refused_otherwise());
+            })
+            .object("budget", |object| {
+                let Budget {
+                    user,
+                    tokens,
+                    used,
+                    reserved,
+                    period_us,
+                    left_us,
+                } = budget;
+                object
+                    .text("user", user)
+                    .member("tokens", tokens)
+                    .member("used", used)
+                    .member("reserved", reserved)
+                    .member("available", budget.available())
+                    .member("period_us", period_us)
+                    .member("left_us", left_us);
+            })
+            .object("arena", |object| {
+                let ArenaUse {
+                    weights,
+                    kv_cache,
+                    activations,
+                    vocabulary,
+                    adapters,
+                    training,
+                    other,
+                    peak,
+                    capacity,
+                } = arena;
+                object
+                    .member("weights", weights)
+                    .member("kv_cache", kv_cache)
+                    .member("activations", activations)
+                    .member("vocabulary", vocabulary)
+                    .member("adapters", adapters)
+                    .member("training", training)
+                    .member("other", other)
+                    .member("in_use", arena.current())
+                    .member("peak", peak)
+                    .member("capacity", capacity);
+            })
+            .finish()
     }
 }
 

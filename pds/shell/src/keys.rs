@@ -2,6 +2,7 @@
 //! xterm).
 
 use crate::screen::{PASTED_BREAK, PASTED_TAB};
+use safe_text::Utf8Stream;
 use zeroize::Zeroize as _;
 
 /// Ctrl-C.
@@ -51,7 +52,7 @@ enum Escape {
 /// Decoder state inside a character or a sequence.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    held: Typed,
+    typed: Utf8Stream,
     escape: Escape,
     after_return: bool,
 }
@@ -59,7 +60,7 @@ pub(crate) struct Keys {
 impl Keys {
     pub(crate) const fn new() -> Self {
         Self {
-            held: Typed::new(),
+            typed: Utf8Stream::new(),
             escape: Escape::Outside,
             after_return: false,
         }
@@ -141,36 +142,28 @@ impl Keys {
     }
 
     fn push_text(&mut self, byte: u8, press: &mut impl FnMut(Key)) {
-        // It fits: four bytes are either complete or invalid.
-        let _ = self.held.push(byte);
-        match core::str::from_utf8(&self.held) {
-            Ok(_) => self.flush(press),
-            Err(error) if error.error_len().is_none() => {}
-            Err(_) => {
-                // The last byte made the held ones invalid, but it may begin a character itself.
-                if self.held.len() > 1 {
-                    self.held.pop();
-                    self.flush(press);
-                    self.push_text(byte, press);
-                } else {
-                    self.flush(press);
-                }
-            }
-        }
+        self.typed
+            .push(byte, &mut |unit| press(Key::Typed(text(unit.bytes))));
+        self.forget();
     }
 
     fn flush(&mut self, press: &mut impl FnMut(Key)) {
-        if !self.held.is_empty() {
-            press(Key::Typed(self.held.clone()));
-            self.held.as_mut_slice().zeroize();
-            self.held.clear();
+        self.typed
+            .finish(&mut |unit| press(Key::Typed(text(unit.bytes))));
+        self.forget();
+    }
+
+    /// What was typed may have been a passphrase.
+    fn forget(&mut self) {
+        if self.typed.is_empty() {
+            self.typed.zeroize();
         }
     }
 }
 
-/// Text that no key gives.
-fn text(bytes: &[u8; 1]) -> Typed {
-    // It fits.
+/// At most four bytes.
+fn text(bytes: &[u8]) -> Typed {
+    // They fit.
     Typed::from_slice(bytes).unwrap_or_default()
 }
 

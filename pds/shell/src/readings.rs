@@ -4,7 +4,8 @@ use crate::console::{CLEAR_SCREEN, Port, Style};
 use crate::json::StatsJson;
 use crate::state::{Activity, ShellState};
 use crate::text::{CountOf, LogLine, StatsText};
-use protocol::record::{Ending, Json, Opening, Record};
+use log_export::{Ending, Line, Opening};
+use protocol::record::Record;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{Event, LogExtent, Stats};
 
@@ -47,7 +48,7 @@ impl<R: ReadWords, W: WriteWords> ShellState<'_, R, W> {
             };
             self.print_exactly(opening, port);
         }
-        self.print_exactly(Json { record, text }, port);
+        self.print_exactly(Line { record, text }, port);
     }
 
     fn end_log(&mut self, json: bool, extent: &LogExtent, port: &mut impl Port) {

@@ -4,8 +4,8 @@
 //! sectors outside the device are refused, and the device never gets an address from files. Files trusts nothing that
 //! audit does not check.
 
-use super::codec::is_transfer;
-use super::declare::{layout, messages, numbers};
+use crate::encoding::codec::is_transfer;
+use crate::encoding::{layout, messages, numbers};
 use crate::limits::MAX_TRANSFER_BYTES;
 
 messages! {

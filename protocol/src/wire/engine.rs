@@ -1,15 +1,15 @@
 //! Between audit and inference: a [`Command`] goes out, [`Report`]s come back.
 
-use super::codec::{
-    is_adapter, is_adapter_or_none, is_client, is_format_or_none, is_session, is_user,
-};
-use super::declare::{layout, messages, numbers};
 use super::{
     AdapterInfo, ArenaUse, FinishReason, InferParams, ModelInfo, Parts, TrainParams, TrainProgress,
 };
+use crate::encoding::codec::{
+    is_adapter, is_adapter_or_none, is_client, is_format_or_none, is_session, is_user,
+};
+use crate::encoding::{layout, messages, numbers};
 use crate::error::Failure;
+use crate::hash::Hash;
 use crate::limits::{MAX_PART_BYTES, MAX_PARTS_BYTES, MAX_PIECE_BYTES};
-use crate::record::Hash;
 
 messages! {
     /// Messages from audit to inference.

@@ -4,8 +4,8 @@
 //! the ring. Files is untrusted: it can return bytes that are not on the disk, different bytes the second time, or
 //! none. So audit checks shape, bounds and order, copies what it gets, and trusts only its copy.
 
-use super::codec::{is_transfer, is_transfer_bytes};
-use super::declare::{layout, messages, numbers};
+use crate::encoding::codec::{is_transfer, is_transfer_bytes};
+use crate::encoding::{layout, messages, numbers};
 use crate::limits::{MAX_PATH_BYTES, MAX_TRANSFER_BYTES};
 
 messages! {

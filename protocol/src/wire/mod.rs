@@ -2,16 +2,13 @@
 //! system with a disk, also [`files`] between audit and files, and [`disk`] between files and disk.
 //!
 //! A message of one pair cannot be mistaken for one of another, and audit rewrites what it passes on, so nothing
-//! crosses it unread. Every message has a fixed part of plain values, and some have a tail of bytes. `declare` defines
+//! crosses it unread. Every message has a fixed part of plain values, and some have a tail of bytes. `encoding` defines
 //! each in one place: number, fields, size, and its description in `docs/protocol.md`. Parsing checks lengths, enums,
 //! flags, names and reserved fields, so a parsed message can be used. Audit checks the limits.
 
-pub(crate) mod codec;
-pub(crate) mod declare;
-mod params;
 mod parts;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod training;
 
 pub mod client;
@@ -19,33 +16,15 @@ pub mod disk;
 pub mod engine;
 pub mod files;
 
-pub use params::{InferParams, Sampling};
+pub use crate::encoding::WireError;
+pub use crate::params::{InferParams, Sampling, TARGETS_ALL, TARGETS_ATTENTION, TrainParams};
 pub use parts::{Extent, PART_HEADER_BYTES, Part, PartKind, Parts, PartsWriter, completion};
-pub use training::{AdapterInfo, TARGETS_ALL, TARGETS_ATTENTION, TrainParams, TrainProgress};
+pub use training::{AdapterInfo, TrainProgress};
 
+use crate::encoding::{layout, numbers};
+use crate::hash::Hash;
 use crate::limits::{MAX_FIXED_TOKENS, MAX_SEGMENT_TOKENS};
 use crate::name::TemplateName;
-use crate::record::Hash;
-use declare::{layout, numbers};
-
-/// Why bytes are not a valid message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WireError {
-    /// No message of this direction has this number.
-    #[error("no message has the number {0}")]
-    Kind(u16),
-    /// The message is too short for its fixed part, or its tail is too long.
-    #[error("message {kind} with {len} bytes")]
-    Length {
-        /// Number of the message.
-        kind: u16,
-        /// Length of the message in bytes.
-        len: usize,
-    },
-    /// A field has a value that its type does not allow.
-    #[error("message {0} has a field that is out of range")]
-    Field(u16),
-}
 
 numbers! {
     /// Why a generation ended.

@@ -11,8 +11,8 @@
 //! roles and encoding, and says what is wrong.
 
 use super::ModelInfo;
-use super::codec::{Tail, numbered};
-use super::declare::numbers;
+use crate::encoding::codec::{Tail, numbered};
+use crate::encoding::numbers;
 use crate::error::{ErrorCode, Failure};
 use crate::limits::{
     EXTRA_PROMPT_TOKENS, MAX_PARTS_BYTES, MAX_PROMPT_BYTES, MAX_SEGMENTS, MAX_STOP_BYTES, MAX_STOPS,

@@ -4,8 +4,8 @@
 
 use formats::Formats;
 use formats::encode::{Encoded, image, words};
+use protocol::hash::Hash;
 use protocol::name::FormatName;
-use protocol::record::Hash;
 use protocol::wire::Parts;
 use protocol::wire::client::FormatEntry;
 use sha2::{Digest as _, Sha256};

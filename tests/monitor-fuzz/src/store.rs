@@ -4,6 +4,7 @@ use crate::dice::Dice;
 use crate::formats::FORMATS;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use ed25519_dalek::{Signer as _, SigningKey};
+use protocol::hash::Hash;
 use protocol::limits::{
     CLIENT_COMMANDS, MAX_CLIENTS, MAX_DATA_BYTES, MAX_REQUESTS, MAX_SESSIONS, MIN_STOP_GRACE_US,
 };
@@ -12,7 +13,6 @@ use protocol::policy::{
     Client, DeviceKey, FormatRule, MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Permission, Policy,
     Role, TrustedKey, User,
 };
-use protocol::record::Hash;
 use protocol::store::{Content, Store};
 use protocol::wire::client::FormatEntry;
 use sha2::{Digest as _, Sha256};

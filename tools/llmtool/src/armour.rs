@@ -7,9 +7,8 @@ use base64ct::{Base64, Encoding as _};
 use ed25519_dalek::VerifyingKey;
 use llm_core::hash::sha256;
 use protocol::armour::{BEGIN, COLUMNS, END, LINE_BYTES, member};
+use protocol::hash::{Hash, Hex, SIGNATURE_BYTES};
 use protocol::name::ModelName;
-use protocol::record::{Hash, Hex};
-use protocol::store::SIGNATURE_BYTES;
 
 use crate::error::ArmourError;
 use crate::keys::{self, parse_hex};

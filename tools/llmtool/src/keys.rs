@@ -14,8 +14,8 @@ use ed25519_dalek::pkcs8::{
     KeypairBytes,
 };
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
-use protocol::record::Hash;
-use protocol::store::{SIGNATURE_BYTES, SIGNATURE_SUFFIX};
+use protocol::hash::{Hash, SIGNATURE_BYTES};
+use protocol::store::SIGNATURE_SUFFIX;
 
 use crate::error::{KeyError, ToolError};
 use crate::files;
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(parse_public_hex(public).unwrap(), key.verifying_key());
         let signature = sign(&key, &sha256(b"abc"));
         assert_eq!(
-            protocol::record::Hex(&signature).to_string(),
+            protocol::hash::Hex(&signature).to_string(),
             OPENSSL_SIGNATURE
         );
     }

@@ -18,9 +18,11 @@ use std::path::PathBuf;
 use llm_core::NUMERICS_VERSION;
 use llm_core::hash::sha256;
 use protocol::error::ErrorCode;
+use protocol::hash::{Hash, Hex};
 use protocol::limits::DEFAULT_CONTEXT_TOKENS;
-use protocol::record::{Hash, Hex, JsonText, Kind, Record};
+use protocol::record::{Kind, Record};
 use protocol::wire::FinishReason;
+use safe_text::json::Object;
 
 use crate::audit_log::{Export, ExportedEntry};
 use crate::error::ToolError;
@@ -208,14 +210,25 @@ pub fn replay<'e>(
 pub fn texts(all: &[Replayed<'_>]) -> String {
     let lines = all.iter().filter_map(|replayed| {
         let (request, text) = (replayed.record.request, replayed.text.as_ref()?);
-        let (bytes, hash) = (text.len(), sha256(text.as_bytes()));
-        let text = JsonText(text.as_bytes());
-        Some(format!(
-            "{{\"request\":{request},\"bytes\":{bytes},\"sha256\":\"{}\",\"text\":{text}}}\n",
-            Hex(&hash)
-        ))
+        Some(format!("{}\n", TextLine { request, text }))
     });
     lines.collect()
+}
+
+struct TextLine<'t> {
+    request: u32,
+    text: &'t str,
+}
+
+impl std::fmt::Display for TextLine<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Object::new(f)
+            .member("request", self.request)
+            .member("bytes", self.text.len())
+            .text("sha256", Hex(&sha256(self.text.as_bytes())))
+            .text("text", self.text)
+            .finish()
+    }
 }
 
 /// The adapter of a session: its first turn's, and so every other's. Zeros: none.

@@ -11,7 +11,7 @@ use llm_core::hash::sha256;
 use llm_core::kv_cache::KvType;
 use llm_core::simd::tiles::TILE;
 use llm_core::transformer::{Checked, LoadError, LoadOptions, Plan, Positions, STEP_WORK};
-use protocol::limits::defaults;
+use protocol::wire::InferParams;
 use sysdesc::{PAGE_SIZES, System};
 use toml_edit::{DocumentMut, TomlError, value};
 
@@ -34,7 +34,7 @@ const SMALL_PAGES: u64 = 53_000;
 const EMULATED_SPEED: u64 = 100_000_000;
 /// Tokens that a request should be able to have within the deadline: a prompt of some lines, and the default number of
 /// generated tokens.
-const FIRST_REQUEST: u64 = 64 + defaults::MAX_TOKENS as u64;
+const FIRST_REQUEST: u64 = 64 + InferParams::DEFAULT.max_tokens as u64;
 /// Default context of a system in tokens, unless the model's is smaller.
 pub const CONTEXT: usize = 2048;
 

@@ -21,10 +21,12 @@ use llm_core::sampling::SamplerParams;
 use llm_core::simd::Cpu;
 use llm_core::transformer::{LoadOptions, Positions};
 use llmtool::audit_log::export::entry_hash;
+use log_export::{Ending, Line, Opening};
 use protocol::error::ErrorCode;
+use protocol::hash::Hex;
 use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_PARTS_BYTES, MAX_PROMPT_BYTES};
 use protocol::name::UserName;
-use protocol::record::{Ending, Hex, Json, Kind, Opening, Record};
+use protocol::record::{Kind, Record};
 use protocol::wire::{InferParams, PartKind, PartsWriter, engine};
 use sha2::{Digest, Sha256};
 
@@ -55,7 +57,7 @@ impl Log {
             record.previous = previous;
             record.text_bytes = text.len() as u32;
             previous = entry_hash(record, text);
-            lines.push(Json { record, text }.to_string());
+            lines.push(Line { record, text }.to_string());
         }
         let ending = Ending {
             head: previous,

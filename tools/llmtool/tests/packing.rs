@@ -10,8 +10,8 @@ use llm_core::quantize::TensorType;
 use llm_core::testing::GgufWriter;
 use llmtool::keys;
 use protocol::armour;
+use protocol::hash::Hex;
 use protocol::name::ModelName;
-use protocol::record::Hex;
 use protocol::store::{Content, Store};
 use protocol::wire::client::Exported;
 

@@ -9,8 +9,8 @@ use assert_cmd::cargo::cargo_bin_cmd;
 use llm_core::hash::sha256;
 use llmtool::keys;
 use llmtool::policy::With;
+use protocol::hash::Hex;
 use protocol::policy::{LogFailure, LogWrite, POLICY_REGION_BYTES, Permission, Policy};
-use protocol::record::Hex;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const SYSTEM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../system.xml");

@@ -6,7 +6,7 @@ use crate::image::{Image, Purpose};
 use crate::options::Options;
 use crate::policy::{Policy, Use};
 use crate::shop::Shop;
-use crate::simulation::{Simulation, build_inject, prepare};
+use crate::simulation::{Simulation, prepare};
 use crate::store::Store;
 use crate::suites::storm_on;
 use crate::system::{Named, System};
@@ -35,7 +35,7 @@ fn meant(options: &Options) -> Result<System> {
 /// With each number of workers: the texts and the log of the main system, the usual suite and the replay.
 pub fn e2e_sim(shop: &Shop, options: &Options) -> Result {
     let main = prepare(shop, options, &System::Main, Use::Shipped)?;
-    build_inject(shop)?;
+    shop.build_simulation_with("inject")?;
     let test_store = Store::Test.make(shop, options)?;
     let mut names = vec!["main".to_owned()];
     let mut same = shop
@@ -77,7 +77,7 @@ pub fn e2e_sim(shop: &Shop, options: &Options) -> Result {
 pub fn storm_sim(shop: &Shop, options: &Options, faults: u64) -> Result {
     let system = meant(options)?;
     shop.build(&["llmtool"])?;
-    build_inject(shop)?;
+    shop.build_simulation_with("inject")?;
     system.write_description()?;
     let store = Store::of(&system, options).make(shop, options)?;
     let policy = Policy::of(&System::Main, Use::Storm);

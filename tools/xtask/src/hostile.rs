@@ -48,7 +48,7 @@ pub fn redteam(shop: &Shop, options: &Options) -> Result {
 pub fn redteam_sim(shop: &Shop, options: &Options) -> Result {
     files::folder(Path::new(SEEN))?;
     shop.build(&["llmtool", "sel4-llm-sim", "mallory-sim", "gremlin-sim"])?;
-    build_hostile(shop)?;
+    shop.build_simulation_with("redteam")?;
     let store = Store::of(&System::Main, options).make(shop, options)?;
     let simulation = |system: &System| -> Result<Simulation> {
         let policy = Policy::of(system, Use::Redteam);
@@ -80,20 +80,6 @@ pub fn redteam_sim(shop: &Shop, options: &Options) -> Result {
         .done()
 }
 
-/// The simulation with a hostile inference, shell and workers.
-fn build_hostile(shop: &Shop) -> Result {
-    shop.host_cargo("build")
-        .args([
-            "-p",
-            "sel4-llm-sim",
-            "--features",
-            "redteam",
-            "--bin",
-            "sel4-llm-sim-redteam",
-        ])
-        .aside()
-}
-
 /// The simulation of the system on several cores with hostile workers.
 fn hostile_cores(shop: &Shop, store: &Path) -> Result<Simulation> {
     let system = System::Named(Named::new("cores")?);
@@ -106,7 +92,7 @@ fn hostile_cores(shop: &Shop, store: &Path) -> Result<Simulation> {
 pub fn redteam_cores_sim(shop: &Shop, options: &Options) -> Result {
     files::folder(Path::new(SEEN))?;
     shop.build(&["llmtool"])?;
-    build_hostile(shop)?;
+    shop.build_simulation_with("redteam")?;
     let store = Store::of(&System::Main, options).make(shop, options)?;
     shop.suites(&["redteam"])
         .env("SEL4_LLM_REDTEAM_ON", "simulation")

@@ -61,10 +61,42 @@ impl Shop {
         self.cargo(command).args(["--profile", &self.profile])
     }
 
-    /// Builds packages for the host.
-    pub fn build(&self, packages: &[&str]) -> Result {
-        let packages = packages.iter().flat_map(|package| ["-p", package]);
-        self.host_cargo("build").args(packages).aside()
+    /// Builds programs for the host, each of the package of the same name.
+    pub fn build(&self, programs: &[&str]) -> Result {
+        self.host_cargo("build")
+            .args(self.selection(programs))
+            .aside()
+    }
+
+    /// What cargo is told to build of the workspace.
+    ///
+    /// Cargo compiles a package once for each set of features, and the set depends on which packages are selected. So where
+    /// `cargo test --workspace` has built everything, programs are selected in the same way: the whole workspace, with a
+    /// test among the targets, which adds the features of dev-dependencies. Then nothing is compiled again.
+    fn selection(&self, programs: &[&str]) -> Vec<String> {
+        let each = |flag: &str| -> Vec<String> {
+            let words = programs.iter().flat_map(|name| [flag, name]);
+            words.map(str::to_owned).collect()
+        };
+        if self.profile != "dev" {
+            return each("-p");
+        }
+        let all = ["--workspace", "--test", "layers"].map(str::to_owned);
+        [all.to_vec(), each("--bin")].concat()
+    }
+
+    /// Builds the simulation with a feature that no release has, `inject` or `redteam`: the program `sel4-llm-sim-FEATURE`.
+    pub fn build_simulation_with(&self, feature: &str) -> Result {
+        let program = format!("sel4-llm-sim-{feature}");
+        let selection: &[&str] = match self.profile.as_str() {
+            "dev" => &["--workspace", "--test", "layers"],
+            _ => &["-p", "sel4-llm-sim"],
+        };
+        self.host_cargo("build")
+            .args(selection)
+            .args(["--features", &format!("sel4-llm-sim/{feature}")])
+            .args(["--bin", &program])
+            .aside()
     }
 
     /// Builds the host tools that make policies, stores and images.
@@ -100,18 +132,53 @@ impl Shop {
         self.key("device")
     }
 
-    /// `cargo test` of suites in `tests/`, which find the host tool by the environment.
+    /// `cargo test` of suites in `tests/`, which find the host tool by the environment. The whole workspace is selected for
+    /// the reason that [`Self::selection`] gives; no other package has tests of these names.
     pub fn suites(&self, names: &[&str]) -> Run {
         self.cargo("test")
-            .args(["-p", "sel4-llm-tests"])
+            .arg("--workspace")
             .args(names.iter().flat_map(|name| ["--test", name]))
             .env("SEL4_LLM_LLMTOOL", self.program("llmtool"))
     }
 
-    /// A program of `tests/src/bin`.
-    pub fn test_program(&self, name: &str) -> Run {
-        self.host_cargo("run")
-            .args(["-p", "sel4-llm-tests", "--bin", name, "--"])
-            .env("SEL4_LLM_LLMTOOL", self.program("llmtool"))
+    /// A program of `tests/src/bin`, built.
+    pub fn test_program(&self, name: &str) -> Result<Run> {
+        let selection = match self.profile.as_str() {
+            "dev" => self.selection(&[name]),
+            _ => ["-p", "sel4-llm-tests", "--bin", name]
+                .map(str::to_owned)
+                .to_vec(),
+        };
+        self.host_cargo("build").args(selection).aside()?;
+        Ok(run(self.program(name)).env("SEL4_LLM_LLMTOOL", self.program("llmtool")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shop(profile: &str) -> Shop {
+        Shop {
+            profile: profile.to_owned(),
+            target: PathBuf::from("target"),
+        }
+    }
+
+    #[test]
+    fn where_tests_are_built_programs_are_selected_as_tests_are() {
+        assert_eq!(
+            shop("dev").selection(&["llmtool", "isolation"]),
+            [
+                "--workspace",
+                "--test",
+                "layers",
+                "--bin",
+                "llmtool",
+                "--bin",
+                "isolation"
+            ]
+        );
+        assert_eq!(shop("release").selection(&["llmtool"]), ["-p", "llmtool"]);
     }
 }

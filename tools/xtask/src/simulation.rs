@@ -113,20 +113,6 @@ pub fn prepare(
     Ok(simulation)
 }
 
-/// Builds the simulation whose inference misbehaves if a prompt says so.
-pub fn build_inject(shop: &Shop) -> Result {
-    shop.host_cargo("build")
-        .args([
-            "-p",
-            "sel4-llm-sim",
-            "--features",
-            "inject",
-            "--bin",
-            "sel4-llm-sim-inject",
-        ])
-        .aside()
-}
-
 /// Makes the disk of a system that has one, once: what is on it is the owner's. It begins with the small model, and has the
 /// audit log.
 pub fn make_disk(shop: &Shop, options: &Options) -> Result {

@@ -29,14 +29,7 @@ pub fn bench(shop: &Shop) -> Result {
     shop.build(&["llmtool"])?;
     let models = bench_models(shop)?;
     shop.cargo("bench")
-        .args([
-            "-p",
-            "llm-core",
-            "--features",
-            "detect,testing",
-            "--bench",
-            "kernels",
-        ])
+        .args(["-p", "llm-core-benches"])
         .done()?;
     run("tools/bench/bench")
         .arg("--llmtool")

@@ -161,7 +161,7 @@ fn test(shop: &Shop, folder: &Path, output: &Path) -> Result {
         other.clone(),
     ]);
     made(output, &inputs, "", |output| {
-        shop.test_program("test-models").arg(folder).aside()?;
+        shop.test_program("test-models")?.arg(folder).aside()?;
         copy(
             Path::new("models/tiny-f32.gguf"),
             &folder.join("default.gguf"),
@@ -221,7 +221,7 @@ fn large(shop: &Shop, scale: Scale, folder: &Path, output: &Path) -> Result {
         } else {
             "--large"
         };
-        shop.test_program("test-models")
+        shop.test_program("test-models")?
             .arg(option)
             .arg(folder)
             .aside()?;
@@ -263,7 +263,7 @@ pub fn models_for(shop: &Shop, option: &str, folder: &Path, names: &[&str]) -> R
         std::fs::remove_file(&list).map_err(crate::error::at(&list))?;
     }
     made(&list, &inputs, "", |output| {
-        shop.test_program("test-models")
+        shop.test_program("test-models")?
             .arg(option)
             .arg(folder)
             .aside()?;

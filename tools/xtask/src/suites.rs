@@ -10,7 +10,7 @@ use crate::options::{Options, number};
 use crate::policy::{Policy, Use};
 use crate::sdk::{NONE, Platform, Sdk};
 use crate::shop::Shop;
-use crate::simulation::{Simulation, build_inject, prepare};
+use crate::simulation::{Simulation, prepare};
 use crate::store::Store;
 use crate::system::{Example, MAIN, Named, System, Variant};
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ fn injecting(shop: &Shop, search: &[&Path]) -> String {
 /// All suites on the simulation.
 pub fn e2e_sim(shop: &Shop, options: &Options) -> Result {
     let shipped = prepare(shop, options, &System::Main, Use::Shipped)?;
-    build_inject(shop)?;
+    shop.build_simulation_with("inject")?;
     let (store, policy) = (
         Store::of(&System::Main, options),
         Policy::of(&System::Main, Use::Shipped),
@@ -199,7 +199,7 @@ fn example_of(system: &System) -> Result<&Example> {
 pub fn example_test_sim(shop: &Shop, options: &Options, system: &System) -> Result {
     let suite = &example_of(system)?.name;
     let simulation = prepare(shop, options, system, Use::Shipped)?.flag("--debug");
-    build_inject(shop)?;
+    shop.build_simulation_with("inject")?;
     shop.suites(&[suite])
         .env("SEL4_LLM_EXAMPLE", simulation.command())
         .env(
@@ -234,7 +234,7 @@ pub fn example_test_sel4(shop: &Shop, options: &Options, system: &System) -> Res
 pub fn soak(shop: &Shop, options: &Options, requests: u64) -> Result {
     let folder = Path::new("build/soak");
     shop.build(&["llmtool", "soak-client"])?;
-    build_inject(shop)?;
+    shop.build_simulation_with("inject")?;
     let text = run("tests/clients/add-clients")
         .args([MAIN, "first", "second"])
         .output()?;
@@ -258,7 +258,7 @@ pub fn soak(shop: &Shop, options: &Options, requests: u64) -> Result {
         .built_for("inject")
         .replace("first", &client)
         .replace("second", &client);
-    shop.test_program("soak")
+    shop.test_program("soak")?
         .args(["--requests", &requests.to_string()])
         .args(["--seed", &number("SOAK_SEED", 1)?.to_string()])
         .arg("--models")
@@ -271,7 +271,7 @@ pub fn soak(shop: &Shop, options: &Options, requests: u64) -> Result {
 
 /// The storm: faults and hangs in a row, with the shipped model, on what `boot` starts. `more`: its further options.
 pub fn storm_on(shop: &Shop, boot: &str, faults: u64, more: &[&str], output: &Path) -> Result {
-    shop.test_program("storm")
+    shop.test_program("storm")?
         .args(["--model", "models/default.gguf", "--models", "models"])
         .args(["--faults", &faults.to_string()])
         .args(more)
@@ -284,7 +284,7 @@ pub fn storm_on(shop: &Shop, boot: &str, faults: u64, more: &[&str], output: &Pa
 /// The storm on the simulation.
 pub fn storm_sim(shop: &Shop, options: &Options, faults: u64) -> Result {
     shop.build(&["llmtool"])?;
-    build_inject(shop)?;
+    shop.build_simulation_with("inject")?;
     let store = Store::of(&System::Main, options).make(shop, options)?;
     let policy = Policy::of(&System::Main, Use::Storm);
     let boot = injecting(shop, &[&store, policy.compile(shop)?]);

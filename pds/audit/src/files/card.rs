@@ -20,12 +20,12 @@ use crate::models::is_signed;
 use crate::shelf::count_lines;
 use ed25519_dalek::Signature;
 use protocol::error::{ErrorCode, Failure};
+use protocol::hash::{Hash, SIGNATURE_BYTES};
 use protocol::limits::{MAX_DATA_BYTES, MAX_TRANSFER_BYTES};
 use protocol::name::ModelName;
 use protocol::policy::Policy;
-use protocol::record::Hash;
 use protocol::region::WriteWords;
-use protocol::store::{Content, SIGNATURE_BYTES, SIGNATURE_SUFFIX};
+use protocol::store::{Content, SIGNATURE_SUFFIX};
 use protocol::wire::files::{Answer, Ask};
 use sha2::{Digest as _, Sha256};
 

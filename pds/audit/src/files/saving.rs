@@ -11,9 +11,10 @@
 
 use super::path::{PREFIX, Path, named, path_of};
 use protocol::error::{ErrorCode, Failure};
+use protocol::hash::SIGNATURE_BYTES;
 use protocol::limits::MAX_NAME_BYTES;
 use protocol::name::ModelName;
-use protocol::store::{Content, SIGNATURE_BYTES, SIGNATURE_SUFFIX};
+use protocol::store::{Content, SIGNATURE_SUFFIX};
 use protocol::wire::files::Answer;
 
 /// Names that are tried: the adapter's, and that with a number.

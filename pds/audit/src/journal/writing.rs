@@ -4,8 +4,8 @@ use crate::log::{Cursor, Log};
 use crate::work::Budget;
 use disk_log::{AppendError, Mark, SECTOR, sectors_of};
 use protocol::error::{ErrorCode, Failure};
+use protocol::hash::Hash;
 use protocol::limits::MAX_TRANSFER_SECTORS;
-use protocol::record::Hash;
 use protocol::wire::files::Ask;
 
 /// Sectors that are put together at once (16 KiB): the longest entry takes 22, and about 16 without text share a flush.

@@ -7,7 +7,7 @@ use crate::files::{Arrived, Files, FilesEnd, Heard, Listing, Mount, Owner, Stage
 use crate::lists::listed;
 use crate::models::Verified;
 use crate::places::Adapter;
-use crate::shelf::Space;
+use crate::space::Space;
 use crate::table::InFlight;
 use crate::tuning::Data;
 use protocol::error::{ErrorCode, Failure};

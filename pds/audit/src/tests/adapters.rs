@@ -3,9 +3,10 @@
 use super::harness::*;
 use crate::files::FilesEnd;
 use protocol::error::{ErrorCode, Failure};
+use protocol::hash::Hash;
 use protocol::limits::{LOAD_DEADLINE_US, MAX_ADAPTERS, WATCHDOG_PERIOD_US};
 use protocol::name::{FormatName, ModelName, SessionName};
-use protocol::record::{Hash, Kind};
+use protocol::record::Kind;
 use protocol::testing::{TestRegion, completion};
 use protocol::wire::client::{AdapterOrigin, Request, Signature};
 use protocol::wire::engine::{AdapterLoaded, Report, Source};

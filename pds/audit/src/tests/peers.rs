@@ -4,9 +4,10 @@ use super::harness::{OTHER, SHELL, policy};
 use crate::{ControlError, Port};
 use protocol::attest::Attestation;
 use protocol::error::{ErrorCode, Failure};
+use protocol::hash::Hash;
 use protocol::name::{ModelName, UserName};
 use protocol::policy::{Client, Policy};
-use protocol::record::{Hash, Record};
+use protocol::record::Record;
 use protocol::wire::client::{
     AdapterEntry, Budget, Exported, Finished, FormatEntry, LogExtent, ModelEntry, Progress,
     SessionEntry, Stats, Status, Training, Tuned, User,

@@ -4,8 +4,14 @@ use super::{Kind, OptionSpec, Source, TARGETS};
 use protocol::decimal::ONE;
 use protocol::limits::{
     MAX_ADAPTERS, MAX_BUDGET_TOKENS, MAX_CONTEXT_TOKENS, MAX_GENERATED_TOKENS, MAX_PROMPT_TOKENS,
-    MAX_STOPS, defaults, maxima,
+    MAX_STOPS, maxima,
 };
+use protocol::wire::{InferParams, Sampling, TrainParams};
+
+/// What a request means without these options.
+const SAMPLING: Sampling = Sampling::DEFAULT;
+/// What a fine-tuning job means without these options.
+const TRAINING: TrainParams = TrainParams::DEFAULT;
 
 /// Declares a list of options, and an enum of them in the same order.
 macro_rules! options {
@@ -59,18 +65,18 @@ const fn fraction(min: u32, max: u32, default: u32) -> Kind {
     Kind::Fraction { min, max, default }
 }
 
-const SEED: Kind = whole(0, u64::MAX, Some(defaults::SEED));
+const SEED: Kind = whole(0, u64::MAX, Some(SAMPLING.seed));
 const GENERATED: Kind = whole_or_all(
     1,
     MAX_GENERATED_TOKENS,
     MAX_GENERATED_TOKENS,
-    defaults::MAX_TOKENS,
+    InferParams::DEFAULT.max_tokens,
 );
 const LOOKS_BACK: Kind = whole_or_all(
     0,
     MAX_PROMPT_TOKENS as u32,
     MAX_CONTEXT_TOKENS as u32,
-    defaults::REPEAT_LAST_N,
+    SAMPLING.repeat_last_n,
 );
 
 options! {
@@ -82,11 +88,11 @@ options! {
         Choices = "--choices" [] Kind::Text, "\"A,B\"", "the answer is one of these; spaces count";
         Stop = "--stop" ["-r", "--reverse-prompt"] Kind::Text, "TEXT", "end the answer before TEXT", times MAX_STOPS;
         MaxTokens = "--max-tokens" ["-n", "--predict", "--n-predict"] GENERATED, "N", "tokens to generate";
-        Temperature = "--temperature" ["--temp"] fraction(0, maxima::TEMPERATURE, defaults::TEMPERATURE), "T", "0 takes the likeliest token every time";
-        TopK = "--top-k" [] whole(0, maxima::TOP_K as u64, Some(defaults::TOP_K as u64)), "K", "keep the K likeliest tokens; 0 keeps all";
-        TopP = "--top-p" [] fraction(0, maxima::TOP_P, defaults::TOP_P), "P", "keep the likeliest tokens that sum to P";
-        MinP = "--min-p" [] fraction(0, maxima::MIN_P, defaults::MIN_P), "P", "drop tokens below P times the likeliest";
-        RepeatPenalty = "--repeat-penalty" [] fraction(ONE, maxima::REPEAT_PENALTY, defaults::REPEAT_PENALTY), "R", "divide the logits of recent tokens by R; 1 does nothing";
+        Temperature = "--temperature" ["--temp"] fraction(0, maxima::TEMPERATURE, SAMPLING.temperature), "T", "0 takes the likeliest token every time";
+        TopK = "--top-k" [] whole(0, maxima::TOP_K as u64, Some(SAMPLING.top_k as u64)), "K", "keep the K likeliest tokens; 0 keeps all";
+        TopP = "--top-p" [] fraction(0, maxima::TOP_P, SAMPLING.top_p), "P", "keep the likeliest tokens that sum to P";
+        MinP = "--min-p" [] fraction(0, maxima::MIN_P, SAMPLING.min_p), "P", "drop tokens below P times the likeliest";
+        RepeatPenalty = "--repeat-penalty" [] fraction(ONE, maxima::REPEAT_PENALTY, SAMPLING.repeat_penalty), "R", "divide the logits of recent tokens by R; 1 does nothing";
         RepeatLastN = "--repeat-last-n" [] LOOKS_BACK, "N", "recent tokens that the penalty applies to";
         Seed = "--seed" ["-s"] SEED, "S", "the same seed gives the same text";
         Adapter = "--adapter" ["--lora"] Kind::Name(Source::Adapters), "NAME", "use this adapter, which must be loaded; see 'help adapters'";
@@ -103,10 +109,10 @@ options! {
     /// Options of `llmfinetune`.
     FineTuneOption as FINE_TUNE {
         Adapter = "--adapter" [] Kind::Name(Source::Nowhere), "NAME", "name of the adapter [that of the data]";
-        Rank = "--rank" [] whole(1, maxima::RANK as u64, Some(defaults::RANK as u64)), "R", "a larger one can learn more, and needs more memory";
-        Alpha = "--alpha" [] fraction(1, maxima::ALPHA, defaults::ALPHA), "A", "its effect is multiplied by A / R";
-        Epochs = "--epochs" ["-epochs"] whole(1, maxima::EPOCHS as u64, Some(defaults::EPOCHS as u64)), "N", "passes over all examples";
-        Rate = "--rate" ["-lr", "--learning-rate"] Kind::Rate { max: maxima::RATE, default: defaults::RATE }, "L", "the peak learning rate";
+        Rank = "--rank" [] whole(1, maxima::RANK as u64, Some(TRAINING.rank as u64)), "R", "a larger one can learn more, and needs more memory";
+        Alpha = "--alpha" [] fraction(1, maxima::ALPHA, TRAINING.alpha), "A", "its effect is multiplied by A / R";
+        Epochs = "--epochs" ["-epochs"] whole(1, maxima::EPOCHS as u64, Some(TRAINING.epochs as u64)), "N", "passes over all examples";
+        Rate = "--rate" ["-lr", "--learning-rate"] Kind::Rate { max: maxima::RATE, default: TRAINING.rate }, "L", "the peak learning rate";
         Targets = "--targets" [] Kind::OneOf(TARGETS), "T", "'attention', or 'all' for the feed-forward layers, too [attention]";
         Seed = "--seed" ["-s"] SEED, "S", "the same seed and data give the same adapter";
         Example = "--example" [] Kind::Text, "TEXT", "add an example, which is forgotten at the next boot";

@@ -2,7 +2,7 @@
 
 use super::harness::*;
 use protocol::armour;
-use protocol::record::Hex;
+use protocol::hash::Hex;
 use protocol::wire::client::{
     AdapterEntry, AdapterOrigin, Exported, Progress, Signature, Stage, Status, Training, Tuned,
 };

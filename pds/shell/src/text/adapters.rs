@@ -4,8 +4,8 @@ use super::{Count, CountOf, FailureText, Marks, Seconds, SignatureWord, Time};
 use core::fmt::{self, Display, Formatter};
 use protocol::decimal::Millionths;
 use protocol::error::Failure;
+use protocol::hash::Hex;
 use protocol::name::ModelName;
-use protocol::record::Hex;
 use protocol::wire::client::{AdapterEntry, AdapterOrigin, Training, Tuned};
 use protocol::wire::{AdapterInfo, TrainProgress};
 

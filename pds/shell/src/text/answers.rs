@@ -2,9 +2,9 @@
 
 use super::{Bytes, CodeName, Count, CountOf, Rate, Seconds, Time, TrainingState};
 use core::fmt::{self, Display, Formatter};
+use protocol::hash::Hex;
 use protocol::name::UserName;
 use protocol::policy::Permission;
-use protocol::record::Hex;
 use protocol::wire::client::{
     Budget, Finished, FormatEntry, LogExtent, Progress, Refusals, SessionEntry, SessionState,
     Signature, Stage, Stats, Status, User,

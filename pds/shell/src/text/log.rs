@@ -1,10 +1,11 @@
-//! An entry of the audit log as a line for people. Programs get [`protocol::record::Json`].
+//! An entry of the audit log as a line for people. Programs get `log-export`.
 
 use super::{Count, FailureText, FaultText, Loss, Rate, Seconds, Time, Untrusted, names_format};
 use core::fmt::{self, Display, Formatter};
 use protocol::decimal::{Billionths, Millionths};
 use protocol::error::{ErrorCode, Failure};
-use protocol::record::{Hash, Hex, Kind, Record};
+use protocol::hash::{Hash, Hex};
+use protocol::record::{Kind, Record};
 use protocol::wire::{Fault, FaultKind, PartKind, Parts, TARGETS_ALL, TrainParams};
 use safe_text::beginning;
 

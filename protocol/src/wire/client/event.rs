@@ -4,13 +4,13 @@
 use super::Request;
 use super::{Budget, Stats};
 use crate::attest::Attestation;
+use crate::encoding::codec::is_flag;
+use crate::encoding::{layout, messages, numbers};
 use crate::error::{ErrorCode, Failure};
+use crate::hash::{Hash, SIGNATURE_BYTES};
 use crate::limits::{MAX_PART_BYTES, MAX_PARTS_BYTES, MAX_PIECE_BYTES, MAX_TEXT_BYTES};
 use crate::name::{FormatName, ModelName, SessionName, UserName};
-use crate::record::{Hash, Record};
-use crate::store::SIGNATURE_BYTES;
-use crate::wire::codec::is_flag;
-use crate::wire::declare::{layout, messages, numbers};
+use crate::record::Record;
 use crate::wire::{AdapterInfo, ArenaUse, Fault, FinishReason, ModelInfo, TrainProgress};
 
 layout! {

@@ -2,12 +2,12 @@
 
 #[cfg(doc)]
 use super::Event;
+use crate::encoding::{layout, messages};
 #[cfg(doc)]
 use crate::error::ErrorCode;
 use crate::limits::{MAX_EXAMPLE_BYTES, MAX_PARTS_BYTES, MAX_PASSPHRASE_BYTES};
 use crate::name::{FormatName, ModelName, Nonce, SessionName, UserName};
 use crate::ring::Frame;
-use crate::wire::declare::{layout, messages};
 use crate::wire::{InferParams, Parts, TrainParams};
 
 layout! {

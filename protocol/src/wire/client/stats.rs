@@ -1,11 +1,11 @@
 //! Audit's counters.
 
+use crate::encoding::codec::is_flag;
+use crate::encoding::layout;
 use crate::error::ErrorCode;
 use crate::limits::MAX_REFUSAL_REASONS;
 use crate::name::UserName;
 use crate::wire::ArenaUse;
-use crate::wire::codec::is_flag;
-use crate::wire::declare::layout;
 
 layout! {
     /// A user's budget in the current period.

@@ -1,7 +1,7 @@
 //! Generates the tables of messages in `docs/protocol.md` from the declarations; a test checks that they are current.
 
+use crate::encoding::{Documented as _, Field, Message, Shape, Table};
 use crate::wire::client::{Event, Request};
-use crate::wire::codec::Wire;
 use crate::wire::disk::{Order, Outcome};
 use crate::wire::engine::{Command, Report};
 use crate::wire::files::{Answer, Ask};
@@ -12,75 +12,6 @@ use std::fmt::Write as _;
 use std::string::{String, ToString as _};
 use std::vec::Vec;
 use std::{format, fs, vec};
-
-/// Shape of a value.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Shape {
-    Number,
-    Name,
-    Bytes,
-    /// A number, and whether it is present.
-    MaybeNumber,
-    /// The number of a code, or 0.
-    MaybeCode,
-    Array {
-        len: usize,
-        each: &'static Shape,
-    },
-    Structure {
-        name: &'static str,
-        fields: &'static [Field],
-    },
-    Numbers {
-        name: &'static str,
-        numbers: &'static [(&'static str, u8)],
-    },
-}
-
-/// A field of a message or a structure.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Field {
-    name: &'static str,
-    ty: &'static str,
-    bytes: usize,
-    shape: Shape,
-}
-
-impl Field {
-    pub(crate) const fn of<T: Wire>(name: &'static str, ty: &'static str) -> Self {
-        Self {
-            name,
-            ty,
-            bytes: size_of::<T::Layout>(),
-            shape: T::SHAPE,
-        }
-    }
-}
-
-/// A row of a table.
-#[derive(Debug)]
-pub(crate) struct Message {
-    pub(crate) number: u16,
-    pub(crate) name: &'static str,
-    pub(crate) bytes: usize,
-    pub(crate) fields: &'static [Field],
-    /// At most one tail: its name and maximum bytes.
-    pub(crate) tail: &'static [(&'static str, usize)],
-    pub(crate) cells: &'static [&'static str],
-}
-
-/// The messages of one direction.
-#[derive(Debug)]
-pub(crate) struct Table {
-    pub(crate) name: &'static str,
-    pub(crate) columns: &'static [&'static str],
-    pub(crate) messages: &'static [Message],
-}
-
-/// A type whose declaration `messages!` also turns into a table.
-pub(crate) trait Documented {
-    const TABLE: Table;
-}
 
 pub(super) fn tables() -> [Table; 8] {
     [

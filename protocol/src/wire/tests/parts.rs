@@ -254,3 +254,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn kinds_of_parts_come_back_from_their_words() {
+    for word in [
+        "text",
+        "system",
+        "user",
+        "assistant",
+        "stop",
+        "choice",
+        "prompt",
+    ] {
+        assert_eq!(PartKind::from_word(word).unwrap().word(), word);
+    }
+    assert_eq!(PartKind::from_word("User"), None);
+}

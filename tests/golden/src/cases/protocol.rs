@@ -6,16 +6,18 @@ use crate::generator::Generator;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
+use log_export::{Ending, Line, Opening};
 use protocol::attest::Attestation;
 use protocol::decimal::{self, Millionths};
 use protocol::error::{ErrorCode, Failure};
+use protocol::hash::SIGNATURE_BYTES;
 use protocol::limits::{MAX_PART_BYTES, MAX_PROMPT_BYTES, MAX_REFUSAL_REASONS};
 use protocol::name::{FormatName, ModelName, Nonce, SessionName, TemplateName, UserName};
 use protocol::policy::{POLICY_REGION_BYTES, Policy};
-use protocol::record::{Ending, Json, JsonText, Kind, Opening, Record};
+use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords as _, WriteWords as _};
 use protocol::ring::{Frame, PAYLOAD_BYTES, SLOTS, SendError};
-use protocol::store::{SIGNATURE_BYTES, Store};
+use protocol::store::Store;
 use protocol::testing::{completion, endpoints, parts, policy_bytes};
 use protocol::wire::client::{
     AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, FormatEntry,
@@ -28,6 +30,7 @@ use protocol::wire::{
     AdapterInfo, ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo, PartKind, Parts,
     TARGETS_ALL, TrainParams, TrainProgress,
 };
+use safe_text::json::Text;
 
 /// See the module.
 pub const CASES: &[Case] = &[
@@ -638,14 +641,14 @@ fn record_json(bits: &mut Bits) {
         };
         line(format_args!(
             "{}",
-            Json {
+            Line {
                 record: &record,
                 text
             }
         ));
     }
     let text = b"\"quoted\" \\ \x00\x1b[31m \xff \xe2\x96 \xf0\x9f\xa6\x8a \n";
-    line(format_args!("{}", JsonText(text)));
+    line(format_args!("{}", Text(text)));
     let ending = Ending {
         head: [4; 32],
         entries: 19,

@@ -6,9 +6,8 @@ use crate::generator::Generator;
 use alloc::string::String;
 use alloc::vec;
 use llm_core::gguf::Gguf;
-use llm_core::tokenizer::{
-    Cell, EncodeOptions, Header, Utf8Stream, Vocabulary, VocabularyView, scratch_cells,
-};
+use llm_core::tokenizer::{Cell, EncodeOptions, Header, Vocabulary, VocabularyView, scratch_cells};
+use safe_text::Utf8Stream;
 
 macro_rules! vocabulary {
     ($file:literal) => {
@@ -111,9 +110,9 @@ fn utf8_stream(bits: &mut Bits) {
             let mut stream = Utf8Stream::new();
             let mut out = String::new();
             for byte in &bytes {
-                stream.push(*byte, &mut |character| out.push(character));
+                stream.push(*byte, &mut |unit| out.push(unit.or_replacement()));
             }
-            stream.finish(&mut |character| out.push(character));
+            stream.finish(&mut |unit| out.push(unit.or_replacement()));
             assert_eq!(out, String::from_utf8_lossy(&bytes));
             bits.bytes(out.as_bytes());
         }

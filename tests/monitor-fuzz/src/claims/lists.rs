@@ -5,10 +5,10 @@ use crate::model::{List, ListKind, Made, Session};
 use crate::store::{DEVICE, Signed, key};
 use ed25519_dalek::Signature as Signed25519;
 use protocol::error::{ErrorCode, Failure};
+use protocol::hash::Hash;
 use protocol::limits::MAX_PART_BYTES;
 use protocol::name::Nonce;
 use protocol::policy::{DeviceKey, Permission};
-use protocol::record::Hash;
 use protocol::wire::client::{
     self, Event, FormatEntry, LogExtent, LogQuery, Request, SessionState, Signature,
 };

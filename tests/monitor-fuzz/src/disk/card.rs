@@ -3,7 +3,8 @@
 
 use crate::dice::Dice;
 use disk_log::{MAX_ENTRY_BYTES, MIN_SLOTS, Opening, SECTOR};
-use protocol::record::{Hash, Record};
+use protocol::hash::Hash;
+use protocol::record::Record;
 use protocol::ring::Frame;
 use protocol::wire::files::{Answer, Ask, FilesError, Volume};
 use std::collections::BTreeMap;

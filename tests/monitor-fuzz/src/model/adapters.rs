@@ -3,8 +3,8 @@
 use super::Stop;
 use crate::store::ModelFile;
 use protocol::adapters::{EXAMPLES_BYTES, REGION_BYTES};
+use protocol::hash::Hash;
 use protocol::name::ModelName;
-use protocol::record::Hash;
 use protocol::wire::engine::{Source, Trained};
 use protocol::wire::{AdapterInfo, TrainParams, TrainProgress};
 use sha2::{Digest as _, Sha256};

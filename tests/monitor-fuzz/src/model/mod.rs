@@ -16,9 +16,9 @@ pub use sessions::{Owner, Place, Session, Sessions};
 
 use crate::store::{AnyStore, ModelFile, Signed};
 use protocol::error::{ErrorCode, Failure};
+use protocol::hash::Hash;
 use protocol::name::{ModelName, UserName};
 use protocol::policy::{MIN_LOG_BYTES_PER_HOUR, Policy};
-use protocol::record::Hash;
 use protocol::wire::client::FormatEntry;
 use std::collections::{BTreeMap, VecDeque};
 

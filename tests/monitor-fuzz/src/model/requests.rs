@@ -4,8 +4,8 @@ use crate::formats::Answer;
 
 use super::{Placed, Stage, Tune};
 use protocol::error::Failure;
+use protocol::hash::Hash;
 use protocol::name::{FormatName, ModelName};
-use protocol::record::Hash;
 use protocol::wire::client::{Finished, Tuned};
 use protocol::wire::engine::Holdings;
 use protocol::wire::{AdapterInfo, InferParams, ModelInfo};

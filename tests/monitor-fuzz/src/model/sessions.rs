@@ -1,9 +1,9 @@
 //! Sessions as a client may rely on them.
 
 use protocol::error::{ErrorCode, Failure};
+use protocol::hash::Hash;
 use protocol::limits::{MAX_CLIENTS, MAX_SESSIONS};
 use protocol::name::SessionName;
-use protocol::record::Hash;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A conversation.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use llm_core::simd::Cpu;
 use llm_core::transformer::training::Targets;
-use protocol::limits::{defaults, maxima};
+use protocol::limits::maxima;
+use protocol::wire::TrainParams;
 
 use super::common::{EngineArg, LoraArg};
 use super::run::CONTEXT;
@@ -73,24 +74,24 @@ pub struct Finetune {
     #[arg(short = 'o', long, value_name = "OUT")]
     pub output: PathBuf,
     /// Rank of the adapter's matrices
-    #[arg(long, value_name = "R", default_value_t = defaults::RANK,
+    #[arg(long, value_name = "R", default_value_t = TrainParams::DEFAULT.rank,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(maxima::RANK)))]
     pub rank: u32,
     /// What the adapter adds is multiplied by ALPHA / R
-    #[arg(long, value_name = "ALPHA", default_value_t = Fraction(defaults::ALPHA))]
+    #[arg(long, value_name = "ALPHA", default_value_t = Fraction(TrainParams::DEFAULT.alpha))]
     pub alpha: Fraction<{ maxima::ALPHA }, 1>,
     /// How often all examples are gone through
-    #[arg(long, value_name = "N", default_value_t = defaults::EPOCHS,
+    #[arg(long, value_name = "N", default_value_t = TrainParams::DEFAULT.epochs,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(maxima::EPOCHS)))]
     pub epochs: u32,
     /// The largest learning rate
-    #[arg(long, value_name = "RATE", default_value_t = Rate(defaults::RATE))]
+    #[arg(long, value_name = "RATE", default_value_t = Rate(TrainParams::DEFAULT.rate))]
     pub rate: Rate,
     /// Which matrices the adapter changes
     #[arg(long, value_enum, default_value_t = TargetsArg::Attention)]
     pub targets: TargetsArg,
     /// Seed of the adapter's first values and of the order of the examples
-    #[arg(short = 's', long, value_name = "SEED", default_value_t = defaults::SEED)]
+    #[arg(short = 's', long, value_name = "SEED", default_value_t = TrainParams::DEFAULT.seed)]
     pub seed: u64,
     /// Train in an arena of this size, with room for requests if there is any, as on the device; otherwise it is as
     /// large as it must be

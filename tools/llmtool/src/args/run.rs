@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use llm_core::simd::Cpu;
 use protocol::decimal;
-use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS, defaults, maxima};
+use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS, maxima};
+use protocol::wire::{InferParams, Sampling};
 
 use super::common::{EngineArg, LoraArg, ModelArg, TextArg};
 use super::values::{Context, Fraction, Kv, Predict, Recent, Seed, cpu};
@@ -77,32 +78,32 @@ pub struct Generate {
     pub raw: bool,
     /// Most tokens to generate; -1: as many as there can be
     #[arg(short = 'n', long = "predict", visible_aliases = ["n-predict", "max-tokens"], value_name = "N",
-          allow_negative_numbers = true, default_value_t = Predict(defaults::MAX_TOKENS))]
+          allow_negative_numbers = true, default_value_t = Predict(InferParams::DEFAULT.max_tokens))]
     pub predict: Predict,
     /// 0: always the likeliest token; more: more varied
     #[arg(long = "temp", visible_alias = "temperature", value_name = "T",
-          default_value_t = Fraction(defaults::TEMPERATURE))]
+          default_value_t = Fraction(Sampling::DEFAULT.temperature))]
     pub temperature: Fraction<{ maxima::TEMPERATURE }>,
     /// Choose among the K likeliest tokens; 0: all
-    #[arg(long, value_name = "K", default_value_t = defaults::TOP_K,
+    #[arg(long, value_name = "K", default_value_t = Sampling::DEFAULT.top_k,
           value_parser = clap::value_parser!(u32).range(0..=i64::from(maxima::TOP_K)))]
     pub top_k: u32,
     /// Choose among the likeliest tokens that sum to P; 1: all
-    #[arg(long, value_name = "P", default_value_t = Fraction(defaults::TOP_P))]
+    #[arg(long, value_name = "P", default_value_t = Fraction(Sampling::DEFAULT.top_p))]
     pub top_p: Fraction<{ maxima::TOP_P }>,
     /// Drop tokens less likely than P times the likeliest; 0: none
-    #[arg(long, value_name = "P", default_value_t = Fraction(defaults::MIN_P))]
+    #[arg(long, value_name = "P", default_value_t = Fraction(Sampling::DEFAULT.min_p))]
     pub min_p: Fraction<{ maxima::MIN_P }>,
     /// Divide the logits of recent tokens by R, at least 1; 1: do not
-    #[arg(long, value_name = "R", default_value_t = Fraction(defaults::REPEAT_PENALTY))]
+    #[arg(long, value_name = "R", default_value_t = Fraction(Sampling::DEFAULT.repeat_penalty))]
     pub repeat_penalty: Fraction<{ maxima::REPEAT_PENALTY }, { decimal::ONE }>,
     /// How many tokens are recent, the prompt's included; 0: none, -1: all
     #[arg(long, value_name = "N", allow_negative_numbers = true,
-          default_value_t = Recent(defaults::REPEAT_LAST_N))]
+          default_value_t = Recent(Sampling::DEFAULT.repeat_last_n))]
     pub repeat_last_n: Recent,
     /// Seed of the random choice; -1: another one each time
     #[arg(short = 's', long, value_name = "SEED", allow_negative_numbers = true,
-          default_value_t = Seed::Fixed(defaults::SEED))]
+          default_value_t = Seed::Fixed(Sampling::DEFAULT.seed))]
     pub seed: Seed,
     /// Context in tokens; the model's own applies where it is smaller, or if it is 0
     #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]

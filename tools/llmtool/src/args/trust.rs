@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use protocol::hash::Hash;
 use protocol::limits::{MAX_KDF_KIB, MAX_KDF_PASSES};
-use protocol::record::Hash;
 
 use super::common::ThreadsArg;
 use super::make::ModelFiles;

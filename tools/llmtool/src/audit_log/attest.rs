@@ -2,7 +2,8 @@
 
 use ed25519_dalek::{Signature, VerifyingKey};
 use llm_core::hash::sha256;
-use protocol::attest::{ATTESTATION_VERSION, Attestation};
+use log_export::{ATTESTATION_VERSION, AttestationLine};
+use protocol::attest::Attestation;
 use protocol::name::Nonce;
 use serde::Deserialize;
 
@@ -70,7 +71,7 @@ fn read(object: &str) -> Result<Attestation, String> {
         head: hash("head", &line.head)?,
         signature: parse_hex(&line.signature).ok_or("signature is no Ed25519 signature")?,
     };
-    canonical(object, &attestation).map(|()| attestation)
+    canonical(object, &AttestationLine(&attestation)).map(|()| attestation)
 }
 
 /// Holds a log against what its device has signed.

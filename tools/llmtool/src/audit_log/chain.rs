@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::record::{Hash, Kind};
+use protocol::hash::Hash;
+use protocol::record::Kind;
 
 use super::export::{Export, ExportedEntry};
 use super::finding::Finding;

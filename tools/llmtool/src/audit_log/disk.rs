@@ -5,7 +5,7 @@ use std::path::Path;
 use disk_log::{Device, Found, OpenError};
 use ed25519_dalek::VerifyingKey;
 use llm_core::hash::sha256;
-use protocol::record::{Ending, Opening};
+use log_export::{Ending, Opening};
 use storage::{Extent, SECTOR};
 
 use super::Finding;

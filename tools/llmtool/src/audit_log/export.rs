@@ -2,8 +2,10 @@
 
 use std::fmt::Display;
 
+use log_export::{Ending, Line, Opening};
+use protocol::hash::Hash;
 use protocol::name::Name;
-use protocol::record::{Ending, Hash, Json, Kind, Opening, RECORD_VERSION, Record};
+use protocol::record::{Kind, RECORD_VERSION, Record};
 use protocol::wire::{
     InferParams, PART_HEADER_BYTES, PartKind, PartsWriter, Sampling, TrainParams,
 };
@@ -96,7 +98,7 @@ impl Export {
         }
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Line {
+        struct Members {
             #[serde(rename = "log")]
             _log: String,
             version: u16,
@@ -104,7 +106,7 @@ impl Export {
             anchor: String,
         }
         let read = || {
-            let line: Line = parse(object)?;
+            let line: Members = parse(object)?;
             if line.version != RECORD_VERSION {
                 return Err(format!("version {} is unknown", line.version));
             }
@@ -126,7 +128,7 @@ impl Export {
     fn read_ending(&mut self, number: usize, object: &str) {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Line {
+        struct Members {
             head: String,
             entries: u64,
             filtered: bool,
@@ -136,7 +138,7 @@ impl Export {
             return;
         }
         let read = || {
-            let line: Line = parse(object)?;
+            let line: Members = parse(object)?;
             let ending = Ending {
                 head: hash("head", &line.head)?,
                 entries: line.entries,
@@ -158,14 +160,14 @@ impl Export {
             self.findings.push(Finding::Outside { line: number });
             return;
         }
-        match Line::read(object) {
+        match Members::read(object) {
             Ok((record, text)) => {
-                let json = Json {
+                let line = Line {
                     record: &record,
                     text: &text,
                 };
                 // The fields agree with each other and with what audit prints, or somebody has been here.
-                if let Err(reason) = canonical(object, &json) {
+                if let Err(reason) = canonical(object, &line) {
                     self.findings.push(Finding::Altered {
                         line: number,
                         sequence: record.sequence,
@@ -202,10 +204,10 @@ pub fn entry_hash(record: &Record, text: &[u8]) -> Hash {
         .into()
 }
 
-/// An entry's members, as [`Json`] writes them.
+/// An entry's members, as [`Line`] writes them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct Members {
     sequence: u64,
     time_us: u64,
     event: String,
@@ -271,7 +273,7 @@ struct Train {
     targets: u32,
 }
 
-impl Line {
+impl Members {
     fn read(object: &str) -> Result<(Record, Vec<u8>), String> {
         let line: Self = parse(object)?;
         if line.version != RECORD_VERSION {

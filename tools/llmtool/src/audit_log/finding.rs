@@ -1,6 +1,6 @@
 //! What can be wrong with a log, in words.
 
-use protocol::record::{Hash, Hex};
+use protocol::hash::{Hash, Hex};
 
 /// Something that is wrong. An export with any does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,8 +3,10 @@
 use std::fmt::{self, Display, Formatter};
 
 use protocol::error::ErrorCode;
-use protocol::record::{Hex, JsonText, Kind, Record};
+use protocol::hash::Hex;
+use protocol::record::{Kind, Record};
 use protocol::wire::{FaultKind, PartKind, Parts, TARGETS_ALL, TARGETS_ATTENTION};
+use safe_text::json::Text;
 
 use super::export::ExportedEntry;
 
@@ -39,7 +41,7 @@ fn write_text(entry: &ExportedEntry, f: &mut Formatter<'_>) -> fmt::Result {
     };
     match parts {
         _ if text.is_empty() => Ok(()),
-        None => write!(f, " {}", JsonText(text)),
+        None => write!(f, " {}", Text(text)),
         Some(parts) => parts.iter().try_for_each(|part| {
             let word = match part.kind {
                 PartKind::Text | PartKind::Prompt => "",
@@ -49,7 +51,7 @@ fn write_text(entry: &ExportedEntry, f: &mut Formatter<'_>) -> fmt::Result {
                 PartKind::Stop => " stop",
                 PartKind::Choice => " choice",
             };
-            write!(f, "{word} {}", JsonText(part.text))
+            write!(f, "{word} {}", Text(part.text))
         }),
     }
 }

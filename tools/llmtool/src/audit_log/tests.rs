@@ -1,8 +1,10 @@
 use ed25519_dalek::{Signer as _, SigningKey};
+use log_export::{AttestationLine, Ending, Line, Opening};
 use proptest::prelude::*;
 use protocol::attest::Attestation;
+use protocol::hash::Hash;
 use protocol::name::{ModelName, Nonce, UserName};
-use protocol::record::{Ending, Hash, Json, Kind, Opening, Record};
+use protocol::record::{Kind, Record};
 
 use super::export::entry_hash;
 use super::{Export, Finding, attest, verify};
@@ -53,7 +55,7 @@ fn log() -> Log {
 }
 
 fn line((record, text): &(Record, Vec<u8>)) -> String {
-    Json { record, text }.to_string()
+    Line { record, text }.to_string()
 }
 
 fn opening(log: &Log) -> String {
@@ -466,7 +468,11 @@ fn an_attestation_is_found_by_its_nonce_in_what_a_console_prints() {
     let log = log();
     let [first, second] =
         [("monday", 4), ("tuesday", 5)].map(|(nonce, sequence)| attested(&log, sequence, nonce));
-    let console = format!("llm> llmctl audit attest monday\r\n{first}\r\nllm> {second}\r\n");
+    let console = format!(
+        "llm> llmctl audit attest monday\r\n{}\r\nllm> {}\r\n",
+        AttestationLine(&first),
+        AttestationLine(&second)
+    );
     let find = |nonce| attest::find(console.as_bytes(), nonce);
     assert_eq!(find(None), Ok(Some(second)));
     assert_eq!(find(Some("monday")), Ok(Some(first)));
@@ -477,7 +483,7 @@ fn an_attestation_is_found_by_its_nonce_in_what_a_console_prints() {
         ("\"version\":1", "\"version\":2"),
         ("monday", "mon day"),
     ] {
-        let changed = first.to_string().replace(from, to);
+        let changed = AttestationLine(&first).to_string().replace(from, to);
         let found = attest::find(changed.as_bytes(), None);
         let named = matches!(found, Err(Finding::UnreadableAttestation { line: 1, .. }));
         assert!(named, "{to}: {found:?}");

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use disk_log::{Found, MAX_SLOTS, MIN_SLOTS};
 use ed25519_dalek::VerifyingKey;
 use llm_core::hash::sha256;
-use protocol::store::{Content, File, LOG_FILE, SIGNATURE_BYTES, SIGNATURE_SUFFIX};
+use protocol::hash::SIGNATURE_BYTES;
+use protocol::store::{Content, File, LOG_FILE, SIGNATURE_SUFFIX};
 use storage::make::Plan;
 use storage::{SECTOR, StorageError, block_on, check as check_file_system};
 

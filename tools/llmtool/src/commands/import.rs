@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use llm_core::transformer::AdapterFile;
-use protocol::record::Hex;
+use protocol::hash::Hex;
 
 use crate::args::trust::Import;
 use crate::armour::Exported;

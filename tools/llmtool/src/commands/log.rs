@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use protocol::attest::Attestation;
-use protocol::record::{Hash, Hex};
+use protocol::hash::{Hash, Hex};
 use storage::SECTOR;
 
 use crate::args::trust::{Audit, AuditFile, Replay};

@@ -8,7 +8,7 @@ use llm_core::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::hash::sha256;
 use llm_core::sampling::SamplerParams;
 use protocol::limits::MAX_GENERATED_TOKENS;
-use protocol::record::JsonText;
+use safe_text::json;
 use serde::Deserialize;
 
 use crate::adapter;
@@ -57,7 +57,7 @@ pub(super) fn score(arguments: &Score, out: &mut impl Write) -> Result<(), ToolE
         if answer == example.answer {
             right += 1;
         } else if arguments.verbose {
-            let text = |text: &str| JsonText(text.as_bytes()).to_string();
+            let text = |text: &str| json::Text(text.as_bytes()).to_string();
             let (prompt, wanted) = (text(&example.prompt), text(&example.answer));
             bar.suspend(|| writeln!(out, "{prompt}: {}, not {wanted}", text(&answer)))?;
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ed25519_dalek::VerifyingKey;
 use llm_core::hash::sha256;
-use protocol::record::Hex;
+use protocol::hash::Hex;
 
 use crate::args::trust::{Keygen, Passphrase, Policy, Sign, Verify};
 use crate::error::{KeyError, ToolError};

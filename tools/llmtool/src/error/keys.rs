@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use protocol::store::SIGNATURE_BYTES;
+use protocol::hash::SIGNATURE_BYTES;
 
 /// Why a key or a signature cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -5,11 +5,11 @@ use std::fmt::{self, Display, Formatter};
 
 use format_compiler::{Sayable, sayable};
 use formats::{Dfa, MAX_CHOICES, MAX_CHOICES_BYTES};
+use protocol::hash::Hex;
 use protocol::limits::MAX_PIECE_BYTES;
 use protocol::policy::{
     CHOICES, Client, FormatRule, LogFailure, LogWrite, Permission, Policy, Role, User,
 };
-use protocol::record::Hex;
 
 use super::{Compiled, Format, reach};
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use llm_core::hash::sha256;
+use protocol::hash::Hash;
 use protocol::limits::MAX_PARTS_BYTES;
-use protocol::record::Hash;
 use protocol::wire::{PartKind, PartsWriter};
 use serde::Deserialize;
 

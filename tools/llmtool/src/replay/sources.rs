@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use llm_core::hash::sha256;
-use protocol::record::Hash;
+use protocol::hash::Hash;
 use protocol::store::{DATA_SUFFIXES, MODEL_SUFFIX};
 
 use super::prompts::Prompts;

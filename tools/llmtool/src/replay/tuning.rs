@@ -7,7 +7,8 @@ use llm_core::generate::{Progress, Text};
 use llm_core::hash::sha256;
 use llm_core::kv_cache::KvType;
 use llm_core::transformer::training::{Targets, TrainParams};
-use protocol::record::{Hash, Hex, Record};
+use protocol::hash::{Hash, Hex};
+use protocol::record::Record;
 use protocol::wire::TARGETS_ALL;
 
 use super::Verdict;

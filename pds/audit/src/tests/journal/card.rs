@@ -2,7 +2,8 @@
 //! matter of luck.
 
 use disk_log::{MAX_ENTRY_BYTES, Opened, Opening, SECTOR};
-use protocol::record::{Hash, Record};
+use protocol::hash::Hash;
+use protocol::record::Record;
 use protocol::ring::Frame;
 use protocol::wire::files::{Answer, Ask, FilesError, Volume};
 use std::vec;

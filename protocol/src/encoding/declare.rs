@@ -41,10 +41,10 @@ macro_rules! messages {
         )*}
 
         const _: () = {
-            use $crate::wire::declare::either;
-            use $crate::wire::codec::{Payload, Tail as _, Wire as _, write};
+            use $crate::encoding::declare::either;
+            use $crate::encoding::codec::{Payload, Tail as _, Wire as _, write};
             use $crate::ring::Frame;
-            use $crate::wire::WireError;
+            use $crate::encoding::codec::WireError;
             use zerocopy::IntoBytes as _;
 
             /// The fixed part of each message.
@@ -52,7 +52,7 @@ macro_rules! messages {
             mod layouts {$(
                 pub(super) mod $Variant {
                     #[allow(unused_imports)]
-                    use {super::super::*, $crate::wire::{codec::Wire, declare::either}};
+                    use {super::super::*, $crate::encoding::{codec::Wire, declare::either}};
                     use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes, Unaligned};
 
                     #[derive(TryFromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -132,9 +132,9 @@ macro_rules! messages {
             }
 
             #[cfg(test)]
-            impl $crate::wire::tests::docs::Documented for $Enum<'_> {
-                const TABLE: $crate::wire::tests::docs::Table = {
-                    use $crate::wire::tests::docs::{Field, Message, Table};
+            impl $crate::encoding::shape::Documented for $Enum<'_> {
+                const TABLE: $crate::encoding::shape::Table = {
+                    use $crate::encoding::shape::{Field, Message, Table};
                     Table {
                         name: stringify!($Enum),
                         columns: &$columns,
@@ -175,7 +175,7 @@ macro_rules! layout {
         }
 
         const _: () = {
-            use $crate::wire::codec::Wire;
+            use $crate::encoding::codec::Wire;
             use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes, Unaligned};
 
             #[derive(TryFromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -193,8 +193,8 @@ macro_rules! layout {
                 type Layout = Layout;
 
                 #[cfg(test)]
-                const SHAPE: $crate::wire::tests::docs::Shape = {
-                    use $crate::wire::tests::docs::{Field, Shape};
+                const SHAPE: $crate::encoding::shape::Shape = {
+                    use $crate::encoding::shape::{Field, Shape};
                     Shape::Structure {
                         name: stringify!($Name),
                         fields: &[$(Field::of::<$Field>(stringify!($field), stringify!($Field)),)*],
@@ -252,22 +252,22 @@ macro_rules! numbers {
             /// The value with this number.
             #[must_use]
             pub fn from_u32(number: u32) -> Option<Self> {
-                $crate::wire::codec::numbered(number)
+                $crate::encoding::codec::numbered(number)
             }
         }
 
-        impl $crate::wire::codec::Wire for $Name {
-            type Layout = $crate::wire::codec::Wide<Self>;
+        impl $crate::encoding::codec::Wire for $Name {
+            type Layout = $crate::encoding::codec::Wide<Self>;
 
             #[cfg(test)]
-            const SHAPE: $crate::wire::tests::docs::Shape = $crate::wire::tests::docs::Shape::Numbers {
+            const SHAPE: $crate::encoding::shape::Shape = $crate::encoding::shape::Shape::Numbers {
                 name: stringify!($Name),
                 numbers: &[$((stringify!($Variant), $number),)*],
             };
 
             #[inline]
             fn to_wire(&self) -> Self::Layout {
-                $crate::wire::codec::Wide::new(*self)
+                $crate::encoding::codec::Wide::new(*self)
             }
 
             #[inline]

@@ -6,19 +6,35 @@
 //! other than 0 and 1, and nonzero reserved bytes. [`Wire::from_wire`] checks what types cannot express, such as names
 //! and session numbers. Each value has exactly one layout, so a parsed message is written back byte for byte.
 
-use super::WireError;
 #[cfg(test)]
-use super::tests::docs::Shape;
-use crate::error::ErrorCode;
+use super::shape::Shape;
+use crate::hash::{Hash, SIGNATURE_BYTES};
 use crate::limits::{
     MAX_ADAPTERS, MAX_CLIENTS, MAX_SESSIONS, MAX_TRANSFER_BYTES, MAX_TRANSFER_SECTORS, MAX_USERS,
 };
 use crate::name::Name;
-use crate::record::Hash;
 use crate::ring::Frame;
-use crate::store::SIGNATURE_BYTES;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{Immutable, IntoBytes, KnownLayout, TryCastError, TryFromBytes, Unaligned};
+
+/// Why bytes are not a valid message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// No message of this direction has this number.
+    #[error("no message has the number {0}")]
+    Kind(u16),
+    /// The message is too short for its fixed part, or its tail is too long.
+    #[error("message {kind} with {len} bytes")]
+    Length {
+        /// Number of the message.
+        kind: u16,
+        /// Length of the message in bytes.
+        len: usize,
+    },
+    /// A field has a value that its type does not allow.
+    #[error("message {0} has a field that is out of range")]
+    Field(u16),
+}
 
 /// A value that can be a fixed-size field of a message. `layout!` and `numbers!` implement it.
 pub(crate) trait Wire: Sized {
@@ -174,27 +190,6 @@ impl Wire for Option<u64> {
             (true, value) => Some(Some(value)),
             (false, 0) => Some(None),
             (false, _) => None,
-        }
-    }
-}
-
-/// `None` is 0, which is no code's number.
-impl Wire for Option<ErrorCode> {
-    type Layout = U32;
-
-    #[cfg(test)]
-    const SHAPE: Shape = Shape::MaybeCode;
-
-    #[inline]
-    fn to_wire(&self) -> U32 {
-        U32::new(self.map_or(0, |code| code as u32))
-    }
-
-    #[inline]
-    fn from_wire(layout: &U32) -> Option<Self> {
-        match layout.get() {
-            0 => Some(None),
-            number => numbered(number).map(Some),
         }
     }
 }
