@@ -18,7 +18,7 @@ use std::{format, vec};
 mod credit;
 mod interleaving;
 
-pub(super) use interleaving::{Act, Contents, PLAYERS, PROMPTS, act};
+pub(super) use interleaving::{Act, Contents, PLAYERS, PROMPTS};
 
 const CONTEXT: usize = 64;
 
