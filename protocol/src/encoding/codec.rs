@@ -7,7 +7,7 @@
 //! and session numbers. Each value has exactly one layout, so a parsed message is written back byte for byte.
 
 #[cfg(test)]
-use super::shape::Shape;
+use super::shape::{Field, Shape};
 use crate::hash::{Hash, SIGNATURE_BYTES};
 use crate::limits::{
     MAX_ADAPTERS, MAX_CLIENTS, MAX_SESSIONS, MAX_TRANSFER_BYTES, MAX_TRANSFER_SECTORS, MAX_USERS,
@@ -49,6 +49,19 @@ pub(crate) trait Wire: Sized {
 
     /// `None` if the bytes break a rule that the type does not express.
     fn from_wire(layout: &Self::Layout) -> Option<Self>;
+}
+
+#[cfg(test)]
+impl Field {
+    /// The row of a field of type `T`, which the source calls `ty`.
+    pub(crate) const fn of<T: Wire>(name: &'static str, ty: &'static str) -> Self {
+        Self {
+            name,
+            ty,
+            bytes: size_of::<T::Layout>(),
+            shape: T::SHAPE,
+        }
+    }
 }
 
 /// The only valid reserved byte.

@@ -1,7 +1,5 @@
 //! What the declarations say about themselves, from which a test makes the tables in `docs/protocol.md`.
 
-use super::codec::Wire;
-
 /// Shape of a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shape {
@@ -33,17 +31,6 @@ pub(crate) struct Field {
     pub(crate) ty: &'static str,
     pub(crate) bytes: usize,
     pub(crate) shape: Shape,
-}
-
-impl Field {
-    pub(crate) const fn of<T: Wire>(name: &'static str, ty: &'static str) -> Self {
-        Self {
-            name,
-            ty,
-            bytes: size_of::<T::Layout>(),
-            shape: T::SHAPE,
-        }
-    }
 }
 
 /// A row of a table.
