@@ -15,25 +15,22 @@ use std::path::Path;
 use sysdesc::Board;
 use sysdesc::board::FOLDER;
 
-/// Stages that run side by side, since each leaves part of two cores unused: each argument is a lane, which builds in a folder
-/// of its own. After `--` comes what measures times, which runs alone.
-const STAGES: [&str; 4] = [
-    "lint doc unit monitor-fuzz",
-    "unit-aarch64 loom test-train proofs",
-    "--",
-    "isolation-description e2e-sim",
-];
-/// What also runs on seL4, on each board of the lane.
-const STAGES_SEL4: [&str; 8] = [
+/// What begins on one of two cores: checks that build in `target`.
+const HOST: &str = "lint doc unit monitor-fuzz";
+/// What runs beside it, since each leaves part of two cores unused. It builds elsewhere.
+const BESIDE: &str = "unit-aarch64 loom test-train proofs";
+/// What runs there after it, for each board of the lane: builds that nothing measures.
+const BESIDE_SEL4: [&str; 5] = [
     "lint-sel4",
     "isolation",
     "isolation-disk",
-    "test-sel4",
-    "test-disk-sel4",
-    "e2e-qemu",
     "panic-check",
     "panic-check-disk",
 ];
+/// What runs alone, since it measures times.
+const ALONE: &str = "isolation-description e2e-sim";
+/// What runs alone on each board of the lane.
+const ALONE_SEL4: [&str; 3] = ["test-sel4", "test-disk-sel4", "e2e-qemu"];
 
 /// A board of `boards/`, and why its checks do not run on seL4 here, if they do not.
 fn boards(options: &Options, sdk: Option<&Sdk>) -> Result<Vec<(Board, Option<String>)>> {
@@ -99,16 +96,23 @@ pub fn lane(options: &Options) -> Result {
 
 /// All checks.
 pub fn test(options: &Options) -> Result {
-    let mut stages = run("tools/stages/stages").arg("build/stages").args(STAGES);
     let boards = boards_here(options)?;
+    let mut beside = BESIDE.to_owned();
+    let mut alone = ALONE.to_owned();
     for board in &boards {
-        let on_board = STAGES_SEL4.map(|stage| format!("{stage}@{}", board.name));
-        stages = stages.args(["--", &on_board.join(" ")]);
+        for (stages, of_board) in [(&mut beside, &BESIDE_SEL4[..]), (&mut alone, &ALONE_SEL4)] {
+            for stage in of_board {
+                stages.push_str(&format!(" {stage}@{}", board.name));
+            }
+        }
     }
     if !boards.is_empty() {
-        stages = stages.args(["--", "same-texts"]);
+        alone.push_str(" same-texts");
     }
-    stages.done()?;
+    run("tools/stages/stages")
+        .arg("build/stages")
+        .args([HOST, &beside, "--", &alone])
+        .done()?;
     lane(options)
 }
 
