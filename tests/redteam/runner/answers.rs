@@ -152,7 +152,7 @@ fn judge(answer: &Answer, said: &str, counted: Counters) -> Result<String, Strin
         Ends::Fails => {
             check(its_own, "another death than its own")?;
             check(violations == 0, "a violation was counted")?;
-            let its = rest.split("inference died").next().unwrap_or_default();
+            let its = rest.split("inference crashed").next().unwrap_or_default();
             check(
                 !its.contains('X') && !its.contains("5858"),
                 "its words or numbers are shown",

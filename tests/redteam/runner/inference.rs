@@ -131,7 +131,7 @@ fn judge(must: Must, seen: &str, plain: &str, counted: Counters) -> Result<Strin
     match must {
         Must::Die { of, at } => {
             one_death()?;
-            let died = format!("inference died of {of} at address ");
+            let died = format!("inference crashed with {of} at address ");
             let (_, rest) = plain.split_once(&died).ok_or("another death, or none")?;
             let address = rest.split(' ').next().unwrap_or_default();
             if let Some(at) = at {

@@ -252,7 +252,7 @@ fn closed(system: &mut System) -> Result<String, String> {
     let before = system.counters()?;
     let seen = system.raw("llminfer \"!attack timer-send\"")?;
     let plain = sel4_llm_tests::without_sequences(&seen).replace('\r', "");
-    if !plain.contains("inference died of an exception") {
+    if !plain.contains("inference crashed with an exception") {
         return Err(format!("it did not die of its first word: {plain:?}"));
     }
     system.recovery(&plain)?;

@@ -104,7 +104,7 @@ fn judge(
                 "not one fault and one restart",
             )?;
             let (_, rest) = seen
-                .split_once("inference died of a memory fault at address ")
+                .split_once("inference crashed with a memory fault at address ")
                 .ok_or("another death, or none")?;
             let address = rest.split(' ').next().unwrap_or_default();
             if let Some(at) = at {

@@ -211,7 +211,7 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
         Some(Kind::LogLost) => {
             write!(f, "{}", reason())?;
             f.write_str(match count {
-                0 => "; the log goes on in memory alone",
+                0 => "; the log goes on in memory only",
                 _ => "; nothing is admitted",
             })
         }

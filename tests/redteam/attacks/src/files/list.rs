@@ -296,7 +296,7 @@ pub const ATTACKS: &[Attack] = &[
     log(
         "files-log-fails",
         "says that the device cannot write the log",
-        Log::Lost("the log goes on in memory alone"),
+        Log::Lost("the log goes on in memory only"),
     ),
     log(
         "files-log-silence",
