@@ -9,8 +9,10 @@ const STORE: &str = "nothing is fetched from a network; 'make run MODEL=FILE.ggu
 const CONTEXT: &str = "the context is fixed when the system is built ('make run MODEL=FILE.gguf CONTEXT=N'), not by a client; \
     'llmctl status' says how long it is";
 const PROCESSORS: &str = "the system, not a client, chooses the processors";
-const BATCH: &str = "clients cannot choose how many tokens are processed at once, and it does not affect the text";
-const MEMORY: &str = "where weights and cache are kept, and in which types, is fixed when the system is built";
+const BATCH: &str =
+    "clients cannot choose how many tokens are processed at once, and it does not affect the text";
+const MEMORY: &str =
+    "where weights and cache are kept, and in which types, is fixed when the system is built";
 const FORMAT: &str = "restrict the answer with --format NAME, a format of the policy ('llmctl formats'), or with --choices \"A,B\"";
 const CONVERSATION: &str = "'llmchat' starts a conversation";
 const ONE_TURN: &str =

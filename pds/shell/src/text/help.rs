@@ -171,7 +171,7 @@ const fn of_verb(verb: Verb) -> Page {
         },
         Verb::Chat => Page {
             summary: "llmchat [OPTIONS]",
-            body: "A conversation with a model that has a chat template: each line is said, and answered. Ctrl-C stops the answer\n\
+            body: "A conversation with a model that has a chat template: the model answers each line. Ctrl-C stops the answer\n\
                    and stays. /exit or Ctrl-D leaves and ends the session, unless --session gave it a name. A line that begins\n\
                    with // is said with one /.",
             examples: &[

@@ -104,7 +104,7 @@ const fn log(name: &'static str, does: &'static str, must: Log) -> Attack {
 
 const SIGNATURE: &str =
     "is by no key that the policy trusts, or the file was changed after it was signed";
-const BREACH: &str = "has answered what was not asked";
+const BREACH: &str = "has sent a wrong answer";
 const SILENT: &str = "has not answered for 10.00 s";
 
 /// All of them, in the order in which they are made.
