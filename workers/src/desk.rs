@@ -81,7 +81,7 @@ impl<const WORKERS: usize, const WORDS: usize> Default for Desk<WORKERS, WORDS> 
 }
 
 impl<const WORKERS: usize, const WORDS: usize> Desk<WORKERS, WORDS> {
-    /// A desk as an old life may have left it.
+    /// A desk as an old run may have left it.
     #[cfg(loom)]
     pub fn left_behind(life: u32, admitted: u32, greeted: u32, turn: u32) -> Self {
         let desk = Self::default();
@@ -120,7 +120,7 @@ impl<const WORKERS: usize, const WORDS: usize> Desk<WORKERS, WORDS> {
 pub struct Leader<const WORKERS: usize> {
     /// The turn of each worker's gates.
     turns: [u32; WORKERS],
-    /// The number of this life, if workers are to greet.
+    /// The number of this run, if workers are to greet.
     life: u32,
 }
 
@@ -153,7 +153,7 @@ impl<const WORKERS: usize> Leader<WORKERS> {
         (1..workers).for_each(&mut signal);
     }
 
-    /// Waits until the workers have greeted in this life, and gives each fresh gates. `sleep`, called with the worker that
+    /// Waits until the workers have greeted in this run, and gives each fresh gates. `sleep`, called with the worker that
     /// is waited for, returns when there was a signal since it last returned, or for no reason.
     pub fn admit<const WORDS: usize>(
         &self,
@@ -256,7 +256,7 @@ impl Worker {
     }
 
     /// Starts on a desk that may hold anything, left by a leader and workers that have all been stopped: returns once the
-    /// leader of this life has admitted the worker. `sleep` returns when there was a signal since it last returned, or
+    /// leader of this run has admitted the worker. `sleep` returns when there was a signal since it last returned, or
     /// for no reason; `signal` wakes the leader.
     ///
     /// Leader and worker start in any order, so each destroys what the other could take for an answer: the worker clears

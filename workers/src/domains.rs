@@ -1,7 +1,7 @@
 //! A team of protection domains: the leader, which has the model, and workers that map its arena.
 //!
 //! The desk lies in a region that all of them write. They are one compartment: its parent stops all of them before it
-//! starts any, so the desk may hold what an old life has left, and everybody greets before the first job.
+//! starts any, so the desk may hold what an old run has left, and everybody greets before the first job.
 //!
 //! Nobody here has a clock. Whoever supervises the compartment has, and lends it: as long as the leader has work, it
 //! rings at regular intervals. A leader that has heard it [`PATIENCE`] times while it waited for one job gives up, which
@@ -196,7 +196,7 @@ impl Seat {
     ///
     /// # Safety
     /// The arena is mapped here readable and writable, and is all of the leader's. No other worker has this number, and
-    /// no member of an old life of the team runs any more.
+    /// no member of an old team runs any more.
     pub unsafe fn new(
         table: &'static Table,
         number: usize,

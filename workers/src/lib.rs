@@ -11,7 +11,7 @@
 //! fault of all of them.
 //!
 //! Only atomics are shared, all zeros is a valid desk, and nothing in it is an address. So it works between threads and
-//! between protection domains alike. Domains are stopped and started again, and the desk then holds what their old life
+//! between protection domains alike. Domains are stopped and started again, and the desk then holds what their old run
 //! has left: leader and workers greet each other first. `threads` is a team of threads for tools on a host; `domains` is
 //! one of protection domains.
 

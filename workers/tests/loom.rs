@@ -142,7 +142,7 @@ fn the_model_notices_gates_that_publish_nothing() {
     loom::model(|| work::<2>(Desk::without_release(), 1, 0));
 }
 
-/// A leader and workers that start in any order on a desk that an old life has left, and one job.
+/// A leader and workers that start in any order on a desk that an old run has left, and one job.
 fn start_over<const WORKERS: usize>(desk: Board<WORKERS>) {
     let shared = Shared::new(desk);
     let threads: Vec<_> = (1..WORKERS)
@@ -154,7 +154,7 @@ fn start_over<const WORKERS: usize>(desk: Board<WORKERS>) {
                 let sleep = || shared.bells[index].wait();
                 worker.greet(&shared.desk, ring, sleep);
                 let mut words = worker.next(&shared.desk, 0, sleep).expect("a job");
-                assert_eq!(words.next(), Some(7), "the words of this life");
+                assert_eq!(words.next(), Some(7), "the words of this run");
                 if worker.done(&shared.desk, 8) {
                     shared.bells[0].ring();
                 }

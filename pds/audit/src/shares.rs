@@ -41,7 +41,7 @@ impl Shares {
         Self { shares }
     }
 
-    /// Takes so many bytes.
+    /// Takes this many bytes.
     ///
     /// # Errors
     /// How many there are instead; nothing was taken.
@@ -74,7 +74,7 @@ mod tests {
         shares.give_back(0, 200_000);
         assert_eq!(shares.take(0, 600_000, 0), Ok(()));
         assert_eq!(shares.take(0, 500_000, HOUR_US / 2), Ok(()));
-        // The other role's is as it was.
+        // The other role's share is unchanged.
         assert_eq!(shares.take(1, 1 << 30, 0), Ok(()));
         assert_eq!(shares.take(5, 1, 0), Err(0));
         assert_eq!(shares.take(MAX_USERS, 1, 0), Err(0));

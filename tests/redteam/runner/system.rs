@@ -137,7 +137,7 @@ impl System {
         if text.contains(NOTICE) {
             return Ok(String::new());
         }
-        let none = || format!("inference was not started anew; seen: {text:?}");
+        let none = || format!("inference was not restarted; seen: {text:?}");
         let notice = self.wait_for(NOTICE, PATIENCE).ok_or_else(none)?;
         self.wait_for(PROMPT, PATIENCE).ok_or_else(none)?;
         Ok(without_sequences(&notice))

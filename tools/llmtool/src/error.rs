@@ -457,7 +457,7 @@ pub enum ToolError {
         file: String,
         /// What it needs.
         needed: ByteSize,
-        /// What there is.
+        /// Bytes available.
         free: ByteSize,
     },
     /// A file that should contain a log does not.

@@ -318,7 +318,7 @@ impl<W: WriteWords> Card<W> {
         reading.is_some_and(|it| matches!(it.step, Step::Verify | Step::Copy(_)))
     }
 
-    /// Goes on with work that needs no answer from files: checks the signature, then copies a model into a slot other
+    /// Continues work that needs no answer from files: checks the signature, then copies a model into a slot other
     /// than the one `in_service`. Returns the file when all of it is in place.
     ///
     /// # Errors

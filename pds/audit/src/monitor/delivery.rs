@@ -71,7 +71,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Sends the next text or end of a client's requests; false if there is none that may pass.
+    /// Sends the next text or end of a client's requests; false if none may pass.
     fn deliver_next(&mut self, client: usize, own_words: bool, now: u64) -> bool {
         // A client that does not read must not hold up others with events it cannot take.
         if self.clients.get(client).is_none_or(|peer| peer.room() == 0) {

@@ -319,7 +319,7 @@ impl World {
             })
             .collect();
         assert_eq!(failed.len(), 1, "{told:?}");
-        assert_eq!(self.system.asked(), [], "inference has not heard of it");
+        assert_eq!(self.system.asked(), [], "inference was not told of it");
         assert!([self.slot(0), self.slot(1)] == before);
         failed[0]
     }

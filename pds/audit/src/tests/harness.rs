@@ -58,7 +58,7 @@ pub(super) const SECOND: u64 = 1_000_000;
 /// How much time audit takes between two looks at the clock, unless a test says otherwise.
 const TAKES_US: u64 = 7;
 
-/// `guest` may generate; `admin`, whose passphrase is "secret", may everything.
+/// `guest` may generate; `admin`, whose passphrase is "secret", may do everything.
 pub(super) fn policy() -> Policy {
     models::trusting(access::policy())
 }

@@ -39,7 +39,7 @@ impl Judge<'_> {
                 self,
                 Answers,
                 id == 0 && event == told,
-                "client {client} is told {event:?} under {id}, and is owed {told:?}"
+                "client {client} is told {event:?} under {id}, but {told:?} is pending"
             );
             self.model.clients[client].notices.fault = None;
             return Ok(());
@@ -99,7 +99,7 @@ impl Judge<'_> {
             self,
             Answers,
             was_owed,
-            "client {client} is told {event:?}, and is owed {:?}; it is {user:?}",
+            "client {client} is told {event:?}, but {:?} is pending; it is {user:?}",
             self.model.clients[client].notices
         );
         claim!(
@@ -293,7 +293,7 @@ impl Judge<'_> {
                 self,
                 Prompt,
                 notices.are_told(),
-                "client {client} has room for {room} events, and is owed {notices:?}"
+                "client {client} has room for {room} events, but {notices:?} is pending"
             );
             let free = |over: &&Over| over.client == client && over.cost() == 0;
             let free = self.model.over.values().find(free);
@@ -301,7 +301,7 @@ impl Judge<'_> {
                 self,
                 Prompt,
                 free.is_none(),
-                "client {client} has room for {room} events, and is owed {free:?}"
+                "client {client} has room for {room} events, but {free:?} is pending"
             );
             self.lists_have_gone_on(client)?;
         }

@@ -253,10 +253,7 @@ impl<'m> Judge<'m> {
             }
             other => broken(
                 Claim::Log,
-                format!(
-                    "{kind:?} must be written down, not {:?}",
-                    other.map(|r| r.0)
-                ),
+                format!("{kind:?} must be recorded, not {:?}", other.map(|r| r.0)),
             ),
         }
     }

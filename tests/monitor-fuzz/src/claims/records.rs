@@ -21,7 +21,7 @@ impl<'m> Judge<'m> {
     /// An event that is always recorded, without using a user's share.
     pub(super) fn recorded_each(&mut self, mut expected: Record) -> Held {
         let Some(record) = self.refusals.pop_front() else {
-            return broken(Claim::Refusals, format!("{expected:?} is not written down"));
+            return broken(Claim::Refusals, format!("{expected:?} is not recorded"));
         };
         self.at(&record, 0)?;
         expected.count = 1;
@@ -47,7 +47,7 @@ impl<'m> Judge<'m> {
         expected.count = repeats.pending;
         repeats.recorded(now);
         let Some(record) = self.refusals.pop_front() else {
-            return broken(Claim::Refusals, format!("{expected:?} is not written down"));
+            return broken(Claim::Refusals, format!("{expected:?} is not recorded"));
         };
         self.at(&record, 0)?;
         self.is_as_expected(&record, expected, Claim::Refusals)
@@ -111,10 +111,7 @@ impl<'m> Judge<'m> {
         expected.code = if client.is_some() { 1 } else { 2 };
         (expected.name, expected.count) = (model_name(&name), repeats.pending);
         let Some(record) = self.violations.pop_front() else {
-            return broken(
-                Claim::Violations,
-                format!("{expected:?} must be written down"),
-            );
+            return broken(Claim::Violations, format!("{expected:?} must be recorded"));
         };
         self.at(&record, 0)?;
         self.is_as_expected(&record, expected, Claim::Violations)?;

@@ -459,7 +459,7 @@ impl Judge<'_> {
             self,
             Answers,
             right,
-            "client {client} is told {told:?} of {id}, and is owed {expected:?}"
+            "client {client} is told {told:?} of {id}, instead of {expected:?}"
         );
         let Some((number, _)) = expected else {
             return Ok(());

@@ -125,7 +125,7 @@ impl Judge<'_> {
                 self,
                 Flow,
                 signalled == wanted,
-                "peer {place} of {count} clients and inference is signalled: {signalled}, and is owed it: {wanted}"
+                "peer {place} of {count} clients and inference is signalled: {signalled}, and should be: {wanted}"
             );
         }
         Ok(armed)

@@ -370,14 +370,14 @@ impl Judge {
                     self,
                     Ahead,
                     admitted.is_some_and(|sequence| self.is_settled(sequence)),
-                    "inference hears of request {number}, whose admission is entry {admitted:?}, and {} is durable",
+                    "inference is told of request {number}, whose admission is entry {admitted:?}, and {} is durable",
                     self.boot.durable
                 );
                 claim!(
                     self,
                     LostLog,
                     !(self.refuses && self.boot.was_lost),
-                    "inference hears of request {number}, and the log cannot be written"
+                    "inference is told of request {number}, and the log cannot be written"
                 );
             }
             Ok(Command::Load { offset, bytes, .. }) => {

@@ -189,7 +189,7 @@ impl<B, G: Ground> Attacker<B, G> {
                 // The first request after a restart is to load the model.
                 for next in 1..=4 {
                     let failure = Failure::of(ErrorCode::BadModel);
-                    let detail = b"said by the life before";
+                    let detail = b"said by the previous run";
                     forger.forge(own.wrapping_add(next), &Report::Failed { failure, detail });
                 }
                 return true;

@@ -296,7 +296,7 @@ fn check(arguments: &disk::Image, out: &mut impl Write) -> Result<(), ToolError>
             ..
         }) => writeln!(
             out,
-            "{LOG_FILE} is missing, so the log will be lost when the power goes off"
+            "{LOG_FILE} is missing, so the log will be lost at power-off"
         )?,
         Err(ToolError::OnDisk { source, .. }) => lines.push(format!("{LOG_FILE}: {source}")),
         Err(error) => return Err(error),

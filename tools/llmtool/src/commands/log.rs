@@ -114,7 +114,7 @@ fn verify(log: &Log, arguments: &AuditFile, out: &mut impl Write) -> Result<(), 
         if disk.torn {
             writeln!(
                 out,
-                "the last write had not been finished, as when the power goes; nothing that was durable is missing"
+                "the last write had not been finished, as after a power failure; nothing that was durable is missing"
             )?;
         }
     }
@@ -129,18 +129,18 @@ fn verify(log: &Log, arguments: &AuditFile, out: &mut impl Write) -> Result<(), 
     match (&arguments.head, &attestation, &log.disk) {
         (_, Some(_), _) => writeln!(
             out,
-            "no attestation shows that the device never had a newer log: nothing in it counts what cannot be put back, so an \
-             older disk in its place looks as it did then. Compare the entry and the boot with those that you have noted"
+            "no attestation shows that the device never had a newer log: it has no counter that cannot be reset, so an older disk \
+             looks just as it did then. Compare the entry and the boot with those that you have noted"
         )?,
         (Some(_), None, _) => {}
         (None, None, Some(_)) => writeln!(
             out,
-            "without an attestation ('llmctl audit attest', --device), an older copy of the disk would hold, too, and so would a \
-             log that somebody made anew as a whole: compare the head"
+            "without an attestation ('llmctl audit attest', --device), an older copy of the disk would pass, too, and so would a \
+             log that somebody has forged as a whole: compare the head"
         )?,
         (None, None, None) => writeln!(
             out,
-            "without --head, a log that somebody made anew as a whole would hold, too: compare the head"
+            "without --head, a log that somebody has forged as a whole would pass, too: compare the head"
         )?,
     }
     Ok(())

@@ -156,7 +156,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     quick(
         "mallory-take-session",
-        "goes on with the honest client's session by its name, lists all that there are, and closes it",
+        "continues the honest client's session by its name, lists all sessions, and closes it",
         Refused("listed 1, which is its own; closed; then NoSuchSession", 18),
         Both,
     ),
