@@ -5,7 +5,6 @@
 //! called NAME. Times in a log differ even between two runs on one machine, and so do the hashes of the chain, which
 //! cover them; both are left out. Everything else is compared to the bit: the texts and, in the log, the hashes of the
 //! model, prompts and answers, and of an adapter that each system trains itself.
-//! adapter that each of them trains by itself.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -96,8 +96,8 @@ impl Image {
     /// As a device that reports an I/O error for each operation of this kind in QEMU's `blkdebug` driver: `read`,
     /// `write` or `flush`.
     ///
+    /// # Panics
     /// A file cannot be written.
-    /// No file can be written.
     #[must_use]
     pub fn failing(&self, kind: &str) -> Drive {
         let rules = self.0.with_extension("blkdebug");

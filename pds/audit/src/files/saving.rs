@@ -8,7 +8,6 @@
 //! signature is there before the file gets its name, which happens in one step after all of it is durable. So a power
 //! cut at any moment leaves either no adapter of that name or a whole one with its signature. A signature without an
 //! adapter does not count, and the next one replaces it.
-//! replaced by the next.
 
 use super::path::{PREFIX, Path, named, path_of};
 use protocol::error::{ErrorCode, Failure};

@@ -7,7 +7,6 @@
 //! models, [`adapters`] the adapters beside them, [`tuning`] the making of an adapter, [`recovery`] restarts and
 //! deadlines, [`delivery`] what clients are told and what inference may generate, [`files`] requests to the disk,
 //! [`saving`] writing an adapter there, and [`journal`] what changes if the log is on a disk.
-//! granted, [`files`] what the disk is asked, [`saving`] how an adapter gets there, [`journal`] what a log on it changes.
 
 mod adapters;
 mod delivery;

@@ -44,7 +44,7 @@ pub enum Say {
     Loaded,
     /// [`Report::Loaded`] with a template that adds this many tokens, and this many for each segment.
     Boasts(u32, u32),
-    /// [`Report::Status`].
+    /// [`Report::Holdings`].
     Holdings,
     /// [`Report::Evicted`].
     Evicted(u32),

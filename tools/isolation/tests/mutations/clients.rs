@@ -293,7 +293,7 @@ const MUTATIONS: &[Mutation] = &[
         ],
         &["D"],
         &[
-            "client_0_to_audit of the client in slot 0, whose channel goes to 'shell', but region 'triage_to_audit'",
+            "client_0_to_audit for the client in slot 0, whose channel goes to 'shell', but region 'triage_to_audit'",
             "line",
         ],
     ),
@@ -358,7 +358,7 @@ const MUTATIONS: &[Mutation] = &[
         )],
         &["P", "D"],
         &[
-            "client_1_to_audit of the client in slot 1, whose channel goes to 'shell', but region 'triage_to_audit'",
+            "client_1_to_audit for the client in slot 1, whose channel goes to 'shell', but region 'triage_to_audit'",
             "line",
         ],
     ),
