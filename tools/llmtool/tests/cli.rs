@@ -146,7 +146,7 @@ fn a_prompt_without_its_option_is_told_where_it_belongs() {
         "{said}"
     );
     let said = failure(&["generate", TINY, "--frob"], 2);
-    assert!(!said.contains("goes behind -p"), "{said}");
+    assert!(!said.contains("in quotes after -p"), "{said}");
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn what_does_not_fit_the_store_is_not_packed() {
     );
     let message = failure(&["pack", "-o", &out, "na me=x.gguf"], 2);
     assert!(
-        message.contains("no name for a file of the store"),
+        message.contains("not a valid name for a file of the store"),
         "{message}"
     );
 }

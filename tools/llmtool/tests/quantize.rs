@@ -148,7 +148,7 @@ fn a_system_is_not_written_over_models() {
     for (model, named) in [(inside.as_str(), &inside), (outside.as_str(), &other)] {
         let message = run(model);
         assert!(
-            message.contains("lies in the folder") && message.contains(named),
+            message.contains("is in the folder") && message.contains(named),
             "{message}"
         );
     }
