@@ -181,7 +181,7 @@ fn bad_files_and_prompts_get_one_line_that_says_why() {
     };
     one_line(
         &["inspect", "/no/such.gguf"],
-        "cannot read /no/such.gguf: there is no such file; look at its name and folder",
+        "cannot read /no/such.gguf: there is no such file; check its name and folder",
     );
     let folder = env!("CARGO_TARGET_TMPDIR");
     one_line(&["inspect", folder], "it is a folder; name a file in it");

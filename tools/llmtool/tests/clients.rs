@@ -292,7 +292,7 @@ fn what_is_wrong_with_a_client_is_said_with_its_line() {
             SHELL,
             "[clients.\"tri age\"]\nuser = \"triage\"\n",
             "[clients.\"tri",
-            "'tri age' is no name for a client",
+            "'tri age' is not a valid name for a client",
         ),
         (
             "login-word",
@@ -497,7 +497,7 @@ fn a_policy_in_words_says_who_each_client_is_and_who_may_be_whom() {
     }
     let said = words("", None);
     assert!(
-        said.contains("clients\n  none: nobody can ask for anything\n"),
+        said.contains("clients\n  none: nobody can send requests\n"),
         "{said}"
     );
 }

@@ -382,7 +382,7 @@ fn what_is_no_format_stops_the_build_with_line_and_reason() {
         (
             "[formats.\"a b\"]\nchoices = ['x']",
             1,
-            "'a b' is no name for a format",
+            "'a b' is not a valid name for a format",
         ),
         (
             "[formats.a]\nchoices = ['x']\nother = 1",
