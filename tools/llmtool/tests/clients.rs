@@ -278,7 +278,7 @@ fn what_is_wrong_with_a_client_is_said_with_its_line() {
             "[clients.shell]\nuser = \"guest\"\nsessions = 32\n",
             TRIAGE,
             "[clients.triage]",
-            "client 'triage' gives no sessions, and the others leave only 0 of 32: give them fewer",
+            "client 'triage' gives no sessions, and the others leave only 0 of 32 for those that give none (1): give the others fewer",
         ),
         (
             "unknown-member",

@@ -135,7 +135,8 @@ fn parts(clients: &[NamedClient<'_>], share: &Share) -> Result<Vec<u32>, Flaw> {
             None if part > 0 => part,
             None => {
                 let reason = format!(
-                    "client '{}' gives no {member}, and the others leave only {left} of {all}: give them fewer",
+                    "client '{}' gives no {member}, and the others leave only {left} of {all} for those that give none \
+                     ({open}): give the others fewer",
                     name.get_ref()
                 );
                 return Err(Flaw::new(name, reason));
