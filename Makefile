@@ -2,7 +2,7 @@
 #
 # Variables are given on the command line, as in `make run SYSTEM=disk BOARD=zcu102`, and reach the tool in the environment.
 
-# What programs for the host are built as: release, or dev where `cargo test` has built them already.
+# The profile of programs for the host: release, or dev if `cargo test` has built them already.
 export HOST_PROFILE ?= $(if $(filter test,$(MAKECMDGOALS)),dev,release)
 XTASK := $(or $(CARGO_TARGET_DIR),target)/$(HOST_PROFILE:dev=debug)/xtask
 DO = @$(XTASK) $@ \#
@@ -12,7 +12,7 @@ VERBS := $(shell sed -nE 's/^([a-z0-9-]+): ; .*/\1/p' $(MAKEFILE_LIST))
 .PHONY: $(VERBS) help verbs
 $(VERBS): | $(XTASK)
 
-# Cargo is asked only if a source has changed, since it waits for whoever builds in the same folder. V=1 says what is built.
+# Cargo runs only if a source has changed, because it waits for other builds in the same folder. V=1 shows what is built.
 $(XTASK): Cargo.lock $(wildcard $(foreach tool,xtask sysdesc,tools/$(tool)/Cargo.toml tools/$(tool)/src/*.rs tools/$(tool)/src/*/*.rs))
 	@test -x $@ || echo 'building the tools: the first time this takes some minutes (V=1 says what is built)' >&2
 	@cargo build $(if $(V),,--quiet) --profile $(HOST_PROFILE) -p xtask >&2
@@ -28,17 +28,17 @@ help:
 	@sed -nE 's/^## (.*)/\n\1/p; s/^([a-z0-9-]+): ; \$$\(DO\) (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 	@echo; sed -nE 's/^#: ?//p' $(MAKEFILE_LIST)
 
-## Run (SYSTEM=disk, MODEL=FILE.gguf and EXAMPLE=triage are other systems than the main one; BOARD=NAME another board)
-run: ; $(DO) on seL4 in QEMU where a Microkit SDK is found, else in the simulation
+## Run (SYSTEM=disk, MODEL=FILE.gguf and EXAMPLE=triage select other systems than the main one, BOARD=NAME another board)
+run: ; $(DO) on seL4 in QEMU if there is a Microkit SDK, otherwise in the simulation
 sim: ; $(DO) in the simulation: a process for each protection domain
 qemu: ; $(DO) on seL4 in QEMU (CONFIG=release, debug or benchmark)
 image: ; $(DO) build the image for seL4, and with it store and policy
 example: ; $(DO) run EXAMPLE=NAME (VARIANT=c)
 docker-run: ; $(DO) run in the Docker image
-tools: ; $(DO) build the host tool llmtool, and say where it is
+tools: ; $(DO) build the host tool llmtool, and print its path
 
 ## Check
-test: ; $(DO) everything that `make` can check here in half an hour; with an SDK on seL4, too
+test: ; $(DO) everything that can be checked here in half an hour; with an SDK, also on seL4
 lint: ; $(DO) formatting and clippy
 doc: ; $(DO) the documentation
 unit: ; $(DO) unit and integration tests
@@ -48,43 +48,43 @@ e2e-disk: ; $(DO) those of SYSTEM=disk, on both
 example-test: ; $(DO) those of EXAMPLE=NAME, on both
 test-sel4: ; $(DO) the golden vectors inside a domain on seL4
 same-bits: ; $(DO) the same vectors, texts and log on every board as in the simulation
-lane: ; $(DO) on which boards the checks run on seL4, and why not on others (LANE='NAME ...')
+lane: ; $(DO) the boards on which checks run on seL4, and why not on others (LANE='NAME ...')
 
 ## Argue
 isolation: ; $(DO) the claims, on the description and with an SDK on the image's capabilities
 proofs: ; $(DO) the proofs (Rocq: Debian's package coq)
-panic-check: ; $(DO) no panic in the linked audit that a message could reach
+panic-check: ; $(DO) check that no message can reach a panic in the linked audit
 redteam: ; $(DO) attacks by hostile domains, in the simulation and on seL4
 partitions: ; $(DO) what time partitions close and cost, on seL4 (15 minutes)
 loom: ; $(DO) the memory ordering of rings and workers, model-checked
-coverage: ; $(DO) lines of audit and protocol that tests reach (MISSING=1 shows the others)
+coverage: ; $(DO) lines of audit and protocol covered by tests (MISSING=1 shows the others)
 deny: ; $(DO) licences, duplicates, sources; ADVISORIES=1: known vulnerabilities
-machete: ; $(DO) dependencies that nothing uses
+machete: ; $(DO) unused dependencies
 
 ## Endure
 fuzz: ; $(DO) the monitor and each parser, FUZZ_SECONDS each
-monitor-fuzz: ; $(DO) the monitor alone, MONITOR_SECONDS from the seed MONITOR_FIRST on
-fuzz-planted: ; $(DO) see that the fuzz finds bugs that are planted (an hour)
-soak: ; $(DO) SOAK_REQUESTS requests at random in the simulation
-storm: ; $(DO) STORM_FAULTS faults and hangs in a row on seL4; storm-sim: in the simulation
+monitor-fuzz: ; $(DO) only the monitor, MONITOR_SECONDS from seed MONITOR_FIRST on
+fuzz-planted: ; $(DO) check that the fuzz finds planted bugs (an hour)
+soak: ; $(DO) SOAK_REQUESTS random requests in the simulation
+storm: ; $(DO) STORM_FAULTS consecutive faults and hangs on seL4; storm-sim: in the simulation
 
 ## Measure
 bench: ; $(DO) kernels and models on this machine
-bench-peers: ; $(DO) every format beside llama.cpp (an hour)
+bench-peers: ; $(DO) every format compared with llama.cpp (an hour)
 bench-qemu: ; $(DO) speed and instructions on seL4
-bench-boards: ; $(DO) instructions a token and a crossing on each board
+bench-boards: ; $(DO) instructions per token and per domain crossing on each board
 
 ## Make again
-isolation-docs: ; $(DO) what is generated from system.xml
+isolation-docs: ; $(DO) files generated from system.xml
 protocol-docs: ; $(DO) the tables of messages in docs/protocol.md
-redteam-docs: ; $(DO) tests/redteam/results.md, with what was seen here
+redteam-docs: ; $(DO) tests/redteam/results.md, with results from this machine
 client-c: ; $(DO) the header and the libraries for clients in C, into build/client-c
 train: ; $(DO) TRAIN=default, tiny or triage: a model, from its data to a signed file
 clean: ; $(DO) remove what was built
 
-#: Parts of these, and what is seldom needed: `make verbs`.
+#: `make verbs` lists parts of these, and verbs that are rarely needed.
 
-# Parts of what is above, for people who work on one of them.
+# Parts of the above, for work on one of them.
 store: ; $(DO)
 policy: ; $(DO)
 sim-build: ; $(DO)

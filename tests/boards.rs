@@ -1,10 +1,10 @@
-//! The same bits everywhere: the simulation and every board that can be emulated here get one script, and must print the same
-//! texts and keep the same log.
+//! The same bits everywhere: the simulation and every board that can be emulated here run one script, and must print
+//! the same texts and keep the same log.
 //!
-//! `SEL4_LLM_SAME` has their names, with spaces; `SEL4_LLM_SAME_NAME` is the command that starts one of them. What a log says
-//! of times differs even between two runs on one machine, and so do the hashes of the chain, which cover it: both are left
-//! out. Everything else is compared to the bit: the texts, and in the log the hashes of model, prompts, answers and of an
-//! adapter that each of them trains by itself.
+//! `SEL4_LLM_SAME` lists their names, separated by spaces; `SEL4_LLM_SAME_NAME` is the command that starts the one
+//! called NAME. Times in a log differ even between two runs on one machine, and so do the hashes of the chain, which
+//! cover them; both are left out. Everything else is compared to the bit: the texts and, in the log, the hashes of the
+//! model, prompts and answers, and of an adapter that each system trains itself.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use sel4_llm_tests::{Session, llmtool, session_of};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-/// Commands whose whole output is compared. Texts of models, and what has no times in it.
+/// Commands whose whole output is compared: texts of models, and output without times.
 const COMMANDS: [&str; 12] = [
     "llminfer \"Once upon a time\" --max-tokens 40 --temperature 0",
     "llminfer \"\\\"Who are you?\\\" asked the fox.\" --max-tokens 40 --temperature 0.8 --seed 7",
@@ -30,10 +30,10 @@ const COMMANDS: [&str; 12] = [
     "llminfer \"The old king\" --adapter typed --max-tokens 20 --temperature 0",
 ];
 
-/// Members of an entry that say when, or depend on what says when.
+/// Members of an entry that contain times, or depend on members that do.
 const TIMES: [&str; 4] = ["time_us", "latency_us", "first_token_us", "previous"];
 
-/// What a system has said, in the form in which it is compared.
+/// The output of a system, in the form in which it is compared.
 struct Said {
     texts: Vec<String>,
     log: Vec<String>,
@@ -57,7 +57,7 @@ fn ask(name: &str) -> Said {
     }
 }
 
-/// A command's output without the times that a closing line has.
+/// A command's output without the times in a closing line.
 fn text(session: &Session, number: usize) -> String {
     let said = session.before(number);
     match text_and_closing(&said) {
@@ -70,7 +70,7 @@ fn text(session: &Session, number: usize) -> String {
     }
 }
 
-/// Without how far a command has come. Numbers with a point are times in the messages of commands that take long.
+/// The output without progress. Numbers with a decimal point are times in messages of long commands.
 fn without_seconds(said: &str) -> String {
     let is_time = |word: &str| {
         word.contains('.')
@@ -84,8 +84,8 @@ fn without_seconds(said: &str) -> String {
             .map(|word| if is_time(word) { "…" } else { word });
         kept.collect::<Vec<_>>().join(" ")
     };
-    // A terminal gets a bar that moves, and a pipe, which the simulation writes to, one line of text; a command that ends at
-    // once has neither.
+    // A terminal gets a moving bar; a pipe, which the simulation writes to, gets one line of text; a command that ends
+    // at once prints neither.
     let is_progress = |line: &&str| {
         let mut works = ["verifying ", "loading ", "training ", "fine-tuning: "].iter();
         works.any(|work| line.starts_with(work))
@@ -94,7 +94,7 @@ fn without_seconds(said: &str) -> String {
     lines.map(words).collect::<Vec<_>>().join("\n")
 }
 
-/// The entries of an export without what depends on the time.
+/// The entries of an export without the parts that depend on the time.
 fn entries(export: &str) -> Vec<String> {
     let lines = export.lines().filter(|line| line.contains("\"sequence\""));
     lines
@@ -112,7 +112,7 @@ fn entries(export: &str) -> Vec<String> {
 fn digest(lines: &[String]) -> String {
     let hash = Sha256::digest(lines.join("\n").as_bytes());
     hash[..8].iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })

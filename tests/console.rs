@@ -355,7 +355,7 @@ fn a_word_too_many_and_an_option_of_llama_cpp_come_with_advice_on_every_terminal
             ("llmchat hello", "type your text"),
             ("llminfer x -c 4096", "'llmctl status'"),
             ("llminfer x --grammar y", "--format NAME"),
-            ("llmchat -cnv", "'llmchat' is a"),
+            ("llmchat -cnv", "'llmchat' starts a"),
             ("llminfer x --seed -1", "no seed is random"),
         ] {
             let answer = person.ask(line);

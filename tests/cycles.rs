@@ -1,4 +1,4 @@
-//! Files of one folder do not import each other in circles: who reads one of them finds what it builds on below it.
+//! Files in one folder do not import each other in circles, so a reader of one of them can read downwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ fn crates() -> Vec<PathBuf> {
     found
 }
 
-/// The modules in files under `folder`, but for tests.
+/// The modules in files under `folder`, without tests.
 fn modules(folder: &Path, module: &Module, found: &mut BTreeMap<Module, PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a directory") {
         let path = entry.expect("an entry").path();
@@ -111,11 +111,11 @@ impl Visit<'_> for Paths<'_> {
         visit::visit_path(self, path);
     }
 
-    /// What is within a file's own module, `super` means that file there; tests may name anything.
+    /// In a module inside a file, `super` means that file; tests may use anything.
     fn visit_item_mod(&mut self, _: &syn::ItemMod) {}
 }
 
-/// The groups of names in `edges` that lead to each other.
+/// The groups of names in `edges` that form cycles.
 fn cycles(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<BTreeSet<String>> {
     let reached = |from: &String| {
         let mut seen = BTreeSet::new();
@@ -151,7 +151,7 @@ fn no_files_of_a_folder_import_each_other() {
     for source in crates() {
         let mut files = BTreeMap::new();
         modules(&root().join(&source), &Module::new(), &mut files);
-        // Of each folder, which of its modules names which other.
+        // For each folder, which of its modules uses which other.
         let mut folders: BTreeMap<Module, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
         for (module, path) in &files {
             let text = std::fs::read_to_string(path).expect("a file");
@@ -162,7 +162,7 @@ fn no_files_of_a_folder_import_each_other() {
             };
             paths.visit_file(&file);
             for named in paths.found {
-                // What is named is an item of the longest path that is a module.
+                // The path names an item of the longest module path that it begins with.
                 let lengths = (0..=named.len()).rev();
                 let Some(target) = lengths
                     .map(|length| &named[..length])

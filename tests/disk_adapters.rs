@@ -1,8 +1,8 @@
-//! Adapters and training data of a disk, end to end, on the runtime that the environment names: what is made here is written
-//! there, and comes back after a reboot.
+//! Adapters and training data on a disk, end to end, on the runtime given by the environment: adapters made on the
+//! device are written to the disk, and are available after a reboot.
 //!
-//! The system has the test builds' policy. `SEL4_LLM_DEVICE` is the key of its device, beside which its public half lies;
-//! `SEL4_LLM_TEST_KEY` is the secret key whose signatures count there.
+//! The system has the test builds' policy. `SEL4_LLM_DEVICE` is its device's secret key, with the public key beside it;
+//! `SEL4_LLM_TEST_KEY` is the secret key that the policy trusts.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,10 +19,10 @@ const TESTER: &str = "login tester\n";
 const PROMPT: &str = "The fox lost his way in the dark wood.";
 const TRAIN: &str = "llmfinetune disk/feelings --adapter moods --rank 1 --epochs 1 --rate 1e-3\n";
 
-/// From where the tests run.
+/// The folder in which the tests run.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// A folder that goes with the test.
+/// A folder that is removed with the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -45,7 +45,7 @@ impl Folder {
         path
     }
 
-    /// A file that a key of the policy has signed.
+    /// A file signed with a key that the policy trusts.
     fn signed(&self, name: &str, bytes: &[u8]) -> String {
         let path = self.file(name, bytes);
         let key = std::env::var("SEL4_LLM_TEST_KEY").expect("make sets it");
@@ -60,7 +60,7 @@ impl Drop for Folder {
     }
 }
 
-/// Runs `llmtool`, which must succeed; what it prints.
+/// Runs `llmtool`, which must succeed. Returns its output.
 fn tool(arguments: &[&str]) -> String {
     let program = std::env::var("SEL4_LLM_LLMTOOL").expect("make sets it");
     let mut command = Command::new(program);
@@ -98,7 +98,7 @@ fn generate(adapter: Option<&str>) -> String {
     tool(&arguments)
 }
 
-/// A disk without a partition, so that tools for file systems read it, with data to train on.
+/// A disk with training data, without a partition so that file system tools can read it.
 fn disk(folder: &Folder) -> Image {
     let image = Image::create(&["--size", "8MiB", "--log-size", "1MiB", "--table", "none"]);
     image.add(&[&folder.signed("feelings.jsonl", &feelings())]);
@@ -109,7 +109,7 @@ fn feelings() -> Vec<u8> {
     std::fs::read(Path::new(ROOT).join("tests/data/feelings.jsonl")).unwrap()
 }
 
-/// The disk is as it should be, whoever looks.
+/// Checks the disk with several tools.
 fn check(disk: &Image) {
     disk.tool("check", &[]);
     if let Ok(checked) = Command::new("fsck.fat").arg("-n").arg(disk.path()).output() {
@@ -118,7 +118,7 @@ fn check(disk: &Image) {
     }
 }
 
-/// What the disk's adapters are, each in a line, with the device's signature checked.
+/// The adapters on the disk, one per line, with the device's signature verified.
 fn adapters(disk: &Image) -> Vec<String> {
     let listed = disk.tool("list", &["--key", &device()]);
     let lines = listed.lines().filter(|line| line.contains("adapter '"));
@@ -162,7 +162,7 @@ fn what_is_made_here_is_on_the_disk_signed_and_says_the_same_after_a_reboot_and_
     assert!(!with.trim().is_empty(), "and says something");
     has(&first, &[with.trim_end()]);
 
-    // The power was off; training again does not write over it.
+    // The power was off; another training must not overwrite it.
     let second = session_with(
         &disk,
         format!(
@@ -193,7 +193,7 @@ fn what_is_made_here_is_on_the_disk_signed_and_says_the_same_after_a_reboot_and_
     disk.tool("get", &["adapters/moods-2.gguf", "-o", &again]);
     assert!(std::fs::read(again).unwrap() == std::fs::read(&taken).unwrap());
 
-    // Everything that a replay needs is in the image, but for the model of the store.
+    // The image has everything that a replay needs, except the model in the store.
     let replayed = disk.try_tool(&["replay"], &["--models", "models"]);
     let said = String::from_utf8_lossy(&replayed.stdout);
     assert!(replayed.status.success(), "{said}");
@@ -224,7 +224,7 @@ fn an_adapter_that_a_key_of_the_policy_has_signed_is_loaded_from_the_disk_and_ot
     ]);
     let put = |file: &str, path: &str| disk.add(&[file, "--as", path, "--unsigned"]);
     put(&folder.file("a.gguf", &good), "adapters/unsigned.gguf");
-    // Signed by a key that nobody trusts.
+    // Signed with an untrusted key.
     let stranger = folder.path("stranger");
     tool(&["keygen", &stranger]);
     let foreign = folder.file("foreign.gguf", &good);
@@ -327,7 +327,7 @@ fn what_is_wrong_with_data_of_the_disk_is_one_line_and_costs_nothing() {
     assert_eq!(used(budgets[0]), used(budgets[1]));
 }
 
-/// Fills a disk to the last cluster: what fits is found by halves.
+/// Fills a disk to the last cluster, by bisection.
 fn fill(disk: &Image, folder: &Folder) {
     let (mut bytes, mut number) = (4 << 20, 0);
     while bytes >= 512 {
@@ -373,7 +373,7 @@ fn whenever_the_power_goes_an_adapter_is_on_the_disk_whole_and_signed_or_not_at_
     let cuts = if is_emulated() { 3 } else { 16 };
     let mut random = Xoshiro256PlusPlus::seed_from_u64(5);
     let folder = Folder::new();
-    // How long it takes when nothing happens.
+    // The time it takes without an interruption.
     let sound = disk(&folder);
     let mut live = Live::start_with(&sound).expect("a system that gets ready");
     live.run("login tester").expect("an answer");
@@ -388,7 +388,7 @@ fn whenever_the_power_goes_an_adapter_is_on_the_disk_whole_and_signed_or_not_at_
         let mut live = Live::start_with(&disk).expect("a system that gets ready");
         live.run("login tester").expect("an answer");
         live.begin(TRAIN).expect("a console");
-        // Most of them near the end, when it is written.
+        // Most of them near the end, when the file is written.
         let share = 80 + random.next_u32() % 25;
         std::thread::sleep(took * share / 100);
         let printed = live.cut();
@@ -412,7 +412,7 @@ fn whenever_the_power_goes_an_adapter_is_on_the_disk_whole_and_signed_or_not_at_
             break;
         }
     }
-    // What was left of unfinished ones is no obstacle.
+    // Remains of unfinished files must not matter.
     let session = session_with(&disk, format!("{TESTER}{TRAIN}"));
     has(&session, &["it is on the disk, signed by this device"]);
     println!("{took:?} without a cut; {kept} kept, {lost} lost");

@@ -1,5 +1,5 @@
-//! A disk that breaks, in the simulation: errors, short reads, an operation that is never over. Each is named in one line, the
-//! model in service stays, and audit waits no longer than its bound.
+//! A failing disk, in the simulation: errors, short reads, an operation that never ends. Each is reported in one line,
+//! the model in service stays, and audit waits no longer than its limit.
 
 use sel4_llm_tests::disk::{Image, session_of};
 use sel4_llm_tests::{Session, llmtool_generate_with};
@@ -10,7 +10,7 @@ const ADMIN: &str = "login admin\nsel4\n";
 const ASK: &str = "llminfer \"Once upon a time\" --max-tokens 4 --temperature 0\n";
 const NO_LOG: &str = "nothing is admitted, because the audit log cannot be written to the disk";
 
-/// Longer than a boot and the load of a model take in all, with audit's bound of 10 s once.
+/// Longer than a boot and a load take together, including audit's limit of 10 s once.
 const BOUND: Duration = Duration::from_secs(60);
 
 fn text() -> String {
@@ -18,7 +18,7 @@ fn text() -> String {
     llmtool_generate_with("models/default.gguf", "Once upon a time", &options)
 }
 
-/// A disk with a model and a log, which breaks so after so many operations.
+/// A disk with a model and a log, which fails in this way after this many operations.
 fn image(how: &str, after: u32) -> Image {
     let image = Image::create(&["--size", "8MiB", "--log-size", "1MiB"]);
     image.add(&["tales=models/tiny-f32.gguf"]);
@@ -52,7 +52,7 @@ fn errors(session: &Session) -> Vec<&str> {
     lines.filter(|line| line.starts_with("error: ")).collect()
 }
 
-/// Operations that boot and log take before a model is loaded: found by a disk that is sound.
+/// Number of operations by the boot and the log before a model is loaded, measured with a working disk.
 const LOAD: &str = "llmctl load disk/tales\n";
 
 #[test]
@@ -94,7 +94,7 @@ fn an_error_from_the_beginning_is_named_and_the_store_serves() {
 
 #[test]
 fn an_error_at_whatever_moment_ends_a_load_with_one_line_and_shows_inference_nothing() {
-    // From some operation on: in the log, in the folders, in the file. Wherever it is, nothing but a whole model is loaded.
+    // From every operation on: in the log, in the folders, in the file. In each case, only a complete model is loaded.
     let (mut loads, mut refused) = (0, 0);
     for after in [20, 60, 100, 150, 200, 300, 600] {
         let session = run(
@@ -138,7 +138,7 @@ fn an_error_at_whatever_moment_ends_a_load_with_one_line_and_shows_inference_not
 fn short_reads_that_nobody_reports_never_become_a_model() {
     for after in [100, 150, 200] {
         let session = run(&image("short", after), &format!("{LOAD}{LOAD}"));
-        // A whole model has its signature; one with holes has not.
+        // A complete model has a valid signature; one with gaps does not.
         let loaded = session.output.matches("loaded disk/tales:").count();
         assert_eq!(
             loaded + errors(&session).len(),

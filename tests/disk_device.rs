@@ -1,7 +1,7 @@
-//! Faults of the block device that QEMU gives to the system with a disk: the driver of `disk` itself, on seL4.
-//! `disk_broken` has the same faults, and more, in the simulation, where the driver is another one.
+//! Faults of the block device in QEMU, for `disk`'s own driver on seL4. `disk_broken` has these faults and more in the
+//! simulation, which has another driver.
 //!
-//! `SEL4_LLM_RUN_DISK` starts the system; `SEL4_LLM_RUN_DISK_GO_ON` one whose policy goes on when the log is lost.
+//! `SEL4_LLM_RUN_DISK` starts the system; `SEL4_LLM_RUN_DISK_GO_ON` starts one whose policy goes on if the log is lost.
 
 use sel4_llm_tests::disk::{Drive, Image};
 use sel4_llm_tests::live::{Answer, Live};
@@ -16,7 +16,7 @@ const ASK: &str = "llminfer \"Once upon a time\" --max-tokens 4 --temperature 0"
 const NO_LOG: &str = "nothing is admitted, because the audit log cannot be written to the disk";
 const IO_ERROR: &str = "the disk reports an error at sector";
 
-/// How long audit waits for an answer of files, and as much again for all else.
+/// How long audit waits for an answer of files, plus as much for everything else.
 const AUDITS_BOUND: Duration = Duration::from_secs(20);
 
 fn text() -> String {
@@ -105,7 +105,7 @@ fn a_flush_that_never_ends_costs_audits_bound_once_and_models_go_on() {
     drive.stops_at("flush_to_disk");
     let first = says(&mut live, ASK, &text());
     assert!(first.took < AUDITS_BOUND, "{:?}", first.took);
-    // Audit has given files up.
+    // Audit has given up files.
     let second = says(&mut live, ASK, &text());
     assert!(
         second.took < first.took,

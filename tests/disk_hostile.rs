@@ -1,5 +1,5 @@
-//! A hostile domain in the place of `files` (`gremlin`, of `tests/redteam/files`), on the simulation: whatever it says, a load ends with one
-//! error, the model in service stays, and the system serves on.
+//! A hostile domain in place of `files` (`gremlin`, from `tests/redteam/files`), in the simulation: whatever it does, a
+//! load ends with one error, the model in service stays, and the system keeps working.
 //!
 //! `SEL4_LLM_RUN_DISK_HOSTILE` starts it.
 
@@ -14,7 +14,7 @@ fn session(input: &str) -> Session {
     session_of("SEL4_LLM_RUN_DISK_HOSTILE", &image, input)
 }
 
-/// What the model of the store says, which must have stayed in service.
+/// The text of the model in the store, which must have stayed in service.
 fn expected() -> String {
     let options = ["--max-tokens", "6", "--temperature", "0"];
     llmtool_generate_with("models/default.gguf", "Once upon a time", &options)
@@ -89,7 +89,7 @@ fn after_too_many_wrong_answers_the_disk_is_given_up_and_the_system_serves_on() 
     let session = session(&script);
     let text = expected();
     for part in [
-        "has answered what was not asked",
+        "has sent a wrong answer",
         "so the disk is not used any more until the next boot",
         "loaded tiny:",
         "loaded default:",

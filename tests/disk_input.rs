@@ -1,5 +1,5 @@
-//! Disks as people put them in: empty, full, damaged, with odd names, of another system. Each is named in one line, and the
-//! system serves what it can. On the runtime that the environment names.
+//! Disks as people insert them: empty, full, damaged, with odd names, or from another system. Each problem is reported
+//! in one line, and the system works as far as it can. On the runtime given by the environment.
 
 use sel4_llm_tests::disk::{Image, is_emulated, session_with, session_without_disk};
 use sel4_llm_tests::{Session, llmtool_generate_with};
@@ -10,13 +10,13 @@ const ADMIN: &str = "login admin\nsel4\n";
 const TINY: &str = "models/tiny-f32.gguf";
 const TINY_BYTES: u32 = 1_163_008;
 
-/// Of the log in `fat16`.
+/// Size of the log in `fat16`.
 const LOG_BYTES: u32 = 2 << 20;
 
-/// From where the tests run.
+/// The folder in which the tests run.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// What is said of requests for text where no log can be written, before why.
+/// Beginning of the error for requests for text if no log can be written; the reason follows.
 const NO_LOG: &str = "nothing is admitted, because the audit log cannot be written to the disk: ";
 
 const ASK: &str = "llminfer \"Once upon a time\" --max-tokens 4 --temperature 0\n";
@@ -33,7 +33,7 @@ fn has(session: &Session, parts: &[&str]) {
     assert_eq!(session.status, Some(0), "{}", session.output);
 }
 
-/// It has this error once for each of these, in a line of its own.
+/// Checks that the output has each of these errors once, on a separate line.
 fn is_said_once(session: &Session, words: &str) {
     let lines = session.output.lines();
     let said: Vec<_> = lines.filter(|line| line.contains(words)).collect();
@@ -44,7 +44,7 @@ fn is_said_once(session: &Session, words: &str) {
     );
 }
 
-/// A folder that goes with the test.
+/// A folder that is removed with the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -70,7 +70,7 @@ impl Drop for Folder {
     }
 }
 
-/// Whatever this disk is, the store's models serve.
+/// Checks that the store's models work, whatever the disk.
 fn the_store_serves(session: &Session) {
     has(
         session,
@@ -83,7 +83,7 @@ fn the_store_serves(session: &Session) {
     );
 }
 
-/// Nothing is admitted of so many requests, each is told why, and the model that was loaded at boot stays.
+/// Checks that none of this many requests is admitted, each error gives the reason, and the model loaded at boot stays.
 fn nothing_is_admitted(session: &Session, requests: usize, why: &str) {
     has(session, &["* default (", "  tiny (1163008 bytes"]);
     let said = format!("error: {NO_LOG}{why}");
@@ -147,7 +147,7 @@ fn an_empty_disk_and_one_of_noise_leave_the_store() {
 fn an_image_that_ends_too_early_is_named() {
     let image = Image::create(&["--size", "16MiB", "--log-size", "1MiB"]);
     image.add(&[&format!("tales={TINY}"), "second=models/default.gguf"]);
-    // Behind the log and the first part of the file system.
+    // After the log and the first part of the file system.
     let file = std::fs::File::options()
         .write(true)
         .open(image.path())
@@ -169,7 +169,7 @@ fn a_full_disk_serves_its_models_and_keeps_its_log() {
     let folder = Folder::new();
     let image = Image::create(&["--size", "5MiB", "--log-size", "1MiB"]);
     image.add(&[&format!("tales={TINY}")]);
-    // Fill it to the last cluster: what fits is found by halves.
+    // Fills it to the last cluster, by bisection.
     let mut bytes = 2 << 20;
     let mut number = 0;
     while bytes >= 512 {
@@ -302,7 +302,7 @@ fn more_models_than_are_shown_are_counted() {
 
 // ---- Damage --------------------------------------------------------------------------------------------
 
-/// A file system of 16-bit entries that fills an image.
+/// A file system with 16-bit entries that fills an image.
 struct Fat {
     bytes: Vec<u8>,
     sector: usize,
@@ -329,7 +329,7 @@ impl Fat {
         }
     }
 
-    /// Where the entry in the root folder is of the file with so many bytes.
+    /// The position in the root folder of the entry for the file of this size.
     fn entry(&self, bytes: u32) -> usize {
         let entries = (self.root..self.root + 512 * 32).step_by(32);
         let mut found = entries.filter(|&at| {
@@ -345,7 +345,7 @@ impl Fat {
         u16::from_le_bytes([self.bytes[at], self.bytes[at + 1]])
     }
 
-    /// Sets what follows a cluster, in all tables.
+    /// Sets the successor of a cluster, in both tables.
     fn set_next(&mut self, cluster: u16, next: u16) {
         for table in self.tables.clone() {
             let at = table + 2 * usize::from(cluster);
@@ -367,7 +367,7 @@ fn fat16() -> Image {
 
 #[test]
 fn a_file_that_has_lost_its_end_is_not_loaded_and_others_are() {
-    // It ends after three clusters, goes in a circle, goes on outside of the disk, goes on in a free cluster.
+    // It ends after three clusters, forms a cycle, leaves the disk, or continues in a free cluster.
     for next in [0xffff, 0, 0xffef, 1] {
         let image = fat16();
         let mut fat = Fat::of(&image);
@@ -434,7 +434,7 @@ fn a_log_file_of_no_log_size_is_named() {
 #[test]
 fn a_log_file_of_another_size_than_its_log_is_named() {
     let image = fat16();
-    // The log begins.
+    // A new log begins.
     has(&session_with(&image, ASK), &[&text()]);
     let mut fat = Fat::of(&image);
     let at = fat.entry(LOG_BYTES) + 28;

@@ -1,6 +1,6 @@
-//! The log on a disk, end to end, on the runtime that the environment names: it outlives the power, whenever that goes.
+//! The log on a disk, end to end, on the runtime given by the environment: it survives power failures at any time.
 //!
-//! `SEL4_LLM_DEVICE` is the public key of its device. `DISK_CUTS` says how often the power goes at random moments.
+//! `SEL4_LLM_DEVICE` is its device's public key. `DISK_CUTS` is the number of power failures at random moments.
 
 use std::process::Command;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use sel4_llm_tests::disk::{Image, is_emulated};
 use sel4_llm_tests::live::Live;
 
-/// What the shipped policy gives `guest` in an hour.
+/// The budget of `guest` per hour in the shipped policy.
 const BUDGET: u64 = 20_000;
 
-/// A disk without a partition, so that tools for file systems read it.
+/// A disk without a partition, so that file system tools can read it.
 fn disk() -> Image {
     Image::create(&["--size", "8MiB", "--log-size", "1MiB", "--table", "none"])
 }
@@ -22,7 +22,7 @@ fn device() -> String {
     std::env::var("SEL4_LLM_DEVICE").expect("SEL4_LLM_DEVICE is set by make")
 }
 
-/// The log as `llmtool audit show` prints it; it must hold, and be this device's.
+/// The log as `llmtool audit show` prints it; it must pass the check, and belong to this device.
 fn read_log(disk: &Image, options: &[&str]) -> String {
     let device = device();
     let mut all = vec!["--device", &device];
@@ -33,7 +33,7 @@ fn read_log(disk: &Image, options: &[&str]) -> String {
     said
 }
 
-/// The disk is as it should be, and so is its file system, whoever looks.
+/// Checks the disk and its file system with several tools.
 fn check(disk: &Image) {
     disk.tool("check", &[]);
     if let Ok(checked) = Command::new("fsck.fat").arg("-n").arg(disk.path()).output() {
@@ -53,7 +53,7 @@ fn run(live: &mut Live, line: &str) -> String {
     live.run(line).expect("an answer").text
 }
 
-/// Tokens that `llmctl budget` says were used.
+/// Tokens used, according to `llmctl budget`.
 fn used(live: &mut Live) -> u64 {
     let said = run(live, "llmctl budget");
     let used = said.split_once(" tokens left (").map(|(_, rest)| rest);
@@ -64,14 +64,14 @@ fn used(live: &mut Live) -> u64 {
 /// Lines of a log about this kind of event.
 fn count(log: &str, kind: &str) -> usize {
     let is = |line: &&str| {
-        // Behind number and time.
+        // After the number and the time.
         let event = line.split_whitespace().nth(3);
         event.is_some_and(|word| word.trim_end_matches([',', ':']) == kind)
     };
     log.lines().filter(is).count()
 }
 
-/// Answers that have ended, by what a console has printed.
+/// Answers that have ended, according to the console's output.
 fn ended(printed: &str) -> usize {
     let lines = printed.lines();
     lines.filter(|line| line.contains(" tokens/s")).count()
@@ -88,7 +88,7 @@ fn the_log_goes_on_after_the_power_has_gone_and_its_device_vouches_for_it() {
     assert_eq!(ended(&story), 1, "{story}");
     let spent = used(&mut first);
     assert!(spent >= 12);
-    // The power goes: nobody is told.
+    // The power fails, without warning.
     drop(first);
     let log = read_log(&disk, &[]);
     assert_eq!(
@@ -102,7 +102,7 @@ fn the_log_goes_on_after_the_power_has_gone_and_its_device_vouches_for_it() {
     );
 
     let mut second = boot(&disk);
-    // A reboot is no new budget.
+    // A reboot does not refill a budget.
     assert_eq!(used(&mut second), spent);
     assert_eq!(
         ended(&run(
@@ -112,7 +112,7 @@ fn the_log_goes_on_after_the_power_has_gone_and_its_device_vouches_for_it() {
         1
     );
     run(&mut second, "login admin\nsel4");
-    // What memory has never held is read from the disk.
+    // Entries that memory never had are read from the disk.
     let read = run(&mut second, "llmctl audit");
     assert!(read.contains("#1 ") && read.contains("boot 2,"), "{read}");
     assert_eq!(count(&read, "finish"), 2, "{read}");
@@ -134,7 +134,7 @@ fn the_log_goes_on_after_the_power_has_gone_and_its_device_vouches_for_it() {
     let arguments = ["audit", "verify", "--device", &device, "--nonce", "evening"];
     let (said, status) = sel4_llm_tests::llmtool(&arguments, &format!("{export}{attested}"));
     assert_eq!(status, Some(0), "{said}");
-    // Another nonce was not signed.
+    // A different nonce was not signed.
     let other = disk.try_tool(
         &["audit", "verify"],
         &[
@@ -189,7 +189,7 @@ fn whenever_the_power_goes_the_log_holds_and_has_what_anybody_was_told() {
     let seed = std::env::var("DISK_SEED").map_or(1, |seed| seed.parse().expect("a number"));
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let disk = disk();
-    // Answers that clients saw the end of, and entries that were on the disk after the last cut.
+    // Answers whose end clients saw, and entries that were on the disk after the last power failure.
     let (mut told, mut admitted) = (0, 0);
     for cut in 0..cuts {
         let mut live = boot(&disk);
@@ -230,7 +230,7 @@ fn without_a_disk_nothing_is_admitted_and_somebody_says_why() {
         "{said}"
     );
     assert!(said.contains("file system"), "{said}");
-    // It serves what it can.
+    // It works as far as it can.
     let models = run(&mut live, "llmctl status");
     assert!(models.contains("default"), "{models}");
 }
@@ -251,7 +251,7 @@ fn a_card_that_comes_later_has_its_files_and_its_log_is_not_taken_up_again() {
         models.contains("  disk/tales (1163008 bytes, signed"),
         "{models}"
     );
-    // What is admitted must be on record, and this boot has none on the disk.
+    // Admissions must be recorded, and this boot has no log on the disk.
     let said = run(&mut live, "llmctl load disk/tales");
     assert!(
         said.contains("nothing is admitted, because the audit log cannot be written to the disk"),

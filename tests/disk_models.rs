@@ -1,5 +1,5 @@
-//! Models of a disk, and adapters that are made here, on the runtime that the environment names: they come and go without
-//! another build, and whatever is wrong with a disk is said in one line.
+//! Models on a disk, and adapters made on the device, on the runtime given by the environment: they come and go without
+//! another build, and each problem with a disk is reported in one line.
 
 use sel4_llm_tests::disk::{Image, is_emulated, session_with};
 use sel4_llm_tests::{Session, llmtool_generate_with};
@@ -49,12 +49,12 @@ fn a_model_is_put_on_the_disk_and_loaded_by_its_name() {
     );
 }
 
-/// What the arena holds, as `llmstats` says it.
+/// The contents of the arena, according to `llmstats`.
 fn arenas(session: &Session) -> Vec<String> {
     let arenas = session.output.split("\narena\n").skip(1);
     let lines = arenas.map(|rest| {
         let lines = rest.lines().take_while(|line| line.contains(" bytes "));
-        // What it held at most is of all models so far.
+        // Its maximum depends on all models so far.
         let lines = lines.filter(|line| !line.contains("peak"));
         lines.collect::<Vec<_>>().join("\n")
     });
@@ -94,7 +94,7 @@ fn models_are_swapped_a_hundred_times_and_all_is_as_before() {
         assert_eq!(arena, &arenas[0]);
     }
     has(&session, &["loaded default:", "* default ("]);
-    // The log is written to its own sectors.
+    // The log is written directly to its sectors.
     assert_eq!(image.tool("list", &[]), before);
     image.tool("check", &[]);
 }
@@ -175,7 +175,7 @@ fn what_is_wrong_with_a_file_is_said_in_one_line_and_the_model_in_service_stays(
     let _ = std::fs::remove_dir_all(folder);
 }
 
-/// From where the tests run.
+/// The folder in which the tests run.
 const TINY_HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tiny-f32.gguf");
 
 #[test]
@@ -210,7 +210,7 @@ fn a_file_system_that_is_damaged_leaves_the_store() {
     let image = image();
     image.add(&[&format!("tales={TINY}")]);
     let mut bytes = std::fs::read(image.path()).unwrap();
-    // Both tables of the file system and all of its folders, by way of a byte in each of the first sectors.
+    // Both tables of the file system and all of its folders, by changing a byte in each of the first sectors.
     let begin = 2048 * 512 + 4 * 512;
     for sector in bytes[begin..begin + 64 * 512].chunks_mut(512) {
         sector.fill(0xa5);

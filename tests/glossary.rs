@@ -1,5 +1,5 @@
-//! `docs/glossary.md` and the code agree: each name in its last column is an identifier in the place beside it, each term
-//! is there once and in order, and no two terms explain the same identifier.
+//! `docs/glossary.md` agrees with the code: each name in its last column is an identifier in the place beside it, each
+//! term appears once and in order, and no two terms explain the same identifier.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ fn root() -> PathBuf {
 struct Row {
     section: String,
     term: String,
-    /// Places in the code, with the identifiers that are said to be there.
+    /// Places in the code, with the identifiers that should be there.
     places: Vec<(String, Vec<String>)>,
 }
 
-/// What is written `like this` in a cell.
+/// The text in backticks in a cell.
 fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
 
-/// Whether this names a file or folder, not an identifier: a path, or the folder of a crate at the root.
+/// Whether this is a file or folder, not an identifier: a path, or the folder of a crate at the root.
 fn is_path(name: &str) -> bool {
     name.contains('/') || name.contains('.') || root().join(name).exists()
 }
@@ -44,7 +44,7 @@ fn rows() -> Vec<Row> {
         }
         let mut places: Vec<(String, Vec<String>)> = Vec::new();
         for name in quoted(code) {
-            // An element of XML stands before its file.
+            // The name of an XML element precedes its file.
             if name.starts_with('<') {
                 continue;
             }
@@ -141,7 +141,7 @@ fn terms_are_sorted_and_there_once() {
     }
 }
 
-/// Two words for one thing would be two names for it.
+/// Two terms for one thing would give it two names.
 #[test]
 fn no_two_terms_explain_the_same_identifier() {
     let mut explained: BTreeMap<(String, String), String> = BTreeMap::new();

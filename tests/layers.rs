@@ -1,4 +1,4 @@
-//! Which parts of the repository may name which: a lower layer never names a higher one, and code that two parts share
+//! Which parts of the repository may use which: a lower layer never uses a higher one, and code that two parts share
 //! has its own place.
 
 use std::path::{Path, PathBuf};

@@ -1,13 +1,13 @@
-//! What is given to `make` on its command line reaches the tool that does the work, before anything is built.
+//! Variables on `make`'s command line reach the tool that does the work, before anything is built.
 
 use std::path::Path;
 use std::process::Command;
 
-/// Runs make; whether it succeeded, and what it said.
+/// Runs make. Returns whether it succeeded, and its output.
 fn make(arguments: &[&str]) -> (bool, String) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut command = Command::new("make");
-    // `make test` runs this: its flags and variables are not ours.
+    // `make test` runs this, so its flags and variables must be removed.
     for variable in [
         "MAKEFLAGS",
         "MFLAGS",
@@ -19,7 +19,7 @@ fn make(arguments: &[&str]) -> (bool, String) {
     ] {
         command.env_remove(variable);
     }
-    // As `cargo test` has built it.
+    // The profile that `cargo test` has built.
     let command = command
         .env("HOST_PROFILE", "dev")
         .args(arguments)

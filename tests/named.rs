@@ -1,4 +1,4 @@
-//! What the documents name exists: files and folders of the repository, and verbs of make.
+//! Files, folders and make verbs that the documents mention exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The documents that lead through the code.
+/// The documents that guide readers through the code.
 const DOCUMENTS: [&str; 10] = [
     "README.md",
     "ARCHITECTURE.md",
@@ -22,7 +22,8 @@ const DOCUMENTS: [&str; 10] = [
     "clients/README.md",
 ];
 
-/// Paths that are somewhere else: other repositories' (docs/porting.md says whose), and what a run leaves behind.
+/// Paths outside the repository: those of other repositories (docs/porting.md says which), and files that a run
+/// creates.
 const ELSEWHERE: [&str; 4] = [
     "fuzz/found",
     "tools/dts/imx8mp-evk.dts",
@@ -30,7 +31,7 @@ const ELSEWHERE: [&str; 4] = [
     "drivers/timer/imx",
 ];
 
-/// The words of a document in backticks, without code blocks.
+/// Quotations in backticks in a document, without code blocks.
 fn quoted(document: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut is_block = false;
@@ -52,7 +53,7 @@ fn quoted(document: &str) -> Vec<String> {
     words
 }
 
-/// The entries of the root that git has, as the beginnings of paths.
+/// Names at the root that git tracks, as prefixes of paths.
 fn tops() -> BTreeSet<String> {
     let entries = fs::read_dir(root()).expect("the root");
     entries
@@ -67,8 +68,7 @@ fn tops() -> BTreeSet<String> {
         .collect()
 }
 
-/// Whether a quotation is meant as a path of the repository: its first part is an entry of the root, and no part is a
-/// placeholder.
+/// Whether a quotation is a path in the repository: its first part is a name at the root, and no part is a placeholder.
 fn is_path(word: &str, tops: &BTreeSet<String>) -> bool {
     let plain = |byte: char| byte.is_ascii_alphanumeric() || "_-./".contains(byte);
     let has_placeholder = word.split(['/', '.']).any(|part| {

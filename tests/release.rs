@@ -1,4 +1,4 @@
-//! The changelog names the version and the formats that this tree has.
+//! The changelog contains the version and the format numbers of this tree.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ fn newest() -> (String, String) {
     let (_, rest) = text.split_once("\n## ").expect("a version");
     let (heading, rest) = rest.split_once('\n').expect("its text");
     let body = rest.split("\n## ").next().unwrap_or_default();
-    // Lines are wrapped anywhere.
+    // Lines may wrap anywhere.
     let words: Vec<&str> = body.split_whitespace().collect();
     (heading.to_owned(), words.join(" "))
 }
@@ -27,7 +27,7 @@ fn the_newest_version_of_the_changelog_has_the_numbers_of_this_tree() {
     assert!(body.contains(&numbers), "{heading}: {numbers}\n{body}");
 }
 
-/// Between releases the tree has the version of the last one, and the changelog that of the next.
+/// Between releases the tree has the version of the last one, and the changelog has that of the next.
 #[test]
 fn a_version_that_is_released_is_that_of_the_crates() {
     let (heading, _) = newest();

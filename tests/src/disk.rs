@@ -1,6 +1,6 @@
-//! Images of disks for systems that have one (`systems/disk`), and such a system with one of them.
+//! Disk images for systems that have one (`systems/disk`), and starting such a system with an image.
 //!
-//! `SEL4_LLM_RUN_DISK` starts it; in that command `$DISK` is the image.
+//! `SEL4_LLM_RUN_DISK` starts it; in that command, `$DISK` is the image.
 
 use super::{Session, command, finish, printed};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// An image in a file of its own, which goes with it.
+/// An image in a file, which is removed with it.
 #[derive(Debug)]
 pub struct Image(PathBuf);
 
 impl Image {
-    /// One without a file system: so many zeros.
+    /// An image without a file system: this many zeros.
     ///
     /// # Panics
     /// The file cannot be made.
@@ -29,7 +29,7 @@ impl Image {
         image
     }
 
-    /// One with a file system and the file of the audit log, made by `llmtool disk create` with these options.
+    /// An image with a file system and a log file, made by `llmtool disk create` with these options.
     ///
     /// # Panics
     /// The tool fails.
@@ -41,7 +41,7 @@ impl Image {
         image
     }
 
-    /// Puts files on it, as `llmtool disk add` has it.
+    /// Adds files to it with `llmtool disk add`.
     ///
     /// # Panics
     /// The tool fails.
@@ -49,7 +49,7 @@ impl Image {
         self.tool("add", arguments);
     }
 
-    /// Runs `llmtool disk COMMAND IMAGE ARGUMENTS`; what it says.
+    /// Runs `llmtool disk COMMAND IMAGE ARGUMENTS`. Returns its output.
     ///
     /// # Panics
     /// The tool fails.
@@ -76,7 +76,7 @@ impl Image {
         tool.output().expect("llmtool starts")
     }
 
-    /// Where it is.
+    /// The path of the image.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
@@ -84,7 +84,7 @@ impl Image {
 }
 
 impl Image {
-    /// As a device that cannot be written.
+    /// As a read-only device.
     #[must_use]
     pub fn read_only(&self) -> Drive {
         Drive {
@@ -93,11 +93,11 @@ impl Image {
         }
     }
 
-    /// As a device that reports an I/O error for each operation of this kind of QEMU's `blkdebug` driver: `read`, `write` or
-    /// `flush`.
+    /// As a device that reports an I/O error for each operation of this kind in QEMU's `blkdebug` driver: `read`,
+    /// `write` or `flush`.
     ///
     /// # Panics
-    /// No file can be written.
+    /// A file cannot be written.
     #[must_use]
     pub fn failing(&self, kind: &str) -> Drive {
         let rules = self.0.with_extension("blkdebug");
@@ -127,15 +127,15 @@ impl Drop for Image {
     }
 }
 
-/// An image as a device of QEMU with a fault.
+/// An image as a QEMU device with a fault.
 #[derive(Debug)]
 pub struct Drive {
-    /// What QEMU's option `file=` gets, and perhaps more options.
+    /// The value of QEMU's option `file=`, possibly with further options.
     drive: String,
     beside: Beside,
 }
 
-/// A file that goes with a drive.
+/// A file that is removed with a drive.
 #[derive(Debug)]
 enum Beside {
     Nothing,
@@ -146,7 +146,7 @@ enum Beside {
 }
 
 impl Drive {
-    /// What starts this system with it.
+    /// The command that starts the system with it.
     pub(crate) fn command(&self, variable: &str) -> Command {
         let mut command = command(variable);
         command.env("DISK", &self.drive);
@@ -157,10 +157,10 @@ impl Drive {
         command
     }
 
-    /// From now on the operation at this event of QEMU's `blkdebug` driver never ends.
+    /// From now on, the operation at this event of QEMU's `blkdebug` driver never ends.
     ///
     /// # Panics
-    /// The system does not run, or QEMU does not do it.
+    /// The system does not run, or QEMU refuses.
     pub fn stops_at(&self, event: &str) {
         let Beside::Monitor(socket) = &self.beside else {
             panic!("{} cannot be stopped", self.drive);
@@ -174,7 +174,7 @@ impl Drive {
                 !line.contains("\"event\"") && !line.contains("\"QMP\"")
             });
             let answer = answer.expect("an answer").expect("a line");
-            // A command of people's monitor gives what it has printed.
+            // A command of the human monitor returns what it has printed.
             assert!(
                 answer.contains("{\"return\": {}}") || answer.contains("{\"return\": \"\"}"),
                 "{answer}"
@@ -196,10 +196,10 @@ impl Drop for Drive {
     }
 }
 
-/// Where the command that starts such a system is.
+/// The variable with the command that starts such a system.
 const RUN: &str = "SEL4_LLM_RUN_DISK";
 
-/// What starts a system with this disk.
+/// The command that starts a system with this disk.
 pub(crate) fn command_with(image: &Image) -> Command {
     command_of(RUN, image)
 }
@@ -219,7 +219,7 @@ pub fn session_with(image: &Image, input: impl AsRef<[u8]>) -> Session {
     session_of(RUN, image, input)
 }
 
-/// As [`session_with`], with the system that this variable starts.
+/// Like [`session_with`], with the system that this variable starts.
 ///
 /// # Panics
 /// The system cannot be started.
@@ -228,7 +228,7 @@ pub fn session_of(variable: &str, image: &Image, input: impl AsRef<[u8]>) -> Ses
     typed_into(command_of(variable, image), input.as_ref())
 }
 
-/// As [`session_with`], without a disk: in the simulation alone.
+/// Like [`session_with`], without a disk; only in the simulation.
 ///
 /// # Panics
 /// The system cannot be started.
@@ -255,7 +255,7 @@ fn typed_into(command: Command, input: &[u8]) -> Session {
     }
 }
 
-/// Whether that system runs in QEMU.
+/// Whether the system runs in QEMU.
 #[must_use]
 pub fn is_emulated() -> bool {
     std::env::var(RUN).is_ok_and(|command| command.contains("qemu-system-"))

@@ -186,7 +186,7 @@ impl Live {
         self.type_in(lines.as_bytes())
     }
 
-    /// Kills the system, as a power cut does; what it had printed of which nobody has heard yet.
+    /// Kills the system, as a power failure does. Returns output that has not been read yet.
     #[must_use]
     pub fn cut(mut self) -> String {
         self.kill();
@@ -198,10 +198,11 @@ impl Live {
         printed
     }
 
-    /// Kills all of its processes. An emulator is the child of what wraps its console, and would go on without it.
+    /// Kills all of its processes. An emulator is a child of the program that wraps its console, and would otherwise go
+    /// on.
     fn kill(&mut self) {
         let children = children(self.child.id());
-        // If it has ended, there is nobody to kill.
+        // If it has ended, there is nothing to kill.
         let _ = self.child.kill();
         for child in children {
             let _ = kill_process(child, Signal::KILL);
@@ -304,13 +305,13 @@ impl Drop for Live {
     }
 }
 
-/// The processes that this one has started, by `/proc`.
+/// The child processes of this one, from `/proc`.
 fn children(parent: u32) -> Vec<Pid> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let child = |entry: std::fs::DirEntry| {
         let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        // Its name may hold anything: what follows is behind the last bracket.
+        // The name may contain anything: the other fields follow the last bracket.
         let (_, rest) = stat.rsplit_once(") ")?;
         let is = rest.split(' ').nth(1)?.parse() == Ok(parent);
         is.then(|| Pid::from_raw(pid)).flatten()

@@ -1,15 +1,15 @@
-//! What the red team has seen, on each board and in the simulation: a file of rows for each, and one table of all.
+//! The red team's results on each board and in the simulation: a file of rows for each, and one table of all.
 //!
-//! A row is a line of four cells between tabs: by whom, the attack's name, what it does, and what was seen.
+//! A row is a line of four cells, separated by tabs: the attacker, the attack's name, what it does, and the outcome.
 
 use std::fmt::Write as _;
 
-/// Where a row's cells are.
+/// Indices of a row's cells.
 const NAME: usize = 1;
 const SEEN: usize = 3;
 const CELLS: usize = 4;
 
-/// What a board's cell says if the attack was not made there.
+/// The cell of a board on which the attack was not made.
 const NOT_MADE: &str = "not made";
 
 fn rows(file: &str) -> impl Iterator<Item = Vec<&str>> {
@@ -17,8 +17,8 @@ fn rows(file: &str) -> impl Iterator<Item = Vec<&str>> {
     cells.filter(|cells: &Vec<&str>| cells.len() == CELLS)
 }
 
-/// A file's rows after another run, which may have made a part of the attacks: its rows take the place of those about the
-/// same attack.
+/// The rows of a file after another run, which may have made only some of the attacks: its rows replace those of the
+/// same attacks.
 #[must_use]
 pub fn merge(old: &str, new: &str) -> String {
     let again = |name: &str| rows(new).find(|row| row[NAME] == name);
@@ -33,13 +33,13 @@ pub fn merge(old: &str, new: &str) -> String {
     text
 }
 
-/// One table of several files, each with its heading. The rows are in the order of the first file; those that it does not
-/// have come behind.
+/// One table of several files, each with its heading. Rows are in the order of the first file; rows that it does not
+/// have follow.
 #[must_use]
 pub fn table(files: &[(String, String)]) -> String {
     let mut text = String::from("| by | attack | what it does |");
     for (heading, _) in files {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, " {heading} |");
     }
     text += "\n|---|---|---|";

@@ -1,4 +1,4 @@
-//! What a worker answers after its part of a job, as a number that can cross into another address space.
+//! A worker's answer after its part of a job, as a number that can cross into another address space.
 
 use llm_core::quantize::NonFinite;
 
@@ -13,7 +13,7 @@ pub(crate) const fn of(result: Result<(), NonFinite>) -> u32 {
     }
 }
 
-/// The result of the parts so far and of one that was answered with this. An unknown answer is no result.
+/// Combines the result of the earlier parts with one more answer. An unknown answer leaves it unchanged.
 pub(crate) const fn and(result: Result<(), NonFinite>, answer: u32) -> Result<(), NonFinite> {
     match answer {
         DONE => result,

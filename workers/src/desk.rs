@@ -1,4 +1,4 @@
-//! What a leader and its workers share, and how each of them uses it.
+//! The memory that a leader and its workers share, and how each of them uses it.
 
 use crate::gate::Gate;
 #[cfg(not(loom))]
@@ -6,13 +6,13 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// Something that is alone in its cache lines, so that who spins on it is not disturbed by who writes its neighbour.
-/// 128 bytes: CPUs fetch lines of 64 in pairs.
+/// A value in cache lines of its own, so that spinning on it is not disturbed by writes to its neighbours. 128 bytes,
+/// because CPUs fetch 64-byte lines in pairs.
 #[derive(Debug)]
 #[repr(C, align(128))]
 struct Alone<T>(T);
 
-/// What belongs to one worker.
+/// The part of the desk for one worker.
 #[derive(Debug)]
 #[repr(C)]
 struct Place {
@@ -25,7 +25,7 @@ struct Place {
 struct Call {
     /// Opened by the leader.
     gate: Gate,
-    /// The life in which the leader has admitted the worker. The worker clears it when it starts.
+    /// The run of the leader in which it has admitted the worker. The worker clears this when it starts.
     admitted: AtomicU32,
 }
 
@@ -34,9 +34,9 @@ struct Call {
 struct Done {
     /// Opened by the worker.
     gate: Gate,
-    /// What the worker answered.
+    /// The worker's answer.
     answer: AtomicU32,
-    /// The life that the worker has seen. The leader clears it when it starts.
+    /// The run of the leader that the worker has seen. The leader clears this when it starts.
     greeted: AtomicU32,
 }
 
@@ -45,14 +45,14 @@ struct Done {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Desk<const WORKERS: usize, const WORDS: usize> {
-    /// Counts the leader's lives; never 0 after the first has begun. Only for those who greet.
+    /// Counts the leader's runs; never 0 after the first has begun. Only used for greeting.
     life: AtomicU32,
-    /// Number of words of the job; 0: the workers are to end.
+    /// Number of words of the job; 0 tells the workers to end.
     len: AtomicU32,
     words: [AtomicU64; WORDS],
     /// The leader, worker 0, does not use its place.
     places: [Place; WORKERS],
-    /// What the model leaves out, to see that it notices.
+    /// The memory order of opening a gate; a weaker one in tests of the model.
     #[cfg(loom)]
     order: Ordering,
 }
@@ -81,7 +81,7 @@ impl<const WORKERS: usize, const WORDS: usize> Default for Desk<WORKERS, WORDS> 
 }
 
 impl<const WORKERS: usize, const WORDS: usize> Desk<WORKERS, WORDS> {
-    /// A desk as an old life may have left it.
+    /// A desk as an old run may have left it.
     #[cfg(loom)]
     pub fn left_behind(life: u32, admitted: u32, greeted: u32, turn: u32) -> Self {
         let desk = Self::default();
@@ -120,7 +120,7 @@ impl<const WORKERS: usize, const WORDS: usize> Desk<WORKERS, WORDS> {
 pub struct Leader<const WORKERS: usize> {
     /// The turn of each worker's gates.
     turns: [u32; WORKERS],
-    /// The number of this life, if workers are to greet.
+    /// The number of this run, if workers are to greet.
     life: u32,
 }
 
@@ -134,8 +134,8 @@ impl<const WORKERS: usize> Default for Leader<WORKERS> {
 }
 
 impl<const WORKERS: usize> Leader<WORKERS> {
-    /// Begins a life on a desk that may hold anything, left by a leader and workers that have all been stopped. Nothing
-    /// is waited for. [`Self::admit`] must follow before the first call, and the workers must greet
+    /// Begins a run on a desk with arbitrary contents, left by a leader and workers that have all been stopped. It
+    /// waits for nothing. [`Self::admit`] must follow before the first call, and the workers must greet
     /// ([`Worker::greet`]).
     pub fn begin<const WORDS: usize>(
         &mut self,
@@ -147,14 +147,14 @@ impl<const WORKERS: usize> Leader<WORKERS> {
             place.done.0.greeted.store(0, Ordering::Relaxed);
         }
         self.turns = [0; WORKERS];
-        // Another number than the last, which a worker that was quicker may have greeted already.
+        // A different number from the last one, which a faster worker may have greeted already.
         self.life = desk.life.load(Ordering::Relaxed).wrapping_add(1).max(1);
         desk.life.store(self.life, Ordering::Release);
         (1..workers).for_each(&mut signal);
     }
 
-    /// Waits until the workers have greeted in this life, and gives each fresh gates. `sleep`, called with the worker that
-    /// is waited for, returns when there was a signal since it last returned, or for no reason.
+    /// Waits until the workers have greeted in this run, and gives each fresh gates. `sleep` is called with the worker
+    /// to wait for; it returns when there was a signal since it last returned, or spuriously.
     pub fn admit<const WORDS: usize>(
         &self,
         desk: &Desk<WORKERS, WORDS>,
@@ -177,8 +177,8 @@ impl<const WORKERS: usize> Leader<WORKERS> {
         }
     }
 
-    /// Calls workers 1 to `workers` − 1 for a job of these words; without words they end. `signal` is called for those
-    /// that sleep. [`Self::wait`] must return before the next call.
+    /// Calls workers 1 to `workers` − 1 for a job with these words; without words they end. `signal` is called for
+    /// those that sleep. [`Self::wait`] must return before the next call.
     ///
     /// # Panics
     /// There are more words or workers than the desk has room for.
@@ -204,8 +204,8 @@ impl<const WORKERS: usize> Leader<WORKERS> {
         }
     }
 
-    /// Waits until the workers that were called have done their parts, and passes on what each answered. `sleep` is
-    /// called after `spins` looks at a gate, with the worker that is waited for; it may give up.
+    /// Waits until the called workers have done their parts, and passes on their answers. After `spins` looks at a
+    /// gate, `sleep` is called with the worker to wait for; it may give up.
     ///
     /// # Errors
     /// `sleep` has given up. The worker may still be at work, so its memory must not be touched.
@@ -234,7 +234,7 @@ pub struct Worker {
     turn: u32,
 }
 
-/// The words of a job, one after the other.
+/// The words of a job, in order.
 #[derive(Debug)]
 pub struct Called<'d> {
     words: core::slice::Iter<'d, AtomicU64>,
@@ -249,18 +249,18 @@ impl Iterator for Called<'_> {
 }
 
 impl Worker {
-    /// The worker with this number, from 1 on, of a desk that it has not used.
+    /// The worker with this number, from 1, on a desk that it has not used.
     #[must_use]
     pub const fn new(index: usize) -> Self {
         Self { index, turn: 0 }
     }
 
-    /// Starts on a desk that may hold anything, left by a leader and workers that have all been stopped: returns once the
-    /// leader of this life has admitted the worker. `sleep` returns when there was a signal since it last returned, or
-    /// for no reason; `signal` wakes the leader.
+    /// Starts on a desk with arbitrary contents, left by a leader and workers that have all been stopped: returns once
+    /// the leader of this run has admitted the worker. `sleep` returns when there was a signal since it last returned,
+    /// or spuriously; `signal` wakes the leader.
     ///
-    /// Leader and worker start in any order, so each destroys what the other could take for an answer: the worker clears
-    /// its admission before it greets, and the leader clears the greeting before it begins a life.
+    /// Leader and worker start in any order, so each erases what the other could mistake for an answer: the worker
+    /// clears its admission before it greets, and the leader clears the greeting before it begins a run.
     ///
     /// # Panics
     /// The desk has no such place.
@@ -313,7 +313,7 @@ impl Worker {
         }
     }
 
-    /// The part of the last job is done. True if the leader sleeps and must be signalled.
+    /// Ends the part of the last job. Returns true if the leader sleeps and must be signalled.
     ///
     /// # Panics
     /// The desk has no such place.

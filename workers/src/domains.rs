@@ -1,12 +1,12 @@
 //! A team of protection domains: the leader, which has the model, and workers that map its arena.
 //!
-//! The desk lies in a region that all of them write. They are one compartment: its parent stops all of them before it
-//! starts any, so the desk may hold what an old life has left, and everybody greets before the first job.
+//! The desk is in a region that all of them write. They are one compartment: its parent stops all of them before it
+//! starts any, so the desk may have the contents that an old run has left, and all members greet before the first job.
 //!
-//! Nobody here has a clock. Whoever supervises the compartment has, and lends it: as long as the leader has work, it
-//! rings at regular intervals. A leader that has heard it [`PATIENCE`] times while it waited for one job gives up, which
-//! ends its domain, and with it the compartment. A leader that does not is no danger: its requests have a deadline in any
-//! case.
+//! No member has a clock. The compartment's supervisor has one and acts as theirs: as long as the leader has work, it
+//! rings at regular intervals. A leader that has heard it [`PATIENCE`] times while it waited for one job gives up,
+//! which ends its domain, and with it the compartment. A leader that does not give up is no danger, because its
+//! requests have deadlines anyway.
 
 #![allow(unsafe_code)]
 
@@ -23,65 +23,65 @@ pub const MOST: usize = 8;
 /// Bytes of the region that they share.
 pub const REGION_BYTES: usize = 0x1000;
 
-/// What lies in it. Any bytes are valid.
+/// The content of the region. Any bytes are valid.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Table {
     desk: Desk<MOST, MAX_WORDS>,
-    /// What a worker of a test build is to do next.
+    /// The next misdeed of a worker in a test build.
     #[cfg(feature = "inject")]
     pub order: crate::inject::Order,
 }
 
 const _: () = assert!(size_of::<Table>() <= REGION_BYTES && align_of::<Table>() <= REGION_BYTES);
 
-/// Looks at a gate before a domain sleeps: 50 to 100 µs of a Cortex-A53. Jobs of one forward pass follow each other
-/// faster, and a signal to another core takes the kernel some microseconds on either side. More would burn a core
-/// between two tokens.
+/// Number of looks at a gate before a domain sleeps: 50 to 100 µs on a Cortex-A53. Jobs of one forward pass follow each
+/// other faster than that, and a signal to another core costs the kernel some microseconds on either side. A larger
+/// value would waste a core's time between two tokens.
 pub const SPINS: u32 = 1 << 12;
 
-/// The same where there are more domains than cores: who spins then keeps the core from who is waited for.
+/// The same if there are more domains than cores: a spinning domain then keeps the core from the one that it waits for.
 pub const SPINS_IF_CROWDED: u32 = 16;
 
-/// The one or the other.
+/// The value for a crowded or uncrowded machine.
 #[must_use]
 pub const fn spins(crowded: bool) -> u32 {
     if crowded { SPINS_IF_CROWDED } else { SPINS }
 }
 
-/// How often the supervisor rings in vain before the leader gives up. The first may have come before the leader began to
-/// wait, so at least one interval less has passed. An honest worker needs milliseconds for its part of a job. Fewer would
-/// end a compartment whose worker was not scheduled for a moment, as happens in an emulator; more would find a worker that
-/// hangs later.
+/// How often the supervisor rings before the leader gives up. The first ring may have come before the leader began to
+/// wait, so at least one interval less has passed. An honest worker needs milliseconds for its part of a job. A smaller
+/// value would end a compartment whose worker was not scheduled for a moment, as happens in an emulator; a larger one
+/// would detect a hanging worker later.
 pub const PATIENCE: u32 = 3;
 
 /// Why a wait has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Woken {
-    /// A member has rung; or for no reason.
+    /// A member has rung; or a spurious return.
     Member,
-    /// The supervisor has rung, and nobody else.
+    /// Only the supervisor has rung.
     Supervisor,
 }
 
 /// The notifications of a domain.
 pub trait Bells {
-    /// Wakes a member of the team, now or when it next waits; the leader is member 0.
+    /// Wakes a member of the team, now or when it next waits. The leader is member 0.
     fn ring(&mut self, member: usize);
 
-    /// Waits until some member, or the leader's supervisor, has rung since this last returned; it may also return for no
-    /// reason.
+    /// Waits until some member, or the leader's supervisor, has rung since this last returned; it may also return
+    /// spuriously.
     fn wait(&mut self) -> Woken;
 }
 
-/// How often the leader still hears its supervisor before it gives up.
+/// How many more rings of its supervisor the leader waits for.
 struct Patience(u32);
 
 impl Patience {
     /// Waits for a worker.
     ///
     /// # Panics
-    /// It has no patience left. That must end the domain: the worker may still be using its memory.
+    /// Its patience is exhausted. That must end the domain, because the worker may still be using its memory.
     fn wait(&mut self, worker: usize, bells: &mut impl Bells) {
         if bells.wait() == Woken::Supervisor {
             self.0 -= 1;
@@ -103,7 +103,8 @@ pub struct Domains<B> {
 }
 
 impl<B: Bells> Domains<B> {
-    /// A team of the caller and workers 1 to `members` − 1, which are told that a life begins. At most [`MOST`] are used.
+    /// A team of the caller and workers 1 to `members` − 1, which are told that a run begins. At most [`MOST`] are
+    /// used.
     pub fn begin(table: &'static Table, members: usize, spins: u32, mut bells: B) -> Self {
         let members = members.clamp(1, MOST);
         let mut leader = Leader::default();
@@ -125,15 +126,15 @@ impl<B: Bells> Team for Domains<B> {
     }
 
     /// # Panics
-    /// The work is for a larger team, a part of it panics, or a worker does not arrive. That must end the domain, because workers may be using its
-    /// memory: a domain's panics do not unwind.
+    /// The work is for a larger team, a part of it panics, or a worker does not arrive. That must end the domain,
+    /// because workers may be using its memory: a domain's panics do not unwind.
     fn run(&mut self, work: Work<'_>) -> Result<(), NonFinite> {
         let workers = work.workers();
         assert!(workers <= self.members, "a job for a larger team");
         let Self { bells, leader, .. } = self;
         let desk = &self.table.desk;
         if !self.complete {
-            // Two closures need the bells, one after the other.
+            // Two closures need the bells, in turn.
             let bells = core::cell::RefCell::new(&mut *bells);
             let ring = |worker| bells.borrow_mut().ring(worker);
             let mut patience = Patience(PATIENCE);
@@ -149,8 +150,8 @@ impl<B: Bells> Team for Domains<B> {
             |worker| bells.ring(worker),
         );
         let mut patience = Patience(PATIENCE);
-        // SAFETY: part 0 is the leader's, and each worker runs the part of its own number (`serve`). `work` is borrowed
-        // until all are done, because a panic on the way ends the domain.
+        // SAFETY: part 0 is the leader's, and each worker runs the part with its own number (`serve`). `work` is
+        // borrowed until all are done, because a panic on the way ends the domain.
         let mut result = unsafe { work.part(0) };
         let waited: Result<(), Infallible> = leader.wait(
             desk,
@@ -196,7 +197,7 @@ impl Seat {
     ///
     /// # Safety
     /// The arena is mapped here readable and writable, and is all of the leader's. No other worker has this number, and
-    /// no member of an old life of the team runs any more.
+    /// no member of an old team runs any more.
     pub unsafe fn new(
         table: &'static Table,
         number: usize,
@@ -216,7 +217,7 @@ impl Seat {
         })
     }
 
-    /// What the team shares.
+    /// The memory that the team shares.
     #[must_use]
     pub const fn table(&self) -> &'static Table {
         self.table
@@ -228,7 +229,7 @@ impl Seat {
         self.number
     }
 
-    /// The life of a worker: serves until it is told to end. `before` is called before each part.
+    /// A worker's main loop: serves until it is told to end. `before` is called before each part.
     ///
     /// # Panics
     /// The words are not a job: the leader is broken. That must end the domain.
@@ -250,9 +251,9 @@ impl Seat {
         }) {
             before();
             let take = &mut || words.next();
-            // SAFETY: the leader wrote these words before it opened the gate, for work in the memory that `new`'s caller
-            // vouches for. It keeps the work until this worker has opened its own gate, and each worker runs the part of
-            // its own number.
+            // SAFETY: the leader wrote these words before it opened the gate, for work in the memory that `new`'s
+            // caller vouches for. It keeps the work until this worker has opened its own gate, and each worker runs the
+            // part with its own number.
             let result = unsafe { run_part(take, self.arena, self.len, number) };
             if worker.done(desk, answer::of(result.expect("the words of a job"))) {
                 bells.ring(0);

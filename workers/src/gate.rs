@@ -14,10 +14,11 @@ use loom::{
 /// The side that waits is asleep, or about to be.
 const ASLEEP: u32 = 1;
 
-/// One side opens it for one turn after the other; the other waits for each turn in the same order.
+/// One side opens the gate for one turn after another; the other waits for each turn in the same order.
 ///
-/// The word holds the last turn that it was opened for, and whether somebody sleeps. Both are in one word, so either
-/// the opener sees that it must signal, or the sleeper sees that the gate is open before it sleeps: no signal is lost.
+/// The word contains the last turn for which it was opened, and whether somebody sleeps. Because both are in one word,
+/// either the opener sees that it must signal, or the sleeper sees that the gate is open before it sleeps: no signal is
+/// lost.
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct Gate(AtomicU32);
@@ -34,7 +35,7 @@ impl Gate {
         Self(AtomicU32::new(0))
     }
 
-    /// Makes it one that was never opened. Nobody may use it meanwhile.
+    /// Resets it as if it had never been opened. Nobody may use it meanwhile.
     pub(crate) fn shut(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
@@ -44,8 +45,8 @@ impl Gate {
         turn.wrapping_add(1) & (u32::MAX >> 1)
     }
 
-    /// Opens it: what was written before is visible to who passes it. True if the other side sleeps and must be
-    /// signalled. `order` is [`Ordering::AcqRel`], but for the model that shows what a weaker one would do.
+    /// Opens it: earlier writes are visible to the side that passes it. Returns true if the other side sleeps and must
+    /// be signalled. `order` is [`Ordering::AcqRel`], except in the model that shows the effect of a weaker one.
     pub(crate) fn open(&self, turn: u32, order: Ordering) -> bool {
         self.0.swap(turn << 1, order) & ASLEEP != 0
     }
@@ -55,7 +56,7 @@ impl Gate {
     }
 
     /// Waits until it is open for `turn`: looks `spins` times, then calls `sleep` until it is. `sleep` returns when
-    /// there was a signal since it last returned, or for no reason; it may give up.
+    /// there was a signal since it last returned, or spuriously; it may give up.
     pub(crate) fn pass<E>(
         &self,
         turn: u32,

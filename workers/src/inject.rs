@@ -1,8 +1,8 @@
-//! What the leader of a test build tells a worker to do, for tests of recovery. Never part of a product.
+//! Orders from the leader of a test build to a worker, for tests of recovery. Never part of a product.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// What a worker does in place of its part of a job.
+/// A worker's action in place of its part of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misdeed {
     /// Writes outside the regions of its domain.
@@ -25,7 +25,7 @@ impl Misdeed {
 #[repr(transparent)]
 pub struct Order(AtomicU64);
 
-/// Marks an order, so that random bytes are none.
+/// Marks an order, so that random bytes are not mistaken for one.
 const MARK: u64 = 0x0bed_1e4d_0bad_0000;
 
 impl Order {
@@ -33,12 +33,12 @@ impl Order {
         MARK | (worker as u64) << 8 | misdeed as u64
     }
 
-    /// Orders it from a worker, at its next job.
+    /// Orders a misdeed from a worker, at its next job.
     pub fn give(&self, worker: usize, misdeed: Misdeed) {
         self.0.store(Self::word(worker, misdeed), Ordering::Release);
     }
 
-    /// The order for a worker, if there is one. It is gone then.
+    /// Takes the order for a worker, if there is one.
     pub fn take(&self, worker: usize) -> Option<Misdeed> {
         let word = self.0.load(Ordering::Acquire);
         let is_it = |misdeed: &Misdeed| word == Self::word(worker, *misdeed);

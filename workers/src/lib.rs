@@ -3,17 +3,17 @@
 //! A [`Desk`] is memory that the leader and its workers share: the words of one job, and for each worker two gates
 //! ([`Gate`]), one that the leader opens when there is a job and one that the worker opens when its part is done. The
 //! two rounds of gates are a barrier before and after each job: no worker reads a job before it is complete, and the
-//! leader continues only after every part has ended. The numbers that gates are opened with reverse the sense each
-//! time, so nothing has to be reset.
+//! leader continues only after every part has ended. The turn number of a gate acts as a reversing sense, so nothing
+//! has to be reset.
 //!
-//! Whoever waits spins for a bounded time and then sleeps until it is signalled; how to sleep and how to signal is the
-//! caller's. If a worker does not arrive by a deadline, it may still be writing, so the leader cannot go on: that is a
-//! fault of all of them.
+//! A member that waits spins for a bounded time and then sleeps until it is signalled; the caller provides sleeping and
+//! signalling. If a worker does not arrive by a deadline, it may still be writing, so the leader cannot go on: the
+//! whole team has failed.
 //!
-//! Only atomics are shared, all zeros is a valid desk, and nothing in it is an address. So it works between threads and
-//! between protection domains alike. Domains are stopped and started again, and the desk then holds what their old life
-//! has left: leader and workers greet each other first. `threads` is a team of threads for tools on a host; `domains` is
-//! one of protection domains.
+//! Only atomics are shared, all zeros are a valid desk, and nothing in it is an address. So it works both between
+//! threads and between protection domains. Domains are stopped and started again, and the desk then has the contents
+//! that their old run has left, so leader and workers greet each other first. `threads` is a team of threads for tools
+//! on a host; `domains` is one of protection domains.
 
 #![cfg_attr(not(any(loom, test, feature = "threads")), no_std)]
 #![deny(unsafe_code)]

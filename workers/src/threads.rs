@@ -14,12 +14,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Looks at a gate before a thread sleeps: about 0.2 ms, because a pause takes a current CPU 40 ns. Between two tokens
-/// the leader chooses one, which takes about as long; waking a thread takes 5 to 50 µs. More would burn a core for
-/// nothing while the leader waits for its user.
+/// Number of looks at a gate before a thread sleeps: about 0.2 ms, because a pause takes a current CPU 40 ns. Between
+/// two tokens the leader samples one, which takes about as long; waking a thread takes 5 to 50 µs. A larger value would
+/// waste a core while the leader waits for its user.
 const SPINS: u32 = 1 << 12;
 
-/// The same where there are more threads than cores: who spins then keeps the core from who is waited for.
+/// The same if there are more threads than cores: a spinning thread then keeps the core from the one that it waits for.
 const SPINS_IF_CROWDED: u32 = 16;
 
 /// How long the leader waits for a part. The longest job takes milliseconds; a machine that gives a thread no time for
@@ -31,7 +31,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 #[error("worker {0} has not finished its part of a job by the deadline")]
 struct Late(usize);
 
-/// What the threads of a team share.
+/// The data that the threads of a team share.
 #[derive(Debug)]
 struct Shared {
     desk: Desk<MAX_WORKERS, MAX_WORDS>,
@@ -43,7 +43,7 @@ struct Shared {
     spins: u32,
 }
 
-/// Wakes a thread; a ring that nobody waits for is kept.
+/// Wakes a thread; a ring that nobody waits for is remembered.
 #[derive(Debug, Default)]
 struct Bell {
     rung: Mutex<bool>,
@@ -199,7 +199,7 @@ impl Drop for Threads {
     }
 }
 
-/// The life of a worker.
+/// A worker's main loop.
 fn serve(index: usize, shared: &Shared) {
     let mut worker = Worker::new(index);
     let sleep = || shared.bells[index].wait(Duration::MAX);

@@ -1,5 +1,5 @@
-//! Threads in place of domains: the leader's arena and the table are theirs, too, and they are stopped and started again
-//! as audit would.
+//! Threads in place of domains: they share the leader's arena and the table, and are stopped and started again as audit
+//! would.
 
 use llm_core::arena::Arena;
 use llm_core::kv_cache::KvType;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use workers::domains::{Bells, Domains, MOST, PATIENCE, Seat, Table, Woken};
 
-/// The notifications of a team: what came while nobody waited is kept.
+/// The notifications of a team. They are remembered until somebody waits for them.
 struct Kernel {
     signals: [(Mutex<bool>, Condvar); MOST],
     /// The members are to end at their next wait.
@@ -99,7 +99,7 @@ fn logits(memory: &mut [u8], team: &mut impl Team) -> Vec<u32> {
     bits
 }
 
-/// A life of a team: its workers serve while the leader computes, and are stopped in the middle of their wait.
+/// A run of a team: its workers serve while the leader computes, and are stopped during their wait.
 fn live(memory: &mut [u8], table: &'static Table, members: usize) -> Vec<u32> {
     let kernel = Arc::new(Kernel {
         signals: Default::default(),
@@ -111,8 +111,8 @@ fn live(memory: &mut [u8], table: &'static Table, members: usize) -> Vec<u32> {
             let mut bells = Member(Arc::clone(&kernel), number);
             std::thread::spawn(move || {
                 let arena = (arena.0 as *mut u8, arena.1);
-                // SAFETY: the leader's arena, which outlives the threads; each has its own number, and those of the last
-                // life have been joined.
+                // SAFETY: the leader's arena, which outlives the threads; each has its own number, and those of the
+                // last run have been joined.
                 let seat = unsafe { Seat::new(table, number, arena, 0) };
                 seat.expect("a place").serve(&mut bells, || ());
             })
@@ -142,7 +142,7 @@ fn life_after_life_on_the_same_table_gives_the_bits_of_one_domain() {
     }
 }
 
-/// What a leader hears.
+/// Notifications for a leader.
 struct Heard(Arc<Mutex<Vec<Woken>>>);
 
 impl Bells for Heard {
@@ -158,7 +158,7 @@ impl Bells for Heard {
 fn a_worker_that_never_arrives_ends_the_leader_once_its_supervisor_has_rung_often_enough() {
     let in_vain = PATIENCE as usize;
     for from_members in [0, 5] {
-        // The last of these is heard first.
+        // The last of these arrives first.
         let mut heard = vec![Woken::Member; from_members];
         heard.extend(vec![Woken::Supervisor; in_vain]);
         heard.extend(vec![Woken::Member; from_members]);

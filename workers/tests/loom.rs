@@ -12,7 +12,7 @@ use workers::{Desk, Leader, Worker};
 
 type Board<const WORKERS: usize> = Desk<WORKERS, 1>;
 
-/// As the host's bell: a signal that nobody waits for is kept.
+/// Like the host's bell: a signal that nobody waits for is remembered.
 #[derive(Default)]
 struct Bell {
     rung: Mutex<bool>,
@@ -36,7 +36,7 @@ impl Bell {
 
 struct Shared<const WORKERS: usize> {
     desk: Board<WORKERS>,
-    /// What the leader writes for all, and what each worker writes.
+    /// The input that the leader writes for all, and the outputs of the workers.
     input: UnsafeCell<u32>,
     outputs: [UnsafeCell<u32>; WORKERS],
     bells: [Bell; WORKERS],
@@ -53,14 +53,14 @@ impl<const WORKERS: usize> Shared<WORKERS> {
     }
 }
 
-/// Does what a domain or thread does: reads the job and the input, writes its output, and answers.
+/// The loop of a worker: reads the job and the input, writes its output, and answers.
 fn serve<const WORKERS: usize>(index: usize, shared: &Shared<WORKERS>, spins: u32) {
     let mut worker = Worker::new(index);
     let sleep = || shared.bells[index].wait();
     while let Some(mut words) = worker.next(&shared.desk, spins, sleep) {
         let word = words.next().unwrap() as u32;
         assert!(words.next().is_none());
-        // SAFETY: what this model is to show: it panics if the gates do not order the accesses.
+        // SAFETY: this is what the model checks: it panics if the gates do not order the accesses.
         let input = shared.input.with(|input| unsafe { *input });
         assert_eq!(word, input, "the words of this job");
         // SAFETY: as above.
@@ -108,8 +108,8 @@ fn work<const WORKERS: usize>(desk: Board<WORKERS>, jobs: u32, spins: u32) {
     }
 }
 
-/// Three preemptions at any place, besides every value that a load may return: unbounded, the search takes longer than a
-/// test may.
+/// At most three preemptions, besides every value that a load may return: an unbounded search takes too long for a
+/// test.
 fn bounded(check: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
@@ -142,7 +142,7 @@ fn the_model_notices_gates_that_publish_nothing() {
     loom::model(|| work::<2>(Desk::without_release(), 1, 0));
 }
 
-/// A leader and workers that start in any order on a desk that an old life has left, and one job.
+/// A leader and workers that start in any order on a desk that an old run has left, and one job.
 fn start_over<const WORKERS: usize>(desk: Board<WORKERS>) {
     let shared = Shared::new(desk);
     let threads: Vec<_> = (1..WORKERS)
@@ -154,7 +154,7 @@ fn start_over<const WORKERS: usize>(desk: Board<WORKERS>) {
                 let sleep = || shared.bells[index].wait();
                 worker.greet(&shared.desk, ring, sleep);
                 let mut words = worker.next(&shared.desk, 0, sleep).expect("a job");
-                assert_eq!(words.next(), Some(7), "the words of this life");
+                assert_eq!(words.next(), Some(7), "the words of this run");
                 if worker.done(&shared.desk, 8) {
                     shared.bells[0].ring();
                 }
@@ -183,8 +183,8 @@ fn start_over<const WORKERS: usize>(desk: Board<WORKERS>) {
 
 #[test]
 fn what_an_old_life_has_left_is_taken_for_nothing() {
-    // First an untouched desk; then what the last life left in the middle of its first job, or before it had admitted
-    // anybody; then what somebody left who meant harm.
+    // First an untouched desk; then what the last run left in the middle of its first job, or before it had admitted
+    // anybody; then a desk left with malicious contents.
     for (life, admitted, greeted, turn) in [
         (0, 0, 0, 0),
         (1, 1, 1, 1),

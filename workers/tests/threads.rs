@@ -60,7 +60,8 @@ fn teams_of_any_size_give_the_bits_of_one_worker() {
             logits(&file, &mut eager, 3).unwrap() == expected,
             "{workers} workers"
         );
-        // The same team goes on with another model's memory, and one that cuts long jobs only agrees.
+        // The same team continues with another model's memory, and a team that divides only long jobs gives the same
+        // bits.
         assert!(
             logits(&file, &mut eager, 3).unwrap() == expected,
             "{workers} again"

@@ -318,7 +318,7 @@ fn a_device_that_never_answers_costs_its_orders_alone() {
         bench.look();
         assert_eq!(bench.outcome(), None);
     }
-    // It recovers at last.
+    // It finally recovers.
     bench.disk.device().unwrap().stuck = false;
     bench.look();
     assert_eq!(

@@ -72,7 +72,7 @@ enum MemoryState {
     Inspected,
     /// Something was computed since. It is inspected when there is nothing else to do.
     Used,
-    /// It has changed, and audit has been told. Nothing more is done in this life.
+    /// It has changed, and audit has been told. Nothing more is done until the restart.
     Corrupt,
 }
 

@@ -10,11 +10,11 @@ use workers::domains::Domains;
 /// The channels of a member of a team.
 #[derive(Debug)]
 pub(super) struct Channels {
-    /// To each of the others, in the order of their numbers.
+    /// To each of the others, in order of their numbers.
     others: Vec<Notifier>,
-    /// The number of the first of them.
+    /// The number of the first of the others.
     first: usize,
-    /// To audit, in the leader.
+    /// To audit; only the leader has it.
     supervisor: Option<u8>,
     waiter: Waiter,
 }
@@ -70,7 +70,7 @@ fn table(env: &mut Environment) -> Result<&'static Table, SetupError> {
 pub(super) fn arena(env: &mut Environment) -> Result<&'static mut [u8], SetupError> {
     let Common { start, bytes } = env.common("arena")?;
     // SAFETY: mapped for ever, readable and writable; this is the only reference in this process (`common`). Workers write
-    // there only while they run their parts of a job, which borrows the arena; those of an old life are dead.
+    // there only while they run their parts of a job, which borrows the arena; those of an old run are dead.
     Ok(unsafe { std::slice::from_raw_parts_mut(start, bytes) })
 }
 

@@ -1,4 +1,4 @@
-//! Disks that hold anything, for the crate `storage`.
+//! Disks with arbitrary contents, for the crate `storage`.
 
 use std::collections::HashMap;
 use std::task::Poll;
@@ -8,13 +8,13 @@ use storage::{
     Ground, ItemKind, MAX_ENTRIES, SECTOR, StorageError, Table, Volume, Walk, block_on, check,
 };
 
-/// The most sectors of a disk: enough for FAT32.
+/// Maximum number of sectors: enough for FAT32.
 const MAX_SECTORS: u64 = 72_000;
 
-/// Bytes of a file that are read.
+/// Limit of the bytes read from a file.
 const MAX_READ: u64 = 1 << 16;
 
-/// A disk that is zeros but for some sectors, so that its seeds are small whatever its size.
+/// A disk of zeros except for some sectors, so that inputs are small whatever its size.
 #[derive(Clone, Debug, Default)]
 pub struct Sparse {
     sectors: u64,
@@ -22,7 +22,8 @@ pub struct Sparse {
 }
 
 impl Sparse {
-    /// The number of sectors (four bytes, little endian), then for each that is not zeros its number and its bytes.
+    /// Parses an input: the number of sectors (four bytes, little endian), then the number and the bytes of each
+    /// nonzero sector.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let number = |bytes: &[u8]| {
@@ -44,7 +45,7 @@ impl Sparse {
         disk
     }
 
-    /// See [`Self::from_bytes`].
+    /// Encodes the disk; see [`Self::from_bytes`].
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = (self.sectors as u32).to_le_bytes().to_vec();
@@ -93,11 +94,11 @@ impl Blocks for Sparse {
     }
 }
 
-/// Mounts the disk, reads all of it, and writes to it.
+/// Mounts the disk, reads everything, and writes to it.
 pub fn disk(bytes: &[u8]) {
     let mut disk = Sparse::from_bytes(bytes);
     let _ = block_on(check(&mut disk, &mut [0; 1 << 14], |finding| {
-        // What is told to people.
+        // Errors must be printable.
         let _ = finding.to_string();
     }));
     match block_on(read_and_write(&mut disk)) {
@@ -108,10 +109,10 @@ pub fn disk(bytes: &[u8]) {
     }
 }
 
-/// As [`disk`]; how many files it had.
+/// Like [`disk`]; returns the number of files.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The disk cannot be mounted or read.
 pub async fn read_and_write(disk: &mut Sparse) -> Result<usize, StorageError> {
     let sectors = disk.sectors;
     let mut ground = Ground::new();
@@ -119,7 +120,7 @@ pub async fn read_and_write(disk: &mut Sparse) -> Result<usize, StorageError> {
     let _ = volume.free_bytes().await;
     let mut walk = Walk::new();
     let mut paths = Vec::new();
-    // Each folder that cannot be read is one more.
+    // Each unreadable folder counts as an entry.
     for _ in 0..2 * MAX_ENTRIES {
         match walk.next(&mut volume).await {
             Ok(Some(item)) => {
@@ -166,7 +167,7 @@ pub async fn read_and_write(disk: &mut Sparse) -> Result<usize, StorageError> {
     Ok(paths.len())
 }
 
-/// A sound disk of each width and each table.
+/// A valid disk for each width and each partition table.
 ///
 /// # Panics
 /// It cannot be made.

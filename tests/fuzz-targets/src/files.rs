@@ -1,10 +1,10 @@
-//! A hostile files, for audit's end towards it: what it says, in which order, and what it does to its region are an input's
-//! choice. Beside it are an honest one, which is there to come as far as a load or a log, clients, inference and a power that
-//! goes.
+//! A hostile files domain, for audit's end towards it: the input decides what it says, in which order, and what it does
+//! to its region. There are also an honest one, to get as far as a load or a log, clients, inference, and power
+//! failures.
 //!
-//! What must hold, whatever the input is, the monitor fuzz claims of its runs with a disk ([`monitor_fuzz::disk`]), and so
-//! does this: nothing panics, inference is told of no byte that was not verified, the model in service stays, the work of a
-//! wake-up is bounded, and each request has one end.
+//! The invariants are the claims of the monitor fuzz for runs with a disk ([`monitor_fuzz::disk`]): nothing panics,
+//! inference is told of no unverified byte, the model in service stays, the work of a wake-up is bounded, and each
+//! request ends once.
 
 use monitor_fuzz::acts::{Say, Server};
 use monitor_fuzz::claims::Broken;
@@ -27,19 +27,19 @@ use protocol::wire::{InferParams, PartKind, Parts};
 use std::sync::LazyLock;
 use zerocopy::IntoBytes as _;
 
-/// Acts of an input, at most.
+/// Limit of acts in an input.
 const MOST_ACTS: usize = 400;
 
-/// Boots of an input, at most.
+/// Limit of boots in an input.
 const MOST_BOOTS: usize = 3;
 
-/// Questions that are answered honestly in one act, at most: all that it takes to read a log.
+/// Limit of questions answered honestly in one act: enough to read a log.
 const MOST_ANSWERS: usize = 255;
 
-/// Longest that the clock goes on in one act, in ticks of the watchdog: longer than audit waits for an answer.
+/// Longest advance of the clock in one act, in ticks of the watchdog: longer than audit waits for an answer.
 const MOST_TICKS: u8 = 12;
 
-/// What a client asks to be loaded.
+/// Models that a client asks for.
 const NAMES: [&str; 6] = [
     "disk/one",
     "disk/two",
@@ -49,35 +49,35 @@ const NAMES: [&str; 6] = [
     "default",
 ];
 
-/// What an input has files and others do.
+/// The acts of files and the others, encoded in the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Act {
-    /// So many questions are answered honestly.
+    /// This many questions are answered honestly.
     Answers,
-    /// A question is read and has a message for an answer: its kind, its number less the question's, and its bytes.
+    /// A question is read and answered with a message: its kind, its number relative to the question's, and its bytes.
     Says,
     /// The same, without reading a question.
     Adds,
-    /// A question is answered honestly, but for a byte.
+    /// A question is answered honestly, except for one byte.
     Changes,
-    /// A word of the region.
+    /// A word of the region is overwritten.
     Writes,
-    /// A client asks.
+    /// A client sends a request.
     Asks,
-    /// The clock goes on.
+    /// The clock advances.
     Waits,
-    /// A question is read, and not answered.
+    /// A question is read but not answered.
     Forgets,
-    /// A question is answered as done, and nothing is.
+    /// A question is answered as done, but nothing is done.
     Pretends,
     /// Audit is woken.
     Wakes,
-    /// Inference does what it is asked, and goes on.
+    /// Inference does what it is asked, and continues.
     Infers,
     /// Clients read.
     Reads,
-    /// The power goes, and comes back.
+    /// The power fails and comes back.
     Power,
 }
 
@@ -97,10 +97,10 @@ const ACTS: [Act; 13] = [
     Act::Power,
 ];
 
-/// What does not change from input to input.
+/// What all inputs share.
 struct Ground {
     fixtures: Fixtures,
-    /// Which of the fixtures' stores.
+    /// Index of the store in the fixtures.
     seed: u64,
 }
 
@@ -112,7 +112,7 @@ impl Ground {
 
 static GROUND: LazyLock<Ground> = LazyLock::new(|| {
     let fixtures = Fixtures::new();
-    // One that can be served.
+    // A store whose first model can be loaded.
     let serves = |seed: &u64| {
         let store = fixtures.store(&mut Dice::new(*seed, 0));
         let first = store.models.as_ref().and_then(|models| models.first());
@@ -140,7 +140,7 @@ fn policy(options: u8) -> Policy {
     policy
 }
 
-/// The bytes of an input, from the first on; zeros behind them.
+/// The bytes of an input, in order; zeros after the end.
 struct Input<'i>(&'i [u8]);
 
 impl Input<'_> {
@@ -174,10 +174,10 @@ struct Boot<'m, 'j> {
     life: u64,
     /// The number of the last question.
     number: u32,
-    /// The newest request of the client.
+    /// The client's latest request.
     id: u32,
     dice: Dice,
-    /// What files has said in the act at hand, as acts of an input.
+    /// What files has said in the current act, as acts of an input.
     said: Vec<u8>,
 }
 
@@ -194,7 +194,7 @@ impl Boot<'_, '_> {
         }
     }
 
-    /// The next question, if there is one, and what an honest files answers to it.
+    /// The next question, if there is one, and an honest files domain's answer.
     fn question(&mut self) -> Option<Vec<Frame>> {
         self.world.files.follow();
         let message = self.world.files.receive()?;
@@ -404,7 +404,7 @@ impl Boot<'_, '_> {
         sent
     }
 
-    /// Files behaves, or is not heard any more; then everything comes to its end.
+    /// Files behaves, or is no longer heard; then everything must end.
     fn settles(&mut self) {
         self.world.files.set_right();
         let mut quiet = 0;
@@ -432,17 +432,18 @@ impl Boot<'_, '_> {
     }
 }
 
-/// A claim that does not hold is found.
+/// Panics for a claim that does not hold.
 fn hold<T>(result: Result<T, Broken>) -> T {
     result.unwrap_or_else(|broken| panic!("{broken}"))
 }
 
-/// What files says and does; the first byte says what the policy is.
+/// Runs an input; its first byte selects the policy.
 pub fn files(input: &[u8]) {
     let _ = played(input);
 }
 
-/// As [`files`]: what files has said, as an input that says the same, and how many models of the disk inference was told of.
+/// Like [`files`]; returns what files has said, as an input that says the same, and how many models of the disk
+/// inference was told of.
 #[must_use]
 pub fn played(input: &[u8]) -> (Vec<u8>, u64) {
     let ground = &*GROUND;
@@ -505,7 +506,7 @@ pub fn played(input: &[u8]) -> (Vec<u8>, u64) {
     (tape, judge.figures.disk_loads)
 }
 
-/// A dialog by dice: acts of all kinds, most of them after the log was found.
+/// A random dialogue: acts of all kinds, most of them after the log was found.
 #[must_use]
 pub fn by_dice(number: u64) -> Vec<u8> {
     let mut dice = Dice::new(number, 0xF17E5);
@@ -546,13 +547,13 @@ pub fn by_dice(number: u64) -> Vec<u8> {
     acts
 }
 
-/// Dialogs with an honest files, as acts that answer honestly, and as what it said in them.
+/// Dialogues with an honest files domain, once as acts that answer honestly, and once as the messages that it sent.
 #[must_use]
 pub fn seeds() -> Vec<(String, Vec<u8>)> {
     let all = 255;
-    // The log is found, inference and the client are there.
+    // The log is found, and inference and the client have joined.
     let begin = [Act::Answers as u8, all, Act::Infers as u8, Act::Reads as u8];
-    // The first act of inference wakes audit, which copies what has come and tells inference of it.
+    // The first act of inference wakes audit, which copies the file and tells inference of it.
     let asks = |what: u8| {
         let mut acts = vec![Act::Asks as u8, what, Act::Answers as u8, all];
         acts.extend([Act::Infers as u8; 4]);
@@ -580,13 +581,13 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
     power.extend(begin);
     power.extend(asks(4));
     seeds.push((String::from("honest-power"), power));
-    // The same as it was said, part by part, behind a log that is found as above.
+    // The same as it was said, part by part, after a log that is found as above.
     for place in [0, 2] {
         let (name, acts): (String, Vec<u8>) = seeds[place].clone();
         let (said, _) = played(&acts);
         seeds.push((name.replace("honest", "said"), said));
     }
-    // Three questions are about its signature and how long it is; the next reads it.
+    // Three questions are about its signature and its size; the next reads it.
     let mut changed = seeds[0].1.clone();
     changed.extend([Act::Asks as u8, 5, Act::Answers as u8, 2]);
     changed.extend([Act::Changes as u8, 0, 100, 1]);

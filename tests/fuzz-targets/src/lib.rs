@@ -1,8 +1,8 @@
-//! What the fuzzers run: one function for each kind of hostile input. They panic if the code does, or
-//! if it breaks a promise that can be checked from outside.
+//! The functions that the fuzzers run, one for each kind of hostile input. They panic if the code does, or if it breaks
+//! a promise that can be checked from outside.
 //!
-//! They know no fuzzer, so `cargo test` replays the seeds and everything that was ever found
-//! (`fuzz/corpus`), and the workspace builds without a C++ compiler.
+//! They do not depend on a fuzzer, so `cargo test` can replay the seeds and all inputs found so far (`fuzz/corpus`),
+//! and the workspace builds without a C++ compiler.
 
 #![forbid(unsafe_code)]
 
@@ -35,7 +35,7 @@ use shell::{HALT_LINE, Mode, Shell};
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 
-/// What is done with an input.
+/// A function that runs an input.
 pub type Target = fn(&[u8]);
 
 /// The targets by name, as in `fuzz/corpus`.
@@ -59,7 +59,7 @@ const OPTIONS: LoadOptions = LoadOptions {
     workers: 1,
 };
 
-/// A whole model file: it is refused or runs, and what it takes is what was planned.
+/// A complete model file: it is refused or runs, and uses as much memory as planned.
 pub fn gguf(file: &[u8]) {
     if let Ok(gguf) = Gguf::parse(file) {
         for (key, value) in gguf.keys() {
@@ -72,7 +72,7 @@ pub fn gguf(file: &[u8]) {
     let checked = match Checked::new(file) {
         Ok(checked) => checked,
         Err(error) => {
-            // What is told to people.
+            // Errors must be printable.
             let _ = error.to_string();
             return;
         }
@@ -104,7 +104,7 @@ pub fn gguf(file: &[u8]) {
     converse(&mut backend, &params);
 }
 
-/// A conversation as the file's template has it, with a stop string: it is refused, or has no more tokens than the
+/// A conversation with the file's template and a stop string: it is refused, or has at most as many tokens as the
 /// template says.
 fn converse(backend: &mut TransformerBackend<'_>, params: &GenerateParams) {
     let template = backend.model().and_then(|info| info.template);
@@ -136,7 +136,7 @@ fn converse(backend: &mut TransformerBackend<'_>, params: &GenerateParams) {
             }
             (Ok(_), None) => panic!("a conversation without a template"),
             (Err(error), template) => {
-                // Without a template the first conversation says so, and there is no session for the second.
+                // Without a template the first conversation is refused, and there is no session for the second.
                 if turn.fresh {
                     assert_eq!(error == GenerateError::NoTemplate, template.is_none());
                 }
@@ -146,7 +146,7 @@ fn converse(backend: &mut TransformerBackend<'_>, params: &GenerateParams) {
     }
 }
 
-/// A model's vocabulary: it is refused or tokenizes, and gives only tokens that it has.
+/// A model's vocabulary: it is refused, or tokenizes and gives only tokens that it has.
 pub fn vocabulary(file: &[u8]) {
     let Ok(gguf) = Gguf::parse(file) else { return };
     let requirements = match Vocabulary::check(&gguf) {
@@ -156,7 +156,7 @@ pub fn vocabulary(file: &[u8]) {
             return;
         }
     };
-    // No more than the file can justify: a token has at least its length in it, a merge too.
+    // At most as much memory as the file justifies: each token, and each merge, needs at least its length in the file.
     assert!(requirements.words() <= file.len() * 4 + 16);
     let mut table = vec![0; requirements.words()];
     let header = Header::fill(&gguf, &mut table).expect("what was checked is filled");
@@ -206,18 +206,18 @@ fn tokenize(view: &VocabularyView<'_>, text: &[u8]) {
     }
 }
 
-/// A peer that writes what it likes into its region: messages are dropped, or parse and are written back as they came.
+/// A peer that writes arbitrary data into its region: messages are dropped, or are parsed and written back unchanged.
 pub fn wire(bytes: &[u8]) {
     parsed_messages(bytes);
 }
 
-/// As [`wire`]; how many messages were some peer's.
+/// Like [`wire`]; returns how many messages were valid for some peer.
 pub fn parsed_messages(bytes: &[u8]) -> usize {
     let mut parsed = 0;
     let (mut audit, mut peer, region) = endpoints();
     audit.lead(1);
     peer.follow();
-    // Two bytes say where, eight what; between them audit looks.
+    // Two bytes give the position, eight the value; audit reads in between.
     for (round, write) in bytes.chunks(10).enumerate() {
         let (place, value) = write.split_at(write.len().min(2));
         let place = place
@@ -236,7 +236,7 @@ pub fn parsed_messages(bytes: &[u8]) -> usize {
 fn drain(audit: &mut protocol::testing::TestEndpoint) -> usize {
     let mut frame = Frame::new();
     let mut parsed = 0;
-    // A ring has fewer slots than this; a hostile one may claim any number.
+    // A ring has fewer slots than this; a hostile peer may claim any number.
     for _ in 0..256 {
         match audit.receive(&mut frame) {
             Ok(true) => {
@@ -252,7 +252,7 @@ fn drain(audit: &mut protocol::testing::TestEndpoint) -> usize {
                     Command::parse(&frame).map(|it| compare(&|again| it.write(number, again))),
                     Report::parse(&frame).map(|it| compare(&|again| it.write(number, again))),
                 ];
-                // What is told to people.
+                // Errors must be printable.
                 let texts = results.map(|result| result.map_err(|error| error.to_string()));
                 parsed += usize::from(texts.iter().any(Result::is_ok));
             }
@@ -292,7 +292,7 @@ impl shell::Port for Console {
     }
 }
 
-/// Audit's answer to what is asked: names for lists, hostile text and a refusal for all else.
+/// Audit's answers: names for lists, hostile text and a refusal for everything else.
 fn answers(frame: &Frame) -> Vec<Event<'static>> {
     let name = |text| protocol::name::Name::new(text).expect("a name");
     let user = User {
@@ -321,7 +321,7 @@ fn answers(frame: &Frame) -> Vec<Event<'static>> {
             detail: b"",
         }],
         Request::Login { .. } => vec![Event::User(user)],
-        // There is somebody to talk to.
+        // Somebody must be there to talk to.
         Request::Status => {
             let mut status = Status {
                 name: protocol::name::Name::new("tiny").expect("a name"),
@@ -371,7 +371,8 @@ fn answers(frame: &Frame) -> Vec<Event<'static>> {
     }
 }
 
-/// Keys at the console; what the shell writes never holds the control byte of the halt line, and on a pipe no escape.
+/// Keys at the console. The shell's output never contains the control byte of the halt line and, on a pipe, no escape
+/// character.
 pub fn shell_line(keys: &[u8]) {
     for mode in [Mode::Terminal, Mode::Dumb, Mode::Plain] {
         let (mut audit, end, _) = endpoints();

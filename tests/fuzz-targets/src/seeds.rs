@@ -1,4 +1,4 @@
-//! Small sound inputs, for fuzzers to begin with.
+//! Small valid inputs from which fuzzers start.
 
 use llm_core::chat::{SCAFFOLD_KEY, TEMPLATE_KEY, template_digest};
 use llm_core::quantize::TensorType;
@@ -56,7 +56,7 @@ pub fn talking_model() -> Vec<u8> {
     writer.finish()
 }
 
-/// The vocabulary of [`tiny_model`] alone.
+/// Only the vocabulary of [`tiny_model`].
 #[must_use]
 pub fn sentence_piece() -> Vec<u8> {
     let tokens: Vec<Vec<u8>> = ["<unk>", "<s>", "</s>"]
@@ -179,8 +179,8 @@ pub fn all() -> Vec<(&'static str, String, Vec<u8>)> {
     seeds
 }
 
-/// A message of each kind of peer and of each shape, as what its sender's region holds: places and words, the ring's
-/// indices last.
+/// A message of each kind and shape for each kind of peer, as content of its sender's region: positions and words, with
+/// the ring's indices last.
 fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
     let user = UserName::new("admin").unwrap_or_default();
     let session = SessionName::new("tale").unwrap_or_default();

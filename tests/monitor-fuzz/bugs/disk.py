@@ -5,13 +5,13 @@ Each: what is wrong; the file; the text, and what takes its place; perhaps more 
 
 BUGS = [
     (
-        "inference hears of a request at once",
+        "inference is told of a request at once",
         "journal/mod.rs",
         "matches!((&self.state, self.write), (State::Open(_), LogWrite::Ahead))",
         "false",
     ),
     (
-        "a client hears of an end that is not durable",
+        "a client is told of an end that is not durable",
         "monitor/journal.rs",
         "|| entry.due() > 1 || files.journal.may_tell_end(entry.number)",
         "|| entry.due() > 1 || files.journal.has_begun()",
@@ -65,7 +65,7 @@ BUGS = [
         "",
     ),
     (
-        "the log begins anew at each boot",
+        "the log starts over at each boot",
         "monitor/journal.rs",
         "            self.ledger.log.follow(sequence, head);\n",
         "            let _ = (sequence, head);\n",
@@ -89,7 +89,7 @@ BUGS = [
         "                reading.hasher.update(if reading.done == 0 { bytes } else { &[] });\n",
     ),
     (
-        "a files that is silent is waited for",
+        "audit waits for a silent files domain",
         "files/link.rs",
         "None if self.until_us <= now => Failure",
         "None if self.until_us.saturating_add(1 << 60) <= now => Failure",

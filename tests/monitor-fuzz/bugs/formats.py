@@ -17,7 +17,7 @@ BUGS = [
         "*state = choices\n                    .walk(*state, text.get(..1).unwrap_or(text))\n                    .ok_or(Wrong::Format)?;",
     ),
     (
-        "a format begins anew with each token",
+        "a format starts over with each token",
         "answer.rs",
         "*state = dfa.walk(*state, text).ok_or(Wrong::Format)?;",
         "*state = dfa.walk(dfa.start(), text).ok_or(Wrong::Format)?;",

@@ -1,11 +1,11 @@
-"""What is written down.
+"""What is recorded.
 
 Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
 """
 
 BUGS = [
     (
-        "an eviction is written down after the admission that needed it",
+        "an eviction is recorded after the admission that needed it",
         "monitor/text.rs",
         "        if let Some(evicted) = self\n            .gate\n            .sessions\n"
         "            .begin_turn(place, owner, name, adapter, now)\n        {\n"

@@ -1,11 +1,11 @@
-//! `soak`: thousands of requests at random from three clients, on the simulation: a scripted console, and two programs
-//! (`tests/clients/soak`) that stop reading at random and send garbage, while inference is killed, lies, floods its ring and
-//! fills it with garbage. In the end not a token of any budget is lost or counted twice, every request has one end in the
-//! log and the same one at its client, to the byte of its text, the log verifies, and `llmtool replay` reproduces every
-//! output.
+//! `soak`: thousands of random requests from three clients, on the simulation: a scripted console, and two programs
+//! (`tests/clients/soak`) that stop reading at random and send garbage, while inference is killed, lies, floods its
+//! ring and fills it with garbage. At the end no token of any budget is lost or counted twice; every request has one
+//! end in the log and the same one at its client, to the byte of its text; the log verifies; and `llmtool replay`
+//! reproduces every output.
 //!
 //! The environment says how to start the system, as for the end-to-end suite: `SEL4_LLM_RUN_INJECT` and
-//! `SEL4_LLM_LLMTOOL`. `make soak` does all that.
+//! `SEL4_LLM_LLMTOOL`. `make soak` sets them.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,24 +20,23 @@ use sel4_llm_tests::export::Table;
 use sel4_llm_tests::live::Broken;
 use sel4_llm_tests::scripted::{Scripted, USERS};
 
-/// Requests that are typed between two comparisons of everything with everything, while each other client takes a turn: the
-/// log's memory holds those of about 700. In every second stretch inference is left in peace, so that sessions live long
-/// enough to be evicted.
+/// Requests typed between two checkpoints, while each other client takes a turn: the log in memory has room for about
+/// 700. In every second interval inference is left in peace, so that sessions live long enough to be evicted.
 const STRETCH: usize = TURN as usize;
 
-/// Clients beside the console: the names of their domains and of their users.
+/// Other clients: the names of their domains and of their users.
 const OTHERS: [&str; 2] = ["first", "second"];
 
 /// A soak of the simulation.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Requests for text, of all clients together
+    /// Number of requests for text, by all clients together
     #[arg(long, default_value_t = 10_000)]
     requests: usize,
-    /// What happens, and when, follows from this, but for the scheduler of the machine
+    /// Seed that determines what happens and when, except for the machine's scheduler
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Folder of the models of the store, for the replay
+    /// Folder with the store's models, for the replay
     #[arg(long)]
     models: PathBuf,
     /// Folder for the log and the simulation's messages
@@ -61,7 +60,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What has been done, by kind.
+/// Counts of what has been done, by kind.
 #[derive(Debug, Default)]
 struct Done {
     kills: usize,
@@ -73,7 +72,7 @@ struct Done {
 fn soak(arguments: &Arguments, table: &mut Table) -> Result<(), Broken> {
     std::fs::create_dir_all(&arguments.output)?;
     let messages = arguments.output.join("sim.log");
-    // The simulation appends.
+    // The simulation appends to it.
     if messages.exists() {
         std::fs::remove_file(&messages)?;
     }
@@ -106,7 +105,7 @@ fn soak(arguments: &Arguments, table: &mut Table) -> Result<(), Broken> {
     console.live.end()
 }
 
-/// One thing at random.
+/// A random action.
 fn step(
     console: &mut Scripted,
     chance: &mut Chance,
@@ -213,7 +212,7 @@ fn step(
     }
 }
 
-/// Leaves the guest little, or gives enough back, if whoever is logged in may.
+/// Lowers the guest's budget, or restores it, if the logged-in user may.
 fn change_budget(console: &mut Scripted, chance: &mut Chance) -> Result<(), Broken> {
     if console.user() == "guest" {
         return console.ask("llmctl budget guest --tokens 1").map(|_| ());
@@ -225,7 +224,7 @@ fn change_budget(console: &mut Scripted, chance: &mut Chance) -> Result<(), Brok
     console.set_budget("guest", tokens)
 }
 
-/// A command for text, mostly one that is allowed.
+/// A command for text, usually an allowed one.
 fn request(chance: &mut Chance) -> String {
     const PROMPTS: [&str; 12] = [
         "Once upon a time",
@@ -268,7 +267,7 @@ fn request(chance: &mut Chance) -> String {
     line
 }
 
-/// Kills the process of inference, as the simulation's messages name it.
+/// Kills inference's process, which the simulation's messages name.
 fn kill(supervisor: u32, messages: &Path) -> Result<(), Broken> {
     let text = std::fs::read_to_string(messages)?;
     let started = text.rsplit_once("inference: started as process ");
@@ -276,7 +275,7 @@ fn kill(supervisor: u32, messages: &Path) -> Result<(), Broken> {
     let Some(number) = number else {
         return Err(Broken::Wrong(format!("no process of inference in {text}")));
     };
-    // It may have ended meanwhile; nobody else's process is to die for that.
+    // It may have ended meanwhile; another process must not be killed instead.
     let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
     let parent = stat
         .rsplit_once(") ")
@@ -284,18 +283,18 @@ fn kill(supervisor: u32, messages: &Path) -> Result<(), Broken> {
     if parent.and_then(|parent| parent.parse().ok()) == Some(supervisor)
         && let Some(pid) = Pid::from_raw(number)
     {
-        // One that is dead already is as dead as wanted.
+        // If it is already dead, that is just as good.
         let _ = kill_process(pid, Signal::KILL);
     }
     Ok(())
 }
 
-/// What happens next.
+/// The next action.
 struct Chance(Xoshiro256PlusPlus);
 
 impl Chance {
     fn below(&mut self, limit: u64) -> u64 {
-        // The bias of a remainder of 64 bits does not matter here.
+        // The bias of the remainder of a 64-bit number does not matter here.
         self.0.next_u64() % limit
     }
 

@@ -1,10 +1,10 @@
-//! `storm`: one fault or hang of inference after the other. After each, the canonical prompt gives the text that it gave
-//! before and that `llmtool` gives, and the shell answers; in the end the log has every fault with its cause and its
-//! recovery, within a second, and its chain holds.
+//! `storm`: many faults and hangs of inference. After each, the canonical prompt gives the same text as before and as
+//! `llmtool`, and the shell answers. At the end the log has every fault with its cause and a recovery within a second,
+//! and its chain is intact.
 //!
 //! The environment says how to start the system, as for the end-to-end suite: `SEL4_LLM_RUN_INJECT` and
-//! `SEL4_LLM_LLMTOOL`. Its policy should have a short deadline, since each hang lasts that long. `make storm` does all
-//! that.
+//! `SEL4_LLM_LLMTOOL`. Its policy should have a short deadline, because each hang lasts that long. `make storm` sets
+//! all of that.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,19 +17,19 @@ use sel4_llm_tests::live::Broken;
 use sel4_llm_tests::llmtool_generate_with;
 use sel4_llm_tests::scripted::Scripted;
 
-/// Longest recovery that is allowed, in microseconds (1 s).
+/// Longest allowed recovery, in microseconds (1 s).
 const RECOVERY_US: u64 = 1_000_000;
 
 /// Faults between two exports of the log.
 const STRETCH: usize = 50;
 
-/// The address that inference writes to and must not: the audit log's in every other domain's map.
+/// An address that inference must not write: in every other domain's map, the audit log.
 const FOREIGN: u64 = 0x1200_0000;
 
-/// A misdeed: the prompt, what its request ends with, and what the log says of it; nothing if both may differ.
+/// A misdeed: the prompt, the end of its request, and the log's cause; empty if both may vary.
 type Misdeed = (&'static str, Option<(&'static str, FaultKind)>);
 
-/// What inference does.
+/// Misdeeds of inference.
 const MISDEEDS: [Misdeed; 4] = [
     ("!fault-write", Some((DIED, FaultKind::Memory))),
     ("!spin", Some((HUNG, FaultKind::Unresponsive))),
@@ -37,8 +37,8 @@ const MISDEEDS: [Misdeed; 4] = [
     ("!silent", Some((HUNG, FaultKind::Unresponsive))),
 ];
 
-/// What its workers do. One that hangs is given up by inference, which ends itself; after random bytes everywhere, inference
-/// may fault before that, or lose count and be ended by its deadline.
+/// Misdeeds of its workers. If one hangs, inference gives it up and ends itself; after random bytes everywhere,
+/// inference may fault before that, or lose count and be ended at its deadline.
 const MISDEEDS_OF_WORKERS: [Misdeed; 4] = [
     ("!worker-write", Some((DIED, FaultKind::Memory))),
     ("!worker-spin", Some((DIED, FaultKind::Exception))),
@@ -46,29 +46,30 @@ const MISDEEDS_OF_WORKERS: [Misdeed; 4] = [
     ("!worker-fpcr", Some((DIED, FaultKind::Memory))),
 ];
 
-const DIED: &str = "error: inference died while it had the request";
+const DIED: &str = "error: inference crashed while handling the request";
 const HUNG: &str = "error: inference did not answer in time and was stopped";
 
 const PROMPT: &str = "Once upon a time";
-/// Hot, since another rounding mode then gives another text within these tokens; a greedy one stays the same.
+/// At a high temperature, because another rounding mode then changes the text within these tokens; a greedy text stays
+/// the same.
 const OPTIONS: [&str; 6] = ["--max-tokens", "12", "--temperature", "1.5", "--seed", "3"];
 
-/// How often the canonical prompt may pass its deadline in a row.
+/// How often in a row the canonical prompt may miss its deadline.
 const TRIES: usize = 5;
 
-/// Fault after fault.
+/// Repeats faults and hangs.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Faults and hangs
+    /// Number of faults and hangs
     #[arg(long, default_value_t = 200)]
     faults: usize,
     /// The default model of the store
     #[arg(long)]
     model: PathBuf,
-    /// Folder of the models of the store, for the replay
+    /// Folder with the store's models, for the replay
     #[arg(long)]
     models: PathBuf,
-    /// The workers misbehave, not inference
+    /// Make the workers misbehave instead of inference
     #[arg(long)]
     workers: bool,
     /// Folder for the log
@@ -131,8 +132,8 @@ fn storm(arguments: &Arguments, table: &mut Table) -> Result<(), Broken> {
     console.live.end()
 }
 
-/// The canonical prompt gives what it always gives; how often it took a busy machine longer than the deadline, which
-/// leaves the beginning of the text.
+/// Checks the canonical prompt. Returns how often it missed the deadline on a busy machine, which leaves only the
+/// beginning of the text.
 fn canonical(console: &mut Scripted, expected: &str, after: &str) -> Result<usize, Broken> {
     let line = format!("llminfer \"{PROMPT}\" {}", OPTIONS.join(" "));
     for late in 0..TRIES {
@@ -152,7 +153,7 @@ fn canonical(console: &mut Scripted, expected: &str, after: &str) -> Result<usiz
     )))
 }
 
-/// Each fault is in the log, in its order, with its cause, and a recovery in time after it.
+/// Each fault is in the log, in order, with its cause and a timely recovery after it.
 fn check_log(entries: &[Entry], arguments: &Arguments) -> Result<(), Broken> {
     let mut expected = (0..arguments.faults).map(|number| arguments.misdeed(number));
     let mut down: Option<&Entry> = None;
@@ -169,7 +170,7 @@ fn check_log(entries: &[Entry], arguments: &Arguments) -> Result<(), Broken> {
                 let Some((_, kind)) = expects else {
                     continue;
                 };
-                // Of an exception, the kernel gives what the processor says of it.
+                // For an exception, the kernel reports what the processor says.
                 let at = match kind {
                     FaultKind::Memory => FOREIGN,
                     FaultKind::Exception => entry.value,

@@ -1,11 +1,12 @@
-//! `test-models [--large | --seed | --bench | --wide | --sizes] DIR`: models for tests that are made, and not checked in.
+//! `test-models [--large | --seed | --bench | --wide | --sizes] DIR`: generates models for tests, which are not checked
+//! in.
 //!
-//! For the test store: sound ones, one that is cut short, one whose bytes lie about a shape, one that is whole and needs
-//! more than the arena, one that differs in a bit from another, and one that can be talked to. `make` signs them, or does
-//! not, and packs them beside the tiny model. With `--large`: one of 100 M parameters.
-//! With `--seed`: gpt2 in the shape that the project began with, for `tests/parity`. With `--bench`: what speed is
-//! measured with, in Q4_0 and Q8_0. With `--wide`: much like SmolLM2 135M in F16, but with rows that are whole blocks of
-//! every format. With `--sizes`: from 1 M to 100 M parameters in Q4_0.
+//! For the test store: valid ones, one that is truncated, one with a wrong shape, one that needs more than the arena,
+//! one that differs from another in one bit, and one with a chat template. `make` signs them or not, and packs them
+//! with the tiny model. With `--large`: one with 100 M parameters.
+//! With `--seed`: gpt2 in the shape with which the project began, for `tests/parity`. With `--bench`: the models for
+//! measurements of speed, in Q4_0 and Q8_0. With `--wide`: much like SmolLM2 135M in F16, but with rows that are whole
+//! blocks of every format. With `--sizes`: from 1 M to 100 M parameters in Q4_0.
 
 use llm_core::quantize::TensorType;
 use llm_core::testing::{Shape, benchmark, chat_model, gpt2, model, seed_shape, wide};
@@ -79,7 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for name in ["small", "unsigned", "wrong-key"] {
         std::fs::write(directory.join(name).with_extension("gguf"), &sound)?;
     }
-    // With an output matrix of its own: without, random weights say the last token of the scaffold again and again.
+    // With a separate output matrix: without one, random weights repeat the last token of the scaffold.
     let chat = chat_model(
         Shape {
             context: 512,
@@ -102,11 +103,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         .windows(name.len())
         .position(|bytes| bytes == name)
         .ok_or("the model has the tensor")?;
-    // Behind the name and the rank: the first dimension.
+    // The first dimension, after the name and the rank.
     corrupt[at + name.len() + 4] ^= 0x20;
     std::fs::write(directory.join("corrupt.gguf"), &corrupt)?;
 
-    // 6 MiB of weights, and 5 MiB of keys and values for the usual context.
+    // 6 MiB of weights, and 5 MiB of keys and values for the default context.
     let large = model(Shape {
         width: 512,
         layers: 9,

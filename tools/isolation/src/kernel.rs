@@ -1,4 +1,4 @@
-//! Claim K: what the kernel's configuration (`gen_config.json` of the SDK) lets user code do without any capability.
+//! Claim K: what the kernel's configuration (`gen_config.json` of the SDK) lets user code do without a capability.
 //!
 //! An option that differs from the table is a violation: either user code gets more than is documented, or a residual
 //! channel of docs/isolation.md is closed and the document is out of date. If a board's kernel differs from the others,
@@ -17,7 +17,7 @@ struct Switch {
     arch: Option<Arch>,
     /// The values in release, debug and benchmark.
     expected: [Expected; 3],
-    /// What it means if it is on.
+    /// The effect of the option if it is on.
     means: &'static str,
 }
 
@@ -34,13 +34,13 @@ const OPTIONS: &[Switch] = &[
         name: "KERNEL_MCS",
         arch: None,
         expected: [On; 3],
-        means: "scheduling contexts: I7 rests on them",
+        means: "scheduling contexts: I7 depends on them",
     },
     Switch {
         name: "MAX_NUM_NODES",
         arch: None,
         expected: [Text("1"); 3],
-        means: "one core: row M2 rests on it, where a system does not say otherwise",
+        means: "one core: row M2 depends on it, unless a system says otherwise",
     },
     Switch {
         name: "ENABLE_SMP_SUPPORT",
@@ -83,13 +83,13 @@ const OPTIONS: &[Switch] = &[
         name: "ARM_HYPERVISOR_SUPPORT",
         arch: Some(Arch::Aarch64),
         expected: [On; 3],
-        means: "whoever holds its own VSpace can invalidate cached data that it may only read (row M3)",
+        means: "a domain with its own VSpace can invalidate cached data that it may only read (row M3)",
     },
     Switch {
         name: "ALLOW_SMC_CALLS",
         arch: Some(Arch::Aarch64),
         expected: [On; 3],
-        means: "whoever held an SMC capability could call the firmware; nobody does (I8)",
+        means: "a domain with an SMC capability could call the firmware; none has one (I8)",
     },
     Switch {
         name: "SET_TLS_BASE_SELF",
@@ -107,7 +107,7 @@ const OPTIONS: &[Switch] = &[
         name: "VERIFICATION_BUILD",
         arch: None,
         expected: [On, Off, Off],
-        means: "features that are no part of the verified kernels are refused at build time",
+        means: "features that are not part of the verified kernels are refused at build time",
     },
     Switch {
         name: "DEBUG_BUILD",
@@ -125,7 +125,7 @@ const OPTIONS: &[Switch] = &[
         name: "HARDWARE_DEBUG_API",
         arch: None,
         expected: [Off, On, Off],
-        means: "whoever holds a TCB can set breakpoints in its thread",
+        means: "a domain that holds a TCB can set breakpoints in its thread",
     },
     Switch {
         name: "ENABLE_BENCHMARKS",
@@ -143,7 +143,7 @@ const OPTIONS: &[Switch] = &[
         name: "PT_LEVELS",
         arch: Some(Arch::Riscv64),
         expected: [Text("3"); 3],
-        means: "Sv39: where Microkit puts stacks and what the image's page tables are rests on it",
+        means: "Sv39: it determines where Microkit puts stacks, and the structure of the image's page tables",
     },
     Switch {
         name: "RISCV_EXT_D",
@@ -190,7 +190,7 @@ pub fn table(boards: &[Board]) -> String {
         for board in boards {
             let [release, ..] = option.expected_on(board);
             let value = match release {
-                _ if !option.is_of(board) => "there is none",
+                _ if !option.is_of(board) => "not present",
                 On => "**on**",
                 Off => "off",
                 Text(value) => value,
@@ -250,7 +250,7 @@ pub fn check(
     for name in board.kernel.keys() {
         if !OPTIONS.iter().any(|option| option.name == name) {
             finding.violation(format!(
-                "boards/{}.toml has kernel option {name}, of which nothing is known here",
+                "boards/{}.toml has kernel option {name}, which this checker does not know",
                 board.name
             ));
         }
@@ -280,7 +280,7 @@ pub fn check(
         };
         if is != must {
             finding.violation(format!(
-                "{} is {is}, in the {} configuration for {} it is {must} ({})",
+                "{} is {is}, in the {} configuration for {} it must be {must} ({})",
                 option.name,
                 configuration.name(),
                 board.name,

@@ -340,7 +340,7 @@ fn requests_of_sessions_that_ran_at_once_are_reproduced_alone() {
             "{threads} threads: {table}"
         );
     }
-    // What they said is written down, with the hash of the text alone.
+    // What they said is recorded, with the hash of the text alone.
     let texts = fs::read_to_string(texts).unwrap();
     assert_eq!(texts.lines().count(), 7, "{texts}");
     for line in texts.lines() {
@@ -592,7 +592,7 @@ fn a_log_that_says_something_else_than_the_model_is_seen() {
         .find(|(record, _)| record.kind() == Some(Kind::Finish) && record.session == 1)
         .unwrap();
     second.0.output_sha256[0] ^= 1;
-    // The whole chain is made anew, so that only the replay can see it.
+    // The whole chain is forged, so only the replay can detect it.
     let (export, _) = log.export();
     let file = write("forged.log", export);
     let (table, message) = output(&["replay", &file, "--models", MODELS], 1);

@@ -146,7 +146,7 @@ fn a_prompt_without_its_option_is_told_where_it_belongs() {
         "{said}"
     );
     let said = failure(&["generate", TINY, "--frob"], 2);
-    assert!(!said.contains("goes behind -p"), "{said}");
+    assert!(!said.contains("in quotes after -p"), "{said}");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn bad_files_and_prompts_get_one_line_that_says_why() {
     };
     one_line(
         &["inspect", "/no/such.gguf"],
-        "cannot read /no/such.gguf: there is no such file; look at its name and folder",
+        "cannot read /no/such.gguf: there is no such file; check its name and folder",
     );
     let folder = env!("CARGO_TARGET_TMPDIR");
     one_line(&["inspect", folder], "it is a folder; name a file in it");
@@ -302,7 +302,7 @@ fn what_does_not_fit_the_store_is_not_packed() {
     );
     let message = failure(&["pack", "-o", &out, "na me=x.gguf"], 2);
     assert!(
-        message.contains("no name for a file of the store"),
+        message.contains("not a valid name for a file of the store"),
         "{message}"
     );
 }

@@ -222,21 +222,21 @@ fn what_is_wrong_with_a_client_is_said_with_its_line() {
             SHELL,
             "[clients.triage]\nrequests = 1\n",
             "[clients.triage]",
-            "client 'triage' has neither a user that it is, nor may it log in: write user = \"NAME\"",
+            "client 'triage' has no user and may not log in: write user = \"NAME\"",
         ),
         (
             "no-user-yet",
             SHELL,
             "[clients.triage]\nlogin = true\n",
             "[clients.triage]",
-            "client 'triage' may log in, but has no user that it is until then: write user =",
+            "client 'triage' may log in, but has no user for the time before that: write user =",
         ),
         (
             "unknown-user",
             SHELL,
             "[clients.triage]\nuser = \"nobody\"\n",
             "user = \"nobody\"",
-            "client 'triage' is user 'nobody', whom [users] does not have",
+            "client 'triage' is user 'nobody', who is not in [users]",
         ),
         (
             "passphrase",
@@ -264,21 +264,21 @@ fn what_is_wrong_with_a_client_is_said_with_its_line() {
             "[clients.shell]\nuser = \"guest\"\nrequests = 20\n",
             "[clients.triage]\nuser = \"triage\"\nrequests = 21\n",
             "requests = 21",
-            "the requests of the clients add up to 41 here, there are 39: give them fewer",
+            "the requests of the clients add up to 41 here, but there are only 39: give them fewer",
         ),
         (
             "sum-of-commands",
             "[clients.shell]\nuser = \"guest\"\ncommands = 12\n",
             "[clients.triage]\nuser = \"triage\"\ncommands = 1\n",
             "commands = 1",
-            "the commands of the clients add up to 13 here, there are 12",
+            "the commands of the clients add up to 13 here, but there are only 12",
         ),
         (
             "nothing-left",
             "[clients.shell]\nuser = \"guest\"\nsessions = 32\n",
             TRIAGE,
             "[clients.triage]",
-            "client 'triage' says no sessions, and of 32 the others leave 0 for 1: give them fewer",
+            "client 'triage' gives no sessions, and the others leave only 0 of 32 for those that give none (1): give the others fewer",
         ),
         (
             "unknown-member",
@@ -292,7 +292,7 @@ fn what_is_wrong_with_a_client_is_said_with_its_line() {
             SHELL,
             "[clients.\"tri age\"]\nuser = \"triage\"\n",
             "[clients.\"tri",
-            "'tri age' is no name for a client",
+            "'tri age' is not a valid name for a client",
         ),
         (
             "login-word",
@@ -386,7 +386,7 @@ fn a_description_whose_slots_are_not_whole_is_refused() {
             " setvar_size=\"audit_to_client_0_size\"",
             "",
             10,
-            "audit is told client_0_to_audit of the client in slot 0, and not audit_to_client_0_size",
+            "audit has client_0_to_audit for the client in slot 0, but not audit_to_client_0_size",
         ),
         (
             "no-channel",
@@ -407,7 +407,7 @@ fn a_description_whose_slots_are_not_whole_is_refused() {
             "name=\"audit\"",
             "name=\"auditor\"",
             28,
-            "'pd' names 'audit', which is not there",
+            "'pd' names 'audit', which does not exist",
         ),
         ("no-xml", "</system>", "", 1, "not well-formed XML"),
     ] {
@@ -497,7 +497,7 @@ fn a_policy_in_words_says_who_each_client_is_and_who_may_be_whom() {
     }
     let said = words("", None);
     assert!(
-        said.contains("clients\n  none: nobody can ask for anything\n"),
+        said.contains("clients\n  none: nobody can send requests\n"),
         "{said}"
     );
 }

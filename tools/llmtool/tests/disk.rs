@@ -130,11 +130,11 @@ fn what_cannot_be_is_refused_and_leaves_the_disk_as_it_was() {
             &["--size", "1MiB", "--log-size", "0"][..],
             "too few for a file system",
         ),
-        (&["--log-size", "1000"], "an audit log of 1000 B cannot be"),
+        (&["--log-size", "1000"], "an audit log cannot have 1000 B"),
         (&["--size", "2MiB", "--log-size", "1900KiB"], ""),
         (
             &["--size", "8MiB", "--log-size", "9MiB"],
-            "must fit the disk",
+            "must fit on the disk",
         ),
         (&["--label", "much too long a label"], "name cannot be"),
     ] {

@@ -135,12 +135,12 @@ fn a_bad_policy_is_refused_with_its_line_and_the_reason() {
         (
             "user = \"guest\"",
             "user = \"gast\"",
-            "client 'shell' is user 'gast', whom [users] does not have",
+            "client 'shell' is user 'gast', who is not in [users]",
         ),
         (
             "user = \"guest\"",
             "user = \"admin\"",
-            "client 'shell' is user 'admin', who has a passphrase, and nobody gives one for a client",
+            "client 'shell' is user 'admin', who has a passphrase, which nobody can give for a client",
         ),
         (
             "budget = 20_000",
@@ -198,12 +198,12 @@ fn a_bad_policy_is_refused_with_its_line_and_the_reason() {
         (
             "may = [\"infer\"]",
             "may = [\"infer\", \"fly\"]",
-            "'fly' is nothing that a role may do; there are infer, load,",
+            "'fly' is not a permission; the permissions are infer, load,",
         ),
         (
             "may = [\"infer\"]",
             "may = [\"infer\", \"infer\"]",
-            "'infer' is there twice",
+            "'infer' is given twice",
         ),
         (
             "max-tokens = 512",
@@ -228,12 +228,12 @@ fn a_bad_policy_is_refused_with_its_line_and_the_reason() {
         (
             "[users.guest]",
             "[users.\"gu est\"]",
-            "'gu est' is no name for a user",
+            "'gu est' is not a valid name for a user",
         ),
         ("[users.admin]", "[users.guest]", "duplicate key"),
         ("t=4", "t=9", "passphrase: it takes 9 passes (t), 1 to 4"),
         ("$argon2id$", "$scrypt$", "passphrase: "),
-        ("$argon2id$", "argon2id", "passphrase: no PHC string"),
+        ("$argon2id$", "argon2id", "passphrase: not a PHC string"),
         ("ed25519 = \"", "ed25519 = \"2", "has 64 hexadecimal digits"),
         (&key, "file = \"nowhere.pem\"", "cannot read "),
         (

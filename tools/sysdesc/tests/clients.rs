@@ -132,7 +132,7 @@ fn rings_of_two_clients_in_each_others_slots_are_refused() {
     assert_eq!(line, 8);
     let text = problem.to_string();
     assert!(
-        text.contains("client_0_to_audit of the client in slot 0, whose channel goes to 'b', but region 'a_to_audit'"),
+        text.contains("client_0_to_audit for the client in slot 0, whose channel goes to 'b', but region 'a_to_audit'"),
         "{text}"
     );
 }

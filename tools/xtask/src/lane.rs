@@ -1,4 +1,4 @@
-//! The boards on which the checks run on seL4, and what `make test` runs.
+//! The boards on which checks run on seL4, and the checks of `make test`.
 
 use crate::command::{is_installed, run};
 use crate::error::{Error, Result};
@@ -15,9 +15,9 @@ use std::path::Path;
 use sysdesc::Board;
 use sysdesc::board::FOLDER;
 
-/// What begins on one of two cores: checks that build in `target`.
+/// What starts on one of two cores: checks that build in `target`.
 const HOST: &str = "lint doc unit monitor-fuzz";
-/// What runs beside it, since each leaves part of two cores unused. It builds elsewhere.
+/// What runs beside it, because each leaves part of two cores unused. It builds elsewhere.
 const BESIDE: &str = "unit-aarch64 loom test-train proofs";
 /// What runs there after it, for each board of the lane: builds that nothing measures.
 const BESIDE_SEL4: [&str; 5] = [
@@ -27,12 +27,12 @@ const BESIDE_SEL4: [&str; 5] = [
     "panic-check",
     "panic-check-disk",
 ];
-/// What runs alone, since it measures times.
+/// What runs alone, because it measures times.
 const ALONE: &str = "isolation-description e2e-sim";
 /// What runs alone on each board of the lane.
 const ALONE_SEL4: [&str; 3] = ["test-sel4", "test-disk-sel4", "e2e-qemu"];
 
-/// A board of `boards/`, and why its checks do not run on seL4 here, if they do not.
+/// A board of `boards/`, and the reason if its checks do not run on seL4 here.
 fn boards(options: &Options, sdk: Option<&Sdk>) -> Result<Vec<(Board, Option<String>)>> {
     let boards = Board::all(Path::new(FOLDER))?;
     let of_sdk = sdk.map(Sdk::boards).unwrap_or_default();
@@ -86,7 +86,7 @@ fn lines(options: &Options, sdk: Option<&Sdk>) -> Result<Vec<String>> {
     Ok(boards(options, sdk)?.into_iter().map(line).collect())
 }
 
-/// Says on which boards the checks run on seL4, and why not on the others.
+/// Prints on which boards the checks run on seL4, and why not on the others.
 pub fn lane(options: &Options) -> Result {
     for line in lines(options, Sdk::find().as_ref())? {
         println!("{line}");
@@ -206,8 +206,8 @@ pub fn lint_sel4(shop: &Shop, options: &Options) -> Result {
     Ok(())
 }
 
-/// No panic that a message could reach in the linked audit, but those that pds/audit/panics.toml argues: a panic of audit ends
-/// the system.
+/// Checks that no message can make audit panic: the linked program has no reachable panic except those that
+/// pds/audit/panics.toml justifies. A panic of audit ends the system.
 pub fn panic_check(shop: &Shop, options: &Options) -> Result {
     let image = Image::new(shop, options)?.purpose(Purpose::Shipped);
     image.build()?;
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
     use std::path::PathBuf;
 
-    /// An SDK as far as it is looked at, with these boards.
+    /// A stand-in for an SDK with these boards.
     fn sdk(name: &str, boards: &[&str]) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("xtask-{}-{name}", std::process::id()));
         for board in boards {
@@ -258,7 +258,7 @@ mod tests {
         folder
     }
 
-    /// What is said of a board.
+    /// The line printed about a board.
     fn line(board: &str, variables: &[(&str, &str)], sdk: Option<&Path>) -> String {
         std::env::set_current_dir(crate::root()).unwrap();
         let options = Options::read(&|name| {
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn the_lane_has_each_board_of_the_sdk_that_can_be_emulated_and_says_why_not_the_others() {
         let folder = sdk("one-board", &["zcu102", "odroidc2"]);
-        // Not each machine has the emulator.
+        // Not every machine has the emulator.
         let runs = match is_installed("qemu-system-aarch64") {
             true => "the seL4 lane runs on zcu102",
             false => "*** SKIPPED: the seL4 lane on zcu102: no qemu-system-aarch64 ***",

@@ -62,7 +62,7 @@ impl Default for Memory {
 enum Stage {
     /// Not asked about yet.
     ToAsk,
-    /// Its question is owed or in flight.
+    /// Its question must still be sent, or is in flight.
     Asked,
     /// There are no more lines.
     Done,

@@ -42,7 +42,7 @@ fn values_that_are_not_finite_because_weights_were_changed_end_the_domain() {
     write(&mut server, |weights| 0..weights, |_| 0xff);
     let seen = audit.settle(&mut server);
     assert_eq!(seen.last(), Some(&Seen::Corrupt), "{seen:?}");
-    // It does nothing more in this life, whatever it is asked.
+    // It does nothing more before the restart, whatever it is asked.
     audit.send(2, &first(1, b"hello", 3));
     audit.send(3, &Command::Status);
     assert_eq!(audit.settle(&mut server), []);

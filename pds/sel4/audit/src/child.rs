@@ -1,6 +1,6 @@
 //! Inference and its workers as audit's children: decoding their faults, and restarting them.
 //!
-//! They are one compartment, so a fault of one ends all of them. All are stopped before any is started: what an old life
+//! They are one compartment, so a fault of one ends all of them. All are stopped before any is started: what an old run
 //! might still write must not meet a new one. The kernel stops a domain on another core before it answers.
 
 use crate::members::Members;

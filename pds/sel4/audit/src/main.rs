@@ -89,7 +89,7 @@ impl Interrupt {
         Self { channel, owed }
     }
 
-    /// Acknowledges the interrupt if it has come, or if an acknowledgement is owed.
+    /// Acknowledges the interrupt if it has come, or if an earlier acknowledgement was refused.
     fn acknowledge(&mut self, has_come: bool) {
         if has_come || self.owed {
             self.owed = self.channel.irq_ack().is_err();

@@ -1,7 +1,7 @@
-//! A client that asks for all that it can get, and reads none of it: for `make bench-qemu`, which sees what that costs
-//! another one. It reads until audit is ready, since nothing is admitted before, and never again.
+//! A client that requests everything it can get and reads none of it, for `make bench-qemu`, which measures what that
+//! costs another client. It reads until audit is ready, because nothing is admitted before, and never again.
 //!
-//! What it is to do is the first byte of its region `orders`: `1` to ask, anything else to be silent.
+//! The first byte of its region `orders` says what to do: `1` to send requests, anything else to be silent.
 
 #![no_std]
 #![no_main]
@@ -22,14 +22,15 @@ facts! {
     "protocol_version" = protocol::VERSION;
 }
 
-/// Bytes of the region with its orders.
+/// Size of the region with its orders, in bytes.
 const ORDERS_BYTES: usize = 0x1000;
-/// Requests for text, one at each signal: so that inference has read the one before, and the limit of commands is not met.
+/// Number of requests for text. One is sent at each signal, so that inference has read the previous one and the limit
+/// of commands is not reached.
 const REQUESTS: u32 = 9;
-/// Then as many watches of the counters, which are sent each second while there is room.
+/// Then it sends this many requests for repeated counters, which arrive every second while there is room.
 const WATCHES: u32 = 3;
 
-/// Larger than is good for a stack.
+/// A static, because it is too large for the stack.
 static MEMORY: ConstStaticCell<(Memory, Inbox)> =
     ConstStaticCell::new((Memory::new(), Inbox::new()));
 
@@ -42,7 +43,7 @@ struct Mute {
     sent: u32,
 }
 
-/// Nothing if the description has given it no ring: then it does nothing.
+/// Empty if the description gives it no ring; then it does nothing.
 struct Domain(Option<Mute>);
 
 #[protection_domain]
@@ -54,9 +55,9 @@ fn start() -> Result<Mute, RingError> {
     let region = |address, bytes| Mapped { address, bytes };
     let theirs = region(from_audit(), from_audit_size());
     let ours = region(to_audit(), to_audit_size());
-    // SAFETY: the description maps both to this domain, for the rings alone.
+    // SAFETY: the description maps both to this domain, only for the rings.
     let ring = unsafe { region::endpoint(theirs, ours)? };
-    // SAFETY: the description maps the orders writable nowhere.
+    // SAFETY: the description maps the orders writable in no domain.
     let orders = unsafe { region::immutable(region(orders(), ORDERS_BYTES)) };
     let (memory, inbox) = MEMORY.take();
     Ok(Mute {
@@ -86,7 +87,7 @@ impl Mute {
         }
     }
 
-    /// What is refused for want of room was not sent, and comes at the next signal.
+    /// A request that finds no room is sent again at the next signal.
     fn ask(&mut self) {
         if self.sent < REQUESTS {
             let long = Infer::new("Once upon a time").max_tokens(512);
@@ -96,7 +97,7 @@ impl Mute {
         while self.sent < REQUESTS + WATCHES && self.client.watch_stats().is_ok() {
             self.sent += 1;
         }
-        // Until nothing goes into the ring any more: audit reads no request that it could not answer.
+        // Until the ring is full: audit reads no request that it could not answer.
         while self.client.who_am_i().is_ok() {}
     }
 }

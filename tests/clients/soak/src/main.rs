@@ -23,11 +23,11 @@ impl soak::Port for Port {
     }
 
     fn say(&mut self, line: fmt::Arguments<'_>) {
-        // It does not fail.
+        // This cannot fail.
         let _ = writeln!(self.debug, "{line}");
     }
 
-    /// The one way to wait that a domain has left, here without anything to wait for.
+    /// The only way to wait that a domain still has, used without anything to wait for.
     fn sleep(&mut self, time: Duration) {
         // They are short.
         if let Ok(time) = time.try_into() {
@@ -49,7 +49,7 @@ impl Component for Domain {
 
 fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
     let (ours, noise) = Noisy::new(env.read_write("to_audit")?);
-    // One for the life of the process.
+    // Allocated once, for the life of the process.
     let memory = Box::leak(Box::new(Memory::new()));
     let client = Client::over(env.read_only("from_audit")?, ours, memory)
         .map_err(|error| SetupError::Component(error.to_string()))?;

@@ -1,37 +1,37 @@
-//! A client's own region, into which garbage can be written in place of a message.
+//! A client's own region, into which garbage can be written instead of a message.
 
 use protocol::ring::PAYLOAD_WORDS;
 use sel4_llm_client::region::{ReadWords, WriteWords};
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// Words of the region before its slots, and of a slot before its payload: `docs/protocol.md`.
+/// Number of words before the region's slots, and before a slot's payload: see `docs/protocol.md`.
 const FIRST_SLOT_WORD: usize = 8;
 const HEADER_WORDS: usize = 2;
-/// From here on, kinds of messages are invalid.
+/// From this kind on, messages are invalid.
 const NO_KIND: u16 = 1000;
 
-/// What is wrong with the messages that are sent. The number of the request stays right, so that whoever is answered is
-/// the one that was sent.
+/// What is wrong with the messages being sent. The number of the request stays right, so that an answer can be matched
+/// to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Noise {
     /// Nothing.
     #[default]
     None,
-    /// They are of another version of the protocol.
+    /// Another version of the protocol.
     Version(u64),
-    /// They are of another epoch.
+    /// Another epoch.
     Epoch(u64),
-    /// They are longer than a slot.
+    /// Longer than a slot.
     Length(u64),
-    /// They are of a kind that there is not.
+    /// An unknown kind.
     Kind(u64),
-    /// Their payload is random.
+    /// A random payload.
     Payload(u64),
 }
 
 impl Noise {
-    /// One of them, from a random number.
+    /// A random error, from a random number.
     #[must_use]
     pub const fn some(random: u64) -> Self {
         match random % 5 {
@@ -43,13 +43,13 @@ impl Noise {
         }
     }
 
-    /// Whether audit has a number that it can answer with: what is wrong is not the frame.
+    /// Whether audit can answer under the request's number, because the frame itself is valid.
     #[must_use]
     pub const fn is_answered(self) -> bool {
         matches!(self, Self::None | Self::Kind(_) | Self::Payload(_))
     }
 
-    /// What is written at a word of the region in place of `value`.
+    /// The word to write in place of `value`.
     const fn instead_of(self, value: u64, index: usize) -> u64 {
         let Some(word) = index.checked_sub(FIRST_SLOT_WORD) else {
             return value;
@@ -72,7 +72,7 @@ impl Noise {
     }
 }
 
-/// The region of `W`, with [`Noise`] in what is stored while there is some.
+/// The region `W`; while there is [`Noise`], it is applied to what is written.
 #[derive(Clone, Debug)]
 pub struct Noisy<W> {
     region: W,
@@ -80,7 +80,7 @@ pub struct Noisy<W> {
 }
 
 impl<W> Noisy<W> {
-    /// A region, and what changes the noise in it.
+    /// A region, and the handle that changes its noise.
     pub fn new(region: W) -> (Self, Rc<Cell<Noise>>) {
         let noise = Rc::<Cell<Noise>>::default();
         let changes = noise.clone();

@@ -1,20 +1,20 @@
-//! What the client does: asks at random, stops reading at random, sends garbage at random, and keeps books.
+//! The client's behaviour: it sends requests, stops reading and sends garbage at random, and keeps accounts.
 //!
-//! It works in *turns* of [`REQUESTS`] requests for text. Between them it rests, and asks for nothing but its own budget:
-//! a turn begins when somebody has given it another limit, so that whoever runs the soak says when, and what is written
-//! down meanwhile belongs to no client. Its books go out line by line as debug output:
+//! It works in *turns* of [`REQUESTS`] requests for text. In between it only asks for its own budget: a turn begins
+//! when somebody has changed the limit of that, so the soak decides when, and what is logged between turns belongs to
+//! no client. Its accounts are debug output, line by line:
 //!
 //! ```text
-//! end TAG KIND CODE PROMPT GENERATED TURN TOKENS BYTES SHA256     a request has got its one end
-//! turn NUMBER ASKED CANCELS GARBAGE ANSWERED INDICES STOPS MALFORMED UNEXPECTED     a turn is over; sums of all turns
-//! wrong TEXT                                                      what must not be
+//! end TAG KIND CODE PROMPT GENERATED TURN TOKENS BYTES SHA256     a request has ended
+//! turn NUMBER ASKED CANCELS GARBAGE ANSWERED INDICES STOPS MALFORMED UNEXPECTED     a turn is over, with all totals
+//! wrong TEXT                                                      something impossible
 //! ```
 //!
-//! TAG is the request's seed, which no other of the client's has, so that it can be found in the audit log; KIND is
-//! `finished`, `failed` or `lost`; TOKENS, BYTES and SHA256 are of the text that came. ANSWERED is that part of the garbage
-//! that audit answers.
+//! TAG is the request's seed, which is unique for the client, so the request can be found in the audit log. KIND is
+//! `finished`, `failed` or `lost`. TOKENS, BYTES and SHA256 describe the text that arrived. ANSWERED is the number of
+//! garbage messages that audit answers.
 //!
-//! After the process is locked down it gets no memory: all that is here is as large as it will ever be.
+//! After the lock-down the process cannot allocate, so everything here has its final size.
 
 use crate::noise::{Noise, Noisy};
 use rand_core::{Rng as _, SeedableRng as _};
@@ -30,27 +30,27 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Requests for text in a turn; tests/src/books.rs has the same.
+/// Requests for text in a turn; must equal the constant in tests/src/books.rs.
 const REQUESTS: u32 = 60;
-/// The limit that the policy gives, which begins no turn.
+/// The limit in the policy, which starts no turn.
 const LIMIT_AT_BOOT: u64 = 1_000_000_000;
-/// Most requests for text under way at once: more than the policy allows.
+/// Most requests for text in flight: more than the policy allows.
 const MOST_OPEN: usize = 9;
-/// Where a region has the indices of its ring: `docs/protocol.md`.
+/// Position of a ring's indices in a region: see `docs/protocol.md`.
 const HEAD_WORD: usize = 2;
 const TAIL_WORD: usize = 3;
 
-/// What the client gets from its runtime.
+/// Services of the runtime.
 pub trait Port {
     /// Tells audit to look at its rings.
     fn notify_audit(&mut self);
     /// Debug output.
     fn say(&mut self, line: fmt::Arguments<'_>);
-    /// Does nothing for a while, whatever comes.
+    /// Does nothing for a while, whatever arrives.
     fn sleep(&mut self, time: Duration);
 }
 
-/// A request for text that is under way.
+/// A request for text in flight.
 struct Open {
     request: RequestId,
     tag: u64,
@@ -59,45 +59,45 @@ struct Open {
     text: Sha256,
 }
 
-/// Sums of all turns.
+/// Totals of all turns.
 #[derive(Default)]
 struct Sums {
     asked: u64,
     cancels: u64,
     garbage: u64,
-    /// Of it, what audit answers.
+    /// How many of them audit answers.
     answered: u64,
     indices: u64,
     stops: u64,
 }
 
-/// See the module.
+/// The client; see the module.
 pub struct Soak<R, W> {
     client: Client<'static, R, Noisy<W>>,
     noise: Rc<Cell<Noise>>,
-    /// Its own region, for indices that cannot be.
+    /// Its own region, to write impossible indices.
     indices: W,
     inbox: Box<Inbox>,
     chance: Xoshiro256PlusPlus,
-    /// Seeds the turns, so that two clients do not do the same.
+    /// Seed of the turns, so that two clients behave differently.
     own: u64,
     open: Vec<Open>,
-    /// How many may be under way now.
+    /// Limit of requests in flight at the moment.
     wanted: usize,
-    /// Requests of this turn that are still to be sent; `None` while it rests.
+    /// Requests of this turn that are still to be sent; `None` between turns.
     left: Option<u32>,
     turns: u64,
     limit: u64,
-    /// The question for the budget that is under way.
+    /// The pending question about the budget.
     question: Option<RequestId>,
     sums: Sums,
-    /// A request was refused: there is no hurry to ask again.
+    /// Whether a request was refused: then there is no hurry to send another.
     was_refused: bool,
     is_ready: bool,
 }
 
 impl<R: ReadWords, W: WriteWords> Soak<R, W> {
-    /// A client of this name, what makes its region noisy, and the same region.
+    /// A client with this name, the handle of its region's noise, and that region.
     pub fn new(
         name: &str,
         client: Client<'static, R, Noisy<W>>,
@@ -145,7 +145,7 @@ impl<R: ReadWords, W: WriteWords> Soak<R, W> {
     }
 
     fn below(&mut self, limit: u64) -> u64 {
-        // The bias of a remainder of 64 bits does not matter here.
+        // The bias of the remainder of a 64-bit number does not matter here.
         self.chance.next_u64() % limit
     }
 
@@ -190,12 +190,13 @@ impl<R: ReadWords, W: WriteWords> Soak<R, W> {
                     self.begin();
                 }
             }
-            // It stops reading, with a ring half full, say.
+            // Stops reading, for example with a half-full ring.
             self.stop(40, port);
         }
     }
 
-    /// Does nothing for a while, mostly short, now and then for longer than a request may take; once in so many calls.
+    /// Does nothing for a while: usually briefly, now and then for longer than a request may take. Does so once in this
+    /// many calls.
     fn stop(&mut self, once_in: u64, port: &mut impl Port) {
         if self.left.is_none() || self.below(once_in) > 0 {
             return;
@@ -212,21 +213,21 @@ impl<R: ReadWords, W: WriteWords> Soak<R, W> {
 
     // ---- Asking -----------------------------------------------------------------------------------
 
-    /// Begins a turn.
+    /// Starts a turn.
     fn begin(&mut self) {
         self.chance = Xoshiro256PlusPlus::seed_from_u64(self.own ^ self.limit.rotate_left(17));
         self.left = Some(REQUESTS);
         self.turns += 1;
     }
 
-    /// Between turns: asks for its budget, at leisure.
+    /// Between turns: asks for its budget from time to time.
     fn rest(&mut self, port: &mut impl Port) {
         if self.question.is_none() {
             port.sleep(Duration::from_millis(5));
             let own = self.client.budget(UserName::EMPTY, BudgetChange::default());
             match own {
                 Ok(request) => self.question = Some(request),
-                // It has room for one message: all others were answered.
+                // There is room for one message, because all others were answered.
                 Err(error) => port.say(format_args!("wrong {error}")),
             }
         }
@@ -267,7 +268,7 @@ impl<R: ReadWords, W: WriteWords> Soak<R, W> {
         }
     }
 
-    /// Sends a request for text. Its tag is its seed.
+    /// Sends a request for text. Its seed is its tag.
     fn infer(&mut self) -> Result<(), SubmitError> {
         const PROMPTS: [&str; 8] = [
             "Once upon a time",
@@ -285,7 +286,7 @@ impl<R: ReadWords, W: WriteWords> Soak<R, W> {
         let sampling = Sampling {
             seed: tag,
             temperature: self.below(3) as u32 * 700_000,
-            // One that is refused, now and then.
+            // An invalid one, now and then.
             top_p: if self.below(50) == 0 {
                 2_000_000
             } else {
@@ -324,7 +325,7 @@ impl<R: ReadWords, W: WriteWords> Soak<R, W> {
 
     // ---- Misdeeds ---------------------------------------------------------------------------------
 
-    /// Sends an invalid message, and does not wait for an answer.
+    /// Sends an invalid message, without waiting for an answer.
     fn send_garbage(&mut self, port: &mut impl Port) {
         let noise = Noise::some(self.chance.next_u64());
         self.noise.set(noise);
@@ -333,14 +334,14 @@ impl<R: ReadWords, W: WriteWords> Soak<R, W> {
         if let Ok(request) = sent {
             self.sums.garbage += 1;
             self.sums.answered += u64::from(noise.is_answered());
-            // Its cancellation is answered in any case, which ends it.
+            // A cancel is always answered, which ends it.
             self.client.abandon(request);
             self.signal(port);
         }
     }
 
-    /// Claims to have sent or read what cannot be, then takes it back. What was on its way is lost by that, so nothing is:
-    /// it is over when audit answers again.
+    /// Claims to have sent or read an impossible number of messages, then takes that back. Messages in transit would be
+    /// lost, so there are none; it is over when audit answers again.
     fn write_indices(&mut self, port: &mut impl Port) {
         self.sums.indices += 1;
         let (word, random) = match self.chance.next_u64() {
@@ -348,7 +349,7 @@ impl<R: ReadWords, W: WriteWords> Soak<R, W> {
             random => (TAIL_WORD, random),
         };
         let honest = self.indices.load(word);
-        // In this epoch, mostly.
+        // Usually in this epoch.
         let epoch = if random % 8 < 6 {
             honest >> 32 << 32
         } else {
@@ -405,7 +406,7 @@ fn is_failure(incoming: &Incoming<'_>) -> bool {
     matches!(event, Event::Failed { .. })
 }
 
-/// The line of a request that is over.
+/// The line for a request that is over.
 fn tell(open: Open, incoming: &Incoming<'_>, port: &mut impl Port) {
     let (kind, code, prompt, generated, turn) = match *incoming {
         Incoming::Last { event, .. } => match event {

@@ -1,8 +1,8 @@
-//! A disk that breaks, as a domain of the simulation: `sel4-llm-sim systems/disk/system.xml ... --program
-//! disk=broken-disk-sim`. It is the real domain over a device that misbehaves.
+//! A failing disk, as a domain of the simulation: `sel4-llm-sim systems/disk/system.xml ... --program
+//! disk=broken-disk-sim`. It is the real domain with a device that misbehaves.
 //!
-//! How, the image says itself, in 512 bytes behind the disk's last sector: `HOW AFTER`, where AFTER is the number of
-//! operations that go well before.
+//! The image itself says how, in 512 bytes after the disk's last sector: `HOW AFTER`, where AFTER is the number of
+//! operations that succeed first.
 
 use disk::{Device, Disk, Operation};
 use protocol::limits::SECTOR_BYTES;
@@ -17,15 +17,15 @@ use std::process::ExitCode;
 enum How {
     /// Nothing.
     Sound,
-    /// It reports an error for whatever it is asked.
+    /// It reports an error for every operation.
     Error,
-    /// It reports an error for what it is to write or to make durable.
+    /// It reports an error for every write and flush.
     WriteError,
-    /// An operation is never over.
+    /// An operation never ends.
     Stuck,
-    /// It reads a hundred bytes, and says that all is well.
+    /// It reads only a hundred bytes, and reports success.
     Short,
-    /// It cannot be written, and says so.
+    /// It is read-only, and says so.
     ReadOnly,
 }
 
@@ -46,13 +46,13 @@ impl How {
 struct Broken {
     file: DiskFile,
     how: How,
-    /// Operations that go well.
+    /// Number of operations that succeed.
     left: u32,
     result: Option<Result<(), DiskError>>,
 }
 
 impl Broken {
-    /// What the image says of itself.
+    /// The instructions in the image.
     fn of(file: DiskFile) -> Option<Self> {
         let mut order = [0; SECTOR_BYTES];
         let at = file.bytes().checked_sub(SECTOR_BYTES as u64)?;
@@ -80,7 +80,7 @@ impl Broken {
 impl Device for Broken {
     fn description(&self) -> Description {
         Description {
-            // Without the one in which it says how it breaks.
+            // Without the sector that contains the instructions.
             sectors: (self.file.bytes() / SECTOR_BYTES as u64).saturating_sub(1),
             writable: self.file.is_writable() && self.how != How::ReadOnly,
         }

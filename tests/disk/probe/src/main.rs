@@ -1,5 +1,5 @@
-//! Stands where audit stands: it lists the files of the disk, reads the first model, finds the end of the log and writes an
-//! entry behind it, and says all of it on the console. `tests/disk/run` boots it, more than once with the same disk.
+//! Replaces audit: it lists the files of the disk, reads the first model, finds the end of the log, appends an entry,
+//! and reports all of that on the console. `tests/disk/run` boots it several times with the same disk.
 
 #![no_std]
 #![no_main]
@@ -28,7 +28,7 @@ patched! {
 
 const SECTOR: usize = 512;
 
-/// Whose log it is: not that of any real device.
+/// The log's owner, which is no real device.
 const DEVICE: [u8; 16] = *b"the disk's probe";
 
 struct Files {
@@ -54,13 +54,13 @@ struct Probe {
 macro_rules! say {
     ($probe:expr, $($text:tt)*) => {{
         let console = &mut *$probe.console.borrow_mut();
-        // Writing to the console does not fail.
+        // Writing to the console cannot fail.
         let _ = write!(console, $($text)*).and_then(|()| console.write_str("\r\n"));
     }};
 }
 
 impl Probe {
-    /// Asks, and waits for the next answer, which is in `frame` then.
+    /// Asks a question, and waits for the answer, which is then in `frame`.
     async fn ask(&self, number: u32, ask: &Ask<'_>, frame: &mut Frame) {
         {
             let Files {
@@ -69,7 +69,7 @@ impl Probe {
                 channel,
             } = &mut *self.files.borrow_mut();
             ask.write(number, frame);
-            // One thing is asked at a time.
+            // Only one question is under way at a time.
             let _ = ring.send(frame);
             channel.notify();
         }
@@ -91,7 +91,7 @@ impl Probe {
         .await;
     }
 
-    /// From the answer to `Mount` on, which is asked already.
+    /// Everything after the answer to `Mount`, which was already sent.
     async fn run(&self) -> Result<(), &'static str> {
         let mut frame = Frame::new();
         self.hear(&mut frame).await;
@@ -170,7 +170,7 @@ impl Probe {
         let Ok(mut opening) = Opening::new(u64::from(slots), Some(DEVICE), &mut buffer) else {
             return Err("the log has another size");
         };
-        // The sectors that the frame has: neighbours are wanted next.
+        // The sectors in the frame: adjacent ones are requested next.
         let mut there = 0..0;
         while let Some(slot) = opening.wants() {
             if !there.contains(&slot) {
@@ -244,17 +244,17 @@ fn init() -> Domain<impl Future<Output = ()>> {
     let region = |address, bytes| Mapped { address, bytes };
     let theirs = region(from_files(), from_files_size());
     let ours = region(to_files(), to_files_size());
-    // SAFETY: the description maps both to this domain, for the rings alone.
+    // SAFETY: the description maps both to this domain, only for the rings.
     let ring = unsafe { region::endpoint(theirs, ours) };
     let channel = Channel::new(files_channel());
     Domain(ring.ok().map(|mut ring| {
         ring.lead(1);
-        // What begins it all: the answer wakes this domain, which nothing else does.
+        // This starts everything: nothing but the answer wakes this domain.
         let mut frame = Frame::new();
         Ask::Mount.write(1, &mut frame);
         // The ring is empty.
         let _ = ring.send(&frame);
-        // SAFETY: the description maps the board's UART there, to this domain alone.
+        // SAFETY: the description maps the board's UART there, only to this domain.
         let uart = unsafe { board::console(uart()) };
         let probe = PROBE.init(Probe {
             files: RefCell::new(Files {
@@ -283,8 +283,8 @@ impl<F: Future<Output = ()>> Handler for Domain<F> {
 
     fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
         if let Some(run) = &mut self.0 {
-            // SAFETY: the runtime runs the handler where it lies, and moves it only before the first notification, when
-            // this was not polled yet.
+            // SAFETY: the runtime runs the handler in place, and moves it only before the first notification, when this
+            // has not been polled yet.
             let run = unsafe { Pin::new_unchecked(run) };
             if run.poll(&mut Context::from_waker(Waker::noop())).is_ready() {
                 self.0 = None;

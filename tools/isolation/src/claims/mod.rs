@@ -26,9 +26,9 @@ pub enum Claim {
     I6,
     I7,
     I8,
-    /// Which domains count as one.
+    /// Which domains count as a single one.
     C,
-    /// Who runs in whose time.
+    /// Which domains run in which time partition.
     T,
     /// The policy and the description name the same things.
     P,
@@ -138,7 +138,7 @@ impl Claim {
             Self::D => "every size, attribute, mapping, number and variable of system.xml is as the policy pins it".to_owned(),
             Self::E => "the programs' files have the variables that system.xml sets, and rely on what it gives them".to_owned(),
             Self::A => "the image holds what system.xml and Microkit's table explain, and all of it".to_owned(),
-            Self::K => "the kernel's configuration gives user code no more than is written down".to_owned(),
+            Self::K => "the kernel's configuration gives user code no more than is documented".to_owned(),
         }
     }
 }

@@ -296,7 +296,7 @@ const EXPLAINED: &[Explained] = &[
     (
         "a_number_is_spelled_as_the_tool_does_not_read_it",
         &[(r#"<irq irq="33" id="1""#, r#"<irq irq="0x21" id="1""#)],
-        &["line", "'irq' is '0x21'", "decimal digits alone"],
+        &["line", "'irq' is '0x21'", "only decimal digits"],
     ),
 ];
 
