@@ -2,6 +2,8 @@
 //! checks that the numbers match llama.cpp's.
 
 use super::*;
+use crate::kv_cache::KvType;
+use crate::team::Alone;
 use crate::team::tests::InTurn;
 use crate::testing::{GgufWriter, Memory, Shape, family, gpt2};
 use std::string::{String, ToString};
