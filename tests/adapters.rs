@@ -307,7 +307,7 @@ fn a_fault_in_the_middle_of_a_training_costs_nothing_and_leaves_base_and_adapter
         panic!("{all}");
     };
     assert!(first.contains("made the adapter first: "), "{all}");
-    let died = "error: inference died while it had the request";
+    let died = "error: inference crashed while handling the request";
     assert!(second.contains(died), "{all}");
     let used = |budget: &str| budget.split(['(', ')']).nth(1).map(str::to_owned);
     assert!(

@@ -306,12 +306,12 @@ fn after_a_fault_the_next_prompt_gets_the_same_text_as_before() {
     let session = session_with_faults(script);
     let output = &session.output;
     assert!(
-        output.contains("inference died of a memory fault at address 0x12000000"),
+        output.contains("inference crashed with a memory fault at address 0x12000000"),
         "{output}"
     );
     assert!(output.contains("inference serves again"), "{output}");
     assert!(
-        output.contains("error: inference died while it had the request"),
+        output.contains("error: inference crashed while handling the request"),
         "{output}"
     );
     assert!(output.contains("1 fault, 1 restart"), "{output}");

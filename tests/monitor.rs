@@ -31,7 +31,7 @@ fn users_log_in_with_their_passphrase_and_may_what_their_role_may() {
         &[
             "guest (reader; may infer)",
             "error: you need the permission 'log', which the role of 'guest' does not have",
-            "error: user or passphrase is wrong; another try is possible in 1 s",
+            "error: user or passphrase is wrong; try again in 1 s",
             "error: a passphrase was tried here a moment ago",
         ],
     );

@@ -28,7 +28,7 @@ pub enum AppendError {
         bytes: usize,
     },
     /// Too many written sectors are not flushed yet.
-    #[error("{unflushed} sectors of the log are written and not flushed: flush them first")]
+    #[error("{unflushed} sectors of the log are written but not flushed: flush them first")]
     FlushFirst {
         /// Sectors written but not flushed.
         unflushed: u64,

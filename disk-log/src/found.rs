@@ -29,7 +29,7 @@ pub enum OpenError {
         log: u32,
     },
     /// The log belongs to another device.
-    #[error("the log on the disk is that of another device; this one does not write into it")]
+    #[error("the log on the disk belongs to another device; this one does not write to it")]
     OtherDevice {
         /// The device that it belongs to.
         device: Device,

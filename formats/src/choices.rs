@@ -42,7 +42,7 @@ pub enum ChoicesError {
         choice: usize,
     },
     /// Two choices are the same.
-    #[error("choice {choice} is there twice")]
+    #[error("choice {choice} is given twice")]
     Twice {
         /// Number of the second one, from 1.
         choice: usize,
@@ -58,7 +58,7 @@ pub enum ChoicesError {
     Count,
     /// The choices are too long together.
     #[error(
-        "the choices have more than {MAX_CHOICES_BYTES} bytes together, one between each two included"
+        "the choices have more than {MAX_CHOICES_BYTES} bytes together, including one between each two"
     )]
     Bytes,
 }

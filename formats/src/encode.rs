@@ -28,10 +28,10 @@ pub struct Table {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
     /// Its language is empty.
-    #[error("no text belongs to it")]
+    #[error("it matches no text")]
     Empty,
     /// Its only word is the empty text.
-    #[error("only the empty text belongs to it")]
+    #[error("it matches only the empty text")]
     OnlyEmpty,
     /// It needs too many states.
     #[error("it needs {states} states, at most {MAX_STATES} are allowed")]

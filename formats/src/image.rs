@@ -78,16 +78,16 @@ pub enum FormatsError {
     #[error("the region is too small for the formats that it says it has")]
     Size,
     /// The bytes do not begin with [`MAGIC`].
-    #[error("this is no set of formats; 'llmtool policy --formats' writes one")]
+    #[error("this is not a set of formats; 'llmtool policy --formats' writes one")]
     Magic,
     /// The layout has another version.
-    #[error("formats of another version; compile them anew")]
+    #[error("formats of another version; compile them again")]
     Version,
     /// There are more formats or states than the limits allow.
     #[error("more formats or states than the limits allow")]
     Count,
     /// A name is invalid or used twice.
-    #[error("the name of a format is missing, wrong, or there twice")]
+    #[error("the name of a format is missing, invalid or a duplicate")]
     Name,
     /// A table points outside itself, or to a state from which no word is reachable.
     #[error("the table of a format is damaged")]

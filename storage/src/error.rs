@@ -62,7 +62,7 @@ pub enum StorageError {
     #[error("this is a file, not a folder")]
     IsFile,
     /// The name exists already.
-    #[error("a file of this name is there already")]
+    #[error("a file with this name already exists")]
     Exists,
     /// A name that FAT does not allow, or one that leads out of its folder.
     #[error(
@@ -92,7 +92,7 @@ pub enum StorageError {
     },
     /// The sectors of the file are not contiguous.
     #[error(
-        "the file lies in several pieces, but must lie in one; copy it onto a disk that has enough room in a row"
+        "the file is in several pieces, but must be contiguous; copy it to a disk with enough contiguous space"
     )]
     Scattered,
     /// The file must consist of whole sectors.

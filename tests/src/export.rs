@@ -202,7 +202,7 @@ pub fn agrees(closing: &str, end: &Entry) -> bool {
 /// The beginning of the console's message about a failed request.
 fn failure(code: u16) -> &'static str {
     match ErrorCode::from_u16(code) {
-        Some(ErrorCode::InferenceFault) => "error: inference died while it had the request",
+        Some(ErrorCode::InferenceFault) => "error: inference crashed while handling the request",
         Some(ErrorCode::ProtocolViolation) => "error: inference broke the protocol while",
         Some(ErrorCode::Unresponsive) => "error: inference did not answer in time",
         Some(ErrorCode::Deadline) => "error: it took ",
@@ -338,12 +338,12 @@ mod tests {
         end.generated_tokens = 3;
         assert!(!agrees("[3 tokens, 9.0 tokens/s, cancelled]", &end));
         assert!(!agrees(
-            "error: inference died while it had the request",
+            "error: inference crashed while handling the request",
             &end
         ));
         (end.event, end.code) = ("fail".to_owned(), ErrorCode::InferenceFault as u16);
         assert!(agrees(
-            "error: inference died while it had the request",
+            "error: inference crashed while handling the request",
             &end
         ));
         assert!(!agrees("[3 tokens, 9.0 tokens/s, end of text]", &end));

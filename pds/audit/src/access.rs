@@ -1,8 +1,8 @@
 //! Users, roles and logins: which users the policy has, what each may do, and when each may log in.
 //!
-//! Which user a client is, the client's place knows. A passphrase is hashed with Argon2id in memory that audit was
-//! given, and compared in constant time. After a failure a user has to wait, twice as long after each more; and between
-//! any two hashes there is a pause, so that hostile clients cannot keep audit hashing.
+//! The client's place knows which user a client is. A passphrase is hashed with Argon2id in memory that audit was
+//! given, and compared in constant time. After a failed login a user has to wait, and each further failure doubles the
+//! wait. There is a pause between any two hashes, so hostile clients cannot keep audit busy hashing.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use protocol::error::{ErrorCode, Failure};
@@ -12,14 +12,14 @@ use protocol::policy::{PassphraseHash, Permission, Policy, Role, User};
 use protocol::wire::client;
 use subtle::ConstantTimeEq as _;
 
-/// Memory for hashing passphrases; audit has [`protocol::limits::MAX_KDF_KIB`] of them.
+/// Memory for hashing passphrases: [`protocol::limits::MAX_KDF_KIB`] blocks.
 pub type KdfBlock = Block;
 
-/// Between two hashes for a client, in microseconds (0.2 s). A hash takes some milliseconds, so that logins take at most a
-/// few percent of the time below audit for each client that may log in, whoever tries them.
+/// Pause between two hashes for one client, in microseconds (0.2 s). A hash takes some milliseconds, so however many
+/// logins are tried, each client that may log in costs at most a few percent of the time below audit.
 const PAUSE_US: u64 = 200_000;
 
-/// Attempts by names that no user has count together, in the place after the users.
+/// Attempts with unknown names are counted together, in the place after the users.
 const NOBODY: usize = MAX_USERS;
 
 /// A user's failures since the last login.
@@ -29,11 +29,11 @@ struct Attempts {
     next_us: u64,
 }
 
-/// See the module.
+/// Users, their roles and their login attempts; see the module.
 #[derive(Debug)]
 pub(crate) struct Access<'m> {
     policy: Policy,
-    /// At each client, so that who fails at one keeps nobody at another from logging in.
+    /// Counted per client, so failures at one client lock nobody out at another.
     attempts: [[Attempts; MAX_USERS + 1]; MAX_CLIENTS],
     next_hash_us: [u64; MAX_CLIENTS],
     memory: &'m mut [KdfBlock],
@@ -66,7 +66,7 @@ impl<'m> Access<'m> {
         self.user(user).map_or(UserName::EMPTY, |user| user.name)
     }
 
-    /// Whether a user logs in with a passphrase.
+    /// Whether the user needs a passphrase to log in.
     pub(crate) fn has_passphrase(&self, user: usize) -> bool {
         self.user(user)
             .is_some_and(|user| user.passphrase.passes > 0)
@@ -82,10 +82,10 @@ impl<'m> Access<'m> {
         self.policy.roles().get(user.role as usize)
     }
 
-    /// Whether a user may.
+    /// Checks that a user has a permission.
     ///
     /// # Errors
-    /// Not permitted.
+    /// The user does not have it.
     pub(crate) fn require(&self, user: usize, permission: Permission) -> Result<(), Failure> {
         match self.role(user) {
             Some(role) if role.may(permission) => Ok(()),
@@ -97,7 +97,7 @@ impl<'m> Access<'m> {
         }
     }
 
-    /// The user at `index` as others see one.
+    /// The user at `index`, as shown to others.
     pub(crate) fn describe(&self, index: usize) -> Option<client::User> {
         let user = self.user(index)?;
         let role = self.policy.roles().get(user.role as usize)?;
@@ -109,17 +109,17 @@ impl<'m> Access<'m> {
         })
     }
 
-    /// Whether a login by this name goes no further without a passphrase. For a name that no user has it is the same as
-    /// for one whose user has a passphrase, so the answer does not say which names there are.
+    /// Whether a login with this name needs a passphrase to go on. The answer is the same for an unknown name as for a
+    /// user with a passphrase, so it does not reveal which names exist.
     pub(crate) fn needs_passphrase(&self, name: &UserName) -> bool {
         let user = self.find(name).and_then(|index| self.user(index));
         user.is_none_or(|user| user.passphrase.passes > 0)
     }
 
-    /// Index of the user `name`, if the passphrase is right.
+    /// Checks the passphrase and returns the index of the user `name`.
     ///
     /// # Errors
-    /// It is not, or it is too soon; nothing has changed but the time to wait.
+    /// The passphrase is wrong, or it is too soon to try. Only the time to wait may have changed.
     pub(crate) fn log_in(
         &mut self,
         client: usize,
@@ -170,14 +170,14 @@ impl<'m> Access<'m> {
         }
     }
 
-    /// Whether `passphrase` has this hash. The policy's limits bound the time.
+    /// Whether `passphrase` has this hash. The policy's limits bound how long this takes.
     fn matches(&mut self, wanted: &PassphraseHash, passphrase: &[u8]) -> bool {
         let mut hash = [0; 32];
         let Ok(params) = Params::new(wanted.memory_kib, wanted.passes, 1, Some(hash.len())) else {
             return false;
         };
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        // Too little memory is an error, and no login.
+        // Too little memory is an error, not a login.
         let result = argon2.hash_password_into_with_memory(
             passphrase,
             &wanted.salt,
@@ -188,7 +188,7 @@ impl<'m> Access<'m> {
     }
 }
 
-/// How long to wait after so many failures.
+/// How long to wait after this many failures.
 fn delay(policy: &Policy, failures: u32) -> u64 {
     let factor = 1u64
         .checked_shl(failures.saturating_sub(1))
@@ -248,7 +248,7 @@ pub(crate) mod tests {
         assert_eq!(access.log_in(0, &name("guest"), b"", SECOND), Ok(guest));
         let failure = access.log_in(0, &name("guest"), b"x", SECOND).unwrap_err();
         assert_eq!(failure.code, ErrorCode::LoginFailed);
-        // Who is no user may nothing.
+        // An unknown user may do nothing.
         assert!(access.require(9, Permission::Infer).is_err());
     }
 
@@ -261,7 +261,7 @@ pub(crate) mod tests {
             let wait = wait * SECOND;
             let failed = Failure::over(ErrorCode::LoginFailed, wait, 0);
             assert_eq!(access.log_in(0, &name("admin"), b"wrong", now), Err(failed));
-            // Even the right one has to wait now, and trying does not lengthen that.
+            // Now even the right passphrase has to wait, and trying it does not lengthen the wait.
             let delayed = Failure::over(ErrorCode::LoginDelayed, 1, 0);
             let early = now + wait - 1;
             assert_eq!(

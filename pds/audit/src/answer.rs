@@ -1,7 +1,8 @@
-//! What an answer may be: the formats of the policy, and how far the answer of each request has got in its own.
+//! What an answer may contain: the formats of the policy, and how far each request's answer has got in its format.
 //!
-//! The rules: a byte is walked before it is kept for a client, so none outside the format is ever kept; what may become a
-//! stop string is held back until it is known not to be one; and a token that breaks either leaves nothing behind.
+//! The rules: a byte is checked against the format before it is kept for a client, so no byte outside the format is
+//! kept. Text that may become part of a stop string is held back until that is ruled out. A token that breaks either
+//! rule leaves nothing behind.
 
 use formats::stop::{StopMatcher, Stops};
 use formats::{Automaton as _, ChoiceState, Choices, Dfa, Formats, MAX_FORMATS, SEPARATOR, State};
@@ -13,11 +14,11 @@ use protocol::wire::client::FormatEntry;
 use protocol::wire::{Extent, Parts};
 use sha2::{Digest as _, Sha256};
 
-/// The formats of the policy, read and checked once.
+/// The formats of the policy, parsed and checked once.
 #[derive(Debug)]
 pub(crate) struct Languages<'m> {
     formats: Formats<'m>,
-    /// Of each one's automaton.
+    /// The hash of each format's automaton.
     sha256: [Hash; MAX_FORMATS],
 }
 
@@ -28,10 +29,10 @@ impl<'m> Languages<'m> {
         sha256: [[0; 32]; MAX_FORMATS],
     };
 
-    /// Those of the region, which must be the ones that the policy was compiled with.
+    /// The formats in the region, which must be those that the policy was compiled with.
     ///
     /// # Errors
-    /// They are not.
+    /// They are not those formats.
     pub(crate) fn new(policy: &Policy, region: &'m [u8]) -> Result<Self, PolicyError> {
         if policy.format_count == 0 {
             return Ok(Self::NONE);
@@ -53,7 +54,7 @@ impl<'m> Languages<'m> {
         Ok(languages)
     }
 
-    /// What an answer may be to a request that names this format and has these parts.
+    /// The answer that a request with this format and these parts may have.
     ///
     /// # Errors
     /// The policy does not allow it, there is no such format, or the choices are invalid.
@@ -119,7 +120,7 @@ impl<'m> Languages<'m> {
         })
     }
 
-    /// A format as it is listed for whom this rule is about; `None` behind the last.
+    /// The format at `index`, as listed for a user with this rule; `None` after the last.
     pub(crate) fn listed(&self, index: usize, rule: FormatRule) -> Option<FormatEntry> {
         let named = self.formats.get(index)?;
         Some(FormatEntry {
@@ -132,7 +133,7 @@ impl<'m> Languages<'m> {
     }
 }
 
-/// Of the choices with a line feed between each two.
+/// Hash of the choices, joined by line feeds.
 fn sha256_of(choices: &Choices) -> Hash {
     let mut sha256 = Sha256::new();
     for (before, choice) in choices.iter().enumerate() {
@@ -144,21 +145,22 @@ fn sha256_of(choices: &Choices) -> Hash {
     sha256.finalize().into()
 }
 
-/// An answer before its first byte.
+/// An answer before its first byte has arrived.
 #[derive(Debug)]
 pub(crate) struct Begun<'m> {
-    /// The format's name in records; empty for none.
+    /// The format's name in records; empty if there is no format.
     pub(crate) name: FormatName,
-    /// Its number plus one, as inference is told; 0 for none.
+    /// The format's number plus one, as sent to inference; 0 for no format.
     pub(crate) number: u32,
     /// See [`protocol::record::Record::format_sha256`].
     pub(crate) sha256: Hash,
     pub(crate) answer: Answer<'m>,
-    /// What belongs to it, to be kept where there is room.
+    /// The choices or stop strings of the request, for the caller to store.
     pub(crate) words: Words,
 }
 
-/// What a request has brought for its answer. It lies with the text that waits, outside of the monitor.
+/// The choices or stop strings that a request has brought. They are stored beside the waiting text, outside the
+/// monitor.
 #[derive(Debug)]
 pub(crate) enum Words {
     None,
@@ -166,21 +168,21 @@ pub(crate) enum Words {
     Stops(Stops),
 }
 
-/// How far an answer has got.
+/// How far an answer has got in its format.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Answer<'m> {
-    /// It may be anything.
+    /// It may be any text.
     Free,
-    /// It is to be a word of a format of the policy.
+    /// It must match a format of the policy.
     Format(Dfa<'m>, State),
-    /// It is to be one of [`Words::Choices`].
+    /// It must be one of [`Words::Choices`].
     Choices(ChoiceState),
-    /// It ends in front of the first of [`Words::Stops`].
+    /// It ends before the first of [`Words::Stops`].
     Stops(StopMatcher),
 }
 
 impl Answer<'_> {
-    /// Whether it is bound to a format, so that nothing but words may be told.
+    /// Whether the answer is bound to a format, so a client is told nothing but its text.
     pub(crate) const fn is_bound(&self) -> bool {
         matches!(self, Self::Format(..) | Self::Choices(_))
     }
@@ -190,7 +192,7 @@ impl Answer<'_> {
         matches!(self, Self::Stops(_))
     }
 
-    /// Whether it may end here.
+    /// Whether the answer may end here.
     pub(crate) fn is_whole(&self, words: &Words) -> bool {
         match (self, words) {
             (Self::Format(dfa, state), _) => dfa.accepts(*state),
@@ -200,11 +202,12 @@ impl Answer<'_> {
         }
     }
 
-    /// Takes the text of a token. What may be shown of it, and of what was held back, is given to `show`, which says
-    /// whether it has room.
+    /// Takes the text of a token. `show` is given whatever may now be shown of it and of the text held back, and
+    /// returns whether it had room.
     ///
     /// # Errors
-    /// It is not what the answer may be; then nothing was given. Or it has no room. The answer is over.
+    /// The text breaks the format or completes a stop string, and nothing was shown; or `show` had no room. The answer
+    /// is over.
     pub(crate) fn take(
         &mut self,
         words: &Words,
@@ -224,7 +227,7 @@ impl Answer<'_> {
             (Self::Stops(matcher), Words::Stops(stops)) => {
                 let mut ahead = *matcher;
                 if text.iter().any(|byte| ahead.push(stops, *byte).stopped) {
-                    // What was held back is a part of it.
+                    // Text that was held back is part of the answer.
                     *matcher = StopMatcher::new();
                     return Err(Wrong::Stop);
                 }
@@ -241,7 +244,7 @@ impl Answer<'_> {
         }
     }
 
-    /// What is held back, now that the answer is over and none of it can become a stop string.
+    /// The text held back. Call it when the answer is over and no more text can complete a stop string.
     pub(crate) fn release<'w>(&mut self, words: &'w Words) -> &'w [u8] {
         match (self, words) {
             (Self::Stops(matcher), Words::Stops(stops)) => {

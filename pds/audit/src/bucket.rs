@@ -1,12 +1,12 @@
-//! A token bucket: it fills at a rate up to its size, and what is taken must be in it.
+//! A token bucket: it fills at a fixed rate up to its size, and only what is in it can be taken.
 //!
-//! So in any time `t` no more is taken than the size and what `t` gives, and nothing is lost to rounding: the level is kept
-//! in units times the microseconds of the rate's period.
+//! So in any time `t`, no more is taken than the size plus what arrives in `t`. The level is kept in units times the
+//! microseconds of the rate's period, so rounding loses nothing.
 
-/// See the module. What a unit is, is its owner's to say.
+/// A token bucket; see the module. Its owner decides what a unit is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
-    /// Units that come in a period.
+    /// Units that arrive in a period.
     rate: u64,
     period_us: u64,
     size: u64,
@@ -15,7 +15,7 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// Of no size: nothing can be taken.
+    /// A bucket of size 0, from which nothing can be taken.
     pub(crate) const EMPTY: Self = Self {
         rate: 0,
         period_us: 1,
@@ -24,7 +24,7 @@ impl Bucket {
         filled_us: 0,
     };
 
-    /// A full one of `size` units, into which `rate` come each `period_us`.
+    /// A full bucket of `size` units that gains `rate` units each `period_us`.
     pub(crate) const fn full(size: u64, rate: u64, period_us: u64, now: u64) -> Self {
         let size = size.saturating_mul(period_us);
         Self {
@@ -36,10 +36,10 @@ impl Bucket {
         }
     }
 
-    /// Takes so many units.
+    /// Takes this many units.
     ///
     /// # Errors
-    /// How many there are instead; nothing was taken.
+    /// The number of units in the bucket; nothing was taken.
     pub(crate) fn take(&mut self, units: u64, now: u64) -> Result<(), u64> {
         self.fill(now);
         match self.level.checked_sub(self.scaled(units)) {
@@ -51,7 +51,7 @@ impl Bucket {
         }
     }
 
-    /// Takes so many units, or as many as there are; how many it has taken.
+    /// Takes up to this many units, and returns how many it took.
     pub(crate) fn take_up_to(&mut self, units: u64, now: u64) -> u64 {
         match self.take(units, now) {
             Ok(()) => units,
@@ -62,26 +62,26 @@ impl Bucket {
         }
     }
 
-    /// Gives back what was taken and not used.
+    /// Gives back units that were taken but not used.
     pub(crate) fn give_back(&mut self, units: u64) {
         let level = self.level.saturating_add(self.scaled(units));
         self.level = level.min(self.size);
     }
 
-    /// How many units are in it.
+    /// Units in the bucket.
     pub(crate) fn left(&self, now: u64) -> u64 {
         let mut filled = *self;
         filled.fill(now);
         filled.level.checked_div(self.period_us).unwrap_or(0)
     }
 
-    /// Whether so many units are in it.
+    /// Whether the bucket has this many units.
     pub(crate) fn holds(&mut self, units: u64, now: u64) -> bool {
         self.fill(now);
         self.level >= self.scaled(units)
     }
 
-    /// When so many will be in it, by what it was filled with last.
+    /// When the bucket will have this many units, as of its last refill.
     pub(crate) fn holds_at(&self, units: u64) -> u64 {
         let missing = self.scaled(units).saturating_sub(self.level);
         let wait = missing
@@ -113,7 +113,7 @@ mod tests {
     const HOUR_US: u64 = 3_600_000_000;
 
     proptest! {
-        /// Whatever is taken, given back and waited for.
+        /// Whatever is taken, given back or waited for.
         #[test]
         fn over_any_time_no_more_is_taken_than_its_size_and_what_time_gives(
             rate in 1u32..=u32::MAX,
@@ -136,7 +136,7 @@ mod tests {
                     }
                     Err(left) => {
                         prop_assert!(left < units);
-                        // It says when, and then it may.
+                        // The units can be taken at the time that it names.
                         let at = bucket.holds_at(units);
                         prop_assert!(at > now && !bucket.holds(units, at - 2));
                         prop_assert!(bucket.holds(units, at));

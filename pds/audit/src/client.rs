@@ -1,8 +1,8 @@
-//! The clients: each with its rings, who it is, what it may have at once, and what it is owed.
+//! The clients: the rings of each, its user, its limits, and what it has yet to be told.
 //!
-//! The rules: who asks is known by the channel, never by what a message says; and what a client is told, it has asked for
-//! itself, or it concerns all of them. Nothing here waits for a client: what finds no room in its ring is kept where it
-//! comes from, and offered again.
+//! The rules: audit knows a client by its channel, never by what a message says. A client is told only what it has
+//! asked for itself or what concerns all clients. Nothing here waits for a client: an event that finds no room in its
+//! ring stays where it came from and is offered again.
 
 use crate::lists::Lists;
 use crate::log::Log;
@@ -15,37 +15,37 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame, SLOTS};
 use protocol::wire::client::{Event, User};
 
-/// A client's end of its rings, as the runtime has it from `system.xml`.
+/// A client's end of its rings, as the runtime knows it from `system.xml`.
 #[derive(Debug)]
 pub struct ClientEnd<R, W> {
-    /// Audit's number of the channel. The policy says who is there.
+    /// Audit's number of the channel. The policy says which client is on it.
     pub channel: u8,
     /// Audit's end of the rings.
     pub ring: Endpoint<R, W>,
 }
 
-/// Who a client is, and what it may have at once.
+/// Which client this is, and its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// Its domain's name.
     pub(crate) name: UserName,
-    /// Index of the user that it is now.
+    /// Index of its current user.
     pub(crate) user: usize,
-    /// Of the one that it is at boot and after a logout.
+    /// Index of its own user, which it is at boot and after a logout.
     own: usize,
     /// Which of the policy's clients it is.
     pub(crate) entry: usize,
     pub(crate) may_log_in: bool,
-    /// Most requests that are admitted and not over.
+    /// Limit of requests that are admitted and not over.
     pub(crate) requests: usize,
-    /// Most sessions.
+    /// Limit of sessions.
     pub(crate) sessions: usize,
-    /// Most messages of it that inference has not read.
+    /// Limit of its messages that inference has not read.
     pub(crate) commands: usize,
 }
 
 impl Identity {
-    /// As the policy says of who is on this channel; `None` if it says nothing.
+    /// The identity that the policy gives the client on this channel; `None` if it names none.
     fn on(channel: u8, policy: &Policy) -> Option<Self> {
         let found = (0..policy.clients().len())
             .zip(policy.clients())
@@ -67,20 +67,21 @@ impl Identity {
 pub(crate) struct Client<R, W> {
     pub(crate) channel: u8,
     ring: Endpoint<R, W>,
-    /// `None`: the policy does not know it, so it may do nothing.
+    /// `None` if the policy does not name it; then it may do nothing.
     pub(crate) identity: Option<Identity>,
     pub(crate) lists: Lists,
     pub(crate) notices: Notices,
     pub(crate) violations: Repeats,
-    /// Number of the request of which it was told something last that the egress cap counts.
+    /// Number of the last request for which it was told something that the egress cap counts.
     pub(crate) last_served: u32,
-    /// What is being written for it. One frame for several could carry bytes of one's messages to another.
+    /// The message being written for it. A frame shared between clients could leak bytes of one client's messages to
+    /// another.
     frame: Frame,
     signal: bool,
 }
 
 impl<R: ReadWords, W: WriteWords> Client<R, W> {
-    /// Index of the user that it is. One that nobody knows is as good as none.
+    /// Index of its current user. An unknown client has an index that no user has.
     pub(crate) fn user(&self) -> usize {
         self.identity.map_or(0, |identity| identity.user)
     }
@@ -91,28 +92,28 @@ impl<R: ReadWords, W: WriteWords> Client<R, W> {
             .map_or(UserName::EMPTY, |identity| identity.name)
     }
 
-    /// It is another user from now on.
+    /// Makes it another user.
     pub(crate) const fn becomes(&mut self, user: usize) {
         if let Some(identity) = &mut self.identity {
             identity.user = user;
         }
     }
 
-    /// It is its own user again.
+    /// Makes it its own user again.
     pub(crate) const fn logs_out(&mut self) {
         if let Some(identity) = &mut self.identity {
             identity.user = identity.own;
         }
     }
 
-    /// Begins the one epoch that clients have.
+    /// Starts the single epoch of its rings.
     pub(crate) fn lead(&mut self) {
         self.ring.lead(1);
-        // It may be waiting for that already.
+        // The client may already be waiting for this.
         self.signal = true;
     }
 
-    /// Messages that its ring has room for.
+    /// Free slots in its ring.
     pub(crate) fn room(&self) -> usize {
         self.ring.free()
     }
@@ -128,8 +129,8 @@ impl<R: ReadWords, W: WriteWords> Client<R, W> {
         send(ring, frame, signal, request, event)
     }
 
-    /// Ends a list before its end, or one of them if no request is named; false if there is none. A request is read only
-    /// if there is room for its answer and the ends of all lists.
+    /// Ends the list of this request early, or any list if no request is named; false if there is no such list. A
+    /// request is read only if there is room for its answer and the ends of all lists.
     pub(crate) fn end_list(&mut self, request: Option<u32>, log: &Log<'_>) -> bool {
         let ended = self.lists.end(request, log);
         if let Some((request, event)) = &ended {
@@ -138,7 +139,7 @@ impl<R: ReadWords, W: WriteWords> Client<R, W> {
         ended.is_some()
     }
 
-    /// Tells of faults; one that is bound to formats, only that there was one.
+    /// Tells the client of faults. One that is bound to formats learns only that there was a fault.
     pub(crate) fn tell_fault(&mut self, is_bound: bool) {
         if !self.notices.is_empty() {
             let (notices, tell) = self.notices_and_voice();
@@ -146,7 +147,7 @@ impl<R: ReadWords, W: WriteWords> Client<R, W> {
         }
     }
 
-    /// Tells the rest of what concerns all. `user`: who the client is; `is_bound`: whether it must use a format.
+    /// Tells the client the pending notices. `user`: its user; `is_bound`: whether it must use a format.
     pub(crate) fn tell_notices(&mut self, user: User, is_bound: bool) {
         if !self.notices.is_empty() {
             let (notices, tell) = self.notices_and_voice();
@@ -172,7 +173,7 @@ impl<R: ReadWords, W: WriteWords> Client<R, W> {
         self.ring.receive(frame)
     }
 
-    /// Whether to signal it now.
+    /// Whether to signal the client now; clears the request to do so.
     pub(crate) fn takes_signal(&mut self) -> bool {
         let owed = self.ring.take_owed_signal();
         core::mem::take(&mut self.signal) | owed
@@ -192,26 +193,26 @@ fn send<R: ReadWords, W: WriteWords>(
     sent
 }
 
-/// All clients. Which of them is served first goes round.
+/// All clients. They take turns at being served first.
 pub(crate) struct Clients<R, W> {
     clients: heapless::Vec<Client<R, W>, MAX_CLIENTS>,
-    /// Whose request is read first.
+    /// The client whose request is read first.
     first: usize,
-    /// Who is first to get of what inference says.
+    /// The client that is first to receive inference's output.
     first_of_egress: usize,
 }
 
 impl<R: ReadWords, W: WriteWords> Clients<R, W> {
-    /// Those that `system.xml` has, with what the policy says of them.
+    /// The clients of `system.xml`, with what the policy says of each.
     pub(crate) fn new(ends: heapless::Vec<ClientEnd<R, W>, MAX_CLIENTS>, policy: &Policy) -> Self {
         let mut clients = heapless::Vec::new();
         for ClientEnd { channel, ring } in ends {
-            // Two on one channel could not be told apart: the second is nobody.
+            // Two clients on one channel could not be told apart, so the second gets no identity.
             let is_second = clients
                 .iter()
                 .any(|other: &Client<R, W>| other.channel == channel);
             let identity = Identity::on(channel, policy).filter(|_| !is_second);
-            // There are no more of them than fit.
+            // `ends` has the same capacity, so this cannot fail.
             let _ = clients.push(Client {
                 channel,
                 ring,
@@ -247,22 +248,22 @@ impl<R: ReadWords, W: WriteWords> Clients<R, W> {
         self.clients.iter_mut()
     }
 
-    /// Their places, each once, beginning with the one whose turn it is to be read.
+    /// Indices of all clients, beginning with the one whose turn it is to be read.
     pub(crate) fn in_turn(&self) -> impl Iterator<Item = usize> + Clone + use<R, W> {
         round(self.first, self.clients.len())
     }
 
-    /// Their places, each once, beginning with the one that the egress cap has kept waiting.
+    /// Indices of all clients, beginning with the one that the egress cap has kept waiting.
     pub(crate) fn in_turn_of_egress(&self) -> impl Iterator<Item = usize> + use<R, W> {
         round(self.first_of_egress, self.clients.len())
     }
 
-    /// The egress cap keeps this one waiting.
+    /// Notes that the egress cap keeps this client waiting.
     pub(crate) const fn is_next_of_egress(&mut self, client: usize) {
         self.first_of_egress = client;
     }
 
-    /// The next one is served first from now on.
+    /// Passes the turn to be served first to the next client.
     pub(crate) fn turn(&mut self) {
         let next = self.first.saturating_add(1);
         self.first = if next < self.clients.len() { next } else { 0 };
@@ -274,19 +275,19 @@ impl<R: ReadWords, W: WriteWords> Clients<R, W> {
             .is_some_and(|client| client.tell(request, event))
     }
 
-    /// Whether a user is the own one of another client, and not of this one: a client's user has no passphrase, so that
-    /// anybody could log in as it and use up its budget.
+    /// Whether this is another client's own user. Such a user has no passphrase, so otherwise anybody could log in as
+    /// it and use up its budget.
     pub(crate) fn is_of_another(&self, client: usize, user: usize) -> bool {
         let owns = |client: &Client<R, W>| client.identity.is_some_and(|it| it.own == user);
         !self.get(client).is_some_and(owns) && self.clients.iter().any(owns)
     }
 
-    /// Index of the user that a client is.
+    /// Index of a client's current user.
     pub(crate) fn user(&self, client: usize) -> usize {
         self.get(client).map_or(0, Client::user)
     }
 
-    /// Something that concerns all of them.
+    /// Adds a notice for every client.
     pub(crate) fn notify_all(&mut self, notice: impl Fn(&mut Notices)) {
         for client in &mut self.clients {
             notice(&mut client.notices);
@@ -298,7 +299,8 @@ fn round(first: usize, count: usize) -> impl Iterator<Item = usize> + Clone {
     (first..count).chain(0..first.min(count))
 }
 
-/// Slots of a client's ring that lists leave free, so that text and ends of requests pass beside the longest log.
+/// Slots of a client's ring that lists leave free, so text and ends of requests get through even while a long log is
+/// sent.
 pub(crate) const LISTS_LEAVE: usize = SLOTS / 4;
 
 #[cfg(test)]
@@ -343,7 +345,7 @@ mod tests {
         assert_eq!((clients.user(0), clients.user(1)), (5, 1));
         clients.get_mut(0).unwrap().logs_out();
         assert_eq!((clients.user(0), clients.user(1)), (0, 1));
-        // Each has its own user, which is the other's for nobody.
+        // Each has its own user, and neither may become the other's.
         assert!(clients.is_of_another(0, 1) && !clients.is_of_another(0, 0));
         assert!(!clients.is_of_another(1, 1) && !clients.is_of_another(1, 9));
     }

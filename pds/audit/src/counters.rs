@@ -1,16 +1,16 @@
-//! What is counted over time: latencies, and the tokens of the last seconds.
+//! Counters over time: latencies, and the tokens of the last seconds.
 
-/// How many there are. `Iterator::count` would panic where this stays.
+/// Counts the items. `Iterator::count` has an overflow panic that the compiler may not remove here.
 pub(crate) fn count<T>(items: impl Iterator<Item = T>) -> usize {
     items.fold(0usize, |n, _| n.saturating_add(1))
 }
 
-/// Sub-buckets of a power of two: a latency is known to one part in sixteen.
+/// Sub-buckets of a power of two, so a latency is known to one part in sixteen.
 const PARTS: usize = 16;
 const PARTS_LOG2: u32 = PARTS.trailing_zeros();
 const BUCKETS: usize = PARTS * 61;
 
-/// A histogram of latencies in microseconds, from 0 to 2⁶⁴, exact to 1/16.
+/// A histogram of latencies in microseconds, from 0 to 2⁶⁴, accurate to 1/16.
 #[derive(Debug)]
 pub(crate) struct Latencies {
     counts: [u32; BUCKETS],
@@ -39,7 +39,7 @@ impl Latencies {
         self.max
     }
 
-    /// What `percent` of a hundred latencies did not exceed; 0 if there is none.
+    /// The latency that `percent` of 100 latencies did not exceed; 0 if none was counted.
     pub(crate) fn percentile(&self, percent: u64) -> u64 {
         let rank = self.total.saturating_mul(percent).div_ceil(100).max(1);
         let mut seen = 0u64;
@@ -53,7 +53,8 @@ impl Latencies {
     }
 }
 
-/// The bucket of a latency: below sixteen its own, above by the four bits after the highest.
+/// The bucket of a latency. Below sixteen each value has its own; above, the bucket is given by the four bits after the
+/// highest.
 fn bucket(us: u64) -> usize {
     let exponent = us.checked_ilog2().unwrap_or(0).saturating_sub(PARTS_LOG2);
     let mantissa = us.checked_shr(exponent).unwrap_or(0);
@@ -62,7 +63,7 @@ fn bucket(us: u64) -> usize {
         .saturating_add(usize::try_from(mantissa).unwrap_or(0))
 }
 
-/// The largest latency of a bucket.
+/// The largest latency in a bucket.
 fn upper(index: usize) -> u64 {
     let exponent = index
         .checked_div(PARTS)
@@ -70,22 +71,22 @@ fn upper(index: usize) -> u64 {
         .saturating_sub(usize::from(index >= PARTS));
     let mantissa = index.saturating_sub(exponent.saturating_mul(PARTS)) as u64;
     let exponent = u32::try_from(exponent).unwrap_or(0);
-    // The next mantissa's least, less one; the last bucket's is 2⁶⁴.
+    // The lowest value of the next mantissa, minus one. That of the last bucket would be 2⁶⁴.
     mantissa
         .saturating_add(1)
         .checked_mul(1u64.checked_shl(exponent).unwrap_or(u64::MAX))
         .map_or(u64::MAX, |next| next.saturating_sub(1))
 }
 
-/// Seconds that a rate looks back on.
+/// Number of seconds over which the rate is computed.
 const WINDOW: usize = 10;
 const SECOND_US: u64 = 1_000_000;
 
-/// Tokens of the last seconds.
+/// Tokens of the last [`WINDOW`] seconds.
 #[derive(Debug)]
 pub(crate) struct Recent {
     tokens: [u64; WINDOW],
-    /// The second that is being counted.
+    /// The current second.
     second: u64,
 }
 
@@ -104,20 +105,20 @@ impl Recent {
         }
     }
 
-    /// Tokens, and in how many microseconds.
+    /// The number of tokens, and the time that they took in microseconds.
     pub(crate) fn rate(&mut self, uptime_us: u64) -> (u64, u64) {
         self.advance(uptime_us);
         let tokens = self
             .tokens
             .iter()
             .fold(0u64, |sum, n| sum.saturating_add(*n));
-        // The second under way, and the whole ones before it.
+        // The current second and the whole ones before it.
         let whole = (WINDOW as u64).saturating_sub(1).min(self.second);
         let part = uptime_us.saturating_sub(self.second.saturating_mul(SECOND_US));
         (tokens, whole.saturating_mul(SECOND_US).saturating_add(part))
     }
 
-    /// Forgets the seconds that are too long ago.
+    /// Drops the seconds that have left the window.
     fn advance(&mut self, uptime_us: u64) {
         let second = uptime_us.checked_div(SECOND_US).unwrap_or(0);
         let passed = second.saturating_sub(self.second).min(WINDOW as u64);

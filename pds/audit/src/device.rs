@@ -1,13 +1,13 @@
-//! The device's key: what was made here is signed with it, and what it has signed is trusted as an adapter.
+//! The device's key. It signs what was made on this device, and adapters that it has signed are trusted.
 //!
-//! The policy's region has it, which audit alone reads; nothing here gives it out.
+//! The key is in the policy's region, which only audit can read. Nothing here gives it out.
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use protocol::hash::{Hash, SIGNATURE_BYTES};
 use protocol::policy::{DeviceKey, Policy};
 use sha2::{Digest as _, Sha256};
 
-/// See the module.
+/// The device's key and name; see the module.
 pub(crate) struct Device {
     key: Option<SigningKey>,
 }
@@ -20,12 +20,12 @@ impl Device {
         }
     }
 
-    /// Whether it has a key.
+    /// Whether the device has a key.
     pub(crate) const fn can_sign(&self) -> bool {
         self.key.is_some()
     }
 
-    /// What a log on a disk calls it; `None` without a key.
+    /// The device's identity in a log on a disk; `None` without a key.
     pub(crate) fn id(&self) -> Option<disk_log::Device> {
         let public = self.key.as_ref()?.verifying_key();
         let digest: Hash = Sha256::digest(public.as_bytes()).into();
@@ -38,12 +38,12 @@ impl Device {
 
     /// Signs the SHA-256 of a file, as models are signed; `None` without a key.
     pub(crate) fn sign(&self, sha256: &Hash) -> Option<[u8; SIGNATURE_BYTES]> {
-        // Ed25519 never fails, but a signer's interface may.
+        // Ed25519 signing never fails, but the trait allows for it.
         let signature = self.key.as_ref()?.try_sign(sha256).ok()?;
         Some(signature.to_bytes())
     }
 
-    /// Whether it has signed the SHA-256 of a file.
+    /// Whether the device has signed the SHA-256 of a file.
     pub(crate) fn has_signed(&self, sha256: &Hash, signature: &Signature) -> bool {
         let key: Option<VerifyingKey> = self.key.as_ref().map(SigningKey::verifying_key);
         key.is_some_and(|key| key.verify_strict(sha256, signature).is_ok())

@@ -1,7 +1,8 @@
-//! What each user may do, what it costs, and where it goes: the policy with its users, their budgets, and the sessions.
+//! What each user may do, at what cost, and where each request goes: the policy with its users, their budgets and the
+//! sessions.
 //!
-//! The rule: nothing is taken by looking. A request is placed and its tokens are reserved when all checks are behind it,
-//! and what is reserved is settled once.
+//! The rule: a check takes nothing. A request gets its place and its tokens are reserved only after all checks have
+//! passed, and each reservation is settled once.
 
 use crate::access::{Access, KdfBlock};
 use crate::answer::Languages;
@@ -15,10 +16,10 @@ use protocol::policy::{FormatRule, Permission, Policy, PolicyError};
 use protocol::wire::client::{BudgetChange, User};
 use zerocopy::FromZeros as _;
 
-/// See the module.
+/// The policy, the users and their budgets, and the sessions; see the module.
 pub(crate) struct Gate<'m> {
     pub(crate) access: Access<'m>,
-    /// Why nobody may do anything, if that is so.
+    /// Why nobody may do anything, if the policy is unusable.
     policy_error: Option<PolicyError>,
     pub(crate) accounts: Accounts,
     pub(crate) sessions: Sessions,
@@ -32,7 +33,7 @@ impl<'m> Gate<'m> {
             Policy::read(policy).and_then(|policy| Ok((policy, Languages::new(&policy, formats)?)));
         let (policy, languages, policy_error) = match read {
             Ok((policy, languages)) => (policy, languages, None),
-            // Without users, roles and keys nobody may do anything.
+            // Without users, roles and keys, nobody may do anything.
             Err(error) => (Policy::new_zeroed(), Languages::NONE, Some(error)),
         };
         Self {
@@ -44,7 +45,7 @@ impl<'m> Gate<'m> {
         }
     }
 
-    /// The system starts: periods begin here.
+    /// Called when the system starts: the budgets' periods begin now.
     pub(crate) fn start(&mut self, now: u64) {
         self.accounts = Accounts::new(self.access.policy(), now);
     }
@@ -54,35 +55,35 @@ impl<'m> Gate<'m> {
     }
 
     /// # Errors
-    /// There is no sound policy, so nobody may do anything.
+    /// There is no valid policy, so nobody may do anything.
     pub(crate) fn require_policy(&self) -> Result<(), Failure> {
         self.policy_error.map_or(Ok(()), |error| {
             Err(Failure::over(ErrorCode::BadPolicy, error as u64, 0))
         })
     }
 
-    /// Which formats an answer may have that a user asks for at the client with this place in the policy.
+    /// Which formats a user's answers may have at the client with this place in the policy.
     pub(crate) fn format_rule(&self, user: usize, client: usize) -> FormatRule {
         let role = self.policy().users().get(user).map(|user| user.role);
-        // Of nobody's role: none.
+        // A user without a role gets the rule of a role that does not exist: no formats.
         let role = role.map_or(usize::MAX, |role| role as usize);
         self.policy().format_rule(role, client)
     }
 
-    /// Whether a client must use a format, and so is told nothing else that inference can choose.
+    /// Whether a client must use a format, and so is told nothing else that inference could choose.
     pub(crate) fn is_bound(&self, client: Identity) -> bool {
         self.format_rule(client.user, client.entry).must_use()
     }
 
-    /// A user as others see one.
+    /// A user, as shown to others.
     pub(crate) fn describe(&self, user: usize) -> User {
         self.access.describe(user).unwrap_or_default()
     }
 
-    /// Whose budget a user may see, or change as `change` says: its own for an empty name.
+    /// Finds the user whose budget `user` wants to see, or to change as `change` says. An empty name means its own.
     ///
     /// # Errors
-    /// There is no such user, the user may not, or the budget is out of its limits.
+    /// There is no such user, `user` lacks the permission, or the new budget is out of its limits.
     pub(crate) fn budget_of(
         &self,
         user: usize,

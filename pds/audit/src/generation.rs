@@ -1,4 +1,4 @@
-//! A request for text: its parameters, what has come of it, and what its client has been sent.
+//! A request for text: its parameters, the tokens generated so far, and what its client has been sent.
 
 use crate::answer::Answer;
 use crate::places::Used;
@@ -31,7 +31,7 @@ pub(crate) struct Generation<'m> {
     pub(crate) answer: Answer<'m>,
     pub(crate) reservation: Reservation,
     pub(crate) first_token_us: Option<u64>,
-    /// Time for which the egress cap had held text back, in all, when the request was admitted.
+    /// How long the egress cap had held text back since boot when the request was admitted.
     pub(crate) held_before_us: u64,
     /// Tokens reported by inference.
     pub(crate) tokens: u32,
@@ -52,7 +52,7 @@ pub(crate) struct Generation<'m> {
 /// Whether inference has been asked to end a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// It has not, and need not be.
+    /// Inference has not been asked, and need not be.
     #[default]
     No,
     /// It must be asked, but its ring had no room yet.

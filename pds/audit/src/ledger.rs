@@ -1,7 +1,7 @@
-//! What is written down and counted: the log, whose share of it is whose, counters, and what is recorded ever more rarely.
+//! The log, each user's share of it, the counters, and the events that are recorded ever more rarely when they repeat.
 //!
-//! The rules: what has happened is on record before anybody is told of it; no user's entries take more of the log than the
-//! user's share; and what costs its author nothing is counted always and recorded rarely.
+//! The rules: an event is on record before anybody is told of it. No user's entries take more of the log than the
+//! user's share. An event that costs its author nothing is always counted but rarely recorded.
 
 use crate::access::Access;
 use crate::counters::{Latencies, Recent};
@@ -15,20 +15,20 @@ use protocol::policy::Policy;
 use protocol::record::{Kind, RECORD_BYTES, Record};
 use protocol::wire::client::Stats;
 
-/// Repeated events that are recorded in one wake-up at most; the rest is due at the next.
+/// Limit of repeated events recorded in one wake-up; the rest are due at the next.
 const REPEATS: usize = 8;
 
-/// See the module.
+/// The log with its shares and counters; see the module.
 pub(crate) struct Ledger<'m> {
     pub(crate) log: Log<'m>,
-    /// Counters; the rest is filled in when somebody asks.
+    /// Counters; the other fields are filled in on request.
     pub(crate) stats: Stats,
     refused: [u32; ErrorCode::END],
     pub(crate) latencies: Latencies,
     recent: Recent,
     shares: Shares,
     repeats: AllRepeats,
-    /// Of inference.
+    /// Violations by inference.
     violations: Repeats,
     booted_us: u64,
     /// Since when at least one request for text is under way.
@@ -51,7 +51,7 @@ impl<'m> Ledger<'m> {
         }
     }
 
-    /// The system starts: time counts from here.
+    /// Called when the system starts: time counts from here.
     pub(crate) fn start(&mut self, policy: &Policy, now: u64) {
         self.booted_us = now;
         self.shares = Shares::new(policy, now);
@@ -76,36 +76,36 @@ impl<'m> Ledger<'m> {
     /// Takes bytes of a user's share of the log.
     ///
     /// # Errors
-    /// There are not so many; nothing was taken.
+    /// The share has fewer bytes left; nothing was taken.
     pub(crate) fn take_share(&mut self, user: usize, bytes: u64, now: u64) -> Result<(), Failure> {
         self.shares
             .take(user, bytes, now)
             .map_err(|left| Failure::over(ErrorCode::LogShare, bytes, left))
     }
 
-    /// Gives back what was taken of it and not used.
+    /// Gives back bytes of a share that were taken but not used.
     pub(crate) fn give_back(&mut self, user: usize, bytes: u64) {
         self.shares.give_back(user, bytes);
     }
 
     // ---- Violations -----------------------------------------------------------------------------
 
-    /// Inference broke the protocol, or answered what was over.
+    /// Inference broke the protocol, or reported on a request that is over.
     pub(crate) fn violation_of_inference(&mut self, work: &mut Budget, now: u64) {
         self.stats.violations = self.stats.violations.saturating_add(1);
         self.violations.add(0, 0);
         self.record_violations_of_inference(work, now);
     }
 
-    /// Writes down what has no record yet, ever more rarely as long as there is ever more of it: who sends nothing but
-    /// garbage does not push what happened before out of the log with it.
+    /// Records violations that have no record yet, ever more rarely as they continue. A peer that sends nothing but
+    /// garbage cannot push earlier entries out of the log with it.
     pub(crate) fn record_violations_of_inference(&mut self, work: &mut Budget, now: u64) {
         if let Some(count) = self.violations.take(now) {
             self.record_violations(INFERENCE, ModelName::EMPTY, count, work, now);
         }
     }
 
-    /// Writes down what is due of a client's violations.
+    /// Records those of a client's violations that are due.
     pub(crate) fn record_violations_of_client<const N: usize>(
         &mut self,
         violations: &mut Repeats,
@@ -135,7 +135,7 @@ impl<'m> Ledger<'m> {
         self.record(record, work, now);
     }
 
-    // ---- What users repeat ----------------------------------------------------------------------
+    // ---- Events that users can repeat -----------------------------------------------------------
 
     pub(crate) fn count_refusal(&mut self, code: ErrorCode) {
         self.stats.refused = self.stats.refused.saturating_add(1);
@@ -144,8 +144,8 @@ impl<'m> Ledger<'m> {
         }
     }
 
-    /// Writes down that a user was refused. A wrong passphrase has cost a wait, so each is recorded; all else costs
-    /// nothing, so it is recorded ever more rarely.
+    /// Records that a user was refused. A wrong passphrase has cost its user a wait, so each one is recorded; other
+    /// refusals cost nothing, so they are recorded ever more rarely.
     pub(crate) fn record_refusal(
         &mut self,
         user: usize,
@@ -162,14 +162,14 @@ impl<'m> Ledger<'m> {
             ..record
         };
         if failure.code == ErrorCode::LoginFailed {
-            // The wait bounds how many there can be, so it comes out of nobody's share: no guess goes without its entry.
+            // The wait bounds the number of these, so they count against no share: every guess gets its entry.
             return self.record(Record { count: 1, ..record }, work, now);
         }
         self.record_repeat(user, Reason::of_refusal(&failure), record, false, work, now);
     }
 
-    /// Writes down what can be repeated at no cost: at once if `each` is recorded or one is due, else later, with the
-    /// number of them; in any case out of the user's share.
+    /// Records an event that can be repeated at no cost: now if `each` one is recorded or an entry is due, otherwise
+    /// later, with a count. Either way it counts against the user's share.
     pub(crate) fn record_repeat(
         &mut self,
         user: usize,
@@ -189,8 +189,7 @@ impl<'m> Ledger<'m> {
         }
     }
 
-    /// Begins an entry for what was repeated, with the number of events that it stands for; later if the user's share has
-    /// no room for it.
+    /// Starts an entry for repeated events, with their number; postpones it if the user's share has no room.
     fn record_repeated(
         &mut self,
         user: usize,
@@ -210,14 +209,14 @@ impl<'m> Ledger<'m> {
         self.record(Record { count, ..record }, work, now);
     }
 
-    /// Writes down what was repeated and is due now, with what the newest said.
+    /// Records the repeated events that are due, each with the details of its newest.
     pub(crate) fn record_repeats(&mut self, access: &Access<'_>, work: &mut Budget, now: u64) {
         for _ in 0..REPEATS {
             let Some((user, reason, (value, limit))) = self.repeats.next_due(now) else {
                 return;
             };
             let (kind, code) = match reason {
-                // Only logins are refused for these.
+                // Only logins are refused with these codes.
                 Reason::Refusal(code @ ErrorCode::LoginDelayed) => (Kind::LoginFailed, code as u16),
                 Reason::Refusal(code) => (Kind::Refuse, code as u16),
                 Reason::NotPermitted(_) => (Kind::Refuse, ErrorCode::NotPermitted as u16),
@@ -233,29 +232,29 @@ impl<'m> Ledger<'m> {
             };
             self.record_repeated(user, reason, record, work, now);
         }
-        // There may be more.
+        // More entries may be due.
         work.goes_on();
     }
 
     // ---- Counters -------------------------------------------------------------------------------
 
-    /// A token has come.
+    /// Counts a token.
     pub(crate) fn count_token(&mut self, now: u64) {
         self.stats.generated_tokens = self.stats.generated_tokens.saturating_add(1);
         self.recent.add(self.uptime(now));
     }
 
-    /// Tokens of the last seconds, and of how many microseconds.
+    /// The number of tokens of the last seconds, and the time that they took in microseconds.
     pub(crate) fn rate(&mut self, now: u64) -> (u64, u64) {
         self.recent.rate(self.uptime(now))
     }
 
-    /// Requests refused for this reason.
+    /// Number of refused requests, by reason.
     pub(crate) fn refused(&self) -> &[u32; ErrorCode::END] {
         &self.refused
     }
 
-    /// Counts the time in which a request for text is under way; after every change of that.
+    /// Updates the time during which a request for text is under way. Must be called after every change of that.
     pub(crate) fn note_busy(&mut self, is_busy: bool, now: u64) {
         match (is_busy, self.busy_since_us) {
             (true, None) => self.busy_since_us = Some(now),
@@ -267,7 +266,7 @@ impl<'m> Ledger<'m> {
         }
     }
 
-    /// Time in which a request for text was under way, in microseconds.
+    /// Total time during which a request for text was under way, in microseconds.
     pub(crate) fn busy_us(&self, now: u64) -> u64 {
         let busy = self
             .busy_since_us
@@ -276,11 +275,11 @@ impl<'m> Ledger<'m> {
     }
 }
 
-/// Who broke the protocol, as the code of a record says.
+/// The peer that broke the protocol, as the code of a record gives it.
 const CLIENT: u16 = 1;
 const INFERENCE: u16 = 2;
 
-/// A name of somebody or something in a record's field for models.
+/// Converts a name for a record's model field.
 pub(crate) fn model_name<const N: usize>(name: &Name<N>) -> ModelName {
     ModelName::new(name.as_str()).unwrap_or_default()
 }

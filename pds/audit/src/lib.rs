@@ -2,19 +2,21 @@
 //!
 //! Responsible for:
 //! - *mediation*: every request and every report is parsed, checked and written anew;
-//! - *access*: users, roles and their permissions, from a policy that is compiled into a region of its own;
-//! - *admission*: what exceeds a limit or a budget is refused, with the value and the limit, before inference sees it;
-//! - *formats*: an answer that is bound to one leaves it by no byte, whatever inference says, and no stop string is
-//!   shown;
-//! - *metering*: tokens are counted as they pass, times are audit's own, and no more bytes leave inference than the
-//!   egress cap allows;
+//! - *access*: users, roles and their permissions, from a compiled policy in a region of its own;
+//! - *admission*: a request that exceeds a limit or a budget is refused, with the value and the limit, before inference
+//!   sees it;
+//! - *formats*: an answer that is bound to a format never leaves it, not even by a byte, whatever inference says, and
+//!   stop strings are not shown;
+//! - *metering*: tokens are counted as they pass, times are measured by audit, and no more bytes leave inference than
+//!   the egress cap allows;
 //! - *models and adapters*: only files that a trusted key has signed are loaded;
-//! - *fine-tuning*: what is trained, on which data and what came out is on record, and signed by the device's key;
-//! - *deadlines*: what takes too long is stopped, and if it does not stop, restarted;
+//! - *fine-tuning*: the log records what is trained, on which data, and the result, which is signed with the device's
+//!   key;
+//! - *deadlines*: a request that takes too long is stopped; if inference does not stop, it is restarted;
 //! - *recovery*: a fault, a hang or a breach of the protocol restarts inference in a new epoch;
-//! - *the log*: a chained record of each of these.
+//! - *the log*: a hash-chained record of all of this.
 //!
-//! The rule that keeps it safe: nothing that a peer writes decides more than that peer's own fate. Work per wake-up is
+//! The rule that keeps it safe: what a peer writes decides that peer's own fate and nothing more. Work per wake-up is
 //! bounded, audit never waits for anybody, and no input reaches a panic.
 
 #![no_std]

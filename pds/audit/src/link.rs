@@ -1,8 +1,8 @@
-//! The link to inference: its ring, its epoch, its restarts, and whether it serves.
+//! The link to inference: its ring, its epoch, its restarts, and whether it is in service.
 //!
-//! The rules: nothing of an epoch that is over is believed; no client's messages take the room in inference's ring that
-//! is another's, or that audit needs for loads, stops and credit, and audit's own take none that is a client's; and
-//! restarts end.
+//! The rules: nothing from an earlier epoch is believed. A client's messages take no room in inference's ring that
+//! belongs to another client or that audit needs for loads, stops and credit, and audit's own messages take none that
+//! belongs to a client. The number of restarts is bounded.
 
 use crate::models::Verified;
 use crate::work::BEAT_US;
@@ -14,13 +14,13 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame, SLOTS, Violation};
 use protocol::wire::engine::{Command, Loaded};
 
-/// What the runtime has refused audit, which holds inference's thread. It means that the system was built wrongly.
+/// What the runtime, which holds inference's thread, has refused audit. It means that the system was built wrongly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
-    /// To stop it.
+    /// Inference could not be stopped.
     #[error("inference cannot be stopped")]
     NotStopped,
-    /// To start it anew: it is stopped.
+    /// Inference could not be started again, and is stopped.
     #[error("inference is stopped and cannot be started")]
     NotStarted,
 }
@@ -28,13 +28,13 @@ pub enum ControlError {
 /// What the system is doing as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// The first model is being loaded; clients are not told to begin yet.
+    /// The first model is being loaded; clients have not been told to begin yet.
     Booting,
-    /// As it should be.
+    /// Normal operation.
     Serving,
-    /// Inference was restarted at this time and loads its model again.
+    /// Inference was restarted at this time and is loading its model again.
     Recovering { since_us: u64 },
-    /// Too many restarts, or the runtime has refused one: inference is not heard until an admin resets it.
+    /// There were too many restarts, or the runtime has refused one. Inference is ignored until an admin resets it.
     Stopped,
 }
 
@@ -45,28 +45,29 @@ pub(crate) struct Current {
     pub(crate) loaded: Loaded,
 }
 
-/// See the module.
+/// The link to inference; see the module.
 pub(crate) struct Link<R, W> {
     ring: Endpoint<R, W>,
     epoch: u32,
     pub(crate) phase: Phase,
-    /// What is loaded again after a restart.
+    /// The model that is loaded after a restart.
     pub(crate) wanted: ModelName,
     pub(crate) current: Option<Current>,
-    /// Whose the messages are that inference has not read, oldest first: a client's place, or nobody's for audit's own.
+    /// The sender of each message that inference has not read, oldest first: a client's place, or `None` for audit
+    /// itself.
     unread: heapless::Deque<Option<usize>, SLOTS>,
-    /// Places of inference's ring that are no client's. The policy leaves at least a quarter of the ring, and inference
-    /// signals when it has read so much: a command that waits for one of them is not forgotten.
+    /// Slots of inference's ring that belong to no client. The policy leaves at least a quarter of the ring, and
+    /// inference signals when it has read that much, so audit wakes up when one of them is free for a waiting command.
     own_places: usize,
-    /// Since when audit has had no place of its own in inference's ring whenever it woke.
+    /// Since when every wake-up has found no slot free for audit's own commands.
     full_since_us: Option<u64>,
     /// Times of the restarts within the policy's window.
     restarts_us: heapless::Deque<u64, MAX_RESTARTS>,
-    /// Why audit has stopped trying, if it was not for too many restarts.
+    /// The runtime's refusal, if that and not the number of restarts is why audit has stopped trying.
     refused: Option<ControlError>,
     frame: Frame,
     signal: bool,
-    /// When inference is signalled next for the sake of its workers.
+    /// When inference is next signalled for the sake of its workers.
     beat_us: u64,
 }
 
@@ -96,8 +97,8 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
 
     // ---- The ring -------------------------------------------------------------------------------
 
-    /// Begins an epoch that nothing of inference's last life can be taken for a part of. After 2³² restarts epochs repeat;
-    /// the messages of the first one are long gone.
+    /// Begins a new epoch, so that no message of inference's previous run can be taken for a part of it. Epochs repeat
+    /// after 2³² restarts, when messages of the first are long gone.
     pub(crate) fn begin_epoch(&mut self) {
         self.epoch = match self.epoch {
             0 => 1,
@@ -106,7 +107,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         self.ring.lead(self.epoch);
         self.unread.clear();
         self.full_since_us = None;
-        // It may be waiting for that already.
+        // Inference may already be waiting for this.
         self.signal = true;
     }
 
@@ -115,7 +116,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         self.ring.receive(frame)
     }
 
-    /// Forgets whose the messages were that inference has read since.
+    /// Drops the senders of messages that inference has read meanwhile.
     fn count_unread(&mut self) {
         let unread = SLOTS.saturating_sub(self.ring.free());
         while self.unread.len() > unread {
@@ -123,7 +124,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         }
     }
 
-    /// Messages of a client that inference has not read, or of audit's own.
+    /// Number of unread messages of a client, or of audit's own.
     fn unread_of(&mut self, whose: Option<usize>) -> usize {
         self.count_unread();
         let is = |owner: &Option<usize>| usize::from(*owner == whose);
@@ -131,29 +132,30 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         unread.fold(0, usize::saturating_add)
     }
 
-    /// Whether there is room for another command of audit's own.
+    /// Whether there is room for another of audit's own commands.
     fn has_own_room(&mut self) -> bool {
         self.unread_of(None) < self.own_places && self.ring.free() > 0
     }
 
-    /// Whether a client may send inference another message: it has its own part of the ring.
+    /// Checks that a client may send inference this many messages: each client has its own part of the ring.
     ///
     /// # Errors
-    /// Inference has not read what it sent before.
+    /// Inference has not read the client's earlier messages.
     pub(crate) fn require_room(&mut self, client: usize, places: usize) -> Result<(), Failure> {
         let own = self.unread_of(Some(client));
         let busy = |used: usize, limit: usize| {
             Err(Failure::over(ErrorCode::Busy, used as u64, limit as u64))
         };
         match self.ring.free() {
-            // Only if inference says what cannot be.
+            // Reached only if what inference says about its reading is impossible.
             0 => busy(SLOTS, SLOTS),
             _ if own < places => Ok(()),
             _ => busy(own, places),
         }
     }
 
-    /// Sends a command about request `number`, for a client, which has room, or for audit itself; false if there is none.
+    /// Sends a command about request `number`, for a client whose room was checked, or for audit itself; false if there
+    /// is no room.
     pub(crate) fn send(
         &mut self,
         client: Option<usize>,
@@ -169,7 +171,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         self.note_sent(client, sent)
     }
 
-    /// As [`Self::send`], of a client's command that was kept.
+    /// Like [`Self::send`], for a client's command that was kept.
     pub(crate) fn send_kept(&mut self, client: Option<usize>, frame: &Frame) -> bool {
         self.count_unread();
         let sent = self.ring.send(frame).is_ok();
@@ -178,7 +180,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
 
     fn note_sent(&mut self, client: Option<usize>, sent: bool) -> bool {
         if sent {
-            // The ring has as many places.
+            // The queue has as many entries as the ring has slots, so this cannot fail.
             let _ = self.unread.push_back(client);
         }
         self.signal |= sent;
@@ -191,7 +193,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         core::mem::take(&mut self.signal) | owed
     }
 
-    /// Has inference signalled if its last beat is [`BEAT_US`] ago; when the next is due.
+    /// Signals inference if its last beat is [`BEAT_US`] ago. Returns when the next beat is due.
     pub(crate) fn beat(&mut self, now: u64) -> u64 {
         if now >= self.beat_us {
             self.beat_us = now.saturating_add(BEAT_US);
@@ -200,7 +202,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         self.beat_us
     }
 
-    /// Notes, at the beginning of a wake-up, whether inference's ring has room for audit's own commands.
+    /// Notes, at the start of a wake-up, whether inference's ring has room for audit's own commands.
     pub(crate) fn look(&mut self, now: u64) {
         if self.phase != Phase::Stopped && !self.has_own_room() {
             self.full_since_us.get_or_insert(now);
@@ -209,7 +211,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         }
     }
 
-    /// How long inference has taken none of audit's own commands, in microseconds.
+    /// How long inference has read none of audit's own commands, in microseconds.
     pub(crate) fn full_for_us(&self, now: u64) -> u64 {
         self.full_since_us
             .map_or(0, |since| now.saturating_sub(since))
@@ -217,7 +219,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
 
     // ---- Restarts -------------------------------------------------------------------------------
 
-    /// Whether there were as many restarts within the window as the policy allows.
+    /// Whether the policy's limit of restarts within the window has been reached.
     pub(crate) fn is_exhausted(&mut self, policy: &Policy, now: u64) -> bool {
         while let Some(first) = self.restarts_us.front().copied()
             && now.saturating_sub(first) >= policy.restart_window_us
@@ -228,9 +230,9 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         self.restarts_us.len() >= most.min(self.restarts_us.capacity())
     }
 
-    /// Inference is being restarted.
+    /// Counts a restart.
     pub(crate) fn note_restart(&mut self, now: u64) {
-        // There is room: `is_exhausted` has looked, or the list was emptied.
+        // There is room: `is_exhausted` was checked, or the list was emptied.
         let _ = self.restarts_us.push_back(now);
         if matches!(self.phase, Phase::Serving | Phase::Stopped) {
             self.phase = Phase::Recovering { since_us: now };
@@ -238,20 +240,20 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         self.refused = None;
     }
 
-    /// Inference stays down, with what the runtime has said to that: from here on nothing that it says is read, even if it
-    /// could not be stopped.
+    /// Keeps inference down; `refused` is the runtime's refusal, if any. From now on nothing from inference is read,
+    /// even if it could not be stopped.
     pub(crate) fn stop(&mut self, refused: Option<ControlError>) {
         self.refused = refused;
         self.phase = Phase::Stopped;
         self.full_since_us = None;
     }
 
-    /// An admin has forgiven the restarts.
+    /// Forgets the restarts, because an admin has reset inference.
     pub(crate) fn forgive(&mut self) {
         self.restarts_us.clear();
     }
 
-    /// What a request is told while inference stays down.
+    /// The error for a request while inference stays down.
     pub(crate) fn why_stopped(&self, policy: &Policy) -> Failure {
         match self.refused {
             None => {
@@ -265,7 +267,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
     }
 
     /// # Errors
-    /// Inference stays down.
+    /// Inference is down and stays down.
     pub(crate) fn require_running(&self, policy: &Policy) -> Result<(), Failure> {
         match self.phase {
             Phase::Stopped => Err(self.why_stopped(policy)),
@@ -292,7 +294,7 @@ mod tests {
     #[test]
     fn a_client_has_its_own_part_of_the_ring_and_gets_it_back_as_inference_reads() {
         let (mut link, mut inference) = link();
-        // Audit's own take none of a client's.
+        // Audit's own messages take no client's slots.
         while link.send(None, 9, &Command::Cancel) {}
         link.begin_epoch();
         assert!(inference.follow());
@@ -302,10 +304,10 @@ mod tests {
         }
         let full = Failure::over(ErrorCode::Busy, 3, 3);
         assert_eq!(link.require_room(1, 3), Err(full));
-        // Audit's own and the other's count for neither.
+        // Neither audit's messages nor the other client's count here.
         assert!(link.send(None, 8, &Command::Cancel));
         assert_eq!(link.require_room(2, 1), Ok(()));
-        // The oldest is read first.
+        // The oldest message is read first.
         let mut frame = Frame::new();
         assert_eq!(inference.receive(&mut frame), Ok(true));
         assert_eq!(link.require_room(1, 3), Ok(()));

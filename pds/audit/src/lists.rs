@@ -1,4 +1,4 @@
-//! Answers of more than one event: what is being listed for a client, and how far it has got.
+//! Answers that consist of several events: what is being listed for a client, and how far each list has got.
 
 use crate::log::{Cursor, Log, Verification};
 use crate::sessions::Owner;
@@ -7,34 +7,34 @@ use protocol::name::UserName;
 use protocol::policy::FormatRule;
 use protocol::wire::client::{Event, LogExtent, LogQuery};
 
-/// Lists of a client at once. A shell has one command in the foreground, and completion.
+/// Limit of lists at once for a client. A shell has one command in the foreground, and completion.
 const LISTS: usize = 4;
 
-/// What is being listed, and how far it has got.
+/// What is being listed, and how far the list has got.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ListKind {
-    /// Models of the store.
+    /// Models in the store.
     Models { next: usize },
-    /// Adapters, made here and in the store.
+    /// Adapters: those made here, then those in the store.
     Adapters { next: usize },
-    /// Formats of the policy, for whom this rule is about.
+    /// Formats of the policy that this rule covers.
     Formats { next: usize, rule: FormatRule },
     /// The file of an adapter made here.
     Export { id: u32, offset: usize },
-    /// Users of the policy.
+    /// Users in the policy.
     Users { next: usize },
-    /// Sessions, of one owner or of all.
+    /// Sessions of one owner, or of all.
     Sessions { next: usize, owner: Option<Owner> },
     /// Entries of the log.
     Log(Reading),
     /// A check of the log.
     Verify(Verification),
-    /// Counters, once a second.
+    /// Counters, sent once a second.
     Watch { due: bool },
 }
 
 impl ListKind {
-    /// Its last event if it is ended before its end.
+    /// The last event, for a list that is ended early.
     fn last_event(&self, log: &Log<'_>) -> Event<'static> {
         match self {
             Self::Log(reading) => Event::LogEnd(reading.extent(log)),
@@ -48,9 +48,9 @@ impl ListKind {
     }
 }
 
-/// The last event of a list of so many.
+/// The last event of a list with this many items.
 pub(crate) fn listed(count: usize) -> Event<'static> {
-    // There are no more models, adapters, formats, users or sessions.
+    // A `u32` holds the number of models, adapters, formats, users or sessions.
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     Event::Listed { count }
 }
@@ -59,18 +59,18 @@ pub(crate) fn listed(count: usize) -> Event<'static> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) cursor: Cursor,
-    /// Sequence number of the first entry that was asked for. What is before it is passed over a few at a time.
+    /// Sequence number of the first entry requested. Entries before it are skipped a few at a time.
     pub(crate) from: u64,
     pub(crate) user: UserName,
     pub(crate) follow: bool,
-    /// Where it ends if it does not follow.
+    /// Where it ends if it does not follow new entries.
     pub(crate) until: u64,
-    /// What was sent: where it begins, and the hash of its last entry.
+    /// The range sent so far: where it begins, and the hash of its last entry.
     pub(crate) sent: Option<LogExtent>,
 }
 
 impl Reading {
-    /// The entries that `query` asks for.
+    /// A reading of the entries that `query` asks for.
     pub(crate) fn new(log: &Log<'_>, query: &LogQuery) -> Self {
         let extent = log.extent();
         let from = match query.last {
@@ -87,7 +87,7 @@ impl Reading {
         }
     }
 
-    /// What it has sent; where it would have begun if nothing.
+    /// The range that was sent; if it is empty, where it would have begun.
     pub(crate) fn extent(&self, log: &Log<'_>) -> LogExtent {
         self.sent.unwrap_or_else(|| {
             let extent = log.extent();
@@ -126,7 +126,7 @@ impl Lists {
     /// Begins a list.
     ///
     /// # Errors
-    /// There are too many.
+    /// The client has too many lists already.
     pub(crate) fn begin(&mut self, request: u32, kind: ListKind) -> Result<(), Failure> {
         let limit = LISTS as u64;
         self.lists
@@ -138,21 +138,21 @@ impl Lists {
         self.lists.get(index).copied()
     }
 
-    /// A list has got so far.
+    /// Stores a list's progress.
     pub(crate) fn put_back(&mut self, index: usize, kind: ListKind) {
         if let Some(list) = self.lists.get_mut(index) {
             list.kind = kind;
         }
     }
 
-    /// A list's last event was sent.
+    /// Removes a list whose last event was sent.
     pub(crate) fn remove(&mut self, index: usize) {
         if index < self.lists.len() {
             self.lists.swap_remove(index);
         }
     }
 
-    /// A second has passed.
+    /// Called each second.
     pub(crate) fn tick(&mut self) {
         for list in &mut self.lists {
             if let ListKind::Watch { due } = &mut list.kind {
@@ -161,12 +161,12 @@ impl Lists {
         }
     }
 
-    /// How many there are.
+    /// Number of lists.
     pub(crate) fn len(&self) -> usize {
         self.lists.len()
     }
 
-    /// Ends a list before its end, or one of them if no request is named: which, and its last event.
+    /// Ends a list early, or any list if no request is named. Returns its request and its last event.
     pub(crate) fn end(
         &mut self,
         request: Option<u32>,
@@ -222,7 +222,7 @@ mod tests {
             (4, Event::Done),
         ];
         assert_eq!(rest, expected);
-        // Nothing was sent of the log: it would have begun behind its end.
+        // Nothing of the log was sent, so the range begins behind its end.
         assert_eq!((extent.first, extent.next), (2, 2));
         assert_eq!(lists.len(), 0);
         lists.remove(7);

@@ -1,36 +1,36 @@
-//! The audit log: a chain of entries in a region that audit alone maps.
+//! The audit log: a chain of entries in a region that only audit maps.
 //!
-//! The region is a ring of entries of different length, each contiguous. When it is full, the oldest go; the hash that
-//! the oldest one left holds of the entry before it is the anchor, so the gap is visible and the rest stays checkable.
-//! See [`protocol::record`] for what an entry is.
+//! The region is a ring of entries of varying length, each contiguous. When it is full, the oldest entries are dropped.
+//! The oldest remaining entry holds the hash of its predecessor; that hash is the anchor, so the gap is visible and the
+//! rest can still be checked. See [`protocol::record`] for what an entry is.
 
 use protocol::hash::Hash;
 use protocol::record::{RECORD_BYTES, Record};
 use protocol::wire::client::LogExtent;
 use sha2::{Digest, Sha256};
 
-/// Entries lie on multiples of this.
+/// Entries are aligned to this many bytes.
 const ALIGN: usize = 8;
 
-/// The log.
+/// The log in memory; see the module.
 #[derive(Debug)]
 pub struct Log<'m> {
     memory: &'m mut [u8],
-    /// Where the oldest entry lies.
+    /// Position of the oldest entry.
     oldest: usize,
-    /// Where the next will.
+    /// Position of the next entry.
     next: usize,
-    /// Where the entries end that lie behind the oldest, when newer ones lie before it.
+    /// Where the last entry before the wrap ends, if newer entries lie before the oldest.
     wrapped_at: Option<usize>,
-    /// Entries that are there.
+    /// Number of entries in the region.
     entries: u64,
-    /// Sequence number of the newest; the first one has 1.
+    /// Sequence number of the newest entry; the first has 1.
     written: u64,
-    /// Hash of the newest.
+    /// Hash of the newest entry.
     head: Hash,
 }
 
-/// Where a reader is. It survives that entries go: then the reader goes on with the oldest.
+/// A reader's position. If the entry there is dropped, the reader goes on with the oldest.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor {
     sequence: u64,
@@ -38,19 +38,19 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Before an entry that is not there any more, or not yet.
+    /// A cursor at an entry that is no longer in the region, or not there yet.
     pub(crate) const fn before(sequence: u64) -> Self {
         Self { sequence, at: 0 }
     }
 
-    /// Sequence number of the entry that is read next, if it has not gone.
+    /// Sequence number of the entry to read next, unless it is dropped first.
     #[must_use]
     pub const fn next(&self) -> u64 {
         self.sequence
     }
 }
 
-/// An entry.
+/// An entry: a record and its text.
 #[derive(Clone, Copy, Debug)]
 pub struct LogEntry<'l> {
     /// Its record.
@@ -69,7 +69,7 @@ pub fn hash(record: &Record, text: &[u8]) -> Hash {
 }
 
 impl<'m> Log<'m> {
-    /// An empty log in `memory`; what lay there is overwritten as entries come.
+    /// An empty log in `memory`, whose old contents are overwritten as entries arrive.
     #[must_use]
     pub const fn new(memory: &'m mut [u8]) -> Self {
         Self {
@@ -89,12 +89,12 @@ impl<'m> Log<'m> {
         self.written
     }
 
-    /// Goes on behind this entry of a log that lies elsewhere, of which nothing is here. Before anything is appended.
+    /// Makes the log, which must be empty, continue after this entry of a log stored elsewhere.
     pub(crate) const fn follow(&mut self, sequence: u64, head: Hash) {
         (self.written, self.head) = (sequence, head);
     }
 
-    /// What is there.
+    /// The range of entries in the region.
     #[must_use]
     pub fn extent(&self) -> LogExtent {
         let oldest = self.entry(self.oldest).filter(|_| self.entries > 0);
@@ -106,13 +106,13 @@ impl<'m> Log<'m> {
         }
     }
 
-    /// Sequence number of the oldest entry; of the next one if there is none.
+    /// Sequence number of the oldest entry; of the next one if the region is empty.
     pub(crate) const fn first(&self) -> u64 {
         self.written.saturating_sub(self.entries).saturating_add(1)
     }
 
-    /// Appends an entry, which gets its sequence number, time and link here. Text that finds no room even in the empty
-    /// region is left out; then the record says that there is none.
+    /// Appends an entry and gives it its sequence number, time and link. Text too long even for the empty region is
+    /// left out, and the record says so.
     pub fn append(&mut self, mut record: Record, text: &[u8], time_us: u64) {
         let text = match room(text.len()) {
             Some(bytes) if bytes <= self.memory.len() => text,
@@ -129,7 +129,7 @@ impl<'m> Log<'m> {
 
     fn write(&mut self, record: &Record, text: &[u8]) {
         let Some(bytes) = room(text.len()).filter(|bytes| *bytes <= self.memory.len()) else {
-            // Not even a record fits: the chain goes on, and nothing is kept.
+            // Not even a record fits: the chain goes on, but nothing is kept.
             return;
         };
         let at = self.make_room(bytes);
@@ -148,7 +148,7 @@ impl<'m> Log<'m> {
         self.entries = self.entries.saturating_add(1);
     }
 
-    /// Forgets the oldest entries until `bytes` in a row are free; where.
+    /// Drops the oldest entries until `bytes` contiguous bytes are free, and returns their position.
     fn make_room(&mut self, bytes: usize) -> usize {
         loop {
             if self.entries == 0 {
@@ -157,7 +157,7 @@ impl<'m> Log<'m> {
             }
             let end = self.next.saturating_add(bytes);
             match self.wrapped_at {
-                // Free: from the newest to the end of the memory, and from its beginning to the oldest.
+                // Free: from the newest to the end of the memory, and from its start to the oldest.
                 None if end <= self.memory.len() => return self.next,
                 None if bytes <= self.oldest => {
                     self.wrapped_at = Some(self.next);
@@ -173,7 +173,7 @@ impl<'m> Log<'m> {
 
     fn forget_oldest(&mut self) {
         let Some(entry) = self.entry(self.oldest) else {
-            // The region is audit's alone, so that this does not happen; an empty log is sound in any case.
+            // Only audit writes the region, so this does not happen; an empty log is consistent in any case.
             self.entries = 0;
             return;
         };
@@ -206,9 +206,9 @@ impl<'m> Log<'m> {
         }
     }
 
-    /// The entry at the cursor, which moves on; `None` at the end.
+    /// Reads the entry at the cursor and moves the cursor on; `None` at the end.
     pub fn read(&self, cursor: &mut Cursor) -> Option<LogEntry<'_>> {
-        // Also where the oldest is the next: it may lie elsewhere than where the one before it ended.
+        // Also if the oldest is next: it may not lie where its predecessor ended.
         if cursor.sequence <= self.first() {
             *cursor = Cursor {
                 sequence: self.first(),
@@ -227,14 +227,14 @@ impl<'m> Log<'m> {
         Some(entry)
     }
 
-    /// The entries that are there, the oldest first.
+    /// The entries in the region, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = LogEntry<'_>> {
         let mut cursor = self.cursor();
         core::iter::from_fn(move || self.read(&mut cursor))
     }
 }
 
-/// A check of the chain that goes on over several wake-ups, since hashing the whole region takes long.
+/// A check of the chain. It is spread over several wake-ups, because hashing the whole region takes long.
 #[derive(Clone, Copy, Debug)]
 pub struct Verification {
     cursor: Cursor,
@@ -243,7 +243,7 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// A check of what is there now.
+    /// A check of the entries now in the region.
     #[must_use]
     pub fn new(log: &Log<'_>) -> Self {
         let extent = log.extent();
@@ -254,8 +254,8 @@ impl Verification {
         }
     }
 
-    /// Checks entries as long as `bytes` are left, fewer of which are then, or up to the end. When done: what was
-    /// there, and the sequence number of the first entry that breaks the chain, or 0.
+    /// Checks entries until `bytes` is used up, which it counts down, or until the end. When done, returns the range
+    /// checked and the sequence number of the first entry that breaks the chain, or 0.
     pub fn step(&mut self, log: &Log<'_>, bytes: &mut usize) -> Option<(LogExtent, u64)> {
         while *bytes > 0 {
             if self.cursor.sequence >= self.extent.next {
@@ -264,10 +264,10 @@ impl Verification {
                 return Some((self.extent, if whole { 0 } else { last }));
             }
             if self.cursor.sequence < log.first() {
-                // Entries went meanwhile: the check goes on with what is there.
+                // Entries were dropped meanwhile: the check goes on with the remaining ones.
                 let now = log.extent();
                 if now.first >= self.extent.next {
-                    // All of them.
+                    // All entries of the range were dropped.
                     self.extent.first = self.extent.next;
                     self.extent.anchor = self.extent.head;
                     return Some((self.extent, 0));
@@ -291,7 +291,7 @@ impl Verification {
     }
 }
 
-/// Bytes that an entry with so much text takes.
+/// Size of an entry with this much text.
 const fn room(text: usize) -> Option<usize> {
     match RECORD_BYTES.checked_add(text) {
         Some(bytes) => bytes.checked_next_multiple_of(ALIGN),
@@ -359,7 +359,7 @@ mod tests {
                 }
             };
             assert_eq!(broken_at, 0, "after {appended}");
-            // What was there when it began, less what went before it was looked at.
+            // The entries present at the start, except those dropped before they were checked.
             let first = if appended < 2 {
                 1
             } else {
@@ -404,7 +404,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against a list that never forgets: what is there is its end, as much of it as fits.
+        /// Compared with a list that drops nothing: the log is its tail, as much as fits.
         #[test]
         fn the_log_is_the_end_of_what_was_written(
             capacity in 0usize..4000,

@@ -1,7 +1,7 @@
-//! Models, adapters and training data: where they lie in the store, and whether their signatures are good.
+//! Models, adapters and training data: where they lie in the store, and whether their signatures are valid.
 //!
-//! Nobody writes the store, so a file is hashed once, a slice at each wake-up, and the verdict is kept: however often
-//! they are asked for, audit hashes no more than the store.
+//! The store is read-only, so each file is hashed once, a slice per wake-up, and the verdict is kept: however often
+//! files are requested, audit hashes no more than the store's size.
 
 use crate::device::Device;
 use crate::shelf::count_lines;
@@ -15,14 +15,14 @@ use protocol::store::{Content, Store};
 use protocol::wire::client::Signature;
 use sha2::{Digest, Sha256};
 
-/// Verdicts that are kept. More files than this, and some are hashed again.
+/// Number of verdicts kept. If the store has more files, some are hashed again.
 const KEPT: usize = 32;
 
-/// A file whose signature is good.
+/// A file with a valid signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verified {
     pub(crate) name: ModelName,
-    /// Of its file in the store.
+    /// Offset of its file in the store.
     pub(crate) offset: u64,
     pub(crate) bytes: u64,
     pub(crate) sha256: Hash,
@@ -39,7 +39,7 @@ struct Verdict {
     good: bool,
 }
 
-/// A file that is being hashed.
+/// A file being hashed.
 #[derive(Clone, Debug)]
 pub(crate) struct Verification<'m> {
     content: Content,
@@ -53,7 +53,7 @@ pub(crate) struct Verification<'m> {
 }
 
 impl Verification<'_> {
-    /// Bytes that are done, and in all.
+    /// Bytes hashed so far, and in all.
     pub(crate) const fn progress(&self) -> (u64, u64) {
         (self.done as u64, self.file.len() as u64)
     }
@@ -62,13 +62,13 @@ impl Verification<'_> {
         self.name
     }
 
-    /// Whether its file does not lie in the store.
+    /// Whether its file lies outside the store.
     pub(crate) const fn is_elsewhere(&self) -> bool {
         self.offset == usize::MAX
     }
 }
 
-/// The store, and what is known of it.
+/// The store, and the verdicts on its files.
 #[derive(Debug)]
 pub(crate) struct Models<'m> {
     store: Store<'m>,
@@ -87,7 +87,7 @@ impl<'m> Models<'m> {
         &self.store
     }
 
-    /// The model to load at boot: the first in the store.
+    /// The model to load at boot: the first of the store.
     pub(crate) fn first(&self) -> ModelName {
         let first = self
             .store
@@ -97,12 +97,12 @@ impl<'m> Models<'m> {
         ModelName::new(first.map_or(DEFAULT_MODEL, |model| model.name)).unwrap_or_default()
     }
 
-    /// SHA-256 of the file at `offset`, if that is known.
+    /// SHA-256 of the file at `offset`, if it was hashed.
     pub(crate) fn sha256(&self, offset: usize) -> Option<Hash> {
         self.verdict(offset).map(|verdict| verdict.sha256)
     }
 
-    /// What is known of the signature of the file at `offset`.
+    /// What is known about the signature of the file at `offset`.
     pub(crate) fn signature(&self, offset: usize, has_one: bool) -> Signature {
         match self.verdict(offset) {
             _ if !has_one => Signature::Missing,
@@ -126,7 +126,7 @@ impl<'m> Models<'m> {
         self.begin_item(Content::Model, name)
     }
 
-    /// Begins to verify what has this content and name.
+    /// Begins to verify the file with this content and name.
     ///
     /// # Errors
     /// There is no such file, or it has no signature.
@@ -149,7 +149,7 @@ impl<'m> Models<'m> {
         })
     }
 
-    /// A load of what does not lie in the store: audit has its bytes from elsewhere. Nothing is verified by it.
+    /// A load of a file outside the store, which audit has from elsewhere. It verifies nothing.
     pub(crate) fn begin_elsewhere(content: Content, name: ModelName) -> Verification<'m> {
         Verification {
             content,
@@ -163,10 +163,10 @@ impl<'m> Models<'m> {
         }
     }
 
-    /// Goes on for at most `bytes` bytes, fewer of which are left then; what came out, when all is done.
+    /// Hashes up to `bytes` bytes, which it counts down. Returns the result when the whole file is hashed.
     ///
     /// # Errors
-    /// No key that the policy trusts has made the signature, or the file was changed after it.
+    /// No key that the policy trusts made the signature, or the file was changed after it was signed.
     pub(crate) fn step(
         &mut self,
         verification: &mut Verification<'m>,
@@ -193,7 +193,7 @@ impl<'m> Models<'m> {
         }
         let sha256: Hash = verification.hasher.finalize_reset().into();
         let signature = Ed25519::from_bytes(&verification.signature);
-        // What this device has made may come back with its store.
+        // An adapter made on this device may come back with its store.
         let is_ours =
             || verification.content == Content::Adapter && device.has_signed(&sha256, &signature);
         let verdict = Verdict {
@@ -205,7 +205,7 @@ impl<'m> Models<'m> {
         if self.verdicts.is_full() {
             self.verdicts.pop_front();
         }
-        // There is room now.
+        // There is room, because the oldest was removed.
         let _ = self.verdicts.push_back(verdict);
         Some(conclude(verification, &verdict))
     }
@@ -224,7 +224,8 @@ fn conclude(verification: &Verification<'_>, verdict: &Verdict) -> Result<Verifi
     })
 }
 
-/// Whether one of the policy's keys has signed the hash. Strict: no second signature can be made from a good one.
+/// Whether one of the policy's keys has signed the hash. Verification is strict, so a valid signature cannot be turned
+/// into another.
 pub(crate) fn is_signed(sha256: &Hash, signature: &[u8; SIGNATURE_BYTES], policy: &Policy) -> bool {
     let signature = Ed25519::from_bytes(signature);
     policy.keys().iter().any(|key| {
@@ -275,7 +276,7 @@ pub(crate) mod tests {
         builder.into_inner().unwrap()
     }
 
-    /// A store with `default`, `tiny` (several slices long), `unsigned`, and `foreign`, which somebody else has signed.
+    /// A store with `default`, `tiny` (several slices long), `unsigned`, and `foreign`, signed by an unknown key.
     pub(crate) fn signed() -> Vec<u8> {
         let tiny = vec![7; 3 * WORK_BYTES + 5];
         archive(&[
@@ -292,8 +293,8 @@ pub(crate) mod tests {
     /// Key of the device that [`protocol::testing::policy`] is for.
     const DEVICE: u8 = 7;
 
-    /// As [`signed`], with adapters and training data: `moral` and `tales` are signed, `ours` is by the device alone,
-    /// `unsigned` and `foreign` are neither.
+    /// Like [`signed`], with adapters and training data: `moral` and `tales` are signed by the policy's key, `ours`
+    /// only by the device; `unsigned` has no signature and `foreign` one by an unknown key.
     pub(crate) fn with_adapters() -> Vec<u8> {
         let moral = [b"GGUF moral".to_vec(), vec![1; WORK_BYTES]].concat();
         let long = vec![b'x'; protocol::limits::MAX_DATA_BYTES + 1];
@@ -340,7 +341,7 @@ pub(crate) mod tests {
         archive(&files)
     }
 
-    /// What a wake-up does that has nothing else to hash.
+    /// Hashes as much as a wake-up that hashes nothing else.
     fn slice<'m>(
         models: &mut Models<'m>,
         verification: &mut Verification<'m>,
@@ -357,7 +358,7 @@ pub(crate) mod tests {
         let mut verification = models.begin(ModelName::new(name).unwrap())?;
         for steps in 1.. {
             if let Some(result) = slice(&mut models, &mut verification, &policy) {
-                // The second time it is known.
+                // The second time, the verdict is known.
                 let mut again = models.begin(ModelName::new(name).unwrap()).unwrap();
                 let device = Device::new(&policy);
                 let known = models.step(&mut again, &policy, &device, &mut 0);

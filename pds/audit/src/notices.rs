@@ -1,32 +1,32 @@
-//! What all clients are told unasked: each notice waits here until the client's ring has room.
+//! Notices to all clients that they did not ask for. Each waits here until the client's ring has room.
 //!
-//! The rule: nothing is lost. There is a place for each kind, and what comes before the client has read the last is joined
-//! with it: faults are counted, and of all else what is told is what holds now.
+//! The rule: nothing is lost. There is one place for each kind. A notice that arrives before the client has read the
+//! last of its kind is merged with it: faults are counted, and for the other kinds only the current state is told.
 
 use crate::table::Detail;
 use protocol::error::Failure;
 use protocol::wire::Fault;
 use protocol::wire::client::{Event, Progress, Stage, User};
 
-/// What a client is owed of what concerns all.
+/// The notices that a client has yet to be told.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notices {
-    /// The newest fault that it was not told of, and how many there were.
+    /// The newest fault that it has not been told of, and their number.
     fault: Option<(Fault, u32)>,
-    /// Why audit's own load failed, with what inference or audit has to say about it.
+    /// Why audit's own load failed, with inference's or audit's details.
     load_failed: Option<(Failure, Detail)>,
-    /// Audit has stopped trying.
+    /// Why audit has stopped trying, if so.
     exhausted: Option<Failure>,
     /// How long the last recovery took, and restarts since boot.
     recovered: Option<(u64, u32)>,
-    /// How far the boot has got.
+    /// Progress of the boot.
     progress: Option<Progress>,
-    /// The system takes requests.
+    /// Whether to tell that the system takes requests.
     ready: bool,
 }
 
 impl Notices {
-    /// Inference died or was stopped.
+    /// Inference failed or was stopped.
     pub(crate) fn fault(&mut self, fault: Fault) {
         let before = self.fault.map_or(0, |(_, count)| count);
         self.fault = Some((fault, before.saturating_add(1)));
@@ -35,7 +35,7 @@ impl Notices {
 
     /// Audit's own load has failed.
     pub(crate) fn load_failed(&mut self, failure: Failure, detail: &[u8]) {
-        // A report's detail has at most so many bytes.
+        // The detail of a report is never longer.
         let kept = Detail::from_slice(detail).unwrap_or_default();
         self.load_failed = Some((failure, kept));
     }
@@ -45,28 +45,28 @@ impl Notices {
         self.exhausted = Some(failure);
     }
 
-    /// Audit tries again.
+    /// Audit is trying again.
     pub(crate) const fn trying_again(&mut self) {
         self.exhausted = None;
     }
 
-    /// Inference serves again.
+    /// Inference is back in service.
     pub(crate) const fn recovered(&mut self, after_us: u64, restarts: u32) {
         self.recovered = Some((after_us, restarts));
     }
 
-    /// The boot has got so far.
+    /// The boot has made progress.
     pub(crate) const fn progress(&mut self, stage: Stage, done: u64, total: u64) {
         self.progress = Some(Progress { stage, done, total });
     }
 
-    /// The system takes requests.
+    /// The system now takes requests.
     pub(crate) const fn ready(&mut self) {
         self.ready = true;
         self.progress = None;
     }
 
-    /// Whether there is nothing to tell, as nearly always.
+    /// Whether there is nothing to tell, which is the normal case.
     pub(crate) const fn is_empty(&self) -> bool {
         let Self {
             fault,
@@ -84,8 +84,8 @@ impl Notices {
             && !*ready
     }
 
-    /// Tells of faults. What they have cost is told after them. Where inference dies, and at which address, is its own
-    /// choice, so a client that is bound to formats (`is_bound`) is told only how it died.
+    /// Tells of faults; their consequences are told afterwards. Inference chooses where, and at which address, it
+    /// fails, so a client that is bound to formats (`is_bound`) is told only the kind of fault.
     pub(crate) fn deliver_fault(&mut self, is_bound: bool, tell: impl FnOnce(&Event<'_>) -> bool) {
         let Some((mut fault, count)) = self.fault else {
             return;
@@ -98,8 +98,9 @@ impl Notices {
         }
     }
 
-    /// Tells the rest, in an order that makes sense to a reader, as far as there is room. `user`: who the client is.
-    /// `is_bound`: it must use a format, so of what inference says about a failed load it is told the reason's code alone.
+    /// Tells the other notices in an order that makes sense to a reader, as far as there is room. `user`: the client's
+    /// user. `is_bound`: the client must use a format, so about a failed load it is told only the error code and
+    /// nothing that inference says.
     pub(crate) fn deliver(
         &mut self,
         user: User,
@@ -159,7 +160,7 @@ mod tests {
         address: 2,
     };
 
-    /// What is told if there is room for so many events.
+    /// The notices that are told if there is room for this many events.
     fn told(notices: &mut Notices, room: usize) -> Vec<String> {
         let mut told = Vec::new();
         let mut tell = |event: &Event<'_>| {

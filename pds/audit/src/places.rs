@@ -1,7 +1,7 @@
-//! The places that adapters have beside the model in inference's arena.
+//! The places in inference's arena that adapters occupy beside the model.
 //!
-//! The rule: what is here, inference has been told to load, and nothing else. After a restart the places stay, and each is
-//! used again only when its adapter has been loaded anew.
+//! The rule: an adapter is in a place exactly if inference was told to load it. After a restart the places stay, but
+//! each can be used only after its adapter has been loaded again.
 
 use crate::space::Space;
 use protocol::error::{ErrorCode, Failure};
@@ -15,14 +15,14 @@ use protocol::wire::engine::Source;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Adapter {
     pub(crate) name: ModelName,
-    /// Where its file lies.
+    /// Where its file is.
     pub(crate) source: Source,
     pub(crate) offset: u64,
     pub(crate) bytes: u64,
     pub(crate) sha256: Hash,
-    /// What inference has said of it.
+    /// What inference has reported about it.
     pub(crate) info: AdapterInfo,
-    /// Inference has it; otherwise it was restarted and will be told to load it again.
+    /// Whether inference has it. If not, inference was restarted and will be told to load it again.
     pub(crate) is_present: bool,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Used {
     pub(crate) sha256: Hash,
 }
 
-/// See the module.
+/// The places; see the module.
 #[derive(Debug)]
 pub(crate) struct Places([Option<Adapter>; MAX_ADAPTERS]);
 
@@ -47,12 +47,12 @@ impl Places {
         places.filter_map(|(place, adapter)| Some((place, adapter.as_ref()?)))
     }
 
-    /// The place of the adapter of this name.
+    /// Finds the place of the adapter with this name.
     pub(crate) fn find(&self, name: ModelName) -> Option<(usize, &Adapter)> {
         self.taken().find(|(_, adapter)| adapter.name == name)
     }
 
-    /// A place that is free.
+    /// A free place.
     ///
     /// # Errors
     /// All places are taken.
@@ -62,7 +62,7 @@ impl Places {
         self.0.iter().position(Option::is_none).ok_or(full)
     }
 
-    /// Inference has loaded an adapter there.
+    /// Notes that inference has loaded an adapter into a place.
     pub(crate) fn fill(&mut self, place: usize, adapter: Adapter) {
         if let Some(slot) = self.0.get_mut(place) {
             *slot = Some(Adapter {
@@ -78,24 +78,24 @@ impl Places {
         }
     }
 
-    /// Inference has another model, or none.
+    /// Clears all places: inference has another model or no model.
     pub(crate) const fn clear_all(&mut self) {
         *self = Self::new();
     }
 
-    /// Inference was restarted.
+    /// Marks all adapters as absent: inference was restarted.
     pub(crate) fn all_are_absent(&mut self) {
         for adapter in self.0.iter_mut().flatten() {
             adapter.is_present = false;
         }
     }
 
-    /// The next that inference is to load again.
+    /// The next adapter that inference must load again.
     pub(crate) fn next_absent(&self) -> Option<(usize, &Adapter)> {
         self.taken().find(|(_, adapter)| !adapter.is_present)
     }
 
-    /// Where those lie that lie in the region of adapters.
+    /// The parts of the region of adapters that loaded adapters occupy.
     pub(crate) fn in_region(&self) -> impl Iterator<Item = Space> {
         let adapters = self.0.iter().flatten();
         let in_region = adapters.filter(|adapter| adapter.source == Source::Device);
@@ -107,7 +107,7 @@ impl Places {
         })
     }
 
-    /// How many inference has.
+    /// Number of adapters that inference has.
     pub(crate) fn count(&self) -> u32 {
         let present = self.taken().filter(|(_, adapter)| adapter.is_present);
         present.fold(0, |count, _| count.saturating_add(1))

@@ -1,9 +1,9 @@
 //! Budgets: tokens per user and period.
 //!
-//! A request reserves the most that it can cost when it is admitted, and is settled at its end by what was counted. It
-//! is charged to the period in which it was admitted, also if it ends in a later one; so no token is charged twice or
-//! never, and in every period what was used and what is reserved never exceed the budget, unless an admin lowers it
-//! below them. Then nothing more is reserved until there is room again, and what was reserved before is honoured.
+//! When a request is admitted it reserves the most that it can cost. At its end it is charged with what was counted, in
+//! the period in which it was admitted, even if that is over. So every token is charged exactly once, and in no period
+//! do used and reserved tokens exceed the budget, unless an admin lowers the budget below them. Then nothing more is
+//! reserved until there is room again, but earlier reservations are honoured.
 
 use protocol::limits::MAX_USERS;
 use protocol::name::UserName;
@@ -15,9 +15,9 @@ use protocol::wire::client::{Budget, BudgetChange};
 struct Account {
     tokens: u64,
     period_us: u64,
-    /// Of the period; of the system, if that was started later.
+    /// When the period started, or when the system did, if that was later.
     started_us: u64,
-    /// How much of the period was over then.
+    /// How much of the period was already over then.
     carried_us: u64,
     /// Number of the period.
     period: u64,
@@ -26,7 +26,7 @@ struct Account {
 }
 
 impl Account {
-    /// Begins a new period if the old one is over.
+    /// Begins a new period if the current one is over.
     fn roll(&mut self, now: u64) {
         let periods = self.elapsed(now).checked_div(self.period_us).unwrap_or(0);
         if periods > 0 {
@@ -40,7 +40,7 @@ impl Account {
         }
     }
 
-    /// How much of the period is over.
+    /// How long the period has been running.
     const fn elapsed(&self, now: u64) -> u64 {
         now.saturating_sub(self.started_us)
             .saturating_add(self.carried_us)
@@ -53,7 +53,7 @@ impl Account {
     }
 }
 
-/// Tokens that a request has reserved. It is settled exactly once.
+/// Tokens that a request has reserved. A reservation is settled exactly once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reservation {
     user: usize,
@@ -68,7 +68,7 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    /// As the policy has them, with periods that begin now.
+    /// The budgets of the policy, with periods that begin now.
     pub(crate) fn new(policy: &Policy, now: u64) -> Self {
         let mut accounts = [Account::default(); MAX_USERS];
         for (account, user) in accounts.iter_mut().zip(policy.users()) {
@@ -82,7 +82,7 @@ impl Accounts {
     /// Reserves tokens.
     ///
     /// # Errors
-    /// How many there are instead.
+    /// The number of tokens available; nothing was reserved.
     pub(crate) fn reserve(
         &mut self,
         user: usize,
@@ -102,7 +102,7 @@ impl Accounts {
         })
     }
 
-    /// Ends a reservation: `used` of its tokens were used, the rest is free again.
+    /// Ends a reservation: `used` of its tokens were used, the rest become available again.
     pub(crate) fn settle(&mut self, reservation: Reservation, used: u64, now: u64) {
         let Some(account) = self.accounts.get_mut(reservation.user) else {
             return;
@@ -114,8 +114,8 @@ impl Accounts {
         }
     }
 
-    /// Changes what `change` names of a budget. The period begins anew with what was used in the old one, so that a change
-    /// creates no tokens beyond the new limit.
+    /// Changes the parts of a budget that `change` names. A new period begins, and what was used in the old one counts
+    /// in it, so a change creates no tokens beyond the new limit.
     pub(crate) fn change(&mut self, user: usize, change: BudgetChange, now: u64) {
         if let Some(account) = self.accounts.get_mut(user) {
             account.roll(now);
@@ -125,7 +125,7 @@ impl Accounts {
         }
     }
 
-    /// Of the period that begins at boot, so much is over, and so much was used of the budget, since it had begun before.
+    /// Continues the period of an earlier boot: this much was used, and this much of it is over.
     pub(crate) fn carry(&mut self, user: usize, used: u64, elapsed_us: u64, now: u64) {
         if let Some(account) = self.accounts.get_mut(user) {
             account.used = used;
@@ -134,7 +134,7 @@ impl Accounts {
         }
     }
 
-    /// A budget as others see it.
+    /// A budget, as shown to others.
     pub(crate) fn budget(&mut self, user: usize, name: UserName, now: u64) -> Budget {
         let Some(account) = self.accounts.get_mut(user) else {
             return Budget::default();
@@ -163,7 +163,7 @@ mod tests {
             user: usize,
             tokens: u64,
         },
-        /// Settles one of the open reservations with this part of its tokens, in percent.
+        /// Settles one of the open reservations, using this percentage of its tokens.
         Settle {
             which: prop::sample::Index,
             percent: u64,
@@ -187,12 +187,12 @@ mod tests {
         ]
     }
 
-    /// The model: every token has a place of its own in the ledger of the period that it belongs to.
+    /// The model: it records every charge in the period to which it belongs.
     struct Ledger {
         tokens: u64,
         period_us: u64,
         began_us: u64,
-        /// Of this period: (reserved, used) of each reservation.
+        /// Charges of this period: (reserved, used) for each reservation.
         charges: Vec<(u64, Option<u64>)>,
         number: u64,
     }
@@ -231,7 +231,7 @@ mod tests {
                 charges: Vec::new(),
                 number: 0,
             });
-            // Reservation, and where the ledger has it.
+            // Each reservation, and where the ledger has it.
             let mut open: Vec<(Reservation, u64, usize)> = Vec::new();
             for act in acts {
                 match act {
@@ -313,7 +313,7 @@ mod tests {
             1000
         );
         assert_eq!(accounts.budget(0, UserName::EMPTY, 4_000_050).reserved, 0);
-        // More than a period was over: nothing of it counts.
+        // The elapsed time is longer than a period: nothing of it counts.
         accounts.carry(0, 900, 7_000_000, 5_000_000);
         let budget = accounts.budget(0, UserName::EMPTY, 5_000_000);
         assert_eq!((budget.used, budget.left_us), (0, 2_000_000));
@@ -341,7 +341,7 @@ mod tests {
             },
             0,
         );
-        // The policy's other places have no budget either.
+        // Unused places of the policy have no budget either.
         assert_eq!(accounts.reserve(5, 1, 0), Err(0));
     }
 }

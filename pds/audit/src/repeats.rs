@@ -1,17 +1,18 @@
-//! Entries that go on for ever: what costs its author nothing is recorded at once, then ever more rarely, with counts.
+//! Limiting repeated entries: an event that costs its author nothing is recorded at once, then ever more rarely, with
+//! counts.
 //!
-//! The rule: no event is lost, each is in the count of some entry; and the entries of one author for one reason come at
-//! times that double, so that repeating what costs nothing pushes nobody else's entries out of the log.
+//! The rule: no event is lost, because each is in the count of some entry. The intervals between one author's entries
+//! for one reason double, so repeating an event at no cost cannot push other entries out of the log.
 
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_USERS;
 use protocol::policy::Permission;
 
-/// Least time between two entries of one author for one reason, in microseconds (1 s). It doubles with each entry up to
-/// [`RARELY_US`].
+/// Shortest time between two entries of one author for one reason, in microseconds (1 s). It doubles with each entry,
+/// up to [`RARELY_US`].
 const SOON_US: u64 = 1_000_000;
 
-/// Most time between them, in microseconds (1 h). After twice as long without an event, it begins anew.
+/// Longest time between them, in microseconds (1 h). After twice as long without an event, the doubling starts over.
 const RARELY_US: u64 = 3_600_000_000;
 
 /// Events of one author for one reason.
@@ -19,12 +20,12 @@ const RARELY_US: u64 = 3_600_000_000;
 pub(crate) struct Repeats {
     /// When the last entry was written; meaningless while `pauses` is 0.
     recorded_us: u64,
-    /// Of the newest event, as its entry has them.
+    /// Value and limit of the newest event, for its entry.
     value: u64,
     limit: u64,
-    /// Events that no entry counts yet.
+    /// Number of events that no entry counts yet.
     count: u32,
-    /// The next entry waits for [`SOON_US`] doubled so many times less one; 0: there was none.
+    /// The next entry waits for [`SOON_US`] times 2^(`pauses` − 1); 0 means that there was no entry.
     pauses: u8,
 }
 
@@ -37,7 +38,7 @@ impl Repeats {
         pauses: 0,
     };
 
-    /// Another event, with what its entry would say.
+    /// Counts another event, with the value and limit for its entry.
     pub(crate) const fn add(&mut self, value: u64, limit: u64) {
         (self.value, self.limit) = (value, limit);
         self.count = self.count.saturating_add(1);
@@ -52,20 +53,20 @@ impl Repeats {
         }
     }
 
-    /// Begins an entry if one is due: how many events it stands for.
+    /// Starts an entry if one is due. Returns the number of events that it counts.
     pub(crate) fn take(&mut self, now: u64) -> Option<u64> {
         self.due_us().filter(|due| *due <= now)?;
         Some(self.take_now(now))
     }
 
-    /// An entry is due and cannot be written: it is due again after the pause that it has come to. When that is.
+    /// Postpones an entry that is due but cannot be written, by the current pause. Returns when it is due again.
     pub(crate) fn postpone(&mut self, now: u64) -> u64 {
         self.recorded_us = now;
         self.pauses = self.pauses.max(1);
         now.saturating_add(pause_us(self.pauses))
     }
 
-    /// Begins an entry, due or not: how many events it stands for.
+    /// Starts an entry, whether or not it is due. Returns the number of events that it counts.
     pub(crate) fn take_now(&mut self, now: u64) -> u64 {
         let since = now.saturating_sub(self.recorded_us);
         let calm = self.pauses == 0 || since >= 2 * RARELY_US;
@@ -86,12 +87,12 @@ fn pause_us(pauses: u8) -> u64 {
     SOON_US.saturating_mul(factor).min(RARELY_US)
 }
 
-/// What a user can repeat at no cost.
+/// Something that a user can repeat at no cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// Being refused, a login too.
+    /// Being refused, including a login.
     Refusal(ErrorCode),
-    /// Not having this permission.
+    /// Lacking this permission.
     NotPermitted(Permission),
     /// A login without a passphrase.
     Login,
@@ -99,11 +100,11 @@ pub(crate) enum Reason {
     Logout,
 }
 
-/// Reasons: one for each code and each permission, and two more.
+/// Number of reasons: one for each code and each permission, and two more.
 const REASONS: usize = ErrorCode::END + Permission::ALL.len() + 2;
 
 impl Reason {
-    /// Why a request was refused. A missing permission is a reason of its own for each permission.
+    /// The reason for which a request was refused. Each missing permission is a reason of its own.
     pub(crate) const fn of_refusal(failure: &Failure) -> Self {
         match (failure.code, Permission::from_bit(failure.value)) {
             (ErrorCode::NotPermitted, Some(permission)) => Self::NotPermitted(permission),
@@ -135,11 +136,11 @@ impl Reason {
     }
 }
 
-/// What all users have repeated.
+/// The repeated events of all users.
 #[derive(Debug)]
 pub(crate) struct AllRepeats {
     repeats: [[Repeats; REASONS]; MAX_USERS],
-    /// Before this nothing is due, so that most wake-ups need not look.
+    /// Nothing is due before this time, so most wake-ups need not look.
     next_us: u64,
 }
 
@@ -155,12 +156,12 @@ impl AllRepeats {
         self.repeats.get_mut(user)?.get_mut(reason.index())
     }
 
-    /// An entry for this is waited for; see [`Self::next_due`].
+    /// Notes that an entry is waiting until then; see [`Self::next_due`].
     pub(crate) fn waits_until(&mut self, at_us: u64) {
         self.next_us = self.next_us.min(at_us);
     }
 
-    /// Something that is due: whose, for which reason, and the value and limit of the newest.
+    /// An event that is due: its user, its reason, and the value and limit of the newest occurrence.
     pub(crate) fn next_due(&mut self, now: u64) -> Option<(usize, Reason, (u64, u64))> {
         if now < self.next_us {
             return None;

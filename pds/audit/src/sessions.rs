@@ -1,7 +1,7 @@
-//! Sessions: names, owners and turns of the conversations whose keys and values inference holds.
+//! Sessions: the names, owners and turns of the conversations whose keys and values inference holds.
 //!
-//! Audit gives out the slots; what they hold is inference's. A session that ends without its user's doing is
-//! remembered, so that who comes back to it is told instead of silently starting anew.
+//! Audit assigns the slots; inference fills them. A session that ends without its user's doing is remembered, so a user
+//! who comes back to it is told instead of silently starting anew.
 
 use crate::counters::count;
 use crate::places::Used;
@@ -11,27 +11,27 @@ use protocol::name::{SessionName, UserName};
 use protocol::wire::client;
 use protocol::wire::client::SessionState;
 
-/// Sessions that ended and are remembered; a client's oldest are forgotten first.
+/// Number of ended sessions that are remembered. When there are more, the oldest of a client is forgotten.
 const REMEMBERED: usize = MAX_SESSIONS;
 
-/// Of them, those that every client has room for, whatever the others do.
+/// How many of them are guaranteed to each client, whatever the others do.
 const REMEMBERED_OF_CLIENT: usize = REMEMBERED / MAX_CLIENTS;
 
-/// Whose a session is: no other client's, nor another user's at the same client.
+/// The owner of a session. It is closed to other clients, and to other users at the same client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     /// Place of the client.
     pub(crate) client: usize,
-    /// Index of the user that it was.
+    /// Index of the user that the client was.
     pub(crate) user: usize,
 }
 
 /// How many sessions there may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Of the user, at all clients.
+    /// Limit for the user, over all clients.
     pub(crate) user: usize,
-    /// Of the client, of all its users. The limits of all clients add up to no more than there are.
+    /// Limit for the client, over all its users. The limits of all clients add up to no more than [`MAX_SESSIONS`].
     pub(crate) client: usize,
 }
 
@@ -39,16 +39,16 @@ pub(crate) struct Limits {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UserSession {
     pub(crate) owner: Owner,
-    /// Empty for a single request, which is over with it.
+    /// Empty for a single request, whose session ends with it.
     pub(crate) name: SessionName,
-    /// No other session since boot has it.
+    /// Unique since boot.
     pub(crate) number: u32,
-    /// Turns that were admitted.
+    /// Number of turns admitted.
     pub(crate) turns: u32,
     pub(crate) tokens: u64,
     pub(crate) last_us: u64,
     pub(crate) active: bool,
-    /// The adapter that it began with.
+    /// The adapter that it started with.
     pub(crate) adapter: Option<Used>,
 }
 
@@ -59,19 +59,19 @@ struct Gone {
     why: ErrorCode,
 }
 
-/// The place that a request has got.
+/// The place that a request was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) slot: usize,
-    /// It begins here.
+    /// Whether the session begins with this turn.
     pub(crate) fresh: bool,
-    /// Number that the session has, or will have.
+    /// The session's number, now or once it has begun.
     pub(crate) session: u32,
-    /// The turn that this will be.
+    /// The number of this turn.
     pub(crate) turn: u32,
 }
 
-/// See the module.
+/// The sessions, and those that are remembered; see the module.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     slots: [Option<UserSession>; MAX_SESSIONS],
@@ -92,7 +92,7 @@ impl Sessions {
         self.slots.get(slot)?.as_ref()
     }
 
-    /// Sessions that hold something, and which slots they have.
+    /// Existing sessions and their slots.
     fn present(&self) -> impl Iterator<Item = (usize, &UserSession)> {
         let slots = (0..MAX_SESSIONS).zip(&self.slots);
         slots.filter_map(|(slot, session)| Some((slot, session.as_ref()?)))
@@ -108,11 +108,11 @@ impl Sessions {
             .map(|(slot, _)| slot)
     }
 
-    /// Where the next turn of a session goes, or a single request if `name` is empty; nothing is taken yet, so that a
+    /// The place for a session's next turn, or for a single request if `name` is empty. Nothing is taken yet, so a
     /// refusal further on costs nothing.
     ///
     /// # Errors
-    /// The session is busy, or it has ended and its user is told so, once; or there are too many.
+    /// The session is busy; or it has ended, which its user is told once; or there are too many.
     pub(crate) fn place(
         &mut self,
         owner: Owner,
@@ -129,7 +129,7 @@ impl Sessions {
                         session: session.number,
                         turn: session.turns.saturating_add(1),
                     }),
-                    // `find` has found it.
+                    // Not reached: `find` has found it.
                     None => Err(Failure::of(ErrorCode::NoSuchSession)),
                 };
             }
@@ -149,8 +149,7 @@ impl Sessions {
                 turn: 1,
             })
         };
-        // The oldest idle one of the client's own makes room: of the user's, if the user has as many as the role
-        // allows.
+        // The oldest idle session of this client is evicted; of this user, if the user has as many as the role allows.
         let of_user = |s: &UserSession| s.owner.user == owner.user;
         let of_client = |s: &UserSession| s.owner.client == owner.client;
         let own = count(self.present().filter(|(_, s)| of_user(s)));
@@ -186,7 +185,7 @@ impl Sessions {
         self.last_number.wrapping_add(1).max(1)
     }
 
-    /// Takes a place. If another session was there it is evicted, and returned.
+    /// Takes a place. Returns the session that was evicted from it, if any.
     pub(crate) fn begin_turn(
         &mut self,
         place: Place,
@@ -220,7 +219,7 @@ impl Sessions {
         evicted
     }
 
-    /// A turn has ended and its session can go on; a single request's is over.
+    /// Ends a turn, after which its session can go on. A single request's session ends, too.
     pub(crate) fn end_turn(&mut self, slot: usize, tokens: u64, now: u64) {
         let Some(place) = self.slots.get_mut(slot) else {
             return;
@@ -235,21 +234,21 @@ impl Sessions {
         }
     }
 
-    /// A session is over. Its user will be told why when coming back to it.
+    /// Ends a session. Its user will be told why when coming back to it.
     pub(crate) fn end(&mut self, slot: usize, why: ErrorCode) -> Option<UserSession> {
         let session = self.slots.get_mut(slot)?.take()?;
         if !session.name.is_empty() {
             if self.gone.is_full() {
                 self.forget_gone(session.owner.client);
             }
-            // There is room now.
+            // There is room, because one was forgotten.
             let _ = self.gone.push_back(Gone { session, why });
         }
         Some(session)
     }
 
-    /// Makes room for another session of a client that ended: its oldest goes if it has its part, else that of a client
-    /// that has more than its own, which there is.
+    /// Makes room for another ended session of a client: forgets the client's oldest if it has its guaranteed number,
+    /// otherwise that of a client that has more than its number, which exists.
     fn forget_gone(&mut self, client: usize) {
         let has = |client: usize| {
             let gone = self.gone.iter();
@@ -262,21 +261,21 @@ impl Sessions {
         self.take_gone(|session| Some(session.owner.client) == from);
     }
 
-    /// A session never came to be, or its user has been told that it is over.
+    /// Removes a session that never began, or whose end its user has been told.
     pub(crate) fn forget(&mut self, slot: usize) {
         if let Some(place) = self.slots.get_mut(slot) {
             *place = None;
         }
     }
 
-    /// All sessions are over: inference was restarted, or has another model.
+    /// Ends all sessions, because inference was restarted or has another model.
     pub(crate) fn end_all(&mut self) {
         for slot in 0..MAX_SESSIONS {
             self.end(slot, ErrorCode::SessionLost);
         }
     }
 
-    /// The adapter in this place is gone, and with it the idle sessions that began with it.
+    /// Ends the idle sessions that use the adapter in this place, which is gone.
     pub(crate) fn end_with_adapter(&mut self, place: usize) {
         for slot in 0..MAX_SESSIONS {
             let session = self.get(slot).filter(|session| !session.active);
@@ -287,7 +286,7 @@ impl Sessions {
         }
     }
 
-    /// Ends an idle session at its user's wish: its slot, if inference has it, and its number.
+    /// Ends an idle session at its user's request. Returns its slot, if inference has it, and its number.
     ///
     /// # Errors
     /// There is no such session, or it is busy.
@@ -315,7 +314,7 @@ impl Sessions {
         }
     }
 
-    /// Takes the oldest one out for which this holds.
+    /// Removes the oldest remembered session for which `is` holds.
     fn take_gone(&mut self, is: impl Fn(&UserSession) -> bool) -> Option<Gone> {
         let mut found = None;
         for _ in 0..self.gone.len() {
@@ -325,14 +324,15 @@ impl Sessions {
             if found.is_none() && is(&gone.session) {
                 found = Some(gone);
             } else {
-                // It came out of the queue, so there is room.
+                // It was just removed from the queue, so there is room.
                 let _ = self.gone.push_back(gone);
             }
         }
         found
     }
 
-    /// The `index`-th session of a list, those that ended after those that are there; `owner`: of this one alone.
+    /// Entry `index` of a list of sessions: existing ones first, then those that ended. With `owner`, only the owner's
+    /// are listed.
     pub(crate) fn listed(
         &self,
         index: usize,

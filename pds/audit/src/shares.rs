@@ -1,8 +1,10 @@
-//! Shares of the audit log: how many bytes a user's entries may take, so that nobody pushes out what others did.
+//! Shares of the audit log: how many bytes a user's entries may take, so that nobody can push out the entries of
+//! others.
 //!
-//! Each user has a bucket of bytes that holds an hour's worth and fills in an hour. What a request can write at most is
-//! taken before it is admitted, and what it did not write is given back at its end. So in any time `t` the entries of a user
-//! take at most the policy's `log-bytes-per-hour` times (1 h + `t`), and what was taken before and is written only then.
+//! Each user has a bucket that holds an hour's worth of bytes and fills in an hour. The most that a request can write
+//! is taken before it is admitted, and what it did not write is given back at its end. So in any time `t`, a user's
+//! entries take at most the policy's `log-bytes-per-hour` times (1 h + `t`), plus what was taken earlier but written
+//! only then.
 
 use crate::bucket::Bucket;
 use protocol::limits::MAX_USERS;
@@ -14,14 +16,14 @@ pub(crate) const ENTRY: u64 = RECORD_BYTES as u64;
 
 const HOUR_US: u64 = 3_600_000_000;
 
-/// See the module.
+/// The users' shares; see the module.
 #[derive(Debug)]
 pub(crate) struct Shares {
     shares: [Bucket; MAX_USERS],
 }
 
 impl Shares {
-    /// As the policy has them, all full.
+    /// The shares of the policy, all full.
     pub(crate) fn new(policy: &Policy, now: u64) -> Self {
         let full = |bytes: u32| {
             let bytes = u64::from(bytes);
@@ -32,7 +34,7 @@ impl Shares {
             let role = policy.roles().get(user.role as usize);
             *share = full(role.map_or(0, |role| role.log_bytes_per_hour));
         }
-        // Without a sound policy there are no users, and whoever asks is refused as the first of them.
+        // Without a valid policy there are no users, and refusals are recorded as the first user's.
         if let (Some(first), []) = (shares.first_mut(), policy.users()) {
             *first = full(MIN_LOG_BYTES_PER_HOUR);
         }

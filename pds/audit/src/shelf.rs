@@ -1,9 +1,9 @@
-//! The region of adapters: examples that were typed, adapters made on this device, and what was read of a disk.
+//! The region of adapters: typed examples, adapters made on this device, and adapters and data read from a disk.
 //!
-//! Audit alone writes it, inference reads it, and nobody else has it. The rule: what a command to inference names is not
-//! written before the command is answered. So examples stay as they are while a training is under way, a part of the region
-//! that a training may fill is no adapter's, and an adapter is forgotten only when inference has been heard of it. An adapter
-//! of a disk takes its part as long as it is loaded: the places know of it, and no list here does.
+//! Only audit writes it and only inference reads it. The rule: a part that a command to inference names is not written
+//! until the command is answered. So examples do not change during a training, the part that a training may fill
+//! belongs to no adapter, and an adapter is forgotten only after inference has confirmed that it no longer uses it. An
+//! adapter from a disk occupies its part while it is loaded; `Places` keeps track of it, no list here does.
 
 use crate::places::Places;
 use crate::space::{LEAST_ROOM, Space};
@@ -15,32 +15,32 @@ use protocol::name::ModelName;
 use protocol::region::WriteWords;
 use sha2::{Digest, Sha256};
 
-/// Bytes of a word of the region.
+/// Size of a word of the region in bytes.
 const WORD: usize = 8;
 
 /// An adapter made on this device.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Made {
-    /// No other since boot has it.
+    /// Unique since boot.
     pub(crate) id: u32,
     pub(crate) name: ModelName,
-    /// Where its file lies.
+    /// Where its file is.
     pub(crate) space: Space,
     pub(crate) sha256: Hash,
-    /// SHA-256 of the file of the model that it was made for.
+    /// SHA-256 of the file of the model for which it was made.
     pub(crate) base: Hash,
     pub(crate) signature: [u8; SIGNATURE_BYTES],
 }
 
-/// See the module.
+/// The region and what is in it; see the module.
 pub(crate) struct Shelf<W> {
     region: W,
     made: heapless::Vec<Made, MAX_MADE>,
     last_id: u32,
-    /// Examples typed, and their bytes.
+    /// Number of typed examples, and their bytes.
     examples: u32,
     example_bytes: usize,
-    /// What was read last.
+    /// The bytes read last.
     buffer: [u8; MAX_PART_BYTES],
 }
 
@@ -58,7 +58,7 @@ impl<W: WriteWords> Shelf<W> {
 
     // ---- Bytes ----------------------------------------------------------------------------------
 
-    /// Writes bytes; there is room for them.
+    /// Writes bytes, for which there must be room.
     fn write(&self, at: usize, bytes: &[u8]) {
         let (mut at, mut rest) = (at, bytes);
         while !rest.is_empty() {
@@ -77,11 +77,11 @@ impl<W: WriteWords> Shelf<W> {
             at = at.saturating_add(count);
             rest = later;
         }
-        // Inference learns of them by a message, which is published after this.
+        // The message that tells inference of them is published after this fence.
         self.region.release_fence();
     }
 
-    /// Copies up to a part's worth of bytes from a word's beginning on.
+    /// Copies bytes from a word boundary on, up to the size of a part.
     fn read(&mut self, at: usize, bytes: usize) -> &[u8] {
         let first = at / WORD;
         for (n, chunk) in self.buffer.chunks_mut(WORD).enumerate() {
@@ -94,8 +94,8 @@ impl<W: WriteWords> Shelf<W> {
         self.buffer.get(..bytes).unwrap_or(&self.buffer)
     }
 
-    /// Hashes more of a space, in which `done` bytes are hashed already, as far as `budget` goes. How many are done then, and
-    /// the line feeds that were met.
+    /// Hashes more of a space of which `done` bytes are hashed already, as far as `budget` allows. Returns the new
+    /// number of hashed bytes, and the line feeds found.
     pub(crate) fn hash(
         &mut self,
         space: Space,
@@ -108,7 +108,7 @@ impl<W: WriteWords> Shelf<W> {
             let left = space.bytes.saturating_sub(done);
             let mut bytes = left.min(MAX_PART_BYTES).min(*budget);
             if bytes < left {
-                // The next begins with a word.
+                // The next slice must begin at a word boundary.
                 bytes = bytes.saturating_sub(bytes % WORD);
             }
             if bytes == 0 {
@@ -124,10 +124,10 @@ impl<W: WriteWords> Shelf<W> {
 
     // ---- Adapters -------------------------------------------------------------------------------
 
-    /// The longest space for an adapter to be made; nothing is taken yet. See [`Self::room`].
+    /// The longest space for an adapter to be made; takes nothing yet. See [`Self::room`].
     ///
     /// # Errors
-    /// There are too many adapters, or it is too short for any.
+    /// There are too many adapters, or no space is long enough.
     pub(crate) fn room_to_make(&self, loaded: &Places) -> Result<Space, Failure> {
         if self.made.is_full() {
             let (value, limit) = (self.made.len() as u64, MAX_MADE as u64);
@@ -136,16 +136,16 @@ impl<W: WriteWords> Shelf<W> {
         self.room(loaded)
     }
 
-    /// The longest space that no adapter has, neither one made here nor one that is loaded.
+    /// The longest space free of adapters, whether made here or loaded.
     ///
     /// # Errors
-    /// It is too short for any.
+    /// It is too short for an adapter.
     pub(crate) fn room(&self, loaded: &Places) -> Result<Space, Failure> {
         let taken = || {
             let made = self.made.iter().map(|made| made.space);
             made.chain(loaded.in_region())
         };
-        // A space begins where the examples end, or an adapter, and ends where the next one begins.
+        // A free space begins at the end of the examples or of an adapter, and ends at the start of the next adapter.
         let begins = core::iter::once(EXAMPLES_BYTES).chain(taken().map(Space::end));
         let spaces = begins.filter_map(|begin| {
             let offset = begin.checked_next_multiple_of(ALIGN)?;
@@ -162,18 +162,18 @@ impl<W: WriteWords> Shelf<W> {
         Ok(longest)
     }
 
-    /// Fills a space that [`Self::room`] has given, or a part of it that begins with a word.
+    /// Fills a space that [`Self::room`] has given, or a part of it that begins at a word boundary.
     pub(crate) fn fill(&self, space: Space, word: impl Fn(usize) -> u64) {
         let first = space.offset / WORD;
         for index in 0..space.bytes.div_ceil(WORD) {
             self.region.store(first.saturating_add(index), word(index));
         }
-        // Inference learns of it by a message, which is published after this.
+        // The message that tells inference of it is published after this fence.
         self.region.release_fence();
     }
 
-    /// Writes part of an adapter that is being made into its room, behind what is there; false if it does not fit, or the
-    /// last was not whole words.
+    /// Writes the next part of an adapter that is being made. False if it does not fit, or if the part before it did
+    /// not end at a word boundary.
     pub(crate) fn write_part(&self, room: Space, offset: usize, bytes: &[u8]) -> bool {
         let end = offset.saturating_add(bytes.len());
         let fits = end <= room.bytes && offset.is_multiple_of(WORD);
@@ -183,7 +183,7 @@ impl<W: WriteWords> Shelf<W> {
         fits
     }
 
-    /// Keeps an adapter that lies in its space whole. There is a place: [`Self::room`] has looked.
+    /// Keeps an adapter that is complete in its space. There is a place, because [`Self::room`] was called.
     pub(crate) fn keep(&mut self, made: Made) -> u32 {
         self.last_id = self.last_id.wrapping_add(1);
         let id = self.last_id;
@@ -199,7 +199,7 @@ impl<W: WriteWords> Shelf<W> {
         self.made.iter().find(|made| made.name == name)
     }
 
-    /// The one at this place of a list, oldest first.
+    /// The adapter at this place of a list, oldest first.
     pub(crate) fn nth(&self, index: usize) -> Option<&Made> {
         self.made.get(index)
     }
@@ -210,16 +210,16 @@ impl<W: WriteWords> Shelf<W> {
 
     /// Forgets an adapter.
     pub(crate) fn forget(&mut self, id: u32) {
-        // Not `retain`: its arithmetic has panics that no compiler can rule out.
+        // Not `retain`: the compiler cannot rule out its arithmetic panics.
         let mut others = heapless::Vec::new();
         for made in self.made.iter().filter(|made| made.id != id) {
-            // There is as much room as before.
+            // There are fewer than before, so there is room.
             let _ = others.push(*made);
         }
         self.made = others;
     }
 
-    /// Up to `most` bytes of an adapter from `offset` on, a multiple of a word.
+    /// Up to `most` bytes of an adapter from `offset` on, which must be a word boundary.
     pub(crate) fn part(&mut self, id: u32, offset: usize, most: usize) -> &[u8] {
         let space = self.get(id).map_or_else(Space::default, |made| made.space);
         let bytes = space.bytes.saturating_sub(offset);
@@ -229,7 +229,7 @@ impl<W: WriteWords> Shelf<W> {
 
     // ---- Examples -------------------------------------------------------------------------------
 
-    /// Where the examples lie.
+    /// The space that the examples occupy.
     pub(crate) const fn examples(&self) -> Space {
         Space {
             offset: 0,
@@ -241,10 +241,10 @@ impl<W: WriteWords> Shelf<W> {
         self.examples
     }
 
-    /// Adds an example, and the end of its line.
+    /// Adds an example and a line feed.
     ///
     /// # Errors
-    /// It is not one line of UTF-8, or there is no room; nothing has changed.
+    /// The text is not a single line of UTF-8, or there is no room. Nothing has changed.
     pub(crate) fn add_example(&mut self, text: &[u8]) -> Result<(), Failure> {
         check_example(text)?;
         let bytes = self.example_bytes.saturating_add(text.len());
@@ -267,7 +267,7 @@ impl<W: WriteWords> Shelf<W> {
 }
 
 /// # Errors
-/// What is not one line of UTF-8 of the right length.
+/// The text is not a single line of UTF-8 of a valid length.
 fn check_example(text: &[u8]) -> Result<(), Failure> {
     let limit = MAX_EXAMPLE_BYTES as u64;
     if text.is_empty() || text.len() > MAX_EXAMPLE_BYTES {
@@ -427,7 +427,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is made and forgotten: no two adapters share a byte, and none has one of the examples.
+        /// Whatever is made and forgotten, adapters overlap neither each other nor the examples.
         #[test]
         fn spaces_never_overlap(
             acts in prop::collection::vec((any::<bool>(), 1usize..400_000, any::<prop::sample::Index>()), 1..60)

@@ -1,11 +1,11 @@
-//! Stretches of the region of adapters.
+//! Contiguous parts of the region of adapters.
 
 use protocol::adapters::ALIGN;
 
-/// Least room that a training is admitted with (4 KiB): with less, no adapter would fit.
+/// The least room with which a training is admitted (4 KiB). No adapter is smaller.
 pub(crate) const LEAST_ROOM: usize = 4 << 10;
 
-/// Adjacent bytes of the region.
+/// Contiguous bytes of the region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Space {
     pub(crate) offset: usize,
@@ -13,7 +13,7 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    /// Its beginning, and so many bytes at its end, apart; `None` if too little is left for an adapter.
+    /// Splits off this many bytes at the end; `None` if the rest is too short for an adapter.
     pub(crate) fn split_end(self, bytes: usize) -> Option<(Self, Self)> {
         let offset = self.end().checked_sub(bytes)?;
         let offset = offset.saturating_sub(offset % ALIGN);

@@ -1,28 +1,29 @@
-//! How much audit does in one wake-up.
+//! The limits on audit's work in one wake-up.
 
-/// Bytes that are hashed in a wake-up (32 KiB): slices of a model or of the log, and prompts. Without instructions for
-/// SHA-256 a Cortex-A53 takes 20 to 25 cycles a byte, so about 0.6 ms at 1.2 GHz; a wake-up stays under 2 ms with the
-/// request that is at hand when they are used up. More would hold up the tokens of others, less would make a load slower.
+/// Bytes hashed in a wake-up (32 KiB): slices of a model or of the log, and prompts. Without SHA-256 instructions a
+/// Cortex-A53 takes 20 to 25 cycles per byte, so about 0.6 ms at 1.2 GHz. Even with the request being handled when the
+/// limit is reached, a wake-up stays under 2 ms. A larger value would delay other users' tokens; a smaller one would
+/// make loads slower.
 pub(crate) const WORK_BYTES: usize = 32 << 10;
 
-/// What requests leave of that for loads and lists, so that no client keeps another's from going on by asking.
+/// The part of it that requests leave for loads and lists, so no client can stall another's load by sending requests.
 const KEPT_BYTES: usize = WORK_BYTES / 2;
 
-/// Between two such slices, from the end of the one to the wake-up for the next, in microseconds (1 ms): about as long as
-/// a slice, so that clients and inference get half of the time meanwhile.
+/// Pause between two slices, from the end of one to the wake-up for the next, in microseconds (1 ms). It is about as
+/// long as a slice, so clients and inference get half of the time meanwhile.
 pub(crate) const PAUSE_US: u64 = 1_000;
 
-/// Least time from the end of a wake-up to the next one that audit asks for, in microseconds (0.2 ms): whatever asks for
-/// it, audit never runs again at once, so that lower domains run in between. A deadline is noticed this much later.
+/// Least time from the end of a wake-up to the next one that audit asks for, in microseconds (0.2 ms). Without it audit
+/// could run again at once, and lower domains could not run in between. Deadlines are noticed this much later.
 pub(crate) const GAP_US: u64 = 200;
 
-/// How often audit signals an inference that has workers and something to do, in microseconds (0.25 s). It is the only
-/// clock that inference has: after a few signals in vain, it gives a worker up that does not arrive, which audit would
-/// notice only at the request's deadline. A hang is found within three of these, so that less than a second passes until
-/// inference serves again. Shorter intervals would find it sooner, and wake audit more often.
+/// How often audit signals an inference server that has workers and something to do, in microseconds (0.25 s). This is
+/// inference's only clock: after a few such signals it gives up a worker that does not respond, which audit would
+/// notice only at the request's deadline. A hang is found within three signals, so inference is back in service in less
+/// than a second. A shorter interval would find it sooner, but wake audit more often.
 pub(crate) const BEAT_US: u64 = 250_000;
 
-/// What is left of a wake-up's work.
+/// The work left in a wake-up.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: usize,
@@ -30,7 +31,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// Of a new wake-up.
+    /// The full budget of a new wake-up.
     pub(crate) const fn new() -> Self {
         Self {
             left: WORK_BYTES,
@@ -38,17 +39,17 @@ impl Budget {
         }
     }
 
-    /// So many bytes were hashed, or as much was done.
+    /// Counts this many hashed bytes, or other work that takes as long.
     pub(crate) const fn spend(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(bytes);
     }
 
-    /// More than a wake-up should do was done.
+    /// Uses up the budget, after work that takes a whole wake-up.
     pub(crate) const fn spend_all(&mut self) {
         self.left = 0;
     }
 
-    /// Bytes that may still be hashed, for what takes its part of them.
+    /// Bytes that may still be hashed, to be counted down.
     pub(crate) const fn left(&mut self) -> &mut usize {
         &mut self.left
     }
@@ -63,12 +64,12 @@ impl Budget {
         self.left == 0
     }
 
-    /// There is more to do, and nobody to wait for.
+    /// Notes that audit has more to do and need not wait for anybody.
     pub(crate) const fn goes_on(&mut self) {
         self.goes_on = true;
     }
 
-    /// Whether there is.
+    /// Whether audit has more to do.
     pub(crate) const fn is_to_go_on(&self) -> bool {
         self.goes_on
     }

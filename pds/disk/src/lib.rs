@@ -1,7 +1,7 @@
 //! The `disk` domain: it reads and writes sectors of one device for `files`, and knows nothing of their meaning.
 //!
-//! Its device is the only one that can write memory by itself. So all domains trust this one to give the device no
-//! address outside its own buffer. What keeps that simple: the device has one order at a time, its data are in one
+//! Its device is the only one that can write memory by itself, so all domains trust this one never to give the device
+//! an address outside its own buffer. What keeps that simple: the device has one order at a time, its data are in one
 //! buffer of fixed size ([`MAX_TRANSFER_BYTES`]), and a number from files becomes an address or a length only after it
 //! was compared with the device's sectors and the buffer's size.
 //!
@@ -96,7 +96,7 @@ struct Current {
 pub struct Counters {
     /// Orders that were answered.
     pub answered: u64,
-    /// Messages that an honest files never sends.
+    /// Messages that an honest files domain never sends.
     pub violations: u64,
 }
 

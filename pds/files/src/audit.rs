@@ -9,7 +9,7 @@ use protocol::wire::files::Answer;
 #[derive(Debug)]
 pub(crate) struct AuditEnd<R, W> {
     ring: Endpoint<R, W>,
-    /// What is sent.
+    /// The message being sent.
     frame: Frame,
     signal: bool,
 }
@@ -23,10 +23,10 @@ impl<R: ReadWords, W: WriteWords> AuditEnd<R, W> {
         }
     }
 
-    /// The next thing that is asked.
+    /// Waits for audit's next question.
     pub fn receive(&mut self, frame: &mut Frame) -> Poll<()> {
         self.ring.follow();
-        // Audit breaks no rule; if it did, one message more or less would be looked at later.
+        // Audit follows the protocol; if it did not, a message might merely be looked at later.
         for _ in 0..SLOTS {
             match self.ring.receive(frame) {
                 Ok(true) => return Poll::Ready(()),
@@ -37,7 +37,7 @@ impl<R: ReadWords, W: WriteWords> AuditEnd<R, W> {
         Poll::Pending
     }
 
-    /// Sends an answer when there is room. What audit asked in an epoch that is over needs none.
+    /// Sends an answer when there is room. A question from an earlier epoch needs no answer.
     pub fn send(&mut self, number: u32, answer: &Answer<'_>) -> Poll<()> {
         if self.ring.follow() {
             return Poll::Ready(());

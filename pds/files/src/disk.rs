@@ -1,7 +1,8 @@
-//! The ring with disk, as a disk of sectors.
+//! The ring with the disk domain, presented as a disk of sectors.
 //!
-//! Writes are one order after another; a long read has several under way, so that disk need not wait for this domain between
-//! them. Disk answers in the order in which it was asked. What answers another is of an operation that nobody waits for any more, and is dropped.
+//! Writes are sent one order at a time. A long read has several orders under way, so disk need not wait for this domain
+//! between them. Disk answers in order. An answer to an earlier order belongs to an operation that nobody waits for any
+//! more, and is dropped.
 
 use core::cell::RefCell;
 use core::task::Poll;
@@ -21,23 +22,23 @@ pub(crate) struct DiskEnd<R, W> {
     ring: Endpoint<R, W>,
     frame: Frame,
     description: Description,
-    /// Number of the order that was sent last.
+    /// Number of the last order sent.
     number: u32,
     signal: bool,
 }
 
-/// How far an operation is: it takes an order for each [`MAX_TRANSFER_BYTES`].
+/// Progress of an operation, which takes one order for each [`MAX_TRANSFER_BYTES`].
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
-    /// The order that is under way; 0: none.
+    /// The order under way; 0 if there is none.
     number: u32,
-    /// Orders that are over.
+    /// Number of completed orders.
     done: u32,
 }
 
 impl Progress {
     const fn of(ticket: Ticket) -> Self {
-        // Both halves are wanted.
+        // Returns both halves of the division.
         #[allow(clippy::cast_possible_truncation)]
         Self {
             number: ticket.0 as u32,
@@ -49,7 +50,7 @@ impl Progress {
         Ticket((self.done as u64) << 32 | self.number as u64)
     }
 
-    /// The next order can be sent.
+    /// The state in which the next order can be sent.
     const fn next(self) -> Self {
         Self {
             number: 0,
@@ -57,7 +58,7 @@ impl Progress {
         }
     }
 
-    /// The first sector of the order that is under way, of an operation from `first` on, and its bytes of the buffer.
+    /// The first sector of the order under way, for an operation that starts at `first`, and its offset in the buffer.
     const fn place(self, first: u64) -> (u64, usize) {
         let sectors = (self.done as u64).saturating_mul(MAX_TRANSFER_SECTORS as u64);
         let bytes = (self.done as usize).saturating_mul(MAX_TRANSFER_BYTES);
@@ -65,23 +66,23 @@ impl Progress {
     }
 }
 
-/// Orders of a read that are under way at once: half of what the ring holds.
+/// Orders of a read under way at once: half a ring.
 const WINDOW: u16 = SLOTS as u16 / 2;
 
-/// How far a read is. Its orders have numbers in a row.
+/// Progress of a read, whose orders have consecutive numbers.
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {
     /// Number of its first order.
     number: u32,
-    /// Orders that were sent.
+    /// Number of orders sent.
     sent: u16,
-    /// Orders that are over.
+    /// Number of completed orders.
     done: u16,
 }
 
 impl Window {
     const fn of(ticket: Ticket) -> Self {
-        // The parts are wanted.
+        // Returns both parts of the number.
         #[allow(clippy::cast_possible_truncation)]
         Self {
             number: ticket.0 as u32,
@@ -105,12 +106,12 @@ impl Window {
         self.sent = self.sent.saturating_add(1);
     }
 
-    /// Number of the oldest order that is under way.
+    /// Number of the oldest order under way.
     const fn oldest(self) -> u32 {
         self.number.saturating_add(self.done as u32)
     }
 
-    /// The first sector of an order, of a read from `first` on, and its bytes of the buffer.
+    /// The first sector of an order, for a read that starts at `first`, and its offset in the buffer.
     const fn place(first: u64, order: u16) -> (u64, usize) {
         let sectors = (order as u64).saturating_mul(MAX_TRANSFER_SECTORS as u64);
         let bytes = (order as usize).saturating_mul(MAX_TRANSFER_BYTES);
@@ -118,10 +119,10 @@ impl Window {
     }
 }
 
-/// Numbers behind this one could end within a read.
+/// Beyond this number, a read could run out of numbers.
 const LAST_NUMBER: u32 = u32::MAX - u16::MAX as u32;
 
-/// Most orders of a read (512 MiB): more than any buffer is long.
+/// Limit of orders in a read (512 MiB): more than any buffer needs.
 const MOST_ORDERS: u16 = u16::MAX;
 
 impl<R: ReadWords, W: WriteWords> DiskEnd<R, W> {
@@ -144,7 +145,7 @@ impl<R: ReadWords, W: WriteWords> DiskEnd<R, W> {
         core::mem::take(&mut self.signal) | owed
     }
 
-    /// Asks what the disk is. Until then, and if it fails, it has no sectors.
+    /// Asks disk for its description. Until it answers, and if that fails, the disk has no sectors.
     pub async fn describe(end: &RefCell<Self>) -> Result<(), DiskError> {
         end.borrow_mut().description = Description::default();
         let mut number = 0;
@@ -168,10 +169,10 @@ impl<R: ReadWords, W: WriteWords> DiskEnd<R, W> {
         })
     }
 
-    /// Sends an order, whose number goes to `number`; false if there is no room.
+    /// Sends an order and stores its number in `number`; false if there is no room.
     fn send(&mut self, number: &mut u32, order: &Order<'_>) -> bool {
         self.ring.follow();
-        // 0 is no order, and those of a read are in a row.
+        // 0 means no order, and the numbers of a read's orders are consecutive.
         let next = self.number.checked_add(1).unwrap_or(1);
         order.write(next, &mut self.frame);
         let sent = self.ring.send(&self.frame).is_ok();
@@ -195,7 +196,7 @@ impl<R: ReadWords, W: WriteWords> DiskEnd<R, W> {
         false
     }
 
-    /// Writes `data`, or flushes, an order at a time.
+    /// Writes `data`, or flushes, one order at a time.
     fn settle(
         &mut self,
         ticket: &mut Ticket,
@@ -248,7 +249,7 @@ impl<R: ReadWords, W: WriteWords> Blocks for DiskEnd<R, W> {
         check_range(self.description.sectors, first, out.len())?;
         let mut window = Window::of(*ticket);
         if window.sent == 0 && self.number > LAST_NUMBER {
-            // Numbers are used again; those that were used first are long answered.
+            // Numbers start over; the first ones were answered long ago.
             self.number = 0;
         }
         loop {
@@ -282,7 +283,7 @@ impl<R: ReadWords, W: WriteWords> Blocks for DiskEnd<R, W> {
                         *to = *from;
                     }
                 }
-                // What answers the orders behind it is of an operation that nobody waits for any more.
+                // Answers to later orders of this read will be dropped, because nobody waits for them any more.
                 Ok(Outcome::Failed { why, sector }) => {
                     return Poll::Ready(Err(self.error(why, sector)));
                 }

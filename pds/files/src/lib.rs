@@ -1,11 +1,11 @@
-//! The `files` domain: it knows the file system of the disk, gives audit its files, and writes the audit log's sectors.
+//! The `files` domain: it implements the disk's file system, gives audit its files, and writes the audit log's sectors.
 //!
-//! It is untrusted. Audit checks whatever comes from here, so nothing here must be right for the system to be safe; it must
-//! be right for the system to be of use. It reaches the disk through `disk` alone.
+//! It is untrusted. Audit checks everything that comes from here, so safety does not depend on this code; only
+//! usefulness does. It reaches the disk only through the `disk` domain.
 //!
-//! The file system waits for the disk, and a domain waits for nobody. So what the domain does is one future ([`serve`])
-//! that is polled whenever audit or disk has signalled ([`Links::poll`]): it goes on until it needs something that has not
-//! come yet. It never ends.
+//! The file system waits for the disk, but a domain must not wait for anybody. So the domain's work is one future
+//! ([`serve`]), which is polled whenever audit or disk has signalled ([`Links::poll`]). It runs until it needs a
+//! message that has not arrived yet, and it never ends.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -57,7 +57,7 @@ pub trait Port {
     fn notify_disk(&mut self);
 }
 
-/// The rings of the domain. [`serve`] and whoever polls it share them.
+/// The domain's rings, shared by [`serve`] and the code that polls it.
 #[derive(Debug)]
 pub struct Links<R, W> {
     audit: RefCell<AuditEnd<R, W>>,
@@ -73,14 +73,14 @@ impl<R: ReadWords, W: WriteWords> Links<R, W> {
         }
     }
 
-    /// Goes on with the domain's work as far as it goes now: audit or disk has signalled.
+    /// Does as much work as possible after audit or disk has signalled.
     pub fn poll(
         &self,
         service: Pin<&mut (impl Future<Output = Infallible> + ?Sized)>,
         port: &mut impl Port,
     ) {
         let mut context = Context::from_waker(Waker::noop());
-        // It never ends, so that what it gives is not looked at.
+        // The future never ends, so the result does not matter.
         let _ = service.poll(&mut context);
         if self.audit.borrow_mut().takes_signal() {
             port.notify_audit();
@@ -90,12 +90,12 @@ impl<R: ReadWords, W: WriteWords> Links<R, W> {
         }
     }
 
-    /// The next thing that audit asks, in `frame`.
+    /// Waits for audit's next question and puts it into `frame`.
     async fn ask(&self, frame: &mut Frame) {
         core::future::poll_fn(|_| self.audit.borrow_mut().receive(frame)).await;
     }
 
-    /// Answers what has this number.
+    /// Answers the question with this number.
     async fn answer(&self, number: u32, answer: &Answer<'_>) {
         core::future::poll_fn(|_| self.audit.borrow_mut().send(number, answer)).await;
     }
@@ -105,7 +105,7 @@ impl<R: ReadWords, W: WriteWords> Links<R, W> {
         self.answer(number, &Answer::Failed { why, value }).await;
     }
 
-    /// Answers `Done`, or why it was not done.
+    /// Answers `Done`, or why the operation failed.
     async fn settle(&self, number: u32, result: Result<(), StorageError>) {
         match result {
             Ok(()) => self.answer(number, &Answer::Done).await,
@@ -117,10 +117,10 @@ impl<R: ReadWords, W: WriteWords> Links<R, W> {
     }
 }
 
-/// What the domain does, for ever.
+/// The domain's work, which never ends.
 pub async fn serve<R: ReadWords, W: WriteWords>(links: &Links<R, W>) -> Infallible {
     let mut frame = Frame::new();
-    // A `Mount` that ended what was mounted before, with its number.
+    // The number of a `Mount` that has ended the previous mount.
     let mut again = None;
     loop {
         let number = match again.take() {
@@ -130,7 +130,7 @@ pub async fn serve<R: ReadWords, W: WriteWords>(links: &Links<R, W>) -> Infallib
                 let number = frame.header().request;
                 match Ask::parse(&frame) {
                     Ok(Ask::Mount) => number,
-                    // Closing what is not there is no mistake.
+                    // Closing when nothing is open is not an error.
                     Ok(Ask::Close) => {
                         links.answer(number, &Answer::Done).await;
                         continue;
@@ -164,7 +164,7 @@ pub async fn serve<R: ReadWords, W: WriteWords>(links: &Links<R, W>) -> Infallib
     }
 }
 
-/// What audit is told of an error.
+/// The error to report to audit.
 fn failure(error: &StorageError) -> (FilesError, u64) {
     match error {
         StorageError::TooSmall { sectors } => (FilesError::NoFileSystem, *sectors),

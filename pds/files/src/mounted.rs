@@ -1,4 +1,4 @@
-//! What the domain does while a file system is mounted.
+//! The domain's work while a file system is mounted.
 
 use crate::disk::DiskEnd;
 use crate::{Links, failure};
@@ -15,21 +15,21 @@ use storage::{
 
 type Path = heapless::String<MAX_PATH_BYTES>;
 
-/// What ends the time of a mounted file system.
+/// Why a mount has ended.
 pub(crate) enum Next {
-    /// Audit asks, with this number, to mount again.
+    /// Audit asked, with this number, to mount again.
     Mount(u32),
 }
 
-/// Bytes of the open file that are read at once (64 KiB): as many orders of disk as are under way at once.
+/// Bytes of the open file read ahead at once (64 KiB): as many as disk's orders under way at once transfer.
 const AHEAD_BYTES: usize = 64 << 10;
 
-/// What was read of the open file before it is asked for: audit asks for one part after the other.
+/// Data of the open file that were read ahead, because audit asks for one part after another.
 struct Ahead {
     buffer: [u8; AHEAD_BYTES],
-    /// Where in the file it begins.
+    /// Offset of the data in the file.
     offset: u64,
-    /// How much there is.
+    /// Number of bytes.
     bytes: usize,
 }
 
@@ -42,7 +42,7 @@ impl Ahead {
         }
     }
 
-    /// So many bytes of the file from there on, if all of them are here.
+    /// The bytes of the file at this offset, if all of them were read ahead.
     fn part(&self, offset: u64, bytes: usize) -> Option<&[u8]> {
         let at = usize::try_from(offset.checked_sub(self.offset)?).ok()?;
         let end = at.checked_add(bytes).filter(|end| *end <= self.bytes)?;
@@ -50,19 +50,19 @@ impl Ahead {
     }
 }
 
-/// A file system, and what is open of it.
+/// A mounted file system, and its open files.
 struct Mounted<'l, 'g, R: ReadWords, W: WriteWords> {
     links: &'l Links<R, W>,
     volume: Volume<'g, &'l RefCell<DiskEnd<R, W>>>,
     open: Option<OpenFile<'g>>,
-    /// The file that is being written, and what it will be called.
+    /// The file being written, and its final name.
     begun: Option<(OpenFile<'g>, Path)>,
     log: Option<Extent>,
     ahead: Ahead,
     buffer: [u8; MAX_TRANSFER_BYTES],
 }
 
-/// Answers the `Mount` with this number, and whatever comes after it until the next.
+/// Answers the `Mount` with this number, and everything that follows until the next `Mount`.
 pub(crate) async fn serve<'l, 'g, R: ReadWords, W: WriteWords>(
     links: &'l Links<R, W>,
     volume: Volume<'g, &'l RefCell<DiskEnd<R, W>>>,
@@ -88,7 +88,7 @@ pub(crate) async fn serve<'l, 'g, R: ReadWords, W: WriteWords>(
         match Ask::parse(&frame) {
             Ok(Ask::Mount) => return Next::Mount(number),
             Ok(ask) => mounted.serve(number, ask).await,
-            // Audit and this domain are built from one tree.
+            // Not reached: audit and this domain are built from one tree.
             Err(_) => links.fail(number, FilesError::Unsupported, 0).await,
         }
     }
@@ -120,7 +120,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
     async fn serve(&mut self, number: u32, ask: Ask<'_>) {
         let links = self.links;
         match ask {
-            // `serve` of the module ends with it.
+            // The caller, `serve`, handles it.
             Ask::Mount => {}
             Ask::List => self.list(number).await,
             Ask::Open { path } => match self.open(path).await {
@@ -152,12 +152,12 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
         }
     }
 
-    /// Files whose paths fit a message, and how many did not.
+    /// Lists the files whose paths fit in a message, and counts the others.
     async fn list(&mut self, number: u32) {
         let links = self.links;
         let mut walk = Walk::new();
         let (mut count, mut skipped) = (0u32, 0u32);
-        // Each entry once, and each folder that cannot be read once more.
+        // Each entry is visited once, and each unreadable folder once more.
         for _ in 0..MAX_ENTRIES.saturating_mul(2) {
             match walk.next(&mut self.volume).await {
                 Ok(Some(item)) => match item.kind {
@@ -172,7 +172,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
                     }
                 },
                 Ok(None) => break,
-                // The list would go on without the rest.
+                // After these errors, the list would go on without the rest, so it ends.
                 Err(error @ (StorageError::TooMany { .. } | StorageError::Disk(_))) => {
                     links.settle(number, Err(error)).await;
                     return;
@@ -212,7 +212,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
             ahead.offset = offset;
             let mut read = self.volume.read(file, offset, &mut ahead.buffer).await;
             if read.is_err() {
-                // What was asked for may be sound.
+                // The requested part itself may be readable, so only that is read.
                 let buffer = ahead.buffer.get_mut(..bytes).unwrap_or(&mut []);
                 read = self.volume.read(file, offset, buffer).await;
             }
@@ -221,7 +221,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
                 Err(error) => return links.settle(number, Err(error)).await,
             }
         }
-        // Fewer only at the end of the file.
+        // It is shorter only at the end of the file.
         let bytes = match ahead.part(offset, bytes) {
             Some(part) => part,
             None => ahead.buffer.get(..ahead.bytes.min(bytes)).unwrap_or(&[]),
@@ -248,7 +248,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
         }
     }
 
-    /// The sector of the disk that a slot of the log is, if that many bytes from there on are whole sectors of it.
+    /// The disk's sector for a slot of the log, if this many bytes are whole sectors within the log.
     fn log_sector(&self, slot: u32, bytes: usize) -> Result<u64, FilesError> {
         let log = self.log.ok_or(FilesError::NotOpen)?;
         let inside = blocks::check_range(log.sectors, u64::from(slot), bytes);
@@ -291,7 +291,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
         if self.begun.is_some() {
             self.discard().await;
         }
-        // The log is written below the file system, and never through it.
+        // The log is written directly to its sectors, never through the file system.
         check_path(path)?;
         if path.eq_ignore_ascii_case(LOG_FILE) || path.eq_ignore_ascii_case(UNFINISHED) {
             return Err(StorageError::BadName);
@@ -331,12 +331,12 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
         links.settle(number, appended).await;
     }
 
-    /// Leaves nothing of the file that was begun: without it, the file system is as it was.
+    /// Discards the file being written; the file system is then as it was before.
     async fn discard(&mut self) {
         let Some((file, path)) = self.begun.take() else {
             return;
         };
-        // Why the file cannot be is known already.
+        // The first error is already known, so this one is ignored.
         let _ = self.volume.close(file).await;
         self.discard_unfinished(&path).await;
     }
@@ -347,10 +347,10 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
         let _ = self.volume.sync().await;
     }
 
-    /// Removes the signature that was written for a file before it, if there is no such file.
+    /// Removes the signature that was written before its file, if the file does not exist.
     async fn discard_signature(&mut self, path: &Path) {
         let mut signature = path.clone();
-        // A longer name has no signature.
+        // The name is too long to have a signature.
         if signature.push_str(SIGNATURE_SUFFIX).is_err() {
             return;
         }
@@ -361,7 +361,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
             Ok(file) => {
                 let _ = self.volume.close(file).await;
             }
-            // It is not known whether the file is there, so its signature stays.
+            // The file may exist, so its signature stays.
             Err(_) => {}
         }
     }

@@ -55,7 +55,7 @@ fn stack_bytes() -> u64 {
     // The loop that clears it stores pairs of registers.
     assert!(
         bytes > 0 && bytes.is_multiple_of(4096),
-        "stack_size {size} is no multiple of a page"
+        "stack_size {size} is not a multiple of the page size"
     );
     bytes
 }

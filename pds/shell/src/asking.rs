@@ -224,7 +224,7 @@ impl<R: ReadWords, W: WriteWords> ShellState<'_, R, W> {
                     Listed {
                         count: Count(count, "format"),
                         of: " in the policy",
-                        mark: "* may be used by you",
+                        mark: "* marks those you may use",
                     },
                     port,
                 );

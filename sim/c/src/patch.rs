@@ -22,11 +22,11 @@ enum PatchError {
     Stripped,
     #[error("system.xml sets its variable '{0}', which it does not have")]
     Missing(String),
-    #[error("system.xml sets its variable '{0}', of which it has several")]
+    #[error("system.xml sets its variable '{0}', which it defines several times")]
     Several(String),
     #[error("its variable '{name}' has {bytes} bytes, not {WORD}")]
     Size { name: String, bytes: u64 },
-    #[error("its variable '{0}' lies in no memory")]
+    #[error("its variable '{0}' is in no mapped memory")]
     Unmapped(String),
 }
 

@@ -10,11 +10,11 @@ use workers::domains::Domains;
 /// The channels of a member of a team.
 #[derive(Debug)]
 pub(super) struct Channels {
-    /// To each of the others, in the order of their numbers.
+    /// To each of the others, in order of their numbers.
     others: Vec<Notifier>,
-    /// The number of the first of them.
+    /// The number of the first of the others.
     first: usize,
-    /// To audit, in the leader.
+    /// To audit; only the leader has it.
     supervisor: Option<u8>,
     waiter: Waiter,
 }

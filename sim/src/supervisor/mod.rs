@@ -126,7 +126,7 @@ impl From<nix::errno::Errno> for Error {
     }
 }
 
-/// How long a program from elsewhere may take to lock itself down.
+/// How long an external program may take to lock itself down.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a system ended.
@@ -272,7 +272,7 @@ impl Supervisor {
         }
     }
 
-    /// Checks whether the programs from elsewhere have become domains.
+    /// Checks whether the external programs have become domains.
     fn check_confined(&mut self) -> Result<(), Error> {
         if self.look_at.is_none_or(|at| Instant::now() < at) {
             return Ok(());

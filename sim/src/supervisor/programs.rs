@@ -1,5 +1,4 @@
-//! Programs from elsewhere that run as domains. The command line names them, and they are checked before anything
-//! starts.
+//! External programs that run as domains. They are named on the command line, and checked before anything starts.
 //!
 //! Such a program is trusted to become its domain, which `sim::domain_main` does for it. The check here only catches a
 //! program that forgot to: a malicious one can do harm before it is locked down. The simulation is for trying your own

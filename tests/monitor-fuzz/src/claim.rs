@@ -1,70 +1,70 @@
-//! The names of the claims, and a claim that does not hold.
+//! The names of the claims, and the error for a claim that does not hold.
 
-/// What is claimed.
+/// A claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Claim {
-    /// Budgets are right to the token.
+    /// Budgets are correct to the token.
     Budgets,
-    /// Each request has one end, and no other answer than its own.
+    /// Each request ends once, and is answered only with its own results.
     Answers,
-    /// What a client hears is what inference said, in order, and no more than was asked for.
+    /// A client receives the text that inference generated, in order, and no more than it asked for.
     Tokens,
-    /// What a client hears is what the format, the choices or the stop strings of its request allow.
+    /// A client receives only text that the format, choices or stop strings of its request allow.
     Formats,
-    /// What can be told is told in the same wake-up.
+    /// Whatever can be told is told in the same wake-up.
     Prompt,
-    /// What waits for the egress cap is told in turn.
+    /// Clients take turns at the egress cap.
     Fair,
-    /// Inference may generate what was asked for, and no more ahead of its client than the window.
+    /// Inference gets credit for what was requested, but never more than the window ahead of the client.
     Credit,
-    /// The log is chained and its times do not fall.
+    /// The log is chained, and its times do not decrease.
     Chain,
-    /// What happens is written down, once, in order, with the right fields.
+    /// Each event is recorded once, in order, with the right fields.
     Log,
-    /// Refusals are those that the policy and the state give, and are written down.
+    /// Refusals follow from the policy and the state, and are recorded.
     Refusals,
-    /// A client within its parts is not refused because of others.
+    /// A client within its limits is not refused because of others.
     Parts,
-    /// No more leaves inference than burst and rate allow.
+    /// No more bytes leave inference than burst and rate allow.
     Egress,
-    /// Lists have what there is, and an end.
+    /// Lists are complete, and end.
     Lists,
-    /// The timer is armed for what waits.
+    /// The timer is armed whenever something waits for it.
     TimerArmed,
-    /// The timer is armed for a time that is yet to come.
+    /// The timer is armed for a time in the future.
     TimerAhead,
-    /// What takes too long is stopped in time, and nothing else is.
+    /// A request is stopped in time if it takes too long, and only then.
     Deadlines,
-    /// Inference is restarted when it must be, no more often than the policy allows.
+    /// Inference is restarted when necessary, and no more often than the policy allows.
     Restarts,
-    /// Nothing of an earlier life is taken.
+    /// Nothing from an earlier epoch is accepted.
     Epochs,
-    /// Sessions go on, make room and are lost as they should.
+    /// Sessions continue, are evicted and are lost according to the rules.
     Sessions,
     /// Only signed models are loaded.
     Models,
-    /// Audit reads what it can answer, all of it, in turn, and signals.
+    /// Audit reads everything that it can answer, in turn, and signals.
     Flow,
-    /// Counters are right.
+    /// Counters are correct.
     Counters,
     /// Violations are counted, and recorded ever more rarely.
     Violations,
-    /// No user's entries take more of the log than the policy gives.
+    /// No user's entries take more of the log than the policy allows.
     Shares,
-    /// With a log on a disk that is written ahead: inference hears of a request when its admission is durable, and a client
-    /// of its end when that is.
+    /// With a log on a disk that is written ahead: inference is told of a request only after its admission is durable,
+    /// and a client of its end only after that is.
     Ahead,
-    /// A log that cannot be written stops admissions if the policy says so, and else stops nothing.
+    /// A log that cannot be written stops admissions if the policy says so, and otherwise stops nothing.
     LostLog,
-    /// What was durable is there after the power was cut, and the log goes on behind it.
+    /// After a power failure, everything durable is there, and the log continues from it.
     Durable,
-    /// What inference can read of the disk is signed, and the model in service stays as it is.
+    /// Inference can read only signed files of the disk, and the model in service does not change.
     Slots,
-    /// The questions that audit asks files, and the answers that it takes in one wake-up, are bounded.
+    /// The number of questions that audit asks files, and of answers that it takes, in one wake-up is bounded.
     Bounds,
     /// Audit lets others run.
     Spins,
-    /// All is over in the end, by signals and the timer alone.
+    /// Everything ends, woken only by signals and the timer.
     Settles,
 }
 
@@ -72,7 +72,7 @@ pub enum Claim {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{claim:?}: {detail}")]
 pub struct Broken {
-    /// Which.
+    /// The claim.
     pub claim: Claim,
     /// What was seen instead.
     pub detail: String,

@@ -1,5 +1,5 @@
-//! One end for each request and each token once, from what clients asked, what an honest inference said and what audit
-//! told, and from nothing else.
+//! Checks that each request ends once and each token arrives once, using only what clients asked, what an honest
+//! inference server said and what audit told.
 
 use crate::claim::{Broken, Claim};
 use crate::formats::Answer;
@@ -9,7 +9,7 @@ use protocol::wire::FinishReason;
 use protocol::wire::client::{Event, Request};
 use std::collections::BTreeMap;
 
-/// Which events are a request's last.
+/// A kind of request, which determines its last event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Infer,
@@ -91,27 +91,27 @@ struct Asked {
     kind: Kind,
     ends: u32,
     cancels: u32,
-    /// What was told may have been the end, or the answer to a cancel.
+    /// An event that may have been the end, or the answer to a cancel.
     perhaps: bool,
-    /// Of its tokens, in order: what inference has said, as far as it was followed.
+    /// Text of its tokens, in order, that inference has said, as far as it was followed.
     said: Vec<u8>,
     said_tokens: u32,
-    /// Of them, what it was told.
+    /// How much of it the client has received.
     told: usize,
     told_tokens: u32,
-    /// Inference keeps to the protocol and its prompt says whose it is.
+    /// Whether inference follows the protocol and the prompt says whose it is.
     is_followed: bool,
-    /// What its answer may be, and what of it was told.
+    /// The format of its answer, to check the received text against.
     answer: Answer,
     text: Vec<u8>,
 }
 
-/// What the clients have asked under numbers that were new, each by its place and its number.
+/// The requests that clients made under new numbers, by client and number.
 #[derive(Debug, Default)]
 pub struct Ends(BTreeMap<(usize, u32), Asked>);
 
 impl Ends {
-    /// A client has asked. `is_followed`: it can be known what inference says to it.
+    /// A client has sent a request. `is_followed`: whether inference's text for it will be known.
     pub fn asked(&mut self, client: usize, id: u32, request: &Request<'_>, is_followed: bool) {
         if let Some(kind) = Kind::of(request) {
             let asked = Asked {
@@ -134,14 +134,14 @@ impl Ends {
         }
     }
 
-    /// A client has asked that a request end.
+    /// A client has cancelled a request.
     pub fn cancelled(&mut self, client: usize, id: u32) {
         if let Some(asked) = self.0.get_mut(&(client, id)) {
             asked.cancels += 1;
         }
     }
 
-    /// What a client has asked for that goes on until it is cancelled, and was not cancelled yet.
+    /// Requests of a client that go on until they are cancelled, and were not.
     #[must_use]
     pub fn endless(&self, client: usize) -> Vec<u32> {
         let own = self.0.iter().filter(|((of, _), _)| *of == client);
@@ -154,12 +154,12 @@ impl Ends {
             .collect()
     }
 
-    /// A number means two things now.
+    /// A number is now ambiguous.
     pub fn reused(&mut self, client: usize, id: u32) {
         self.0.remove(&(client, id));
     }
 
-    /// A client has written garbage into its region: audit may see what it has asked never, or again.
+    /// A client has written garbage into its region: audit may see its requests never, or again.
     pub fn unsure(&mut self, client: usize) {
         self.0.retain(|(of, _), _| *of != client);
     }
@@ -172,7 +172,7 @@ impl Ends {
         }
     }
 
-    /// Audit tells a client something.
+    /// Audit sends a client an event.
     ///
     /// # Errors
     /// The request is over, or the text is not that of its tokens.
@@ -241,7 +241,8 @@ impl Ends {
                 );
             }
         }
-        // To a cancel of what is over, or another user's; or the end that inference gave. Its number is the same.
+        // The answer to a cancel of a request that is over or another user's; or inference's own end. Its number is the
+        // same.
         if let Event::Failed { failure, .. } = event
             && failure.code == ErrorCode::NoSuchRequest
             && asked.cancels > 0
@@ -260,10 +261,10 @@ impl Ends {
         )
     }
 
-    /// Everything has an end; how many were looked at.
+    /// Checks that every request has ended. Returns how many were checked.
     ///
     /// # Errors
-    /// Something has none.
+    /// A request has not ended.
     pub fn all_over(&self) -> Result<u64, Broken> {
         let is_open = |asked: &Asked| asked.ends == 0 && !asked.perhaps;
         let open = self.0.iter().find(|(_, asked)| is_open(asked));

@@ -1,6 +1,6 @@
-//! What an answer may be, in the shortest form that says it: a list of words, or of stop strings.
+//! The format of an answer in the simplest form: a list of words, or of stop strings.
 //!
-//! Audit walks automata byte by byte; here all of the text is compared with all of the words.
+//! Audit walks automata byte by byte; here the whole text is compared with each word.
 
 use formats::Formats;
 use formats::encode::{Encoded, image, words};
@@ -10,17 +10,17 @@ use protocol::wire::Parts;
 use protocol::wire::client::FormatEntry;
 use sha2::{Digest as _, Sha256};
 
-/// The formats of all policies that have any, each with its words.
+/// The formats of all policies that have any, with their words.
 pub const FORMATS: [(&str, &[&str]); 3] = [
     ("verdict", &["yes", "no", "not yet"]),
     ("letters", &["a", "ab", "abcb", "b", "cabcab"]),
     ("umlauts", &["\u{fc}", "u", "\u{fc}\u{f6}", "\u{732b}"]),
 ];
 
-/// The region, and its formats as listed for a client that may not use any of them.
+/// The region, and its formats as listed for a client that may use none of them.
 ///
 /// # Panics
-/// The words make no format.
+/// The words are not a valid format.
 #[must_use]
 pub fn compiled() -> (Vec<u8>, Vec<FormatEntry>) {
     let encoded = FORMATS.map(|(name, list)| {
@@ -40,27 +40,27 @@ pub fn compiled() -> (Vec<u8>, Vec<FormatEntry>) {
     (image, listed)
 }
 
-/// Of the choices of a request.
+/// The hash of a request's choices.
 #[must_use]
 pub fn sha256_of(parts: &Parts<'_>) -> Hash {
     let list: Vec<&str> = parts.choices().collect();
     Sha256::digest(list.join("\n")).into()
 }
 
-/// What an answer may be.
+/// The format of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Answer {
-    /// Anything.
+    /// Any text.
     #[default]
     Free,
-    /// One of these.
+    /// One of these words.
     Words(Vec<Vec<u8>>),
-    /// Anything without one of these.
+    /// Any text without these stop strings.
     Stops(Vec<Vec<u8>>),
 }
 
 impl Answer {
-    /// To a request with this format, if it is admitted.
+    /// The format of the answer to this request, if it is admitted.
     #[must_use]
     pub fn of(format: FormatName, parts: &Parts<'_>) -> Self {
         let bytes = |list: &mut dyn Iterator<Item = &str>| -> Vec<Vec<u8>> {
@@ -76,13 +76,13 @@ impl Answer {
         }
     }
 
-    /// Only words may be told.
+    /// Whether only words may be told.
     #[must_use]
     pub const fn is_bound(&self) -> bool {
         matches!(self, Self::Words(_))
     }
 
-    /// Whether an answer may begin so.
+    /// Whether an answer may begin with this text.
     #[must_use]
     pub fn may_begin(&self, text: &[u8]) -> bool {
         let contains = |stop: &Vec<u8>| text.windows(stop.len()).any(|window| window == stop);
@@ -93,7 +93,7 @@ impl Answer {
         }
     }
 
-    /// Whether this may be all of it, if it may begin so.
+    /// Whether this may be a complete answer, given that it may be a beginning.
     #[must_use]
     pub fn may_end(&self, text: &[u8]) -> bool {
         match self {
@@ -102,7 +102,7 @@ impl Answer {
         }
     }
 
-    /// Bytes at the end that may become a stop string.
+    /// Number of bytes at the end that may become a stop string.
     #[must_use]
     pub fn held(&self, text: &[u8]) -> usize {
         let Self::Stops(stops) = self else {

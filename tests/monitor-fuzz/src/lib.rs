@@ -1,18 +1,19 @@
 //! A model-based fuzz of the whole monitor.
 //!
-//! A *run* is a world with a seed: a policy, a store, none to four clients, an inference and a clock of some character,
-//! and a monitor among them. Each step is an act of one of them, after most of which the monitor is woken; each wake-up
-//! is compared with what the reference says ([`claims`]). At the end all peers behave and signals and the timer alone
-//! wake anybody: then everything must come to its end.
+//! A *run* is a world with a seed: a policy, a store, up to four clients, an inference server and a clock of some
+//! character, and a monitor among them. Each step is an act of one of them, after which the monitor is usually woken;
+//! each wake-up is compared with the reference ([`claims`]). At the end all peers behave and only signals and the timer
+//! wake anybody: then everything must end.
 //!
-//! - [`world`]: the clock, the peers' regions, the journal of what audit did;
-//! - [`model`]: the reference, which shares nothing with audit;
-//! - [`claims`]: what is compared; [`ends`]: one end for each request and each token once, without the reference;
-//! - [`formats`]: what answers may be, as lists of words;
-//! - [`disk`]: runs of a system with a disk, whose files may be anything; they have claims of their own;
-//! - [`acts`]: what the peers do; [`store`]: policies and stores; [`dice`]: where chance comes from.
+//! - [`world`]: the clock, the peers' regions, and a journal of what audit did;
+//! - [`model`]: the reference, which shares no code with audit;
+//! - [`claims`]: the comparisons; [`ends`]: that each request ends once and each token arrives once, without the
+//!   reference;
+//! - [`formats`]: the formats of answers, as lists of words;
+//! - [`disk`]: runs of a system with a disk and a files domain of any nature, which have their own claims;
+//! - [`acts`]: the peers' acts; [`store`]: policies and stores; [`dice`]: the source of random choices.
 
-// But for the memory of a journal, which `disk::world` frees.
+// The only exception is `disk::world`, which frees the memory of a journal.
 #![deny(unsafe_code)]
 
 pub mod acts;
@@ -27,13 +28,13 @@ mod run;
 pub mod store;
 pub mod world;
 
-/// Of so many seeds one is a run of a system with a disk.
+/// One seed in this many is a run of a system with a disk.
 const WITH_A_DISK: u64 = 4;
 
 /// Does a run.
 ///
 /// # Errors
-/// What it has found.
+/// A claim did not hold.
 pub fn run(fixtures: &Fixtures, plan: &Plan) -> (claims::Figures, Result<(), Found>) {
     match plan.seed % WITH_A_DISK {
         3 => disk::run(fixtures, plan),
@@ -45,24 +46,24 @@ use claims::Broken;
 use std::collections::BTreeSet;
 use store::Fixtures;
 
-/// Steps of a run, unless it is told otherwise.
+/// Default number of steps in a run.
 pub const STEPS: u64 = 2_000;
 
-/// Which run.
+/// A run to do.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Everything follows from it.
+    /// The seed, which determines everything.
     pub seed: u64,
-    /// How long it is.
+    /// Number of steps.
     pub steps: u64,
-    /// Steps that are left out.
+    /// Steps to leave out.
     pub without: BTreeSet<u64>,
-    /// Keeps what happens as text.
+    /// Whether to keep a trace of events as text.
     pub trace: bool,
 }
 
 impl Plan {
-    /// A whole run.
+    /// A complete run.
     #[must_use]
     pub const fn new(seed: u64, steps: u64) -> Self {
         Self {
@@ -77,16 +78,16 @@ impl Plan {
 /// A run that has broken a claim.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// What.
+    /// The broken claim.
     pub broken: Broken,
-    /// In which step; the number of steps for the end.
+    /// The step; the number of steps if it was at the end.
     pub step: u64,
-    /// The last things that happened.
+    /// The last events.
     pub trace: Vec<String>,
 }
 
-/// As short a run as can be had cheaply that breaks the same claim: without what comes after, and without as many of
-/// the steps before as can go.
+/// Finds a shorter run that breaks the same claim: without later steps, and without as many earlier ones as possible.
+/// It does not search for the shortest.
 #[must_use]
 pub fn shrink(fixtures: &Fixtures, plan: &Plan, found: &Found) -> Plan {
     let mut plan = plan.clone();

@@ -1,4 +1,4 @@
-//! Runs the fuzz: for so long, for so many seeds, or one run again.
+//! Runs the fuzz for a time, for a number of seeds, or for a single seed.
 
 use clap::Parser;
 use monitor_fuzz::claims::Figures;
@@ -10,30 +10,30 @@ use std::time::{Duration, Instant};
 /// A model-based fuzz of the whole monitor.
 #[derive(Parser)]
 struct Arguments {
-    /// So many runs, with seeds from the first on; without it, until the time is over.
+    /// Number of runs, with consecutive seeds; without it, runs until the time is over
     #[arg(long)]
     seeds: Option<u64>,
-    /// Ends after so many seconds.
+    /// Time limit in seconds
     #[arg(long)]
     seconds: Option<u64>,
-    /// Steps of each run.
+    /// Steps of each run
     #[arg(long, default_value_t = STEPS)]
     steps: u64,
-    /// This run alone.
+    /// Only run this seed
     #[arg(long)]
     seed: Option<u64>,
-    /// The first seed.
+    /// The first seed
     #[arg(long, default_value_t = 0)]
     first: u64,
-    /// Reports what is found as it is, without looking for a shorter run.
+    /// Report failures as they are, without looking for a shorter run
     #[arg(long)]
     whole: bool,
-    /// Lines of the trace that are shown.
+    /// Number of trace lines to show
     #[arg(long, default_value_t = 120)]
     lines: usize,
 }
 
-/// Runs in which everything that the fuzz counts should happen at least once.
+/// Number of runs in which everything that the fuzz counts should happen at least once.
 const ENOUGH_RUNS: u64 = 200;
 
 fn show(figures: &Figures, began: Instant) {

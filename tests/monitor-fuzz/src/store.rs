@@ -1,4 +1,4 @@
-//! Stores and policies of all sorts, for the worlds.
+//! Random stores and policies.
 
 use crate::dice::Dice;
 use crate::formats::FORMATS;
@@ -17,37 +17,37 @@ use protocol::store::{Content, Store};
 use protocol::wire::client::FormatEntry;
 use sha2::{Digest as _, Sha256};
 
-/// What there is of a signature.
+/// The state of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signed {
-    /// By a key that the policy trusts.
+    /// By a trusted key.
     Well,
-    /// By another, or before a byte was changed.
+    /// By another key, or over other bytes.
     Badly,
-    /// Not at all.
+    /// There is no signature.
     Missing,
 }
 
 /// A model, an adapter or training data of a store.
 #[derive(Clone, Debug)]
 pub struct ModelFile {
-    /// Without its suffix.
+    /// Its name without the suffix.
     pub name: ModelName,
-    /// Where it lies.
+    /// Its offset.
     pub offset: u64,
     /// Its size.
     pub bytes: u64,
-    /// Of the file.
+    /// SHA-256 of the file.
     pub sha256: Hash,
-    /// See there.
+    /// Its signature.
     pub signed: Signed,
-    /// By the device's key, if well.
+    /// Whether the device's key has signed it.
     pub by_device: bool,
-    /// Line feeds in it.
+    /// Number of line feeds in it.
     pub line_feeds: u64,
 }
 
-/// An archive, and what lies in it.
+/// An archive and its contents.
 #[derive(Debug)]
 pub struct AnyStore {
     /// The archive.
@@ -60,23 +60,23 @@ pub struct AnyStore {
     pub data: Vec<ModelFile>,
 }
 
-/// Key of the device that every policy has, unless it has none.
+/// Key of the device in every policy that has one.
 pub const DEVICE: u8 = 9;
 
 const SECONDS: u64 = 1_000_000;
 
-/// Stores and passphrases, made once: signatures take time.
+/// Stores and passphrases, made once because signatures take time.
 #[derive(Debug)]
 pub struct Fixtures {
     stores: Vec<AnyStore>,
     hashes: Vec<PassphraseHash>,
-    /// The region of formats, of policies that have any.
+    /// The region of formats, for policies that have any.
     pub formats: Vec<u8>,
-    /// As they are listed.
+    /// The formats as they are listed.
     pub listed: Vec<FormatEntry>,
 }
 
-/// The passphrases of users, by index.
+/// The users' passphrases, by index.
 pub const PASSPHRASES: [&[u8]; 6] = [b"", b"secret one", b"", b"secret three", b"s", b"five"];
 
 /// A key.
@@ -125,7 +125,7 @@ fn any_store(number: u64) -> AnyStore {
             1 | 2 => Signed::Badly,
             _ => Signed::Well,
         };
-        // In most stores the first can be served.
+        // In most stores the first model can be loaded.
         let how = if model == 0 && number % 5 != 4 {
             Signed::Well
         } else {
@@ -153,7 +153,7 @@ fn any_store(number: u64) -> AnyStore {
         let how = any_signed(&mut dice);
         let name = format!("adapters/a{adapter}.gguf");
         append(&name, &data);
-        // What the device has signed is as good.
+        // The device's signature is accepted, too.
         let good = *dice.pick(&[1, 2, DEVICE]);
         if let Some(signature) = sign(&data, how, good) {
             append(&format!("{name}.sig"), &signature);
@@ -207,7 +207,7 @@ fn any_signed(dice: &mut Dice) -> Signed {
     }
 }
 
-/// A signature, by this key if it is to be good.
+/// Makes a signature; a good one uses this key.
 fn sign(data: &[u8], how: Signed, good: u8) -> Option<[u8; 64]> {
     let seed = match how {
         Signed::Missing => return None,
@@ -218,7 +218,7 @@ fn sign(data: &[u8], how: Signed, good: u8) -> Option<[u8; 64]> {
 }
 
 impl Fixtures {
-    /// All of them.
+    /// Makes all of them.
     ///
     /// # Panics
     /// An archive cannot be made in memory.
@@ -257,7 +257,7 @@ impl Fixtures {
         }
     }
 
-    /// One of the stores; the one that is no archive is rare.
+    /// A random store; the one that is not an archive is rare.
     #[must_use]
     pub fn store(&self, dice: &mut Dice) -> &AnyStore {
         match dice.below(40) {
@@ -266,7 +266,7 @@ impl Fixtures {
         }
     }
 
-    /// A policy that can be read.
+    /// A random valid policy.
     #[must_use]
     pub fn policy(&self, dice: &mut Dice) -> Policy {
         let mut policy = protocol::testing::policy();
@@ -347,7 +347,7 @@ impl Fixtures {
             policy.formats_bytes = self.formats.len() as u32;
             policy.formats_sha256 = Sha256::digest(&self.formats).into();
             if dice.percent(1) {
-                // The image was built with other formats.
+                // As if the image had been built with other formats.
                 policy.formats_sha256[7] ^= 1;
             }
         }
@@ -367,17 +367,18 @@ impl Fixtures {
     }
 }
 
-/// Most of each that the clients can have together: requests, sessions, commands.
+/// Totals that the clients share: requests, sessions, commands.
 const PARTS: [u32; 3] = [
     MAX_REQUESTS as u32,
     MAX_SESSIONS as u32,
     CLIENT_COMMANDS as u32,
 ];
 
-/// Users without a passphrase, of which one is a client's own.
+/// Users without a passphrase, one of whom is a client's own.
 const OPEN_USERS: [u32; 2] = [0, 2];
 
-/// Channels of the clients that there are; the policy names most of them, each with parts of its own.
+/// Adds clients to the policy, and returns the channels. The policy names most of the clients on them, each with its
+/// own limits.
 #[must_use]
 pub fn clients(policy: &mut Policy, dice: &mut Dice) -> Vec<u8> {
     let count = match dice.below(30) {
@@ -390,7 +391,7 @@ pub fn clients(policy: &mut Policy, dice: &mut Dice) -> Vec<u8> {
     let mut channels: Vec<u8> = Vec::new();
     while channels.len() < count {
         let channel = dice.below(62) as u8;
-        // Two on one channel are a mistake of who built the system.
+        // Two clients on one channel are a mistake in the description.
         if !channels.contains(&channel) || dice.percent(1) {
             channels.push(channel);
         }
@@ -401,7 +402,7 @@ pub fn clients(policy: &mut Policy, dice: &mut Dice) -> Vec<u8> {
     named.dedup();
     named.retain(|_| !dice.percent(6));
     if named.len() < MAX_CLIENTS && dice.percent(10) {
-        // One that is not there.
+        // A client that does not exist.
         named.push(63);
     }
     // In another order than audit has them.
@@ -424,7 +425,7 @@ pub fn clients(policy: &mut Policy, dice: &mut Dice) -> Vec<u8> {
     channels
 }
 
-/// Which of so many formats may be used: mostly all.
+/// Which of this many formats may be used: usually all.
 fn any_rule(formats: usize, dice: &mut Dice) -> FormatRule {
     let mut rule = match dice.percent(70) {
         true => FormatRule::ANY,
@@ -444,7 +445,7 @@ fn any_rule(formats: usize, dice: &mut Dice) -> FormatRule {
     }
 }
 
-/// Parts of so much for so many, each at least one.
+/// Divides `most` into `count` random parts of at least one.
 fn parts(most: u32, count: usize, dice: &mut Dice) -> Vec<u32> {
     let mut left = u64::from(most);
     let mut parts = Vec::new();

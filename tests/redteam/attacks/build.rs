@@ -1,5 +1,5 @@
-//! Takes the physical addresses of the devices that are attacked from the file of the board: `SEL4_LLM_BOARD`, or the usual
-//! one. The runner that judges an attack is built with the same.
+//! Takes the physical addresses of attacked devices from the board's file: `SEL4_LLM_BOARD`, or the default board. The
+//! runner that judges the attacks is built with the same file.
 
 use std::path::Path;
 use sysdesc::Board;

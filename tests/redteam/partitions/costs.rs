@@ -1,4 +1,4 @@
-//! What time partitions cost whoever is honest.
+//! What time partitions cost honest domains.
 
 use sel4_llm_tests::{Terminal, without_sequences};
 use std::time::{Duration, Instant};
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(120);
 const PROMPT: &str = "llm> ";
 const STORY: &str = "llminfer \"Once upon a time\" --max-tokens 48 --temperature 0";
-/// Answered by audit.
+/// A question that audit answers.
 const QUESTION: &str = "llmstats";
-/// Questions of a boot.
+/// Number of questions per boot.
 const QUESTIONS: usize = 20;
 
 const SYSTEMS: [&str; 2] = ["SEL4_LLM_RUN", "SEL4_LLM_RUN_PARTITIONS"];
@@ -20,7 +20,7 @@ struct Figures {
     round_trip_ms: Vec<f64>,
 }
 
-/// Measures both systems in turn, a boot each for each round; the table.
+/// Measures both systems in turn, with one boot of each per round. Returns the table.
 pub(crate) fn measure(rounds: u32) -> Result<String, String> {
     let mut systems = [Figures::default(), Figures::default()];
     for _ in 0..rounds {
@@ -59,7 +59,7 @@ fn boot(variable: &str, figures: &mut Figures) -> Result<(), String> {
     let mut terminal = Terminal::start_of(variable);
     let mut ask = |line: &str| {
         terminal.type_in(format!("{line}\r"));
-        // The first is behind the echo.
+        // The first prompt comes after the echo.
         let echo = terminal.wait_for("\n", PATIENCE);
         let answer = echo.and_then(|_| terminal.wait_for(PROMPT, PATIENCE));
         answer.ok_or_else(|| format!("no answer to '{line}'"))

@@ -1,13 +1,13 @@
-//! What time partitions close, and what they cost: `make partitions` measures both on seL4 in QEMU, on the main system and on
-//! `systems/partitions` in turn, and prints two tables.
+//! What channels time partitions close, and what they cost: `make partitions` measures both on seL4 in QEMU, on the
+//! main system and on `systems/partitions` in turn, and prints two tables.
 //!
-//! The environment names the systems, as commands for a shell: `SEL4_LLM_REDTEAM_SHELL` and `SEL4_LLM_REDTEAM_PARTITIONS`
-//! have a hostile inference and a hostile shell, `SEL4_LLM_RUN` and `SEL4_LLM_RUN_PARTITIONS` are honest.
-//! `SEL4_LLM_PARTITIONS_ROUNDS` is how often each measurement is made.
+//! The environment names the systems, as shell commands: `SEL4_LLM_REDTEAM_SHELL` and `SEL4_LLM_REDTEAM_PARTITIONS`
+//! have a hostile inference server and a hostile shell, `SEL4_LLM_RUN` and `SEL4_LLM_RUN_PARTITIONS` are honest.
+//! `SEL4_LLM_PARTITIONS_ROUNDS` is the number of rounds of each measurement.
 //!
-//! A channel's receiver is told what was sent, so that it can count its errors (`redteam_attacks::scheduling`). This program
-//! adds the rounds up and makes a capacity of them: that of a binary symmetric channel with this rate of errors, and with the
-//! rate at the lower end of its 95 % interval, which is what such a measurement cannot rule out.
+//! A channel's receiver knows what was sent, so it can count its errors (`redteam_attacks::scheduling`). This program
+//! adds up the rounds and computes two capacities of a binary symmetric channel: with this error rate, and with the
+//! rate at the lower end of its 95 % interval, which the measurement cannot rule out.
 
 mod costs;
 #[path = "../runner/system.rs"]
@@ -20,23 +20,23 @@ use std::time::Duration;
 use system::System;
 
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Between two keys, which wake shell: some twenty in a window.
+/// Pause between two keys, which wake the shell: some twenty in a window.
 const PACE: Duration = Duration::from_millis(1);
-/// Keys after which the receiver must have seen enough.
+/// Number of keys after which the receiver must have enough samples.
 const MOST_KEYS: usize = 120_000;
 
-/// A way to send and to receive.
+/// A channel with its two ends.
 struct Channel {
     name: &'static str,
-    /// The attack of inference.
+    /// Inference's attack.
     inference: &'static str,
-    /// The letter of shell's.
+    /// The letter of the shell's attack.
     shell: char,
-    /// What the receiver calls its result.
+    /// The names of the receiver's results.
     results: &'static [&'static str],
-    /// Whether keys must wake shell; otherwise it spins.
+    /// Whether keys must wake the shell; otherwise it spins.
     is_woken: bool,
-    /// Whether it is measured without partitions, too.
+    /// Whether it is also measured without partitions.
     in_main: bool,
 }
 
@@ -57,7 +57,7 @@ const CHANNELS: [Channel; 3] = [
         is_woken: true,
         in_main: true,
     },
-    // Without partitions a shell that spins keeps inference from running: there is nothing to see.
+    // Without partitions, a spinning shell keeps inference from running, so there is nothing to measure.
     Channel {
         name: "inference → shell: inference ends its turn by system calls or lets it end",
         inference: "schedule-send",
@@ -73,7 +73,7 @@ const SYSTEMS: [(&str, &str); 2] = [
     ("time partitions", "SEL4_LLM_REDTEAM_PARTITIONS"),
 ];
 
-/// What a receiver has counted.
+/// A receiver's counts.
 #[derive(Clone, Copy, Debug, Default)]
 struct Score {
     tested: u64,
@@ -112,7 +112,7 @@ impl Score {
         self.wrong as f64 / self.tested.max(1) as f64
     }
 
-    /// The ends of Wilson's 95 % interval of the rate of errors.
+    /// The ends of Wilson's 95 % interval of the error rate.
     fn interval(&self) -> [f64; 2] {
         let (n, p, z) = (self.tested.max(1) as f64, self.rate(), 1.96_f64);
         let middle = p + z * z / (2.0 * n);
@@ -121,7 +121,7 @@ impl Score {
     }
 }
 
-/// Bits a second of a binary symmetric channel with this rate of errors and one bit a window.
+/// Capacity of a binary symmetric channel with this error rate and one bit per window, in bits per second.
 fn capacity(rate: f64) -> f64 {
     let term = |p: f64| if p > 0.0 { -p * p.log2() } else { 0.0 };
     (1.0 - term(rate) - term(1.0 - rate)) * 1e6 / WINDOW_US as f64
@@ -211,7 +211,7 @@ fn measure(
     system.end()
 }
 
-/// Lets the two talk once; all that the console shows meanwhile.
+/// Lets the two ends communicate once. Returns everything that the console shows meanwhile.
 fn talk(system: &mut System, channel: &Channel) -> Result<String, String> {
     system.type_in(format!("llminfer \"!attack {}\"\r", channel.inference));
     std::thread::sleep(Duration::from_millis(500));
@@ -225,7 +225,7 @@ fn talk(system: &mut System, channel: &Channel) -> Result<String, String> {
     };
     if channel.is_woken {
         wait(system, &mut text, "redteam-shell begins :end")?;
-        // Shell ends by itself when it has seen enough; a shell that sends does so when it is told.
+        // A shell that receives ends by itself when it has enough samples; one that sends ends when told to.
         let sends = channel.inference == "schedule-receive";
         let until = if sends { "turns: " } else { ":end" };
         let seen = (0..MOST_KEYS).find_map(|_| {
@@ -242,7 +242,7 @@ fn talk(system: &mut System, channel: &Channel) -> Result<String, String> {
         wait(system, &mut text, "redteam-shell attempts :end")?;
         wait(system, &mut text, ":end")?;
     }
-    // Keys that came when the receiver had seen enough are on the line: Ctrl-U takes them away.
+    // Keys that arrived after the receiver had enough samples are still on the line: Ctrl-U deletes them.
     system.type_in("\x15");
     if channel.inference == "schedule-send" {
         let is_over = text.contains("inference serves again");
@@ -256,7 +256,7 @@ fn talk(system: &mut System, channel: &Channel) -> Result<String, String> {
     Ok(text)
 }
 
-/// Without controls of the terminal, and in one line.
+/// The text without terminal controls, on one line.
 fn plain(seen: &str) -> String {
     sel4_llm_tests::without_sequences(seen).replace(['\r', '\n'], "")
 }

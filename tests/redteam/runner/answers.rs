@@ -1,7 +1,7 @@
-//! The attacks of the hostile inference on answers that are bound, and how they are judged.
+//! The attacks of the hostile inference server on bound answers, and how they are judged.
 //!
-//! The console must show nothing but the beginning of what the answer may be, whatever inference says; and after each attack
-//! an honest answer in the same format is the one that it was before.
+//! The console must show only a beginning of an allowed answer, whatever inference says; and after each attack, an
+//! honest answer in the same format must be the same as before.
 
 use crate::system::{Counters, System};
 use crate::{Verdict, wanted};
@@ -10,7 +10,7 @@ use sel4_llm_tests::console::without_notices;
 
 const VARIABLE: &str = "SEL4_LLM_REDTEAM";
 
-/// What an honest answer is asked for with.
+/// The prompt of honest answers.
 const PROMPT: &str = "Once upon a time";
 
 pub(crate) fn attack() -> Vec<Verdict> {
@@ -23,7 +23,7 @@ pub(crate) fn attack() -> Vec<Verdict> {
         };
         let result = result.and_then(|mut booted| {
             let seen = booted.suffer(answer)?;
-            // What an attack has broken must not be taken for the work of the next one.
+            // Damage by one attack must not be attributed to the next.
             target = Some(booted);
             Ok(seen)
         });
@@ -38,13 +38,13 @@ pub(crate) fn attack() -> Vec<Verdict> {
     verdicts
 }
 
-/// A system, and what it answers honestly in the format and by the choices.
+/// A system, and its honest answers with the format and with the choices.
 struct Target {
     system: System,
     honest: [String; 2],
 }
 
-/// The options of a request that is bound so.
+/// The options of a request that is bound in this way.
 fn options(bound: Bound) -> String {
     match bound {
         Bound::Format => "--format verdict".to_owned(),
@@ -60,7 +60,7 @@ impl Target {
         Ok(Self { system, honest })
     }
 
-    /// Makes an attack; what was seen, or what is wrong with it.
+    /// Makes an attack. Returns what was seen, or what is wrong with it.
     fn suffer(&mut self, answer: &Answer) -> Result<String, String> {
         let before = self.system.counters()?;
         let line = format!(
@@ -83,7 +83,7 @@ impl Target {
     }
 }
 
-/// What an honest request gets in the format and by the choices, each a word.
+/// The answers to an honest request with the format and with the choices, each one word.
 fn answers(system: &mut System) -> Result<[String; 2], String> {
     let mut answer = |bound| {
         let options = options(bound);
@@ -152,7 +152,7 @@ fn judge(answer: &Answer, said: &str, counted: Counters) -> Result<String, Strin
         Ends::Fails => {
             check(its_own, "another death than its own")?;
             check(violations == 0, "a violation was counted")?;
-            let its = rest.split("inference died").next().unwrap_or_default();
+            let its = rest.split("inference crashed").next().unwrap_or_default();
             check(
                 !its.contains('X') && !its.contains("5858"),
                 "its words or numbers are shown",

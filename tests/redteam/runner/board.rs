@@ -1,4 +1,4 @@
-//! What an attack meets that depends on the board.
+//! Differences between boards that affect attacks.
 
 use redteam_attacks::client::{self, Must as ClientMust};
 use redteam_attacks::{Attack, Must};
@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use sysdesc::Board;
 use sysdesc::board::{Arch, FOLDER};
 
-/// The board that is attacked: `SEL4_LLM_BOARD`, or the usual one.
+/// The board to attack: `SEL4_LLM_BOARD`, or the default one.
 static BOARD: LazyLock<Board> = LazyLock::new(|| {
     let Ok(name) = std::env::var("SEL4_LLM_BOARD") else {
         return Board::usual();
@@ -18,10 +18,10 @@ static BOARD: LazyLock<Board> = LazyLock::new(|| {
     Board::find(&folder, &name).expect("make has built for it")
 });
 
-/// On RISC-V an address space takes no call at all: caches are not its business.
+/// On RISC-V an address space accepts no invocation at all: it is not responsible for caches.
 const NO_CALL: &str = "granted=0";
 
-/// Where Microkit ends stacks with 39 bits of address (`pds/sel4/runtime/src/layout.rs`).
+/// The end of Microkit's stacks with 39-bit addresses (`pds/sel4/runtime/src/layout.rs`).
 const STACK_TOP_SV39: usize = 0x3f_ffff_d000;
 
 /// The board's name, in the table of results.
@@ -37,29 +37,29 @@ pub(crate) fn timer_is_open() -> bool {
         .is_some_and(|open| *open)
 }
 
-/// Cleaning and invalidating of caches, which RISC-V has no call for.
+/// Cache maintenance, for which RISC-V has no invocation.
 const CACHES: [&str; 3] = [
     "maintain-caches",
     "shell-maintain-caches",
     "shell-maintain-device-cache",
 ];
 
-/// Whether an attack can be made there at all.
+/// Whether an attack can be made on this board.
 pub(crate) fn has(attack: &str) -> bool {
     BOARD.arch != Arch::Riscv64 || !CACHES.contains(&attack)
 }
 
-/// What must become of an attack of inference's.
+/// The required outcome of inference's attack.
 pub(crate) fn must(attack: &Attack) -> Must {
     let dies = |of, at| Must::Die { of, at };
     match attack.name {
-        // The first write is the end of it.
+        // The first write kills it.
         "disarm-timer" | "storm-timer" if !timer_is_open() => dies("an exception", None),
         name if BOARD.arch == Arch::Riscv64 => match name {
             // A clock that the firmware gives to everybody: docs/isolation.md.
             "read-performance-counter" => Must::Say("everybody reads cycles"),
             "invoke-address-space" => Must::Say(NO_CALL),
-            // From user mode the instruction that calls the firmware is a system call.
+            // In user mode, the instruction that calls the firmware is a system call.
             "call-firmware" => dies("an unknown system call", None),
             "read-guard-page" => dies("a memory fault", Some(STACK_TOP_SV39 - 0x8_0000 - 8)),
             _ => attack.must,
@@ -68,7 +68,7 @@ pub(crate) fn must(attack: &Attack) -> Must {
     }
 }
 
-/// What must be said of an attack of the hostile shell's that it survives.
+/// What the hostile shell must report after an attack that it survives.
 pub(crate) fn shell_must(name: &str, must: &'static str) -> &'static str {
     match name {
         "shell-invoke-address-space" if BOARD.arch == Arch::Riscv64 => NO_CALL,
@@ -76,7 +76,7 @@ pub(crate) fn shell_must(name: &str, must: &'static str) -> &'static str {
     }
 }
 
-/// What must become of an attack of the hostile client's.
+/// The required outcome of the hostile client's attack.
 pub(crate) fn client_must(attack: &client::Attack) -> ClientMust {
     match attack.name {
         "mallory-storm-timer" if !timer_is_open() => ClientMust::Die,

@@ -1,5 +1,5 @@
-//! The attacks of a hostile client beside an honest one, which is the shell: it orders the attacks through the hostile one's
-//! budget, and reads in the log what that one says.
+//! The attacks of a hostile client beside an honest one, the shell, which orders the attacks through the hostile
+//! client's budget and reads its reports in the log.
 
 use crate::system::System;
 use crate::{Verdict, board, wanted};
@@ -9,30 +9,30 @@ use std::time::{Duration, Instant};
 
 const VARIABLE: &str = "SEL4_LLM_REDTEAM_CLIENTS";
 
-/// Longest wait until the hostile client says that it begins, and what it has done: its share of the log may have to fill
-/// up first, and it gets little of the processor.
+/// Longest wait for the hostile client to report that it begins, and what it has done: its share of the log may have to
+/// refill first, and it gets little processor time.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// How long a dead one is watched for a sign of life. It is woken each second.
+/// How long a dead client is watched for signs of life. It is woken every second.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Longest that the honest client may wait for its text of 12 tokens, and for an answer that needs no inference, while it is
-/// attacked. Its deadline is 20 s; a machine that is busy with other things makes the emulator slow.
+/// Longest time that the honest client may wait, during an attack, for its text of 12 tokens, and for an answer that
+/// needs no inference. Its deadline is 20 s; the emulator is slow on a busy machine.
 const TEXT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(8);
 
-/// A booted system, and what the honest client knows of it before anybody attacks.
+/// A booted system, and measurements of the honest client before any attack.
 struct Bench {
     system: System,
-    /// Of an honest request.
+    /// Tokens of an honest request.
     tokens: u64,
-    /// Of the last order.
+    /// Number of the last order.
     order: u64,
     /// The text of the second turn of the honest session.
     second_turn: String,
 }
 
-/// What the honest client has seen while it was attacked.
+/// What the honest client has seen during the attack.
 #[derive(Default)]
 struct Seen {
     requests: u64,
@@ -83,7 +83,7 @@ impl Bench {
         Ok(bench)
     }
 
-    /// Two turns of the honest session, which is then closed; the text of the second.
+    /// Two turns of the honest session, which is then closed. Returns the text of the second.
     fn session(&mut self) -> Result<String, String> {
         self.begin_session()?;
         self.end_session()
@@ -112,9 +112,9 @@ impl Bench {
         Ok(text)
     }
 
-    /// What the hostile client has said last of an attack, as the log has it.
+    /// The hostile client's latest report about an attack, from the log.
     fn said(&mut self, what: &str) -> Result<Option<String>, String> {
-        // The newest entries of all, since the log is looked through for those of one user.
+        // Among the newest entries: with `--user`, the log searches for that user's.
         let log = self
             .system
             .command("llmctl audit --user mallory --last 12 --json")?;
@@ -125,7 +125,7 @@ impl Bench {
         }))
     }
 
-    /// Waits until it has said this.
+    /// Waits for this report.
     fn hears(&mut self, what: &str, patience: Duration) -> Result<Option<String>, String> {
         let until = Instant::now() + patience;
         loop {
@@ -171,7 +171,7 @@ impl Bench {
         })
     }
 
-    /// Has an attack made; what was seen, or what is wrong with it.
+    /// Makes an attack. Returns what was seen, or what is wrong with it.
     fn made(&mut self, attack: &Attack) -> Result<String, String> {
         let mut alone = Seen::default();
         self.honest_work(&mut alone)?;
@@ -207,7 +207,7 @@ impl Bench {
         })?;
         self.judge(attack, &said, after.violations)?;
         let log = self.system.log_verifies()?;
-        // Of what the honest client does in a longer life the log may have no room.
+        // In a longer run, the log may have no room for everything the honest client does.
         check(!attack.uses_up || log.contains("entries 1 to "), || {
             format!("it has pushed entries out of the log: {log:?}")
         })?;
@@ -243,7 +243,7 @@ impl Bench {
         })
     }
 
-    /// Works until the hostile client has said what it did.
+    /// Works until the hostile client has reported what it did.
     fn watches(&mut self, attack: &Attack, says: &str, seen: &mut Seen) -> Result<String, String> {
         let until = Instant::now() + PATIENCE;
         let mut meanwhile = 0;
@@ -265,7 +265,7 @@ impl Bench {
         }
     }
 
-    /// It neither reports nor obeys.
+    /// Checks that it neither reports nor obeys.
     fn stays_dead(&mut self, says: &str) -> Result<(), String> {
         if let Some(said) = self.hears(says, SILENCE)? {
             return Err(format!("it lives on and says {said:?}"));

@@ -1,5 +1,5 @@
-//! The attacks of a hostile files on the system with a disk. The console orders them: a load of `disk/NAME` is the attack of
-//! that name.
+//! The attacks of a hostile files domain on the system with a disk. The console orders them: a load of `disk/NAME`
+//! makes the attack with that name.
 
 use crate::system::System;
 use crate::{Verdict, wanted};
@@ -11,33 +11,33 @@ use std::time::{Duration, Instant};
 
 const VARIABLE: &str = "SEL4_LLM_REDTEAM_FILES";
 
-/// What is loaded in place of the honest one by `files-swap`.
+/// The model that `files-swap` gives instead of the honest one.
 const OTHER: &str = "models/default.gguf";
 
-/// Attacks on one system. Audit gives a files up after eight answers that no honest one gives, and here each attack is to be
-/// seen alone.
+/// Attacks per boot. Audit gives files up after eight wrong answers, and each attack must be seen separately.
 const OF_ONE_BOOT: usize = 5;
 
-/// In this time whoever asks for a disk that is not used any more is told so: well below what audit waits for an answer.
+/// Time within which a request for a disk that was given up is refused: much less than audit waits for an answer.
 const AT_ONCE: Duration = Duration::from_secs(4);
 
-/// Longest that a load may take that files does not answer: audit's bound is 10 s, its clock has seconds, and the machine may
-/// be busy.
+/// Longest time that a load may take if files does not answer: audit's limit is 10 s, its clock ticks in seconds, and
+/// the machine may be busy.
 const BOUND: Duration = Duration::from_secs(20);
 
-/// How long is waited for a load to have come so far that it is to be cancelled.
+/// Time to let a load proceed before it is cancelled.
 const MEANWHILE: Duration = Duration::from_secs(2);
 
 const NONCE: &str = "redteam";
 
-/// A system, and the disk that is its own.
+/// A system with its own disk.
 struct Bench {
     system: System,
     image: Image,
 }
 
 impl Bench {
-    /// One that is quiet: the log has no question under way that an attack could meet. An end is told when it is durable.
+    /// A system at rest: no question about the log is under way that an attack could affect. The end of a request is
+    /// told when it is durable.
     fn boot() -> Result<Self, String> {
         let image = Image::create(&["--size", "4MiB", "--log-size", "1MiB"]);
         let mut system = System::boot_with_disk(VARIABLE, &image);
@@ -72,7 +72,7 @@ fn check(holds: bool, wrong: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(wrong()) }
 }
 
-/// The one error that an answer has, which must say this.
+/// Checks that an answer has exactly one error, which contains `words`.
 fn one_error(answer: &str, words: &str) -> Result<String, String> {
     let errors: Vec<_> = answer
         .lines()
@@ -100,7 +100,7 @@ fn loads_honestly(system: &mut System) -> Result<(), String> {
     Ok(())
 }
 
-/// Makes an attack; what was seen, or what is wrong with it.
+/// Makes an attack. Returns what was seen, or what is wrong with it.
 fn made(system: &mut System, attack: &Attack) -> Result<String, String> {
     let before = system.counters()?;
     let began = Instant::now();
@@ -191,7 +191,7 @@ fn made(system: &mut System, attack: &Attack) -> Result<String, String> {
     })
 }
 
-/// Orders a load, and cancels it when it has no answer.
+/// Orders a load, and cancels it while it has no answer.
 fn cancelled(system: &mut System, name: &str) -> Result<String, String> {
     let line = format!("llmctl load disk/{name}");
     system.type_in(format!("{line}\r"));
@@ -200,7 +200,7 @@ fn cancelled(system: &mut System, name: &str) -> Result<String, String> {
     system.rest_to_prompt(&line)
 }
 
-/// Makes an attack on the log; what was seen, or what is wrong with it.
+/// Makes an attack on the log. Returns what was seen, or what is wrong with it.
 fn made_on_log(bench: Bench, attack: &Attack, must: Log) -> Result<String, String> {
     let Bench { mut system, image } = bench;
     let answer = load(&mut system, attack.name)?;
@@ -284,7 +284,7 @@ fn made_on_log(bench: Bench, attack: &Attack, must: Log) -> Result<String, Strin
     ))
 }
 
-/// The SHA-256 of a file of the repository, as text.
+/// The SHA-256 of a file in the repository, as text.
 fn hash_of(file: &str) -> Result<String, String> {
     let path = format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"));
     let output = Command::new("sha256sum")

@@ -1,4 +1,4 @@
-//! The attacks of the hostile inference, and how they are judged.
+//! The attacks of the hostile inference server, and how they are judged.
 
 use crate::system::{Counters, System};
 use crate::{Verdict, board, wanted};
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 const VARIABLE: &str = "SEL4_LLM_REDTEAM";
 
-/// Longest answer of the shell while inference is at its worst. A machine that is busy with other things makes the
-/// emulator slow; starved, the shell would answer only at the deadline.
+/// Longest answer time of the shell while inference misbehaves. On a busy machine the emulator is slow; a starved shell
+/// would answer only at the deadline.
 const ANSWER: Duration = Duration::from_secs(8);
 
-/// What audit says of a request that it ends by restarting inference.
+/// Audit's message about a request that it ends by restarting inference.
 const LATE: &str = "inference did not answer by its deadline";
 
 /// The egress cap of tests/redteam/policy.toml.
@@ -29,7 +29,7 @@ pub(crate) fn attack(on: &str) -> Vec<Verdict> {
         let target = system.get_or_insert_with(|| System::boot(VARIABLE));
         let result = made(attack, target);
         if result.is_err() {
-            // What it has broken must not be taken for the work of the next one.
+            // Damage by one attack must not be attributed to the next.
             system = None;
         }
         verdicts.push(Verdict::new("inference", attack.name, attack.does, result));
@@ -47,7 +47,7 @@ pub(crate) fn attack(on: &str) -> Vec<Verdict> {
     verdicts
 }
 
-/// Makes an attack; what was seen, or what is wrong with it.
+/// Makes an attack. Returns what was seen, or what is wrong with it.
 fn made(attack: &Attack, system: &mut System) -> Result<String, String> {
     let must = board::must(attack);
     let before = system.counters()?;
@@ -86,7 +86,7 @@ pub(crate) fn beside(request: &str, system: &mut System) -> Result<String, Strin
         let asked = Instant::now();
         let mut answer = system.command("whoami")?;
         if !answer.contains("tester (owner") && answer.contains(&format!("job {number}: ")) {
-            // The attack was over just then: what came is that notice, and the prompt anew.
+            // The attack ended just then: the output was that notice and a new prompt.
             answer += &system.rest_to_prompt("whoami")?;
         }
         longest = longest.max(asked.elapsed());
@@ -131,7 +131,7 @@ fn judge(must: Must, seen: &str, plain: &str, counted: Counters) -> Result<Strin
     match must {
         Must::Die { of, at } => {
             one_death()?;
-            let died = format!("inference died of {of} at address ");
+            let died = format!("inference crashed with {of} at address ");
             let (_, rest) = plain.split_once(&died).ok_or("another death, or none")?;
             let address = rest.split(' ').next().unwrap_or_default();
             if let Some(at) = at {
@@ -172,8 +172,8 @@ fn judge(must: Must, seen: &str, plain: &str, counted: Counters) -> Result<Strin
                 .trim()
                 .to_owned())
         }
-        // How much it gets done before its deadline depends on the host that emulates the board. What it must not do is
-        // keep the shell waiting.
+        // How much it gets done before its deadline depends on the host that emulates the board. What matters is that
+        // the shell need not wait.
         Must::Busy(_) if plain.contains(LATE) => {
             check(
                 (faults, restarts) == (0, 1),

@@ -1,17 +1,17 @@
-//! The red team's runner: makes every attack on a hostile system, judges what is seen, and prints the table.
+//! The red team's runner: makes every attack on a hostile system, judges the outcome, and prints the table.
 //!
-//! The environment says what it attacks: `SEL4_LLM_REDTEAM` (the system with the hostile inference, as a command for a
-//! shell), `SEL4_LLM_REDTEAM_SHELL` (the one with a hostile shell besides, if there is one), `SEL4_LLM_REDTEAM_CLIENTS` (the
-//! one with a hostile client beside an honest shell), `SEL4_LLM_REDTEAM_FILES` (the one with a disk, which is `$DISK` there, and
-//! a hostile files), `SEL4_LLM_REDTEAM_CORES` (the one on several cores, with hostile workers), `SEL4_LLM_DEVICE` (the key of its device),
-//! `SEL4_LLM_REDTEAM_ON` (`sel4` or `simulation`),
-//! `SEL4_LLM_BOARD` (the board's name), `SEL4_LLM_REDTEAM_OUT` (the folder that gets what was seen, in a file for each board
-//! and one for the simulation), `SEL4_LLM_REDTEAM_ONLY` (names of attacks, with spaces; all where it is not set),
-//! `SEL4_LLM_LLMTOOL`. With `SEL4_LLM_REDTEAM_TABLE` (such a folder) it attacks nothing: it takes over
-//! the rows of the other folder, and prints the table.
+//! The environment says what to attack: `SEL4_LLM_REDTEAM` (the system with the hostile inference server, as a shell
+//! command), `SEL4_LLM_REDTEAM_SHELL` (the one that also has a hostile shell, if there is one),
+//! `SEL4_LLM_REDTEAM_CLIENTS` (the one with a hostile client beside an honest shell), `SEL4_LLM_REDTEAM_FILES` (the one
+//! with a hostile files domain and a disk, whose image is `$DISK`), `SEL4_LLM_REDTEAM_CORES` (the one on several cores,
+//! with hostile workers), `SEL4_LLM_DEVICE` (the key of its device), `SEL4_LLM_REDTEAM_ON` (`sel4` or `simulation`),
+//! `SEL4_LLM_BOARD` (the board's name), `SEL4_LLM_REDTEAM_OUT` (the folder for the results, in one file for each board
+//! and one for the simulation), `SEL4_LLM_REDTEAM_ONLY` (names of attacks, separated by spaces; all if it is not set),
+//! `SEL4_LLM_LLMTOOL`. With `SEL4_LLM_REDTEAM_TABLE` (such a folder) it attacks nothing: it adopts the rows of the
+//! other folder, and prints the table.
 //!
-//! An attack has failed, as it should, only if what was seen is what the list says, if no other domain was harmed (the
-//! counters of audit say so), and if the next honest request gives the canonical text and the log verifies.
+//! An attack counts as held only if the outcome is what the list requires, if no other domain was harmed (according to
+//! audit's counters), and if the next honest request gives the canonical text and the log verifies.
 
 mod answers;
 mod board;
@@ -28,7 +28,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// What became of an attack.
+/// The result of an attack.
 pub(crate) struct Verdict {
     by: &'static str,
     name: &'static str,
@@ -37,7 +37,7 @@ pub(crate) struct Verdict {
     result: Result<String, String>,
 }
 
-/// Whether an attack is to be made.
+/// Whether an attack was selected.
 pub(crate) fn wanted(name: &str) -> bool {
     let only = std::env::var("SEL4_LLM_REDTEAM_ONLY").unwrap_or_default();
     only.is_empty() || only.split_whitespace().any(|wanted| wanted == name)
@@ -63,7 +63,7 @@ impl Verdict {
     }
 }
 
-/// The runtime that is no board.
+/// The name of the runtime that is not a board.
 const SIMULATION: &str = "simulation";
 
 fn main() -> ExitCode {
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
         print_table(folder);
         return ExitCode::SUCCESS;
     }
-    // `cargo test` passes arguments of its own.
+    // `cargo test` passes its own arguments.
     let on = std::env::var("SEL4_LLM_REDTEAM_ON").expect("run this through make redteam");
     let began = Instant::now();
     let mut verdicts = Vec::new();
@@ -98,11 +98,11 @@ fn main() -> ExitCode {
     }
     let broken = verdicts.iter().filter(|one| one.result.is_err()).count();
     let held = verdicts.len() - broken;
-    // What was seen on seL4 was seen on one board.
+    // Results on seL4 belong to one board.
     let place = if on == "sel4" { board::name() } else { &on };
     if let Some(folder) = std::env::var_os("SEL4_LLM_REDTEAM_OUT") {
         let file = Path::new(&folder).join(format!("{place}.tsv"));
-        // A part of the attacks leaves the rows of the others alone.
+        // If only some of the attacks were made, the rows of the others are kept.
         let all = ["SEL4_LLM_REDTEAM", "SEL4_LLM_REDTEAM_CLIENTS"];
         let is_whole = all.iter().all(|one| std::env::var_os(one).is_some())
             && std::env::var_os("SEL4_LLM_REDTEAM_ONLY").is_none();
@@ -135,7 +135,7 @@ fn rows(verdicts: &[Verdict]) -> String {
     verdicts.iter().map(row).collect()
 }
 
-/// The names of the files of results in a folder.
+/// The names of the result files in a folder.
 fn results_in(folder: &Path) -> Vec<String> {
     std::fs::read_dir(folder)
         .expect("a folder with results")
@@ -144,7 +144,7 @@ fn results_in(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Takes over what was seen since into a folder of results.
+/// Adopts new results into a folder of results.
 fn take_over(seen: &Path, folder: &Path) {
     for name in results_in(seen) {
         let file = format!("{name}.tsv");
@@ -154,7 +154,7 @@ fn take_over(seen: &Path, folder: &Path) {
     }
 }
 
-/// The table of all results in a folder: the usual board, the other boards, the simulation.
+/// Prints the table of all results in a folder: the default board, the other boards, the simulation.
 fn print_table(folder: &Path) {
     let mut names = results_in(folder);
     let usual = sysdesc::Board::usual().name;

@@ -1,4 +1,4 @@
-//! The attacks of the hostile shell. It is nobody's child: what it dies of, nobody prints, and it stays dead.
+//! The attacks of the hostile shell. It has no parent, so nobody reports what it dies of, and it stays dead.
 
 use crate::system::System;
 use crate::{Verdict, board, wanted};
@@ -7,15 +7,16 @@ use std::time::Duration;
 const VARIABLE: &str = "SEL4_LLM_REDTEAM_SHELL";
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a dead shell is watched for a sign of life.
+/// How long a dead shell is watched for signs of life.
 const SILENCE: Duration = Duration::from_secs(6);
 
-/// Characters that are typed so that the UART wakes the shell. Each wakes it once at most.
+/// Number of characters typed so that the UART wakes the shell. Each wakes it at most once.
 const CARRIERS: usize = 6000;
-/// Between two of them, so that inference runs between two wake-ups. Without it most of them find the same word.
+/// Pause between two of them, so that inference runs between two wake-ups. Without it, most wake-ups find the same
+/// word.
 const PACE: Duration = Duration::from_micros(300);
 
-/// Letter, name, what it does, and what it must say.
+/// Letter, name, what the attack does, and what the shell must report.
 const LIVES: [(&str, &str, &str, &str); 16] = [
     (
         "s",
@@ -114,10 +115,10 @@ const LIVES: [(&str, &str, &str, &str); 16] = [
 
 const STORM: &str = "shell-storm-timer";
 
-/// Those of which audit counts something.
+/// Attacks for which audit counts a violation.
 const COUNTED: [&str; 2] = ["shell-forge-head", "shell-forge-head-back"];
 
-/// Those that are the end of it.
+/// Attacks that kill the shell.
 const DEATHS: [(&str, &str, &str); 8] = [
     (
         "A",
@@ -149,7 +150,8 @@ const DEATHS: [(&str, &str, &str); 8] = [
     ),
 ];
 
-/// The receiving end of the timer's channel, where the kernel keeps the registers to itself. Elsewhere it is the channel.
+/// The receiving end of the timer's channel on a board whose kernel protects the registers. On other boards this is the
+/// channel.
 const READS_TIMER: (&str, &str, &str) = (
     "C",
     "shell-read-timer",
@@ -160,7 +162,7 @@ pub(crate) fn attack() -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     let mut system = None;
     let is_open = board::timer_is_open();
-    // Where the registers are closed, to write them is the end of it.
+    // If the kernel protects the registers, writing them kills the shell.
     let (storms, harmless): (Vec<_>, Vec<_>) = LIVES
         .into_iter()
         .filter(|(_, name, ..)| wanted(name) && board::has(name))
@@ -200,7 +202,7 @@ pub(crate) fn attack() -> Vec<Verdict> {
     verdicts
 }
 
-/// Types the keys of an attack; what it says, or none where it says nothing.
+/// Types the keys of an attack. Returns its report, if there is one.
 fn type_attack(system: &mut System, letter: &str, patience: Duration) -> Option<String> {
     system.type_in(format!("\x1c{letter}"));
     system.wait_for("redteam-shell attempts :end", PATIENCE)?;
@@ -247,12 +249,12 @@ fn dies(letter: &str) -> Result<String, String> {
     }
 }
 
-/// The sender of the same, where the kernel keeps the register to itself: it dies of its first word.
+/// The sender on a board whose kernel protects the register: it dies at its first word.
 fn closed(system: &mut System) -> Result<String, String> {
     let before = system.counters()?;
     let seen = system.raw("llminfer \"!attack timer-send\"")?;
     let plain = sel4_llm_tests::without_sequences(&seen).replace('\r', "");
-    if !plain.contains("inference died of an exception") {
+    if !plain.contains("inference crashed with an exception") {
         return Err(format!("it did not die of its first word: {plain:?}"));
     }
     system.recovery(&plain)?;
@@ -264,7 +266,7 @@ fn closed(system: &mut System) -> Result<String, String> {
     Ok("no channel: the sender died of its first word, 0 bit/s".to_owned())
 }
 
-/// Lets the two talk by the timer's register, and measures how fast.
+/// Lets the two ends communicate through the timer's register, and measures the rate.
 fn channel(system: &mut System) -> Result<String, String> {
     let started = system.command("llminfer \"!attack timer-send\" --background")?;
     if !started.contains("job ") {

@@ -5,7 +5,7 @@ use sel4_llm_tests::disk::Image;
 use sel4_llm_tests::{Terminal, llmtool_generate, without_sequences};
 use std::time::Duration;
 
-/// Longest wait for an answer. Emulation on a busy machine is slow.
+/// Longest wait for an answer. Emulation is slow on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 const PROMPT: &str = "llm> ";
@@ -19,20 +19,20 @@ pub(crate) struct System {
     canonical: String,
 }
 
-/// Audit's counters, and what the user who asks has used of its budget.
+/// Audit's counters, and how much of its budget the user has spent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) uptime_us: u64,
     pub(crate) faults: u64,
     pub(crate) restarts: u64,
     pub(crate) violations: u64,
-    /// Answers that left their format or went on over a stop string.
+    /// Answers that left their format or continued past a stop string.
     pub(crate) format_breaches: u64,
     pub(crate) egress_bytes: u64,
     pub(crate) used: u64,
 }
 
-/// What the simulation's messages about a domain that dies begin with.
+/// Prefixes of the simulation's messages about a domain that dies.
 const SUPERVISOR: [&str; 3] = ["sim: inference: ", "sim: files: ", "sim: worker1: "];
 
 fn silent(line: &str) -> String {
@@ -99,10 +99,10 @@ impl System {
         self.terminal.wait_for(what, patience)
     }
 
-    /// What a command prints up to the next prompt, with all control sequences.
+    /// The output of a command up to the next prompt, with all control sequences.
     pub(crate) fn raw(&mut self, line: &str) -> Result<String, String> {
         self.type_in(format!("{line}\r"));
-        // A line that is longer than the terminal is wide is drawn anew when it is run, in several rows.
+        // A line that is wider than the terminal is redrawn in several rows when it is run.
         let mut echoed = String::new();
         while !echoed.ends_with(line) {
             let row = self.wait_for("\n", PATIENCE).ok_or_else(|| silent(line))?;
@@ -113,15 +113,15 @@ impl System {
         self.rest_to_prompt(line)
     }
 
-    /// What is printed up to the next prompt, as an answer to `line`.
+    /// The output up to the next prompt, as the answer to `line`.
     pub(crate) fn rest_to_prompt(&mut self, line: &str) -> Result<String, String> {
         self.wait_for(PROMPT, PATIENCE).ok_or_else(|| silent(line))
     }
 
-    /// What a command prints up to the next prompt.
+    /// The output of a command up to the next prompt.
     pub(crate) fn command(&mut self, line: &str) -> Result<String, String> {
         let mut text = without_sequences(&self.raw(line)?).replace('\r', "");
-        // What runs the simulation says on the same terminal what happens to a domain, in the middle of a row, too.
+        // The simulation prints its messages about domains on the same terminal, even in the middle of a row.
         for supervisor in SUPERVISOR {
             while let Some(at) = text.find(supervisor) {
                 let end = text[at..].find('\n').map_or(text.len(), |end| at + end + 1);
@@ -131,7 +131,7 @@ impl System {
         Ok(text)
     }
 
-    /// Waits until inference has been started anew, if `text` does not have it already.
+    /// Waits until inference has been restarted, unless `text` already says so.
     pub(crate) fn recovery(&mut self, text: &str) -> Result<String, String> {
         const NOTICE: &str = "inference serves again";
         if text.contains(NOTICE) {
@@ -148,19 +148,19 @@ impl System {
         Counters::of(&answer).ok_or_else(|| format!("no counters: {answer:?}"))
     }
 
-    /// An honest request gives the canonical text, and the log verifies.
+    /// Checks that an honest request gives the canonical text, and that the log verifies.
     pub(crate) fn is_sound(&mut self) -> Result<(), String> {
         self.asks_honestly("")?;
         self.log_verifies().map(|_| ())
     }
 
-    /// An honest request gives the canonical text, also as the first turn of a session.
+    /// Checks that an honest request gives the canonical text, including as the first turn of a session.
     pub(crate) fn asks_honestly(&mut self, session: &str) -> Result<(), String> {
         let answer = self.command(&format!(
             "llminfer \"{HONEST_PROMPT}\" {} {session}",
             HONEST.join(" ")
         ))?;
-        // Audit may say meanwhile that inference serves again.
+        // Meanwhile, audit may announce that inference is back in service.
         let answer = without_notices(&answer);
         let text = answer.split("\n[12 tokens").next().unwrap_or_default();
         if text.trim_end_matches('\n') != self.canonical {
@@ -172,7 +172,7 @@ impl System {
         Ok(())
     }
 
-    /// What audit says of a log that is unbroken.
+    /// Checks that the log is unbroken. Returns audit's answer.
     pub(crate) fn log_verifies(&mut self) -> Result<String, String> {
         let answer = self.command("llmctl audit verify")?;
         if answer.contains("are unbroken") {
@@ -182,7 +182,7 @@ impl System {
         }
     }
 
-    /// Ends it.
+    /// Ends the system.
     pub(crate) fn end(self) -> Result<(), String> {
         match self.terminal.leave() {
             0 => Ok(()),

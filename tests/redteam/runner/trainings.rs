@@ -1,7 +1,7 @@
-//! The attacks of the hostile inference on fine-tunings, and how they are judged.
+//! The attacks of the hostile inference server on fine-tunings, and how they are judged.
 //!
-//! They have a boot of their own, so that its log begins with them and can be replayed. In it are an adapter that was trained
-//! honestly, whose text must stay the same through all of them, and at the end one that was trained honestly again.
+//! They get their own boot, so that its log begins with them and can be replayed. It also has an adapter that was
+//! trained honestly before, whose text must not change, and one that is trained honestly at the end.
 
 use crate::system::{Counters, System};
 use crate::{Verdict, wanted};
@@ -21,10 +21,10 @@ const EXAMPLES: [(&str, &str); 2] = [
 
 const OPTIONS: &str = "--rank 1 --epochs 1 --rate 1e-2";
 
-/// What every fine-tuning that was let go on says.
+/// Beginning of the message of a successful fine-tuning.
 const MADE: &str = "made the adapter ";
 
-/// The adapter that is attacked, and the honest ones before and after.
+/// The adapter under attack, and the honest ones before and after.
 const FORGED: &str = "forged";
 const BEFORE: &str = "before";
 const AFTER: &str = "after";
@@ -68,7 +68,7 @@ pub(crate) fn attack() -> Vec<Verdict> {
 /// A system with an adapter.
 struct Target {
     system: System,
-    /// What the model says with it.
+    /// The model's text with it.
     text: String,
 }
 
@@ -116,7 +116,7 @@ impl Target {
         }
     }
 
-    /// Makes an attack; what was seen, or what is wrong with it.
+    /// Makes an attack. Returns what was seen, or what is wrong with it.
     fn suffer(&mut self, one: &Training) -> Result<String, String> {
         let armed = format!("llminfer \"!attack {}\"", one.name);
         let armed = self.system.command(&armed)?;
@@ -156,7 +156,7 @@ impl Target {
         Ok(seen)
     }
 
-    /// Replays the log of all that was `done`. What was found out.
+    /// Replays the log of everything `done`. Returns what was detected.
     fn replay(&mut self, done: &[(&Training, Result<String, String>)]) -> Result<String, String> {
         self.train_honestly(AFTER)?;
         let log = self.system.command("llmctl audit --json")?;
@@ -198,7 +198,7 @@ fn check(holds: bool, wrong: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(wrong.to_owned()) }
 }
 
-/// Audit has ended it, and nothing is left of it.
+/// Audit has restarted inference, and nothing is left of the adapter.
 fn breach(said: &str, counted: Counters, adapters: &str) -> Result<String, String> {
     let Counters {
         faults,
@@ -221,7 +221,7 @@ fn breach(said: &str, counted: Counters, adapters: &str) -> Result<String, Strin
     ))
 }
 
-/// Audit has seen nothing.
+/// Audit has noticed nothing.
 fn nothing(said: &str, counted: Counters, adapters: &str) -> Result<String, String> {
     let Counters {
         faults,

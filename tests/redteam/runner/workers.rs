@@ -1,5 +1,5 @@
-//! The attacks of a hostile worker on the system on several cores. A prompt to the hostile inference of its compartment orders
-//! one; it is made in a job of the next request, which is honest.
+//! The attacks of a hostile worker on the system on several cores. A prompt to the hostile inference server of its
+//! compartment orders one; it is made during a job of the next request, which is honest.
 
 use crate::inference::beside;
 use crate::system::{Counters, System};
@@ -10,7 +10,7 @@ use std::time::Instant;
 
 const VARIABLE: &str = "SEL4_LLM_REDTEAM_CORES";
 
-/// An attack of inference's own, which ends its life.
+/// An attack of inference itself, which ends its run.
 const END: &str = "read-audit-log";
 
 const REQUEST: &str = "\"Once upon a time\" --max-tokens 12 --temperature 0";
@@ -42,7 +42,7 @@ fn arm(name: &str, system: &mut System) -> Result<(), String> {
     )
 }
 
-/// Makes an attack; what was seen, or what is wrong with it.
+/// Makes an attack. Returns what was seen, or what is wrong with it.
 fn made(attack: &Attack, system: &mut System) -> Result<String, String> {
     let before = system.counters()?;
     arm(attack.name, system)?;
@@ -61,8 +61,8 @@ fn made(attack: &Attack, system: &mut System) -> Result<String, String> {
     let verdict = judge(attack, &seen, counted, system);
     let verdict = verdict.map_err(|wrong| format!("{wrong}; seen: {seen:?}, {counted:?}"))?;
     if attack.must == Must::Anything && counted.restarts == 0 {
-        // Inference goes on with what was written over, and may find no job for workers any more. A new life has nothing
-        // of it: inference ends this one itself.
+        // Inference continues with overwritten memory, and may find no more jobs for workers. A new run has none of
+        // that, so inference is made to die.
         let ended = system.command(&format!("llminfer \"!attack {END}\""))?;
         system.recovery(&ended)?;
     }
@@ -104,7 +104,7 @@ fn judge(
                 "not one fault and one restart",
             )?;
             let (_, rest) = seen
-                .split_once("inference died of a memory fault at address ")
+                .split_once("inference crashed with a memory fault at address ")
                 .ok_or("another death, or none")?;
             let address = rest.split(' ').next().unwrap_or_default();
             if let Some(at) = at {

@@ -46,7 +46,7 @@ const MISDEEDS_OF_WORKERS: [Misdeed; 4] = [
     ("!worker-fpcr", Some((DIED, FaultKind::Memory))),
 ];
 
-const DIED: &str = "error: inference died while it had the request";
+const DIED: &str = "error: inference crashed while handling the request";
 const HUNG: &str = "error: inference did not answer in time and was stopped";
 
 const PROMPT: &str = "Once upon a time";

@@ -1,4 +1,4 @@
-//! How much information an adversary can pass if it may say only words of a format.
+//! How much information an adversary can pass on if it may only say texts of a format.
 
 use formats::{Automaton, Dfa};
 
@@ -8,8 +8,8 @@ const MOST_STEPS: usize = 1 << 26;
 /// Rounds of the search for the growth rate of what is not counted. More rounds tighten the bound a little.
 const GROWTH_ROUNDS: usize = 200;
 
-/// What can be said in a number of bytes, in bits: binary logarithms of numbers of texts. Negative infinity if nothing
-/// can.
+/// How much can be said in a number of bytes, in bits: binary logarithms of the numbers of texts. Negative infinity if
+/// there are none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sayable {
     /// Words.
@@ -17,7 +17,8 @@ pub struct Sayable {
     /// Words, and prefixes of words that are cut off. A reader can tell a cut-off answer from a complete one, so a text
     /// that is both counts twice.
     pub broken_off: f64,
-    /// Whether everything was counted. If not, the language is infinite, and both numbers are upper bounds.
+    /// Whether everything was counted. If not, the language is infinite or very large, and both numbers are upper
+    /// bounds.
     pub exact: bool,
 }
 
@@ -31,7 +32,8 @@ pub fn sayable(dfa: &Dfa<'_>, bytes: usize) -> Sayable {
 }
 
 impl Sayable {
-    /// From numbers divided by two to the `exponent`, and the logarithm of a bound of the texts that were not counted.
+    /// Sums the numbers, which are divided by two to the `exponent`, and a bound (as a logarithm) of the texts that
+    /// were not counted.
     fn new(words: f64, prefixes: f64, exponent: f64, rest: Option<f64>) -> Self {
         let log2 = |count: f64| match rest {
             None => count.log2() + exponent,
@@ -46,7 +48,7 @@ impl Sayable {
     }
 }
 
-/// The logarithm of a sum, from the logarithms.
+/// The logarithm of a sum, given the logarithms of the terms.
 fn log2_sum(a: f64, b: f64) -> f64 {
     let (less, more) = (a.min(b), a.max(b));
     match less.is_finite() {
@@ -80,8 +82,8 @@ impl Graph {
 
     /// Counts what can be said in at most `bytes` bytes, and bounds it from the length `counted` on.
     fn sayable(&self, bytes: usize, counted: usize) -> Sayable {
-        // The texts that lead to each state after some bytes; all of these up to now; and how many of them are words.
-        // All are divided by two to the `exponent`.
+        // The texts that lead to each state after some bytes; all texts up to now; and the number of them that are
+        // words. All are divided by two to the `exponent`.
         let mut texts = vec![0.0; self.edges.len()];
         texts[0] = 1.0;
         let mut next = texts.clone();

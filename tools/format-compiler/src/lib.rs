@@ -36,7 +36,7 @@ pub enum CompileError {
         choice: usize,
     },
     /// Two choices are the same.
-    #[error("choice {choice} ({text:?}) is there twice")]
+    #[error("choice {choice} ({text:?}) is given twice")]
     SameChoice {
         /// Number of the second one, from 1.
         choice: usize,
@@ -48,8 +48,8 @@ pub enum CompileError {
     Regex(String),
     /// The automaton of the regular expression is far too large.
     #[error(
-        "the automaton is too large even to be made smaller: bound or shorten its repetitions, those of classes of Unicode \
-         above all"
+        "the automaton is too large even to be minimized: bound or shorten its repetitions, especially those of Unicode \
+         classes"
     )]
     Large,
     /// The schema is wrong or cannot be expressed.

@@ -72,9 +72,9 @@ fn wrong_unsupported_empty_and_large_sources_say_so() {
         regex(r"\bword\b")
     );
     assert!(regex(r"(a)\1").contains("backreferences are not supported"));
-    assert_eq!(regex("[a&&b]"), "no text belongs to it");
-    assert_eq!(regex("a?b$c"), "no text belongs to it");
-    assert_eq!(regex(""), "only the empty text belongs to it");
+    assert_eq!(regex("[a&&b]"), "it matches no text");
+    assert_eq!(regex("a?b$c"), "it matches no text");
+    assert_eq!(regex(""), "it matches only the empty text");
     assert_eq!(
         regex("x{5000}"),
         "it needs 5001 states, at most 4096 are allowed"
@@ -86,7 +86,7 @@ fn wrong_unsupported_empty_and_large_sources_say_so() {
     };
     assert_eq!(choices(&[]), "there are no choices");
     assert_eq!(choices(&["a", ""]), "choice 2 is empty");
-    assert_eq!(choices(&["a", "b", "a"]), "choice 3 (\"a\") is there twice");
+    assert_eq!(choices(&["a", "b", "a"]), "choice 3 (\"a\") is given twice");
 }
 
 #[test]
@@ -158,20 +158,20 @@ fn schemas_that_cannot_be_kept_are_refused_with_their_place() {
         error("{").starts_with("the schema is not JSON: EOF while parsing an object at line 1")
     );
     assert!(
-        error(r#"{"type": "null", "type": "null"}"#).contains("\"type\" is there twice at line 1")
+        error(r#"{"type": "null", "type": "null"}"#).contains("\"type\" is given twice at line 1")
     );
     for (schema, expected) in [
         (
             "3",
-            "the schema at #: a schema is an object or true or false",
+            "the schema at #: a schema must be an object, true or false",
         ),
         (
             "true",
-            "the schema at #: any value is allowed, which no automaton can describe: say its \"type\"",
+            "the schema at #: any value is allowed, which no automaton can describe: give its \"type\"",
         ),
         (
             "{}",
-            "the schema at #: any value is allowed, which no automaton can describe: say its \"type\"",
+            "the schema at #: any value is allowed, which no automaton can describe: give its \"type\"",
         ),
         ("false", "the schema at #: no value is allowed"),
         (r#"{"enum": []}"#, "the schema at #: no value is allowed"),
@@ -217,11 +217,11 @@ fn schemas_that_cannot_be_kept_are_refused_with_their_place() {
         ),
         (
             r#"{"type": "array"}"#,
-            "the schema at #/items: any value is allowed, which no automaton can describe: say its \"type\"",
+            "the schema at #/items: any value is allowed, which no automaton can describe: give its \"type\"",
         ),
         (
             r#"{"type": "array", "items": {"type": "array", "items": {}}}"#,
-            "the schema at #/items/items: any value is allowed, which no automaton can describe: say its \"type\"",
+            "the schema at #/items/items: any value is allowed, which no automaton can describe: give its \"type\"",
         ),
         (
             r#"{"type": "object", "properties": {"a/b": {"type": 1}}}"#,
@@ -237,7 +237,7 @@ fn schemas_that_cannot_be_kept_are_refused_with_their_place() {
         ),
         (
             r##"{"$defs": {"a": {"type": "array", "items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"}"##,
-            "the schema at #/$defs/a/items: #/$defs/a refers to itself: values of any depth are no regular language",
+            "the schema at #/$defs/a/items: #/$defs/a refers to itself: values of any depth are not a regular language",
         ),
         (
             r#"{"oneOf": [{"type": "integer"}, {"type": "number"}]}"#,
@@ -289,7 +289,7 @@ fn references_and_steps_that_lead_too_deep_are_refused_and_exhaust_no_stack() {
         let refused = refused(Source::JsonSchema(&nested(n, plain)));
         assert_eq!(
             refused,
-            "the schema at #/$defs/a63: #/$defs/a64 is reached by more than 64 references, each behind another: use fewer"
+            "the schema at #/$defs/a63: #/$defs/a64 is reached through a chain of more than 64 references: use fewer"
         );
     }
     let lists = |next: &str| {
@@ -298,7 +298,7 @@ fn references_and_steps_that_lead_too_deep_are_refused_and_exhaust_no_stack() {
     };
     let refused = refused(Source::JsonSchema(&nested(60, lists)));
     assert!(
-        refused.contains("more than 256 steps lead here"),
+        refused.contains("nested more than 256 steps deep"),
         "{refused}"
     );
 }

@@ -1,4 +1,4 @@
-//! The written table of what Microkit adds to a description, and why each addition is harmless.
+//! The table of what Microkit adds to a description, and why each addition is harmless.
 //!
 //! An image may contain nothing that neither the description nor this table explains. If a reason relies on a fact
 //! about the image (a binding, a priority, that no slot names a CNode), claim I8 or I7 checks that fact.

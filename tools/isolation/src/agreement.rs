@@ -216,7 +216,7 @@ fn memory(system: &System, image: &View, finding: &mut Finding) {
     let frames = &image.image.frames;
     for (index, region) in system.regions.iter().enumerate() {
         let pages = region.size / region.page_size;
-        // Where it lies a program learns, so the Microkit tool has had to choose.
+        // A program learns its address, so the Microkit tool had to choose one.
         let mut learnt = system.domains.iter().flat_map(|domain| &domain.physical);
         let is_placed = region.phys_addr.is_none() && learnt.any(|it| it.region == index);
         for page in 0..pages {

@@ -28,11 +28,11 @@ pub enum Command {
     /// Write what is generated from the description: docs/authority.svg, the table in docs/isolation.md, the proofs'
     /// instances and systems/partitions/system.xml.
     Docs(Docs),
-    /// Copy a capDL JSON without the bytes that fill its frames.
+    /// Copy a capDL JSON without the bytes that fill its frames
     Strip {
-        /// What `microkit --capdl-json` wrote.
+        /// The output of `microkit --capdl-json`
         input: PathBuf,
-        /// Where to.
+        /// The file to write
         output: PathBuf,
     },
 }
@@ -43,8 +43,8 @@ pub struct Check {
     /// The system description.
     #[arg(default_value = "system.xml")]
     pub system: PathBuf,
-    /// What must hold. Several files count as one, in this order: a system that is another with something more needs
-    /// only say what that is.
+    /// What must hold. Several files are read as one, in this order, so the file of a larger system only needs to give
+    /// what it adds
     #[arg(
         long,
         value_name = "FILE",
@@ -54,19 +54,20 @@ pub struct Check {
     /// The board: the name of a file in boards/.
     #[arg(long, value_name = "NAME", default_value = "qemu_virt_aarch64")]
     pub board: String,
-    /// The folder of the boards' files.
+    /// The folder of the boards' files
     #[arg(long, value_name = "FOLDER", default_value = sysdesc::board::FOLDER)]
     pub boards: PathBuf,
     /// The capDL of the image, as `microkit --capdl-json FILE` writes it.
     #[arg(long, value_name = "FILE")]
     pub capdl: Option<PathBuf>,
-    /// The folder of the programs' ELF files, as they are given to the Microkit tool.
+    /// The folder with the programs' ELF files that are given to the Microkit tool
     #[arg(long, value_name = "FOLDER")]
     pub programs: Option<PathBuf>,
     /// The kernel's configuration: include/kernel/gen_config.json of the SDK's board.
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
-    /// What the image is built for. Claims are made for release; for the others it says what they add.
+    /// What the image is built for. Claims are made for release; for the other configurations, the report says what
+    /// they add
     #[arg(long, value_enum, default_value_t = Config::Release)]
     pub config: Config,
     /// Write the report as Markdown.
@@ -81,7 +82,7 @@ pub struct Check {
     /// Print violations and the last line only.
     #[arg(long)]
     pub quiet: bool,
-    /// Print violations only, with what to do: for builds.
+    /// Print only violations, and what to do: for builds
     #[arg(long, conflicts_with = "quiet")]
     pub silent: bool,
 }
@@ -92,7 +93,7 @@ pub struct Rocq {
     /// The system description.
     #[arg(default_value = "system.xml")]
     pub system: PathBuf,
-    /// Print what is in the slots of this image instead: Image.v.
+    /// Print the contents of this image's slots instead: Image.v
     #[arg(long, value_name = "FILE")]
     pub capdl: Option<PathBuf>,
 }
@@ -103,7 +104,7 @@ pub struct Docs {
     /// The system description.
     #[arg(default_value = "system.xml")]
     pub system: PathBuf,
-    /// What must hold.
+    /// What must hold
     #[arg(long, default_value = "tools/isolation/policy.toml")]
     pub policy: PathBuf,
     /// The root of the repository.
@@ -111,8 +112,8 @@ pub struct Docs {
     pub root: PathBuf,
 }
 
-/// Names of configurations. Those for several cores add the same as those for one; claim K checks for how many cores the
-/// kernel is.
+/// Names of configurations. Those for several cores add the same as those for one; claim K checks that the kernel is
+/// for the right number of cores.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 #[allow(missing_docs)]
 pub enum Config {

@@ -11,10 +11,10 @@ use sysdesc::board::FOLDER;
 use sysdesc::partitions::Plan;
 use sysdesc::{Board, System};
 
-/// The system with a disk, of which the proofs have an instance, too.
+/// The system with a disk, which also has an instance for the proofs.
 const DISK: &str = "systems/disk/system.xml";
 
-/// The system on several cores: the same.
+/// The system on several cores, as well.
 const CORES: &str = "systems/cores/system.xml";
 
 /// The system in time partitions, which is generated.

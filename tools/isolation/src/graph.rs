@@ -204,9 +204,9 @@ impl Graph {
         }
     }
 
-    /// The shortest path of flows that has no node for which `avoid` holds; `None` if there is none. A message on an
-    /// endpoint goes through the endpoint's owner, which is first in its queue whenever somebody of its own core sends
-    /// (row M2). From another core a message can find the owner at work, and go to any other receiver.
+    /// The shortest path of flows without a node for which `avoid` holds; `None` if there is none. A message on an
+    /// endpoint goes through the endpoint's owner, which is first in its queue whenever somebody on its own core sends
+    /// (row M2). A message from another core can arrive while the owner is busy, and then goes to any other receiver.
     #[must_use]
     pub fn path(&self, from: &Node, to: &Node, avoid: impl Fn(&Node) -> bool) -> Option<Vec<Node>> {
         let mut before: BTreeMap<&Node, &Node> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Claim K: what the kernel's configuration (`gen_config.json` of the SDK) lets user code do without any capability.
+//! Claim K: what the kernel's configuration (`gen_config.json` of the SDK) lets user code do without a capability.
 //!
 //! An option that differs from the table is a violation: either user code gets more than is documented, or a residual
 //! channel of docs/isolation.md is closed and the document is out of date. If a board's kernel differs from the others,
@@ -17,7 +17,7 @@ struct Switch {
     arch: Option<Arch>,
     /// The values in release, debug and benchmark.
     expected: [Expected; 3],
-    /// What it means if it is on.
+    /// The effect of the option if it is on.
     means: &'static str,
 }
 
@@ -250,7 +250,7 @@ pub fn check(
     for name in board.kernel.keys() {
         if !OPTIONS.iter().any(|option| option.name == name) {
             finding.violation(format!(
-                "boards/{}.toml has kernel option {name}, of which nothing is known here",
+                "boards/{}.toml has kernel option {name}, which this checker does not know",
                 board.name
             ));
         }
@@ -280,7 +280,7 @@ pub fn check(
         };
         if is != must {
             finding.violation(format!(
-                "{} is {is}, in the {} configuration for {} it is {must} ({})",
+                "{} is {is}, in the {} configuration for {} it must be {must} ({})",
                 option.name,
                 configuration.name(),
                 board.name,

@@ -459,7 +459,7 @@ fn missing(system: &System, policy: &Policy, finding: &mut Finding) {
         if system.region(&pin.name).is_none() {
             finding.violation(match &pin.ring {
                 None => format!(
-                    "the policy has a [[region]] '{}', which is not there",
+                    "the policy has a [[region]] '{}', which does not exist",
                     pin.name
                 ),
                 Some(ring) => format!(

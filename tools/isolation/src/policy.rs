@@ -15,7 +15,7 @@ use serde::Deserialize;
 use std::fmt;
 use sysdesc::Board;
 
-/// In `scheduling`, the name that stands for all clients.
+/// In `scheduling`, the name that represents all clients.
 pub const CLIENTS: &str = "clients";
 
 /// The policy file.
@@ -27,7 +27,7 @@ pub struct Policy {
     /// I1: the clients. [`Self::parse`] adds what they share with audit.
     #[serde(default)]
     pub client: Vec<Client>,
-    /// C: domains that count as one.
+    /// C: domains that count as a single one.
     #[serde(default)]
     pub compartment: Vec<Compartment>,
     /// I1: all channels.
@@ -52,7 +52,7 @@ pub struct Policy {
     /// I7: the cores besides core 0.
     #[serde(default)]
     pub core: Vec<Core>,
-    /// T: the time partitions. None: all domains share the processor by priority alone.
+    /// T: the time partitions. If there are none, all domains share the processor by priority alone.
     #[serde(default)]
     pub partition: Vec<Partition>,
     /// I8.
@@ -70,7 +70,8 @@ pub struct Policy {
     pub programs: Programs,
 }
 
-/// Who must not reach whom, except through whom: no client another client or the engine, nor the engine a client.
+/// Who must not reach whom except through the mediator: a client must reach neither another client nor the engine, and
+/// the engine no client.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mediation {
@@ -92,7 +93,7 @@ pub struct Client {
     pub slot: usize,
 }
 
-/// The one channel of two domains.
+/// The only channel between two domains.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Channel {
@@ -170,7 +171,7 @@ pub struct Device {
     /// How it signals the interrupt.
     #[serde(default)]
     pub trigger: Option<Trigger>,
-    /// The region that it reads and writes by itself. With no IOMMU nothing holds it to that but its domain, which therefore
+    /// The region that it reads and writes by itself. Without an IOMMU only its domain holds it to that, so the domain
     /// must be one of [`Mediation::trusted`].
     #[serde(default)]
     pub masters: Option<String>,
@@ -199,7 +200,7 @@ pub struct Scheduling {
     pub order: Vec<String>,
     /// Domains whose budget equals their period.
     pub whole_budget: Vec<String>,
-    /// Domains with only part of it, so that they always leave the rest to the domains below them.
+    /// Domains with only part of their period, so they always leave the rest to the domains below them.
     #[serde(default)]
     pub part: Vec<Part>,
 }
@@ -214,7 +215,7 @@ pub struct Part {
     pub most_percent: u64,
 }
 
-/// A time partition: who runs in its turns, and how much of the time these are.
+/// A time partition: which domains run in its turns, and their part of the time.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Partition {
@@ -224,9 +225,9 @@ pub struct Partition {
     pub id: u8,
     /// Its domains, and `monitor`. [`CLIENTS`] stands for all clients.
     pub domains: Vec<String>,
-    /// The least part of the schedule that its turns have, in percent.
+    /// The smallest part of the schedule that its turns may have, in percent.
     pub least_percent: u64,
-    /// The longest time from the end of a turn to its next, in microseconds.
+    /// The longest allowed time from the end of a turn to its next, in microseconds.
     pub most_wait_us: u64,
 }
 

@@ -247,7 +247,7 @@ fn variables(
     };
     if start < end && !program.segments.iter().any(|segment| is_constant(&segment)) {
         finding.violation(format!(
-            "{file} has its variables at [{start:#x}, {end:#x}), in no segment that is only read: a restart would lose them"
+            "{file} has its variables at [{start:#x}, {end:#x}), in no read-only segment: a restart would lose them"
         ));
     }
 }
@@ -342,7 +342,7 @@ fn slots(domain: &Domain, program: &Program, policy: &Policy, finding: &mut Find
             .filter(|name| !program.variables.contains_key(*name));
         if let Some(lacks) = lacking.next() {
             finding.violation(format!(
-                "{file} has variables of {slot} and not '{lacks}': a client there could not be told whole"
+                "{file} has variables of {slot} and not '{lacks}', so a client there could not be set up completely"
             ));
         }
     }
@@ -444,7 +444,7 @@ fn fact(
         )),
         Some(is) if *is == must => {}
         Some(is) => finding.violation(format!(
-            "{file} relies on {FACT}{name} = {is:#x}, but {of} is {must:#x}: build it anew"
+            "{file} relies on {FACT}{name} = {is:#x}, but {of} is {must:#x}: build it again"
         )),
     }
 }

@@ -207,7 +207,7 @@ fn numbers_that_a_program_relies_on_must_be_those_of_the_system() {
     for (domain, fact, value, words) in [
         ("shell", "ring_bytes", RING - 0x1000, "REGION_BYTES"),
         ("shell", "protocol_version", 3, "protocol::VERSION is 0x"),
-        ("audit", "protocol_version", 0xffff, "build it anew"),
+        ("audit", "protocol_version", 0xffff, "build it again"),
         ("inference", "protocol_version", 0, "protocol::VERSION"),
         ("audit", "child_reset", 0x20_1000, "_reset of inference.elf"),
         (
@@ -276,7 +276,7 @@ fn a_client_that_speaks_another_version_of_the_protocol_is_named() {
             && said[1].contains(&format!(
                 "triage.elf relies on sel4_llm_protocol_version = {old:#x}, but protocol::VERSION is"
             ))
-            && said[1].contains("build it anew"),
+            && said[1].contains("build it again"),
         "{said:#?}"
     );
 }

@@ -157,7 +157,7 @@ fn a_line_of_the_policy_that_is_about_nothing_is_a_violation() {
         said,
         [
             "P the policy names region 'keys', which nobody maps",
-            "D the policy has a [[region]] 'salt', which is not there",
+            "D the policy has a [[region]] 'salt', which does not exist",
             "D the policy has a [[region]] 'salt' and says of no domain that it maps it",
         ]
     );

@@ -1,7 +1,7 @@
-//! The command line: what `--help` teaches, and how values are read.
+//! The command line: the texts of `--help`, and the parsing of values.
 //!
-//! One rule for every command: the model is `-m FILE`, or FILE alone; a text is `-p TEXT` or `-f FILE`; what is written
-//! is `-o FILE`. Names of options are llama.cpp's where the meaning is the same.
+//! The same rules hold for every command: the model is `-m FILE`, or just FILE; a text is `-p TEXT` or `-f FILE`;
+//! output goes to `-o FILE`. Options have llama.cpp's names where they mean the same.
 
 pub mod common;
 pub mod disk;
@@ -17,16 +17,16 @@ use clap::{Parser, Subcommand};
 pub use make::{ChatTemplate, DeriveScaffold, Inspect, Pack, Quantize};
 pub use run::{Bench, Generate, Imatrix, Logits, Perplexity, Tokenize, Wcet};
 
-/// Looks into, runs and prepares models for sel4-llm, with the engine that runs on seL4.
+/// Inspects, runs and prepares models for sel4-llm, with the engine that runs on seL4.
 ///
-/// The engine computes the same bits here and there: what `llmtool generate` prints for a model, a
-/// prompt and a seed is what the shell prints on seL4.
+/// The engine computes the same bits on both: for the same model, prompt and seed, `llmtool generate` prints what the
+/// shell prints on seL4.
 #[derive(Debug, Parser)]
 #[command(
     version,
     propagate_version = true,
     arg_required_else_help = true,
-    // A wider line is hard to read, however wide the terminal is.
+    // Wider lines are hard to read on any terminal.
     max_term_width = 100,
     after_help = "Examples:
   llmtool inspect -m models/default.gguf
@@ -39,7 +39,7 @@ The model is -m FILE in every command, or FILE alone.
 `llmtool COMMAND --help` explains a command with examples."
 )]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -99,7 +99,7 @@ Examples:
   llmtool score models/default.gguf feelings-test.jsonl
   llmtool score models/default.gguf feelings-test.jsonl --lora feelings.gguf --verbose")]
     Score(finetune::Score),
-    /// Show what is known of a model's chat template, or derive it
+    /// Show what is known about a model's chat template, or derive a scaffold from it
     #[command(after_long_help = "\
 Published templates are known. Of another, -o derives the scaffold, the fixed text around what is said: the template, a
 program in Jinja, is run on conversations with markers, and the scaffold is compared with it on hundreds of random
@@ -112,7 +112,7 @@ Examples:
   A template that writes today's date shall always write this one:
     llmtool chat-template -m model.gguf -o model-chat.gguf --date 2026-01-31")]
     ChatTemplate(ChatTemplate),
-    /// What `chat-template -o` starts to run a template in, with limits to its memory and time
+    /// `chat-template -o` starts this to run a template with limited memory and time
     #[command(hide = true, name = crate::chat::apart::COMMAND)]
     DeriveScaffold(DeriveScaffold),
     /// Print the logits that follow a prompt, as JSON
@@ -127,7 +127,7 @@ Examples:
   After every one of some token ids:
     llmtool logits -m models/tiny-f32.gguf --tokens 1,1165,336 --all")]
     Logits(Logits),
-    /// Measure how well a model foresees a text
+    /// Measure how well a model predicts a text
     #[command(after_long_help = "\
 Perplexity is defined as by llama-perplexity of llama.cpp: chunks of the context, of which the second
 halves count. With --bits-per-byte every token of the text counts, in windows of the context that
@@ -161,7 +161,7 @@ Examples:
   llmtool bench -m models/default.gguf -p 512 -n 128 -r 3
   llmtool bench -m models/default.gguf --cpu scalar --json")]
     Bench(Bench),
-    /// Print what a token costs, from the first position to the last
+    /// Print what a token costs at each position
     #[command(after_long_help = "\
 Work is a function of the model and the position alone, so the last line is the worst case.
 
@@ -290,7 +290,7 @@ Examples:
   llmtool audit show console.log"
     )]
     Audit(trust::Audit),
-    /// Take an adapter that was made on a device out of what its console has printed
+    /// Extract an adapter made on a device from the output of its console
     #[command(
         subcommand,
         after_long_help = "\
@@ -303,7 +303,7 @@ Examples:
   llmtool adapter import console.log --name moral -o moral.gguf"
     )]
     Adapter(trust::Adapter),
-    /// Make a disk, put files on it, and look at it
+    /// Make and check disks, and copy files to and from them
     #[command(
         subcommand,
         after_long_help = "\
@@ -320,7 +320,7 @@ Examples:
   llmtool disk check disk.img"
     )]
     Disk(disk::Disk),
-    /// Run the requests of an exported audit log again, and compare what they gave
+    /// Run the requests of an exported audit log again, and compare the results
     #[command(after_long_help = "\
 The export is verified first. Then every request that ended is run again with its model, prompt, sampler and seed,
 after the earlier turns of its session, for as many tokens as it gave, and the hash of its output is compared with the

@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(bytes(Some("second")), Ok(20));
         let missing = bytes(Some("third")).unwrap_err().to_string();
         assert!(
-            missing.contains("there is 'first', 'second', 'first'"),
+            missing.contains("found: 'first', 'second', 'first'"),
             "{missing}"
         );
     }

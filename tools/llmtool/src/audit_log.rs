@@ -1,8 +1,8 @@
-//! The audit log as `llmctl audit --json` exports it: read back, checked, shown.
+//! Reads, checks and prints the audit log as `llmctl audit --json` exports it.
 //!
-//! The rule that makes the check worth something: nothing is believed twice. The bytes that audit hashed are made anew
-//! from each line, and a line that is not, to the byte, what audit would have printed for them is a finding; what is
-//! not understood is a finding, too, and any finding means that the log does not hold.
+//! The rule that makes the check meaningful: nothing in the export is taken on trust. The bytes that audit hashed are
+//! reconstructed from each line. A line that differs in any byte from what audit would have printed is a finding, as is
+//! anything that is not understood, and any finding means that the log fails the check.
 
 pub mod attest;
 pub mod chain;

@@ -8,16 +8,16 @@ use crate::gguf_writer::GgufWriter;
 use crate::imatrix::Imatrix;
 use crate::mixture::Targets;
 
-/// `general.quantization_version` of ggml's formats as they are now.
+/// `general.quantization_version` of ggml's current formats.
 const QUANTIZATION_VERSION: u32 = 2;
 
-/// The file `gguf` with its tensors as `targets` says. To F32 every value is exact. With an importance matrix, errors
-/// count by it in those tensors that it has.
+/// Converts the tensors of the file `gguf` to the types in `targets`. To F32 every value is exact. With an importance
+/// matrix, errors are weighted by it in the tensors that it covers.
 ///
-/// `progress` is told after every few rows how many of all values are done.
+/// `progress` is told every few rows how many of all values are done.
 ///
 /// # Errors
-/// A value that its type cannot hold.
+/// A value cannot be stored in its type.
 pub fn convert(
     gguf: &Gguf<'_>,
     targets: &Targets,
@@ -61,7 +61,7 @@ fn convert_tensor(
     if tensor.ty == ty {
         return Ok(tensor.data.to_vec());
     }
-    // The file has that many bytes, so they fit memory.
+    // The file has at least that many bytes, so they fit in memory.
     let columns = tensor.columns() as usize;
     let row_bytes = |ty: TensorType| columns / ty.block_len() * ty.block_bytes();
     let mut values = vec![0.0; columns];

@@ -1,6 +1,6 @@
-//! Images of disks, and cards, as files of this machine.
+//! Disk images, and cards, as files of this machine.
 //!
-//! What an image holds comes from anywhere: the crate `storage` reads it, and nothing here trusts it.
+//! The contents of an image are untrusted: they are read by the crate `storage`, and nothing here trusts them.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
@@ -20,10 +20,10 @@ use crate::error::KeyError;
 use crate::error::ToolError;
 use crate::units::ByteSize;
 
-/// Bytes that are read and written at once.
+/// Bytes read or written at once.
 const CHUNK: usize = 1 << 16;
 
-/// An image or the device of a card.
+/// An image, or the device of a card.
 #[derive(Debug)]
 pub struct Image {
     file: File,
@@ -72,7 +72,7 @@ impl Blocks for Image {
 }
 
 impl Image {
-    /// Opens an image to read it.
+    /// Opens an image for reading.
     ///
     /// # Errors
     /// [`ToolError::Read`].
@@ -80,10 +80,10 @@ impl Image {
         Self::open(path, false)
     }
 
-    /// Opens an image to change it.
+    /// Opens an image for writing.
     ///
     /// # Errors
-    /// It cannot be written, or another `llmtool` changes it now.
+    /// It cannot be written, or another `llmtool` is changing it.
     pub fn change(path: &Path) -> Result<Self, ToolError> {
         let image = Self::open(path, true)?;
         image.file.try_lock().map_err(|error| ToolError::Write {
@@ -97,7 +97,7 @@ impl Image {
         use std::io::{Seek as _, SeekFrom};
         let mut options = OpenOptions::new();
         let opened = options.read(true).write(writable).open(path);
-        // The size of a device is where its end is.
+        // The size of a device is found by seeking to its end.
         let sized = opened.and_then(|mut file| Ok((file.seek(SeekFrom::End(0))?, file)));
         let (bytes, file) = sized.map_err(|source| match writable {
             true => ToolError::Write {
@@ -117,10 +117,10 @@ impl Image {
         })
     }
 
-    /// Makes a new image with a file system. A file that is there is left alone.
+    /// Makes a new image with a file system. An existing file is left alone.
     ///
     /// # Errors
-    /// It is there or cannot be written, or a disk of this kind cannot be so small or large.
+    /// The file exists or cannot be written, or the size is not possible for this kind of disk.
     pub fn create(path: &Path, size: ByteSize, plan: &Plan<'_>) -> Result<Self, ToolError> {
         let created = OpenOptions::new()
             .read(true)
@@ -144,10 +144,10 @@ impl Image {
         }
     }
 
-    /// Removes an image that could not be made.
+    /// Removes an image that could not be completed.
     #[must_use]
     pub fn discard(self, source: StorageError) -> ToolError {
-        // That it cannot be removed is no news.
+        // If this fails, too, there is nothing to add.
         let _ = std::fs::remove_file(&self.path);
         ToolError::Disk {
             image: self.path,
@@ -172,10 +172,10 @@ impl Image {
         }
     }
 
-    /// What its file system is, and the bytes that are free.
+    /// Its file system, and the number of free bytes.
     ///
     /// # Errors
-    /// It has none, or cannot be read.
+    /// It has no file system, or cannot be read.
     pub fn info(&mut self) -> Result<(Info, u64), ToolError> {
         let failed = self.failed();
         block_on(async {
@@ -230,7 +230,7 @@ impl Image {
             let mut content = Vec::new();
             let mut chunk = vec![0; CHUNK];
             loop {
-                // A size that the disk only claims takes no memory.
+                // The disk may claim any size, so no memory is reserved for it.
                 let bytes = volume.read(&file, content.len() as u64, &mut chunk).await?;
                 content.extend_from_slice(&chunk[..bytes]);
                 if bytes < chunk.len() {
@@ -243,14 +243,14 @@ impl Image {
         .map_err(failed)
     }
 
-    /// Writes a file, which replaces the one of its name when it is whole.
+    /// Writes a file. An existing one with this name is replaced once the new one is complete.
     ///
     /// # Errors
-    /// There is no room, or the name cannot be. Then the file that was there is left.
+    /// There is no room, or the name is invalid. The existing file stays.
     pub fn put(&mut self, path: &str, content: &[u8]) -> Result<(), ToolError> {
         let (info, free) = self.info()?;
         let cluster = u64::from(info.cluster_bytes);
-        // A folder and its entry may need one each.
+        // A folder and its entry may each need a cluster.
         let needed = (content.len() as u64).next_multiple_of(cluster) + 2 * cluster;
         if needed > free {
             return Err(ToolError::DiskFull {
@@ -267,7 +267,7 @@ impl Image {
             match put(&mut volume, path, content).await {
                 Ok(()) => Ok(()),
                 Err(error) => {
-                    // What is left of it is of no use; the reason is that it could not be written.
+                    // The incomplete file is useless; the error to report is that it could not be written.
                     let _ = volume.remove(UNFINISHED).await;
                     let _ = volume.sync().await;
                     Err(error)
@@ -277,7 +277,7 @@ impl Image {
         .map_err(failed)
     }
 
-    /// Removes a file if it is there.
+    /// Removes a file if it exists.
     ///
     /// # Errors
     /// It cannot be removed.
@@ -294,10 +294,10 @@ impl Image {
         .map_err(failed)
     }
 
-    /// Where the file of the audit log lies.
+    /// The place of the audit log's file.
     ///
     /// # Errors
-    /// There is no log, or its file is not in one piece.
+    /// There is no log, or its file is not contiguous.
     pub fn log_extent(&mut self) -> Result<Extent, ToolError> {
         let failed = self.failed_at(LOG_FILE);
         block_on(async {
@@ -308,7 +308,7 @@ impl Image {
         .map_err(failed)
     }
 
-    /// All of it.
+    /// The whole file.
     #[must_use]
     pub const fn whole(&self) -> Extent {
         Extent {
@@ -322,7 +322,7 @@ impl Image {
         block_on(blocks::read(self, at, sector)).is_ok()
     }
 
-    /// Reads the whole audit log, whatever device's it is.
+    /// Reads the whole audit log, of any device.
     ///
     /// # Errors
     /// The sectors do not hold a log.
@@ -330,7 +330,7 @@ impl Image {
         self.log_with(extent, |_| {})
     }
 
-    /// As [`Self::log`], with each entry.
+    /// Like [`Self::log`], and passes on each entry.
     ///
     /// # Errors
     /// There is no log.
@@ -377,7 +377,7 @@ async fn put<B: Blocks>(
     volume.sync().await
 }
 
-/// What was found in an audit log, in words.
+/// The result of opening an audit log, for people.
 #[must_use]
 pub fn log_words(opened: &Opened) -> String {
     let newest = opened.log.sequence();
@@ -395,7 +395,7 @@ pub fn log_words(opened: &Opened) -> String {
     }
 }
 
-/// For `disk add`: a missing signature is no error if it need not be there.
+/// For `disk add`: a missing signature is not an error if none is required.
 ///
 /// # Errors
 /// The signature cannot be read, or is missing.

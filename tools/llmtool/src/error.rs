@@ -46,18 +46,18 @@ pub enum ToolError {
         /// What the system says.
         source: io::Error,
     },
-    /// The file to write is one that is read.
+    /// The output file is also an input file.
     #[error(
-        "{} is read, too: writing over it would lose it. Give another file with -o",
+        "{} is also an input, and would be overwritten. Give another file with -o",
         path.display()
     )]
     SameFile {
         /// The file.
         path: PathBuf,
     },
-    /// A file lies where a system is to be written.
+    /// A file is where a system should be written.
     #[error(
-        "{} lies in the folder that the system is written to: move it elsewhere, or give another folder with -o",
+        "{} is in the folder that the system is written to: move it elsewhere, or give another folder with -o",
         path.display()
     )]
     InOutput {
@@ -91,23 +91,23 @@ pub enum ToolError {
         /// What is wrong with it.
         source: Box<AdapterError>,
     },
-    /// More adapters than the engine has at once.
+    /// There are more adapters than the engine can hold.
     #[error("{adapters} adapters: the engine has at most {MAX_ADAPTERS} at once")]
     TooManyAdapters {
         /// How many.
         adapters: usize,
     },
-    /// What an adapter's effect is to be multiplied by.
+    /// The strength of an adapter is not a number.
     #[error("--lora-scaled FILE SCALE: {0:?} is not a number; give one such as 0.5")]
     LoraScale(std::ffi::OsString),
-    /// An option for a file of another kind.
+    /// An option does not apply to this kind of file.
     #[error("{}: {option} is for {wanted}", path.display())]
     OptionFor {
         /// The file.
         path: PathBuf,
         /// The option.
         option: &'static str,
-        /// What it can be given with.
+        /// What it can be used with.
         wanted: &'static str,
     },
     /// A file's vocabulary cannot be used.
@@ -124,7 +124,7 @@ pub enum ToolError {
         /// The file.
         path: PathBuf,
     },
-    /// A file's chat template is not known.
+    /// What a file's chat template does is not known.
     #[error(
         "the chat template of {} is not known: `llmtool chat-template -m {} -o OUT` derives it; or give --raw to continue the \
          prompt as a text", path.display(), path.display()
@@ -133,7 +133,7 @@ pub enum ToolError {
         /// The file.
         path: PathBuf,
     },
-    /// A system text for a model without a chat template.
+    /// A system text was given for a model without a chat template.
     #[error("{} has no chat template, so there is no place for --system: put the text into the prompt", path.display())]
     NoSystemPlace {
         /// The file.
@@ -147,7 +147,7 @@ pub enum ToolError {
         /// Why.
         source: Box<TemplateError>,
     },
-    /// The scaffold that a file brings is wrong.
+    /// The scaffold in a file is invalid.
     #[error("{}: {source}", path.display())]
     Scaffold {
         /// The file.
@@ -158,7 +158,7 @@ pub enum ToolError {
     /// A text cannot be tokenized.
     #[error(transparent)]
     Tokenize(#[from] TokenizeError),
-    /// A tensor's values do not go into the type that was asked for.
+    /// A tensor's values cannot be stored in the requested type.
     #[error("the tensor {tensor}, row {row}: {source}")]
     Quantize {
         /// The tensor.
@@ -170,17 +170,17 @@ pub enum ToolError {
     },
     /// The board has too little memory for a system with these models.
     #[error(
-        "the system needs {needed} of memory, {memory} are there: arena {arena}, model store {store}, which the image holds \
+        "the system needs {needed} of memory, the board has {memory}: arena {arena}, model store {store}, which the image holds \
          a second time; take fewer or smaller models, a smaller context or fewer sessions, or give the board more (--memory, MEMORY= with make)"
     )]
     SystemMemory {
-        /// What it takes, with the place of the image.
+        /// Bytes needed, including the image.
         needed: ByteSize,
-        /// What there is.
+        /// Bytes available.
         memory: ByteSize,
-        /// Of the arena.
+        /// Size of the arena.
         arena: ByteSize,
-        /// Of the store.
+        /// Size of the store.
         store: ByteSize,
     },
     /// A description or policy cannot be the template of a system.
@@ -191,12 +191,12 @@ pub enum ToolError {
         /// Why.
         reason: String,
     },
-    /// A system without a model.
+    /// A system has no model.
     #[error("there is no model among the files: give one, too")]
     NoModel,
     /// A name that the model store cannot have.
     #[error(
-        "{name} is no name for a file of the store: it needs 1 to {limit} letters, digits, '.', '_' or '-' \
+        "{name} is not a valid name for a file of the store: it needs 1 to {limit} letters, digits, '.', '_' or '-' \
          (give one as NAME=FILE)"
     )]
     StoreName {
@@ -205,16 +205,16 @@ pub enum ToolError {
         /// Longest name in bytes.
         limit: usize,
     },
-    /// Training data has the name of the examples that are typed at a console.
+    /// Training data has the name that is reserved for examples typed at a console.
     #[error(
-        "{} would be called 'examples' in the store, which are those that are typed at a console (rename it as NAME=FILE)",
+        "{} would be called 'examples' in the store, which is reserved for examples typed at a console (rename it as NAME=FILE)",
         path.display()
     )]
     StoreExamples {
         /// The file.
         path: PathBuf,
     },
-    /// A capture of a console has no adapter that can be used.
+    /// A console capture contains no usable adapter.
     #[error("{}: {source}", path.display())]
     Armour {
         /// The file.
@@ -255,7 +255,7 @@ pub enum ToolError {
         /// Why.
         source: Box<LoadError>,
     },
-    /// The engine cannot train with the data.
+    /// The engine cannot train on the data.
     #[error("{}: {source}", path.display())]
     Train {
         /// The data.
@@ -263,8 +263,8 @@ pub enum ToolError {
         /// Why not.
         source: Box<TrainError>,
     },
-    /// The system gives the engine no threads.
-    #[error("the system does not start {threads} threads: {source}. Give fewer with --threads")]
+    /// The system refuses to start threads.
+    #[error("the system refuses to start {threads} threads: {source}. Give fewer with --threads")]
     Threads {
         /// How many were wanted.
         threads: usize,
@@ -292,7 +292,7 @@ pub enum ToolError {
         /// Bytes that are left for them.
         budget: u64,
     },
-    /// Chunks in which nothing would be measured.
+    /// The chunks are too short to measure anything.
     #[error(
         "no token counts in {limit} chunks of {context}: give -c 3 or more, and --chunks 1 or more"
     )]
@@ -302,7 +302,7 @@ pub enum ToolError {
         /// Most chunks.
         limit: usize,
     },
-    /// A text that has too few tokens to measure.
+    /// A text has too few tokens to measure.
     #[error(
         "the text has {}, at least {needed} are needed: give a longer one, or a smaller --context",
         count(*tokens, "token")
@@ -313,7 +313,7 @@ pub enum ToolError {
         /// Tokens needed.
         needed: usize,
     },
-    /// Two models whose token numbers mean different things.
+    /// Two models have different vocabularies.
     #[error(
         "{} and {} have different vocabularies: only predictions of the same tokens can be compared, say \
          of a model and of the file that it was quantised from",
@@ -331,10 +331,10 @@ pub enum ToolError {
     /// A file of formats is invalid.
     #[error("the file of formats: {0}")]
     FormatsFile(#[from] formats::FormatsError),
-    /// A stop string that cannot be used.
+    /// A stop string cannot be used.
     #[error(transparent)]
     Stops(#[from] formats::stop::StopsError),
-    /// A JSON schema that is no format.
+    /// A JSON schema cannot be a format.
     #[error("{}: {reason}", path.display())]
     Schema {
         /// The file.
@@ -342,10 +342,10 @@ pub enum ToolError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Formats that do not go together.
+    /// Formats cannot be combined.
     #[error("the formats of answers: {0}")]
     Formats(#[from] formats::encode::EncodeError),
-    /// A policy that is wrong, or a description that does not go with it.
+    /// A policy is invalid, or does not match the description.
     #[error("{}:{line}: {reason}", path.display())]
     Policy {
         /// The file.
@@ -355,9 +355,9 @@ pub enum ToolError {
         /// What is wrong there.
         reason: String,
     },
-    /// A policy that is to be written without the description that its clients are in.
+    /// A policy cannot be written without the description of its clients.
     #[error(
-        "give --system system.xml: audit knows each client of the policy by the number of its channel, which stands there"
+        "give --system system.xml: audit knows each client of the policy by the number of its channel, which is defined there"
     )]
     NoDescription,
     /// A key or a signature.
@@ -371,7 +371,7 @@ pub enum ToolError {
         /// What is wrong.
         source: Box<KeyError>,
     },
-    /// Some models are not signed as they should be; each was named.
+    /// Some models are not signed as required; each was reported.
     #[error("{refused} of {} would be refused", count(*models, "model"))]
     NotVerified {
         /// How many.
@@ -379,23 +379,23 @@ pub enum ToolError {
         /// Of how many.
         models: usize,
     },
-    /// An exported log that does not hold; what is wrong was printed.
+    /// An exported log has failed the check; the findings were printed.
     #[error("the log does not hold: {}", count(*findings, "finding"))]
     Log {
         /// How many.
         findings: usize,
     },
-    /// Requests that gave something else, or none that could be replayed.
+    /// Replayed requests gave other results, or none could be replayed.
     #[error("{} reproduced, {differ} differ, {skipped} not replayed", count(*reproduced, "request"))]
     Replay {
-        /// Those that gave the same.
+        /// Number of requests that gave the same.
         reproduced: usize,
-        /// Those that did not.
+        /// Number of requests that did not.
         differ: usize,
-        /// Those that could not be replayed.
+        /// Number of requests that could not be replayed.
         skipped: usize,
     },
-    /// Nothing was given that could have the models of a log.
+    /// No source was given that could contain the log's models.
     #[error(
         "{}: this is a log alone, without models; give --models DIR, a folder or an image with them",
         log.display()
@@ -404,23 +404,23 @@ pub enum ToolError {
         /// The log.
         log: PathBuf,
     },
-    /// A line of examples that are to be answered.
-    #[error("{}: line {line} is no object with \"prompt\" and \"answer\": {source}", path.display())]
+    /// A line of examples to be answered is invalid.
+    #[error("{}: line {line} is not an object with \"prompt\" and \"answer\": {source}", path.display())]
     Example {
         /// The file.
         path: PathBuf,
-        /// Where, from 1.
+        /// The line, from 1.
         line: usize,
         /// What is wrong.
         source: serde_json::Error,
     },
-    /// A file that must be named.
+    /// A required file is missing.
     #[error("{0} is missing; see --help")]
     FileMissing(&'static str),
-    /// A file more than the command takes.
-    #[error("what is {} for? Model and data are named already; see --help", .0.display())]
+    /// There are more files than the command takes.
+    #[error("unexpected argument {}: model and data are already given; see --help", .0.display())]
     FileTooMany(PathBuf),
-    /// A file without examples.
+    /// A file has no examples.
     #[error("{} holds no examples", .0.display())]
     NoExamples(PathBuf),
     /// A passphrase.
@@ -460,7 +460,7 @@ pub enum ToolError {
         /// What there is.
         free: ByteSize,
     },
-    /// A file that holds no log, where one is wanted.
+    /// A file that should contain a log does not.
     #[error("{}: {source}", path.display())]
     DiskLog {
         /// The image, or the log's file.
@@ -468,9 +468,9 @@ pub enum ToolError {
         /// What is wrong.
         source: disk_log::OpenError,
     },
-    /// A size that the audit log's file cannot have.
+    /// The audit log's file cannot have this size.
     #[error(
-        "an audit log of {size} cannot be: it takes {min} to {max}, in whole sectors of 512 bytes, and must fit the disk"
+        "an audit log cannot have {size}: it needs {min} to {max}, in whole sectors of 512 bytes, and must fit on the disk"
     )]
     LogSize {
         /// The size.
@@ -480,13 +480,13 @@ pub enum ToolError {
         /// The largest.
         max: ByteSize,
     },
-    /// Several files for one path.
+    /// Several files were given for one path.
     #[error("--as names one file, but {files} are given")]
     OneFile {
         /// How many.
         files: usize,
     },
-    /// A disk that is not as it should be; each finding was printed.
+    /// A disk has errors; each was reported.
     #[error("{}: {}", image.display(), count(*findings as usize, "finding"))]
     DiskFindings {
         /// The image.
@@ -494,7 +494,7 @@ pub enum ToolError {
         /// How many.
         findings: u64,
     },
-    /// No tokens, or more than the model's context.
+    /// There are no tokens, or more than fit in the model's context.
     #[error("{} given, but the model takes 1 to {limit}", count(*tokens, "token"))]
     TokenCount {
         /// How many were given.
@@ -510,9 +510,9 @@ struct Unread<'a>(&'a io::Error);
 impl fmt::Display for Unread<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0.kind() {
-            io::ErrorKind::NotFound => "there is no such file; look at its name and folder",
+            io::ErrorKind::NotFound => "there is no such file; check its name and folder",
             io::ErrorKind::PermissionDenied => {
-                "you may not; give yourself the permission, or copy it"
+                "permission denied; change the file's permissions, or copy it"
             }
             io::ErrorKind::IsADirectory => "it is a folder; name a file in it",
             io::ErrorKind::NotADirectory => {
@@ -530,7 +530,7 @@ impl fmt::Display for Written<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0.kind() {
             io::ErrorKind::NotFound => "there is no such folder; make it first, or name another",
-            io::ErrorKind::PermissionDenied => "you may not write there; name another place",
+            io::ErrorKind::PermissionDenied => "permission denied; name another place",
             io::ErrorKind::IsADirectory => "it is a folder; name a file in it",
             io::ErrorKind::NotADirectory => {
                 "a part of its path is a file and no folder; look at its path"
@@ -543,7 +543,7 @@ impl fmt::Display for Written<'_> {
     }
 }
 
-/// An error in the system's words, without its number.
+/// The system's error message, without its number.
 fn without_number(error: &io::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let text = error.to_string();
     let words = text
@@ -553,7 +553,7 @@ fn without_number(error: &io::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result 
 }
 
 impl ToolError {
-    /// Whether the reader of standard output went away, which is no failure: `llmtool … | head`.
+    /// Whether the reader of standard output has gone away, which is not a failure: `llmtool … | head`.
     #[must_use]
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
@@ -567,7 +567,7 @@ impl ToolError {
         }
     }
 
-    /// For [`Result::map_err`] on the scaffold that a file brings.
+    /// For [`Result::map_err`] on the scaffold in a file.
     pub fn scaffold(path: &std::path::Path) -> impl Fn(ScaffoldError) -> Self + '_ {
         |source| Self::Scaffold {
             path: path.to_path_buf(),

@@ -3,7 +3,7 @@
 use llm_core::gguf::{Gguf, Value};
 use llm_core::quantize::TensorType;
 
-/// A file in the making.
+/// A file being built.
 #[derive(Debug)]
 pub struct GgufWriter {
     alignment: usize,
@@ -26,7 +26,7 @@ impl Default for GgufWriter {
 }
 
 impl GgufWriter {
-    /// A file with the metadata of `gguf`, in its order, and no tensors.
+    /// A file with the metadata of `gguf`, in its order, and without tensors.
     #[must_use]
     pub fn with_metadata_of(gguf: &Gguf<'_>) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl GgufWriter {
         }
     }
 
-    /// Sets a metadata value: in place where there is one, else at the end.
+    /// Sets a metadata value: in place if it exists, otherwise at the end.
     pub fn set(&mut self, key: &str, value: &Value<'_>) {
         self.replace(key, encode(value));
     }
@@ -79,7 +79,7 @@ impl GgufWriter {
         self.keys.retain(|entry| entry.0 != key);
     }
 
-    /// Adds a tensor; `data` is of type `ty` and as long as `dims` say.
+    /// Adds a tensor; `data` has the type `ty` and the length that follows from `dims`.
     pub fn tensor(&mut self, name: &str, ty: TensorType, dims: &[u64], data: Vec<u8>) {
         self.tensors.push(Tensor {
             name: name.to_owned(),
@@ -89,7 +89,7 @@ impl GgufWriter {
         });
     }
 
-    /// The file.
+    /// The bytes of the file.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
         let mut file = b"GGUF".to_vec();
@@ -115,7 +115,7 @@ impl GgufWriter {
             file.resize(file.len().next_multiple_of(self.alignment), 0);
             file.extend(&tensor.data);
         }
-        // llama.cpp wants the last tensor padded, too.
+        // llama.cpp requires padding after the last tensor, too.
         file.resize(file.len().next_multiple_of(self.alignment), 0);
         file
     }
@@ -126,7 +126,7 @@ fn push_string(file: &mut Vec<u8>, text: &[u8]) {
     file.extend(text);
 }
 
-/// A value with its type in front.
+/// A value, preceded by its type.
 fn encode(value: &Value<'_>) -> Vec<u8> {
     let mut bytes = value.value_type().to_gguf().to_le_bytes().to_vec();
     if let Value::Array(array) = value {

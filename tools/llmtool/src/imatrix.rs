@@ -1,4 +1,4 @@
-//! Importance matrices: for each column of a matrix, the mean square of what it is multiplied by.
+//! Importance matrices: for each column of a matrix, the mean square of the values that it is multiplied by.
 //!
 //! The file is llama.cpp's, a GGUF file with two tensors for each matrix: `NAME.in_sum2`, the sums of squares, and
 //! `NAME.counts`, the number of tokens. Source: `tools/imatrix/imatrix.cpp` and `common/imatrix-loader.cpp` of
@@ -30,7 +30,7 @@ struct MatrixSums {
     sums: Vec<f64>,
     /// Number of tokens.
     count: u64,
-    /// The sums over the count.
+    /// The sums, divided by the count.
     means: Vec<f32>,
 }
 
@@ -40,7 +40,7 @@ pub struct Imatrix {
     entries: BTreeMap<String, MatrixSums>,
     /// The texts that it was made from.
     datasets: Vec<String>,
-    /// Chunks that were read.
+    /// Number of chunks read.
     chunks: u32,
     /// Tokens of a chunk.
     chunk_size: u32,

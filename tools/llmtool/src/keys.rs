@@ -1,7 +1,7 @@
 //! Keys and signatures of models: Ed25519 (RFC 8032) over the 32 bytes of a file's SHA-256.
 //!
-//! Secret keys are PKCS#8 PEM files, public ones SubjectPublicKeyInfo PEM files, as OpenSSL has them. A signature is a
-//! file of 64 bytes beside the model, with `.sig` after its name.
+//! Secret keys are PKCS#8 PEM files and public keys are SubjectPublicKeyInfo PEM files, as in OpenSSL. A signature is a
+//! file of 64 bytes beside the model; its name is the model's plus `.sig`.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
@@ -20,7 +20,7 @@ use protocol::store::SIGNATURE_SUFFIX;
 use crate::error::{KeyError, ToolError};
 use crate::files;
 
-/// The signature's file for a model's.
+/// The path of a model's signature.
 #[must_use]
 pub fn signature_path(model: &Path) -> PathBuf {
     let mut name = model.as_os_str().to_os_string();
@@ -28,15 +28,15 @@ pub fn signature_path(model: &Path) -> PathBuf {
     name.into()
 }
 
-/// Makes a pair of keys: `NAME.key.pem`, which its owner alone may read, and `NAME.pub.pem`.
+/// Makes a pair of keys: `NAME.key.pem`, which only its owner may read, and `NAME.pub.pem`.
 ///
 /// # Errors
-/// One of the files is there already, or cannot be written.
+/// One of the files already exists, or cannot be written.
 pub fn generate(name: &Path) -> Result<(PathBuf, PathBuf, VerifyingKey), ToolError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(KeyError::Random)?;
     let key = SigningKey::from_bytes(&seed);
-    // Without the public key in it, which OpenSSL does not read there.
+    // Without the public key, which OpenSSL does not read in this form.
     let pair = KeypairBytes {
         secret_key: seed,
         public_key: None,
@@ -71,7 +71,7 @@ pub fn generate(name: &Path) -> Result<(PathBuf, PathBuf, VerifyingKey), ToolErr
     Ok((secret_path, public_path, key.verifying_key()))
 }
 
-/// Writes a file that is not there yet.
+/// Writes a new file, which must not exist.
 fn create(path: &Path, content: &[u8], mode: u32) -> Result<(), ToolError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(mode);
@@ -143,7 +143,7 @@ pub fn public(bytes: &[u8; 32]) -> Result<VerifyingKey, KeyError> {
     sound(VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::Weak)?)
 }
 
-/// Refuses keys of small order: signatures that they accept say nothing.
+/// Refuses keys of small order, because anybody can forge signatures for them.
 fn sound(key: VerifyingKey) -> Result<VerifyingKey, KeyError> {
     if key.is_weak() {
         return Err(KeyError::Weak);
@@ -151,7 +151,7 @@ fn sound(key: VerifyingKey) -> Result<VerifyingKey, KeyError> {
     Ok(key)
 }
 
-/// Bytes from exactly as many hexadecimal digits as they need.
+/// Parses exactly as many bytes as fit, from hexadecimal digits.
 #[must_use]
 pub fn parse_hex<const N: usize>(digits: &str) -> Option<[u8; N]> {
     let digits = digits.as_bytes();
@@ -172,9 +172,9 @@ pub fn sign(key: &SigningKey, sha256: &Hash) -> [u8; SIGNATURE_BYTES] {
     key.sign(sha256).to_bytes()
 }
 
-/// Which of the keys has signed the SHA-256 of a file, if any has.
+/// Finds the key that has signed the SHA-256 of a file.
 ///
-/// As audit does, by the strict rules: no second encoding of the same signature, no point of small order.
+/// Verification follows the same strict rules as in audit: no second encoding of a signature, no point of small order.
 pub fn signer<'k, N>(
     keys: impl IntoIterator<Item = (N, &'k VerifyingKey)>,
     sha256: &Hash,
@@ -250,7 +250,7 @@ mod tests {
         );
     }
 
-    /// Of the SHA-256 of "abc".
+    /// The SHA-256 of "abc".
     const OPENSSL_SIGNATURE: &str = concat!(
         "469d095759f601a3108b75888fcc834d178c8b9660c49e379f000a3cf9119cf6",
         "738fc1418936353f3ea4fefdd0f737cab73056b0b25ef9c7c7bde4f49eb12a05"

@@ -1,17 +1,17 @@
-//! Host tool of sel4-llm: looks into, runs and prepares models with the engine that runs on seL4.
+//! Host tool of sel4-llm: inspects, runs and prepares models with the engine that runs on seL4.
 //!
 //! - [`args`]: the command line; [`commands`]: what the commands do;
-//! - [`convert`]: a model with its weights in another type; [`gguf_writer`]: writes GGUF files;
-//! - [`mixture`], [`recipe`]: which type each matrix gets; [`imatrix`]: which of its columns matter;
-//! - [`adapter`]: adapters that are applied to a model; [`perplexity`]: how well a model foresees a text;
-//! - [`armour`]: adapters out of what a console has printed;
-//! - [`store`]: the archive that the model store holds;
+//! - [`convert`]: converts a model's weights to other types; [`gguf_writer`]: writes GGUF files;
+//! - [`mixture`], [`recipe`]: the type of each matrix; [`imatrix`]: which of its columns matter;
+//! - [`adapter`]: adapters to apply to a model; [`perplexity`]: how well a model predicts a text;
+//! - [`armour`]: finds adapters in the output of a console;
+//! - [`store`]: makes the archive for the model store;
 //! - [`disk`]: images of disks;
-//! - [`policy`], [`passphrase`], [`keys`]: what audit is told to trust;
-//! - [`audit_log`], [`replay`]: what audit has written down;
+//! - [`policy`], [`passphrase`], [`keys`]: what audit should trust;
+//! - [`audit_log`], [`replay`]: checks what audit has recorded, and repeats it;
 //! - [`chat`]: chat templates and the scaffolds that do the same;
 //! - [`mod@bench`]: how fast a model runs here;
-//! - [`engine`], [`vocabulary`]: the engine with memory of the host.
+//! - [`engine`], [`vocabulary`]: the engine in the host's memory.
 
 pub mod adapter;
 pub mod answer;

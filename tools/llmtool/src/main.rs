@@ -1,7 +1,7 @@
 //! `llmtool`: see [`llmtool::args`].
 //!
-//! Exit status: 0 when it did what was asked, also if the reader of its output went away; 1 when it
-//! failed, with one line on standard error; 2 when the command line is wrong.
+//! Exit status: 0 on success, also if the reader of its output has gone away; 1 on failure, with one line on standard
+//! error; 2 if the command line is wrong.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -15,10 +15,10 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Nothing is left to do where that fails.
+            // If that fails, there is nothing left to do.
             let _ = error.print();
             if is_a_word_too_many(&error) {
-                let advice = "A text goes behind -p, in quotes: -p \"Once upon a time\".";
+                let advice = "Put a text in quotes after -p: -p \"Once upon a time\".";
                 let _ = writeln!(std::io::stderr(), "{advice}");
             }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
@@ -30,14 +30,14 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing is left to do where that fails, too.
+            // If that fails, there is nothing left to do, either.
             let _ = writeln!(std::io::stderr(), "llmtool: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Whether a word stands where there is no place for one: a prompt without its option, or without quotes.
+/// Whether there is a word where none is expected: a prompt without its option, or without quotes.
 fn is_a_word_too_many(error: &clap::Error) -> bool {
     let word = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(word)) => word,

@@ -1,4 +1,4 @@
-//! Standard output that can fail, and progress for people on standard error.
+//! Standard output, which may fail, and progress for people on standard error.
 
 use std::io::Read;
 
@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::ToolError;
 
-/// A bar on standard error while work goes on; nothing where that is no terminal.
+/// A progress bar on standard error; nothing if that is not a terminal.
 #[must_use]
 pub fn progress_bar(message: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {percent}% {eta}")
@@ -14,7 +14,7 @@ pub fn progress_bar(message: &'static str) -> ProgressBar {
     ProgressBar::new(0).with_style(style).with_message(message)
 }
 
-/// A text from the command line, or standard input if it is `-`. Standard input may hold any bytes.
+/// A text from the command line, or standard input, which may contain any bytes, if it is `-`.
 ///
 /// # Errors
 /// Standard input cannot be read.

@@ -31,7 +31,7 @@ pub enum PassphraseError {
     #[error("the two passphrases differ")]
     Differ,
     /// The text is not a PHC string.
-    #[error("no PHC string such as `llmtool passphrase` prints: {0}")]
+    #[error("not a PHC string such as `llmtool passphrase` prints: {0}")]
     Phc(phc::Error),
     /// It uses parameters that audit does not support.
     #[error("{0}; make one with `llmtool passphrase`")]
@@ -40,7 +40,7 @@ pub enum PassphraseError {
     #[error("{0}")]
     Argon2(argon2::Error),
     /// There are no random numbers.
-    #[error("the system gives no random numbers: {0}")]
+    #[error("the system provides no random numbers: {0}")]
     Random(getrandom::Error),
 }
 

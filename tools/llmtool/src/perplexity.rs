@@ -19,7 +19,7 @@ pub struct Perplexity {
 }
 
 /// Bits per byte of a text: the negative log-likelihood of all its tokens. Windows of the context's length overlap by
-/// half, so that every token outside the first window has half a context before it.
+/// half, so every token outside the first window has at least half a context before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BitsPerByte {
     /// Σ −log₂ p over the bytes.

@@ -1,8 +1,8 @@
-//! Compiles `policy.toml` into what audit reads ([`protocol::policy`]), with the channels of its clients from the system
-//! description.
+//! Compiles `policy.toml` into audit's binary form ([`protocol::policy`]), with the channels of its clients from the
+//! system description.
 //!
-//! Everything that [`Policy::check`] would refuse is found here first, with its line, and so is what only the source
-//! can get wrong: unknown members, references, hashes, keys.
+//! Everything that [`Policy::check`] would refuse is found here first, with its line, as are mistakes that are possible
+//! only in the source: unknown members, references, hashes, keys.
 
 mod clients;
 mod document;
@@ -37,28 +37,28 @@ use document::{Document, Duration, Flaw, Named, Prompts};
 pub use formats::Format;
 pub use words::{Words, leak_bits_per_hour};
 
-/// The passphrase that the shipped policy has, so that a first run needs no set-up: everybody knows it.
+/// The passphrase in the shipped policy, which everybody knows: it lets a first run work without set-up.
 const DEMO_PASSPHRASE: &[u8] = b"sel4";
 
-/// A policy and what its author should hear.
+/// A compiled policy, with warnings for its author.
 #[derive(Debug)]
 pub struct Compiled {
-    /// What audit reads. Without a description the channels of its clients are not known: they are numbered.
+    /// The policy for audit. Without a description the clients' channels are unknown, and are numbered in order.
     pub policy: Policy,
-    /// Whether the channels are those of a description.
+    /// Whether the channels come from a description.
     pub connected: bool,
     /// The formats of answers, in the order of the policy.
     pub formats: Vec<Format>,
-    /// What is allowed and dangerous, with its line.
+    /// Settings that are allowed but dangerous, with their lines.
     pub warnings: Vec<String>,
 }
 
 impl Compiled {
-    /// The keys that it trusts, with their names.
+    /// The keys that the policy trusts, with their names.
     #[must_use]
     pub fn trusted_keys(&self) -> Vec<(String, VerifyingKey)> {
         let keys = self.policy.keys().iter();
-        // Bytes that are no key were refused when the policy was compiled.
+        // Invalid keys were refused when the policy was compiled.
         keys.filter_map(|key| Some((key.name.to_string(), keys::public(&key.public).ok()?)))
             .collect()
     }
@@ -71,10 +71,10 @@ impl Compiled {
             .then(|| SigningKey::from_bytes(secret).verifying_key())
     }
 
-    /// The file that prefills the policy's region. It holds the device's secret key, if there is one.
+    /// The content of the policy's region. It contains the device's secret key, if there is one.
     ///
     /// # Errors
-    /// [`ToolError::NoDescription`]: the channels of the clients are not known.
+    /// [`ToolError::NoDescription`]: the clients' channels are not known.
     pub fn image(&self) -> Result<Vec<u8>, ToolError> {
         if !self.connected {
             return Err(ToolError::NoDescription);
@@ -84,41 +84,41 @@ impl Compiled {
         Ok(image)
     }
 
-    /// The file that prefills the formats' region. The policy holds the length and the SHA-256 of what is before the zeros, if
-    /// there are formats.
+    /// The content of the formats' region. If there are formats, the policy contains their length (without the padding)
+    /// and SHA-256.
     ///
     /// # Errors
     /// Not for formats that were compiled together.
     pub fn formats_image(&self) -> Result<Vec<u8>, ToolError> {
         let mut image = formats_image(&self.formats)?;
-        // The Microkit tool wants a file of the region's own size.
+        // The Microkit tool requires a file of exactly the region's size.
         image.resize(::formats::REGION_BYTES, 0);
         Ok(image)
     }
 }
 
-/// What a policy is compiled with, beside its file.
+/// The inputs for compiling a policy, besides its file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct With<'p> {
-    /// The description whose clients the policy is about; without one the policy can be read, but not used.
+    /// The description that defines the policy's clients. Without one, the policy can be shown but not used.
     pub system: Option<&'p Path>,
     /// The device's key.
     pub device: Device<'p>,
 }
 
-/// Where the device's secret key is.
+/// Where to find the device's secret key.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum Device<'p> {
-    /// It is not needed: it need not be on the machine that only reads a policy.
+    /// It is not needed: a machine that only shows a policy need not have it.
     #[default]
     Unread,
-    /// Where the policy says, if it does.
+    /// In the file that the policy names, if it does.
     OfPolicy,
-    /// In this PEM file, whatever the policy says.
+    /// In this PEM file, instead of the one that the policy names.
     File(&'p Path),
 }
 
-/// Reads and compiles the file. Files of keys that it names lie relative to its folder.
+/// Reads and compiles the file. Paths of keys in it are relative to its folder.
 ///
 /// # Errors
 /// [`ToolError::Policy`] with line and reason, or a file that cannot be read.
@@ -144,7 +144,7 @@ pub fn compile(path: &Path, with: With<'_>) -> Result<Compiled, ToolError> {
     if !formats.is_empty() {
         let image = formats_image(&formats)?;
         policy.format_count = formats.len() as u32;
-        // Compiling has checked that it fits its region.
+        // Compiling has checked that it fits in its region.
         policy.formats_bytes = image.len() as u32;
         policy.formats_sha256 = sha256(&image);
     }
@@ -163,13 +163,13 @@ pub fn compile(path: &Path, with: With<'_>) -> Result<Compiled, ToolError> {
             Mismatch::System(line, reason) => wrong(file, line, reason),
         })?;
     }
-    // What is left for audit to refuse has no line; it would be a gap in the checks above.
+    // An error that only audit's check finds has no line; it means that a check above is missing.
     policy
         .check()
         .map_err(|error| wrong(path, 1, error.to_string()))?;
     let warn = |flaw: Flaw| format!("{}:{}: {}", path.display(), flaw.line(text), flaw.reason);
     let mut warnings = warnings(&document, &policy);
-    // Whoever only reads it sees it in the words.
+    // For a policy that is only shown, the printed text says so.
     if with.system.is_some() {
         warnings.extend(no_device_key(&document, &policy));
     }
@@ -191,7 +191,7 @@ fn formats_image(formats: &[Format]) -> Result<Vec<u8>, ToolError> {
 fn device_key(path: &Path) -> Result<DeviceKey, ToolError> {
     let key = keys::read_secret(path)?;
     match DeviceKey(key.to_bytes()) {
-        // What audit takes for no key.
+        // Audit takes this key for a missing one.
         DeviceKey::NONE => Err(KeyError::Zeros {
             path: path.to_path_buf(),
         }
@@ -200,7 +200,7 @@ fn device_key(path: &Path) -> Result<DeviceKey, ToolError> {
     }
 }
 
-/// A permission that is of no use without a key.
+/// A permission that is useless without a key.
 fn no_device_key(document: &Document, policy: &Policy) -> Option<Flaw> {
     if policy.device_key != DeviceKey::NONE {
         return None;
@@ -337,7 +337,7 @@ fn build(document: &Document, folder: &Path, formats: &[Format]) -> Result<Polic
     Ok(policy)
 }
 
-/// The members of a table in the order of the file, if there are not too many or too few.
+/// The members of a table in the order of the file, if their number is allowed.
 fn in_order<'d, T>(
     table: &'d Named<T>,
     plural: &str,
@@ -350,7 +350,7 @@ fn in_order<'d, T>(
     for (name, _) in &members {
         if UserName::new(name.get_ref()).is_none_or(|name| name.is_empty()) {
             let reason = format!(
-                "'{}' is no name for a {singular}: 1 to {} visible ASCII characters without quotes and backslashes",
+                "'{}' is not a valid name for a {singular}: use 1 to {} visible ASCII characters without quotes and backslashes",
                 name.get_ref(),
                 protocol::limits::MAX_USER_BYTES
             );
@@ -380,13 +380,13 @@ fn compile_role(
         let permission = found.next().ok_or_else(|| {
             let all = Permission::ALL.map(Permission::as_str).join(", ");
             let reason = format!(
-                "'{}' is nothing that a role may do; there are {all}",
+                "'{}' is not a permission; the permissions are {all}",
                 wanted.get_ref()
             );
             Flaw::new(wanted, reason)
         })?;
         if permissions & permission as u32 != 0 {
-            let reason = format!("'{}' is there twice", wanted.get_ref());
+            let reason = format!("'{}' is listed twice", wanted.get_ref());
             return Err(Flaw::new(wanted, reason));
         }
         permissions |= permission as u32;
@@ -466,7 +466,7 @@ fn compile_key(
     })
 }
 
-/// What is allowed, and what a careful author would not leave so.
+/// Warnings: settings that are allowed, but that a careful author would change.
 fn warnings(document: &Document, policy: &Policy) -> Vec<Flaw> {
     let mut warnings = Vec::new();
     for (name, user) in &document.users {
@@ -494,14 +494,14 @@ fn warnings(document: &Document, policy: &Policy) -> Vec<Flaw> {
     }
     warnings.extend(formats_needed(document, policy));
     if policy.clients().is_empty() {
-        let reason = "there are no clients, so nobody can ask for anything";
+        let reason = "there are no clients, so nobody can send requests";
         warnings.push(Flaw::new(&document.prompts, reason));
     }
     warnings
 }
 
-/// Users who may ask for nothing at a client, as its own user or logged in: a format must be used there, and none is both
-/// the role's and the client's.
+/// Users who cannot request anything at a client, either as its own user or after logging in: a format is required
+/// there, and the role and the client have none in common.
 fn nothing_left(name: &Spanned<String>, client: &document::Client, policy: &Policy) -> Vec<Flaw> {
     let mut left = reach(policy);
     left.retain(|reached| {
@@ -524,8 +524,8 @@ fn nothing_left(name: &Spanned<String>, client: &document::Client, policy: &Poli
     left.into_iter().map(flaw).collect()
 }
 
-/// Rules that a format must be used, where users would otherwise load or fine-tune: these requests have no format, so audit
-/// refuses them.
+/// Rules that require a format for users who could otherwise load models or fine-tune: these requests have no format,
+/// so audit refuses them.
 fn formats_needed(document: &Document, policy: &Policy) -> Vec<Flaw> {
     let refused = |role: &wire::Role| {
         let wanted = [Permission::Load, Permission::FineTune].into_iter();
@@ -562,7 +562,7 @@ fn formats_needed(document: &Document, policy: &Policy) -> Vec<Flaw> {
             client, user, role, ..
         } in reach(policy)
         {
-            // Of a role that must use one, it is said above.
+            // If the role requires a format, the warning above covers it.
             if client.name == name_of(name) && !role.formats.must_use() && !refused(role).is_empty()
             {
                 let by = format!("client '{}'", client.name);
@@ -578,11 +578,11 @@ struct Reach<'p> {
     client: &'p wire::Client,
     user: &'p wire::User,
     role: &'p wire::Role,
-    /// Of the role and the client together.
+    /// The rule of the role, narrowed by that of the client.
     rule: FormatRule,
 }
 
-/// Who can ask where: each client's own user, and where one may log in all others.
+/// The users of each client: its own user and, if it may log in, all others.
 fn reach(policy: &Policy) -> Vec<Reach<'_>> {
     let mut all = Vec::new();
     for (at, client) in policy.clients().iter().enumerate() {

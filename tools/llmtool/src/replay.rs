@@ -1,9 +1,9 @@
 //! Runs the requests of an audit log again and compares the hashes of their outputs.
 //!
-//! The arithmetic is the same on every machine, so model, tokens of the session, sampler and seed decide what comes out,
-//! to the bit. A request is run for as many tokens as it gave: one that was cancelled, or that its deadline ended, gives
-//! the same up to there. Turns of a session are run in their order, since each begins with what those before it left.
-//! Fine-tunings come first, since requests may have run with what they made.
+//! The arithmetic is the same on every machine, so the model, the tokens of the session, the sampler and the seed
+//! determine the output bit for bit. A request is run for as many tokens as it generated: one that was cancelled or
+//! reached its deadline gives the same up to there. Turns of a session are run in order, because each depends on those
+//! before it. Fine-tunings come first, because requests may have used their adapters.
 
 mod engine;
 mod prompts;
@@ -32,15 +32,15 @@ use prompts::Prompts;
 use sources::Sources;
 use tuning::Tuning;
 
-/// The hash of no adapter, in a record of what ran without one.
+/// The hash in the record of a request without an adapter.
 const NO_ADAPTER: Hash = [0; 32];
 
-/// What became of a request.
+/// The result of replaying a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// It gave the same.
+    /// It gave the same output.
     Reproduced,
-    /// It gave something else.
+    /// It gave another output.
     Differs(String),
     /// It could not be run.
     Skipped(String),
@@ -56,28 +56,29 @@ impl Display for Verdict {
     }
 }
 
-/// A request that was to be replayed.
+/// A request to replay.
 #[derive(Debug)]
 pub struct Replayed<'e> {
-    /// Its end in the log.
+    /// The record of its end.
     record: &'e Record,
     verdict: Verdict,
-    /// What it says, if that was reproduced.
+    /// Its output, if it was reproduced.
     text: Option<String>,
 }
 
-/// A turn of a session, as the log has it.
+/// A turn of a session, from the log.
 #[derive(Clone, Copy, Debug, Default)]
 struct Turn<'e> {
     admitted: Option<&'e ExportedEntry>,
     ended: Option<&'e Record>,
 }
 
-/// The turns of a session by their numbers.
+/// The turns of a session by number.
 type Turns<'e> = BTreeMap<u32, Turn<'e>>;
 
-/// Runs everything that can be run, with models, adapters and training data from `places`, which are folders and images, and
-/// further `data`. The export has been verified. `threads` compute together, which changes no result.
+/// Replays everything possible, with models, adapters and training data from `places`, which are folders and images,
+/// and additional `data`. The export must have been verified. `threads` threads compute together, which changes no
+/// result.
 ///
 /// # Errors
 /// A file cannot be read, or is not a model.
@@ -90,12 +91,12 @@ pub fn replay<'e>(
     threads: usize,
 ) -> Result<Vec<Replayed<'e>>, ToolError> {
     let mut prompts = Prompts::read(prompts);
-    // Numbers of sessions and requests count from the boot.
+    // Numbers of sessions and requests restart at each boot.
     let mut boot = 0u32;
     let mut sessions: BTreeMap<(u32, u32), Turns<'_>> = BTreeMap::new();
-    // With which context each was loaded; the entry may be older than the export.
+    // The context with which each model was loaded; the entry may precede the export.
     let mut contexts: BTreeMap<Hash, usize> = BTreeMap::new();
-    // Hashes of the examples that have been typed, and what each fine-tuning found of them.
+    // Hashes of the examples typed so far, and those that each fine-tuning used.
     let mut examples: Vec<Hash> = Vec::new();
     let mut found: BTreeMap<(u32, u32), Vec<Hash>> = BTreeMap::new();
     let mut tunings: Vec<Tuning<'_>> = Vec::new();
@@ -204,8 +205,8 @@ pub fn replay<'e>(
     Ok(all)
 }
 
-/// The texts that were reproduced, as JSON, one request a line. The text is for people, its bytes and their hash also say
-/// what no JSON can hold.
+/// The reproduced texts as JSON, one request per line. The text is for people; its bytes and their hash also represent
+/// what JSON cannot.
 #[must_use]
 pub fn texts(all: &[Replayed<'_>]) -> String {
     let lines = all.iter().filter_map(|replayed| {
@@ -231,7 +232,7 @@ impl std::fmt::Display for TextLine<'_> {
     }
 }
 
-/// The adapter of a session: its first turn's, and so every other's. Zeros: none.
+/// The adapter of a session: that of its first turn, which all turns share. Zeros mean none.
 fn adapter_of(session: &Turns<'_>) -> Hash {
     let ended = session.values().find_map(|turn| turn.ended);
     ended.map_or(NO_ADAPTER, |record| record.adapter_sha256)
@@ -241,7 +242,7 @@ fn no_model(model: &Hash) -> String {
     format!("no model with SHA-256 {}", Hex(model))
 }
 
-/// Runs the turns of a session; without an engine, says why not.
+/// Replays the turns of a session; without an engine, reports the reason for each.
 fn replay_session<'e>(
     session: &Turns<'e>,
     model: &Hash,
@@ -250,7 +251,7 @@ fn replay_session<'e>(
     all: &mut Vec<Replayed<'e>>,
 ) {
     let mut next = 1;
-    // Why what follows cannot be run: the session does not hold what it held.
+    // Why later turns cannot be replayed: the session's content would differ.
     let mut broken: Option<String> = None;
     for (&number, turn) in session {
         if number > next && broken.is_none() {
@@ -306,25 +307,25 @@ fn replay_session<'e>(
     }
 }
 
-/// Whether the request ended as inference said it would: with all that is needed to repeat it. Deadlines do, too; other
-/// failures have the hash of what was shown, but nobody has counted the prompt's tokens.
+/// Whether the request ended with the counts that are needed to repeat it. Requests that reached their deadline do,
+/// too. Other failures have the hash of what was shown, but the prompt's tokens were not counted.
 fn has_output(record: &Record) -> bool {
     record.kind() == Some(Kind::Finish) || record.code == ErrorCode::Deadline as u16
 }
 
-/// Whether a request that failed left its session as it was: it was refused before it began.
+/// Whether a failed request left its session unchanged, because it was refused before it began.
 fn leaves_session(record: &Record) -> bool {
     record.generated_tokens == 0
         && ErrorCode::from_u16(record.code).is_some_and(ErrorCode::leaves_session)
 }
 
-/// Whether this tool computes what the log is about.
+/// Whether this tool can repeat the computation in the log.
 fn runnable(record: &Record, model: &Hash, adapter: &Hash) -> Result<(), String> {
     if record.model_sha256 != *model {
-        return Err("its session had another model before".to_owned());
+        return Err("an earlier turn of its session used another model".to_owned());
     }
     if record.adapter_sha256 != *adapter {
-        return Err("its session had another adapter before".to_owned());
+        return Err("an earlier turn of its session used another adapter".to_owned());
     }
     same_numerics(record)?;
     if !Engine::has_kv_type(record.kv_type) {
@@ -347,7 +348,7 @@ fn same_numerics(record: &Record) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the outcome is what the log says; then the text, too.
+/// Checks the outcome against the log. Returns the text if it matches.
 fn compare(record: &Record, outcome: Result<Outcome, String>) -> (Verdict, Option<String>) {
     match outcome.and_then(|outcome| expect(record, outcome)) {
         Ok(text) => (Verdict::Reproduced, Some(text)),
@@ -380,7 +381,7 @@ fn expect(record: &Record, outcome: Outcome) -> Result<String, String> {
     Ok(outcome.text)
 }
 
-/// Prints a table of all of them.
+/// Prints a table of all results.
 ///
 /// # Errors
 /// Something differs, or nothing was reproduced.

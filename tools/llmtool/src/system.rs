@@ -495,7 +495,7 @@ fn adapt_policy(layout: &Layout, template: &Path) -> Result<(String, Schemas), T
     let keys = document.entry("keys").or_insert_with(toml_edit::table);
     let keys = keys
         .as_table_mut()
-        .ok_or_else(|| wrong("its [keys] is no table".into()))?;
+        .ok_or_else(|| wrong("its [keys] is not a table".into()))?;
     let mut key = toml_edit::Table::new();
     key.insert("file", value("this-machine.pub.pem"));
     keys.insert("this-machine", toml_edit::Item::Table(key));

@@ -45,7 +45,7 @@ impl FromStr for ByteSize {
     }
 }
 
-/// So many of what has a plural in -s: `1 token`, `2 tokens`.
+/// A count with a regular plural: `1 token`, `2 tokens`.
 #[must_use]
 pub fn count(number: usize, what: &str) -> String {
     let end = if number == 1 { "" } else { "s" };

@@ -45,8 +45,8 @@ impl HostVocabulary {
     /// The text is not UTF-8, or has a byte that the vocabulary cannot express.
     pub fn encode(&self, text: &[u8], options: EncodeOptions) -> Result<Vec<u32>, TokenizeError> {
         let mut scratch = vec![Cell::default(); scratch_cells(text.len())];
-        // A byte is a token at most, a space in front three, and the beginning and end one each; a
-        // space that is no token is three bytes.
+        // Each byte gives at most one token, a leading space up to three, and the beginning and end one each; a space
+        // that is not a token takes three bytes.
         let mut out = vec![0; 3 * text.len() + 5];
         let len = self.view().encode(text, options, &mut scratch, &mut out)?;
         out.truncate(len);
@@ -56,7 +56,7 @@ impl HostVocabulary {
     /// What a scaffold adds to texts with this vocabulary.
     #[must_use]
     pub fn bound(&self, scaffold: &Scaffold<'_>) -> Bound {
-        // A string of the scaffold may name two tokens of the vocabulary in place of their names.
+        // A scaffold's string may refer to two of the vocabulary's tokens.
         let mut text = vec![0; MAX_LITERAL_BYTES + 16 * MAX_TOKEN_BYTES];
         let mut cells = vec![Cell::default(); scratch_cells(text.len())];
         scaffold

@@ -168,12 +168,12 @@ fn a_rule_that_names_what_is_not_there_stops_the_build_with_line_and_reason() {
         (
             "[roles.owner]",
             "formats = ['a', 'b', 'a']",
-            "'a' is there twice",
+            "'a' is given twice",
         ),
         (
             "[clients.shell]",
             "formats = ['choices', 'choices']",
-            "'choices' is there twice",
+            "'choices' is given twice",
         ),
         ("[roles.reader]", "formats = 'a'", "invalid type"),
         ("[roles.reader]", "must-use-format = 1", "invalid type"),
@@ -325,7 +325,7 @@ fn what_is_no_format_stops_the_build_with_line_and_reason() {
             2,
             "the regular expression is wrong: unclosed group (at byte 0)",
         ),
-        ("[formats.a]\nregex = '[a&&b]'", 2, "no text belongs to it"),
+        ("[formats.a]\nregex = '[a&&b]'", 2, "it matches no text"),
         (
             "[formats.a]\nregex = '.{5000}'",
             2,
@@ -335,7 +335,7 @@ fn what_is_no_format_stops_the_build_with_line_and_reason() {
         (
             "[formats.a]\nregex = '[ab]*a[ab]{30}'",
             2,
-            "the automaton is too large even to be made smaller",
+            "the automaton is too large even to be minimized",
         ),
         (
             "[formats.a]\nregex = 'x{4096}'",
@@ -347,7 +347,7 @@ fn what_is_no_format_stops_the_build_with_line_and_reason() {
         (
             "[formats.a]\nchoices = ['x', 'x']",
             2,
-            "choice 2 (\"x\") is there twice",
+            "choice 2 (\"x\") is given twice",
         ),
         (
             "[formats.a]\njson-schema = 'missing.json'",

@@ -135,7 +135,7 @@ fn a_bad_policy_is_refused_with_its_line_and_the_reason() {
         (
             "user = \"guest\"",
             "user = \"gast\"",
-            "client 'shell' is user 'gast', whom [users] does not have",
+            "client 'shell' is user 'gast', who is not in [users]",
         ),
         (
             "user = \"guest\"",
@@ -198,12 +198,12 @@ fn a_bad_policy_is_refused_with_its_line_and_the_reason() {
         (
             "may = [\"infer\"]",
             "may = [\"infer\", \"fly\"]",
-            "'fly' is nothing that a role may do; there are infer, load,",
+            "'fly' is not a permission; the permissions are infer, load,",
         ),
         (
             "may = [\"infer\"]",
             "may = [\"infer\", \"infer\"]",
-            "'infer' is there twice",
+            "'infer' is given twice",
         ),
         (
             "max-tokens = 512",

@@ -65,7 +65,7 @@ pub struct Walk {
 
 /// No function's name contains this root.
 #[derive(Debug, thiserror::Error)]
-#[error("no function is called {0:?}: name the handlers in `roots`")]
+#[error("there is no function {0:?}: name the handlers in `roots`")]
 pub struct NoRoot(pub String);
 
 /// Walks from the functions whose names contain one of `roots`.

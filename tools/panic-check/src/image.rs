@@ -24,7 +24,7 @@ pub enum ImageError {
     #[error("no symbols of functions: it was stripped")]
     Stripped,
     /// Code outside all functions is reached, whose effects would go unseen.
-    #[error("{from} goes to {to:#x}, where no function is")]
+    #[error("{from} branches to {to:#x}, which is in no function")]
     Nowhere {
         /// The function.
         from: String,

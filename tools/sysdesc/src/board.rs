@@ -64,14 +64,15 @@ pub struct Board {
     pub emulation: Emulation,
 }
 
-/// How a board is emulated: words of a command line, without spaces within a word.
+/// How a board is emulated: words of a command line. A word contains no spaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Emulation {
-    /// The emulator with its machine. `None`: there is no emulator of the board.
+    /// The emulator with its machine; `None` if the board has no emulator.
     pub command: Option<String>,
     /// What boots an image; `{image}` stands for its file.
     pub boot: Option<String>,
-    /// What adds a disk; `{disk}` stands for its image. `None`: there is no driver for a disk of the board.
+    /// Options that add a disk; `{disk}` is replaced by its image. `None` if there is no driver for a disk of the
+    /// board.
     pub disk: Option<String>,
     /// Memory of the board, in QEMU's notation.
     pub memory: Option<String>,
@@ -121,7 +122,7 @@ const fn four() -> u8 {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Interrupt {
-    /// Its number at the interrupt controller.
+    /// `None` if it has no number of its own, because it arrives as another interrupt of the same device.
     Number(u64),
     /// It has none of its own: it arrives as this interrupt of the same device.
     With(String),

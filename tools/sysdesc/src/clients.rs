@@ -124,11 +124,11 @@ pub struct Client<'s> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientProblem {
     /// There is no audit domain.
-    #[error("there is no domain '{AUDIT}', which the clients are clients of")]
+    #[error("there is no domain '{AUDIT}', to which the clients connect")]
     NoAudit,
     /// Only some of a slot's variables are set.
     #[error(
-        "{AUDIT} is told {has} of the client in {slot}, and not {lacks}: set all five variables of a slot or none"
+        "{AUDIT} has {has} for the client in {slot}, but not {lacks}: set all five variables of a slot or none"
     )]
     HalfSlot {
         /// The slot.
@@ -140,7 +140,7 @@ pub enum ClientProblem {
     },
     /// A slot's ring does not belong to the domain that its channel goes to.
     #[error(
-        "{AUDIT} is told {variable} of the client in {slot}, whose channel goes to '{client}', but region '{region}' is not \
+        "{AUDIT} has {variable} for the client in {slot}, whose channel goes to '{client}', but region '{region}' is not \
          mapped there: a slot's rings and channel must be one client's"
     )]
     OthersRing {

@@ -84,7 +84,7 @@ pub enum Problem {
         child: &'static str,
     },
     /// A child element occurs more than once.
-    #[error("it may be there only once")]
+    #[error("it may appear only once")]
     Repeated,
     /// There are more domains than Microkit supports.
     #[error("more than {most} protection domains")]
@@ -134,7 +134,7 @@ pub enum Problem {
     },
     /// The Microkit tool reads this number only as decimal.
     #[error(
-        "attribute '{attribute}' is '{value}': the Microkit tool takes decimal digits alone here"
+        "attribute '{attribute}' is '{value}': the Microkit tool accepts only decimal digits here"
     )]
     Decimal {
         /// Name of the attribute.
@@ -191,7 +191,7 @@ pub enum Problem {
         scope: &'static str,
     },
     /// A reference has no target.
-    #[error("attribute '{attribute}' names '{value}', which is not there")]
+    #[error("attribute '{attribute}' names '{value}', which does not exist")]
     Unresolved {
         /// Name of the attribute.
         attribute: &'static str,

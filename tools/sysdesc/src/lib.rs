@@ -53,13 +53,14 @@ pub struct System {
     pub domains: Vec<Domain>,
     /// In the order of the file.
     pub channels: Vec<Channel>,
-    /// Time partitions, in the order of the file. None: all domains share the processor by priority alone.
+    /// Time partitions, in the order of the file. If there are none, all domains share the processor by priority alone.
     pub partitions: Vec<Partition>,
     /// The cyclic schedule of the partitions; empty only if there are none.
     pub schedule: Vec<Turn>,
 }
 
-/// A time partition, which seL4 and Microkit call a (scheduling) domain: protection domains that run in its turns alone.
+/// A time partition, which seL4 and Microkit call a (scheduling) domain: a set of protection domains that run only in
+/// its turns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
     /// Unique.
@@ -88,7 +89,7 @@ pub struct Region {
     pub name: String,
     /// In bytes, a multiple of [`Self::page_size`].
     pub size: u64,
-    /// One of [`PAGE_SIZES`]: as the file says, or else the smallest.
+    /// One of [`PAGE_SIZES`]: the one in the file, or otherwise the smallest.
     pub page_size: u64,
     /// Whether the file gives the page size. Otherwise the Microkit tool uses larger pages if size and addresses allow
     /// it.

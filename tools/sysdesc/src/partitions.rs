@@ -1,4 +1,5 @@
-//! Time partitions for a description that has none: who is in which, and the schedule, come from a plan.
+//! Adds time partitions to a description that has none, according to a plan that defines the partitions and their
+//! schedule.
 //!
 //! The rule that keeps two descriptions of one system in agreement: nothing else changes. The text is changed in place, so
 //! lines, comments and the authority graph stay; the element `domains` and one attribute for each protection domain are
@@ -43,10 +44,10 @@ pub struct Turn {
 /// Why a plan does not fit a description.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// It is not TOML of this form.
+    /// The file is not TOML in the form of a plan.
     #[error("the plan of the partitions: {0}")]
     Toml(#[from] Box<toml::de::Error>),
-    /// The description, or what the plan has made of it, is refused.
+    /// The description, or the result of applying the plan, is refused.
     #[error(transparent)]
     Description(#[from] Error),
     /// A protection domain has no partition.
@@ -55,7 +56,7 @@ pub enum PlanError {
         /// Its name.
         domain: String,
     },
-    /// The plan names a domain twice, or one that is not there.
+    /// The plan names a domain twice, or one that does not exist.
     #[error("the plan names domain '{domain}', which {problem}")]
     Domain {
         /// Its name.
@@ -65,7 +66,7 @@ pub enum PlanError {
     },
 }
 
-/// What the head of the written description says.
+/// The heading of the generated description.
 const HEAD: &str = "\n<!-- Written by `make isolation-docs` from system.xml and plan.toml of this folder. Do not edit. -->";
 
 impl Plan {

@@ -27,14 +27,14 @@ const FUZZ_TARGETS: [&str; 7] = [
     "disk",
     "files",
 ];
-/// Code that must not fail, whose lines the tests cover.
+/// Code that must not fail; the tests must cover its lines.
 const COVERED: [&str; 2] = ["pds/audit", "protocol"];
 
 /// Formatting and clippy; warnings are errors.
 pub fn lint(shop: &Shop) -> Result {
     run("cargo").args(["fmt", "--all", "--check"]).done()?;
-    // All but the last select the whole workspace, so that they agree in the features of every package, and only what the
-    // feature of the simulation changes is checked again.
+    // All but the last select the whole workspace, so that every package has the same features in each, and only what
+    // depends on the simulation's feature is checked again.
     let inject = [
         "--features",
         "sel4-llm-sim/inject",
@@ -72,8 +72,8 @@ fn needed(program: &str, how: &str) -> Result {
     }
 }
 
-/// Licences, duplicates and sources of all dependencies. Advisories come from a database that only the network has, so they
-/// are a check of their own: ADVISORIES=1.
+/// Licences, duplicates and sources of all dependencies. Advisories come from a database on the network, so they are a
+/// separate check: ADVISORIES=1.
 pub fn deny() -> Result {
     needed("cargo-deny", "cargo install cargo-deny --locked")?;
     let checks = ["bans", "licenses", "sources"];
@@ -96,7 +96,7 @@ pub fn deny() -> Result {
     Ok(())
 }
 
-/// Dependencies that nothing uses.
+/// Unused dependencies.
 pub fn machete() -> Result {
     needed("cargo-machete", "cargo install cargo-machete --locked")?;
     run("cargo-machete").arg("--with-metadata").done()
@@ -121,7 +121,8 @@ pub fn unit(shop: &Shop) -> Result {
     run("tests/monitor-fuzz/planted").arg("--check").done()
 }
 
-/// The monitor with random peers, faults and clocks, compared with a reference: always the same runs, as many as time allows.
+/// The monitor with random peers, faults and clocks, compared with a reference. The runs are always the same; there are
+/// as many as time allows.
 pub fn monitor_fuzz(shop: &Shop) -> Result {
     let (seconds, first) = (number("MONITOR_SECONDS", 20)?, number("MONITOR_FIRST", 0)?);
     fuzz_monitor(shop, seconds, first)
@@ -149,7 +150,7 @@ pub fn loom(shop: &Shop) -> Result {
         .done()
 }
 
-/// Linux on another processor, whose programs qemu-user runs.
+/// Linux on another processor, whose programs are run by qemu-user.
 #[derive(Clone, Copy)]
 pub enum Foreign {
     /// With the instructions of ARMv8.0.
@@ -167,7 +168,7 @@ impl Foreign {
         }
     }
 
-    /// Cargo's name for it.
+    /// Cargo's name for the target.
     pub const fn triple(self) -> &'static str {
         match self {
             Self::Aarch64 => "aarch64-unknown-linux-gnu",
@@ -175,7 +176,7 @@ impl Foreign {
         }
     }
 
-    /// What runs its programs: the emulator, with the sysroot of Debian's cross compiler.
+    /// The command that runs its programs: the emulator, with the sysroot of Debian's cross compiler.
     pub fn emulator(self) -> [String; 3] {
         let processor = self.processor();
         let sysroot = said_or(
@@ -185,12 +186,12 @@ impl Foreign {
         [format!("qemu-{processor}"), "-L".to_owned(), sysroot]
     }
 
-    /// What cargo builds it with.
+    /// The settings with which cargo builds for it.
     fn linker(self) -> String {
         format!("{}-linux-gnu-gcc", self.processor())
     }
 
-    /// How cargo builds for it, or why it cannot.
+    /// The settings with which cargo builds for it, or what is missing.
     fn standard(self) -> Result<Vec<String>> {
         let (triple, linker) = (self.triple(), self.linker());
         let [emulator, ..] = self.emulator();
@@ -209,7 +210,7 @@ impl Foreign {
         Ok(standard)
     }
 
-    /// `cargo COMMAND` for it.
+    /// `cargo COMMAND` for the target.
     pub fn cargo(self, shop: &Shop, command: &str) -> Result<Run> {
         let triple = self.triple();
         let variable = |name| {
@@ -239,8 +240,8 @@ fn llvm_version() -> String {
         .to_owned()
 }
 
-/// Modules of the engine that are the same on every processor: no kernel is in them, and what they do with one the golden
-/// vectors show. In an emulator they would take longer than all others.
+/// Modules of the engine that are the same on every processor: they contain no kernels, and the golden vectors cover
+/// how they use them. They would take longer in an emulator than all the others.
 const OF_ANY_PROCESSOR: [&str; 19] = [
     "arena::",
     "backend::adapter_tests::",
@@ -259,7 +260,7 @@ const OF_ANY_PROCESSOR: [&str; 19] = [
     "transformer::training::data_tests::",
     "transformer::training::autograd_tests::",
     "hash::",
-    // Of the kernels that go backwards, another test compares the bits of all processors.
+    // Another test compares the bits of the backward kernels on all processors.
     "are_those_of_the_loss",
     "any_number_of_workers",
 ];
@@ -279,8 +280,8 @@ pub fn unit_aarch64(shop: &Shop) -> Result {
     }
 }
 
-/// Line coverage of code that must not fail, at least 98 %. LLVM's tools must match rustc's version: rustup's component, or a
-/// distribution's.
+/// Line coverage of code that must not fail: at least 98 %. LLVM's tools must match rustc's version; they come from
+/// rustup or from a distribution.
 pub fn coverage(shop: &Shop) -> Result {
     needed("cargo-llvm-cov", "cargo install cargo-llvm-cov")?;
     let version = llvm_version();
@@ -323,9 +324,9 @@ pub fn coverage(shop: &Shop) -> Result {
         .done()
 }
 
-/// Fuzzes the whole monitor and each target for FUZZ_SECONDS, from new seeds. The fuzzed crates have almost no unsafe code, so
-/// no sanitizer is needed; a stable compiler accepts cargo-fuzz's flags when told to. New inputs go to build/fuzz, failing ones
-/// to fuzz/artifacts.
+/// Fuzzes the whole monitor and each target for FUZZ_SECONDS, from new seeds. The fuzzed crates have almost no unsafe
+/// code, so no sanitizer is needed; with RUSTC_BOOTSTRAP a stable compiler accepts cargo-fuzz's flags. New inputs go to
+/// build/fuzz, failing ones to fuzz/artifacts.
 pub fn fuzz(shop: &Shop) -> Result {
     let seconds = number("FUZZ_SECONDS", 60)?;
     let now = std::time::SystemTime::now()
@@ -354,7 +355,7 @@ pub fn fuzz(shop: &Shop) -> Result {
     Ok(())
 }
 
-/// Sees that the fuzz of the monitor finds bugs that are planted into it.
+/// Checks that the monitor fuzz finds bugs that are planted in the monitor.
 pub fn fuzz_planted() -> Result {
     let seconds = number("PLANTED_SECONDS", 60)?;
     run("tests/monitor-fuzz/planted")

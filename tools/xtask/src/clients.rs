@@ -1,4 +1,4 @@
-//! The client library in C, and the components of examples.
+//! The client library in C, and the examples' components.
 
 use crate::command::{is_installed, run};
 use crate::error::{Error, Result};
@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use sysdesc::Board;
 use sysdesc::board::Arch;
 
-/// The header and the library that clients in C are built with: clients/c/README.md.
+/// The header and the library with which clients in C are built: clients/c/README.md.
 const CLIENT_C: &str = "build/client-c";
 const LIBRARY: &str = "libsel4_llm.a";
 const WARNINGS: [&str; 6] = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror"];
 
-/// Puts the files that fill an example's regions beside its policy, each as large as its region.
+/// Puts the files that fill an example's regions beside its policy, padded to the sizes of the regions.
 pub fn fill(example: &Example, system: &System, folder: &Path) -> Result {
     let described = describe(&system.description(), &Board::usual())?;
     for (name, from) in &example.files {
@@ -36,7 +36,7 @@ pub fn fill(example: &Example, system: &System, folder: &Path) -> Result {
     Ok(())
 }
 
-/// The header of the client in C, in its folder.
+/// Writes the header of the client in C into its folder.
 fn include() -> Result<PathBuf> {
     let folder = Path::new(CLIENT_C).join("include");
     files::folder(&folder)?;
@@ -47,8 +47,8 @@ fn include() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Builds the library of the client in C into a folder of `build/client-c`: without `std`, and linked into one object, so
-/// that it does not clash with another Rust library.
+/// Builds the library of the client in C into a folder of `build/client-c`: without `std`, and linked into one object,
+/// so that it does not clash with another Rust library.
 fn library(cargo: crate::command::Run, built: &Path, folder: &str) -> Result<PathBuf> {
     cargo
         .args([
@@ -74,7 +74,7 @@ fn library(cargo: crate::command::Run, built: &Path, folder: &str) -> Result<Pat
     Ok(output)
 }
 
-/// A library whose visible names are those of the header alone.
+/// A library in which only the names of the header are visible.
 fn only_names_of_the_header(library: &Path) -> Result {
     let symbols = run("readelf")
         .args(["--wide", "--symbols"])
@@ -119,8 +119,9 @@ pub fn library_for_sel4(shop: &Shop, arch: Arch) -> Result<PathBuf> {
     library(cargo, &shop.target().join(triple), triple)
 }
 
-/// Whether programs in C pass floats in registers. Microkit's library does so on RISC-V, and a linker takes only objects that
-/// agree. There are no floats in these programs, so they have no instruction that a domain without FPU would fault at.
+/// Whether programs in C pass floats in registers. Microkit's library does so on RISC-V, and a linker accepts only
+/// objects that agree. These programs use no floats, so they contain no instruction that would fault in a domain
+/// without FPU.
 const fn has_float_abi(arch: Arch) -> bool {
     matches!(arch, Arch::Riscv64)
 }
@@ -138,7 +139,7 @@ pub fn has_compiler(board: &Board) -> bool {
     is_installed(&compiler(board))
 }
 
-/// Headers that hold a text as a string of C.
+/// Makes headers that contain a text as a C string.
 fn string_headers(example: &Example, strings: &BTreeMap<String, PathBuf>, folder: &Path) -> Result {
     for (header, text) in strings {
         let text = files::text(&example.folder().join(text))?;
@@ -156,7 +157,7 @@ fn string_headers(example: &Example, strings: &BTreeMap<String, PathBuf>, folder
     Ok(())
 }
 
-/// Builds the component of an example in C for seL4. The headers of its texts are made in `headers`.
+/// Builds the component of an example in C for seL4. The headers with its texts are written to `headers`.
 pub fn component_for_sel4(
     shop: &Shop,
     platform: &Platform,
@@ -215,7 +216,7 @@ pub fn component_for_sel4(
         .done()
 }
 
-/// Builds the component of an example for the simulation; its program.
+/// Builds the component of an example for the simulation. Returns its program.
 pub fn component_for_simulation(
     shop: &Shop,
     system: &System,

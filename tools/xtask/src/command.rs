@@ -1,4 +1,4 @@
-//! Running other programs.
+//! Runs other programs.
 
 use crate::error::{Error, Result};
 use std::ffi::OsStr;
@@ -6,15 +6,15 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A program with its arguments, which must succeed.
+/// A program with its arguments. It must succeed.
 pub struct Run(Command);
 
-/// Runs `program`.
+/// A command for `program`.
 pub fn run(program: impl AsRef<OsStr>) -> Run {
     Run(Command::new(program))
 }
 
-/// Runs a line of words that have no spaces within them, such as a board's emulator.
+/// A command from a line whose words contain no spaces, such as a board's emulator.
 pub fn run_words(words: &str) -> Run {
     let mut words = words.split_whitespace();
     run(words.next().unwrap_or_default()).args(words)
@@ -41,7 +41,7 @@ impl Run {
         self
     }
 
-    /// With a file on standard input.
+    /// Takes standard input from a file.
     pub fn input(mut self, path: &Path) -> Result<Self> {
         let file = std::fs::File::open(path).map_err(crate::error::at(path))?;
         self.0.stdin(file);
@@ -69,7 +69,7 @@ impl Run {
         }
     }
 
-    /// Waits for it.
+    /// Runs it and waits for it.
     pub fn done(mut self) -> Result {
         let status = self.0.status().map_err(|error| self.start_error(error))?;
         match status.success() {
@@ -81,19 +81,19 @@ impl Run {
         }
     }
 
-    /// The same with its output among the errors, since standard output is for what was asked for.
+    /// Like [`Self::run`], but its output goes to standard error, because standard output is for the requested result.
     pub fn aside(mut self) -> Result {
         self.0.stdout(std::io::stderr());
         self.done()
     }
 
-    /// The same without its output.
+    /// Like [`Self::run`], without its output.
     pub fn silent(mut self) -> Result {
         self.0.stdout(Stdio::null());
         self.done()
     }
 
-    /// What it prints; its errors are printed as they come.
+    /// Runs it and returns its output; errors are printed as they come.
     pub fn output(mut self) -> Result<Vec<u8>> {
         self.0.stderr(Stdio::inherit());
         let output = self.0.output().map_err(|error| self.start_error(error))?;
@@ -106,7 +106,7 @@ impl Run {
         }
     }
 
-    /// Whether it succeeds, and all that it prints.
+    /// Runs it. Returns whether it succeeded, and everything that it printed.
     pub fn judged(mut self) -> Result<(bool, String)> {
         let output = self.0.output().map_err(|error| self.start_error(error))?;
         let said = [output.stdout, output.stderr].concat();
@@ -116,7 +116,7 @@ impl Run {
         ))
     }
 
-    /// Becomes this program, which then has the terminal for itself.
+    /// Replaces this process by the program, which then has the terminal to itself.
     pub fn become_it(mut self) -> Error {
         let source = self.0.exec();
         self.start_error(source)
@@ -132,7 +132,7 @@ pub fn is_installed(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// What a program prints in one line; nothing if it fails or is not there.
+/// The output of a program, as one line; empty if the program fails or does not exist.
 pub fn line_of(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program)
         .args(arguments)

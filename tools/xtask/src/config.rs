@@ -12,7 +12,7 @@ pub enum Config {
     SmpBenchmark,
 }
 
-/// All of them.
+/// All configurations.
 pub const CONFIGS: [Config; 6] = [
     Config::Release,
     Config::Debug,

@@ -1,4 +1,4 @@
-//! The system on several cores, with each number of workers.
+//! The system on several cores, with each possible number of workers.
 
 use crate::error::{Error, Result};
 use crate::files;
@@ -21,7 +21,7 @@ fn with(workers: usize) -> Result<System> {
     }))
 }
 
-/// The system that the options mean, or else all of its workers.
+/// The system that the options select, otherwise the one with all workers.
 fn meant(options: &Options) -> Result<System> {
     match &options.system {
         System::Main => Ok(System::Named(Named::new("cores")?)),
@@ -32,7 +32,7 @@ fn meant(options: &Options) -> Result<System> {
     }
 }
 
-/// With each number of workers: the texts and the log of the main system, the usual suite and the replay.
+/// For each number of workers: the same texts and log as the main system, the usual suite, and the replay.
 pub fn e2e_sim(shop: &Shop, options: &Options) -> Result {
     let main = prepare(shop, options, &System::Main, Use::Shipped)?;
     shop.build_simulation_with("inject")?;
@@ -73,7 +73,7 @@ pub fn e2e_sim(shop: &Shop, options: &Options) -> Result {
     Ok(())
 }
 
-/// Faults and hangs of workers in a row, on the simulation.
+/// Many faults and hangs of workers, on the simulation.
 pub fn storm_sim(shop: &Shop, options: &Options, faults: u64) -> Result {
     let system = meant(options)?;
     shop.build(&["llmtool"])?;
@@ -92,7 +92,7 @@ pub fn storm_sim(shop: &Shop, options: &Options, faults: u64) -> Result {
     )
 }
 
-/// The same on seL4 in QEMU, with a policy of its own.
+/// The same on seL4 in QEMU, with a separate policy.
 pub fn storm(shop: &Shop, options: &Options, faults: u64) -> Result {
     let options = &Options {
         system: meant(options)?,

@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
-/// Why a verb of make's ended early.
+/// Why a verb ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A variable on make's command line has a value that nobody knows.
+    /// A variable on make's command line has an unknown value.
     #[error("{name}='{value}': {reason}")]
     Option {
         name: &'static str,
         value: String,
         reason: String,
     },
-    /// Something that must be installed is not there.
+    /// Something required is not installed.
     #[error("{0}")]
     Missing(String),
     #[error(transparent)]
@@ -30,18 +30,18 @@ pub enum Error {
         program: String,
         source: std::io::Error,
     },
-    /// A program has said what was wrong.
+    /// A program has failed and reported why.
     #[error("{program} failed: {status}")]
     Failed { program: String, status: ExitStatus },
-    /// A check of this program's own.
+    /// A check in this program has failed.
     #[error("{0}")]
     Wrong(String),
 }
 
-/// Of a verb, or a part of one.
+/// The result of a verb, or of a part of one.
 pub type Result<T = ()> = std::result::Result<T, Error>;
 
-/// For `map_err`: an error of the file system, with the path that it is about.
+/// For `map_err`: an error of the file system, with its path.
 pub fn at(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.into();
     move |error| Error::File {

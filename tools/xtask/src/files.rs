@@ -1,4 +1,4 @@
-//! Files that are made once, and again only if what they are made of has changed.
+//! Files that are made once, and again only if their inputs have changed.
 
 use crate::error::{Error, Result, at};
 use std::fmt::Write as _;
@@ -32,7 +32,7 @@ pub fn text(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(at(path))
 }
 
-/// Writes a file, unless it has these bytes already: what depends on it then stays, too.
+/// Writes a file unless it already has this content, so that whatever depends on it is not rebuilt.
 pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result {
     let bytes = bytes.as_ref();
     if fs::read(path).is_ok_and(|before| before == bytes) {
@@ -44,7 +44,7 @@ pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result {
     fs::write(path, bytes).map_err(at(path))
 }
 
-/// Fills a file with zeros to a size: the Microkit tool wants what fills a region to be as large as the region.
+/// Pads a file with zeros: the Microkit tool requires the file that fills a region to have the region's size.
 pub fn pad(path: &Path, size: u64) -> Result {
     let file = fs::OpenOptions::new()
         .write(true)
@@ -60,7 +60,7 @@ pub fn pad(path: &Path, size: u64) -> Result {
     file.set_len(size).map_err(at(path))
 }
 
-/// Removes a file that may not be there.
+/// Removes a file if it exists.
 pub fn remove(path: &Path) -> Result {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(path)(error)),
@@ -68,7 +68,7 @@ pub fn remove(path: &Path) -> Result {
     }
 }
 
-/// What a file is made of: each input with its size and time of change, and words that decide, too.
+/// The inputs of a file: each path with size and modification time, and words that matter as well.
 fn inputs_as_text(inputs: &[PathBuf], words: &str) -> Result<String> {
     let mut text = format!("{words}\n");
     for input in inputs {
@@ -86,14 +86,15 @@ fn inputs_as_text(inputs: &[PathBuf], words: &str) -> Result<String> {
     Ok(text)
 }
 
-/// A path with more behind it.
+/// A path with a suffix appended.
 fn beside(path: &Path, more: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(more);
     PathBuf::from(name)
 }
 
-/// Makes `output` with `make` unless it was made of the same inputs before. What `make` leaves when it fails is made again.
+/// Makes `output` with `make` unless it exists and was made from the same inputs. If `make` fails, its output is made
+/// again.
 pub fn made(
     output: &Path,
     inputs: &[PathBuf],

@@ -1,4 +1,4 @@
-//! Files in the repository that are written from its sources. A test of each compares them.
+//! Files in the repository that are generated from its sources. A test of each checks that it is current.
 
 use crate::error::Result;
 use crate::shop::Shop;
@@ -16,7 +16,7 @@ pub fn protocol_docs(shop: &Shop) -> Result {
         .done()
 }
 
-/// The header of the client in C, after a change of its sources.
+/// The header of the client in C.
 pub fn client_header(shop: &Shop) -> Result {
     shop.cargo("test")
         .args(["-p", "sel4-llm-client-c", "--test", "header"])

@@ -1,4 +1,4 @@
-//! The red team: hostile domains on both runtimes, and what time partitions close.
+//! The red team: hostile domains on both runtimes, and which channels time partitions close.
 
 use crate::command::run;
 use crate::error::Result;
@@ -14,10 +14,10 @@ use crate::suites::{skipped, with_disk};
 use crate::system::{MAIN, Named, System};
 use std::path::{Path, PathBuf};
 
-/// What was seen here, before `make redteam-docs` takes it over.
+/// Results of runs on this machine, until `make redteam-docs` adopts them.
 const SEEN: &str = "build/redteam";
-/// The results in the repository: a file for each board, and one for the simulation. What was seen here since takes the
-/// place of the same attacks there; a row of an attack that is no more is taken out by hand.
+/// The results in the repository: a file for each board, and one for the simulation. New results replace those of the
+/// same attacks. Rows of attacks that no longer exist must be removed by hand.
 const RESULTS: &str = "tests/redteam/results";
 const HEADING: &str = "# What the red team has seen\n\nWritten by `make redteam-docs` from the files in `results/`. Every attack \
 that left the console alive was followed\nby an honest request with the canonical text and by a verification of the log.\n\n";
@@ -27,7 +27,8 @@ fn whole(path: &str) -> Result<PathBuf> {
     std::path::absolute(path).map_err(crate::error::at(path))
 }
 
-/// The description to attack. REDTEAM_SYSTEM=FILE shows that the runner rejects one that gives too much authority.
+/// The description to attack. With REDTEAM_SYSTEM=FILE one can check that the runner rejects a description that gives
+/// too much authority.
 fn attacked() -> System {
     System::Attacked(PathBuf::from(said_or("REDTEAM_SYSTEM", MAIN)))
 }
@@ -80,7 +81,7 @@ pub fn redteam_sim(shop: &Shop, options: &Options) -> Result {
         .done()
 }
 
-/// The simulation of the system on several cores with hostile workers.
+/// The system on several cores with hostile workers, on the simulation.
 fn hostile_cores(shop: &Shop, store: &Path) -> Result<Simulation> {
     let system = System::Named(Named::new("cores")?);
     let policy = Policy::of(&system, Use::Redteam);
@@ -88,7 +89,7 @@ fn hostile_cores(shop: &Shop, store: &Path) -> Result<Simulation> {
     Ok(Simulation::new(shop, system.description(), &search).built_for("redteam"))
 }
 
-/// The attacks of a hostile worker alone, on the simulation.
+/// Only the attacks of a hostile worker, on the simulation.
 pub fn redteam_cores_sim(shop: &Shop, options: &Options) -> Result {
     files::folder(Path::new(SEEN))?;
     shop.build(&["llmtool"])?;
@@ -104,7 +105,7 @@ pub fn redteam_cores_sim(shop: &Shop, options: &Options) -> Result {
         .done()
 }
 
-/// The attacks on seL4 in QEMU: by inference, shell, a client, and where the board has a disk, files.
+/// The attacks on seL4 in QEMU: by inference, shell, a client and, if the board has a disk, files.
 pub fn redteam_qemu(shop: &Shop, options: &Options) -> Result {
     let image = Image::new(shop, options)?.system(attacked());
     let hostile = |hostile| image.purpose(Purpose::Hostile(hostile));
@@ -129,7 +130,7 @@ pub fn redteam_qemu(shop: &Shop, options: &Options) -> Result {
     on_sel4(options, suite)?.done()
 }
 
-/// The attacks of a hostile files alone: one image in place of four.
+/// Only the attacks of a hostile files domain: one image instead of four.
 pub fn redteam_files_qemu(shop: &Shop, options: &Options) -> Result {
     let image = Image::new(shop, options)?;
     let suite = with_files(shop, &image, shop.suites(&["redteam"]))?;
@@ -159,9 +160,9 @@ fn on_sel4(options: &Options, suite: crate::command::Run) -> Result<crate::comma
         .env("SEL4_LLM_REDTEAM_OUT", whole(SEEN)?))
 }
 
-/// The main system and the one in time partitions in turn: what hostile domains can tell each other by who runs when, and what
-/// partitions cost honest ones. For the first an instruction takes a nanosecond and an idle processor no time of the host's, so
-/// that nothing is measured but the system; the second are times of the emulation.
+/// The main system and the one in time partitions, in turn: what hostile domains can tell each other by their
+/// scheduling, and what partitions cost honest ones. For the first, an instruction takes a nanosecond and idle time
+/// costs no host time, so only the system is measured; for the second, emulated time is measured.
 pub fn partitions(shop: &Shop, options: &Options) -> Result {
     let rounds = number("PARTITIONS_ROUNDS", 4)?;
     let main = Image::new(shop, options)?.system(System::Main);
@@ -185,7 +186,7 @@ pub fn partitions(shop: &Shop, options: &Options) -> Result {
         .done()
 }
 
-/// Sees the red team's runner object to descriptions that give too much away.
+/// Checks that the red team's runner objects to descriptions that give too much authority.
 pub fn redteam_mutations(shop: &Shop, options: &Options) -> Result {
     let image = Image::new(shop, options)?
         .system(System::Main)
@@ -215,7 +216,7 @@ pub fn redteam_mutations(shop: &Shop, options: &Options) -> Result {
         .done()
 }
 
-/// Takes over what the red team has seen here, and writes tests/redteam/results.md.
+/// Adopts the results of runs on this machine, and writes tests/redteam/results.md.
 pub fn redteam_docs(shop: &Shop) -> Result {
     files::folder(Path::new(SEEN))?;
     let table = shop

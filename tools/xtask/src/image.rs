@@ -1,4 +1,4 @@
-//! Images for seL4: which programs a description names, how each is built, and what fills the regions.
+//! Images for seL4: the programs of a description, how each is built, and the files that fill the regions.
 
 use crate::clients;
 use crate::command::{Run, run};
@@ -13,16 +13,16 @@ use crate::system::{Built, System, describe};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What an image is for, where it is not for use.
+/// The purpose of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// For use.
+    /// Normal use.
     Shipped,
-    /// Inference misbehaves if a prompt says so; the tests' store and policy.
+    /// Inference misbehaves if a prompt says so; with the tests' store and policy.
     Inject,
     /// The same with the shipped store and policy.
     InjectShipped,
-    /// Goes on when it loses its log.
+    /// The system goes on if it loses its log.
     GoOn,
     /// Inference measures itself if a prompt says so.
     Measure,
@@ -30,7 +30,7 @@ pub enum Purpose {
     Hostile(Hostile),
 }
 
-/// The domain that is hostile.
+/// The hostile domain of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hostile {
     /// Inference.
@@ -39,12 +39,12 @@ pub enum Hostile {
     Shell,
     /// A client beside honest ones.
     Client,
-    /// The file system's.
+    /// The file system's domain.
     Files,
 }
 
 impl Purpose {
-    /// What it adds to the name of an image's folder.
+    /// The suffix of the image's folder.
     const fn suffix(self) -> &'static str {
         match self {
             Self::Shipped => "",
@@ -60,12 +60,12 @@ impl Purpose {
     }
 }
 
-/// How the program of an ELF file is built.
+/// How the program in an ELF file is built.
 struct Program {
     package: &'static str,
     features: &'static [&'static str],
     needs: Needs,
-    /// Whether its writable data is kept in the ELF file, so that a restart begins with it anew.
+    /// Whether the ELF file keeps a copy of its writable data, so that a restart can restore it.
     resets: bool,
 }
 
@@ -139,20 +139,20 @@ fn program(elf: &str, purpose: Purpose) -> Option<Program> {
 /// An image for a platform.
 #[derive(Clone, Debug)]
 pub struct Image<'a> {
-    /// What it is built with.
+    /// The tools for building.
     pub shop: &'a Shop,
-    /// What was asked for.
+    /// The options.
     pub options: &'a Options,
-    /// What it is built for.
+    /// The platform.
     pub platform: Platform,
-    /// The system in it.
+    /// The system in the image.
     pub system: System,
-    /// What it is for.
+    /// The image's purpose.
     pub purpose: Purpose,
 }
 
 impl<'a> Image<'a> {
-    /// The image of the system that the options mean.
+    /// The image of the system that the options select.
     pub fn new(shop: &'a Shop, options: &'a Options) -> Result<Self> {
         Ok(Self {
             shop,
@@ -163,7 +163,7 @@ impl<'a> Image<'a> {
         })
     }
 
-    /// The same for another purpose.
+    /// The same image for another purpose.
     pub fn purpose(&self, purpose: Purpose) -> Self {
         Self {
             purpose,
@@ -171,7 +171,7 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// The same of another system.
+    /// The same image with another system.
     pub fn system(&self, system: System) -> Self {
         Self {
             system,
@@ -179,7 +179,7 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// Where its programs and the image are.
+    /// The folder of its programs and of the image.
     pub fn folder(&self) -> PathBuf {
         let config = self.platform.config.name();
         let (purpose, system) = (self.purpose.suffix(), self.system.suffix());
@@ -188,7 +188,7 @@ impl<'a> Image<'a> {
             .join(format!("sel4-{config}{purpose}{system}"))
     }
 
-    /// The image.
+    /// The path of the image.
     pub fn path(&self) -> PathBuf {
         self.folder().join("loader.img")
     }
@@ -208,7 +208,7 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// The same with the disk that the variable DISK of the shell names.
+    /// The same with the disk in the shell variable DISK.
     pub fn boot_with_any_disk(&self) -> Result<String> {
         self.platform.boot_with_disk(&self.path(), "\"$DISK\"")
     }
@@ -234,7 +234,7 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// The folders with what fills regions, after it is made.
+    /// Makes the files that fill regions, and returns their folders.
     pub fn fills(&self) -> Result<[PathBuf; 2]> {
         let store = self.store().make(self.shop, self.options)?;
         let policy = match self.system {
@@ -248,13 +248,13 @@ impl<'a> Image<'a> {
         Ok([store, policy])
     }
 
-    /// The checker with the claims of this system.
+    /// The checker, with the claims of this system.
     pub fn check(&self) -> Run {
         check(self.shop, &self.system, &self.platform.board)
     }
 
-    /// Builds it. The Microkit tool accepts variables that the programs do not expect, so the checker runs first: on the
-    /// description before anything is built, and on the programs' files before they become an image.
+    /// Builds the image. The Microkit tool accepts variables that the programs do not expect, so the checker runs
+    /// first: on the description before anything is built, and on the programs before they become an image.
     pub fn build(&self) -> Result<PathBuf> {
         self.shop.tools()?;
         self.system.write_description()?;
@@ -337,7 +337,8 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// What the Microkit tool puts into the image, including the bytes that fill frames: 29 for each.
+    /// Writes the image's capDL specification, including the bytes that fill frames (29 characters of JSON for each), and
+    /// returns its path.
     pub fn capabilities(&self) -> Result<PathBuf> {
         let [store, policy] = self.fills()?;
         let output = self.folder().join("capdl.json");
@@ -372,7 +373,7 @@ fn build_program(shop: &Shop, platform: &Platform, program: &Program) -> Result 
     cargo.aside()
 }
 
-/// Builds the programs of ELF files into a folder, for a description that is not of a system.
+/// Builds the programs of ELF files into a folder, for a description that belongs to no system.
 pub fn build_programs(shop: &Shop, platform: &Platform, elves: &[&str], folder: &Path) -> Result {
     files::folder(folder)?;
     for elf in elves {
@@ -387,7 +388,7 @@ pub fn build_programs(shop: &Shop, platform: &Platform, elves: &[&str], folder: 
     Ok(())
 }
 
-/// The tool of rust-sel4 that keeps a program's writable data for a restart.
+/// The tool of rust-sel4 that keeps a copy of a program's writable data for restarts.
 fn resetter(shop: &Shop, platform: &Platform) -> Result<PathBuf> {
     let target = platform.target().join("host");
     shop.cargo("build")

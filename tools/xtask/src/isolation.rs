@@ -1,4 +1,4 @@
-//! The isolation argument: the checker on descriptions and images, and what is generated from them.
+//! The isolation argument: runs the checker on descriptions and images, and writes the generated files.
 
 use crate::command::run;
 use crate::error::Result;
@@ -17,7 +17,7 @@ use std::path::Path;
 /// The capDL inputs of the checker's mutation tests.
 const FIXTURES: &str = "tools/isolation/tests/fixtures";
 
-/// Checks the isolation argument: the description, and with an SDK the image's capabilities. Writes the reports.
+/// Checks the isolation argument: the description and, with an SDK, the image's capabilities. Writes the reports.
 pub fn isolation(shop: &Shop, options: &Options) -> Result {
     shop.tools()?;
     let folder = Path::new("build")
@@ -65,7 +65,7 @@ pub fn isolation(shop: &Shop, options: &Options) -> Result {
     Ok(())
 }
 
-/// Leaves what the image's threads hold beside the image, for `make -C proofs image`.
+/// Writes what the image's threads hold next to the image, for `make -C proofs image`.
 pub fn capabilities(shop: &Shop, options: &Options) -> Result {
     let image = Image::new(shop, options)?;
     image.build()?;
@@ -73,7 +73,7 @@ pub fn capabilities(shop: &Shop, options: &Options) -> Result {
     Ok(())
 }
 
-/// The claims of every description in the repository that is a system of ours, without an SDK.
+/// Checks the claims of every system description in the repository, without an SDK.
 pub fn descriptions(shop: &Shop, options: &Options) -> Result {
     shop.build(&["isolation"])?;
     check(shop, &System::Main, &options.board)
@@ -87,7 +87,7 @@ pub fn descriptions(shop: &Shop, options: &Options) -> Result {
     Ok(())
 }
 
-/// What is generated from system.xml: the picture, Microkit's table, the proofs' instance.
+/// Writes the files generated from system.xml: the picture, Microkit's table, the proofs' instance.
 pub fn docs(shop: &Shop) -> Result {
     shop.build(&["isolation"])?;
     run(shop.program("isolation"))

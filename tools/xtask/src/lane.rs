@@ -1,4 +1,4 @@
-//! The boards on which the checks run on seL4, and what `make test` runs.
+//! The boards on which checks run on seL4, and the checks of `make test`.
 
 use crate::command::{is_installed, run};
 use crate::error::{Error, Result};
@@ -15,15 +15,15 @@ use std::path::Path;
 use sysdesc::Board;
 use sysdesc::board::FOLDER;
 
-/// Stages that run side by side, since each leaves part of two cores unused: each argument is a lane, which builds in a folder
-/// of its own. After `--` comes what measures times, which runs alone.
+/// Stages that run side by side, because each leaves part of two cores unused. Each argument is a lane with a build
+/// folder of its own. After `--` come the stages that measure times, which run alone.
 const STAGES: [&str; 4] = [
     "lint doc unit monitor-fuzz",
     "unit-aarch64 loom test-train proofs",
     "--",
     "isolation-description e2e-sim",
 ];
-/// What also runs on seL4, on each board of the lane.
+/// The checks that also run on seL4, on each board of the lane.
 const STAGES_SEL4: [&str; 8] = [
     "lint-sel4",
     "isolation",
@@ -35,7 +35,7 @@ const STAGES_SEL4: [&str; 8] = [
     "panic-check-disk",
 ];
 
-/// A board of `boards/`, and why its checks do not run on seL4 here, if they do not.
+/// A board of `boards/`, and the reason if its checks do not run on seL4 here.
 fn boards(options: &Options, sdk: Option<&Sdk>) -> Result<Vec<(Board, Option<String>)>> {
     let boards = Board::all(Path::new(FOLDER))?;
     let of_sdk = sdk.map(Sdk::boards).unwrap_or_default();
@@ -89,7 +89,7 @@ fn lines(options: &Options, sdk: Option<&Sdk>) -> Result<Vec<String>> {
     Ok(boards(options, sdk)?.into_iter().map(line).collect())
 }
 
-/// Says on which boards the checks run on seL4, and why not on the others.
+/// Prints on which boards the checks run on seL4, and why not on the others.
 pub fn lane(options: &Options) -> Result {
     for line in lines(options, Sdk::find().as_ref())? {
         println!("{line}");
@@ -202,8 +202,8 @@ pub fn lint_sel4(shop: &Shop, options: &Options) -> Result {
     Ok(())
 }
 
-/// No panic that a message could reach in the linked audit, but those that pds/audit/panics.toml argues: a panic of audit ends
-/// the system.
+/// Checks that no message can make audit panic: the linked program has no reachable panic except those that
+/// pds/audit/panics.toml justifies. A panic of audit ends the system.
 pub fn panic_check(shop: &Shop, options: &Options) -> Result {
     let image = Image::new(shop, options)?.purpose(Purpose::Shipped);
     image.build()?;
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
     use std::path::PathBuf;
 
-    /// An SDK as far as it is looked at, with these boards.
+    /// A stand-in for an SDK with these boards.
     fn sdk(name: &str, boards: &[&str]) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("xtask-{}-{name}", std::process::id()));
         for board in boards {
@@ -254,7 +254,7 @@ mod tests {
         folder
     }
 
-    /// What is said of a board.
+    /// The line printed about a board.
     fn line(board: &str, variables: &[(&str, &str)], sdk: Option<&Path>) -> String {
         std::env::set_current_dir(crate::root()).unwrap();
         let options = Options::read(&|name| {
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn the_lane_has_each_board_of_the_sdk_that_can_be_emulated_and_says_why_not_the_others() {
         let folder = sdk("one-board", &["zcu102", "odroidc2"]);
-        // Not each machine has the emulator.
+        // Not every machine has the emulator.
         let runs = match is_installed("qemu-system-aarch64") {
             true => "the seL4 lane runs on zcu102",
             false => "*** SKIPPED: the seL4 lane on zcu102: no qemu-system-aarch64 ***",

@@ -1,8 +1,8 @@
-//! What the Makefile's verbs do: `xtask VERB`, with the variables of make's command line in the environment.
+//! Implements the Makefile's verbs: `xtask VERB`, with the variables of make's command line in the environment.
 //!
-//! Images, stores and policies are values here ([`image::Image`], [`store::Store`], [`policy::Policy`]), which follow from the
-//! system ([`system::System`]) and the platform ([`sdk::Platform`]). Whatever a person says is read and checked before anything
-//! is built ([`options::Options`]).
+//! Images, stores and policies are values here ([`image::Image`], [`store::Store`], [`policy::Policy`]), derived from
+//! the system ([`system::System`]) and the platform ([`sdk::Platform`]). All options are read and checked before
+//! anything is built ([`options::Options`]).
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -66,7 +66,7 @@ fn start(verb: &str) -> Result {
     run_verb(verb, &Shop::new(), &options)
 }
 
-/// Does what a verb of the Makefile says.
+/// Runs a verb of the Makefile.
 fn run_verb(verb: &str, shop: &Shop, options: &Options) -> Result {
     match verb {
         "run" => running::run_it(shop, options),
@@ -164,7 +164,7 @@ fn run_verb(verb: &str, shop: &Shop, options: &Options) -> Result {
     }
 }
 
-/// Builds the host tool, and says where it is.
+/// Builds the host tool, and prints its path.
 fn tools(shop: &Shop) -> Result {
     shop.build(&["llmtool"])?;
     println!("{}", shop.program("llmtool").display());
@@ -181,7 +181,7 @@ fn client_c(shop: &Shop, options: &Options) -> Result {
 mod tests {
     use super::root;
 
-    /// The verbs of the Makefile that come here.
+    /// The verbs of the Makefile that are implemented here.
     fn verbs() -> Vec<String> {
         let makefile = std::fs::read_to_string(root().join("Makefile")).unwrap();
         let targets = makefile

@@ -1,4 +1,5 @@
-//! What is said on make's command line: `make run SYSTEM=disk BOARD=zcu102`. Make exports each variable that is set there.
+//! The options on make's command line: `make run SYSTEM=disk BOARD=zcu102`. Make exports each variable that is set
+//! there.
 
 use crate::config::{CONFIGS, Config};
 use crate::error::{Error, Result};
@@ -8,18 +9,18 @@ use std::path::{Path, PathBuf};
 use sysdesc::Board;
 use sysdesc::board::{FOLDER, names};
 
-/// The board that is meant if none is named.
+/// The default board.
 pub const BOARD: &str = "qemu_virt_aarch64";
 
 /// Looks a variable up: the environment, or a test's list.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// All that decides what is built.
+/// Everything that decides what is built.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// BOARD
     pub board: Board,
-    /// CONFIG, if it is said.
+    /// CONFIG, if set.
     pub config: Option<Config>,
     /// SYSTEM, MODEL, EXAMPLE or LARGE; otherwise the main system.
     pub system: System,
@@ -27,11 +28,11 @@ pub struct Options {
     pub models: String,
     /// DISK: the image of a disk.
     pub disk: PathBuf,
-    /// LANE: boards on which `make test` runs its checks on seL4; all if none is named.
+    /// LANE: boards on which `make test` runs its checks on seL4; all if empty.
     pub lane: Vec<String>,
 }
 
-/// A variable's value, if it says anything.
+/// A variable's value, unless it is empty.
 pub fn said(lookup: Lookup<'_>, name: &str) -> Option<String> {
     lookup(name)
         .map(|value| value.trim().to_owned())
@@ -43,7 +44,7 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// A variable's value, or what it is if nothing is said.
+/// A variable's value, or the default.
 pub fn said_or(name: &str, default: &str) -> String {
     said(&environment, name).unwrap_or_else(|| default.to_owned())
 }
@@ -53,7 +54,7 @@ pub fn is_said(name: &str) -> bool {
     said(&environment, name).is_some()
 }
 
-/// A number that must be one.
+/// A variable that must be a whole number.
 pub fn number(name: &'static str, default: u64) -> Result<u64> {
     let Some(value) = said(&environment, name) else {
         return Ok(default);
@@ -105,13 +106,13 @@ impl Options {
         })
     }
 
-    /// The configuration of the SDK: what is said, or the one for use.
+    /// The configuration of the SDK: the one in CONFIG, or the default one.
     pub fn config(&self) -> Config {
         self.config.unwrap_or_else(|| self.system.config())
     }
 }
 
-/// The configuration that is said; it must suit the system.
+/// The configuration in CONFIG, which must suit the system.
 fn config(lookup: Lookup<'_>, system: &System) -> Result<Option<Config>> {
     let Some(value) = said(lookup, "CONFIG") else {
         return Ok(None);
@@ -133,7 +134,7 @@ fn config(lookup: Lookup<'_>, system: &System) -> Result<Option<Config>> {
     }
 }
 
-/// Which system is meant. Two at once would be neither.
+/// The selected system. Selecting two is an error.
 fn system(lookup: Lookup<'_>) -> Result<System> {
     const WAYS: [&str; 4] = ["SYSTEM", "MODEL", "EXAMPLE", "LARGE"];
     let chosen: Vec<_> = WAYS
@@ -195,7 +196,7 @@ fn named(name: &str, workers: Option<String>) -> Result<System> {
     Ok(System::Named(named))
 }
 
-/// The example of this name, and the variant of its component.
+/// The example with this name, and the variant of its component.
 fn example(name: &str, variant: Option<String>) -> Result<System> {
     let known = folders_with("examples", "build.toml");
     if !known.iter().any(|other| other == name) {
@@ -223,7 +224,7 @@ fn example(name: &str, variant: Option<String>) -> Result<System> {
     }
 }
 
-/// Files of one's own: `FILE` or `NAME=FILE`, with spaces between them.
+/// The user's files: `FILE` or `NAME=FILE`, separated by spaces.
 fn own(models: &str, lookup: Lookup<'_>) -> Result<Models> {
     let files: Vec<_> = models.split_whitespace().map(str::to_owned).collect();
     for word in &files {

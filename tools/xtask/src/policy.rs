@@ -1,4 +1,4 @@
-//! Policies: from which texts, for which description, with which changes.
+//! Policies: their source texts, their description, and changes for tests.
 
 use crate::error::{Error, Result};
 use crate::files;
@@ -10,11 +10,11 @@ use toml_edit::{DocumentMut, Item, Table, value};
 /// A change of a policy's text before it is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A deadline short enough to detect a hang soon, and long enough for an emulated request on a busy machine.
+    /// A deadline short enough to detect a hang quickly, but long enough for an emulated request on a busy machine.
     ShortDeadline,
     /// The same for several emulated cores on fewer real ones.
     ShortDeadlineOfCores,
-    /// The system goes on without a log that it has lost.
+    /// The system goes on if it loses its log.
     GoOn,
 }
 
@@ -33,9 +33,9 @@ impl Change {
 /// A policy that can be compiled.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Texts that together are the policy.
+    /// The texts that together form the policy.
     pub texts: Vec<PathBuf>,
-    /// Changes of it.
+    /// Changes to the text.
     pub changes: Vec<Change>,
     /// The description that it is for.
     pub description: PathBuf,
@@ -43,12 +43,12 @@ pub struct Policy {
     pub folder: PathBuf,
 }
 
-/// Who uses a policy.
+/// The user of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     /// People.
     Shipped,
-    /// The tests: it trusts a key that is made here, and has a user who may do everything.
+    /// The tests: it trusts a generated key, and has a user who may do everything.
     Test,
     /// The storm of faults.
     Storm,
@@ -92,7 +92,7 @@ impl Policy {
         }
     }
 
-    /// Its text, if it is not one file as it is.
+    /// Its text, unless it is a single unchanged file.
     fn changed(&self) -> Result<String> {
         let texts = self.texts.iter().map(|path| files::text(path));
         let text = texts.collect::<Result<Vec<_>>>()?.join("\n");
@@ -103,7 +103,7 @@ impl Policy {
         for change in &self.changes {
             change.apply(&mut document);
         }
-        // A key's file is relative to the policy's, and the copy lies elsewhere.
+        // A key's path is relative to the policy, and the copy is in another folder.
         let home = self.texts[0]
             .parent()
             .filter(|home| *home != Path::new(""))
@@ -119,8 +119,8 @@ impl Policy {
         Ok(document.to_string())
     }
 
-    /// Checks and compiles it. Always run, so that its warnings are not forgotten. The folder has `policy.bin`, and
-    /// `formats.bin` with the automata of its formats.
+    /// Checks and compiles the policy. This always runs, so that warnings are repeated. The folder gets `policy.bin`,
+    /// and `formats.bin` with the automata of its formats.
     pub fn compile(&self, shop: &Shop) -> Result<&Path> {
         files::folder(&self.folder)?;
         let source = match (&self.texts[..], &self.changes[..]) {

@@ -12,7 +12,7 @@ use crate::simulation::{make_disk, prepare};
 use crate::store::Store;
 use crate::system::System;
 
-/// On seL4 in QEMU where a Microkit SDK is found, else in the simulation.
+/// Runs on seL4 in QEMU if a Microkit SDK is found, otherwise in the simulation.
 pub fn run_it(shop: &Shop, options: &Options) -> Result {
     match Sdk::find() {
         Some(sdk) => {
@@ -29,7 +29,7 @@ pub fn run_it(shop: &Shop, options: &Options) -> Result {
     }
 }
 
-/// The simulation, which gets the terminal. `flags` are its own.
+/// Runs the simulation, which gets the terminal. `flags` are passed to it.
 pub fn sim(shop: &Shop, options: &Options, flags: &[&'static str]) -> Result {
     let mut simulation = prepare(shop, options, &options.system, Use::Shipped)?;
     if options.system.has_disk() {
@@ -42,10 +42,10 @@ pub fn sim(shop: &Shop, options: &Options, flags: &[&'static str]) -> Result {
     Err(run_words(&simulation.command()).become_it())
 }
 
-/// seL4 in QEMU, which gets the terminal.
+/// Runs seL4 in QEMU, which gets the terminal.
 pub fn qemu(shop: &Shop, options: &Options) -> Result {
     let image = Image::new(shop, options)?;
-    // Before anything is built.
+    // Checked before anything is built.
     let boot = image.boot()?;
     image.build()?;
     if image.system.has_disk() {
@@ -81,12 +81,12 @@ pub fn policy(shop: &Shop, options: &Options) -> Result {
     }
 }
 
-/// The simulation with what its regions are filled with.
+/// The simulation, and the files that fill its regions.
 pub fn sim_build(shop: &Shop, options: &Options) -> Result {
     prepare(shop, options, &options.system, Use::Shipped).map(|_| ())
 }
 
-/// The claims of the system's description.
+/// Checks the claims of the system's description.
 pub fn description(shop: &Shop, options: &Options) -> Result {
     shop.tools()?;
     options.system.write_description()?;
@@ -98,8 +98,8 @@ pub fn description(shop: &Shop, options: &Options) -> Result {
         .aside()
 }
 
-/// The options of an example. The debug output is all there is to see of a component without a console, and a release kernel
-/// has none.
+/// The options of an example. A component without a console shows only debug output, which a release kernel does not
+/// have.
 fn example_options(options: &Options) -> Result<Options> {
     if !matches!(options.system, System::Example(..)) {
         let known = crate::files::folders_with("examples", "build.toml").join(", ");
@@ -112,7 +112,7 @@ fn example_options(options: &Options) -> Result<Options> {
     Ok(options)
 }
 
-/// An example, on seL4 in QEMU where a Microkit SDK is found, else in the simulation.
+/// Runs an example on seL4 in QEMU if a Microkit SDK is found, otherwise in the simulation.
 pub fn example(shop: &Shop, options: &Options) -> Result {
     let options = example_options(options)?;
     match Sdk::find() {
@@ -134,12 +134,12 @@ pub fn example_image(shop: &Shop, options: &Options) -> Result {
     image(shop, &example_options(options)?)
 }
 
-/// In the Docker image.
+/// Runs in the Docker image.
 pub fn docker_run() -> Result {
     run("make").args(["-C", "docker", "run"]).done()
 }
 
-/// Removes what was built.
+/// Removes everything that was built.
 pub fn clean() -> Result {
     if std::path::Path::new("build").exists() {
         std::fs::remove_dir_all("build").map_err(crate::error::at("build"))?;

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use sysdesc::Board;
 use sysdesc::board::Arch;
 
-/// What is said where there is no SDK.
+/// The message if there is no SDK.
 pub const NONE: &str = "no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk*";
 
-/// Cores of a board in an emulator, if its kernel has several: as many as the SDK's kernels have.
+/// Number of emulated cores of a board whose kernel has several: as many as the SDK's kernels support.
 const EMULATED_CORES: usize = 4;
 
 /// An SDK.
@@ -30,7 +30,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 impl Sdk {
-    /// The SDK in MICROKIT_SDK, or the first in `/opt/microkit-sdk*`; none if it has no Microkit tool.
+    /// The SDK in MICROKIT_SDK, or the first in `/opt/microkit-sdk*`; `None` if it has no Microkit tool.
     pub fn find() -> Option<Self> {
         let folder = said(&environment, "MICROKIT_SDK")
             .map(PathBuf::from)
@@ -53,7 +53,7 @@ impl Sdk {
             .then_some(Self(folder))
     }
 
-    /// The SDK, which must be there.
+    /// The SDK, or an error if there is none.
     pub fn needed() -> Result<Self> {
         Self::find().ok_or_else(|| {
             Error::Missing(format!(
@@ -73,7 +73,7 @@ impl Sdk {
     }
 }
 
-/// Where programs for seL4 are built: an SDK, a board and a configuration that it has.
+/// The platform for which programs for seL4 are built: an SDK, and a board and configuration that it has.
 #[derive(Clone, Debug)]
 pub struct Platform {
     /// The SDK.
@@ -84,12 +84,12 @@ pub struct Platform {
     pub config: Config,
 }
 
-/// What a program needs of its target.
+/// What a program requires of its target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// Floating-point registers.
     pub float: bool,
-    /// A heap, so the crate `alloc`. Built with it, programs without a heap would need one, too.
+    /// A heap, so the crate `alloc`. It is a separate build, because programs without a heap would need one, too.
     pub heap: bool,
 }
 
@@ -107,8 +107,8 @@ pub const fn triple(arch: Arch, needs: Needs) -> &'static str {
     if needs.float { float } else { soft }
 }
 
-/// Cargo's options that give the domains' targets `core`: installed if rustup has it, otherwise built from source, which a
-/// stable compiler does only when told to. Overflow checks are off, as in the installed one.
+/// Cargo's options to get `core` for the domains' targets: the one installed by rustup, or otherwise one built from
+/// source, which a stable compiler allows only with RUSTC_BOOTSTRAP. Overflow checks are off, as in the installed one.
 pub fn standard(arch: Arch, needs: Needs) -> Vec<String> {
     let [_, float] = triples(arch);
     if has_target(float) {
@@ -148,7 +148,7 @@ pub fn has_target(triple: &str) -> bool {
 }
 
 impl Platform {
-    /// The platform that the options mean. All that it needs is there.
+    /// The platform that the options select. Everything that it needs has been found.
     pub fn needed(options: &Options) -> Result<Self> {
         Self::of(Sdk::needed()?, options.board.clone(), options.config())
     }
@@ -196,7 +196,7 @@ impl Platform {
         triple(self.board.arch, needs)
     }
 
-    /// What is built for this board lies in this folder.
+    /// The folder for everything built for this board.
     pub fn build(&self) -> PathBuf {
         let build = Path::new("build").join(&self.board.name);
         std::path::absolute(&build).unwrap_or(build)
@@ -208,7 +208,7 @@ impl Platform {
             .join(format!("sel4-target-{}", self.config.name()))
     }
 
-    /// Where cargo puts the programs of a target.
+    /// The folder in which cargo puts the programs of a target.
     pub fn programs(&self, needs: Needs) -> PathBuf {
         self.target().join(self.triple(needs)).join("release")
     }
@@ -227,8 +227,8 @@ impl Platform {
             .env("SEL4_INCLUDE_DIRS", self.folder().join("include"))
     }
 
-    /// Whether the emulated cores have fewer real ones, so that members of a team wait less before they sleep. CROWDED=no
-    /// makes an image for a real board.
+    /// Whether there are fewer real cores than emulated ones, so that members of a team should sleep sooner when they
+    /// wait. CROWDED=no makes an image for a real board.
     fn is_crowded(&self) -> bool {
         let here = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         match said(&environment, "CROWDED") {
@@ -250,8 +250,8 @@ impl Platform {
         crate::files::write(output, resolved)
     }
 
-    /// The Microkit tool: an image `loader.img` in a folder, of a description and the folders with its files. `more`: its
-    /// further options.
+    /// Runs the Microkit tool: makes an image `loader.img` in a folder, from a description and the folders with its
+    /// files. `more`: additional options.
     pub fn assemble(
         &self,
         description: &Path,
@@ -283,7 +283,7 @@ impl Platform {
         }
     }
 
-    /// The command that emulates the board, for a console on standard input and output.
+    /// The command that emulates the board, with its console on standard input and output.
     pub fn emulator(&self) -> Result<String> {
         let emulation = &self.board.emulation;
         let command = emulation.command.as_ref().ok_or_else(|| {
@@ -308,7 +308,7 @@ impl Platform {
         ))
     }
 
-    /// The same with a terminal's keys in place of QEMU's.
+    /// The same, but keys of the terminal go to the system, not to QEMU.
     pub fn console(&self) -> Result<String> {
         Ok(format!(
             "tools/qemu-console/qemu-console {}",
@@ -316,7 +316,7 @@ impl Platform {
         ))
     }
 
-    /// What boots an image.
+    /// The options that boot an image.
     pub fn boot_words(&self, image: &Path) -> String {
         let boot = self.board.emulation.boot.as_deref().unwrap_or_default();
         boot.replace("{image}", &image.to_string_lossy())
@@ -327,13 +327,13 @@ impl Platform {
         Ok(format!("{} {}", self.console()?, self.boot_words(image)))
     }
 
-    /// What adds a disk with this image; none if the board has no disk.
+    /// The options that add a disk with this image, if the board has a disk.
     pub fn disk_words(&self, image: &str) -> Option<String> {
         let disk = self.board.emulation.disk.as_ref()?;
         Some(disk.replace("{disk}", image))
     }
 
-    /// The command that boots an image with a disk; `disk` may be a variable of the shell.
+    /// The command that boots an image with a disk; `disk` may be a shell variable.
     pub fn boot_with_disk(&self, image: &Path, disk: &str) -> Result<String> {
         let words = self.disk_words(disk).ok_or_else(|| {
             Error::Missing(format!("boards/{}.toml has no disk", self.board.name))

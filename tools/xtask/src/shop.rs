@@ -1,4 +1,4 @@
-//! What every verb needs: cargo with the profile that was asked for, and the host tools.
+//! What every verb needs: cargo with the selected profile, and the host tools.
 
 use crate::command::{Run, run};
 use crate::error::Result;
@@ -6,10 +6,10 @@ use crate::files;
 use crate::options::{is_said, said_or};
 use std::path::{Path, PathBuf};
 
-/// Keys that are made here.
+/// The folder of generated keys.
 const KEYS: &str = "build/keys";
 
-/// Where things are built, and with what.
+/// Where and how things are built.
 #[derive(Clone, Debug)]
 pub struct Shop {
     profile: String,
@@ -17,7 +17,7 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// As the environment says: `HOST_PROFILE`, `CARGO_TARGET_DIR`, `V`.
+    /// According to the environment: `HOST_PROFILE`, `CARGO_TARGET_DIR`, `V`.
     pub fn new() -> Self {
         let target = PathBuf::from(said_or("CARGO_TARGET_DIR", "target"));
         Self {
@@ -26,12 +26,12 @@ impl Shop {
         }
     }
 
-    /// Cargo's folder for what it builds.
+    /// Cargo's folder for its output.
     pub fn target(&self) -> &Path {
         &self.target
     }
 
-    /// The folder of the programs for the host.
+    /// The folder of programs for the host.
     pub fn bin(&self) -> PathBuf {
         let folder = if self.profile == "dev" {
             "debug"
@@ -41,12 +41,12 @@ impl Shop {
         self.target.join(folder)
     }
 
-    /// A program for the host.
+    /// The path of a program for the host.
     pub fn program(&self, name: &str) -> PathBuf {
         self.bin().join(name)
     }
 
-    /// `cargo COMMAND`, quiet unless V says otherwise.
+    /// `cargo COMMAND`, quiet unless V is set.
     pub fn cargo(&self, command: &str) -> Run {
         let cargo = run("cargo").arg(command);
         if is_said("V") {
@@ -56,23 +56,23 @@ impl Shop {
         }
     }
 
-    /// `cargo COMMAND` in the profile of programs for the host.
+    /// `cargo COMMAND` with the profile for host programs.
     pub fn host_cargo(&self, command: &str) -> Run {
         self.cargo(command).args(["--profile", &self.profile])
     }
 
-    /// Builds programs for the host, each of the package of the same name.
+    /// Builds programs for the host; each has the name of its package.
     pub fn build(&self, programs: &[&str]) -> Result {
         self.host_cargo("build")
             .args(self.selection(programs))
             .aside()
     }
 
-    /// What cargo is told to build of the workspace.
+    /// The packages that cargo is told to build.
     ///
-    /// Cargo compiles a package once for each set of features, and the set depends on which packages are selected. So where
-    /// `cargo test --workspace` has built everything, programs are selected in the same way: the whole workspace, with a
-    /// test among the targets, which adds the features of dev-dependencies. Then nothing is compiled again.
+    /// Cargo compiles a package once for each set of features, and the set depends on the selected packages. So if
+    /// `cargo test --workspace` has built everything, programs are selected in the same way: the whole workspace,
+    /// including a test, which adds the features of dev-dependencies. Then nothing is compiled twice.
     fn selection(&self, programs: &[&str]) -> Vec<String> {
         let each = |flag: &str| -> Vec<String> {
             let words = programs.iter().flat_map(|name| [flag, name]);
@@ -85,7 +85,8 @@ impl Shop {
         [all.to_vec(), each("--bin")].concat()
     }
 
-    /// Builds the simulation with a feature that no release has, `inject` or `redteam`: the program `sel4-llm-sim-FEATURE`.
+    /// Builds the simulation with a feature that no release has, `inject` or `redteam`, as the program
+    /// `sel4-llm-sim-FEATURE`.
     pub fn build_simulation_with(&self, feature: &str) -> Result {
         let program = format!("sel4-llm-sim-{feature}");
         let selection: &[&str] = match self.profile.as_str() {
@@ -104,12 +105,12 @@ impl Shop {
         self.build(&["llmtool", "isolation", "sysdesc"])
     }
 
-    /// The host tool. [`Self::tools`] has built it.
+    /// The path of the host tool, which [`Self::tools`] has built.
     pub fn llmtool(&self) -> Run {
         run(self.program("llmtool"))
     }
 
-    /// A pair of keys for signatures, which is made the first time; the path of the secret one.
+    /// A pair of keys for signatures, created if missing. Returns the path of the secret one.
     pub fn key(&self, name: &str) -> Result<PathBuf> {
         let secret = Path::new(KEYS).join(format!("{name}.key.pem"));
         let public = secret.with_file_name(format!("{name}.pub.pem"));
@@ -126,14 +127,15 @@ impl Shop {
         Ok(secret)
     }
 
-    /// The secret key of the device that runs what is built here; it signs what is made on the device. It is made once for
-    /// each checkout. The compiled policies and the images contain it, so whoever can read one can sign as this device.
+    /// The secret key of the device that runs the systems built here; it signs what is made on the device. It is
+    /// generated once for each checkout. The compiled policies and the images contain it, so whoever can read one can
+    /// sign as this device.
     pub fn device_key(&self) -> Result<PathBuf> {
         self.key("device")
     }
 
-    /// `cargo test` of suites in `tests/`, which find the host tool by the environment. The whole workspace is selected for
-    /// the reason that [`Self::selection`] gives; no other package has tests of these names.
+    /// Runs suites of `tests/` with `cargo test`, which find the host tool by the environment. The whole workspace is
+    /// selected for the reason given at [`Self::selection`]; no other package has tests with these names.
     pub fn suites(&self, names: &[&str]) -> Run {
         self.cargo("test")
             .arg("--workspace")
@@ -141,7 +143,7 @@ impl Shop {
             .env("SEL4_LLM_LLMTOOL", self.program("llmtool"))
     }
 
-    /// A program of `tests/src/bin`, built.
+    /// Builds a program of `tests/src/bin`. Returns its path.
     pub fn test_program(&self, name: &str) -> Result<Run> {
         let selection = match self.profile.as_str() {
             "dev" => self.selection(&[name]),

@@ -10,20 +10,20 @@ use crate::store::Store;
 use crate::system::System;
 use std::path::{Path, PathBuf};
 
-/// A command of the simulation that is put together.
+/// A command line of the simulation under construction.
 #[derive(Clone, Debug)]
 pub struct Simulation {
     program: PathBuf,
     description: PathBuf,
     disk: Option<String>,
     search: Vec<PathBuf>,
-    /// Domains with a program of their own.
+    /// Domains whose program is replaced.
     programs: Vec<String>,
     flags: Vec<&'static str>,
 }
 
 impl Simulation {
-    /// The simulation of a description, with the folders of what fills its regions.
+    /// The simulation of a description, with the folders of the files that fill its regions.
     pub fn new(shop: &Shop, description: PathBuf, search: &[&Path]) -> Self {
         Self {
             program: shop.program("sel4-llm-sim"),
@@ -35,32 +35,32 @@ impl Simulation {
         }
     }
 
-    /// Another build of it: `inject`, whose inference misbehaves if a prompt says so, or `redteam`.
+    /// Uses another build: `inject`, whose inference misbehaves if a prompt says so, or `redteam`.
     pub fn built_for(mut self, what: &str) -> Self {
         self.program = self.program.with_file_name(format!("sel4-llm-sim-{what}"));
         self
     }
 
-    /// With a disk; the image may be a variable of the shell.
+    /// Adds a disk; the image may be a shell variable.
     pub fn disk(mut self, image: &str) -> Self {
         self.disk = Some(image.to_owned());
         self
     }
 
-    /// With a program in place of a domain's own.
+    /// Replaces a domain's program.
     pub fn replace(mut self, domain: &str, program: &Path) -> Self {
         self.programs
             .push(format!("{domain}={}", program.display()));
         self
     }
 
-    /// With a flag.
+    /// Adds a flag.
     pub fn flag(mut self, flag: &'static str) -> Self {
         self.flags.push(flag);
         self
     }
 
-    /// The command, in words without spaces within them.
+    /// The command line; its words contain no spaces.
     pub fn command(&self) -> String {
         let mut words = vec![
             self.program.display().to_string(),
@@ -81,7 +81,7 @@ impl Simulation {
     }
 }
 
-/// Builds the simulation of a system as it is shipped, or with another policy.
+/// Builds the simulation of a system with the shipped policy or another one.
 pub fn prepare(
     shop: &Shop,
     options: &Options,
@@ -98,7 +98,7 @@ pub fn prepare(
     }
     let policy = match system {
         System::Own(_) => store.clone(),
-        // Its models are signed by the tests' key.
+        // Its models are signed with the tests' key.
         System::Large(_) => Policy::of(&System::Main, Use::Test)
             .compile(shop)?
             .to_owned(),
@@ -113,8 +113,8 @@ pub fn prepare(
     Ok(simulation)
 }
 
-/// Makes the disk of a system that has one, once: what is on it is the owner's. It begins with the small model, and has the
-/// audit log.
+/// Makes the disk of a system that has one, unless it exists: its contents belong to the user. A new one has the small
+/// model and the audit log.
 pub fn make_disk(shop: &Shop, options: &Options) -> Result {
     if options.disk.exists() {
         return Ok(());

@@ -24,7 +24,7 @@ fn bench_models(shop: &Shop) -> Result<[PathBuf; 2]> {
     Ok(BENCH_MODELS.map(|name| Path::new(BENCH).join(name)))
 }
 
-/// Speed on this machine: kernels and models; also as bench.json.
+/// Speed of kernels and models on this machine; also written to bench.json.
 pub fn bench(shop: &Shop) -> Result {
     shop.build(&["llmtool"])?;
     let models = bench_models(shop)?;
@@ -43,7 +43,8 @@ pub fn bench(shop: &Shop) -> Result {
         .done()
 }
 
-/// Speed of every format beside llama.cpp, and llama2.c in LLAMA2C. BENCH_PEERS: further options of the tool.
+/// Speed of every format compared with llama.cpp and, if LLAMA2C is set, llama2.c. BENCH_PEERS: additional options of
+/// the tool.
 pub fn bench_peers(shop: &Shop) -> Result {
     shop.build(&["llmtool"])?;
     bench_models(shop)?;
@@ -70,7 +71,7 @@ pub fn bench_neon(shop: &Shop) -> Result {
     bench_kernels(shop, Foreign::Aarch64, flags, &options)
 }
 
-/// The same of the kernels for rv64gc, which has no vectors.
+/// The same for the kernels on rv64gc, which has no vectors.
 pub fn bench_riscv(shop: &Shop) -> Result {
     bench_kernels(shop, Foreign::Riscv64, "", &["--title", "rv64gc"])
 }
@@ -121,8 +122,8 @@ pub fn bench_plot(shop: &Shop) -> Result {
         .done()
 }
 
-/// The measuring image with a second client (tests/clients/mute): silent in one, and in the other it asks and never reads. Both
-/// images.
+/// The measuring image with a second client (tests/clients/mute), which is silent in one image, and asks and never
+/// reads in the other. Makes both.
 fn beside(shop: &Shop, measure: &Image<'_>) -> Result<[PathBuf; 2]> {
     let folder = Path::new("build/bench-beside");
     let platform = &measure.platform;
@@ -193,7 +194,7 @@ pub fn bench_qemu(shop: &Shop, options: &Options) -> Result {
 
 /// Instructions a token and a crossing of a boundary on each board of the lane, in QEMU.
 pub fn bench_boards(shop: &Shop, options: &Options) -> Result {
-    // What counts the instructions of an emulated machine.
+    // The plugin that counts the instructions of an emulated machine.
     let source = PathBuf::from("tools/bench-qemu/instructions.c");
     let plugin = std::path::absolute("build/bench/instructions.so").map_err(at("build/bench"))?;
     files::made(&plugin, std::slice::from_ref(&source), "", |output| {
@@ -231,7 +232,7 @@ pub fn bench_boards(shop: &Shop, options: &Options) -> Result {
     tool.done()
 }
 
-/// What the log on a disk adds to a first token, in QEMU.
+/// The time that the log on a disk adds to a first token, in QEMU.
 pub fn bench_ahead(shop: &Shop, options: &Options) -> Result {
     let without = Image::new(shop, options)?.system(System::Main);
     let ahead = without.system(with_disk()?);

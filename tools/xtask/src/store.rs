@@ -8,35 +8,35 @@ use crate::shop::Shop;
 use crate::system::{MAIN, Models, Scale, System, describe};
 use std::path::{Path, PathBuf};
 
-/// Valid models, and such as must be refused. `llmtool pack` would refuse those, so tar makes this store.
+/// Valid models, and some that must be refused. `llmtool pack` would refuse the latter, so tar makes this store.
 const TEST_MODELS: [&str; 6] = ["default", "small", "chat", "truncated", "corrupt", "large"];
 /// Training data: a valid file, and one whose second line is broken.
 const TEST_DATA: [&str; 2] = ["data/feelings.jsonl", "data/broken.jsonl"];
-/// What makes the models of the tests.
+/// The program that makes the tests' models.
 const TEST_SOURCES: [&str; 2] = ["tests/src/bin/test-models.rs", "llm-core/src/testing.rs"];
 
 /// A store.
 #[derive(Clone, Debug)]
 pub enum Store {
-    /// Models as they are published, with their signatures.
+    /// The published models, with their signatures.
     Packed {
         /// `NAME=FILE` or `FILE`, in the order of the store; the first is loaded at boot.
         models: Vec<String>,
         /// The policy with the keys that sign them.
         policy: PathBuf,
-        /// Where it is written.
+        /// The folder to write to.
         folder: PathBuf,
     },
-    /// Models of one's own, with a system that fits them.
+    /// The user's models, with a system that fits them.
     Own(Models),
-    /// The tests'.
+    /// The tests' store.
     Test,
     /// A larger one.
     Large(Scale),
 }
 
 impl Store {
-    /// The store of a system as it is shipped.
+    /// The store of a system as shipped.
     pub fn of(system: &System, options: &Options) -> Self {
         let main = || options.models.split_whitespace().map(str::to_owned);
         match system {
@@ -67,7 +67,7 @@ impl Store {
         }
     }
 
-    /// Makes it; the folder with `store.tar`.
+    /// Makes the store. Returns the folder with `store.tar`.
     pub fn make(&self, shop: &Shop, options: &Options) -> Result<PathBuf> {
         let folder = self.folder();
         let output = folder.join("store.tar");
@@ -129,7 +129,7 @@ fn pack(shop: &Shop, models: &[String], policy: &Path, output: &Path) -> Result 
     })
 }
 
-/// Always run, because a model, the context or a template may have changed.
+/// Always runs, because a model, the context or a template may have changed.
 fn own(shop: &Shop, models: &Models, options: &Options) -> Result {
     let mut tool = shop.llmtool().arg("system").args(&models.files).arg("-o");
     tool = tool.arg(System::Own(models.clone()).folder());
@@ -147,8 +147,8 @@ fn own(shop: &Shop, models: &Models, options: &Options) -> Result {
     tool.aside()
 }
 
-/// The tests' models, signed with a key that is made here and that the tests' policy trusts; one has no signature, one is
-/// signed with another key, and one was altered after signing.
+/// The tests' models, signed with a generated key that the tests' policy trusts. One has no signature, one is signed
+/// with another key, and one was altered after signing.
 fn test(shop: &Shop, folder: &Path, output: &Path) -> Result {
     let (key, other) = (shop.key("test")?, shop.key("other")?);
     let size = bytes_of(Path::new(MAIN), "model_store")?;
@@ -255,7 +255,7 @@ fn archive(
         .done()
 }
 
-/// Models for measurements, which are made of the tests' sources with an option of the program that makes them.
+/// Models for measurements, made from the tests' sources by an option of the program that makes them.
 pub fn models_for(shop: &Shop, option: &str, folder: &Path, names: &[&str]) -> Result {
     let inputs: Vec<_> = TEST_SOURCES.iter().map(PathBuf::from).collect();
     let list = folder.join(format!("models{option}"));

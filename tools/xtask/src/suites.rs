@@ -1,4 +1,4 @@
-//! The end-to-end suites on both runtimes, and what runs for long: soak and storm.
+//! The end-to-end suites on both runtimes, and the long runs: soak and storm.
 
 use crate::clients;
 use crate::command::run;
@@ -20,7 +20,7 @@ const SUITES: [&str; 6] = ["e2e", "monitor", "replay", "adapters", "formats", "c
 /// The suites of a system with a disk.
 const DISK_SUITES: [&str; 3] = ["disk_models", "disk_log", "disk_input"];
 
-/// Says what is not run, and why.
+/// Reports what is not run, and why.
 pub fn skipped(what: &str, why: &str) {
     println!("*** SKIPPED: {what}: {why} ***");
 }
@@ -36,11 +36,11 @@ pub fn example_systems(name: &str) -> Result<Vec<System>> {
     let variants = example.variants.clone();
     let system =
         |(name, built)| System::Example(Box::new(example.clone()), Variant { name, built });
-    // The variant in Rust first: it needs nothing that may not be there.
+    // The Rust variant first, because it needs no C compiler.
     Ok(variants.into_iter().rev().map(system).collect())
 }
 
-/// Both folders of the simulation that misbehaves: with the tests' store and policy, or with the shipped ones.
+/// The folders of both misbehaving simulations: with the tests' store and policy, and with the shipped ones.
 fn injecting(shop: &Shop, search: &[&Path]) -> String {
     Simulation::new(shop, PathBuf::from(MAIN), search)
         .built_for("inject")
@@ -77,7 +77,7 @@ pub fn e2e_sim(shop: &Shop, options: &Options) -> Result {
     storm_sim(shop, options, 10)
 }
 
-/// The suites of the system with a disk on the simulation. Each test has an image of its own, which it names in DISK.
+/// The suites of the system with a disk on the simulation. Each test has its own image, named in DISK.
 pub fn e2e_disk_sim(shop: &Shop, options: &Options) -> Result {
     let system = with_disk()?;
     let simulation = |purpose| -> Result<Simulation> {
@@ -230,7 +230,7 @@ pub fn example_test_sel4(shop: &Shop, options: &Options, system: &System) -> Res
         .done()
 }
 
-/// Requests at random of three clients on the simulation, with kills, cancels and garbage.
+/// Random requests by three clients on the simulation, with kills, cancels and garbage.
 pub fn soak(shop: &Shop, options: &Options, requests: u64) -> Result {
     let folder = Path::new("build/soak");
     shop.build(&["llmtool", "soak-client"])?;
@@ -269,7 +269,8 @@ pub fn soak(shop: &Shop, options: &Options, requests: u64) -> Result {
         .done()
 }
 
-/// The storm: faults and hangs in a row, with the shipped model, on what `boot` starts. `more`: its further options.
+/// The storm: many faults and hangs, with the shipped model, on the system that `boot` starts. `more`: its additional
+/// options.
 pub fn storm_on(shop: &Shop, boot: &str, faults: u64, more: &[&str], output: &Path) -> Result {
     shop.test_program("storm")?
         .args(["--model", "models/default.gguf", "--models", "models"])
@@ -291,7 +292,7 @@ pub fn storm_sim(shop: &Shop, options: &Options, faults: u64) -> Result {
     storm_on(shop, &boot, faults, &[], Path::new("build/storm-sim"))
 }
 
-/// The storm on seL4 in QEMU: the programs of the tests' image, with the shipped store and a policy of its own.
+/// The storm on seL4 in QEMU: the programs of the tests' image, with the shipped store and a separate policy.
 pub fn storm(shop: &Shop, options: &Options, faults: u64) -> Result {
     let image = Image::new(shop, options)?
         .system(System::Main)
@@ -308,8 +309,8 @@ pub fn storm(shop: &Shop, options: &Options, faults: u64) -> Result {
     storm_on(shop, &platform.boot(&output)?, faults, &[], &folder)
 }
 
-/// The golden vectors inside a protection domain on seL4 in QEMU: a runner makes an image of only the domain `tests` and boots
-/// it. `misdeed` makes a build that must fail.
+/// The golden vectors inside a protection domain on seL4 in QEMU: a runner makes an image with only the domain `tests`
+/// and boots it. `misdeed` makes a build that must fail.
 pub fn test_sel4_command(
     shop: &Shop,
     options: &Options,
@@ -355,7 +356,7 @@ pub fn test_sel4_command(
     Ok(cargo)
 }
 
-/// The golden vectors on seL4, where there is an SDK.
+/// The golden vectors on seL4, if there is an SDK.
 pub fn test_sel4(shop: &Shop, options: &Options) -> Result {
     match Sdk::find() {
         Some(_) => test_sel4_command(shop, options, None)?.done(),
@@ -366,7 +367,7 @@ pub fn test_sel4(shop: &Shop, options: &Options) -> Result {
     }
 }
 
-/// Sees that [`test_sel4`] notices a wrong result, a panic, a fault and a silence.
+/// Checks that [`test_sel4`] notices a wrong result, a panic, a fault and a silence.
 pub fn test_sel4_fails(shop: &Shop, options: &Options) -> Result {
     for (misdeed, report) in [
         ("wrong", "failed: misbehaviour"),
@@ -388,7 +389,7 @@ pub fn test_sel4_fails(shop: &Shop, options: &Options) -> Result {
     Ok(())
 }
 
-/// Disk and files with a real device; a probe takes the place of audit. tests/disk/run judges its output.
+/// The domains `disk` and `files` with a real device; a probe replaces audit. tests/disk/run judges its output.
 pub fn test_disk_sel4(shop: &Shop, options: &Options) -> Result {
     let what = "disk and files on seL4";
     let Some(_) = Sdk::find() else {

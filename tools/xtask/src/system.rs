@@ -1,4 +1,4 @@
-//! Which system is built: its description, its claims, its policy and its store are values that follow from it.
+//! The system to build. Its description, claims, policy and store follow from it.
 
 use crate::command::run;
 use crate::config::Config;
@@ -21,13 +21,13 @@ pub enum System {
     Main,
     /// `SYSTEM=NAME`: one of `systems/`.
     Named(Named),
-    /// `MODEL=FILE ...`: a system that `llmtool system` makes to fit models of one's own.
+    /// `MODEL=FILE ...`: a system that `llmtool system` makes to fit the user's models.
     Own(Models),
     /// `EXAMPLE=NAME`: one of `examples/`, with the variant of its component.
     Example(Box<Example>, Variant),
     /// `LARGE=1` or `LARGE=bench`: larger regions for a larger model.
     Large(Scale),
-    /// What the red team attacks in place of the main system; it may be unsafe.
+    /// The system that the red team attacks instead of the main system; it may be unsafe.
     Attacked(PathBuf),
     /// The red team's system with a hostile client.
     HostileClient,
@@ -42,7 +42,7 @@ pub struct Named {
     pub has_disk: bool,
     /// How many domains compute rows for inference.
     pub workers: usize,
-    /// WORKERS: only so many of them.
+    /// WORKERS: the number of workers to keep.
     pub fewer: Option<usize>,
 }
 
@@ -64,18 +64,18 @@ impl Named {
     }
 }
 
-/// Models of one's own.
+/// The user's models.
 #[derive(Clone, Debug)]
 pub struct Models {
     /// `FILE` or `NAME=FILE`.
     pub files: Vec<String>,
-    /// CONTEXT: tokens of a session.
+    /// CONTEXT: the length of a session in tokens.
     pub context: Option<String>,
-    /// SESSIONS: how many of that length there is memory for.
+    /// SESSIONS: the number of sessions of that length that fit in memory.
     pub sessions: Option<String>,
 }
 
-/// How large is large.
+/// The size of a large system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
     /// A synthetic model of 100 M parameters.
@@ -94,10 +94,10 @@ pub struct Example {
     /// Models in its store, before those of the main system: `NAME=FILE`.
     #[serde(default)]
     pub models: Vec<String>,
-    /// Files that fill regions, by the name in the description: where they are, in the example's folder.
+    /// Files that fill regions, by their names in the description: their paths in the example's folder.
     #[serde(default)]
     pub files: BTreeMap<String, PathBuf>,
-    /// The domain that is the example's own.
+    /// The example's own domain.
     pub component: String,
     /// Its variants: how the component is built.
     pub variants: BTreeMap<String, Built>,
@@ -118,7 +118,7 @@ pub enum Built {
     C {
         /// The source, in the example's folder.
         source: PathBuf,
-        /// Headers that hold a text as a string: name of the header, file of the text.
+        /// Headers that contain a text as a string: name of the header, file of the text.
         #[serde(default)]
         strings: BTreeMap<String, PathBuf>,
     },
@@ -146,7 +146,7 @@ impl Example {
         Ok(example)
     }
 
-    /// Its folder.
+    /// The path of its folder.
     pub fn folder(&self) -> PathBuf {
         Path::new("examples").join(&self.name)
     }
@@ -178,7 +178,7 @@ impl System {
         }
     }
 
-    /// What is made for it lies in this folder.
+    /// The folder for everything made for it.
     pub fn folder(&self) -> PathBuf {
         match self {
             Self::Main | Self::Attacked(_) => PathBuf::from("build"),
@@ -193,7 +193,7 @@ impl System {
         }
     }
 
-    /// What it adds to the names of folders for images.
+    /// The suffix of its folders for images.
     pub fn suffix(&self) -> String {
         match self {
             Self::Main | Self::Attacked(_) | Self::HostileClient => String::new(),
@@ -208,7 +208,7 @@ impl System {
         }
     }
 
-    /// The claims that must hold for it: one or more files, each of which adds to those before.
+    /// The claims that must hold for it: one or more files, each of which adds to the ones before.
     pub fn claims(&self) -> Vec<PathBuf> {
         let main = PathBuf::from(CLAIMS);
         let own = match self {
@@ -224,7 +224,7 @@ impl System {
         }
     }
 
-    /// Whether the checker must agree with it. The red team also attacks descriptions that give too much away.
+    /// Whether the checker must accept it. The red team also attacks descriptions that give too much authority.
     ///
     /// The claims of a system with workers are about all of them.
     pub fn is_checked(&self) -> bool {
@@ -235,7 +235,7 @@ impl System {
         }
     }
 
-    /// The configuration of the SDK for use.
+    /// The default configuration of the SDK.
     pub const fn config(&self) -> Config {
         match self {
             Self::Named(Named { workers: 1.., .. }) => Config::SmpRelease,
@@ -243,7 +243,7 @@ impl System {
         }
     }
 
-    /// Makes the description, if it is that of a system with fewer workers: the last ones are left out.
+    /// Makes the description if it has fewer workers than the original: the last ones are left out.
     pub fn write_description(&self) -> Result {
         let Self::Named(Named {
             name,
@@ -261,7 +261,7 @@ impl System {
         files::write(&self.description(), text)
     }
 
-    /// Whether its description is made along with its store.
+    /// Whether its description is made together with its store.
     pub const fn is_generated(&self) -> bool {
         matches!(self, Self::Own(_) | Self::Large(_))
     }

@@ -1,4 +1,4 @@
-//! `tools/train`: the models of the repository, and its tests.
+//! `tools/train`: makes the repository's models, and runs its tests.
 
 use crate::command::run;
 use crate::error::Result;
@@ -8,7 +8,7 @@ use crate::shop::Shop;
 use crate::suites::skipped;
 use std::path::{Path, PathBuf};
 
-/// The Python with the packages that tools/train needs, if it is said.
+/// The Python to use, which has the packages that tools/train needs, if set.
 fn train_python() -> Option<String> {
     said(&environment, "TRAIN_PYTHON")
 }
@@ -39,9 +39,9 @@ pub fn test() -> Result {
     }
 }
 
-/// Makes a model again, from its data to a signed GGUF in build/model: TRAIN=default, tiny or triage, a config of tools/train.
-/// The corpus is not part of the repository: tools/train/README.md. A Python without the packages that it needs gets them in an
-/// environment of its own.
+/// Makes a model again, from its data to a signed GGUF in build/model: TRAIN=default, tiny or triage, a config of
+/// tools/train. The corpus is not part of the repository: see tools/train/README.md. Without a suitable Python, the
+/// required packages are installed in a virtual environment.
 pub fn train(shop: &Shop) -> Result {
     shop.build(&["llmtool"])?;
     let work = Path::new("build/model");

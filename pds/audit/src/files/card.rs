@@ -1,4 +1,4 @@
-//! Files of the disk: how one is read, verified, and comes where inference can read it.
+//! Loading files from the disk: how one is read, verified, and put where inference can read it.
 //!
 //! ```text
 //!   files ── Part ──► audit's frame ──► hashed, and copied into staging, which audit alone maps
@@ -8,9 +8,9 @@
 //!        an adapter, training data: the region of adapters
 //! ```
 //!
-//! The rule: what inference can read is verified. A file is read once, so nothing that files says later changes what was
-//! hashed; the slot of the model in service is never written, nor a part of the region that an adapter has; and of a load
-//! that fails nothing is left.
+//! The rule: what inference can read has been verified. A file is read once, so files cannot change it after it was
+//! hashed. The slot of the model in service is never written, nor is a part of the region that an adapter occupies. A
+//! load that fails leaves nothing behind.
 
 use super::listing::List;
 use super::path::{Path, path_of, suffixes};
@@ -32,60 +32,60 @@ use sha2::{Digest as _, Sha256};
 /// Slots in the region of slots.
 const SLOTS: usize = 2;
 
-/// Bytes of a verified model that one wake-up copies into its slot (1 MiB): about a millisecond on a Cortex-A53. All of the
-/// region of adapters is no larger.
+/// Bytes of a verified model that one wake-up copies into its slot (1 MiB): about a millisecond on a Cortex-A53. The
+/// whole region of adapters is no larger.
 const COPIED_BYTES: usize = 1 << 20;
 
 const _: () = assert!(protocol::adapters::REGION_BYTES <= COPIED_BYTES);
 
-/// How often a client is told how far a load is, in bytes (128 KiB).
+/// Bytes read between two progress reports to the client (128 KiB).
 const TOLD_BYTES: u64 = 128 << 10;
 
 const WORD: usize = 8;
 
-/// How far a load is.
+/// How far a load has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     OpenSignature,
-    /// There is no signature. Find out whether there is a file.
+    /// There is no signature. Find out whether the file exists.
     LookForFile,
     ReadSignature,
     Open,
     Read,
-    /// All is read.
+    /// The whole file has been read.
     Verify,
-    /// It is verified, and so many bytes of a model are in the slot.
+    /// The file is verified, and this many bytes of a model are in the slot.
     Copy(usize),
 }
 
-/// A load.
+/// A load under way.
 #[derive(Debug)]
 pub(crate) struct Reading {
-    /// Of its entry in the table.
+    /// Number of its entry in the table.
     pub(crate) number: u32,
     content: Content,
     name: ModelName,
-    /// Which of the endings that its path may have.
+    /// Index of the ending being tried, among those that its path may have.
     ending: usize,
-    /// Bytes that the file may have.
+    /// Limit of the file's size in bytes.
     most: usize,
     step: Step,
-    /// Questions that are under way.
+    /// Questions to files that are under way.
     awaited: usize,
-    /// Bytes of the file, those that were asked for, and those that were read.
+    /// Size of the file, bytes requested, and bytes read.
     bytes: usize,
     asked: usize,
     done: usize,
     told: u64,
     signature: [u8; SIGNATURE_BYTES],
     hasher: Sha256,
-    /// Of data, which count by their lines.
+    /// Line feeds in training data, whose examples are counted by line.
     line_feeds: u64,
     sha256: Hash,
 }
 
 impl Reading {
-    /// Whether the file may have so many bytes.
+    /// Checks the size of the file against its limit.
     fn check_size(&self, bytes: u64) -> Result<usize, Failure> {
         let fitting = usize::try_from(bytes).ok();
         let over = match self.content {
@@ -98,7 +98,7 @@ impl Reading {
         fitting.ok_or(Failure::over(over, bytes, self.most as u64))
     }
 
-    /// There is no such file with this ending: looks for the next.
+    /// Moves on to the next ending, because no file has this one. False if it was the last.
     fn tries_again(&mut self) -> bool {
         self.ending = self.ending.saturating_add(1);
         let is_one = self.ending < suffixes(self.content).len();
@@ -109,10 +109,10 @@ impl Reading {
     }
 }
 
-/// A file that lies verified in a slot.
+/// A verified file in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InSlot {
-    /// Where it begins, as inference counts: behind the store.
+    /// Where it begins, as inference counts: slots follow the store.
     pub(crate) offset: u64,
     pub(crate) bytes: u64,
     pub(crate) sha256: Hash,
@@ -121,13 +121,13 @@ pub(crate) struct InSlot {
 /// A file that was read and verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrived {
-    /// A model: it lies in its slot.
+    /// A model, in its slot.
     Model(InSlot),
-    /// An adapter or data: it lies in staging.
+    /// An adapter or training data, in staging.
     Staged(Staged),
 }
 
-/// A file that lies verified in staging.
+/// A verified file in staging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Staged {
     pub(crate) content: Content,
@@ -137,7 +137,7 @@ pub(crate) struct Staged {
     pub(crate) line_feeds: u64,
 }
 
-/// See the module.
+/// Loading and saving of files; see the module.
 #[derive(Debug)]
 pub(crate) struct Card<W> {
     staging: W,
@@ -145,7 +145,7 @@ pub(crate) struct Card<W> {
     store_bytes: u64,
     pub(crate) list: List,
     pub(crate) reading: Option<Reading>,
-    /// An adapter that is being written.
+    /// An adapter being written to the disk.
     pub(crate) saving: Option<Saving>,
 }
 
@@ -161,14 +161,13 @@ impl<W: WriteWords> Card<W> {
         }
     }
 
-    /// Bytes of a slot, and so of the largest model.
+    /// Size of a slot in bytes, and so of the largest model.
     fn slot_bytes(&self) -> usize {
         let slots = self.slots.words() / SLOTS;
         slots.min(self.staging.words()).saturating_mul(WORD)
     }
 
-    /// Begins to load the file of this content and name for the request with this number. `room`: bytes that the region of
-    /// adapters has for it.
+    /// Begins to load a file for the request with this number. `room`: bytes free for it in the region of adapters.
     pub(crate) fn begin(&mut self, number: u32, content: Content, name: ModelName, room: usize) {
         let most = match content {
             Content::Model => self.slot_bytes(),
@@ -194,10 +193,10 @@ impl<W: WriteWords> Card<W> {
         });
     }
 
-    /// What files is to be asked next, if anything.
+    /// What to ask files next, if anything.
     pub(crate) fn next(&self) -> Option<Next> {
         let reading = self.reading.as_ref()?;
-        // Parts are asked for before the last has come; all else is one after the other.
+        // Several parts of a file may be requested at once; everything else is asked one at a time.
         if reading.awaited > 0 && reading.step != Step::Read {
             return None;
         }
@@ -212,7 +211,7 @@ impl<W: WriteWords> Card<W> {
         })
     }
 
-    /// It was asked.
+    /// Notes that the question was sent.
     pub(crate) fn await_answer(&mut self, next: &Next) {
         if let Some(reading) = &mut self.reading {
             reading.awaited = reading.awaited.saturating_add(1);
@@ -222,10 +221,10 @@ impl<W: WriteWords> Card<W> {
         }
     }
 
-    /// The answer for the load; how many bytes were hashed.
+    /// Takes the answer for the load. Returns how many bytes were hashed.
     ///
     /// # Errors
-    /// The load ends with this.
+    /// The load has failed with this error.
     pub(crate) fn hear(&mut self, answer: Result<Answer<'_>, Failure>) -> Result<usize, Failure> {
         let Some(reading) = &mut self.reading else {
             return Ok(0);
@@ -239,7 +238,7 @@ impl<W: WriteWords> Card<W> {
                         reading.step = Step::LookForFile;
                         true
                     }
-                    // A signature alone is no file.
+                    // A signature without a file does not count.
                     Step::LookForFile | Step::Open => reading.tries_again(),
                     _ => false,
                 };
@@ -296,13 +295,13 @@ impl<W: WriteWords> Card<W> {
                 }
                 return Ok(wanted);
             }
-            // The link has compared the answer with the question.
+            // The link has already matched the answer to the question.
             _ => {}
         }
         Ok(0)
     }
 
-    /// Bytes of the file that were read, and in all, if its client is to be told of it now.
+    /// Bytes of the file read so far and its size, if the client should be told now.
     pub(crate) fn progress(&mut self) -> Option<(u64, u64)> {
         let reading = self.reading.as_mut()?;
         let (done, all) = (reading.done as u64, reading.bytes as u64);
@@ -313,17 +312,17 @@ impl<W: WriteWords> Card<W> {
         })
     }
 
-    /// Whether it goes on without files.
+    /// Whether the load has work to do that needs no answer from files.
     pub(crate) fn is_at_work(&self) -> bool {
         let reading = self.reading.as_ref();
         reading.is_some_and(|it| matches!(it.step, Step::Verify | Step::Copy(_)))
     }
 
-    /// Goes on with what needs no answer of files: checks the signature, then copies a model into a slot that does not hold
-    /// what lies at `in_service`. The file, when all of it is where it is to be.
+    /// Goes on with work that needs no answer from files: checks the signature, then copies a model into a slot other
+    /// than the one `in_service`. Returns the file when all of it is in place.
     ///
     /// # Errors
-    /// The signature is by none of the policy's keys, nor, of an adapter, by the device's own.
+    /// No key of the policy has signed the file, nor, if it is an adapter, the device's own key.
     pub(crate) fn advance(
         &mut self,
         policy: &Policy,
@@ -338,7 +337,7 @@ impl<W: WriteWords> Card<W> {
         let copied = match reading.step {
             Step::Verify => {
                 reading.sha256 = reading.hasher.finalize_reset().into();
-                // What this device has made may come back with its disk.
+                // An adapter made on this device may come back with its disk.
                 let is_ours = || {
                     let signature = Signature::from_bytes(&reading.signature);
                     reading.content == Content::Adapter
@@ -370,7 +369,7 @@ impl<W: WriteWords> Card<W> {
             self.slots
                 .store(target.saturating_add(word), self.staging.load(word));
         }
-        // Inference learns of it by a message, which is published after this.
+        // The message that tells inference of the file is published after this fence.
         self.slots.release_fence();
         reading.step = Step::Copy(end);
         let in_slot = InSlot {
@@ -387,7 +386,7 @@ impl<W: WriteWords> Card<W> {
         usize::from(offset == Some(0))
     }
 
-    /// A word of what lies in staging.
+    /// A word of staging.
     pub(crate) fn staged(&self, word: usize) -> u64 {
         self.staging.load(word)
     }
@@ -398,11 +397,11 @@ impl<W: WriteWords> Card<W> {
     }
 }
 
-/// What files is to be asked for a load.
+/// What to ask files for a load.
 pub(crate) enum Next {
     /// To open this file.
     Open(Path),
-    /// To read from there on so many bytes.
+    /// Read this many bytes from this offset.
     Read(usize, usize),
 }
 
@@ -412,14 +411,14 @@ impl Next {
             Self::Open(path) => Ask::Open { path },
             Self::Read(offset, bytes) => Ask::Read {
                 offset: *offset as u64,
-                // At most a message's.
+                // Never more than fit a message.
                 bytes: u32::try_from(*bytes).unwrap_or(u32::MAX),
             },
         }
     }
 }
 
-/// Writes bytes at an offset that is whole words.
+/// Writes bytes at an offset that is a multiple of a word.
 fn write(region: &impl WriteWords, offset: usize, bytes: &[u8]) {
     let mut index = offset / WORD;
     for chunk in bytes.chunks(WORD) {

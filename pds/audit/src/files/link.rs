@@ -1,11 +1,12 @@
-//! The link to files: the questions that are under way, and what is believed of an answer.
+//! The link to files: the questions that are under way, and how far an answer is believed.
 //!
-//! Files does one thing at a time and answers in the order in which it was asked. Each owner has one question under way; a
-//! load has several, so that files need not wait for audit between two parts of a file.
+//! Files does one thing at a time and answers in order. Each owner has one question under way; a load has several, so
+//! files need not wait for audit between two parts of a file.
 //!
-//! The rules: an answer is compared with the oldest question before anybody else sees it; a question is asked once and ends
-//! once; and nothing that files says or leaves out decides more than the fate of what was asked of it. Audit waits for no answer:
-//! if none comes in time, or if too many are wrong, the link is given up for good, and everybody who asks is told why.
+//! The rules: an answer is compared with the oldest question before anyone else sees it. A question is asked once and
+//! ends once. Whatever files says or leaves out decides only the fate of the question. Audit waits for no answer: if
+//! one does not arrive in time, or too many are wrong, the link is given up for good, and everyone who asks is told
+//! why.
 
 use crate::work::WORK_BYTES;
 use protocol::error::{ErrorCode, Failure};
@@ -14,47 +15,47 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame};
 use protocol::wire::files::{Answer, Ask, FilesError};
 
-/// The epoch of the rings with files. Files is not restarted, so there is no other.
+/// The only epoch of the rings with files, because files is never restarted.
 const EPOCH: u32 = 1;
 
-/// How long an answer may take, in microseconds (10 s), each file of a list included. A mount reads the whole table of the
-/// file system to count what is free, which takes the longest: some seconds for a large card that is slow. Less would give
-/// up an honest card; more would only keep a user waiting for a domain that has died.
+/// How long an answer may take, in microseconds (10 s), including each file of a list. A mount takes the longest: it
+/// reads the whole file allocation table to count the free clusters, which takes some seconds for a large, slow card. A
+/// shorter time would give up a working card; a longer one would only keep users waiting for a domain that has died.
 pub(crate) const ANSWER_US: u64 = 10_000_000;
 
-/// Wrong answers after which the link is given up. An honest files gives none; a few are allowed so that the log says more
-/// than one of them.
+/// Wrong answers after which the link is given up. An honest files domain gives none. A few are allowed so that the log
+/// shows more than one.
 pub(crate) const MAX_BREACHES: u32 = 8;
 
-/// Most files that a list may have. Files lists no more than that itself (`storage::MAX_ENTRIES`); this is audit's own
-/// bound, so that no list is endless.
+/// Limit of files in a list. Files itself lists no more (`storage::MAX_ENTRIES`); this is audit's own bound, so no list
+/// is endless.
 pub(crate) const MAX_LISTED: u32 = 4096;
 
-/// Questions of a load that are under way at once. Their answers are as many bytes as a wake-up may hash
-/// ([`WORK_BYTES`]), so that no wake-up hashes more, whatever files says at once.
+/// Questions of a load under way at once. Together their answers have as many bytes as a wake-up may hash
+/// ([`WORK_BYTES`]), so no wake-up hashes more, however many answers arrive at once.
 pub(crate) const LOADS: usize = WORK_BYTES / MAX_TRANSFER_BYTES;
 
-/// Questions that are under way at once, of all owners.
+/// Limit of questions under way at once, over all owners.
 const PENDING: usize = LOADS + 3;
 
-/// Who asks. Those named first are asked for first.
+/// Who asks. Earlier variants take precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Owner {
-    /// The audit log, for which requests wait.
+    /// The audit log, because requests wait for it.
     Log,
-    /// A list of files, and what must be known before anything else: the file system.
+    /// A list of files, and the mount, which must come before anything else.
     List,
-    /// A file that is read.
+    /// A file being read.
     Load,
-    /// A file that is written.
+    /// A file being written.
     Save,
 }
 
-/// A question, without its bytes: what its answer is compared with.
+/// A question without its bytes, to compare its answer with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Question {
     Mount,
-    /// Files that were listed so far.
+    /// Number of files listed so far.
     List {
         listed: u32,
     },
@@ -68,7 +69,7 @@ enum Question {
         slot: u32,
         bytes: usize,
     },
-    /// What is answered with `Done`.
+    /// An operation that is answered with `Done`.
     Deed,
 }
 
@@ -96,7 +97,7 @@ impl Question {
         }
     }
 
-    /// Whether this is an answer to it.
+    /// Whether this answers the question.
     fn is_answered_by(self, answer: &Answer<'_>) -> bool {
         match (self, answer) {
             (_, Answer::Failed { .. })
@@ -123,7 +124,7 @@ impl Question {
     }
 }
 
-/// Whether these bytes can be a file's path: text without what a terminal or a log would stumble over.
+/// Whether these bytes can be a file's path: text without characters that would upset a terminal or a log.
 fn is_path(bytes: &[u8]) -> bool {
     let is_plain = |path: &str| !path.is_empty() && !path.chars().any(char::is_control);
     bytes.len() <= MAX_PATH_BYTES && core::str::from_utf8(bytes).is_ok_and(is_plain)
@@ -132,7 +133,7 @@ fn is_path(bytes: &[u8]) -> bool {
 /// A question that is under way.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
-    /// `None`: nobody wants to hear of it any more.
+    /// `None` if nobody wants the answer any more.
     owner: Option<Owner>,
     number: u32,
     question: Question,
@@ -143,30 +144,30 @@ struct Pending {
 pub(crate) enum Heard<'f> {
     /// Nothing.
     Nothing,
-    /// A message that nobody wants: it answers nothing that was asked, or what was forgotten.
+    /// A message to ignore: it answers no question, or a question that was forgotten.
     Noise,
-    /// An answer, which is believed as far as its shape goes.
+    /// An answer of the right shape; its content is not checked here.
     Answer(Owner, Answer<'f>),
-    /// The question will have no answer.
+    /// The question failed.
     Failed(Owner, Failure),
 }
 
-/// See the module.
+/// The link to files; see the module.
 #[derive(Debug)]
 pub(crate) struct Link<R, W> {
     ring: Endpoint<R, W>,
-    /// What is sent.
+    /// The message being sent.
     frame: Frame,
-    /// What is under way, oldest first.
+    /// Questions under way, oldest first.
     pending: heapless::Deque<Pending, PENDING>,
-    /// When the link is given up if the oldest has no answer.
+    /// When the link is given up if the oldest question has no answer.
     until_us: u64,
     /// Number of the last question.
     number: u32,
-    /// Why nothing is asked any more.
+    /// Why no more questions are asked, if the link was given up.
     given_up: Option<Failure>,
     breaches: u32,
-    /// Of them, those that were taken.
+    /// Breaches already returned by [`Self::take_breaches`].
     reported: u32,
     signal: bool,
 }
@@ -186,15 +187,15 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         }
     }
 
-    /// Begins the only epoch.
+    /// Starts the only epoch.
     pub(crate) fn lead(&mut self) {
         self.ring.lead(EPOCH);
-        // It may be waiting for that already.
+        // Files may already be waiting for this.
         self.signal = true;
     }
 
-    /// Asks, if the owner has no other question under way, or a load no more than it may have; else false. What is asked
-    /// ends with an answer or a failure, which [`Self::receive`] and [`Self::look`] give, unless the owner forgets it.
+    /// Asks a question. Returns false if the owner already has one under way, or a load its maximum. Unless the owner
+    /// forgets it, the question ends with an answer or a failure, from [`Self::receive`] or [`Self::look`].
     ///
     /// # Errors
     /// The link was given up.
@@ -213,14 +214,15 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         }
         let number = self.number.wrapping_add(1).max(1);
         ask.write(number, &mut self.frame);
-        // What files says of its reading is not believed; then there may be no room, and its silence is timed all the same.
+        // What files says about its reading is not trusted, so the ring may be full. The missing answer is timed all
+        // the same.
         let sent = self.ring.send(&self.frame).is_ok();
         self.number = number;
         self.signal |= sent;
         if self.pending.is_empty() {
             self.until_us = now.saturating_add(ANSWER_US);
         }
-        // There is room.
+        // There is room, as checked above.
         let _ = self.pending.push_back(Pending {
             owner: Some(owner),
             number,
@@ -229,17 +231,17 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         Ok(true)
     }
 
-    /// An owner does not want to hear of what it has asked.
+    /// Drops an owner's questions: their answers are no longer wanted.
     pub(crate) fn forget(&mut self, owner: Owner) {
         for pending in self.pending.iter_mut() {
             pending.owner = pending.owner.filter(|of| *of != owner);
         }
     }
 
-    /// The next message. A message that is no answer to what was asked ends the oldest question.
+    /// The next message. One that answers none of the questions ends the oldest question.
     pub(crate) fn receive<'f>(&mut self, frame: &'f mut Frame, now: u64) -> Heard<'f> {
         let received = match self.given_up {
-            // Nothing is believed any more, nor read.
+            // After the link is given up, nothing more is read.
             Some(_) => return Heard::Nothing,
             None => self.ring.receive(frame),
         };
@@ -256,7 +258,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
             return Heard::Noise;
         };
         if is_sound && is_older(pending.number) {
-            // Of a question that has ended with a breach: the one that is under way is not to blame.
+            // It answers a question that a breach has ended, so the question under way is not to blame.
             self.count_breach();
             return Heard::Noise;
         }
@@ -286,7 +288,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         }
     }
 
-    /// Gives the link up if the answer that is due has not come. The questions that end with that are given one at a time.
+    /// Gives up the link if an answer is overdue. The questions that this ends are returned one per call.
     pub(crate) fn look(&mut self, now: u64) -> Option<(Owner, Failure)> {
         self.pending.front()?;
         let failure = match self.given_up {
@@ -311,29 +313,29 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         }
     }
 
-    /// When audit must look again if nothing has come.
+    /// When audit must look again if nothing arrives.
     pub(crate) fn due_us(&self) -> Option<u64> {
         self.pending.front().map(|_| self.until_us)
     }
 
-    /// Whose the oldest question is.
+    /// The owner of the oldest question.
     #[cfg(test)]
     pub(crate) fn asks(&self) -> Option<Owner> {
         self.pending.front().and_then(|pending| pending.owner)
     }
 
-    /// Questions that are under way.
+    /// Number of questions under way.
     #[cfg(test)]
     pub(crate) fn under_way(&self) -> usize {
         self.pending.len()
     }
 
-    /// Why there is nothing to ask, if that is so.
+    /// Why questions fail at once, if they do.
     pub(crate) const fn failure(&self) -> Option<Failure> {
         self.given_up
     }
 
-    /// Messages that no honest files sends, since the last call.
+    /// Breaches by files since the last call.
     pub(crate) const fn take_breaches(&mut self) -> u32 {
         let new = self.breaches.saturating_sub(self.reported);
         self.reported = self.breaches;
@@ -347,7 +349,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
     }
 }
 
-/// What a user is told of why files has not done something.
+/// The failure to report for an error of files.
 const fn failure(why: FilesError, value: u64) -> Failure {
     let code = match why {
         FilesError::NoDisk => ErrorCode::NoDisk,

@@ -1,4 +1,4 @@
-//! The list of what is on the disk: models and adapters, as files named them last.
+//! The list of models and adapters on the disk, as files last gave it.
 
 use super::path::{listable, named};
 use heapless::Vec;
@@ -6,28 +6,29 @@ use protocol::error::Failure;
 use protocol::name::ModelName;
 use protocol::store::Content;
 
-/// Models that are listed, and as many adapters. It sizes audit's table (20 KiB). Others can be loaded, but are not shown.
+/// Limit of models in the list, and also of adapters. It sets the size of audit's table (20 KiB). Further files can be
+/// loaded, but are not shown.
 const LISTED: usize = 128;
 
 /// A model or adapter of the disk, as it is listed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Listed {
     pub(crate) name: ModelName,
-    /// `None`: only its signature was met so far.
+    /// `None` if only its signature has been seen so far.
     pub(crate) bytes: Option<u64>,
     pub(crate) has_signature: bool,
 }
 
-/// What is known of the list.
+/// The state of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Listing {
-    /// Nobody has asked for it.
+    /// Nobody has asked for it yet.
     Unknown,
-    /// Files is to be asked.
+    /// Files must be asked for it.
     Wanted,
-    /// Files was asked.
+    /// Files has been asked and has not finished.
     Asked,
-    /// It is there.
+    /// It is complete.
     Known,
     /// The disk could not be listed, for this reason.
     Failed(Failure),
@@ -37,7 +38,7 @@ pub(crate) enum Listing {
 #[derive(Debug)]
 struct Items {
     items: Vec<Listed, LISTED>,
-    /// Those that are there and cannot be shown: their names are too long or no names, or there are too many.
+    /// Number of files that cannot be shown: their names are invalid or too long, or there are too many.
     skipped: u32,
 }
 
@@ -54,7 +55,7 @@ impl Items {
         self.skipped = 0;
     }
 
-    /// The file of this name, which is there from now on; `None` if it cannot be shown.
+    /// Finds or adds the file with this name; `None` if it cannot be shown.
     fn entry(&mut self, name: &[u8]) -> Option<&mut Listed> {
         let name = named(name)?;
         let index = match self.items.iter().position(|listed| listed.name == name) {
@@ -74,7 +75,7 @@ impl Items {
     }
 }
 
-/// See the module.
+/// The list of files on the disk; see the module.
 #[derive(Debug)]
 pub(crate) struct List {
     pub(crate) state: Listing,
@@ -91,21 +92,21 @@ impl List {
         }
     }
 
-    /// Somebody wants to see what is there now.
+    /// Somebody wants an up-to-date list.
     pub(crate) fn want(&mut self) {
         if self.state != Listing::Asked {
             self.state = Listing::Wanted;
         }
     }
 
-    /// Files was asked.
+    /// Files has been asked.
     pub(crate) fn begin(&mut self) {
         self.state = Listing::Asked;
         self.models.clear();
         self.adapters.clear();
     }
 
-    /// A file of the list.
+    /// Adds a file of the list.
     pub(crate) fn add(&mut self, path: &[u8], bytes: u64) {
         let Some(found) = listable(path) else {
             return;
@@ -122,7 +123,8 @@ impl List {
         }
     }
 
-    /// The list ends, so well or not. What files could not name may be either.
+    /// Ends the list, successfully or not. A file that files could not name may be a model or an adapter, so it counts
+    /// as both.
     pub(crate) fn end(&mut self, result: Result<u32, Failure>) {
         self.state = match result {
             Ok(skipped) => {
@@ -142,7 +144,7 @@ impl List {
         }
     }
 
-    /// The file of this content at this place of the list: its name, its bytes, and whether it has a signature.
+    /// The file at this place of the list: its name, its size in bytes, and whether it has a signature.
     pub(crate) fn nth(&self, content: Content, index: usize) -> Option<(ModelName, u64, bool)> {
         // Signatures without a file do not count.
         let items = self.items(content).items.iter();
@@ -150,7 +152,7 @@ impl List {
         items.nth(index)
     }
 
-    /// Files of this content that are there and cannot be shown.
+    /// Number of files with this content that cannot be shown.
     pub(crate) const fn skipped(&self, content: Content) -> u32 {
         self.items(content).skipped
     }

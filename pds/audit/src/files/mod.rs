@@ -1,23 +1,24 @@
-//! Audit's end towards `files`, the domain with the file system, or that this system has none.
+//! Audit's connection to `files`, the domain with the file system, or its absence.
 //!
-//! One audit is built for two systems. `Audit<'m, R, W, F>` asks its end through [`FilesEnd`]. The system with a disk has
-//! [`Files`]. The one without has [`NoFiles`], a type without values: `Option<NoFiles>` takes no memory, and the compiler
-//! drops whatever would be done with one. Therefore everything that a disk needs, state included, belongs into [`Files`] or
-//! behind it, and never into the monitor, its table or its messages to inference.
+//! The same audit is built for systems with and without a disk. `Audit<'m, R, W, F>` reaches its end through
+//! [`FilesEnd`]. With a disk, that is [`Files`]. Without one, it is [`NoFiles`], a type without values:
+//! `Option<NoFiles>` takes no memory, and the compiler drops all code that would use one. So everything that a disk
+//! needs, including its state, belongs in [`Files`] or behind it, never in the monitor, its table or its messages to
+//! inference.
 //!
 //! # How a part of the monitor uses it
 //!
-//! Each part that asks has an `Owner`: the log, lists, loads, adapters that are written. A part does two things:
+//! Each part that asks has an `Owner`: the log, lists, loads, and adapters being written. A part does two things:
 //!
-//! - *It asks* in `Monitor::ask_files` (`monitor/files.rs`), which is called at the end of each wake-up with the owners in
-//!   their order, most urgent first: `files.link.ask(Owner::…, &ask, now)`. `Ok(false)` means that its last question
-//!   is still under way: try again at the next wake-up, which the answer to that question causes. `Err` says why there will be no
+//! - *It asks* in `Monitor::ask_files` (`monitor/files.rs`), which is called at the end of each wake-up with the
+//!   owners, most urgent first: `files.link.ask(Owner::…, &ask, now)`. `Ok(false)` means that the owner's last question
+//!   is still under way; try again at the next wake-up, which the answer will cause. `Err` says why there will be no
 //!   answer, now or ever (`Link::failure`).
-//! - *It hears* in `Monitor::hear_files`, which is called at the beginning of each wake-up with what `Link::receive` has
-//!   believed: `Heard::Answer(owner, answer)` or `Heard::Failed(owner, failure)`. Each question is followed by exactly one
-//!   of them (lists: by any number of `Answer::File` before that), so an owner that has asked always hears the end of it.
+//! - *It hears* in `Monitor::hear_files`, which is called at the start of each wake-up with what `Link::receive` has
+//!   accepted: `Heard::Answer(owner, answer)` or `Heard::Failed(owner, failure)`. Each question is followed by exactly
+//!   one of them (lists: after any number of `Answer::File`), so an owner always hears the end of its question.
 //!
-//! An answer borrows the frame at hand and is gone after the call: copy what is to be kept.
+//! An answer borrows the caller's frame and is gone after the call: copy whatever must be kept.
 
 mod card;
 mod link;
@@ -40,7 +41,7 @@ use protocol::error::Failure;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::Endpoint;
 
-/// What audit's end towards files is: [`Files`], or [`NoFiles`].
+/// Audit's end of the link to files: [`Files`], or [`NoFiles`].
 pub trait FilesEnd<R, W> {
     /// The end.
     fn get(&self) -> &Files<R, W>;
@@ -63,20 +64,20 @@ impl<R, W> FilesEnd<R, W> for NoFiles {
     }
 }
 
-/// What is known of the disk.
+/// The state of the disk's file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mount {
-    /// Nothing: files is to be asked.
+    /// Files has yet to be asked.
     Wanted,
-    /// Files was asked.
+    /// Files was asked and has not answered.
     Asked,
-    /// It has a file system.
+    /// The disk has a file system.
     Mounted,
-    /// It has none that can be used.
+    /// The disk has no usable file system.
     Failed(Failure),
 }
 
-/// The end of a system with a disk.
+/// The end in a system with a disk.
 #[derive(Debug)]
 pub struct Files<R, W> {
     pub(crate) link: Link<R, W>,
@@ -87,9 +88,9 @@ pub struct Files<R, W> {
 }
 
 impl<R: ReadWords, W: WriteWords> Files<R, W> {
-    /// The end over audit's side of the rings with files. `staging`: memory that audit alone maps. `slots`: the region of
-    /// model slots, which audit alone writes. `store`: the model store, behind which inference counts the slots. `journal`:
-    /// for the log on the disk.
+    /// Creates audit's end. `staging`: memory that only audit maps. `slots`: the region of model slots, which only
+    /// audit writes. `store`: the model store; inference counts the slots as if they followed it. `journal`: memory for
+    /// the log on the disk.
     pub const fn new(
         ring: Endpoint<R, W>,
         staging: W,

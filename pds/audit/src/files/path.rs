@@ -1,7 +1,7 @@
-//! Names on the disk: what a user calls a file, and where it lies.
+//! Names on the disk: what users call a file, and its path.
 //!
-//! Files lie where the archive of the store has them: `NAME.gguf`, `adapters/NAME.gguf`, `data/NAME.jsonl`. A user calls each
-//! `disk/NAME`; what is asked for says which of them is meant.
+//! Files have the same paths as in the store's archive: `NAME.gguf`, `adapters/NAME.gguf`, `data/NAME.jsonl`. A user
+//! calls each of them `disk/NAME`; the kind of request says which one is meant.
 
 use heapless::Vec;
 use protocol::error::{ErrorCode, Failure};
@@ -11,7 +11,7 @@ use protocol::store::{
     ADAPTERS_FOLDER, Content, DATA_FOLDER, DATA_SUFFIXES, MODEL_SUFFIX, SIGNATURE_SUFFIX,
 };
 
-/// What the name of a file of the disk begins with: none of the store has it.
+/// Prefix of the names of files on the disk; no name in the store has it.
 pub(crate) const PREFIX: &str = "disk/";
 
 /// Room for the longest folder, name, and ending.
@@ -22,10 +22,10 @@ const _: () = assert!(
         && DATA_FOLDER.len() + 1 + DATA_SUFFIXES[0].len() + SIGNATURE_SUFFIX.len() <= 32
 );
 
-/// Of a file on the disk.
+/// Path of a file on the disk.
 pub(crate) type Path = Vec<u8, PATH_BYTES>;
 
-/// How the files of this content may end; a name is looked for with each of them in turn.
+/// The endings that files with this content may have; a name is looked up with each in turn.
 pub(crate) const fn suffixes(content: Content) -> &'static [&'static str] {
     match content {
         Content::Model | Content::Adapter => &[MODEL_SUFFIX],
@@ -33,7 +33,7 @@ pub(crate) const fn suffixes(content: Content) -> &'static [&'static str] {
     }
 }
 
-/// Where the file of this name lies, which may have the prefix, with the ending at this place of [`suffixes`].
+/// The path of the file with this name, with or without the prefix, and the ending at this place of [`suffixes`].
 pub(crate) fn path_of(content: Content, name: ModelName, ending: usize, more: &str) -> Path {
     let folder = match content {
         Content::Model => "",
@@ -48,23 +48,23 @@ pub(crate) fn path_of(content: Content, name: ModelName, ending: usize, more: &s
         more,
     ];
     let mut path = Path::new();
-    // Byte by byte, since the compiler leaves no panic in that. There is room for the longest.
+    // Copied byte by byte, because the compiler can remove every panic from that. The longest path fits.
     for byte in parts.iter().flat_map(|part| part.bytes()) {
         let _ = path.push(byte);
     }
     path
 }
 
-/// What lies at a path, as far as lists show it: a model or an adapter.
+/// The target of a path, if lists show it: a model, an adapter, or the signature of one.
 pub(crate) struct Listable<'p> {
     pub(crate) content: Content,
-    /// Its path without folder and ending, which need be no name.
+    /// The path without folder and ending. It may not be a valid name.
     pub(crate) name: &'p [u8],
-    /// It is the signature of that.
+    /// Whether it is the signature.
     pub(crate) is_signature: bool,
 }
 
-/// See [`Listable`]; `None` for anything else.
+/// Classifies a path; `None` for anything but a [`Listable`].
 pub(crate) fn listable(path: &[u8]) -> Option<Listable<'_>> {
     let unsigned = path.strip_suffix(SIGNATURE_SUFFIX.as_bytes());
     let (path, is_signature) = (unsigned.unwrap_or(path), unsigned.is_some());
@@ -81,7 +81,7 @@ pub(crate) fn listable(path: &[u8]) -> Option<Listable<'_>> {
     })
 }
 
-/// The path within this folder, if it lies there. A file system of this kind does not tell cases apart.
+/// The path relative to this folder, if it lies there. FAT ignores case, so the comparison does, too.
 fn within<'p>(path: &'p [u8], folder: &str) -> Option<&'p [u8]> {
     let (first, rest) = path.split_at_checked(folder.len())?;
     let rest = rest.strip_prefix(b"/")?;
@@ -90,21 +90,21 @@ fn within<'p>(path: &'p [u8], folder: &str) -> Option<&'p [u8]> {
         .then_some(rest)
 }
 
-/// The name under which the file with this path, without folder and ending, is asked for; `None` if it has none.
+/// The name by which users ask for the file with this path, without folder and ending; `None` if it cannot have one.
 pub(crate) fn named(path: &[u8]) -> Option<ModelName> {
     let path = core::str::from_utf8(path).ok()?;
     ModelName::new(PREFIX)?.followed_by(path.as_bytes())
 }
 
-/// Whether this can only be a file of the disk.
+/// Whether this name can only be that of a file on the disk.
 pub(crate) fn is_on_disk(name: ModelName) -> bool {
     name.as_str().starts_with(PREFIX)
 }
 
-/// The name of the model of the disk that is meant by this one: the same, or what is behind the prefix.
+/// Adds the prefix to the name of a model on the disk, if it is missing.
 ///
 /// # Errors
-/// It would be too long.
+/// The name would be too long.
 pub(crate) fn name_on_disk(name: ModelName) -> Result<ModelName, Failure> {
     let path = without_prefix(name.as_str());
     let path = path.strip_suffix(MODEL_SUFFIX).unwrap_or(path);
@@ -113,9 +113,9 @@ pub(crate) fn name_on_disk(name: ModelName) -> Result<ModelName, Failure> {
     named(path.as_bytes()).ok_or(too_long)
 }
 
-/// What is behind the prefix, for something that is not of the disk: the same name if it has none.
+/// Removes the prefix from a name, if it has one.
 pub(crate) fn name_off_disk(name: ModelName) -> ModelName {
-    // It is part of a name.
+    // Part of a name is a name.
     ModelName::new(without_prefix(name.as_str())).unwrap_or(name)
 }
 

@@ -1,12 +1,13 @@
-//! How an adapter that was made here comes onto the disk.
+//! Writing an adapter that was made here to the disk.
 //!
 //! ```text
 //!   is the name free? ──► the signature: create, append, finish ──► the file: create, append …, finish
 //! ```
 //!
-//! The rule: what lies on the disk under a name stays. A name that is taken is not written over, so the adapter gets one with
-//! a number; the signature is there before the file takes its name, in one step and when all of it is durable. So a power cut
-//! at any moment leaves no adapter of that name, or a whole one with its signature. A signature alone is no adapter, and is
+//! The rule: a file on the disk is never overwritten. If the name is taken, the adapter gets one with a number. The
+//! signature is there before the file gets its name, which happens in one step after all of it is durable. So a power
+//! cut at any moment leaves either no adapter of that name or a whole one with its signature. A signature without an
+//! adapter does not count, and the next one replaces it.
 //! replaced by the next.
 
 use super::path::{PREFIX, Path, named, path_of};
@@ -17,10 +18,10 @@ use protocol::name::ModelName;
 use protocol::store::{Content, SIGNATURE_SUFFIX};
 use protocol::wire::files::Answer;
 
-/// Names that are tried: the adapter's, and that with a number.
+/// Number of names tried: the adapter's own, and that with a number.
 const NAMES: u8 = 9;
 
-/// How far it is.
+/// How far the writing has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// Is the name free?
@@ -29,48 +30,48 @@ enum Step {
     Signature,
     FinishSignature,
     Create,
-    /// So many bytes of the file are written.
+    /// This many bytes of the file are written.
     Append(usize),
     Finish,
 }
 
-/// An adapter that is being written.
+/// An adapter being written.
 #[derive(Debug)]
 pub(crate) struct Saving {
-    /// Of its entry in the table.
+    /// Number of its entry in the table.
     pub(crate) number: u32,
-    /// Why it is not loaded, if it is not: its client is told at the end.
+    /// Why the adapter was not loaded, if so. Its client is told at the end.
     pub(crate) not_loaded: Option<ErrorCode>,
-    /// Of the adapter among those that were made here.
+    /// Number of the adapter among those made here.
     pub(crate) id: u32,
     name: ModelName,
     bytes: usize,
     signature: [u8; SIGNATURE_BYTES],
-    /// Which of the names, from 1.
+    /// Which of the names is being tried, from 1.
     attempt: u8,
     step: Step,
-    /// Bytes of the file that were asked to be written.
+    /// Bytes of the file that files was asked to write.
     asked: usize,
-    /// A question is under way.
+    /// Whether a question is under way.
     awaits: bool,
 }
 
-/// What files is to be asked next.
+/// What to ask files next.
 pub(crate) enum NextSave {
-    /// Whether there is this file.
+    /// Whether this file exists.
     Open(Path),
     /// To begin this file.
     Create(Path),
     /// To append the signature.
     Signature([u8; SIGNATURE_BYTES]),
-    /// To append the file's bytes from there on, as many as may be now.
+    /// To append the file's bytes from this offset on, as many as one message allows.
     Append(usize),
     /// To finish the file.
     Finish,
 }
 
 impl Saving {
-    /// Begins to write an adapter of so many bytes, at least one.
+    /// Begins to write an adapter with this many bytes, at least one.
     pub(crate) const fn new(
         number: u32,
         not_loaded: Option<ErrorCode>,
@@ -95,7 +96,7 @@ impl Saving {
     /// Its name on the disk.
     ///
     /// # Errors
-    /// It would be too long.
+    /// The name would be too long.
     pub(crate) fn on_disk(&self) -> Result<ModelName, Failure> {
         let ending = [b'-', b'0'.saturating_add(self.attempt)];
         let ending = match self.attempt {
@@ -113,10 +114,10 @@ impl Saving {
         Ok(path_of(Content::Adapter, self.on_disk()?, 0, more))
     }
 
-    /// What is to be asked next, if nothing is under way.
+    /// What to ask next, if no question is under way.
     ///
     /// # Errors
-    /// It ends with this.
+    /// Writing has failed with this error.
     pub(crate) fn next(&self) -> Result<Option<NextSave>, Failure> {
         if self.awaits {
             return Ok(None);
@@ -131,16 +132,16 @@ impl Saving {
         }))
     }
 
-    /// It was asked, of the file with so many bytes.
+    /// Notes that the question was sent; the file has this many bytes.
     pub(crate) const fn await_answer(&mut self, bytes: usize) {
         self.awaits = true;
         self.asked = bytes;
     }
 
-    /// The answer. True: it is all there.
+    /// Takes the answer. Returns true when everything is written.
     ///
     /// # Errors
-    /// It ends with this.
+    /// Writing has failed with this error.
     pub(crate) fn hear(&mut self, answer: Result<Answer<'_>, Failure>) -> Result<bool, Failure> {
         self.awaits = false;
         self.step = match (self.step, answer) {
@@ -148,7 +149,7 @@ impl Saving {
                 Step::CreateSignature
             }
             (_, Err(failure)) => return Err(failure),
-            // Another has the name.
+            // The name is taken.
             (Step::Look, Ok(_)) if self.attempt >= NAMES => {
                 return Err(Failure::of(ErrorCode::AdapterExists));
             }
@@ -169,7 +170,7 @@ impl Saving {
         Ok(false)
     }
 
-    /// Bytes of the file that are written, and in all.
+    /// Bytes of the file written so far, and in all.
     pub(crate) const fn progress(&self) -> (u64, u64) {
         let done = match self.step {
             Step::Append(done) => done,

@@ -11,7 +11,7 @@ use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
-/// Audit's end, and a files that says whatever a test wants.
+/// Audit's end, and a files domain that says whatever a test wants.
 struct Rig {
     link: Link<TestRegion, TestRegion>,
     files: TestEndpoint,
@@ -34,7 +34,7 @@ impl Rig {
         }
     }
 
-    /// Asks, and the number that files sees.
+    /// Asks a question. Returns the number that files sees.
     fn ask(&mut self, owner: Owner, ask: &Ask<'_>) -> u32 {
         assert_eq!(self.link.ask(owner, ask, 0), Ok(true));
         assert!(self.link.takes_signal());
@@ -213,7 +213,7 @@ fn what_answers_another_question_ends_the_one_that_was_asked() {
         rig.say(number, &answer);
         assert!(rig.is_breach(), "{ask:?}: {answer:?}");
         assert_eq!((rig.link.take_breaches(), rig.link.asks()), (1, None));
-        // It is no end of everything.
+        // It does not end the link.
         let number = rig.ask(Owner::Load, &Ask::Close);
         rig.say(number, &Answer::Done);
         assert_eq!(rig.hear(), Heard::Answer(Owner::Load, Answer::Done));
@@ -226,13 +226,13 @@ fn the_number_of_another_question_and_no_question_are_breaches() {
     rig.say(0, &Answer::Done);
     assert_eq!(rig.hear(), Heard::Noise);
     let number = rig.ask(Owner::List, &Ask::Finish);
-    // One that has ended is not the fault of the one that is under way.
+    // An answer to a question that has ended is not the fault of the one under way.
     rig.say(number.wrapping_sub(1), &Answer::Done);
     assert_eq!(rig.hear(), Heard::Noise);
     assert_eq!(rig.link.under_way(), 1);
     rig.say(number.wrapping_add(1), &Answer::Done);
     assert!(rig.is_breach());
-    // The honest answer comes too late.
+    // The honest answer arrives too late.
     rig.say(number, &Answer::Done);
     assert_eq!(rig.hear(), Heard::Noise);
     assert_eq!(rig.link.take_breaches(), 4);
@@ -267,7 +267,7 @@ fn silence_gives_the_link_up_for_good() {
     assert_eq!(rig.link.look(ANSWER_US), Some((Owner::Load, failure)));
     assert_eq!(rig.link.look(ANSWER_US), None);
     assert_eq!(rig.link.failure(), Some(failure));
-    // The answer comes after all.
+    // The answer arrives after all.
     rig.say(number, &Answer::Done);
     assert_eq!(rig.hear(), Heard::Nothing);
     assert_eq!(rig.link.ask(Owner::Log, &Ask::OpenLog, 0), Err(failure));
@@ -277,7 +277,7 @@ fn silence_gives_the_link_up_for_good() {
 #[test]
 fn a_files_that_does_not_read_is_silent() {
     let mut rig = Rig::new();
-    // Its tail is what no ring has.
+    // Its tail index is impossible.
     rig.region.store(3, u64::MAX);
     assert_eq!(rig.link.ask(Owner::List, &Ask::Mount, 5), Ok(true));
     assert_eq!(rig.link.look(ANSWER_US), None);
@@ -315,7 +315,7 @@ fn the_last_breach_of_all_still_ends_the_question() {
 }
 
 proptest! {
-    /// Whatever lies in files' region: each question ends once, with what it may end with, and nothing panics.
+    /// Whatever is in files' region: each question ends once, with a valid result, and nothing panics.
     #[test]
     fn no_bytes_do_more_than_end_what_was_asked(
         acts in prop::collection::vec((0u8..6, any::<u64>(), 0usize..20_000, any::<u8>()), 1..60)

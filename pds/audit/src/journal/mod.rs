@@ -1,20 +1,20 @@
-//! The log on the disk: what is asked of files to find it, to write it and to read it back, and who waits for that.
+//! The log on the disk: how audit has files find, write and read it, and which requests wait for that.
 //!
 //! Responsible for:
-//! - *finding its end at boot*, reading a few sectors at a time ([`Opening`]), and what the users' budgets have been used for
-//!   ([`usage`]);
-//! - *writing it*: entries lie in memory first ([`crate::log`]) and are copied from there in their order, as many at once
-//!   as there are, with one flush for all of them ([`writing`]);
-//! - *who waits*: if the policy says "ahead", inference hears of a request when its admission is durable, and the client of
-//!   its end when that is ([`waiting`]);
+//! - *finding its end at boot*, reading a few sectors at a time ([`Opening`]), and how much of their budgets users have
+//!   spent ([`usage`]);
+//! - *writing it*: entries are first in memory ([`crate::log`]) and are copied from there in order, as many at once as
+//!   are ready, with one flush for all of them ([`writing`]);
+//! - *holding requests*: if the policy says "ahead", inference is not told of a request until its admission is durable,
+//!   and the client is not told of its end until that is ([`waiting`]);
 //! - *reading back* what memory no longer holds ([`reading`]).
 //!
-//! The rule: files is untrusted, so nothing that it says is believed beyond the seals and hashes of what it gives. It can
-//! refuse, be silent, forget what it said was durable, or bring back an older log; it cannot change an entry without
-//! breaking the chain, and it cannot make audit wait: the link gives up, and then the policy says whether requests go on.
+//! The rule: files is untrusted, so nothing it says is believed beyond the seals and hashes in the data. It can refuse,
+//! stay silent, lose what it said was durable, or bring back an older log. It cannot change an entry without breaking
+//! the chain, and it cannot make audit wait: the link gives up, and then the policy says whether requests go on.
 //!
-//! The journal is logic: [`Journal::ask`] says what is to be asked next, [`Journal::hear`] takes the answer. It exists only
-//! in a system with a disk.
+//! The journal does no I/O: [`Journal::ask`] returns what to ask next, [`Journal::hear`] takes the answer. It exists
+//! only in a system with a disk.
 
 mod reading;
 pub(crate) mod usage;
@@ -37,11 +37,11 @@ use usage::Usage;
 use waiting::Waiting;
 use writing::{OUT_BYTES, Writer};
 
-/// Requests that can wait for their admissions to be durable: one of each client, which is not heard meanwhile, and the one
-/// fine-tuning that there can be.
+/// How many requests can wait for their admissions to become durable: one per client, which sends no others meanwhile,
+/// and the single fine-tuning.
 pub(crate) const HELD: usize = protocol::limits::MAX_CLIENTS + 1;
 
-/// Memory that the journal needs: 92 KiB. It lies outside of the monitor so that a runtime with a small stack can make it a
+/// Memory for the journal: 92 KiB. It lies outside the monitor so that a runtime with a small stack can make it a
 /// static.
 #[derive(Debug)]
 pub struct JournalMemory {
@@ -72,33 +72,33 @@ impl Default for JournalMemory {
     }
 }
 
-/// Where the journal is.
+/// The state of the journal.
 #[derive(Debug)]
 enum State {
-    /// Before audit has started, or while files looks for the file system.
+    /// Audit has not started yet, or files is still looking for the file system.
     Waits,
-    /// The file is to be opened.
+    /// The file must be opened.
     Finds,
     /// The log is being read.
     Opens {
         opening: Opening<'static>,
-        /// Sectors that are read at once; one while a sector among them cannot be read.
+        /// Sectors read at once; one while there is an unreadable sector among them.
         step: u32,
-        /// Of the first sector that could not be read.
+        /// The error of the first sector that could not be read.
         unreadable: Option<Failure>,
     },
-    /// It is written.
+    /// The log is being written.
     Open(Writer),
-    /// It is not, and will not be.
+    /// The log is not being written, and will not be.
     Lost(Failure),
 }
 
-/// What was asked and not answered.
+/// The question under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     Nothing,
     OpenLog,
-    /// Sectors for the opening.
+    /// Read sectors for the opening.
     Opening {
         slot: u32,
         sectors: u32,
@@ -107,29 +107,29 @@ enum Asked {
         sectors: u32,
     },
     Flush,
-    /// Sectors for a reader.
+    /// Read sectors for a reader.
     Back {
         slot: u32,
     },
 }
 
-/// What has happened that others must know of.
+/// An event that the rest of audit must know of.
 #[derive(Debug)]
 pub(crate) enum News {
     /// Nothing.
     None,
-    /// The log was found, and is written from now on. Without the log itself.
+    /// The log was found and will be written from now on. The log itself is not included.
     Opened {
         /// What was found.
         found: disk_log::Found,
-        /// Entries of it.
+        /// Number of its entries.
         entries: u64,
         /// Sequence number and hash of the newest.
         newest: (u64, Hash),
         /// How often it was opened.
         boot: u32,
     },
-    /// It is not written any more, or was not from the beginning.
+    /// The log is no longer being written, or never was.
     Lost(Failure),
 }
 
@@ -141,11 +141,11 @@ pub struct Journal {
     device: Option<Device>,
     write: LogWrite,
     on_failure: LogFailure,
-    /// Audit serves: the log was found, or cannot be.
+    /// Audit is in service: the log was found, or cannot be.
     has_begun: bool,
-    /// Inference has died before that.
+    /// How inference failed before that, if it did.
     early_fault: Option<Fault>,
-    /// A second has passed since the last flush.
+    /// Whether a second has passed since the last flush.
     is_due: bool,
     pub(crate) usage: Usage,
     pub(crate) waiting: Waiting,
@@ -181,14 +181,14 @@ impl Journal {
         }
     }
 
-    /// Audit starts. `device`: whose the log is, if the policy gives this device a key.
+    /// Called when audit starts. `device`: the log's owner, if the policy gives this device a key.
     pub(crate) fn start(&mut self, policy: &Policy, device: Option<Device>) {
         (self.write, self.on_failure) = (policy.log_write(), policy.log_on_failure());
         self.device = device;
         self.usage = Usage::of(policy);
     }
 
-    /// The file system was found, or not.
+    /// Takes the result of mounting the file system.
     pub(crate) fn mounted(&mut self, mounted: Result<(), Failure>) -> News {
         match (&self.state, mounted, self.device) {
             (State::Waits, Err(failure), _) => self.lose(failure),
@@ -197,29 +197,29 @@ impl Journal {
                 self.state = State::Finds;
                 News::None
             }
-            // Files is asked for its file system once, before the log.
+            // Files is asked for the file system once, before the log.
             (_, Ok(()), _) => News::None,
             (_, Err(failure), _) => self.lose(failure),
         }
     }
 
-    /// Whether audit serves already.
+    /// Whether audit is in service yet.
     pub(crate) const fn has_begun(&self) -> bool {
         self.has_begun
     }
 
-    /// Audit serves from now on. How inference has died before, if it has.
+    /// Puts audit in service. Returns how inference failed before that, if it did.
     pub(crate) const fn begins(&mut self) -> Option<Fault> {
         self.has_begun = true;
         self.early_fault.take()
     }
 
-    /// Inference has died before audit serves.
+    /// Notes that inference failed before audit was in service.
     pub(crate) const fn note_fault(&mut self, fault: Fault) {
         self.early_fault = Some(fault);
     }
 
-    /// Why nothing is admitted, if that is so.
+    /// Why no request is admitted, if that is so.
     pub(crate) const fn refusal(&self) -> Option<Failure> {
         match (&self.state, self.on_failure) {
             (State::Lost(failure), LogFailure::Refuse) => {
@@ -230,12 +230,12 @@ impl Journal {
         }
     }
 
-    /// Whether requests wait for the log.
+    /// Whether the policy makes requests wait for the log.
     pub(crate) const fn is_ahead(&self) -> bool {
         matches!((&self.state, self.write), (State::Open(_), LogWrite::Ahead))
     }
 
-    /// Sequence number of the newest entry that is durable, or that nobody waits for any more.
+    /// Sequence number of the newest entry that is durable or that nobody waits for any more.
     const fn durable(&self) -> u64 {
         match &self.state {
             State::Open(writer) => match self.write {
@@ -246,7 +246,7 @@ impl Journal {
         }
     }
 
-    /// The newest entry that is durable, its hash, and how often the log was opened.
+    /// The newest durable entry, its hash, and how often the log was opened.
     pub(crate) const fn head(&self) -> Option<(u64, Hash, u64)> {
         match &self.state {
             State::Open(writer) => {
@@ -257,12 +257,12 @@ impl Journal {
         }
     }
 
-    /// A second has passed.
+    /// Called each second.
     pub(crate) const fn tick(&mut self) {
         self.is_due = true;
     }
 
-    /// Whether what users have used is to be written down again.
+    /// Whether the users' usage must be recorded again; clears that.
     pub(crate) fn takes_usage_due(&mut self) -> bool {
         match &mut self.state {
             State::Open(writer) => writer.takes_usage_due(),
@@ -272,33 +272,33 @@ impl Journal {
 
     // ---- Requests that wait ---------------------------------------------------------------------
 
-    /// Whether a client's next request must wait, since the one before it does.
+    /// Whether a client's next request must wait, because its last one does.
     pub(crate) fn holds_of(&self, client: usize) -> bool {
         self.waiting.holds_of(client)
     }
 
-    /// The number of a request whose admission is durable now, and whether it may be told to inference: not if the log was
-    /// lost and nothing is admitted without it.
+    /// A request whose admission is now durable, and whether inference may be told of it. It may not if the log was
+    /// lost and the policy admits nothing without it.
     pub(crate) fn next_released(&self) -> Option<(usize, bool)> {
         let durable = self.durable();
         let held = self.waiting.next_released(durable)?;
         Some((held, self.refusal().is_none()))
     }
 
-    /// Whether a client may hear of the end of this request.
+    /// Whether a client may be told of the end of this request.
     pub(crate) fn may_tell_end(&self, number: u32) -> bool {
         self.waiting.is_settled(number, self.durable())
     }
 
-    /// Whether the log was lost before the end of this request was durable, and the policy lets nothing be done without it:
-    /// then nobody is told that it finished.
+    /// Whether the log was lost before the end of this request was durable, and the policy requires the log. Then
+    /// nobody is told that the request finished.
     pub(crate) fn is_unrecorded(&self, number: u32) -> bool {
         self.refusal().is_some() && self.waiting.waits(number)
     }
 
     // ---- Files ----------------------------------------------------------------------------------
 
-    /// What is to be asked next, if anything is. It stays the same until [`Self::was_asked`].
+    /// What to ask next, if anything. It does not change until [`Self::was_asked`].
     pub(crate) fn ask(
         &mut self,
         log: &Log<'_>,
@@ -330,7 +330,7 @@ impl Journal {
         }
     }
 
-    /// What [`Self::ask`] has given was asked.
+    /// Notes that what [`Self::ask`] returned was sent.
     pub(crate) fn was_asked(&mut self, ask: AskKind) {
         self.asked = match (ask, &mut self.state) {
             (AskKind::Open, _) => Asked::OpenLog,
@@ -353,7 +353,7 @@ impl Journal {
         self.lose(failure)
     }
 
-    /// What was asked was answered, or will not be.
+    /// Takes the answer to the question, or its failure.
     pub(crate) fn hear(&mut self, answer: Result<Answer<'_>, Failure>) -> News {
         let asked = core::mem::replace(&mut self.asked, Asked::Nothing);
         let answer = match answer {
@@ -378,7 +378,7 @@ impl Journal {
                 self.back.take(slot, data);
                 News::None
             }
-            // The link has compared the answer with the question.
+            // The link has already matched the answer to the question.
             _ => News::None,
         }
     }
@@ -386,7 +386,7 @@ impl Journal {
     fn failed(&mut self, asked: Asked, failure: Failure) -> News {
         let is_of_disk = failure.code == ErrorCode::DiskFailed;
         match (&mut self.state, asked) {
-            // One sector cannot be read: the others are, and it counts as changed.
+            // One sector is unreadable: the others are read, and it counts as changed.
             (State::Opens { step, .. }, Asked::Opening { sectors, .. })
                 if is_of_disk && sectors > 1 =>
             {
@@ -437,7 +437,7 @@ impl Journal {
         }
     }
 
-    /// Sectors of the log that is being opened.
+    /// Takes sectors of the log that is being opened.
     fn read(&mut self, slot: u32, data: &[u8]) -> News {
         let State::Opens { opening, step, .. } = &mut self.state else {
             return News::None;
@@ -458,7 +458,7 @@ impl Journal {
         self.opened()
     }
 
-    /// Goes on with the log if all of it was read.
+    /// Starts writing the log if all of it has been read.
     fn opened(&mut self) -> News {
         let State::Opens { opening, .. } = &self.state else {
             return News::None;
@@ -498,7 +498,7 @@ impl Journal {
                     Failure::over(ErrorCode::LogOtherSize, log.into(), slots.into())
                 }
                 OpenError::OtherDevice { .. } => Failure::of(ErrorCode::LogOtherDevice),
-                // A log that cannot be read is not to be taken for something else.
+                // A log that cannot be read must not be mistaken for another kind of file.
                 OpenError::NotALog => unreadable.unwrap_or(Failure::of(ErrorCode::LogGarbage)),
             }),
         }
@@ -514,7 +514,7 @@ impl Journal {
         News::Lost(failure)
     }
 
-    /// An entry that memory no longer holds, or the next one that is there: see [`ReadBack`].
+    /// The entry with this number, which memory no longer holds, or the next one on the disk; see [`ReadBack`].
     pub(crate) fn read_back(&mut self, sequence: u64) -> Found<'_> {
         match &self.state {
             State::Open(writer) => self.back.read(sequence, writer.log()),
@@ -522,14 +522,14 @@ impl Journal {
         }
     }
 
-    /// The log in memory, which the disk's is to follow from here on.
+    /// Makes the log in memory continue the one on the disk.
     pub(crate) fn follow(&mut self, log: &Log<'_>) {
         if let State::Open(writer) = &mut self.state {
             writer.follow(log);
         }
     }
 
-    /// Notes where entries were put, for readers.
+    /// Notes the positions of new entries for readers.
     pub(crate) fn note_written(&mut self) {
         if let State::Open(writer) = &mut self.state {
             writer.each_placed(|sequence, position| self.back.note(sequence, position));
@@ -537,29 +537,29 @@ impl Journal {
     }
 }
 
-/// What is asked, without its bytes.
+/// The kind of a question, without its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AskKind {
-    /// Where the file is.
+    /// Find the file.
     Open,
-    /// Sectors are read.
+    /// Read sectors.
     Read {
-        /// The first.
+        /// The first sector.
         slot: u32,
-        /// How many.
+        /// The number of sectors.
         sectors: u32,
     },
-    /// Sectors are written.
+    /// Write sectors.
     Write {
-        /// How many.
+        /// The number of sectors.
         sectors: u32,
     },
-    /// What was written becomes durable.
+    /// Make durable what was written.
     Flush,
 }
 
 impl AskKind {
-    /// Of what the journal asks.
+    /// The kind of this question.
     pub(crate) fn of(ask: &Ask<'_>) -> Self {
         match *ask {
             Ask::ReadLog { slot, sectors } => Self::Read { slot, sectors },

@@ -1,25 +1,25 @@
 //! Reading back: entries that memory no longer holds.
 //!
-//! There is one reader, which goes forward, so several lists at once are slow, but right. Where an entry lies is found by
-//! marks, one in each 64th of the file.
+//! There is a single reader, which moves forward, so several lists at once are slow but correct. Entries are located by
+//! marks, one for each 64th of the file.
 
 use disk_log::{Log, MAX_ENTRY_BYTES, Reader, SECTOR};
 use protocol::limits::{MAX_TRANSFER_BYTES, MAX_TRANSFER_SECTORS};
 use protocol::record::Record;
 use protocol::wire::files::Ask;
 
-/// Marks. To find an entry, at most the sectors between two of them are read in vain.
+/// Number of marks. To find an entry, at most the sectors between two marks are read in vain.
 const MARKS: usize = 64;
 
-/// What reading back has come to.
+/// The result of a read.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is no heap to box it in")]
 pub(crate) enum Found<'r> {
-    /// The entry, or the next one that is there.
+    /// The entry, or the next one on the disk.
     Entry(Record, &'r [u8]),
-    /// Sectors are to be read first; ask again when files has answered.
+    /// Sectors must be read first; ask again when files has answered.
     Later,
-    /// Nothing of it is there any more.
+    /// Neither the entry nor a later one is on the disk any more.
     Gone,
 }
 
@@ -28,15 +28,15 @@ pub(crate) enum Found<'r> {
 pub(super) struct ReadBack {
     buffer: &'static mut [u8; MAX_ENTRY_BYTES],
     chunk: &'static mut [u8; MAX_TRANSFER_BYTES],
-    /// The first sector in the chunk, and how many there are.
+    /// The first sector in the chunk, and the number of sectors.
     slot: u32,
     sectors: u32,
     reader: Option<Reader>,
-    /// The entry that is wanted next.
+    /// The entry to read next.
     wanted: u64,
-    /// Somebody wants it since files was asked last.
+    /// Whether somebody has wanted it since files was last asked.
     is_wanted: bool,
-    /// Sequence numbers and positions of entries, each the first in its part of the file.
+    /// Sequence numbers and positions of entries, each the first of its part of the file.
     marks: [(u64, u64); MARKS],
     slots: u32,
 }
@@ -60,14 +60,15 @@ impl ReadBack {
         }
     }
 
-    /// The file has so many sectors. Marks that were made before are good: see [`Self::note`].
+    /// Sets the number of sectors in the file. Earlier marks stay valid: see [`Self::note`].
     pub(super) const fn is_of(&mut self, slots: u32) {
         self.slots = slots;
     }
 
-    /// Notes where an entry lies.
+    /// Notes the position of an entry.
     pub(super) fn note(&mut self, sequence: u64, position: u64) {
-        // While the log is opened its size may not be known here yet; parts of the smallest log do for any.
+        // While the log is being opened its size may not be known here. The parts of the smallest log are valid for any
+        // size.
         let part = u64::from(self.slots.max(disk_log::MIN_SLOTS))
             .checked_div(MARKS as u64)
             .unwrap_or(1);
@@ -83,15 +84,15 @@ impl ReadBack {
         }
     }
 
-    /// Nothing is read any more.
+    /// Stops all reading.
     pub(super) fn stop(&mut self) {
         (self.reader, self.is_wanted) = (None, false);
     }
 
-    /// The entry with this number, or the next one that is there.
+    /// The entry with this number, or the next one on the disk.
     pub(super) fn read(&mut self, sequence: u64, log: &Log) -> Found<'_> {
         if self.reader.is_some() && self.wanted != sequence && self.is_wanted {
-            // Another list reads: its turn ends when it stops asking.
+            // Another list is reading; its turn ends when it stops asking.
             return Found::Later;
         }
         if self.reader.is_none() || self.wanted != sequence {
@@ -103,7 +104,7 @@ impl ReadBack {
             let from = before.map(|(_, position)| *position).max();
             self.reader = Some(Reader::new(log, from.unwrap_or(oldest)));
             self.wanted = sequence;
-            // What it holds may have been overwritten since.
+            // The sectors in the chunk may have been overwritten since.
             self.sectors = 0;
         }
         self.is_wanted = true;
@@ -121,7 +122,7 @@ impl ReadBack {
         };
         let mut found = None;
         let (chunk, _) = chunk.as_chunks::<SECTOR>();
-        // No more than the chunk has.
+        // The chunk has no more entries than this.
         for _ in 0..MAX_TRANSFER_SECTORS {
             if reader.position() >= log.position() {
                 return Found::Gone;
@@ -147,7 +148,7 @@ impl ReadBack {
         Found::Entry(record, text.get(..length).unwrap_or(&[]))
     }
 
-    /// Sectors that are wanted, if somebody waits for them.
+    /// The sectors to read, if somebody waits for them.
     pub(super) fn ask(&mut self, log: &Log) -> Option<Ask<'static>> {
         if !core::mem::replace(&mut self.is_wanted, false) {
             return None;
@@ -157,17 +158,17 @@ impl ReadBack {
             .checked_sub(self.slot)
             .is_some_and(|at| at < self.sectors);
         if is_there {
-            // Whoever wants it finds it there.
+            // The reader will find the entry there.
             return None;
         }
         let before_end = log.slots().saturating_sub(slot).max(1);
         let sectors = (MAX_TRANSFER_SECTORS as u32).min(before_end);
-        // The chunk holds nothing until the answer comes.
+        // The chunk is empty until the answer comes.
         self.sectors = 0;
         Some(Ask::ReadLog { slot, sectors })
     }
 
-    /// Sectors have come.
+    /// Takes sectors that were read.
     pub(super) fn take(&mut self, slot: u32, data: &[u8]) {
         for (to, from) in self.chunk.iter_mut().zip(data) {
             *to = *from;
@@ -177,7 +178,7 @@ impl ReadBack {
         self.sectors = u32::try_from(sectors).unwrap_or(0);
     }
 
-    /// Sectors cannot be read: they count as changed.
+    /// Sectors are unreadable: they count as changed.
     pub(super) fn skip(&mut self) {
         if let Some(reader) = &self.reader {
             self.slot = reader.wants();

@@ -1,12 +1,12 @@
-//! What the users have used of their budgets, by the entries of the log: a reboot is no new budget.
+//! How much of their budgets users have spent, according to the log, so that a reboot does not refill a budget.
 //!
-//! How long the system was off nobody knows: there is no clock that an attacker could not set. So the time that it was off
-//! does not count, and a period goes on where the last entry left it. Neither does the time from that entry to the moment
-//! when the power went. A request that had not ended then is charged with all that was reserved for it. Both make a budget
-//! smaller than it could be, never larger.
+//! Nobody knows how long the system was off: an attacker could set any clock. So that time does not count, and a period
+//! goes on where the last entry left it. The time between that entry and the power failure does not count either. A
+//! request that had not ended by then is charged with all that it had reserved. All of this can only make a budget
+//! smaller than it should be, never larger.
 //!
-//! An [`Usage`](protocol::record::Kind::Usage) entry says how much a user has used so far. There is one of each user after
-//! every boot, and again whenever a quarter of the log has been written, so what was overwritten is not needed.
+//! A [`Usage`](protocol::record::Kind::Usage) entry says how much a user has spent so far. One is written for each user
+//! after every boot, and again whenever a quarter of the log has been written, so overwritten entries are not needed.
 
 use protocol::error::ErrorCode;
 use protocol::limits::{MAX_REQUESTS, MAX_USERS};
@@ -14,17 +14,18 @@ use protocol::name::{ModelName, UserName};
 use protocol::policy::Policy;
 use protocol::record::{Kind, Record};
 
-/// Where the time of a log begins, in microseconds. Its oldest entries are gone, so periods can have begun before it.
+/// The time at which a log begins, in microseconds. It leaves room below for periods that began before the oldest
+/// entry.
 const BEGIN_US: u64 = 1 << 60;
 
-/// One user's.
+/// One user's spending.
 #[derive(Clone, Copy, Debug, Default)]
 struct Account {
     name: UserName,
-    /// Tokens that are used or reserved in the period.
+    /// Tokens used or reserved in the period.
     used: u64,
     period_us: u64,
-    /// When the period began, in the time of [`Usage::now`].
+    /// When the period began, on the clock of [`Usage::now`].
     since: u64,
 }
 
@@ -46,19 +47,19 @@ struct Open {
     request: u32,
     user: usize,
     reserved: u64,
-    /// When its period began.
+    /// When its user's period began.
     since: u64,
     is_tuning: bool,
 }
 
-/// See the module.
+/// The spending of all users, as far as the log was read; see the module.
 #[derive(Debug)]
 pub(crate) struct Usage {
     accounts: [Account; MAX_USERS],
     open: [Option<Open>; MAX_REQUESTS + 1],
-    /// Time of earlier boots.
+    /// Total time of earlier boots.
     before: u64,
-    /// Time of the newest entry of this one.
+    /// Time of the newest entry of this boot.
     last: u64,
 }
 
@@ -78,7 +79,7 @@ impl Usage {
         }
     }
 
-    /// Of nothing yet.
+    /// The usage before the first entry.
     pub(crate) fn of(policy: &Policy) -> Self {
         let mut usage = Self::new();
         for (account, user) in usage.accounts.iter_mut().zip(policy.users()) {
@@ -103,7 +104,7 @@ impl Usage {
             return;
         };
         if kind == Kind::Boot {
-            // What was under way then stays charged.
+            // Requests that were under way at the power failure stay charged.
             self.open = [None; MAX_REQUESTS + 1];
             self.before = self.now();
             self.last = 0;
@@ -113,7 +114,7 @@ impl Usage {
             Kind::Admit | Kind::Tune => self.admit(record, kind == Kind::Tune),
             Kind::Finish | Kind::Fail | Kind::Tuned => self.end(record, kind),
             Kind::Budget => {
-                // As long as the policy does not apply again.
+                // A changed budget holds until the next boot applies the policy again.
                 if let Some(account) = self.account(&record.name) {
                     account.period_us = record.limit;
                 }
@@ -131,13 +132,13 @@ impl Usage {
         }
     }
 
-    /// The account that a budget's change or a usage is about, in its period.
+    /// The account of the user whom a budget change or usage entry names, with its period brought up to date.
     fn account(&mut self, name: &ModelName) -> Option<&mut Account> {
         let now = self.now();
         let user = self.find(name.as_str())?;
         let account = self.accounts.get_mut(user)?;
         account.roll(now);
-        // A change begins the period anew; a usage says when it began.
+        // A budget change starts a new period; a usage entry says when the period began.
         account.since = now;
         Some(account)
     }
@@ -152,7 +153,7 @@ impl Usage {
         };
         account.roll(now);
         account.used = account.used.saturating_add(record.value);
-        // If there are more than there can be, the log is not whole: what was reserved stays charged.
+        // If there are more than the limit, entries are missing from the log: the reservation stays charged.
         if let Some(place) = self.open.iter_mut().find(|place| place.is_none()) {
             *place = Some(Open {
                 request: record.request,
@@ -177,7 +178,7 @@ impl Usage {
             return;
         };
         let used = match kind {
-            // Tokens and updates.
+            // A fine-tuning counts tokens plus updates.
             _ if open.is_tuning => prompt,
             Kind::Fail if !is_late => 0,
             _ => prompt.saturating_add(generated),
@@ -186,14 +187,14 @@ impl Usage {
             return;
         };
         account.roll(now);
-        // It is charged to the period in which it was admitted.
+        // Charged only if the period in which the request was admitted is still running.
         if account.since == open.since {
             let free = open.reserved.saturating_sub(used);
             account.used = account.used.saturating_sub(free);
         }
     }
 
-    /// What a user has used, and how much of the period is over, in microseconds.
+    /// What a user has spent in the period, and how much of the period is over, in microseconds.
     pub(crate) fn carried(&mut self, user: usize) -> (u64, u64) {
         let now = self.now();
         let Some(account) = self.accounts.get_mut(user) else {
@@ -210,7 +211,7 @@ mod tests {
 
     const SECOND: u64 = 1_000_000;
 
-    /// Entries of `guest`, whose period is 100 s, one after another.
+    /// Replays entries of `guest`, whose period is 100 s.
     struct Log(Usage);
 
     impl Log {
@@ -243,7 +244,7 @@ mod tests {
             });
         }
 
-        /// What was used, and seconds of the period.
+        /// The tokens spent, and the seconds of the period that are over.
         fn carried(&mut self) -> (u64, u64) {
             let (used, elapsed) = self.0.carried(0);
             (used, elapsed / SECOND)
@@ -261,7 +262,7 @@ mod tests {
         log.end(Kind::Fail, 2, 2, ErrorCode::NonFinite as u16);
         log.end(Kind::Fail, 3, 3, ErrorCode::Deadline as u16);
         assert_eq!(log.carried(), (7 + 7 + 100, 3));
-        // The power goes, and request 4 of the next boot is another.
+        // The power fails; request 4 of the next boot is a different one.
         log.entry(Kind::Boot, 0, |_| {});
         log.end(Kind::Finish, 4, 1, 1);
         assert_eq!(log.carried(), (114, 4));
@@ -282,7 +283,7 @@ mod tests {
         log.entry(Kind::Boot, 0, |_| {});
         log.admit(2, 30, 20);
         assert_eq!(log.carried(), (27, 91));
-        // It ends in the next period, and is charged to that in which it was admitted.
+        // It ends in the next period, but is charged to the one in which it was admitted.
         log.end(Kind::Finish, 2, 45, 1);
         assert_eq!(log.carried(), (0, 6));
         log.admit(3, 50, 5);
@@ -305,7 +306,7 @@ mod tests {
             (record.value, record.limit) = (1_000, 10 * SECOND);
         });
         assert_eq!(log.carried(), (45, 0));
-        // What is no user's, or another's, changes nothing.
+        // Entries about nobody or about another user change nothing.
         log.entry(Kind::Admit, 21, |record| {
             (record.user, record.value) = (UserName::new("eve").unwrap(), 9);
         });

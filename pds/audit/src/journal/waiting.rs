@@ -1,4 +1,5 @@
-//! Who waits until an entry is durable: requests for inference to hear of them, and clients for ends.
+//! Waiting for entries to become durable: before inference is told of a request, and before a client is told of its
+//! end.
 
 use protocol::limits::MAX_REQUESTS;
 use protocol::ring::Frame;
@@ -6,23 +7,23 @@ use protocol::wire::engine::Command;
 
 use super::HELD;
 
-/// A request that inference has not heard of.
+/// A request that inference has not been told of.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     /// The number that inference will know it by.
     number: u32,
-    /// Whose it is.
+    /// The client that it belongs to.
     client: Option<usize>,
-    /// The entry of its admission; `None` before that is written.
+    /// The entry of its admission; `None` until that is written.
     until: Option<u64>,
 }
 
-/// See the module.
+/// The requests that wait; see the module.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     held: [Option<Held>; HELD],
     frames: &'static mut [Frame; HELD],
-    /// Requests that are over, by their numbers, and the entries of their ends.
+    /// Requests that are over, by number, each with the entry of its end.
     ends: [Option<(u32, u64)>; MAX_REQUESTS + 1],
 }
 
@@ -35,13 +36,13 @@ impl Waiting {
         }
     }
 
-    /// Whether one of a client's waits.
+    /// Whether one of a client's requests is waiting.
     pub(crate) fn holds_of(&self, client: usize) -> bool {
         let mut held = self.held.iter().flatten();
         held.any(|held| held.client == Some(client))
     }
 
-    /// Keeps a command until the admission of its request is durable; false if there is no room, which there always is.
+    /// Keeps a command until the admission of its request is durable. False if there is no room, which cannot happen.
     pub(crate) fn hold(
         &mut self,
         client: Option<usize>,
@@ -61,7 +62,7 @@ impl Waiting {
         true
     }
 
-    /// The admission of a request is this entry.
+    /// Notes the entry of a request's admission.
     pub(crate) fn admitted(&mut self, number: u32, sequence: u64) {
         for held in self.held.iter_mut().flatten() {
             if held.number == number {
@@ -70,7 +71,7 @@ impl Waiting {
         }
     }
 
-    /// The place of one whose admission is durable.
+    /// The place of a request whose admission is durable.
     pub(super) fn next_released(&self, durable: u64) -> Option<usize> {
         let is = |held: &Option<Held>| {
             let until = held.and_then(|held| held.until);
@@ -79,30 +80,30 @@ impl Waiting {
         self.held.iter().position(is)
     }
 
-    /// The request in a place: its number, whose it is, and the command.
+    /// The request in a place: its number, its client and its command.
     pub(crate) fn get(&self, place: usize) -> Option<(u32, Option<usize>, &Frame)> {
         let held = self.held.get(place).copied().flatten()?;
         Some((held.number, held.client, self.frames.get(place)?))
     }
 
-    /// Inference has it, or it is over.
+    /// Empties a place: inference has the request, or it is over.
     pub(crate) fn release(&mut self, place: usize) {
         if let (Some(held), Some(frame)) = (self.held.get_mut(place), self.frames.get_mut(place)) {
             *held = None;
-            // Prompts are not kept longer than they are needed.
+            // Prompts are kept no longer than needed.
             frame.wipe();
         }
     }
 
-    /// A request has ended, and the entry of that is this one or an earlier one.
+    /// Notes that a request has ended, in this entry or an earlier one.
     pub(crate) fn ended(&mut self, number: u32, sequence: u64) {
-        // No more are over and not told than there are requests.
+        // There are no more untold ends than requests, so there is a place.
         if let Some(place) = self.ends.iter_mut().find(|place| place.is_none()) {
             *place = Some((number, sequence));
         }
     }
 
-    /// Whether a request's end is not durable as far as is known.
+    /// Whether a request's end is not yet known to be durable.
     pub(super) fn waits(&self, number: u32) -> bool {
         let mut ends = self.ends.iter().flatten();
         ends.any(|(ended, _)| *ended == number)
@@ -114,12 +115,12 @@ impl Waiting {
         end.is_none_or(|(_, sequence)| *sequence <= durable)
     }
 
-    /// Forgets what is durable.
+    /// Forgets the ends that are durable.
     pub(super) fn forget(&mut self, durable: u64) {
         self.forget_if(|(_, sequence)| sequence <= durable);
     }
 
-    /// A client was told of an end.
+    /// Notes that a client was told of an end.
     pub(crate) fn told(&mut self, number: u32) {
         self.forget_if(|(ended, _)| ended == number);
     }

@@ -1,4 +1,4 @@
-//! Writing: entries are copied from memory in their order, as many at once as there are, with one flush for all of them.
+//! Writing: entries are copied from memory in order, as many at once as are ready, with one flush for all of them.
 
 use crate::log::{Cursor, Log};
 use crate::work::Budget;
@@ -8,45 +8,45 @@ use protocol::hash::Hash;
 use protocol::limits::MAX_TRANSFER_SECTORS;
 use protocol::wire::files::Ask;
 
-/// Sectors that are put together at once (16 KiB): the longest entry takes 22, and about 16 without text share a flush.
-/// More would share it among more, and keep the first of them waiting for longer.
+/// Sectors prepared at once (16 KiB). The longest entry takes 22; about 16 entries without text share a flush. A larger
+/// value would let more entries share one, but would keep the first of them waiting longer.
 const OUT_SECTORS: usize = 32;
 
 /// See [`OUT_SECTORS`].
 pub(super) const OUT_BYTES: usize = OUT_SECTORS * SECTOR;
 
-/// Sectors that are written without a flush if the policy says "behind", at most: half of what can be unflushed.
+/// Limit of sectors written without a flush if the policy says "behind": half of what may be unflushed.
 const BEHIND_SECTORS: u64 = disk_log::MAX_UNFLUSHED as u64 / 2;
 
-/// Sectors in a row, of what was put together.
+/// Contiguous sectors of the prepared data.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
-    /// Where they go, counted from the beginning of the file.
+    /// Their position, counted in sectors from the start of the file.
     slot: u32,
     sectors: u32,
-    /// Where they begin in what was put together, in bytes.
+    /// Their byte offset in the prepared data.
     at: usize,
 }
 
-/// See the module.
+/// Writes the log; see the module.
 #[derive(Debug)]
 pub(super) struct Writer {
     log: disk_log::Log,
-    /// The next entry of the log in memory; `None` before that begins.
+    /// The next entry of the log in memory; `None` until that log begins.
     next: Option<Cursor>,
-    /// What was put together and is not written. The file ends at most once in it.
+    /// Prepared sectors not yet written: two pieces, because the end of the file may lie between them.
     pieces: heapless::Vec<Piece, 2>,
-    /// The newest entry that was put together.
+    /// The newest entry prepared.
     newest: (u64, Hash),
-    /// Of them, the newest that is durable.
+    /// The newest entry that is durable.
     durable: (u64, Hash),
-    /// What a flush that is under way makes durable.
+    /// What the flush under way makes durable.
     flushing: Option<(Mark, (u64, Hash))>,
-    /// A flush is wanted.
+    /// Whether a flush is wanted.
     flush: bool,
-    /// Entries that were put together, and where they begin.
+    /// Prepared entries and their positions.
     placed: heapless::Vec<(u64, u64), { OUT_SECTORS / 2 }>,
-    /// Which quarter of the file is written.
+    /// The quarter of the file being written.
     quarter: u64,
     is_usage_due: bool,
 }
@@ -69,7 +69,7 @@ impl Writer {
         }
     }
 
-    /// The log in memory has nothing yet, and goes on where this one ended.
+    /// Makes the log in memory, which is still empty, continue the one on the disk.
     pub(super) fn follow(&mut self, log: &Log<'_>) {
         self.next = Some(log.cursor());
     }
@@ -86,12 +86,12 @@ impl Writer {
         self.log.life() as u64
     }
 
-    /// Whether another quarter of the file was begun since it was asked last.
+    /// Whether a new quarter of the file was begun since the last call.
     pub(super) const fn takes_usage_due(&mut self) -> bool {
         core::mem::replace(&mut self.is_usage_due, false)
     }
 
-    /// Gives each entry that was put together, once.
+    /// Calls `each` once for every prepared entry.
     pub(super) fn each_placed(&mut self, mut each: impl FnMut(u64, u64)) {
         for (sequence, position) in &self.placed {
             each(*sequence, *position);
@@ -99,7 +99,7 @@ impl Writer {
         self.placed.clear();
     }
 
-    /// Puts entries together, if nothing is left of what was before, and nothing waits for a flush.
+    /// Prepares entries, unless earlier ones are still unwritten or a flush is wanted.
     ///
     /// # Errors
     /// Memory no longer holds the next entry.
@@ -151,7 +151,7 @@ impl Writer {
                     self.flush = true;
                     break;
                 }
-                // Memory's chain is the disk's, unless something has gone wrong here.
+                // Memory and disk have the same chain unless something has gone wrong here.
                 Err(_) => return Err(behind),
             };
             work.spend(bytes);
@@ -179,11 +179,11 @@ impl Writer {
             last.sectors = last.sectors.saturating_add(sectors);
             return;
         }
-        // The file ends once at most in what is put together: it is far longer.
+        // There are two pieces at most: the file is far longer than the prepared data.
         let _ = self.pieces.push(Piece { slot, sectors, at });
     }
 
-    /// What is to be asked, if anything is.
+    /// What to ask next, if anything.
     pub(super) fn ask<'o>(&self, out: &'o [u8; OUT_BYTES]) -> Option<Ask<'o>> {
         if let Some(piece) = self.pieces.first() {
             let sectors = (piece.sectors as usize).min(MAX_TRANSFER_SECTORS);
@@ -197,7 +197,7 @@ impl Writer {
         (self.flush && self.flushing.is_none()).then_some(Ask::FlushLog)
     }
 
-    /// So many sectors were written.
+    /// Notes that this many sectors were written.
     pub(super) fn written(&mut self, sectors: u32) {
         let Some(piece) = self.pieces.first_mut() else {
             return;
@@ -215,13 +215,13 @@ impl Writer {
         }
     }
 
-    /// A flush was asked for.
+    /// Notes that a flush was sent.
     pub(super) const fn flushes(&mut self) {
         self.flush = false;
         self.flushing = Some((self.log.mark(), self.newest));
     }
 
-    /// It was done.
+    /// Notes that the flush is done.
     pub(super) fn flushed(&mut self) {
         if let Some((mark, newest)) = self.flushing.take() {
             self.log.flushed(mark);

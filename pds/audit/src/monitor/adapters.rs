@@ -1,7 +1,7 @@
-//! Adapters: which there are, which are loaded beside the model, and how those made here leave.
+//! Adapters: listing them, loading them beside the model, and exporting those made here.
 //!
-//! One of the store is verified like a model; one made here audit has signed itself. Inference is told where its file
-//! lies, and after a restart it is told again, before the system serves.
+//! An adapter of the store is verified like a model; one made here was signed by audit itself. Inference is told where
+//! its file is; after a restart it is told again, before the system is back in service.
 
 use super::Monitor;
 use crate::files::FilesEnd;
@@ -25,14 +25,14 @@ use sha2::{Digest, Sha256};
 /// Entries of the log that a load of an adapter by a user can cause: a cancel, a timeout, its end.
 const ADAPTER_ENTRIES: u64 = 3;
 
-/// What a record says of an adapter, or of data, that lies on the disk; otherwise it says the source that inference is
+/// The source that a record gives for an adapter or data on the disk; otherwise it is the source that inference is
 /// told.
 pub(super) const FROM_DISK: u16 = 3;
 
 impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     // ---- Checks ---------------------------------------------------------------------------------
 
-    /// Whether models and adapters may change: nothing is being loaded, trained or restored.
+    /// Checks that models and adapters may change: nothing is being loaded, trained or restored.
     pub(super) fn require_settled(&self) -> Result<(), Failure> {
         if self.table.iter().any(|it| it.running_tuning().is_some()) {
             return Err(Failure::of(ErrorCode::Training));
@@ -44,7 +44,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// The adapter of this name for a request; none for an empty one.
+    /// The adapter with this name, for a request; `None` if the name is empty.
     pub(super) fn adapter_to_use(&self, name: ModelName) -> Result<Option<Used>, Failure> {
         if name.is_empty() {
             return Ok(None);
@@ -54,22 +54,22 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
                 place,
                 sha256: adapter.sha256,
             })),
-            // It comes back in a moment.
+            // It is being restored after a restart and will be back in a moment.
             Some(_) => Err(Failure::of(ErrorCode::ModelInUse)),
             None => Err(self.why_not_loaded(name)),
         }
     }
 
-    /// What is wrong with the name of an adapter that is not loaded.
+    /// Why an adapter that is not loaded cannot be used.
     fn why_not_loaded(&self, name: ModelName) -> Failure {
-        // Whether the disk has one by this name only a load finds out.
+        // Only a load can find out whether the disk has an adapter with this name.
         Failure::of(match self.is_of_disk(name) || self.is_adapter(name) {
             true => ErrorCode::AdapterNotLoaded,
             false => ErrorCode::NoSuchAdapter,
         })
     }
 
-    /// Whether there is an adapter of this name.
+    /// Whether there is an adapter with this name.
     pub(super) fn is_adapter(&self, name: ModelName) -> bool {
         self.shelf.find(name).is_some() || self.is_in_store(name)
     }
@@ -81,7 +81,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     // ---- Loads ----------------------------------------------------------------------------------
 
-    /// A user wants an adapter beside the model.
+    /// A user asks for an adapter beside the model.
     pub(super) fn load_adapter(
         &mut self,
         client: usize,
@@ -116,7 +116,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             admitted_us: now,
             deadline_us,
         };
-        // Bytes that one of the disk may have.
+        // Limit of bytes for an adapter on the disk.
         let mut room = 0;
         let mut entry = match self.shelf.find(name) {
             Some(made) if made.base != base => return Err(Failure::of(ErrorCode::OtherBase)),
@@ -152,14 +152,14 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             self.begin_reading(entry.number, Content::Adapter, name, room);
         }
         if let Work::Adapter(place, adapter) = entry.work {
-            // There is room.
+            // There is room, as checked above.
             self.send_adapter(Some(client), entry.number, place, &adapter);
         }
         self.table.enter(entry);
         Ok(())
     }
 
-    /// Tells inference to load an adapter that is verified; false if there is no room.
+    /// Tells inference to load a verified adapter; false if there is no room.
     pub(super) fn send_adapter(
         &mut self,
         client: Option<usize>,
@@ -178,7 +178,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         self.link.send(client, number, &command)
     }
 
-    /// Goes on with the verification of an adapter, a slice at a time, and then has inference load it.
+    /// Verifies the next slice of an adapter; after the last, has inference load it.
     pub(super) fn advance_adapter(&mut self, now: u64) {
         let is =
             |entry: &InFlight<'_>| matches!(entry.work, Work::VerifyAdapter(_)) && !entry.is_over();
@@ -230,7 +230,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Has inference load an adapter that was verified.
+    /// Has inference load a verified adapter.
     pub(super) fn hand_over_adapter(
         &mut self,
         index: usize,
@@ -241,7 +241,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             return Ok(());
         };
         let (client, number) = (entry.client(), entry.number);
-        // Inference was restarted meanwhile.
+        // Inference may have been restarted meanwhile.
         self.link.require_running(self.gate.policy())?;
         if self.link.phase != Phase::Serving {
             return Err(Failure::of(ErrorCode::ModelInUse));
@@ -253,7 +253,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         if let Some(client) = client {
             self.require_room(client)?;
         }
-        // There is room.
+        // There is room, as checked above.
         self.send_adapter(client, number, place, &adapter);
         if let Some(entry) = self.table.get_mut(index) {
             entry.work = Work::Adapter(place, adapter);
@@ -263,7 +263,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         Ok(())
     }
 
-    /// Inference has loaded an adapter: the one of this request, or what this fine-tuning has made.
+    /// Inference has loaded an adapter: that of this request, or the result of this fine-tuning.
     pub(super) fn finish_adapter(
         &mut self,
         index: usize,
@@ -294,7 +294,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             return self.end_tuned(index, None, bytes, now);
         }
         if is_own {
-            // What it says of it is in the counters and the list that clients ask for.
+            // What inference reports about it appears in the counters and lists that clients ask for.
             self.egress.pass(bytes, now);
         }
         self.end(index, End::AdapterLoaded { name, info }, bytes);
@@ -303,7 +303,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Where an adapter comes from, as a record says it.
+    /// Where an adapter comes from, in the form of a record's field.
     fn origin_of(&self, adapter: &Adapter) -> u16 {
         match self.is_of_disk(adapter.name) {
             true => FROM_DISK,
@@ -311,7 +311,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// What a record says of an adapter that is, or should be, loaded.
+    /// Fills in a record's fields about an adapter that is, or should be, loaded.
     pub(super) fn describe_adapter(&self, adapter: &Adapter, record: Record) -> Record {
         let current = self.link.current.as_ref();
         let base = current.map(|current| current.verified.sha256);
@@ -323,8 +323,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Inference has the model again: has it load the adapters that were loaded, one at a time; when it has, the system
-    /// serves.
+    /// Inference has the model again: has it load the adapters that were loaded before, one at a time. After the last,
+    /// the system is back in service.
     pub(super) fn restore_adapters(&mut self, now: u64) {
         let is_due = matches!(self.link.phase, Phase::Booting | Phase::Recovering { .. });
         let is_own = |entry: &InFlight<'_>| entry.origin == Origin::Audit;
@@ -337,7 +337,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         let adapter = *adapter;
         let deadline_us = now.saturating_add(LOAD_DEADLINE_US);
         let entry = self.load_entry(Work::Adapter(place, adapter), deadline_us, now);
-        // Without room it is tried again at the next wake-up.
+        // If there is no room, the next wake-up tries again.
         if self.send_adapter(None, entry.number, place, &adapter) {
             self.table.enter(entry);
         }
@@ -387,7 +387,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             let command = engine::Command::DropAdapter {
                 place: place_number,
             };
-            // There is room.
+            // There is room, as checked above.
             self.link.send(Some(client), 0, &command);
             self.places.clear(place);
             self.gate.sessions.end_with_adapter(place);
@@ -404,7 +404,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         Ok(())
     }
 
-    /// Requests for text that are under way with the adapter in this place.
+    /// Number of requests for text in flight that use the adapter in this place.
     fn uses(&self, place: usize) -> u64 {
         let uses = self.table.iter().filter(|entry| {
             let used = entry.running().and_then(|generation| generation.adapter);
@@ -415,7 +415,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     // ---- Lists ----------------------------------------------------------------------------------
 
-    /// The adapter at this place of a list: those made here, then those of the store.
+    /// The adapter at this place of a list: those made here come first, then those of the store.
     pub(super) fn adapter_entry(&self, index: usize) -> Option<AdapterEntry> {
         let known = |name| {
             let found = self.places.find(name).map(|(_, adapter)| adapter);
@@ -453,7 +453,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         })
     }
 
-    /// How many adapters come before those of the disk in a list.
+    /// How many adapters precede those of the disk in a list.
     pub(super) fn adapters_off_disk(&self) -> usize {
         let in_store = self.models.store().items(Content::Adapter);
         let in_store = in_store.map_or(0, |items| {
@@ -462,7 +462,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         in_store.saturating_add(self.shelf.len())
     }
 
-    /// An adapter of the disk, for a list: what lies there may be another file by now than the one that is loaded.
+    /// An adapter of the disk, for a list. By now the disk may have another file than the one that was loaded.
     pub(super) fn adapter_of_disk(
         &self,
         name: ModelName,
@@ -489,7 +489,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// A user wants the file of an adapter made here.
+    /// A user asks for the file of an adapter made here.
     pub(super) fn export(
         &mut self,
         client: usize,
@@ -529,7 +529,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     // ---- Examples -------------------------------------------------------------------------------
 
-    /// Whether the examples may change: no training is on its way that reads them.
+    /// Checks that the examples may change: no training in flight reads them.
     fn require_examples(&self, client: usize) -> Result<usize, Failure> {
         let user = self.clients.user(client);
         self.gate.access.require(user, Permission::FineTune)?;
@@ -539,7 +539,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Adds an example. Its text is in the log as prompts are, so that a training on it can be repeated.
+    /// Adds an example. Its text is logged like a prompt, so that a training on it can be repeated.
     pub(super) fn add_example(
         &mut self,
         client: usize,

@@ -1,7 +1,8 @@
-//! What clients are told, as their rings have room and the egress cap allows, and what inference may generate then.
+//! Telling clients, as far as their rings have room and the egress cap allows, and granting inference credit
+//! accordingly.
 //!
 //! Nothing that a client must get is lost: text waits in its request's buffer, an end in its request, a notice with its
-//! client, a list where it has got to. A client that does not read keeps its own waiting, and nobody else's.
+//! client, and a list remembers how far it has got. A client that does not read delays only its own events.
 
 use super::Monitor;
 use crate::client::LISTS_LEAVE;
@@ -14,11 +15,11 @@ use protocol::wire::client::Event;
 use protocol::wire::engine::Command;
 
 impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
-    /// Tells every client what it is owed, as far as there is room: what has happened, what that has cost, what holds
-    /// now, text, and lists.
+    /// Tells every client what is pending, as far as there is room: events, their consequences, the current state,
+    /// text, and lists.
     pub(super) fn deliver(&mut self, now: u64) {
         self.egress_at_us = None;
-        // As nearly always, when a token has come, nothing else is to be told.
+        // The normal case: a token has arrived, and there is nothing else to tell.
         let is_quiet = self.clients.iter().all(|peer| peer.notices.is_empty());
         if !is_quiet {
             for peer in self.clients.iter_mut() {
@@ -29,7 +30,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.deliver_requests(true, now);
         if !is_quiet {
             for peer in self.clients.iter_mut() {
-                // One that the policy does not know is nobody, and not the first user.
+                // A client that the policy does not name has no user, rather than the first one.
                 let user = peer.identity.map(|it| self.gate.describe(it.user));
                 let user = user.unwrap_or_default();
                 let is_bound = peer.identity.is_none_or(|it| self.gate.is_bound(it));
@@ -45,9 +46,9 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Hands on text and ends of requests, only audit's own words or all: one event of each client in turn, so that
-    /// whoever has much to get leaves the others their part of the egress cap. Who finds it used up is the first next
-    /// time.
+    /// Sends text and ends of requests, either only audit's own words or all. Clients take turns, one event each, so
+    /// that a client with much to receive leaves the others their part of the egress cap. The client that finds the cap
+    /// used up is the first next time.
     fn deliver_requests(&mut self, own_words: bool, now: u64) {
         let due = |entry: &InFlight<'_>| match own_words {
             true => usize::from(entry.is_own_word()),
@@ -70,9 +71,9 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Hands on the next of a client's requests' text or ends; false if there is none, or none that may pass.
+    /// Sends the next text or end of a client's requests; false if there is none that may pass.
     fn deliver_next(&mut self, client: usize, own_words: bool, now: u64) -> bool {
-        // What a client that does not read cannot take keeps nobody else waiting.
+        // A client that does not read must not hold up others with events it cannot take.
         if self.clients.get(client).is_none_or(|peer| peer.room() == 0) {
             return false;
         }
@@ -82,8 +83,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         })
     }
 
-    /// Which of a client's requests is told of next. Audit's own words come first; the others take turns, so that a
-    /// small one does not keep the egress cap from a large one.
+    /// The client's request to send from next. Audit's own words come first; the others take turns, so a request with
+    /// small events does not keep the egress cap from one with large ones.
     fn next_of(&self, client: usize, own_words: bool) -> Option<usize> {
         let last = self.clients.get(client).map_or(0, |it| it.last_served);
         let mut next = None;
@@ -104,7 +105,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         next.map(|(_, index)| index)
     }
 
-    /// What the next event of a request counts for in the egress cap.
+    /// What the next event of a request costs under the egress cap.
     fn cost(&self, index: usize) -> u64 {
         let Some(entry) = self.table.get(index) else {
             return 0;
@@ -121,7 +122,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Whether so many bytes may leave inference now; audit's own words may always.
+    /// Whether this many bytes may leave inference now. Audit's own words always may.
     pub(super) fn may_pass(&mut self, bytes: u64, now: u64) -> bool {
         if bytes == 0 {
             return true;
@@ -132,7 +133,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.egress_at_us.is_none()
     }
 
-    /// Tells a client the next event of a request; false if there is no room.
+    /// Sends a client the next event of a request; false if there is no room.
     fn hand_on(&mut self, client: usize, index: usize, now: u64) -> bool {
         let bytes = self.cost(index);
         let Some(entry) = self.table.get(index) else {
@@ -161,7 +162,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
         if bytes > 0 {
             self.egress.pass(bytes, now);
-            // Audit's own words take no turn.
+            // Audit's own words do not use up a turn.
             if let Some(peer) = self.clients.get_mut(client) {
                 peer.last_served = number;
             }
@@ -190,9 +191,9 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Grants inference as many tokens as the clients have taken, in batches: half a window at a time, so that one
-    /// message serves for several tokens and inference has the other half meanwhile. Without anything handed on,
-    /// nothing.
+    /// Grants inference as many tokens as the clients have taken, in batches of half a window. So one message serves
+    /// for several tokens, and inference has the other half to go on with. If nothing was sent to clients, nothing is
+    /// granted.
     pub(super) fn grant_credit(&mut self) {
         let window = self.egress.window();
         for index in 0..self.table.len() {

@@ -1,5 +1,5 @@
-//! What is asked of files, and what comes of it: lists, and what is loaded. Nothing of this is part of a system without
-//! a disk, where `files` is `None` and can be nothing else.
+//! Questions to files and their answers: lists and loads. In a system without a disk, `files` is always `None`, and the
+//! compiler drops all of this.
 
 use super::lists::Step;
 use super::{Monitor, Port};
@@ -20,7 +20,7 @@ use protocol::wire::client::{Event, ModelEntry, Signature, Stage};
 use protocol::wire::engine::Source;
 use protocol::wire::files::{Answer, Ask};
 
-/// Whose violation an entry is about; the others are in the ledger.
+/// Marks an entry as a violation by files; the other peers' values are in the ledger.
 const FILES: u16 = 3;
 
 impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
@@ -28,7 +28,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.files.as_mut().map(F::get_mut)
     }
 
-    /// Begins the rings' epoch.
+    /// Begins the epoch of the rings with files.
     pub(super) fn start_files(&mut self) {
         if let Some(files) = self.disk() {
             files.link.lead();
@@ -37,7 +37,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     // ---- Answers --------------------------------------------------------------------------------
 
-    /// Reads what files has said, a ring's worth at most, and notices if it has said nothing for too long.
+    /// Reads what files has sent, at most a ring's worth, and checks whether an answer is overdue.
     pub(super) fn read_files(&mut self, frame: &mut Frame, now: u64, port: &mut impl Port) {
         for _ in 0..SLOTS {
             let Some(files) = self.disk() else {
@@ -58,10 +58,10 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.record_breaches_of_files(now);
     }
 
-    /// Writes down what no honest files says. There are few such entries: after some of them files is not heard any
-    /// more.
+    /// Records messages that no honest files domain sends. There are few such entries, because audit stops reading from
+    /// files after some of them.
     fn record_breaches_of_files(&mut self, now: u64) {
-        // Nothing is on record before the log was found.
+        // Nothing is recorded until the log has been found.
         if !self.serves() {
             return;
         }
@@ -76,7 +76,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// A question of this owner was answered, or will not be.
+    /// A question of this owner was answered, or failed.
     fn hear_files(
         &mut self,
         owner: Owner,
@@ -107,7 +107,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             Ok(Answer::Listed { skipped, .. }) => files.card.list.end(Ok(skipped)),
             Err(failure) if files.mount == Mount::Asked => files.mount = Mount::Failed(failure),
             Err(failure) => files.card.list.end(Err(failure)),
-            // The link has compared the answer with the question.
+            // The link has already matched the answer to the question.
             Ok(_) => {}
         }
         if let Some(mounted) = mounted {
@@ -134,7 +134,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     // ---- Questions ------------------------------------------------------------------------------
 
-    /// Asks files the next question, if none is under way: the owners in their order.
+    /// Asks files the next question of each owner, in their order.
     pub(super) fn ask_files(&mut self, now: u64, port: &mut impl Port) {
         let Some(files) = self.disk() else {
             return;
@@ -153,7 +153,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         let Some(files) = self.disk() else {
             return;
         };
-        // Nothing can be asked of a disk before that.
+        // Nothing else can be asked of the disk before it is mounted.
         let unusable = match files.mount {
             Mount::Wanted | Mount::Asked => return,
             Mount::Mounted => files.link.failure(),
@@ -175,7 +175,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// The disk is wanted: if there was none that could be used, it is looked for again.
+    /// The disk is needed: if it was unusable before, it is looked for again.
     pub(super) fn want_disk(&mut self) -> Option<&mut Files<R, W>> {
         let files = self.disk()?;
         if matches!(files.mount, Mount::Failed(_)) && files.link.failure().is_none() {
@@ -186,14 +186,14 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     // ---- Lists ----------------------------------------------------------------------------------
 
-    /// A client wants to see the models or adapters that there are.
+    /// A client asks for a list of models or adapters.
     pub(super) fn want_list_of_disk(&mut self) {
         if let Some(files) = self.want_disk() {
             files.card.list.want();
         }
     }
 
-    /// Goes on with a list behind what is not of the disk.
+    /// Continues a list with the files on the disk.
     pub(super) fn send_of_disk(
         &mut self,
         client: usize,
@@ -243,7 +243,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         Step::Sent
     }
 
-    /// A model of the disk, for a list. What lies there may be another file by now; what was loaded of it was signed.
+    /// A model of the disk, for a list. By now the disk may have another file; the one that was loaded was signed.
     fn model_of_disk(&self, name: ModelName, file_bytes: u64, has_signature: bool) -> ModelEntry {
         let current = self.link.current.map(|current| current.verified);
         let files = self.files.as_ref().map(F::get);
@@ -264,21 +264,21 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     // ---- Loads ----------------------------------------------------------------------------------
 
-    /// Whether a model of this name, which the store does not have, is looked for on the disk.
+    /// Whether a model with this name, which the store does not have, should be looked for on the disk.
     pub(super) fn may_be_on_disk(&self, name: ModelName) -> bool {
         let usable = |files: &F| !matches!(files.get().mount, Mount::Failed(_));
-        // Without a disk, who has mistyped the name of a model of the store is told of that.
+        // Without a usable disk, a user who has mistyped the name of a model in the store should be told about that.
         let files = self.files.as_ref();
         files.is_some_and(|files| is_on_disk(name) || usable(files))
     }
 
-    /// Whether an adapter or data of this name can only be of the disk.
+    /// Whether an adapter or data with this name can only be on the disk.
     pub(super) fn is_of_disk(&self, name: ModelName) -> bool {
         self.files.is_some() && is_on_disk(name)
     }
 
-    /// Begins to read a file of the disk for the request with this number, which is about to be entered. `room`: bytes
-    /// that the region of adapters has for an adapter.
+    /// Starts reading a file of the disk for the request with this number, which the caller is about to enter. `room`:
+    /// bytes free for an adapter in the region of adapters.
     pub(super) fn begin_reading(
         &mut self,
         number: u32,
@@ -291,7 +291,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// The request that a file is read for, if it is still there.
+    /// The request for which a file is being read, if it is still in flight.
     fn reading_entry(&self) -> Option<usize> {
         let files = self.files.as_ref().map(F::get)?;
         let number = files.card.reading.as_ref()?.number;
@@ -299,12 +299,12 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             .find(|entry| entry.number == number && entry.is_reading())
     }
 
-    /// Whether the file that is read for this request comes from the disk.
+    /// Whether the file being read for this request comes from the disk.
     pub(super) fn is_read_from_disk(&self, index: usize) -> bool {
         self.files.is_some() && self.reading_entry() == Some(index)
     }
 
-    /// A load whose request has ended meanwhile ends, too: it was cancelled, or audit loads a model itself.
+    /// Ends a load whose request has ended, because it was cancelled or audit is loading a model itself.
     pub(super) fn refuse_lost_reading(&mut self) {
         if self.files.is_some() && self.reading_entry().is_none() {
             self.forget_reading();
@@ -315,12 +315,12 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         if let Some(files) = self.disk()
             && files.card.reading.take().is_some()
         {
-            // What was asked for it is no part of the next.
+            // Answers to its questions must not be taken for those of the next load.
             files.link.forget(Owner::Load);
         }
     }
 
-    /// A load ends before anything was written that inference can read.
+    /// Ends a load before anything is written where inference can read it.
     fn end_reading(&mut self, failure: Failure, now: u64) {
         let index = self.reading_entry();
         self.forget_reading();
@@ -329,7 +329,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Goes on with what needs no answer of files.
+    /// Continues work on a load that needs no answer from files.
     pub(super) fn advance_reading(&mut self, index: usize, now: u64) {
         let Self {
             files,
@@ -379,14 +379,14 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Copies what was verified into this space of the region of adapters.
+    /// Copies the verified file into this space of the region of adapters.
     fn unstage(&self, space: Space) {
         if let Some(files) = self.files.as_ref().map(F::get) {
             self.shelf.fill(space, |word| files.card.staged(word));
         }
     }
 
-    /// An adapter was verified: has inference load it.
+    /// Has inference load an adapter that was verified.
     fn take_adapter(&mut self, index: usize, staged: &Staged, now: u64) -> Result<(), Failure> {
         let room = self.shelf.room(&self.places)?;
         if staged.bytes > room.bytes {
@@ -410,7 +410,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.hand_over_adapter(index, adapter, now)
     }
 
-    /// Data were verified: they come to lie at the end of the room for the adapter, and inference trains.
+    /// Puts verified data at the end of the room for the adapter, and has inference train on them.
     fn take_data(&mut self, index: usize, staged: &Staged, now: u64) {
         let Some(tuning) = self.table.get_mut(index).and_then(InFlight::tuning_mut) else {
             return;

@@ -1,6 +1,5 @@
-//! What the log on the disk changes: when audit begins to serve, who waits for an entry to be durable, and what becomes
-//! of requests if it cannot be. Nothing of this is part of a system without a disk, where every question here has its
-//! answer at compile time.
+//! What changes if the log is on a disk: when audit goes into service, who waits for an entry to become durable, and
+//! what happens to requests if that fails. In a system without a disk, every decision here is made at compile time.
 
 use super::{Monitor, Port};
 use crate::files::{Files, FilesEnd, Owner};
@@ -18,7 +17,7 @@ use protocol::wire::client::Event;
 use protocol::wire::engine::Command;
 use protocol::wire::files::Answer;
 
-/// What was found at boot, as the record says.
+/// The result of opening the log at boot, as the code and value of a record.
 const fn code_of(found: Found) -> (u16, u64) {
     match found {
         Found::Empty => (1, 0),
@@ -39,13 +38,13 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     // ---- The beginning --------------------------------------------------------------------------
 
-    /// Whether audit serves: not before the log on the disk was found, or cannot be. Until then nobody is heard, so
-    /// that every entry has its place behind those of the boots before.
+    /// Whether audit is in service. It is not until the log on the disk was found or has failed. Until then nobody is
+    /// heard, so that every entry follows those of earlier boots.
     pub(super) fn serves(&self) -> bool {
         self.files().is_none_or(|files| files.journal.has_begun())
     }
 
-    /// Has the log found; false if there is no disk to find it on.
+    /// Starts looking for the log; false if there is no disk.
     pub(super) fn start_journal(&mut self) -> bool {
         let Self {
             files,
@@ -61,7 +60,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         true
     }
 
-    /// The log was found, or cannot be: audit serves.
+    /// Goes into service, because the log was found or has failed.
     fn begin_with(&mut self, news: &News, now: u64, port: &mut impl Port) {
         if let News::Opened { newest, .. } = news {
             let (sequence, head) = *newest;
@@ -100,7 +99,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Inference has died: before audit serves, that is dealt with when it does. Whether that is so.
+    /// Inference has failed. If audit is not in service yet, it postpones the reaction; returns whether it did.
     pub(super) fn postpones_fault(&mut self, fault: Fault) -> bool {
         match self.files_mut() {
             Some(files) if !files.journal.has_begun() => {
@@ -111,7 +110,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// A second has passed.
+    /// Called each second.
     pub(super) fn tick_journal(&mut self) {
         if let Some(files) = self.files_mut() {
             files.journal.tick();
@@ -132,7 +131,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     // ---- Budgets --------------------------------------------------------------------------------
 
-    /// Periods go on where the log has left them.
+    /// Continues the users' periods from where the log has left them.
     fn carry_usage(&mut self, now: u64) {
         let users = self.gate.policy().users().len();
         let Self { files, gate, .. } = self;
@@ -146,7 +145,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Writes down what everybody has used, so that the next boot needs nothing that is older.
+    /// Records what every user has spent, so that the next boot needs no older entry.
     fn record_usage(&mut self, now: u64) {
         for user in 0..self.gate.policy().users().len() {
             let name = self.gate.access.name(user);
@@ -169,18 +168,18 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     }
 
     /// # Errors
-    /// The log cannot be written, and nothing is admitted without it.
+    /// The log cannot be written, and the policy admits nothing without it.
     pub(super) fn require_log(&self) -> Result<(), Failure> {
         self.log_refusal().map_or(Ok(()), Err)
     }
 
-    /// Whether a client is not heard, since inference has yet to hear of its last request.
+    /// Whether a client is not heard, because inference has not yet been told of its last request.
     pub(super) fn is_held(&self, client: usize) -> bool {
         self.files()
             .is_some_and(|files| files.journal.holds_of(client))
     }
 
-    /// Sends inference a request that has been admitted, when that is on record where it must be.
+    /// Sends inference an admitted request; in "ahead" mode, only after its admission is durable.
     pub(super) fn send_admitted(
         &mut self,
         client: Option<usize>,
@@ -193,11 +192,11 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         {
             return;
         }
-        // There is room.
+        // There is room, as checked at admission.
         self.link.send(client, number, command);
     }
 
-    /// The entry of an admission has just been written.
+    /// Notes the entry of an admission that was just written.
     pub(super) fn note_admitted(&mut self, number: u32) {
         let Self { files, ledger, .. } = self;
         if let Some(files) = files {
@@ -206,7 +205,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Has inference hear of requests whose admission is durable; those that must not go on end here.
+    /// Tells inference of requests whose admission has become durable. Those that cannot go on without the log end
+    /// here.
     pub(super) fn release_held(&mut self, now: u64) {
         while let Some((place, may_go_on)) = self.files().and_then(|it| it.journal.next_released())
         {
@@ -220,7 +220,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
                 && may_go_on
                 && !self.pass_on(index, place)
             {
-                // Inference has not read what came before: later.
+                // Inference has not read earlier messages: later.
                 return;
             }
             if let Some(files) = self.files_mut() {
@@ -234,14 +234,14 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Sends a request that was held; false if there is no room.
+    /// Sends inference a request that was held; false if there is no room.
     fn pass_on(&mut self, index: usize, place: usize) -> bool {
         let entry = self.table.get(index);
         if entry
             .and_then(InFlight::stop)
             .is_some_and(|stop| stop != Stop::No)
         {
-            // Inference was asked to stop it meanwhile, and says that it does not know it.
+            // It was cancelled meanwhile: inference, which does not know it, has been asked to stop it and will say so.
             return true;
         }
         let Self { files, link, .. } = self;
@@ -254,7 +254,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// A request that inference has not heard of cannot go on without the log.
+    /// Ends a request that inference has not been told of and that cannot go on without the log.
     fn end_unrecorded(&mut self, index: usize, now: u64) {
         let failure = self.log_refusal();
         let failure = failure.unwrap_or(Failure::of(ErrorCode::LogLost));
@@ -271,7 +271,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     // ---- Ends -----------------------------------------------------------------------------------
 
-    /// A request is over, and what there is to write down of that is written.
+    /// Notes that a request is over and all its entries are written.
     pub(super) fn note_ended(&mut self, index: usize) {
         let Self {
             files,
@@ -291,7 +291,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Whether a client may hear of the end of a request, if that is what it is to be told next.
+    /// Whether the next event of a request may be sent. An end may have to wait for its entry.
     pub(super) fn may_tell(&self, entry: &InFlight<'_>) -> bool {
         let Some(files) = self.files() else {
             return true;
@@ -299,7 +299,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         !entry.is_over() || entry.due() > 1 || files.journal.may_tell_end(entry.number)
     }
 
-    /// What a client is told of the end of a request in place of it: that it is not on record, and nothing else counts.
+    /// What a client is told in place of a request's end if that could not be recorded: only that.
     pub(super) fn told_instead(&self, entry: &InFlight<'_>) -> Option<Event<'static>> {
         let files = self.files()?;
         let is_end = matches!(entry.state, State::Ended(_))
@@ -312,14 +312,14 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         })
     }
 
-    /// A client was told of the end of a request.
+    /// Notes that a client was told of a request's end.
     pub(super) fn note_told(&mut self, number: u32) {
         if let Some(files) = self.files_mut() {
             files.journal.waiting.told(number);
         }
     }
 
-    /// The newest entry that counts, its hash, and which boot it is: of a log on a disk, that which is durable.
+    /// The newest entry, its hash, and the number of the boot. With a log on a disk, it is the newest durable entry.
     pub(super) fn head(&self) -> (u64, Hash, u64) {
         let on_disk = self.files().and_then(|files| files.journal.head());
         on_disk.unwrap_or_else(|| {
@@ -330,7 +330,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     // ---- Files ----------------------------------------------------------------------------------
 
-    /// What concerns the log was answered.
+    /// Takes the answer to a question about the log.
     pub(super) fn hear_log(
         &mut self,
         answer: Result<Answer<'_>, Failure>,
@@ -344,7 +344,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.take_news(&news, now, port);
     }
 
-    /// The file system was found, or not.
+    /// Takes the result of mounting the file system.
     pub(super) fn log_is_mounted(
         &mut self,
         mounted: Result<(), Failure>,
@@ -365,15 +365,15 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             News::Lost(failure) => {
                 self.record_loss(*failure, now);
                 self.release_held(now);
-                // Who waits for an end hears of it at once.
+                // Whoever is waiting for an end is told at once.
                 self.work.goes_on();
             }
-            // It is opened once.
+            // Not reached: the log is opened once.
             News::Opened { .. } => {}
         }
     }
 
-    /// Asks the next thing about the log.
+    /// Asks the next question about the log.
     pub(super) fn ask_log(&mut self, now: u64, port: &mut impl Port) {
         let is_due = self
             .files_mut()

@@ -1,4 +1,4 @@
-//! Goes on with lists, an event at a time.
+//! Sends lists, one event at a time.
 
 use super::Monitor;
 use crate::egress::Egress;
@@ -14,17 +14,17 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::store::Content;
 use protocol::wire::client::{Event, Exported, LogExtent, LogQuery, ModelEntry};
 
-/// What looking at an entry that a filter does not let through costs of a wake-up's work, in bytes hashed: copying a
-/// record takes about as long.
+/// What skipping an entry that does not match a filter costs of a wake-up's work, in hashed bytes: copying a record
+/// takes about as long.
 const LOOK_BYTES: usize = 32;
 
-/// What a step of a list has come to.
+/// The result of a step of a list.
 pub(super) enum Step {
     /// An event was sent.
     Sent,
     /// There is nothing to send now.
     Waits,
-    /// It goes on without waiting for anybody.
+    /// It can continue without waiting for anybody.
     Works,
     /// The last event was sent.
     Over,
@@ -45,7 +45,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Goes on with a client's list at this place by an event; the place of the one to go on with.
+    /// Sends the next event of a client's list at this place. Returns the place of the list to continue with.
     pub(super) fn advance_list(&mut self, client: usize, index: usize, now: u64) -> usize {
         let next = index.saturating_add(1);
         let list = self.clients.get(client).and_then(|it| it.lists.get(index));
@@ -59,7 +59,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         match step {
             Step::Over => {
                 peer.lists.remove(index);
-                // Another one has its place now.
+                // Another list has taken its place.
                 return index;
             }
             Step::Works => self.work.goes_on(),
@@ -146,7 +146,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// The next part of an adapter's file, as the egress cap allows: it may hold anything that inference wanted to say.
+    /// Sends the next part of an adapter's file, as the egress cap allows: inference may have hidden anything in it.
     fn send_part(
         &mut self,
         client: usize,
@@ -156,7 +156,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         now: u64,
     ) -> Step {
         let Some(made) = self.shelf.get(id).copied() else {
-            // It was dropped meanwhile.
+            // The adapter was dropped meanwhile.
             self.tell_failure(client, request, Failure::of(ErrorCode::NoSuchAdapter));
             return Step::Over;
         };
@@ -176,7 +176,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         if self.work.is_spent() {
             return Step::Works;
         }
-        // Whole words, but for the last.
+        // Whole words, except for the last part.
         let most = self.egress.longest(MAX_PART_BYTES);
         let bytes = left.min(most.saturating_sub(most % 8));
         let cost = Egress::of_event(bytes);
@@ -208,7 +208,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         })
     }
 
-    /// A reading of the log: of what the disk holds, too, if there is one.
+    /// A reading of the log, including the part that only the disk holds, if there is a disk.
     pub(super) fn reading(&self, query: &LogQuery) -> Reading {
         let reading = Reading::new(&self.ledger.log, query);
         let from = reading.from.max(1);
@@ -247,7 +247,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
                 _ if at_end => None,
                 _ => ledger.log.read(&mut reading.cursor),
             };
-            // All that was asked for may have gone: then the oldest that is there came later.
+            // All requested entries may have been dropped. Then the oldest remaining one is newer than the range.
             let is_asked_for = |sequence| reading.follow || sequence < reading.until;
             let entry = entry.filter(|entry| is_asked_for(entry.record.sequence));
             let Some(entry) = entry else {

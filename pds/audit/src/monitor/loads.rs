@@ -1,4 +1,4 @@
-//! Loads: a model is verified by audit, a slice at a time, and then loaded by inference.
+//! Loads: audit verifies a model, a slice at a time, and then inference loads it.
 
 use super::Monitor;
 use crate::files::{FilesEnd, name_on_disk};
@@ -22,7 +22,7 @@ use protocol::wire::engine;
 const LOAD_ENTRIES: u64 = 3;
 
 impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
-    /// A user wants a model.
+    /// A user asks for a model.
     pub(super) fn load(
         &mut self,
         client: usize,
@@ -34,13 +34,13 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         self.gate.access.require(user, Permission::Load)?;
         self.require_new(client, id)?;
         self.link.require_running(self.gate.policy())?;
-        // What cannot be told to have ended must not begin.
+        // Nothing may begin whose end cannot be reported.
         self.require_log()?;
         self.require_place(client)?;
         if self.table.iter().any(|it| it.running_tuning().is_some()) {
             return Err(Failure::of(ErrorCode::Training));
         }
-        // Inference would refuse it while it generates, but only after the whole file was hashed.
+        // While it generates, inference would refuse the load anyway, but only after audit had hashed the whole file.
         let is_loading = |entry: &InFlight<'_>| entry.is_load() || entry.is_adapter_load();
         if self.table.iter().any(is_loading) || self.active() > 0 {
             return Err(Failure::of(ErrorCode::ModelInUse));
@@ -67,7 +67,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         Ok(())
     }
 
-    /// A load of audit's own.
+    /// The entry for a load that audit itself starts.
     pub(super) fn load_entry(&self, work: Work<'m>, deadline_us: u64, now: u64) -> InFlight<'m> {
         InFlight {
             origin: Origin::Audit,
@@ -82,23 +82,23 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Whether inference loads a model for a client: sessions that begin now would end with it.
+    /// Whether inference is loading a model for a client. Sessions that began now would end with the load.
     pub(super) fn is_loading_for_client(&self) -> bool {
         self.table.iter().any(|entry| {
             matches!(entry.work, Work::Load(_)) && entry.origin != Origin::Audit && !entry.is_over()
         })
     }
 
-    /// Begins to load the model that is, or should be, in service.
+    /// Starts loading the model that is, or should be, in service.
     pub(super) fn begin_own_load(&mut self, now: u64) {
-        // Nobody writes the store, so the model in service need not be verified again. It must not be: requests are
-        // admitted meanwhile, and would overtake it.
+        // The store is read-only, so the model in service need not be verified again. Verifying it would even be wrong,
+        // because requests that are admitted meanwhile would overtake the load.
         let wanted = self.link.wanted;
         let known = self.link.current.map(|current| current.verified);
         if let Some(verified) = known.filter(|verified| verified.name == wanted) {
             let deadline_us = now.saturating_add(LOAD_DEADLINE_US);
             let entry = self.load_entry(Work::Load(verified), deadline_us, now);
-            // An epoch has just begun, so its ring is empty.
+            // A new epoch has just begun, so its ring is empty.
             let command = self.load_command(&verified);
             self.link.send(None, entry.number, &command);
             self.table.enter(entry);
@@ -132,8 +132,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         self.end_own_load(now);
     }
 
-    /// Goes on with the verification of a model, a slice at a time, and then has inference load it. Audit's own load
-    /// comes first.
+    /// Verifies the next slice of a model; after the last, has inference load it. Audit's own load takes precedence.
     pub(super) fn advance_load(&mut self, now: u64) {
         let own = |entry: &InFlight<'_>| entry.is_verified() && entry.origin == Origin::Audit;
         let own = self.table.find(own);
@@ -173,7 +172,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Has inference load a model that was verified.
+    /// Has inference load a verified model.
     pub(super) fn hand_over(
         &mut self,
         index: usize,
@@ -184,7 +183,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         let Some(entry) = self.table.get(index) else {
             return Ok(());
         };
-        // A request for text that was admitted meanwhile: inference would refuse.
+        // A request for text was admitted meanwhile, so inference would refuse.
         if busy && entry.origin != Origin::Audit {
             return Err(Failure::of(ErrorCode::ModelInUse));
         }
@@ -192,7 +191,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         if let Some(client) = client {
             self.require_room(client)?;
         }
-        // There is room: an own load is the first message of an epoch, or nothing but loads was sent before.
+        // There is room: audit's own load is the first message of an epoch, and otherwise only loads were sent before.
         let command = self.load_command(&verified);
         self.link.send(client, number, &command);
         let Some(entry) = self.table.get_mut(index) else {
@@ -204,7 +203,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         Ok(())
     }
 
-    /// A load or a fine-tuning ends before inference has heard of it.
+    /// Ends a load or a fine-tuning that inference has not been told of.
     pub(super) fn refuse_load(&mut self, index: usize, failure: Failure, now: u64) {
         let Some(entry) = self.table.get(index) else {
             return;
@@ -232,8 +231,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Ends what clients want to be loaded or trained and inference has not heard of. What came out of a training is
-    /// still signed.
+    /// Ends the loads and trainings that inference has not been told of. A training that has already finished is still
+    /// signed.
     pub(super) fn refuse_verifications(&mut self, failure: Failure, now: u64) {
         let of_client = |entry: &InFlight<'_>| {
             let is_read = match &entry.work {
@@ -253,8 +252,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Tells how far a load has got: its client, if there is room, since the next slice says it again; at boot
-    /// everybody. Nobody waits for the load after a restart.
+    /// Reports the progress of a load to its client, if there is room; the next slice reports again. At boot, all
+    /// clients are told. A load after a restart is reported to nobody.
     pub(super) fn progress(&mut self, origin: Origin, stage: Stage, done: u64, total: u64) {
         match origin {
             Origin::Client { client, id } => {
@@ -271,7 +270,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// The load that begins an epoch has ended, well or not: the system serves (again).
+    /// The load at the start of an epoch has ended, successfully or not: the system is in service.
     pub(super) fn end_own_load(&mut self, now: u64) {
         match core::mem::replace(&mut self.link.phase, Phase::Serving) {
             Phase::Booting => self.clients.notify_all(Notices::ready),
@@ -292,7 +291,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Audit's own load is over, or its epoch is.
+    /// Removes audit's own load, because it or its epoch is over.
     pub(super) fn forget_own_load(&mut self) {
         while let Some(index) = self.table.find(|entry| entry.origin == Origin::Audit) {
             self.table.remove(index);

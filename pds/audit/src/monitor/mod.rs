@@ -1,10 +1,12 @@
-//! The monitor itself: its parts, and what it does when it is woken.
+//! The monitor itself: its parts, and what it does when it wakes up.
 //!
-//! Each part has one job and its rule at its head: [`Clients`] the clients and what each is owed, [`Link`] inference with
-//! its epoch and restarts, [`Gate`] who may do what at which cost, [`Table`] the requests under way, [`Ledger`] what is
-//! written down and counted, [`Egress`] what may leave inference. What they do together is here: [`requests`] and [`text`]
-//! what clients ask for, [`reports`] what inference says, [`loads`] models, [`adapters`] what is loaded beside them,
-//! [`tuning`] how one is made, [`recovery`] restarts and deadlines, [`delivery`] what clients are told and inference is
+//! Each part has one job, and its rule is in its module docs: [`Clients`] knows the clients and what each must be told;
+//! [`Link`] inference with its epoch and restarts; [`Gate`] what each user may do and at what cost; [`Table`] the
+//! requests in flight; [`Ledger`] the log and the counters; [`Egress`] how much may leave inference. The modules here
+//! combine them: [`requests`] and [`text`] handle what clients ask for, [`reports`] what inference says, [`loads`]
+//! models, [`adapters`] the adapters beside them, [`tuning`] the making of an adapter, [`recovery`] restarts and
+//! deadlines, [`delivery`] what clients are told and what inference may generate, [`files`] requests to the disk,
+//! [`saving`] writing an adapter there, and [`journal`] what changes if the log is on a disk.
 //! granted, [`files`] what the disk is asked, [`saving`] how an adapter gets there, [`journal`] what a log on it changes.
 
 mod adapters;
@@ -44,35 +46,35 @@ use protocol::wire::Fault;
 
 /// What audit needs from its runtime.
 pub trait Port {
-    /// Microseconds since any fixed moment, never falling. Time passes while audit works, so it is read again before the
-    /// timer is armed.
+    /// Microseconds since an arbitrary fixed moment, never decreasing. Time passes while audit works, so it is read
+    /// again before the timer is armed.
     fn now_us(&mut self) -> u64;
     /// Tells the client on this channel to look at its ring.
     fn notify_client(&mut self, channel: u8);
     /// Tells inference to look at its ring.
     fn notify_inference(&mut self);
-    /// Tells files to look at its ring. Only a runtime whose system has a disk is asked to.
+    /// Tells files to look at its ring. Called only in a system with a disk.
     fn notify_files(&mut self) {}
-    /// Whether inference has workers. Then audit lends it its clock: see `BEAT_US`.
+    /// Whether inference has workers. If so, audit acts as its clock: see `BEAT_US`.
     fn has_workers(&self) -> bool {
         false
     }
-    /// Asks for a wake-up at this time, or for none. Only a hint: the watchdog comes anyway.
+    /// Asks for a wake-up at this time, or for none. This is only a hint: the watchdog wakes audit anyway.
     fn arm_timer(&mut self, at_us: Option<u64>);
-    /// Stops inference for good, then starts it anew from its first instruction. When it succeeds, nothing of the old
-    /// one runs any more.
+    /// Stops inference for good, then starts it again from its first instruction. On success, nothing of the old run is
+    /// executing any more.
     ///
     /// # Errors
-    /// The runtime has refused it. After [`ControlError::NotStopped`] inference may run on.
+    /// The runtime has refused. After [`ControlError::NotStopped`], inference may still be running.
     fn restart_inference(&mut self) -> Result<(), ControlError>;
     /// Stops inference until [`Self::restart_inference`].
     ///
     /// # Errors
-    /// The runtime has refused it: inference may run on.
+    /// The runtime has refused: inference may still be running.
     fn stop_inference(&mut self) -> Result<(), ControlError>;
 }
 
-/// The regions and memory that audit alone has, and what it reads.
+/// The memory that only audit has, and the regions that it reads.
 #[derive(Debug)]
 pub struct Memory<'m> {
     /// For the log.
@@ -83,20 +85,21 @@ pub struct Memory<'m> {
     pub texts: &'m mut Texts,
     /// The compiled policy.
     pub policy: &'m [u8],
-    /// The formats that were compiled with it: the region `formats`, which nobody writes.
+    /// The formats that were compiled with it: the read-only region `formats`.
     pub formats: &'m [u8],
     /// The model store.
     pub store: &'m [u8],
 }
 
-/// The reference monitor. One per system, for the system's life. `F` is its end towards files; see [`crate::files`].
+/// The reference monitor. There is one per system, and it lives as long. `F` is its end towards files; see
+/// [`crate::files`].
 pub struct Audit<'m, R, W, F = NoFiles> {
     monitor: Monitor<'m, R, W, F>,
-    /// The message at hand. Beside the rest, so that what handles it can change that.
+    /// The message being handled. It is separate from the rest so that its handler can change that.
     incoming: Frame,
 }
 
-/// Everything but the message at hand.
+/// Everything but the message being handled.
 pub(crate) struct Monitor<'m, R, W, F> {
     pub(crate) clients: Clients<R, W>,
     link: Link<R, W>,
@@ -108,17 +111,17 @@ pub(crate) struct Monitor<'m, R, W, F> {
     shelf: Shelf<W>,
     device: Device,
     egress: Egress,
-    /// `None` in a system without a disk, where it can be nothing else.
+    /// `None` in a system without a disk, where the type allows nothing else.
     files: Option<F>,
-    /// What is left of this wake-up's work.
+    /// The work left in this wake-up.
     work: Budget,
-    /// When the egress cap lets the next of what waits pass; `None` if nothing waits for it.
+    /// When the egress cap lets the next waiting event pass; `None` if nothing is waiting for it.
     egress_at_us: Option<u64>,
 }
 
 impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Audit<'m, R, W, F> {
-    /// A monitor that has not started. `clients`: those that `system.xml` has; there may be none. `adapters`: the region of
-    /// adapters, which audit alone writes. `files`: `None` in a system without a disk.
+    /// A monitor that has not started. `clients`: those in `system.xml`; there may be none. `adapters`: the region of
+    /// adapters, which only audit writes. `files`: `None` in a system without a disk.
     pub fn new(
         clients: heapless::Vec<ClientEnd<R, W>, MAX_CLIENTS>,
         inference: Endpoint<R, W>,
@@ -148,17 +151,17 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Audit<'m, R, W, F> {
         }
     }
 
-    /// Begins the first epoch and loads the default model. Once, before anything else.
+    /// Begins the first epoch and loads the default model. Must be called once, before anything else.
     pub fn start(&mut self, port: &mut impl Port) {
         self.monitor.start(port);
     }
 
-    /// A peer has signalled: looks at all rings.
+    /// A peer has signalled: checks all rings.
     pub fn on_signal(&mut self, port: &mut impl Port) {
         self.monitor.wake_up(&mut self.incoming, port);
     }
 
-    /// The trusted watchdog has ticked: looks at the deadlines, and at the rings in case a signal was lost on us.
+    /// The trusted watchdog has ticked: checks the deadlines, and the rings in case a signal was lost.
     pub fn on_watchdog(&mut self, port: &mut impl Port) {
         for client in self.monitor.clients.iter_mut() {
             client.lists.tick();
@@ -172,26 +175,26 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Audit<'m, R, W, F> {
         self.on_signal(port);
     }
 
-    /// Inference has died, or says so: a fault message may be forged, so it is written down and answered by a restart,
-    /// and believed no further.
+    /// Inference has failed, or claims to. A fault message may be forged, so audit only records it and restarts
+    /// inference.
     pub fn on_fault(&mut self, fault: Fault, port: &mut impl Port) {
         self.monitor.on_fault(fault, port);
     }
 
-    /// Its parts, for tests that bring them into a state that takes long to come to.
+    /// The monitor's parts, so that tests can set up states that would take long to reach.
     #[cfg(test)]
     pub(crate) const fn monitor_for_tests(&mut self) -> &mut Monitor<'m, R, W, F> {
         &mut self.monitor
     }
 
-    /// Whether these bytes lie in the frame for messages that come in.
+    /// Whether these bytes are still in the frame for incoming messages.
     #[cfg(test)]
     pub(crate) fn still_holds(&mut self, bytes: &[u8]) -> bool {
         let frame = self.incoming.begin(0, 0);
         frame.windows(bytes.len()).any(|window| window == bytes)
     }
 
-    /// The log, for readers.
+    /// The log, for reading.
     #[must_use]
     pub const fn log(&self) -> &Log<'m> {
         &self.monitor.ledger.log
@@ -215,7 +218,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.finish(now, port);
     }
 
-    /// Begins the first epochs, and has the default model loaded.
+    /// Begins the first epochs and has the default model loaded.
     fn begin_service(&mut self, now: u64) {
         self.gate.start(now);
         self.ledger.start(self.gate.policy(), now);
@@ -231,8 +234,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// All that audit does when it is woken, whoever has woken it: hears inference, hears the clients, goes on with what
-    /// takes longer, looks at deadlines, tells the clients, grants inference more, and sleeps.
+    /// Everything that audit does on a wake-up, whatever caused it: reads inference's reports, reads the clients'
+    /// requests, continues longer work, checks deadlines, tells the clients, grants inference credit, and sleeps.
     fn wake_up(&mut self, frame: &mut Frame, port: &mut impl Port) {
         let now = self.begin(port);
         self.read_files(frame, now, port);
@@ -245,7 +248,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.finish(now, port);
     }
 
-    /// The time, by which all of a wake-up goes.
+    /// The time at which the wake-up takes place.
     fn begin(&mut self, port: &mut impl Port) -> u64 {
         self.work = Budget::new();
         let now = port.now_us();
@@ -262,25 +265,27 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.check_deadlines(now, port);
         self.ask_again_to_stop(now);
         self.record_what_is_due(now);
-        // What it cannot ask ends, which clients are told.
+        // A question that cannot be asked ends its request, which the client is told below.
         self.ask_files(now, port);
         self.deliver(now);
         self.grant_credit();
         self.rest(now, port);
     }
 
-    /// What is left to do at the end of a wake-up: what files is asked, who is signalled, and when audit wants to look again.
+    /// The end of a wake-up: asks files, signals peers, and sets the time of the next wake-up.
     fn rest(&mut self, now: u64, port: &mut impl Port) {
         self.ask_files(now, port);
         self.ask_saving(now);
         let beat = self.beat(now, port);
         self.signal(port);
-        // Not by the time at the beginning: a wake-up that took long would ask for one that is past, and run again at once.
+        // Read again: after a long wake-up, the time at its start could lead to a wake-up time in the past, and audit
+        // would run again at once.
         let now = port.now_us();
         port.arm_timer(self.next_wake_up(now, beat));
     }
 
-    /// Signals inference if it has workers and something to do with them, and it is time; when it is time again.
+    /// Signals inference if it has workers and something for them to do, and the beat is due. Returns when the next is
+    /// due.
     fn beat(&mut self, now: u64, port: &impl Port) -> Option<u64> {
         let has_work = || {
             let of_inference = |entry: &InFlight<'_>| !entry.is_over() && !entry.is_audits_alone();
@@ -309,7 +314,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// When audit must wake up even if nobody signals it.
+    /// When audit must wake up even without a signal.
     fn next_wake_up(&self, now: u64, beat: Option<u64>) -> Option<u64> {
         let deadlines = self.table.iter().filter_map(|entry| match entry.state {
             State::Active => Some(entry.deadline_us).filter(|at| *at != NEVER_US),

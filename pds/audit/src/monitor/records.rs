@@ -1,4 +1,4 @@
-//! What the parts say together: records of requests, and answers about the state of the system.
+//! Records of requests, and answers about the state of the system, which need several of the monitor's parts.
 
 use super::Monitor;
 use crate::counters::count;
@@ -23,7 +23,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.ledger.record(record, &mut self.work, now);
     }
 
-    /// Writes down something about a request, out of the share that it has taken.
+    /// Records an entry about a request, out of the share that the request has reserved.
     pub(super) fn record_about(&mut self, index: usize, record: Record, now: u64) {
         if let Some(entry) = self.table.get_mut(index) {
             entry.share = entry.share.saturating_sub(ENTRY);
@@ -31,7 +31,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.record(record, now);
     }
 
-    /// A record about what a client has asked for, as the user that it is.
+    /// A record about a client's request, in the name of its current user.
     pub(super) fn record_of_client(&self, client: usize, kind: Kind) -> Record {
         Record {
             user: self.gate.access.name(self.clients.user(client)),
@@ -39,7 +39,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// A record about a request, with what is known of it.
+    /// A record about a request, with its details filled in.
     pub(super) fn record_of(&self, entry: &InFlight<'_>, kind: Kind, now: u64) -> Record {
         let mut record = Record {
             request: entry.number,
@@ -91,7 +91,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.describe_arithmetic(record);
     }
 
-    /// What inference computes with, which a replay must have as well.
+    /// Adds the arithmetic that inference uses, because a replay must use the same.
     fn describe_arithmetic(&self, record: &mut Record) {
         if let Some(Current { loaded, .. }) = &self.link.current {
             record.kv_type = loaded.kv_type as u16;
@@ -114,13 +114,13 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         let digest = Sha256::digest(attestation.statement()).into();
         let signature = self.device.sign(&digest);
         attestation.signature = signature.ok_or(Failure::of(ErrorCode::NoDeviceKey))?;
-        // A signature is more than a wake-up should do besides.
+        // Signing is work enough for a wake-up.
         self.work.spend_all();
         self.clients.tell(client, id, &Event::Attested(attestation));
         Ok(())
     }
 
-    /// A client has sent what no honest one sends.
+    /// Counts a message that no honest client sends.
     pub(super) fn count_violation(&mut self, client: usize, now: u64) {
         let stats = &mut self.ledger.stats;
         stats.violations = stats.violations.saturating_add(1);
@@ -133,7 +133,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Writes down what was held back because there was too much of it, and is due now.
+    /// Records the repeated events that are now due.
     pub(super) fn record_what_is_due(&mut self, now: u64) {
         let Self {
             ledger,
@@ -152,13 +152,13 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         ledger.record_repeats(&gate.access, work, now);
     }
 
-    /// Requests for text that are under way.
+    /// Number of requests for text in flight.
     pub(super) fn active(&self) -> u32 {
         let active = self.table.iter().filter(|entry| entry.running().is_some());
         u32::try_from(count(active)).unwrap_or(u32::MAX)
     }
 
-    /// Of them, those whose first token has not come.
+    /// How many of them are still waiting for their first token.
     fn queued(&self) -> u32 {
         let waits = |entry: &&InFlight<'_>| {
             let generation = entry.running();

@@ -1,4 +1,4 @@
-//! Restarts and deadlines: what happens to an inference that dies, lies, or does not end in time.
+//! Restarts and deadlines: what happens if inference fails, lies, or misses a deadline.
 
 use super::{Monitor, Port};
 use crate::files::FilesEnd;
@@ -15,15 +15,15 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::Event;
 use protocol::wire::{Fault, FaultKind};
 
-/// What is to be done about a request's time.
+/// What to do about a request's deadline.
 enum Verdict {
     /// Nothing.
     InTime,
     /// Its deadline has passed: inference is asked to stop it.
     Stop,
-    /// Its deadline has passed, and there is nothing to ask: it takes so long only if nobody is there.
+    /// Its deadline has passed, and it cannot be stopped: it takes this long only if inference is not responding.
     Silent,
-    /// It was asked to stop and has not, within the grace.
+    /// Inference was asked to stop it and has not done so within the grace period.
     Disobeyed,
 }
 
@@ -98,14 +98,14 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.link.begin_epoch();
         self.forget_own_load();
         self.begin_own_load(now);
-        // A verification for a client goes on: it does not concern inference. Two at once do not.
+        // A verification for a client goes on, because it does not involve inference. But there cannot be two at once.
         let own = |entry: &InFlight<'_>| entry.origin == Origin::Audit && entry.is_verified();
         if self.table.find(own).is_some() {
             self.refuse_verifications(Failure::of(ErrorCode::ModelInUse), now);
         }
     }
 
-    /// Stops trying, for too many restarts or because the runtime has refused something.
+    /// Stops trying, because of too many restarts or because the runtime has refused.
     fn stand_still(&mut self, refused: Option<ControlError>, now: u64) {
         if self.link.phase == Phase::Booting {
             self.clients.notify_all(Notices::ready);
@@ -125,7 +125,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             .notify_all(|notices| notices.exhausted(failure));
     }
 
-    /// An admin wants audit to try again.
+    /// An admin asks audit to try again.
     pub(super) fn reset(
         &mut self,
         client: usize,
@@ -146,8 +146,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         Ok(())
     }
 
-    /// Somebody wants to end the system. Whoever may is told so and is on record before anything ends; audit itself
-    /// goes on, since it has nothing that it could end.
+    /// A user asks to halt the system. If permitted, this is recorded and the user is told before anything stops. Audit
+    /// itself goes on, because there is nothing that it could stop.
     pub(super) fn halt(&mut self, client: usize, id: u32, now: u64) -> Result<(), Failure> {
         let user = self.clients.user(client);
         self.gate.access.require(user, Permission::Halt)?;
@@ -160,7 +160,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     // ---- Deadlines ----------------------------------------------------------------------------
 
-    /// Whatever inference had to say, it could: its ring was read before.
+    /// Checks all deadlines. Inference's ring was read first, so inference had its chance to report.
     pub(super) fn check_deadlines(&mut self, now: u64, port: &mut impl Port) {
         let mut hung = false;
         self.wait_for_load(now);
@@ -182,8 +182,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
                 }
             }
         }
-        // Without room in its ring nothing is asked of inference, so that no request's deadline would find it out. A
-        // life that has just begun, or has a load to do, is given the time of one.
+        // If its ring has no room, inference cannot be given requests whose deadlines would reveal a hang. The limit is
+        // the time of a load, because inference may have just started or be loading.
         hung |= self.link.full_for_us(now) >= LOAD_DEADLINE_US;
         if hung {
             let fault = Fault {
@@ -195,8 +195,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// While inference loads a model it does nothing else, and a load has a deadline of its own, which stays as it is.
-    /// What else is due meanwhile has until then: until the last of them, if a client's load follows audit's own.
+    /// While inference loads a model it does nothing else. The load keeps its own deadline; all others are extended to
+    /// it, or to the later one if a client's load follows audit's own.
     fn wait_for_load(&mut self, now: u64) {
         let is_loading = |entry: &InFlight<'_>| {
             matches!((&entry.work, &entry.state), (Work::Load(_), State::Active))
@@ -228,8 +228,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Asks inference to stop a request whose deadline has passed. The grace counts from when it was asked, or from the
-    /// deadline if its user had cancelled it before.
+    /// Asks inference to stop a request whose deadline has passed. The grace period starts when it is asked, or at the
+    /// deadline if its user had cancelled the request before.
     fn ask_to_stop_late(&mut self, index: usize, now: u64) {
         let grace_us = self.gate.policy().stop_grace_us;
         let asked = self.ask_to_stop(index);
@@ -239,7 +239,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Asks inference again to stop what it could not be asked to before.
+    /// Tries again to send stops for which inference's ring had no room.
     pub(super) fn ask_again_to_stop(&mut self, now: u64) {
         for index in 0..self.table.len() {
             let owed = self

@@ -1,4 +1,4 @@
-//! What inference says: checked against the request that it belongs to, counted, and kept for its client.
+//! Reports from inference: each is checked against its request, counted, and kept for the client.
 
 use super::{Monitor, Port};
 use crate::answer::Wrong;
@@ -20,16 +20,16 @@ use protocol::wire::{Fault, FaultKind, FinishReason, ModelInfo};
 /// Inference broke the protocol.
 pub(super) struct Breach;
 
-/// What a report means for inference as a whole.
+/// What a report says about inference as a whole.
 enum Heard {
-    /// Nothing.
+    /// Nothing unusual.
     Sound,
-    /// It says that its own memory is corrupt.
+    /// Inference reports that its own memory is corrupt.
     Corrupt,
 }
 
 impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
-    /// Reads at most a ring's worth of reports. What they say has room: credit sees to it.
+    /// Reads at most a ring's worth of reports. Credit ensures that there is room for their text.
     pub(super) fn read_inference(&mut self, frame: &mut Frame, now: u64, port: &mut impl Port) {
         for _ in 0..SLOTS {
             if self.link.phase == Phase::Stopped {
@@ -62,9 +62,9 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     fn handle_report(&mut self, frame: &Frame, now: u64) -> Result<Heard, Breach> {
         let report = Report::parse(frame).map_err(|_| Breach)?;
         match report {
-            // It has joined the epoch; its requests wait in the ring already.
+            // Inference has joined the epoch; its requests are already waiting in the ring.
             Report::Ready => Ok(Heard::Sound),
-            // Whoever lies about this is restarted, too, which it could have had for any other fault.
+            // A false report gets inference restarted, which it could also achieve by faulting.
             Report::Corrupt => Ok(Heard::Corrupt),
             Report::Evicted { session } => {
                 let bytes = Egress::of_event(frame.payload().len());
@@ -85,7 +85,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             .table
             .find(|entry| entry.number == number && !entry.is_over());
         let Some(index) = found else {
-            // An answer to what is over, such as the failure of a late cancel: dropped.
+            // It answers a request that is over, such as one that failed just before it was cancelled: dropped.
             self.ledger.violation_of_inference(&mut self.work, now);
             return Ok(());
         };
@@ -146,7 +146,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             (Work::Tune(_), Report::Trained(trained)) => {
                 self.training_is_over(index, trained, bytes, now)
             }
-            // What audit does itself inference cannot fail in.
+            // Inference cannot fail at work that audit is doing itself.
             (Work::Tune(tuning), Report::Failed { .. }) if !tuning.is_with_inference() => {
                 Err(Breach)
             }
@@ -161,7 +161,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// A token has come. If its text is not what the answer may be, nothing of it is kept.
+    /// Takes a token. If its text breaks the answer's format, nothing of it is kept.
     fn take_token(&mut self, index: usize, id: u32, text: &[u8], now: u64) -> Result<(), Breach> {
         match self.table.keep_text(index, text) {
             Ok(()) => {}
@@ -176,8 +176,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         Ok(())
     }
 
-    /// The answer of a request is not allowed. The request ends for that reason. It is a breach, so all other requests
-    /// end, too.
+    /// Inference's answer breaks the format. The request ends for that reason; because it is a breach, all other
+    /// requests end, too.
     fn break_off(&mut self, index: usize, code: ErrorCode, now: u64) -> Breach {
         let stats = &mut self.ledger.stats;
         stats.format_breaches = stats.format_breaches.saturating_add(1);
@@ -190,18 +190,18 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         let slot = slot as usize;
         match self.gate.sessions.get(slot) {
             Some(session) if !session.active => {}
-            // One that was asked to go on meanwhile: that request will fail, and says so.
+            // The session is in use again, so its next request will fail and say so.
             _ => return self.ledger.violation_of_inference(&mut self.work, now),
         }
-        // No client is told of it by itself, so that it cannot be held back.
+        // It cannot be held back, because it is not sent to a client as an event of its own.
         self.egress.pass(bytes, now);
         if let Some(session) = self.gate.sessions.end(slot, ErrorCode::SessionEvicted) {
             self.record_eviction(&session, now);
         }
     }
 
-    /// A request is over: its client is told so when it has taken what comes before. `bytes`: what that counts for in
-    /// the egress cap, nothing if it is audit's own word.
+    /// Ends a request. Its client is told after it has taken all earlier text. `bytes`: what the end costs under the
+    /// egress cap; 0 if it is audit's own word.
     pub(super) fn end(&mut self, index: usize, end: End, bytes: u64) {
         self.table.release_text(index);
         let Some(entry) = self.table.get_mut(index) else {
@@ -215,12 +215,12 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
                 entry.end_bytes = bytes;
                 self.note_ended(index);
             }
-            // Nobody is to be told.
+            // There is nobody to tell.
             Origin::Forgotten { .. } | Origin::Audit => drop(self.table.remove(index)),
         }
     }
 
-    /// A generation has ended. Its tokens are those that have come, its times are audit's.
+    /// A generation has finished. Its tokens are those that audit has counted, and its times are audit's.
     fn finish_text(
         &mut self,
         index: usize,
@@ -235,7 +235,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         if !is_stopped && !self.table.is_whole(generation) {
             return Err(self.break_off(index, ErrorCode::FormatBreach, now));
         }
-        // Of an answer that is bound to a format inference may say nothing else.
+        // For an answer that is bound to a format, nothing else that inference says is passed on.
         let (told_reason, told_tokens) = match generation.answer.is_bound() {
             true if is_stopped => (reason, 0),
             true => (FinishReason::EndOfText, 0),
@@ -288,7 +288,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         Ok(())
     }
 
-    /// A request has failed in inference. It costs nothing.
+    /// A request has failed in inference. It costs the user nothing.
     fn fail(&mut self, index: usize, failure: Failure, detail: &[u8], bytes: u64, now: u64) {
         let Some(entry) = self.table.get(index) else {
             return;
@@ -317,15 +317,15 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         record.limit = failure.limit;
         self.record_about(index, record, now);
         let bound = generation.filter(|generation| generation.answer.is_bound());
-        // Of an answer that is bound to a format inference may say nothing else but why it failed.
+        // For an answer that is bound to a format, only the reason for the failure is passed on.
         let (failure, detail) = match &bound {
             Some(generation) => (bare(failure, generation), &[][..]),
             None => (failure, detail),
         };
-        // A report has no longer one.
+        // The detail of a report is never longer.
         let detail = Detail::from_slice(detail).unwrap_or_default();
         if let Some(place) = restored {
-            // The others come back without it.
+            // After a restart, the other adapters come back without this one.
             self.places.clear(place);
             self.egress.pass(bytes, now);
             self.end(index, End::Failed { failure, detail }, bytes);
@@ -334,7 +334,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         if is_own {
             self.link.current = None;
             self.places.clear_all();
-            // All clients are told; a system that does not serve has nothing else to hold back.
+            // All clients are told. While the system is not in service, nothing else is held back.
             self.egress.pass(bytes, now);
             self.clients
                 .notify_all(|notices| notices.load_failed(failure, &detail));
@@ -346,8 +346,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.note_busy(now);
     }
 
-    /// Gives a failed request's tokens back, and settles what becomes of its session; the failure in words for its
-    /// user.
+    /// Returns a failed request's tokens and decides what becomes of its session. Returns the failure to show its user.
     fn refund(&mut self, generation: &Generation<'_>, failure: Failure, now: u64) -> Failure {
         let stats = &mut self.ledger.stats;
         stats.failed = stats.failed.saturating_add(1);
@@ -357,7 +356,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         // It was refused before it began.
         let untouched = generation.tokens == 0 && failure.code.leaves_session();
         match failure.code {
-            // It was evicted before inference saw the request.
+            // The session was evicted before inference saw the request.
             ErrorCode::SessionEvicted if turns_before > 0 => {
                 gate.sessions.forget(generation.slot);
                 let turns = u64::from(turns_before);
@@ -392,10 +391,10 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             ..self.record_of(entry, Kind::Load, now)
         };
         if is_own {
-            // What it says of the model is in the counters that clients ask for.
+            // What inference reports about the model appears in the counters that clients ask for.
             self.egress.pass(bytes, now);
         } else {
-            // Its sessions were another model's, and so were its adapters.
+            // Sessions and adapters belong to the previous model.
             self.gate.sessions.end_all();
             self.places.clear_all();
         }
@@ -417,10 +416,10 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Ends every request that inference has with `code`.
+    /// Ends every request that inference has, with `code`.
     pub(super) fn end_requests(&mut self, code: ErrorCode, now: u64) {
         let concerned = |entry: &InFlight<'_>| !entry.is_over() && !entry.is_audits_alone();
-        // What audit verifies, reads or signs does not concern inference.
+        // Inference is not concerned with what audit is verifying, reading or signing.
         while let Some(index) = self.table.find(concerned) {
             let Some(entry) = self.table.get(index) else {
                 break;
@@ -436,7 +435,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.note_busy(now);
     }
 
-    /// Ends a request that inference has, but no fine-tuning, with `code`. It costs nothing.
+    /// Ends a request that inference has, other than a fine-tuning, with `code`. It costs the user nothing.
     pub(super) fn end_request(&mut self, index: usize, code: ErrorCode, now: u64) {
         let Some(entry) = self.table.get(index) else {
             return;
@@ -457,13 +456,14 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     }
 }
 
-/// A failure without the numbers that inference may choose. The limit of a format's length is the request's own.
+/// A failure without numbers that inference could choose. The limit on the length of a format's answer is the request's
+/// own.
 fn bare(failure: Failure, generation: &Generation<'_>) -> Failure {
     match failure.code {
         ErrorCode::FormatTooLong => {
             Failure::over(failure.code, 0, generation.params.max_tokens.into())
         }
-        // Audit's own number: how many turns it had.
+        // The number of turns is audit's own.
         ErrorCode::SessionEvicted if generation.turn > 1 => failure,
         code => Failure::of(code),
     }

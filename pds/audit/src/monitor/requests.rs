@@ -1,4 +1,4 @@
-//! What clients ask for: who may, what it costs, which limit applies.
+//! Requests of clients: who may send them, what they cost, and which limits apply.
 
 use super::{Monitor, Port};
 use crate::counters::count;
@@ -21,15 +21,15 @@ use protocol::wire::engine;
 /// Entries of the log that a question can cause: timeout, its end.
 const QUESTION_ENTRIES: u64 = 2;
 
-/// What handling a message costs of a wake-up's work, beside what is hashed for it, in bytes hashed: about as long as
-/// that takes. So a wake-up handles no more of them than one client's ring holds, however many clients send.
+/// What handling a message costs of a wake-up's work besides hashing, in hashed bytes: hashing this many takes about as
+/// long. So a wake-up handles no more messages than one client's ring holds, however many clients send.
 const MESSAGE_BYTES: usize = 1 << 10;
 
-/// Whether what a request is answered with has bytes that are inference's to choose, beside a text. Whoever must use a
-/// format is told none of them.
+/// Whether the answer to a request contains bytes that inference chooses, besides text. A client that must use a format
+/// may not send such a request.
 const fn tells_more_than_answers(request: &Request<'_>) -> bool {
     match request {
-        // Sizes, names and reasons are inference's, as are the bytes and the hash of what it trains; the log has all of
+        // Sizes, names and reasons come from inference, as do the bytes and hashes of adapters. The log contains all of
         // them.
         Request::Load { .. }
         | Request::Status
@@ -61,10 +61,10 @@ const fn tells_more_than_answers(request: &Request<'_>) -> bool {
 }
 
 impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
-    /// Reads requests, one of each client in turn, as long as the wake-up is not too long.
+    /// Reads requests, one from each client in turn, until the wake-up's work is used up.
     pub(super) fn read_clients(&mut self, frame: &mut Frame, now: u64, port: &mut impl Port) {
         let turns = self.clients.in_turn();
-        // Another one is the first next time: whom the work did not suffice for.
+        // The next time, another client is first, so that none is always left without work.
         self.clients.turn();
         for _ in 0..SLOTS {
             let mut any = false;
@@ -81,7 +81,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Reads a client's next request, if what it causes at once finds room; false if there is none.
+    /// Reads a client's next request, if there is room for its immediate events; false if none was read.
     fn read_client(
         &mut self,
         client: usize,
@@ -93,7 +93,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             return false;
         }
         let peer = self.clients.get_mut(client);
-        // A login ends all lists and is answered.
+        // A login ends all lists and is answered, so it needs the most room.
         let Some(peer) = peer.filter(|peer| peer.room() > peer.lists.len()) else {
             return false;
         };
@@ -101,7 +101,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             Ok(true) => {
                 self.work.spend(MESSAGE_BYTES);
                 self.handle_request(client, frame, now, port);
-                // Prompts and passphrases are not kept longer than they are needed.
+                // Prompts and passphrases are kept no longer than needed.
                 frame.wipe();
                 true
             }
@@ -135,7 +135,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Does what is asked, or says why not; then nothing has changed. `record`: what a refusal will say.
+    /// Handles a request, or returns why it is refused, in which case nothing has changed. `record`: what the entry of
+    /// a refusal will say.
     fn decide(
         &mut self,
         client: usize,
@@ -177,7 +178,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
                 let names = (session, adapter, format);
                 self.infer(client, id, params, names, (rule, parts), now)
             }
-            // It has been dealt with.
+            // Cancels were handled above.
             Request::Cancel => Ok(()),
             Request::Models => {
                 self.gate.access.require(user, Permission::Infer)?;
@@ -220,7 +221,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
                 Ok(())
             }
             Request::Users => {
-                // Whom it could log in as.
+                // The users that this client could log in as.
                 if !identity.may_log_in {
                     return Err(Failure::of(ErrorCode::NoLogin));
                 }
@@ -304,7 +305,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     // ---- Checks -------------------------------------------------------------------------------
 
-    /// 0 stands for no request, and a number that is in use would mix up two answers.
+    /// Checks a request's number: 0 means no request, and reusing a number in flight would mix up two answers.
     pub(super) fn require_new(&self, client: usize, id: u32) -> Result<(), Failure> {
         let of_client = Origin::Client { client, id };
         let lists = self.clients.get(client).map(|peer| &peer.lists);
@@ -316,7 +317,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Whether the client may have another request. Audit's own load has a place that no client can take.
+    /// Checks that the client may have another request. Audit's own load has a place that no client can take.
     pub(super) fn require_place(&self, client: usize) -> Result<(), Failure> {
         let identity = self.clients.get(client).and_then(|peer| peer.identity);
         let places = identity.map_or(0, |identity| identity.requests);
@@ -332,7 +333,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Whether inference has room for another message of the client.
+    /// Checks that inference has room for another message of the client.
     pub(super) fn require_room(&mut self, client: usize) -> Result<(), Failure> {
         let identity = self.clients.get(client).and_then(|peer| peer.identity);
         let places = identity.map_or(0, |identity| identity.commands);
@@ -341,14 +342,14 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     // ---- Answers ------------------------------------------------------------------------------
 
-    /// Answers with a failure; a request is read only if there is room for that.
+    /// Sends a failure. There is room, because a request is read only if there is.
     pub(super) fn tell_failure(&mut self, client: usize, id: u32, failure: Failure) {
         let detail = &[];
         self.clients
             .tell(client, id, &Event::Failed { failure, detail });
     }
 
-    /// Refuses a request before inference sees it. It has cost nothing.
+    /// Refuses a request before inference sees it. This costs the user nothing.
     pub(super) fn refuse(
         &mut self,
         client: usize,
@@ -363,7 +364,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             _ => record.name,
         };
         match failure.code {
-            // No user has asked, so that none has a share of the log for it.
+            // The client has no user, so no share of the log to use.
             ErrorCode::UnknownClient => {
                 self.ledger.count_refusal(failure.code);
                 self.count_violation(client, now);
@@ -389,7 +390,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         let share = QUESTION_ENTRIES.saturating_mul(ENTRY);
         self.ledger.take_share(user, share, now)?;
         let number = self.table.next_number();
-        // There is room.
+        // There is room, as checked above.
         self.link
             .send(Some(client), number, &engine::Command::Status);
         self.table.enter(InFlight {

@@ -1,8 +1,8 @@
-//! How an adapter that was made here is written to the disk: after it was signed and is on record, and before its
-//! client is told. It stays in memory whatever comes of that.
+//! Writing a new adapter to the disk: after it was signed and recorded, and before its client is told. It stays in
+//! memory even if this fails.
 //!
-//! Its bytes are inference's choice, so they count for the egress cap like those of an export. Nothing of this is part
-//! of a system without a disk.
+//! Inference has chosen its bytes, so they count towards the egress cap like those of an export. In a system without a
+//! disk, the compiler drops all of this.
 
 use super::Monitor;
 use crate::egress::Egress;
@@ -17,7 +17,7 @@ use protocol::wire::client;
 use protocol::wire::files::{Answer, Ask};
 
 impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
-    /// Begins to write what a fine-tuning has made to the disk; false if this system has none.
+    /// Starts writing the adapter of a fine-tuning to the disk; false if this system has none.
     pub(super) fn begin_saving(&mut self, index: usize, not_loaded: Option<ErrorCode>) -> bool {
         if self.files.is_none() {
             return false;
@@ -30,7 +30,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         let Some(made) = made.and_then(|(id, _)| self.shelf.get(id)) else {
             return false;
         };
-        // Inference has nothing to do with it.
+        // Inference is not involved any more.
         (entry.state, entry.deadline_us) = (State::Active, NEVER_US);
         if let Some(tuning) = entry.tuning_mut() {
             tuning.stage = Stage::Saving;
@@ -43,8 +43,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         true
     }
 
-    /// Asks files the next question about an adapter that is written. Its bytes inference has chosen, so they leave as
-    /// the egress cap allows, after all that clients were to be told.
+    /// Asks files the next question about an adapter being written. Inference has chosen its bytes, so they leave as
+    /// the egress cap allows, and clients' events come first.
     pub(super) fn ask_saving(&mut self, now: u64) {
         let Some(files) = self.disk() else {
             return;
@@ -67,7 +67,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         if let NextSave::Append(done) = next {
             let space = self.shelf.get(id).map(|made| made.space);
             let left = space.map_or(0, |space| space.bytes.saturating_sub(done));
-            // Whole words, but for the last.
+            // Whole words, except for the last part.
             let most = self.egress.longest(MAX_PART_BYTES);
             part = left.min(most.saturating_sub(most % 8));
             if !self.may_pass(Egress::of_event(part), now) {
@@ -123,7 +123,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// An adapter was written, or why not: that is on record, and the fine-tuning is over.
+    /// An adapter was written, or could not be: records this and ends the fine-tuning.
     fn end_saving(&mut self, failure: Option<Failure>, now: u64) {
         let Some(saving) = self.disk().and_then(|files| files.card.saving.take()) else {
             return;
@@ -148,7 +148,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
         let saved = failure.map_or(Ok(name), Err);
         self.tell_tuned(index, saving.not_loaded, saved, now);
-        // Its client is told at the next wake-up, if not at this one.
+        // If its client is not told in this wake-up, it is in the next.
         self.work.goes_on();
     }
 }

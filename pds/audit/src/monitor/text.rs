@@ -1,4 +1,4 @@
-//! Requests for text: from their admission to the wish that they end.
+//! Requests for text: admission and cancellation.
 
 use super::Monitor;
 use crate::answer::Begun;
@@ -40,7 +40,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         let (limits, extent, begun) =
             self.check_infer(owner, id, &params, (format, rule), &parts)?;
         let wanted = self.adapter_to_use(adapter)?;
-        // Room first, since nothing is taken by looking for it.
+        // Looking for a place takes nothing, so this comes first.
         let place = self.gate.sessions.place(owner, name, limits)?;
         let adapter = match place.fresh {
             true => wanted,
@@ -58,7 +58,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         let share = REQUEST_ENTRIES
             .saturating_mul(ENTRY)
             .saturating_add(text.len() as u64);
-        // A session that begins with a name can be evicted once, by whomever; that is not given back.
+        // A session with a name can be evicted once, by any client; that entry's share is not given back.
         let begins = place.fresh && !name.is_empty();
         let eviction = if begins { ENTRY } else { 0 };
         let user = owner.user;
@@ -74,7 +74,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             self.gate.accounts.settle(reservation, 0, now);
             return Err(failure);
         }
-        // From here on nothing is refused.
+        // From here on, nothing can be refused.
         self.work.spend(prompt.len());
         let number = self.table.next_number();
         let credit = self.egress.window().min(params.max_tokens);
@@ -132,7 +132,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
                 stop: Stop::No,
             }),
             state: State::Active,
-            // Less what the record of the admission takes.
+            // Without what the record of the admission takes.
             share: share.saturating_sub(ENTRY.saturating_add(text.len() as u64)),
             end_bytes: 0,
             admitted_us: now,
@@ -151,8 +151,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         Ok(())
     }
 
-    /// What can be said of a request for text without taking anything; how many sessions there may be, and what its
-    /// answer may be.
+    /// Checks a request for text without taking anything. Returns the limits of sessions and the format of the answer.
     fn check_infer(
         &mut self,
         owner: Owner,
@@ -195,7 +194,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         Ok((limits, extent, begun))
     }
 
-    /// The adapter that a session goes on with: the one that it began with. `wanted`: what its user has named.
+    /// The adapter of a session's next turn, which must be that of its first. `wanted`: the one that the user has
+    /// named.
     fn adapter_of_session(
         &self,
         slot: usize,
@@ -224,7 +224,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     // ---- Its end --------------------------------------------------------------------------------
 
-    /// A client wants a request to end. Text and a load that inference has are answered by their own last event; what
+    /// A client cancels a request. Text and loads that inference is working on end with their own last event; what
     /// audit can end itself, it ends at once.
     pub(super) fn cancel(&mut self, client: usize, id: u32, now: u64) {
         let origin = Origin::Client { client, id };
@@ -240,7 +240,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         let Some(entry) = self.table.get_mut(index) else {
             return;
         };
-        // What another user has asked for goes on, and has its one end.
+        // A request of another user goes on, and ends only once.
         if entry.user != user || !matches!(entry.state, State::Active) {
             return;
         }
@@ -263,7 +263,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
                 self.end(index, End::failed(failure, ""), 0);
             }
             Work::Status => {
-                // Inference will answer it, and must.
+                // Inference must still answer it.
                 entry.origin = Origin::Forgotten { client };
                 self.tell_failure(client, id, Failure::of(ErrorCode::Cancelled));
             }
@@ -271,12 +271,12 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             Work::Load(_) | Work::Adapter(..) => {}
             Work::Tune(tuning) if tuning.is_with_inference() => {}
             Work::Tune(tuning) if matches!(tuning.stage, Stage::Saving) => {}
-            // Audit reads the data, or what came out, which is forgotten.
+            // Audit is reading the data, or hashing the result, which is dropped.
             Work::Tune(tuning) => {
                 let was_trained = matches!(tuning.stage, Stage::Signing(_));
                 self.record_cancel(index, now);
                 if was_trained {
-                    // Its tokens are used: they must be on record.
+                    // Its tokens are used, so they must be on record.
                     self.record_tuned(index, FinishReason::Cancelled, now);
                 }
                 let failure = Failure::of(ErrorCode::Cancelled);
@@ -292,8 +292,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Asks inference to end a request, unless it was asked; if its ring is full, at the next wake-up. Whether it was
-    /// asked.
+    /// Asks inference to end a request, unless that was done before; if its ring is full, the next wake-up tries again.
+    /// Returns whether inference has been asked.
     pub(super) fn ask_to_stop(&mut self, index: usize) -> bool {
         let Some(entry) = self.table.get_mut(index) else {
             return false;
@@ -333,7 +333,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             && self.require_room(client).is_ok()
         {
             let session = u32::try_from(slot).unwrap_or(u32::MAX);
-            // Without room inference forgets the session when the slot is used again.
+            // Without room for this, inference drops the session when its slot is used again.
             self.link
                 .send(Some(client), 0, &engine::Command::Drop { session });
         }

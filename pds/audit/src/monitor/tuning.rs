@@ -1,7 +1,7 @@
-//! Fine-tuning: audit reads the data, inference trains, audit signs what came out, inference loads it.
+//! Fine-tuning: audit reads the data, inference trains, audit signs the result, inference loads it.
 //!
-//! There is one at a time. Its tokens are reserved before inference hears of it, by the most that its data can have;
-//! what came out is signed and on record before it is loaded, and loaded before its client is told.
+//! There is one at a time. Before inference is told of it, tokens are reserved for the most that the data can contain.
+//! The result is signed and on record before it is loaded, and loaded before the client is told.
 
 use super::Monitor;
 use super::adapters::FROM_DISK;
@@ -30,14 +30,14 @@ use protocol::wire::{FinishReason, TrainParams, TrainProgress};
 use sha2::Digest as _;
 
 /// Entries of the log that a fine-tuning can cause: its admission, a cancel, a timeout, its end, a load; with a disk,
-/// that it was written there.
+/// also its writing there.
 const TUNE_ENTRIES: u64 = 5;
 
-/// Names that are tried for an adapter that its user gives none: that of the data, and that with a number.
+/// Number of names tried for an adapter that its user does not name: that of the data, and that with a number.
 const NAMES: u8 = 9;
 
 impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
-    /// A user wants an adapter.
+    /// A user asks for a fine-tuning.
     pub(super) fn fine_tune(
         &mut self,
         client: usize,
@@ -61,7 +61,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         self.require_settled()?;
         let name = self.name_of_adapter(data, adapter)?;
         let room = self.shelf.room_to_make(&self.places)?;
-        // What is made is loaded, so it needs a place.
+        // The result will be loaded, so it needs a place.
         self.places.free()?;
         let stage = self.data(data)?;
         let entries = TUNE_ENTRIES.saturating_add(u64::from(self.files.is_some()));
@@ -85,10 +85,10 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         Ok(())
     }
 
-    /// What an adapter will be called.
+    /// The name of the new adapter.
     fn name_of_adapter(&self, data: ModelName, name: ModelName) -> Result<ModelName, Failure> {
         let exists = Failure::of(ErrorCode::AdapterExists);
-        // What is made here is in memory, and has the prefix only as a file of the disk.
+        // New adapters are kept in memory; only their files on the disk have the prefix.
         let (data, name) = match self.files {
             Some(_) => (name_off_disk(data), name_off_disk(name)),
             None => (data, name),
@@ -111,14 +111,14 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         names.find(|name| !self.is_adapter(*name)).ok_or(exists)
     }
 
-    /// The data of this name, which audit has yet to read.
+    /// The data with this name, which audit has yet to read.
     fn data(&self, name: ModelName) -> Result<Stage<'m>, Failure> {
         let (stage, bytes) = match name.as_str() {
             EXAMPLES => {
                 let bytes = self.shelf.examples().bytes as u64;
                 (Stage::Examples(Reading::default()), bytes)
             }
-            // How many bytes it has is known when it is opened.
+            // Their size is known only when the file is opened.
             _ if self.is_of_disk(name) => {
                 return Ok(Stage::Data(Models::begin_elsewhere(Content::Data, name)));
             }
@@ -136,14 +136,14 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Whether inference trains and there is no memory for requests beside it.
+    /// Whether a training leaves inference no memory for other requests.
     pub(super) fn is_training_alone(&self) -> bool {
         let mut tunings = self.table.iter().filter_map(InFlight::running_tuning);
         tunings.any(Tuning::is_alone)
     }
 
-    /// The fine-tuning that is under way, for who asks how things are: what the adapter will be called, and how far it
-    /// is.
+    /// The fine-tuning in progress, for a client that asks for the status: the name of the adapter, and how far it has
+    /// got.
     pub(super) fn describe_tuning(&self, now: u64) -> Option<(ModelName, client::Training)> {
         let mut tunings = self.table.iter().filter_map(InFlight::running_tuning);
         let tuning = tunings.next()?;
@@ -152,7 +152,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     // ---- What audit does itself -----------------------------------------------------------------
 
-    /// Goes on with reading the data of a fine-tuning, or what came out, a slice at a time.
+    /// Reads the next slice of the data of a fine-tuning, or hashes the next slice of its result.
     pub(super) fn advance_tuning(&mut self, now: u64) {
         let is = |entry: &InFlight<'_>| {
             let tuning = entry.running_tuning();
@@ -231,7 +231,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// The data have been read: reserves what they can cost at most, and has inference train.
+    /// The data have been read: reserves the most that they can cost, and has inference train.
     pub(super) fn begin_training(&mut self, index: usize, data: Data, now: u64) {
         if let Err(failure) = self.admit_training(index, data, now) {
             self.refuse_load(index, failure, now);
@@ -239,7 +239,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     }
 
     fn admit_training(&mut self, index: usize, data: Data, now: u64) -> Result<(), Failure> {
-        // Inference was restarted meanwhile.
+        // Inference may have been restarted meanwhile.
         self.link.require_running(self.gate.policy())?;
         if self.link.phase != Phase::Serving {
             return Err(Failure::of(ErrorCode::ModelInUse));
@@ -303,7 +303,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     // ---- What inference says --------------------------------------------------------------------
 
-    /// How far a training is.
+    /// Inference reports the progress of a training.
     pub(super) fn training_goes_on(
         &mut self,
         index: usize,
@@ -316,7 +316,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         tuning.advance(progress).map_err(|_| Breach)
     }
 
-    /// The next part of what came out.
+    /// Inference sends the next part of the adapter.
     pub(super) fn take_part(
         &mut self,
         index: usize,
@@ -333,7 +333,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         Ok(())
     }
 
-    /// A training is over. Its tokens are used; what came out audit has yet to hash.
+    /// Inference reports that a training is over. Its tokens are used; the adapter has yet to be hashed.
     pub(super) fn training_is_over(
         &mut self,
         index: usize,
@@ -371,13 +371,13 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         Ok(())
     }
 
-    /// What came out has been hashed: signs it, keeps it, and has inference load it.
+    /// The adapter has been hashed: signs it, keeps it, and has inference load it.
     fn sign(&mut self, index: usize, space: Space, sha256: Hash, now: u64) {
         let Some(tuning) = self.table.get_mut(index).and_then(InFlight::tuning_mut) else {
             return;
         };
         let Some(signature) = self.device.sign(&sha256) else {
-            // It had a key when this began, and the policy does not change.
+            // The key existed at the start, and the policy does not change, so this is not reached.
             return self.refuse_load(index, Failure::of(ErrorCode::NoDeviceKey), now);
         };
         let (name, base) = (tuning.name, tuning.base);
@@ -405,7 +405,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Has inference load what was made.
+    /// Has inference load the new adapter.
     fn load_made(
         &mut self,
         index: usize,
@@ -413,7 +413,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         base: Hash,
         now: u64,
     ) -> Result<(), Failure> {
-        // Inference was restarted meanwhile.
+        // Inference may have been restarted meanwhile.
         self.link.require_running(self.gate.policy())?;
         if self.link.phase != Phase::Serving {
             return Err(Failure::of(ErrorCode::ModelInUse));
@@ -428,7 +428,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         if let Some(client) = client {
             self.require_room(client)?;
         }
-        // There is room.
+        // There is room, as checked above.
         self.send_adapter(client, number, place, &adapter);
         if let Some(entry) = self.table.get_mut(index) {
             entry.deadline_us = now.saturating_add(LOAD_DEADLINE_US);
@@ -441,8 +441,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
 
     // ---- Its end --------------------------------------------------------------------------------
 
-    /// An adapter has been made: it is written to the disk, if there is one, and its client is told. `not_loaded`: why
-    /// it is not loaded, if it is not. `bytes`: what inference has said of the load.
+    /// An adapter is complete: writes it to the disk, if there is one, and then tells its client. `not_loaded`: why it
+    /// is not loaded, if so. `bytes`: the length of inference's report on the load.
     pub(super) fn end_tuned(
         &mut self,
         index: usize,
@@ -458,7 +458,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// The client of a fine-tuning is told that an adapter has been made, and what it is called on the disk, if it is
+    /// Tells the client of a fine-tuning that the adapter is complete, and its name on the disk, if it was written
     /// there.
     pub(super) fn tell_tuned(
         &mut self,
@@ -492,8 +492,8 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         self.end(index, End::Tuned(tuned), bytes);
     }
 
-    /// A fine-tuning has failed in inference, or with it: it costs nothing, and nothing half made stays. An adapter
-    /// that has been made stays, unloaded.
+    /// A fine-tuning has failed, in inference or because inference has failed. It costs nothing, and a partial adapter
+    /// is dropped. A complete adapter is kept, but not loaded.
     pub(super) fn fail_tuning(
         &mut self,
         index: usize,
@@ -513,7 +513,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             self.gate.accounts.settle(reservation, 0, now);
         }
         self.record_failed_tuning(index, failure, now);
-        // A report has no longer one.
+        // The detail of a report is never longer.
         let detail = crate::table::Detail::from_slice(detail).unwrap_or_default();
         self.end(index, End::Failed { failure, detail }, bytes);
     }
@@ -530,7 +530,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         }
     }
 
-    /// Writes down that inference has trained to the end, or to a cancel.
+    /// Records that inference has trained to the end, or until it was cancelled.
     pub(super) fn record_tuned(&mut self, index: usize, reason: FinishReason, now: u64) {
         let Some(entry) = self.table.get(index) else {
             return;
@@ -542,7 +542,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         let bytes = tuning.made.map_or(0, |_| trained.bytes);
         let record = Record {
             code: reason as u16,
-            // The bound of the tokens is less.
+            // The limit on tokens is lower than this.
             prompt_tokens: u32::try_from(trained.tokens).unwrap_or(u32::MAX),
             generated_tokens: trained.steps,
             value: bytes,
@@ -552,7 +552,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         self.record_about(index, record, now);
     }
 
-    /// What a client is told of how far its fine-tuning is, if it has yet to be told.
+    /// The progress of a client's fine-tuning, if the client has yet to be told.
     pub(super) fn due_training(&self, index: usize, now: u64) -> Option<client::Training> {
         let tuning = self.table.get(index)?.progress_due()?;
         Some(training(tuning, now))
@@ -570,7 +570,7 @@ fn training(tuning: &Tuning<'_>, now: u64) -> client::Training {
     }
 }
 
-/// Hashes more of a part of the region; true when all is done.
+/// Hashes the next slice of a part of the region; true when it is complete.
 fn read_on<W: WriteWords>(
     shelf: &mut crate::shelf::Shelf<W>,
     space: Space,

@@ -21,10 +21,10 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         now: u64,
     ) {
         if passphrase.is_none() && self.gate.access.needs_passphrase(&name) {
-            // A question, not an attempt: nothing is counted or written down.
+            // The client only wants to know whether a passphrase is needed. Nothing is counted or recorded.
             return self.tell_failure(client, id, Failure::of(ErrorCode::PassphraseNeeded));
         }
-        // A hash of a passphrase is more than a wake-up should do besides.
+        // Hashing a passphrase is work enough for a wake-up.
         self.work.spend_all();
         let known = self.gate.access.find(&name).is_some();
         let passphrase = passphrase.unwrap_or_default();
@@ -32,18 +32,18 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             Ok(user) => {
                 if let Some(peer) = self.clients.get_mut(client) {
                     peer.becomes(user);
-                    // They were asked for by whoever was there before.
+                    // The previous user asked for these lists.
                     while peer.end_list(None, &self.ledger.log) {}
                 }
                 let record = self.record_of_client(client, Kind::Login);
-                // A passphrase and a hash's pause are what it has cost; without one, nothing.
+                // A login with a passphrase has cost a hash and a pause; one without has cost nothing.
                 self.record_coming(user, Reason::Login, record, now);
                 let user = self.gate.describe(user);
                 self.clients.tell(client, id, &Event::User(user));
             }
             Err(failure) => {
                 let record = Record {
-                    // What is no user's name may be a passphrase, typed at the wrong moment.
+                    // An unknown user name may be a passphrase typed at the wrong moment, so it is not recorded.
                     name: match known {
                         true => model_name(&name),
                         false => ModelName::EMPTY,
@@ -67,7 +67,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.clients.tell(client, id, &Event::User(user));
     }
 
-    /// Writes down that a user has come or gone: each time, if that costs a passphrase.
+    /// Records a login or logout: every one if it needs a passphrase, otherwise ever more rarely.
     fn record_coming(&mut self, user: usize, reason: Reason, record: Record, now: u64) {
         let each = self.gate.access.has_passphrase(user);
         self.ledger

@@ -28,7 +28,7 @@ fn a_session_goes_on_where_it_was_and_is_busy_meanwhile() {
     let mut sessions = Sessions::new();
     let slot = turn(&mut sessions, 0, "a", 1).unwrap();
     assert_eq!(turn(&mut sessions, 0, "a", 2), Err(ErrorCode::SessionBusy));
-    // Another user's session of the same name is another one.
+    // Another user's session with the same name is a different one.
     let other = turn(&mut sessions, 1, "a", 2).unwrap();
     assert_ne!(other, slot);
     sessions.end_turn(slot, 5, 3);
@@ -66,13 +66,13 @@ fn idle_sessions_make_room_oldest_first_and_active_ones_never() {
             sessions.end_turn(slot, 1, 100 + n);
         }
     }
-    // s1 is the idle one that is oldest.
+    // s1 is the oldest idle session.
     let place = sessions.place(of(1), name("new"), limits(32)).unwrap();
     let evicted = sessions
         .begin_turn(place, of(1), name("new"), None, 200)
         .unwrap();
     assert_eq!(evicted.name, name("s1"));
-    // Its user is told once; then it begins anew.
+    // Its user is told once; then it starts over.
     let failure = sessions.place(of(0), name("s1"), limits(40)).unwrap_err();
     assert_eq!(failure, Failure::over(ErrorCode::SessionEvicted, 1, 0));
     assert!(sessions.place(of(0), name("s1"), limits(40)).unwrap().fresh);
@@ -109,7 +109,7 @@ fn a_user_has_no_more_sessions_than_the_role_allows() {
             turn: 1
         })
     );
-    // Going on needs no more room.
+    // Continuing a session needs no more room.
     assert!(!sessions.place(of(0), name("a"), limits(2)).unwrap().fresh);
 }
 
@@ -149,17 +149,17 @@ fn a_client_has_its_own_sessions_and_its_own_part_of_them() {
         Ok::<_, Failure>(place)
     };
     begin(other, "a", 0).unwrap();
-    // The same user and the same name at another client is another session.
+    // The same user and name at another client is a different session.
     assert!(begin(one, "a", 1).unwrap().fresh);
     begin(one, "b", 2).unwrap();
-    // What makes room is the client's own, though the other's is older.
+    // The client's own session is evicted, though the other client's is older.
     begin(one, "c", 3).unwrap();
     assert!(!begin(other, "a", 4).unwrap().fresh);
     assert_eq!(
         begin(one, "a", 5).unwrap_err().code,
         ErrorCode::SessionEvicted
     );
-    // Without an idle one there is no room, also where the user has idle ones at the other client.
+    // Without an idle session there is no room, even if the user has idle ones at the other client.
     for text in ["c", "b", "b"] {
         // The second "b" was evicted by the first.
         if let Ok(place) = sessions.place(one, name(text), limits) {

@@ -108,7 +108,7 @@ fn what_credit_allows_fits_and_more_is_not_kept() {
         (generation.waiting(), table.text(generation)),
         (0, &b""[..])
     );
-    // What is no request has no text.
+    // A place without a request has no text.
     table.text_is_handed_on(9);
     assert_eq!(table.keep_text(9, b"x"), Err(Wrong::Room));
 }

@@ -1,4 +1,4 @@
-//! Adapters: which are loaded, who may, what they are used for, and what becomes of them.
+//! Adapters: which are loaded, who may load and use them, and what becomes of them.
 
 use super::harness::*;
 use crate::files::FilesEnd;
@@ -14,7 +14,7 @@ use protocol::wire::{AdapterInfo, ArenaUse, FinishReason, InferParams};
 use sha2::{Digest, Sha256};
 use std::vec::Vec;
 
-/// What inference says of an adapter that it has loaded.
+/// What inference reports about an adapter that it has loaded.
 pub(super) fn adapter_loaded() -> AdapterLoaded {
     AdapterLoaded {
         info: AdapterInfo {
@@ -47,7 +47,7 @@ pub(super) fn infer_with(session: &str, adapter: &str) -> Request<'static> {
 }
 
 impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
-    /// Asks for an adapter and verifies it: what inference is asked, its number and place.
+    /// Asks for an adapter and verifies it. Returns inference's command with its number and place.
     pub(super) fn asks_for_adapter(&mut self, id: u32, name: &str) -> (u32, u32) {
         self.ask(id, &Request::LoadAdapter { name: model(name) });
         let told = self.told_at_last();
@@ -71,7 +71,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         }
     }
 
-    /// Loads an adapter; its place.
+    /// Loads an adapter and returns its place.
     pub(super) fn loads_adapter(&mut self, id: u32, name: &str) -> u32 {
         let (number, place) = self.asks_for_adapter(id, name);
         self.say(number, &Report::AdapterLoaded(adapter_loaded()));
@@ -81,7 +81,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         place
     }
 
-    /// Names of the adapters of a list, where they come from and whether they are loaded.
+    /// The adapters in a list: their names, where they come from, and whether they are loaded.
     pub(super) fn adapters_known(&mut self) -> Vec<(ModelName, AdapterOrigin, bool)> {
         self.ask(950, &Request::Adapters);
         let told = self.told_at_last();
@@ -143,7 +143,7 @@ fn an_adapter_is_verified_loaded_and_used_by_its_name() {
         (sha256, base(), 1)
     );
     assert_eq!(record.user.as_str(), "admin");
-    // Asked for again, it is there.
+    // Asked for again, it is already there.
     system.ask(
         5,
         &Request::LoadAdapter {
@@ -193,7 +193,7 @@ fn an_adapter_is_verified_loaded_and_used_by_its_name() {
     ];
     assert_eq!(known, expected);
     assert_eq!(told.last(), Some(&Told::Listed(9, 4)));
-    // No adapter is a model.
+    // An adapter is not a model.
     system.ask(10, &Request::Models);
     assert_eq!(system.told_at_last().last(), Some(&Told::Listed(10, 2)));
     let none = Failure::of(ErrorCode::NoSuchModel);
@@ -218,7 +218,7 @@ fn what_no_trusted_key_has_signed_is_refused_and_what_the_device_has_signed_is_n
         assert_eq!(system.last_record(Kind::Refuse).name, model(name));
     }
     assert_eq!(system.loads_adapter(5, "ours"), 0);
-    // Another device's is no better than a stranger's.
+    // A signature by another device counts as little as one by an unknown key.
     let mut policy = policy();
     policy.device_key = protocol::policy::DeviceKey([2; 32]);
     let mut system = System::with_adapters_and(&policy);
@@ -256,7 +256,7 @@ fn who_may_not_is_refused() {
     ] {
         system.is_refused(&request, not_permitted(bit));
     }
-    // It may use what is there.
+    // The user may use adapters that are loaded.
     system.ask(7, &infer_with("", "moral"));
     system.admitted();
     assert_eq!(system.used, 1);
@@ -284,7 +284,7 @@ fn a_session_keeps_the_adapter_that_it_began_with_and_ends_with_it() {
     }
     let none = Failure::of(ErrorCode::NoSuchAdapter);
     system.is_refused(&infer_with("a", "nothing"), none);
-    // While a request uses it, it stays.
+    // It stays while a request uses it.
     system.ask(8, &infer_with("", "ours"));
     let number = system.admitted();
     let drop = Request::DropAdapter {
@@ -308,7 +308,7 @@ fn a_session_keeps_the_adapter_that_it_began_with_and_ends_with_it() {
     let not_loaded = Failure::of(ErrorCode::AdapterNotLoaded);
     system.is_refused(&infer_with("", "ours"), not_loaded);
     system.is_refused(&drop, not_loaded);
-    // Its place is the next one's.
+    // The next adapter gets its place.
     assert_eq!(system.loads_adapter(11, "ours"), 1);
 }
 
@@ -333,7 +333,7 @@ fn an_adapter_that_inference_refuses_is_not_loaded_and_loads_exclude_each_other(
     let record = system.last_record(Kind::Fail);
     assert_eq!((record.name, record.code), (model("moral"), 78));
     assert_eq!(system.loads_adapter(6, "ours"), 0);
-    // Of a model that is being loaded, too.
+    // A model that is being loaded counts, too.
     system.ask(
         7,
         &Request::Load {
@@ -355,7 +355,7 @@ fn an_adapter_that_inference_refuses_is_not_loaded_and_loads_exclude_each_other(
 fn there_are_so_many_places_and_another_model_empties_them() {
     let mut system = System::with_adapters();
     system.loads_adapter(5, "ours");
-    // As if others had the rest.
+    // As if other clients used the rest.
     for place in 1..MAX_ADAPTERS {
         let adapter = *system
             .audit
@@ -401,7 +401,7 @@ fn after_a_restart_adapters_come_back_before_the_system_serves_and_one_that_fail
     system.join();
     system.told();
     assert!(system.adapters_known().iter().all(|(_, _, loaded)| !loaded));
-    // Requests without an adapter wait in the ring as ever; with one, they would overtake it.
+    // Requests without an adapter wait in the ring as always; those with one would overtake it.
     let in_use = Failure::of(ErrorCode::ModelInUse);
     system.is_refused(&infer_with("", "moral"), in_use);
     system.is_refused(
@@ -456,7 +456,7 @@ fn an_inference_that_does_not_bring_adapters_back_in_time_is_restarted() {
     assert!(matches!(system.asked()[..], [Asked::Adapter { .. }]));
     system.watch(LOAD_DEADLINE_US + WATCHDOG_PERIOD_US);
     assert_eq!(system.runtime.restarts, 2);
-    // What the one before says of it is nothing that the next has said.
+    // What the previous training reported must not count for the next.
     system.join();
     system.loaded(system.own_load);
     let asked = system.asked();

@@ -1,4 +1,4 @@
-//! Several clients: what is one's own stays so, whatever the others do.
+//! Several clients: each keeps what is its own, whatever the others do.
 
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
@@ -25,7 +25,7 @@ pub(super) fn infer(session: &str, max_tokens: u32) -> Request<'static> {
     }
 }
 
-/// Text that a client was told under `id`.
+/// Text that a client received under `id`.
 pub(super) fn text_of(told: &[Told], id: u32) -> std::string::String {
     told.iter()
         .filter_map(|told| match told {
@@ -63,7 +63,7 @@ fn two_clients_use_the_same_numbers_and_names_and_each_hears_its_own() {
         matches!(told[1], Told::Finished(7, _)) && told.len() == 2,
         "{told:?}"
     );
-    // Nor can it end what the other has: its number is over.
+    // Nor can it end the other client's request: the number is over.
     system.ask_as_other(7, &Request::Cancel);
     let none = Failure::of(ErrorCode::NoSuchRequest);
     assert_eq!(system.told_to_other(), [Told::Failed(7, none)]);
@@ -98,7 +98,7 @@ fn who_a_client_is_says_the_channel_and_a_login_is_the_shells_alone() {
     }
     system.ask_as_other(3, &Request::Log(LogQuery::default()));
     assert_eq!(system.told_to_other(), [Told::Failed(3, not_permitted(16))]);
-    // A logout changes nothing, and the shell's user stays.
+    // A logout changes nothing, and the shell keeps its user.
     system.ask_as_other(4, &Request::Logout);
     let told = system.told_to_other();
     assert!(
@@ -134,7 +134,7 @@ fn nobody_logs_in_as_the_user_of_another_client() {
         matches!(&told[..], [Told::User(2, user)] if user.name.as_str() == "guest"),
         "{told:?}"
     );
-    // As its own it may.
+    // As its own user it may.
     system.runtime.now += SECOND;
     system.ask(3, &login("guest"));
     assert!(matches!(system.told()[..], [Told::User(3, _)]));
@@ -162,7 +162,7 @@ fn a_client_that_the_policy_does_not_know_may_do_nothing() {
 fn two_on_one_channel_cannot_be_told_apart_so_the_second_is_nobody() {
     let mut policy = two_clients();
     policy.clients[1].channel = 0;
-    // The tool refuses it, and so does audit: without a sound policy nobody may do anything.
+    // The tool refuses such a policy, and so does audit: without a valid policy nobody may do anything.
     let mut system = System::new(policy.as_bytes(), crate::models::tests::signed());
     system.ask(1, &Request::WhoAmI);
     let told = system.told_at_last();
@@ -216,7 +216,7 @@ fn a_system_without_clients_serves_itself_and_recovers() {
 #[test]
 fn a_client_gets_no_more_places_than_its_own() {
     let mut system = System::of_two();
-    // Inference reads nothing, so that its ring fills: with the other's part.
+    // Inference reads nothing, so the other client's part of its ring fills.
     for id in 1..=20 {
         system.ask_as_other(id, &infer("", 5));
     }
@@ -228,7 +228,7 @@ fn a_client_gets_no_more_places_than_its_own() {
         told.iter()
             .all(|told| matches!(told, Told::Failed(_, f) if *f == busy))
     );
-    // The shell has its own.
+    // The shell has its own part.
     for id in 1..=places {
         system.infer(id, 5);
         assert_eq!(system.told(), []);
@@ -246,7 +246,7 @@ fn sessions_and_requests_of_one_client_take_none_of_the_others() {
     let number = system.admitted();
     system.finished(number, FinishReason::EndOfText, 0);
     system.told();
-    // As many sessions as it may have, and more: they make room for each other alone.
+    // It opens more sessions than it may have: each evicts only its own.
     for id in 1..=40 {
         system.ask_as_other(id, &infer(&std::format!("s{id}"), 5));
         for asked in system.asked() {
@@ -262,7 +262,7 @@ fn sessions_and_requests_of_one_client_take_none_of_the_others() {
         matches!(asked[..], [Asked::Infer { fresh: false, .. }]),
         "{asked:?}"
     );
-    // Requests that are under way: its own part, and no more.
+    // Requests in flight: as many as its limit.
     let places = u64::from(policy.clients[1].requests);
     for id in 100..100 + places as u32 + 1 {
         system.ask_as_other(id, &Request::Status);
@@ -288,7 +288,7 @@ fn a_flood_of_one_clients_requests_keeps_another_waiting_for_a_few_wake_ups_at_m
         parts: completion(&prompt),
     };
     for round in 0..20 {
-        // The other's ring is always full of the largest requests.
+        // The other client's ring is always full of the longest requests.
         large.write(round + 1, &mut frame);
         while system.other.send(&frame).is_ok() {}
         Request::WhoAmI.write(7, &mut frame);
@@ -336,7 +336,7 @@ fn a_client_of_another_version_is_not_understood_and_that_is_on_record() {
     let mut system = System::of_two();
     let mut frame = Frame::new();
     Request::WhoAmI.write(1, &mut frame);
-    // The shell's own region: a message of another version in the next slot.
+    // The shell's region: a message of another version in the next slot.
     system.shell.send(&frame).unwrap();
     let first_slot = 8;
     let word = (u64::from(protocol::VERSION) + 1) << 48 | 9 << 32;

@@ -1,4 +1,4 @@
-//! Credit: what a client has not taken is kept for it, and inference rests.
+//! Credit: text that a client has not taken is kept for it, and inference pauses.
 
 use super::clients::{infer, text_of};
 use super::harness::*;
@@ -12,7 +12,7 @@ use std::vec::Vec;
 fn a_client_that_never_reads_delays_its_own_requests_and_nothing_else() {
     let mut system = System::of_two();
     system.runtime.takes_us = 0;
-    // The other one fills what it can: requests, its ring, and lists.
+    // The other client fills all it can: its requests, its ring, and lists.
     let mut numbers = Vec::new();
     for id in 1..=4 {
         system.ask_as_other(id, &infer("", 100));
@@ -31,7 +31,7 @@ fn a_client_that_never_reads_delays_its_own_requests_and_nothing_else() {
     while system.other.send(&frame).is_ok() {
         system.wake();
     }
-    // The shell's request runs as if it were alone.
+    // The shell's request proceeds as if it were alone.
     let began = system.runtime.now;
     system.infer(5, 100);
     let number = system.admitted();
@@ -43,7 +43,7 @@ fn a_client_that_never_reads_delays_its_own_requests_and_nothing_else() {
     system.finished(number, FinishReason::MaxTokens, 100);
     assert!(matches!(system.told()[..], [Told::Finished(5, _)]));
     assert_eq!(system.runtime.now, began);
-    // Its own requests end at their deadline, and nobody is restarted for it.
+    // The other's own requests end at their deadlines, and inference is not restarted for them.
     system.watch(INFERENCE_DEADLINE_US);
     for (number, sent) in numbers.iter().zip(&sent) {
         assert!(
@@ -56,7 +56,7 @@ fn a_client_that_never_reads_delays_its_own_requests_and_nothing_else() {
     }
     system.watch(CONTROL_DEADLINE_US);
     assert_eq!(system.runtime.restarts, 0);
-    // When it reads at last, it has lost nothing.
+    // When it finally reads, nothing is lost.
     let told = system.told_to_other();
     for (id, sent) in (1..=4).zip(sent) {
         assert_eq!(text_of(&told, id).len(), sent as usize);
@@ -89,7 +89,7 @@ fn the_egress_cap_is_shared_in_turn_and_lets_inference_rest() {
         system.runtime.now = at.min(system.runtime.now + WATCHDOG_PERIOD_US);
         system.audit.on_timer(&mut system.runtime);
     }
-    // 100 bytes a token: ten a second, half of them for each.
+    // At 100 bytes a token: ten a second, half of them for each client.
     let [one, other] = passed;
     assert!(
         (90..=110).contains(&one) && (90..=110).contains(&other),
@@ -109,7 +109,7 @@ fn text_that_waits_is_joined_and_one_grant_serves_for_several_tokens() {
     let number = system.admitted();
     assert_eq!(system.credit[&number], 16);
     let mut sent = 0;
-    // The shell's ring is full of other things, and then it reads.
+    // The shell's ring is full of other events; then it reads.
     for id in 101..=100 + SLOTS as u32 {
         system.ask(id, &Request::WhoAmI);
     }
@@ -143,7 +143,7 @@ fn what_a_shell_that_cannot_be_told_anything_asks_for_is_not_read() {
     for id in 1..=SLOTS as u32 {
         system.ask(id, &Request::WhoAmI);
     }
-    // It goes on to ask, and does not read.
+    // It keeps asking, and does not read.
     let mut frame = Frame::new();
     for id in 100..100 + SLOTS as u32 {
         Request::WhoAmI.write(id, &mut frame);

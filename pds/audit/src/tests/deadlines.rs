@@ -1,4 +1,4 @@
-//! Deadlines: who is asked to stop, and who is restarted.
+//! Deadlines: when inference is asked to stop, and when it is restarted.
 
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
@@ -34,7 +34,7 @@ fn at_the_deadline_inference_is_asked_to_stop_and_if_it_does_it_lives() {
     let told = system.told();
     assert_eq!(told, [Told::Text(5, "a".into()), Told::Failed(5, failure)]);
     assert_eq!((system.runtime.restarts, system.stats().timeouts), (0, 1));
-    // It is settled by what was counted, and its session can go on.
+    // It is charged for the counted tokens, and its session can go on.
     assert_eq!(system.budget().used, 4);
     let record = system.last_record(Kind::Fail);
     assert_eq!(
@@ -64,7 +64,7 @@ fn is_restarted_by_the_watchdog(after_us: u64) {
     let mut system = System::serving();
     system.infer(5, 5);
     system.admitted();
-    // The generic timer has been disarmed: only the watchdog comes, and at its own times.
+    // The generic timer is disarmed: only the watchdog wakes audit, at its own times.
     let began = system.runtime.now;
     system.watch(after_us);
     while system.runtime.restarts == 0 {
@@ -72,7 +72,7 @@ fn is_restarted_by_the_watchdog(after_us: u64) {
         assert!(system.runtime.now < began + 2 * INFERENCE_DEADLINE_US);
     }
     let late = system.runtime.now - began - INFERENCE_DEADLINE_US;
-    // One tick asks it to stop, the first one after the grace restarts it.
+    // One tick asks it to stop; the first after the grace period restarts it.
     assert!(late <= 2 * WATCHDOG_PERIOD_US, "{late}");
     let unresponsive = Fault {
         kind: FaultKind::Unresponsive,
@@ -124,7 +124,7 @@ fn what_waits_behind_a_load_has_the_loads_time() {
     system.audit.on_fault(FAULT, &mut system.runtime);
     system.told();
     system.join();
-    // A question has 10 s, a load 30.
+    // A question has 10 s, a load 30 s.
     system.runtime.now += SECOND;
     system.ask(5, &Request::Status);
     let [Asked::Status(number)] = system.asked()[..] else {
@@ -136,7 +136,7 @@ fn what_waits_behind_a_load_has_the_loads_time() {
     system.say(number, &Report::Holdings(holdings()));
     let told = system.told_at_last();
     assert!(matches!(told.last(), Some(Told::Status(5, _))), "{told:?}");
-    // A load that does not end is found out at its own deadline.
+    // A load that does not end is noticed at its own deadline.
     system.audit.on_fault(FAULT, &mut system.runtime);
     system.join();
     system.ask(6, &Request::Status);
@@ -155,7 +155,7 @@ fn a_question_or_a_load_that_is_never_answered_ends_in_a_restart() {
     let told = system.told();
     let failed = Told::Failed(5, Failure::of(ErrorCode::Unresponsive));
     assert!(told.contains(&failed), "{told:?}");
-    // The load that follows is not answered either.
+    // The load that follows is not answered, either.
     system.watch(LOAD_DEADLINE_US + WATCHDOG_PERIOD_US);
     assert_eq!(system.runtime.restarts, 2);
 }
@@ -168,12 +168,12 @@ fn an_inference_that_takes_no_commands_is_restarted() {
     let impossible = 1 << 32 | 5000;
     system.inference_region.publish(TAIL, impossible);
     system.watch(LOAD_DEADLINE_US - WATCHDOG_PERIOD_US);
-    // Nothing can be asked of it, so that no request's deadline would find it out.
+    // Nothing can be asked of it, so no request's deadline would reveal the hang.
     system.ask(1, &Request::Status);
     let busy = Failure::over(ErrorCode::Busy, SLOTS as u64, SLOTS as u64);
     assert_eq!(system.told(), [Told::Failed(1, busy)]);
     assert_eq!(system.runtime.restarts, 0);
-    // It thinks better of it for a moment: its time begins anew.
+    // It reads once, so the time starts over.
     system.inference_region.publish(TAIL, honest);
     system.watch(WATCHDOG_PERIOD_US);
     system.inference_region.publish(TAIL, impossible);
@@ -195,7 +195,7 @@ fn an_inference_whose_ring_is_filled_again_each_time_it_takes_a_command_is_not_r
     let mut system = System::serving();
     let (mut frame, mut id) = (Frame::new(), 0);
     for _ in 0..2 * LOAD_DEADLINE_US / SECOND {
-        // The shell always has one question more than there are places.
+        // The shell always has one more question than there are places.
         while system.shell.free() > 0 {
             id += 1;
             Request::Status.write(id, &mut frame);
@@ -222,7 +222,7 @@ fn a_console_that_stands_still_is_no_reason_to_restart_inference() {
     system.infer(5, 100);
     let number = system.admitted();
     let mut sent = 0;
-    // The shell does not read: inference rests when its credit is used up.
+    // The shell does not read: inference pauses when its credit is used up.
     while system.generate(number, &mut sent, b"x") {}
     assert!(sent < 100);
     while system.asked() != [Asked::Cancel(number)] {
@@ -275,7 +275,7 @@ fn a_stop_that_found_no_room_is_sent_when_there_is_and_its_grace_begins_then() {
     system.watch(WATCHDOG_PERIOD_US);
     assert_eq!(system.last_record(Kind::Timeout).request, number);
     assert_eq!((system.asked().len(), system.runtime.restarts), (0, 0));
-    // Longer than the grace, but not so long that inference is restarted because it stopped reading its command ring.
+    // Longer than the grace period, but not long enough for a restart for not reading the command ring.
     system.watch(2 * WATCHDOG_PERIOD_US);
     assert_eq!(system.runtime.restarts, 0);
     system.inference_region.publish(TAIL, honest);

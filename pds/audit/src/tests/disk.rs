@@ -1,4 +1,4 @@
-//! Models of a disk: what is listed and loaded, and that nothing which is not verified can be read by inference.
+//! Models on a disk: how they are listed and loaded, and that inference can read nothing unverified.
 
 mod adapters;
 mod dice;
@@ -27,26 +27,26 @@ use zerocopy::IntoBytes as _;
 
 const SLOT: usize = 64 << 10;
 
-/// What files does that an honest one does not.
+/// Ways in which files misbehaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Misdeed {
     #[default]
     None,
-    /// It says nothing any more.
+    /// It no longer answers.
     Silence,
-    /// It changes a byte of what it reads from there on.
+    /// It changes a byte of each read from this offset on.
     OtherBytes(usize),
-    /// A file is shorter when it is read than when it was opened.
+    /// It delivers less of a file than it announced.
     Shrinks,
-    /// A file is as large as can be.
+    /// It claims that a file has the largest possible size.
     Endless,
-    /// The disk breaks from there on.
+    /// The disk fails from this offset on.
     Breaks(u64),
-    /// It answers with what was not asked.
+    /// It answers a question that was not asked.
     Nonsense,
     /// There is no disk.
     NoDisk,
-    /// The disk takes so many bytes of a file, and is full.
+    /// The disk has room for this many bytes of a file.
     Full(usize),
     /// The disk cannot be written.
     ReadOnly,
@@ -55,13 +55,13 @@ enum Misdeed {
 struct World {
     system: System<Files<TestRegion, TestRegion>>,
     files: TestEndpoint,
-    /// What files writes, as it lies in memory.
+    /// Files' end of the rings, in memory.
     region: TestRegion,
     staging: TestRegion,
     slots: TestRegion,
     disk: BTreeMap<String, Vec<u8>>,
     open: Option<Vec<u8>>,
-    /// The file that is being written, and what it will be called.
+    /// The file being written, and its final name.
     begun: Option<(String, Vec<u8>)>,
     misdeed: Misdeed,
     store_bytes: u64,
@@ -79,7 +79,7 @@ impl World {
         Self::with(Misdeed::None)
     }
 
-    /// Files is like that from the beginning.
+    /// Files misbehaves like this from the start.
     fn with(misdeed: Misdeed) -> Self {
         Self::of(policy(), misdeed)
     }
@@ -138,11 +138,11 @@ impl World {
     fn say(&mut self, number: u32, answer: &Answer<'_>) {
         let mut frame = Frame::new();
         answer.write(number, &mut frame);
-        // Audit reads no more from a files that it has given up.
+        // Audit has stopped reading from it.
         let _ = self.files.send(&frame);
     }
 
-    /// Files answers what it was asked, and audit is woken; whether there was anything.
+    /// Lets files answer the pending questions and wakes audit. Returns whether there was anything to do.
     fn look(&mut self) -> bool {
         let mut frame = Frame::new();
         if self.misdeed == Misdeed::Silence || self.files.receive(&mut frame) != Ok(true) {
@@ -230,7 +230,7 @@ impl World {
         true
     }
 
-    /// Writes a file, as an honest files does: it has its name when it is whole.
+    /// Writes a file like an honest files domain: it gets its name when it is complete.
     fn write(&mut self, ask: &Ask<'_>) -> Result<(), FilesError> {
         match (self.misdeed, ask) {
             (Misdeed::ReadOnly, _) => return Err(FilesError::ReadOnly),
@@ -260,7 +260,7 @@ impl World {
         Ok(())
     }
 
-    /// Until nothing happens any more; what the shell was told.
+    /// Runs until nothing more happens. Returns what the shell was told.
     fn settle(&mut self) -> Vec<Told> {
         let mut told = Vec::new();
         loop {
@@ -278,7 +278,7 @@ impl World {
         self.settle()
     }
 
-    /// Loads a model that must be loaded, into this slot.
+    /// Loads a model, which must succeed, into this slot.
     fn loads(&mut self, id: u32, name: &str, file: &[u8], slot: usize) {
         let told = self.load(id, name);
         let offset = self.store_bytes + (slot * SLOT) as u64;
@@ -303,7 +303,7 @@ impl World {
             .collect()
     }
 
-    /// The load fails with this, and has changed nothing that inference can read.
+    /// Checks that the load fails with this error and changes nothing that inference can read.
     fn fails(&mut self, id: u32, name: &str) -> Failure {
         let before = [self.slot(0), self.slot(1)];
         let told = self.load(id, name);
@@ -357,7 +357,7 @@ fn the_models_of_the_disk_are_listed_behind_those_of_the_store() {
     );
     let skipped = Failure::over(ErrorCode::FilesSkipped, 2, 0);
     assert_eq!(told.last(), Some(&Told::Failed(5, skipped)));
-    // What is there is looked for each time.
+    // The disk is listed anew each time.
     world.disk.clear();
     world.put("new.gguf", b"GGUF", None);
     world.system.ask(6, &Request::Models);
@@ -403,13 +403,13 @@ fn models_take_turns_in_the_slots_and_the_one_in_service_stays_as_it_is() {
     );
     world.settle();
     for round in 0..50 {
-        // The log's share of a user comes back with time.
+        // The user's share of the log refills with time.
         world.system.runtime.now += 600 * SECOND;
         world.loads(10 + 4 * round, "one", &one, 0);
         world.loads(11 + 4 * round, "disk/more/two.gguf", &two, 1);
         assert_eq!(world.slot(0)[..one.len()], one[..]);
     }
-    // From the store and back.
+    // To the store and back.
     world.system.ask(
         990,
         &Request::Load {
@@ -424,7 +424,7 @@ fn models_take_turns_in_the_slots_and_the_one_in_service_stays_as_it_is() {
     world.system.loaded(number);
     world.settle();
     world.loads(991, "disk/one", &one, 0);
-    // A restart loads it again, from where it lies.
+    // A restart loads it again, from its slot.
     world.system.runtime.restarts = 0;
     world
         .system
@@ -487,7 +487,7 @@ fn whatever_files_does_a_load_ends_with_one_error_and_leaves_the_slots_alone() {
         world.settle();
         world.misdeed = misdeed;
         assert_eq!(world.fails(5, "disk/one").code, code, "{misdeed:?}");
-        // It is no end of everything.
+        // It does not end the link.
         world.misdeed = Misdeed::None;
         let one = world.disk["one.gguf"].clone();
         world.loads(6, "disk/one", &one, 0);
@@ -512,7 +512,7 @@ fn a_silent_files_is_given_up_and_the_system_serves_on() {
     let told = world.settle();
     let failure = world.failed(5, &told, before);
     assert_eq!(failure.code, ErrorCode::FilesSilent);
-    // For good, and at once.
+    // The link is given up for good, and questions fail at once.
     world.misdeed = Misdeed::None;
     assert_eq!(world.fails(6, "disk/one").code, ErrorCode::FilesSilent);
     world.system.ask(7, &Request::Models);
@@ -555,7 +555,7 @@ fn a_load_that_is_cancelled_or_overtaken_by_a_restart_leaves_nothing() {
     world.system.ask(5, &Request::Cancel);
     let told = world.settle();
     assert_eq!(world.failed(5, &told, before).code, ErrorCode::Cancelled);
-    // The answer of the one that was cancelled is no part of the next.
+    // The answer to the cancelled load is not taken for the next.
     world.system.ask(
         6,
         &Request::Load {
@@ -565,7 +565,7 @@ fn a_load_that_is_cancelled_or_overtaken_by_a_restart_leaves_nothing() {
     world.system.ask(6, &Request::Cancel);
     let two = world.disk["more/two.gguf"].clone();
     world.loads(7, "disk/more/two", &two, 0);
-    // While a model is read for a client, others generate; but not while inference loads it.
+    // While a model is read for a client, others can generate; while inference loads it, they cannot.
     world.system.ask(
         8,
         &Request::Load {

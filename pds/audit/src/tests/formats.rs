@@ -1,4 +1,4 @@
-//! What an answer may be: formats, choices, stop strings, and conversations with what their template adds.
+//! What an answer may contain: formats, choices, stop strings, and the text that templates add to conversations.
 
 use super::harness::*;
 use crate::models::tests as models;
@@ -47,7 +47,7 @@ fn booted(policy: &Policy, region: Vec<u8>) -> System {
 
 fn serving_with(policy: &Policy) -> System {
     let mut region = region();
-    // A region is longer than what is in it.
+    // The region is longer than its content.
     region.resize(1 << 16, 0xEE);
     let mut system = booted(policy, region);
     system.join();
@@ -89,7 +89,7 @@ fn stops(list: &[&str]) -> Parts<'static> {
     prompt(&list)
 }
 
-/// Asks for text under the number 1; inference's number of it.
+/// Asks for text under the number 1. Returns inference's number of the request.
 fn begin(system: &mut System, request: &Request<'_>) -> u32 {
     system.ask(1, request);
     system.admitted()
@@ -99,7 +99,7 @@ fn say_bytes(system: &mut System, number: u32, text: &[u8]) {
     system.say(number, &Report::Token { id: 1, text });
 }
 
-/// All text that was told, and the end if there is one.
+/// All text received, and the end if there is one.
 fn heard(system: &mut System) -> (String, Option<Told>) {
     let (mut text, mut end) = (String::new(), None);
     for told in system.told_at_last() {
@@ -112,7 +112,7 @@ fn heard(system: &mut System) -> (String, Option<Told>) {
     (text, end)
 }
 
-/// The answer was cut off behind `shown` for this reason, and inference was restarted for it.
+/// Checks that the answer was cut off after `shown` for this reason, and inference was restarted.
 #[track_caller]
 fn is_broken_off(system: &mut System, shown: &str, code: ErrorCode) {
     let (text, end) = heard(system);
@@ -138,7 +138,7 @@ fn a_word_passes_and_is_on_record_with_its_format() {
     let Some(Told::Finished(1, finished)) = end else {
         panic!("{end:?}");
     };
-    // What inference says beside the text does not pass: neither why it ended nor how long it says the prompt is.
+    // What inference says besides the text is not passed on: neither why it ended nor its length of the prompt.
     assert_eq!(finished.reason, FinishReason::EndOfText);
     assert_eq!((finished.prompt_tokens, finished.generated_tokens), (0, 2));
     let record = system.last_record(Kind::Finish);
@@ -152,7 +152,7 @@ fn a_word_passes_and_is_on_record_with_its_format() {
         assert_eq!(record.format_sha256, table);
     }
     assert_eq!(system.runtime.restarts, 0);
-    // Without a format nothing is bound.
+    // Without a format, nothing is withheld.
     let number = begin(&mut system, &request("", completion(b"once")));
     assert_eq!(system.bound, 0);
     system.token(number, "anything");
@@ -190,7 +190,7 @@ fn the_others_end_with_the_breach_of_one() {
     let failed = |id, code| Told::Failed(id, Failure::of(code));
     assert!(told.contains(&failed(1, ErrorCode::FormatBreach)));
     assert!(told.contains(&failed(7, ErrorCode::ProtocolViolation)));
-    // And it serves again.
+    // And inference is back in service.
     system.join();
     system.loaded(system.own_load);
     system.told_at_last();
@@ -211,7 +211,7 @@ fn an_end_at_what_is_no_word_is_a_breach_whatever_the_reason() {
             }
             system.finished(number, *reason, u32::from(!text.is_empty()));
             if *reason == FinishReason::Stop {
-                // There are no stop strings: not even a word ends so.
+                // There are no stop strings, so not even a word ends with one.
                 assert_eq!(system.runtime.restarts, 1);
                 let (shown, end) = heard(&mut system);
                 assert_eq!(shown, text);
@@ -249,7 +249,7 @@ fn a_word_of_another_format_is_a_breach() {
 fn a_character_that_is_split_is_walked_byte_by_byte() {
     let mut system = serving();
     let number = begin(&mut system, &request("verdict", completion(b"once")));
-    // Read together: what is told of is whole, since the ring was read at once.
+    // Read in one wake-up: whatever was told is complete.
     let mut frame = protocol::ring::Frame::new();
     for text in [&b"\xc3"[..], b"\xbc"] {
         Report::Token { id: 1, text }.write(number, &mut frame);
@@ -259,7 +259,7 @@ fn a_character_that_is_split_is_walked_byte_by_byte() {
     system.finished(number, FinishReason::EndOfText, 2);
     assert_eq!(heard(&mut system).0, "\u{fc}");
 
-    // Another half, and none.
+    // A different second half, and no second half.
     let other = |system: &mut System, number| say_bytes(system, number, b"\xc3\xb6");
     let none = |system: &mut System, number| system.finished(number, FinishReason::EndOfText, 0);
     for breaks in [other as fn(&mut System, u32), none] {
@@ -318,7 +318,7 @@ fn of_a_failure_under_a_format_only_the_reason_passes() {
     assert_eq!(failed(&mut system, &free), (long, b"secret".to_vec()));
 }
 
-/// The system that a change of the policy makes refuses these for this reason, and admits those.
+/// The system whose policy was changed by `change` refuses these for this reason, and admits those.
 fn refuses_and_admits(
     change: impl FnOnce(&mut Policy),
     refused: &[(Request<'_>, ErrorCode)],
@@ -446,7 +446,7 @@ fn choices_are_a_format_of_the_request() {
     ] {
         system.is_refused(&request("", choices(list)), failure);
     }
-    // One may begin another.
+    // One stop string may be the beginning of another.
     let list = request("", choices(&["no", "not yet"]));
     for (tokens, word) in [(&["no"][..], "no"), (&["n", "ot", " yet"], "not yet")] {
         let number = begin(&mut system, &list);
@@ -475,7 +475,7 @@ fn an_answer_that_is_none_of_the_choices_of_its_own_request_is_a_breach() {
         }
         is_broken_off(&mut system, shown, ErrorCode::FormatBreach);
     }
-    // What one request has brought is nothing to the next in its place.
+    // The words of one request are not applied to the next in its place.
     let mut system = serving();
     let number = begin(&mut system, &list);
     system.token(number, "no");
@@ -505,7 +505,7 @@ fn what_may_become_a_stop_string_is_held_back_until_it_does_not() {
         assert!(text.ends_with(shown), "{text} after {token}");
     }
     assert_eq!(text, "1ababd");
-    // All its tokens have been told of; what was held back follows with the end.
+    // All its tokens have been sent; the text that was held back follows with the end.
     system.finished(number, FinishReason::EndOfText, 6);
     let told = system.told_at_last();
     assert_eq!(told[0], Told::Text(1, "xy".into()));
@@ -513,7 +513,7 @@ fn what_may_become_a_stop_string_is_held_back_until_it_does_not() {
     let record = system.last_record(Kind::Finish);
     assert_eq!((record.stops, record.generated_tokens), (2, 6));
 
-    // What ends at one ends in front of it, and whatever was held back was none of it.
+    // An answer that ends at a stop string ends before it, and the text held back was part of the stop string.
     let number = begin(&mut system, &request("", stops(&["abc"])));
     system.token(number, "1ab");
     system.finished(number, FinishReason::Stop, 1);
@@ -576,7 +576,7 @@ fn conversation() -> Parts<'static> {
     ])
 }
 
-/// As a model with a template is loaded.
+/// Loads a model with a template.
 fn instruct(fixed_tokens: u32, segment_tokens: u32) -> Loaded {
     let loaded = loaded();
     Loaded {
@@ -620,7 +620,7 @@ fn a_conversation_reserves_what_its_template_adds_and_no_more_is_believed() {
         let entry = log.iter().find(|entry| entry.record == admit).unwrap();
         assert_eq!(entry.text.to_vec(), conversation().as_bytes());
     }
-    // Roles out of order are refused with the place.
+    // Roles out of order are refused, with the position.
     let mut system = serving();
     let wrong = parts(&[(PartKind::User, b"x"), (PartKind::User, b"y")]);
     let failure = Failure::over(ErrorCode::SegmentRole, 2, 0);
@@ -717,7 +717,7 @@ fn formats_that_are_not_those_of_the_policy_let_nobody_do_anything() {
         system.ask(1, &request("verdict", completion(b"once")));
         assert_eq!(system.told(), [Told::Failed(1, failure)]);
     }
-    // Whoever made both wrong is found out, too.
+    // If both are wrong, that is found, too.
     let mut broken = image.clone();
     let last = broken.len() - 1;
     broken[last] ^= 1;
@@ -803,7 +803,7 @@ fn a_prompt_is_said_to_a_model_with_a_template_and_completed_by_any_other() {
         let Ok(Command::Infer { parts: passed, .. }) = Command::parse(&frame) else {
             panic!("a request for text");
         };
-        // What inference gets, what the log says, and what is reserved for it are the same.
+        // Inference's command, the log and the reservation agree.
         let decided = parts(&[(kind, b"once"), stop]);
         assert_eq!(passed, decided);
         let record = system.last_record(Kind::Admit);
@@ -812,7 +812,7 @@ fn a_prompt_is_said_to_a_model_with_a_template_and_completed_by_any_other() {
         assert_eq!(record.prompt_sha256, sha256);
         let scaffold = u64::from(segments) * 25;
         assert_eq!(system.budget().reserved, 4 + 2 + scaffold + 20);
-        // A conversation stays one, whatever the model: inference refuses it then.
+        // It remains a conversation whatever the model: a model without a template refuses it.
         system.ask(2, &request("", parts(&[(PartKind::User, b"once")])));
         assert_eq!(system.last_record(Kind::Admit).segments, 1);
     }

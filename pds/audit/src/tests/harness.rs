@@ -1,4 +1,4 @@
-//! The peers, and what they saw.
+//! The simulated peers, and what they saw.
 
 pub(super) use super::peers::*;
 use crate::access::tests as access;
@@ -25,7 +25,7 @@ use std::vec::Vec;
 use zerocopy::IntoBytes as _;
 
 pub(super) struct System<F = NoFiles> {
-    /// In a box: it is most of what a thread of the tests has a stack for.
+    /// Boxed, because it is larger than most of a test thread's stack.
     pub(super) audit: Box<Audit<'static, TestRegion, TestRegion, F>>,
     pub(super) runtime: Runtime,
     pub(super) shell: TestEndpoint,
@@ -35,27 +35,27 @@ pub(super) struct System<F = NoFiles> {
     pub(super) inference_region: TestRegion,
     /// The region of adapters.
     pub(super) adapters: TestRegion,
-    /// What audit writes for inference, as it lies in memory.
+    /// Audit's side of inference's rings, in memory.
     pub(super) to_inference_region: TestRegion,
     pub(super) shell_region: TestRegion,
-    /// Tokens that inference may generate, by the number of the request.
+    /// Tokens that inference may generate, by request number.
     pub(super) credit: BTreeMap<u32, u32>,
-    /// The adapter of the request that inference was asked for last, as the command has it.
+    /// The adapter of inference's latest request, as in the command.
     pub(super) used: u32,
-    /// Its format, as the command has it.
+    /// Its format, as in the command.
     pub(super) bound: u32,
-    /// Number of the load that audit asked for itself.
+    /// Number of the load that audit started itself.
     pub(super) own_load: u32,
 }
 
-/// Channel of the client that the shell is.
+/// The shell's channel.
 pub(super) const SHELL: u8 = 0;
-/// Channel of another client, which only some policies know.
+/// Channel of another client, which only some policies name.
 pub(super) const OTHER: u8 = 5;
 
 pub(super) const SECOND: u64 = 1_000_000;
 
-/// How long audit works from one look at the clock to the next, unless a test says otherwise.
+/// How much time audit takes between two looks at the clock, unless a test says otherwise.
 const TAKES_US: u64 = 7;
 
 /// `guest` may generate; `admin`, whose passphrase is "secret", may everything.
@@ -73,14 +73,14 @@ impl System {
         Self::with_formats(policy, store, Vec::new())
     }
 
-    /// As [`Self::new`], and this is the region of formats.
+    /// Like [`Self::new`], with this region of formats.
     pub(super) fn with_formats(policy: &[u8], store: Vec<u8>, formats: Vec<u8>) -> Self {
         let mut system = Self::build(policy, store, formats, |_| None);
         system.follow();
         system
     }
 
-    /// A system that serves two clients: the shell, and one that is `guest` for good and has as large a part of all.
+    /// A system with two clients: the shell, and one that is always `guest` and has an equal part of everything.
     pub(super) fn of_two() -> Self {
         let mut system = Self::serving_with(&two_clients());
         let told = system.told_to_other();
@@ -88,14 +88,14 @@ impl System {
         system
     }
 
-    /// Up to where the own load waits in inference's ring.
+    /// A system in which audit's own load waits in inference's ring.
     pub(super) fn boot(policy: &Policy) -> Self {
         let mut system = Self::new(policy.as_bytes(), models::signed());
         system.join();
         system
     }
 
-    /// A system that serves.
+    /// A system in service.
     pub(super) fn serving_with(policy: &Policy) -> Self {
         let mut system = Self::boot(policy);
         system.loaded(system.own_load);
@@ -104,7 +104,7 @@ impl System {
         system
     }
 
-    /// A system that serves from a store with adapters and data, with `admin` logged in.
+    /// A system in service, with adapters and data in its store, and `admin` logged in.
     pub(super) fn with_adapters_and(policy: &Policy) -> Self {
         let mut system = Self::new(policy.as_bytes(), models::with_adapters());
         system.join();
@@ -122,14 +122,14 @@ impl System {
         Self::serving_with(&policy())
     }
 
-    /// As [`Self::serving`], and audit's work takes no time: for tests that say when what happens.
+    /// Like [`Self::serving`], but audit's work takes no time: for tests with exact times.
     pub(super) fn timeless() -> Self {
         let mut system = Self::serving();
         system.runtime.takes_us = 0;
         system
     }
 
-    /// A system that serves, with `admin` logged in.
+    /// A system in service, with `admin` logged in.
     pub(super) fn of_admin() -> Self {
         let mut system = Self::serving();
         system.log_in("admin", "secret");
@@ -138,7 +138,7 @@ impl System {
 }
 
 impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
-    /// Audit has started. `files`: its end towards files, over this store.
+    /// Starts audit. `files`: its end towards files, over this store.
     pub(super) fn build(
         policy: &[u8],
         store: Vec<u8>,
@@ -192,7 +192,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         system
     }
 
-    /// Clients join their epoch: audit serves.
+    /// The clients join their epoch, which puts audit in service.
     pub(super) fn follow(&mut self) {
         assert!(self.shell.follow());
         assert!(self.other.follow());
@@ -209,7 +209,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         }
     }
 
-    /// Inference joins the epoch and finds the own load.
+    /// Inference joins the epoch and finds audit's own load.
     pub(super) fn join(&mut self) {
         assert!(self.inference.follow());
         self.say(0, &Report::Ready);
@@ -223,7 +223,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         self.say(number, &Report::Loaded(loaded()));
     }
 
-    /// The shell asks; audit is woken.
+    /// The shell sends a request, and audit is woken.
     pub(super) fn ask(&mut self, id: u32, request: &Request<'_>) {
         let mut frame = Frame::new();
         request.write(id, &mut frame);
@@ -231,7 +231,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         self.wake();
     }
 
-    /// The other client asks; audit is woken.
+    /// The other client sends a request, and audit is woken.
     pub(super) fn ask_as_other(&mut self, id: u32, request: &Request<'_>) {
         let mut frame = Frame::new();
         request.write(id, &mut frame);
@@ -239,7 +239,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         self.wake();
     }
 
-    /// What the other client is told, however often it has to look.
+    /// What the other client is told, reading as often as necessary.
     pub(super) fn told_to_other(&mut self) -> Vec<Told> {
         let mut all = Vec::new();
         loop {
@@ -253,7 +253,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         }
     }
 
-    /// The shell asks if its ring has room; audit is woken.
+    /// The shell sends a request if its ring has room, and audit is woken.
     pub(super) fn ask_if_there_is_room(&mut self, id: u32, request: &Request<'_>) {
         let mut frame = Frame::new();
         request.write(id, &mut frame);
@@ -293,7 +293,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         self.infer_in(id, "", max_tokens);
     }
 
-    /// Inference says something; audit is woken.
+    /// Inference sends a report, and audit is woken.
     pub(super) fn say(&mut self, number: u32, report: &Report<'_>) {
         let mut frame = Frame::new();
         report.write(number, &mut frame);
@@ -335,7 +335,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         self.audit.on_signal(&mut self.runtime);
     }
 
-    /// Time passes, with nothing but the watchdog's ticks.
+    /// Time passes with only the watchdog's ticks.
     pub(super) fn watch(&mut self, us: u64) {
         let end = self.runtime.now + us;
         while self.runtime.now < end {
@@ -364,7 +364,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
                 Event::User(user) => Told::User(id, user),
                 Event::Budget(budget) => Told::Budget(id, budget),
                 Event::Record { record, text } => {
-                    // Of an admission, the text of a completion; an example is no parts.
+                    // An admission contains a completion's text; an example has no parts.
                     let parts = Parts::parse(text).and_then(|parts| parts.completion());
                     Told::Record(id, Box::new(record), string(parts.unwrap_or(text)))
                 }
@@ -392,7 +392,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         told
     }
 
-    /// All that the shell is told, however often it has to look, and however often audit wants to go on by itself.
+    /// All that the shell is told, reading as often as necessary and as long as audit has more to do.
     pub(super) fn told_at_last(&mut self) -> Vec<Told> {
         let mut all = Vec::new();
         loop {
@@ -482,7 +482,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         asked
     }
 
-    /// The number of the one generation that inference was asked for.
+    /// The number of the only generation that inference was asked for.
     pub(super) fn admitted(&mut self) -> u32 {
         match &self.asked()[..] {
             [Asked::Infer { number, .. }] => *number,
@@ -519,7 +519,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
             .unwrap_or_else(|| panic!("no record of {kind:?}"))
     }
 
-    /// A request that is refused: with this failure, at no cost, unseen by inference, and written down.
+    /// Checks that a request is refused with this failure, at no cost, unseen by inference, and recorded.
     pub(super) fn is_refused(&mut self, request: &Request<'_>, failure: Failure) {
         let (budget, stats) = (self.budget(), self.stats());
         let refused = stats.refused;
@@ -543,14 +543,14 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         assert_eq!((after.used, after.reserved), (budget.used, budget.reserved));
     }
 
-    /// A request for text that is refused with this failure.
+    /// Checks that a request for text is refused with this failure.
     pub(super) fn is_refused_for(&mut self, id: u32, failure: Failure) {
         self.infer(id, 2);
         assert_eq!(self.told_at_last(), [Told::Failed(id, failure)]);
         assert_eq!(self.asked(), []);
     }
 
-    /// A generation from beginning to end, after whatever has happened.
+    /// A complete generation, to check that the system still works.
     pub(super) fn serves(&mut self, id: u32) {
         self.infer(id, 5);
         let number = self.admitted();

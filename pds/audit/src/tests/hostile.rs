@@ -26,7 +26,7 @@ fn what_the_shell_writes_wrongly_costs_the_shell_alone() {
     system.wake();
     let unsupported = Failure::of(ErrorCode::Unsupported);
     assert_eq!(system.told(), [Told::Failed(3, unsupported)]);
-    // An impossible head.
+    // An impossible head index.
     system.shell_region.publish(2, 1 << 32 | 5000);
     system.wake();
     system.watch(2 * WATCHDOG_PERIOD_US);
@@ -50,7 +50,7 @@ fn garbage_without_end_is_counted_and_fills_no_log() {
         system.told();
         system.runtime.now += 1000;
     }
-    // One second's worth: one record at its beginning.
+    // One second's worth: one record, at the start.
     assert_eq!(system.audit.log().written() - before, 1);
     system.watch(2 * WATCHDOG_PERIOD_US);
     let record = system.last_record(Kind::Violation);
@@ -71,7 +71,7 @@ fn garbage_for_a_day_does_not_push_the_log_out() {
     };
     let mut garbage = |seconds: u64| {
         for _ in 0..seconds {
-            // An answer to no request: it costs inference nothing.
+            // It answers no request, so it costs inference nothing.
             system.say(4711, &done(FinishReason::EndOfText, 0));
             system.runtime.now += SECOND;
         }
@@ -83,7 +83,7 @@ fn garbage_for_a_day_does_not_push_the_log_out() {
     assert_eq!(first.len(), 12);
     let all = garbage(23 * HOUR);
     assert_eq!(all.len(), 35);
-    // None is lost, and after two hours' peace the first is told at once.
+    // None is lost, and after two quiet hours the first is recorded at once.
     let told: u64 = all.iter().sum();
     system.watch(3 * HOUR * SECOND);
     let rest = violations(&system)[35..].to_vec();
@@ -102,7 +102,7 @@ fn no_byte_of_what_the_shell_is_told_reaches_inferences_ring() {
     system.finished(number, FinishReason::EndOfText, 0);
     let session = SessionName::new(secret).unwrap();
     system.ask(2, &Request::Close { session });
-    // The record of the close, with the name at its end, is read.
+    // Reading the record of the close, which ends with the name.
     system.ask(
         3,
         &Request::Log(LogQuery {
@@ -146,7 +146,7 @@ fn a_passphrase_is_wiped_from_audits_copy_of_the_message() {
     let mut system = System::serving();
     system.log_in("admin", "secret");
     assert!(!system.audit.still_holds(b"secret"));
-    // As it would without the wiping.
+    // As it would be without wiping.
     system.say(0, &Report::Ready);
     system.infer(1, 5);
     assert!(!system.audit.still_holds(b"once"));
@@ -174,7 +174,7 @@ fn parameters_with_something_in_what_is_reserved_are_no_request() {
     assert_eq!(system.told(), [Told::Failed(4, unsupported)]);
     assert_eq!(system.asked(), []);
     assert_eq!(system.stats().violations, 1);
-    // There is no record with it: an export could not say what was hashed.
+    // There is no record with it: an export could not tell what was hashed.
     assert_eq!(system.audit.log().written() - before, 1);
     assert_eq!(system.last_record(Kind::Violation).count, 1);
 }
@@ -316,7 +316,7 @@ impl System {
     }
 }
 
-/// What the log says of each request for text: its kinds in order, and the tokens that it was charged.
+/// What the log says of each request for text: its entries in order, and the tokens charged.
 fn histories(system: &System) -> HashMap<u32, (Vec<Kind>, u64)> {
     let mut histories: HashMap<u32, (Vec<Kind>, u64)> = HashMap::new();
     for record in system.records() {
@@ -343,8 +343,8 @@ fn histories(system: &System) -> HashMap<u32, (Vec<Kind>, u64)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Whatever inference says and whenever it dies: every admitted request has exactly one end, the budget is what the
-    /// log says was used, and the log's chain holds.
+    /// Whatever inference says and whenever it fails: every admitted request ends exactly once, the budget equals the
+    /// usage in the log, and the log's chain is intact.
     #[test]
     fn every_admitted_request_ends_exactly_once_and_no_token_is_lost(
         acts in prop::collection::vec(act(false), 0..150)
@@ -352,7 +352,7 @@ proptest! {
         let mut policy = policy();
         policy.max_restarts = 256;
         policy.roles[0].permissions = protocol::policy::Permission::EVERY;
-        // One period, so that the log's sum is the budget's.
+        // One period, so that the log's sum equals the budget's.
         policy.users[0].budget_period_us = 31_622_400_000_000;
         let mut system = System::serving_with(&policy);
         let mut ends: HashMap<u32, (u32, u32)> = HashMap::new();
@@ -364,13 +364,13 @@ proptest! {
             }
         };
         for act in &acts {
-            // Honest writers: no garbage in their regions.
+            // The peers write valid messages, not garbage.
             if !matches!(act, Act::ShellGarbage(..) | Act::InferenceGarbage(..)) {
                 look(system.act(act));
             }
         }
         look(system.told_at_last());
-        // Whatever is still open ends by the deadlines.
+        // Whatever is still open ends at its deadline.
         for _ in 0..3 {
             system.watch(INFERENCE_DEADLINE_US + 2 * WATCHDOG_PERIOD_US);
             look(system.told_at_last());
@@ -390,7 +390,7 @@ proptest! {
         prop_assert_eq!(system.verify(), 0);
     }
 
-    /// Bytes and indices of any value: no panic, bounded work, a sound log, and audit still answers.
+    /// Bytes and indices of any value: no panic, bounded work, an intact log, and audit still answers.
     #[test]
     fn hostile_peers_get_no_further_than_their_own_rings(
         acts in prop::collection::vec(act(true), 0..200)

@@ -1,4 +1,4 @@
-//! Questions, and answers of more than one event.
+//! Questions, and answers with several events.
 
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
@@ -116,7 +116,7 @@ fn the_log_is_read_filtered_followed_and_verified() {
     assert_eq!(records(&system.told_at_last()), [written + 1]);
     system.ask(53, &Request::Cancel);
     assert!(matches!(system.told()[..], [Told::LogEnd(53, _)]));
-    // Nothing new: the end says where it would have begun.
+    // Nothing is new: the end says where the list would have begun.
     system.ask(54, &query(0, "guest", true));
     let told = system.told_at_last();
     assert_eq!(records(&told).len(), 2 * 29);
@@ -134,7 +134,7 @@ fn the_log_is_read_filtered_followed_and_verified() {
 #[test]
 fn lists_that_are_cancelled_end_at_once() {
     let mut system = System::of_admin();
-    // The ring is full, so that the lists wait.
+    // The ring is full, so the lists wait.
     system.infer(1, 100);
     let number = system.admitted();
     for _ in 0..12 {
@@ -150,7 +150,7 @@ fn lists_that_are_cancelled_end_at_once() {
     assert!(told.contains(&Told::Listed(2, 4)), "{told:?}");
     assert!(told.iter().any(|t| matches!(t, Told::LogVerified(4, _, 0))));
 
-    // As before, but they are cancelled while they wait.
+    // As before, but the lists are cancelled while they wait.
     for id in 2..=3 {
         let request = if id == 2 {
             Request::Users

@@ -1,4 +1,4 @@
-//! Audit between a shell and an inference that the tests play.
+//! Tests of audit, in which the test plays the shell and inference.
 
 mod adapters;
 mod clients;

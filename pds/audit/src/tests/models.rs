@@ -1,4 +1,4 @@
-//! Models: what is loaded, and what is not.
+//! Models: which are loaded, and which are not.
 
 use super::harness::*;
 use crate::work::{PAUSE_US, WORK_BYTES};
@@ -43,7 +43,7 @@ fn a_model_is_verified_in_slices_before_inference_is_told() {
         },
     );
     assert_eq!(system.asked(), [], "it is being verified");
-    // Another one has to wait.
+    // A second load has to wait.
     system.ask(
         6,
         &Request::Load {
@@ -59,7 +59,7 @@ fn a_model_is_verified_in_slices_before_inference_is_told() {
             _ => None,
         })
         .collect();
-    // A slice, less what handling the request has cost.
+    // A slice, less the cost of handling the request.
     let (stage, done) = stages[0];
     assert_eq!(stage, Stage::Verifying);
     assert!((WORK_BYTES as u64 * 3 / 4..=WORK_BYTES as u64).contains(&done));
@@ -68,7 +68,7 @@ fn a_model_is_verified_in_slices_before_inference_is_told() {
         panic!("a load")
     };
     assert_eq!(bytes, 3 * WORK_BYTES as u64 + 5);
-    // Sessions would end with it.
+    // Sessions would end with the load.
     system.infer(7, 5);
     let in_use = Failure::of(ErrorCode::ModelInUse);
     assert_eq!(system.told(), [Told::Failed(7, in_use)]);
@@ -234,11 +234,11 @@ fn a_load_is_refused_before_anything_is_hashed_while_text_is_generated() {
     let in_use = Failure::of(ErrorCode::ModelInUse);
     system.ask(5, &load("tiny"));
     assert_eq!(system.told(), [Told::Failed(5, in_use)]);
-    // Nothing goes on by itself.
+    // Nothing happens unprompted.
     assert!(system.runtime.timer > Some(system.runtime.now + SECOND));
     system.finished(number, FinishReason::EndOfText, 0);
     system.told();
-    // A request that comes while the file is verified goes before it.
+    // A request that arrives while the file is verified goes first.
     system.ask(6, &load("tiny"));
     system.infer_in(7, "tale", 5);
     let told = system.told_at_last();
@@ -256,7 +256,7 @@ fn no_text_is_admitted_while_inference_loads_a_users_model_and_it_is_loaded_once
     let [Asked::Load(number, ..)] = system.asked()[..] else {
         panic!("a load")
     };
-    // The sessions would be another model's.
+    // The sessions would belong to another model.
     system.infer_in(1, "tale", 5);
     let in_use = Failure::of(ErrorCode::ModelInUse);
     assert_eq!(system.told(), [Told::Failed(1, in_use)]);
@@ -281,7 +281,7 @@ fn a_load_that_is_being_verified_ends_at_once_when_it_is_cancelled() {
     );
     assert_eq!(system.told_at_last(), []);
     assert_eq!(system.asked(), []);
-    // Its number is free, and so is the way for another.
+    // Its number is free, and another load may begin.
     system.ask(5, &load("tiny"));
     system.told_at_last();
     assert!(matches!(system.asked()[..], [Asked::Load(..)]));
@@ -291,7 +291,7 @@ fn a_load_that_is_being_verified_ends_at_once_when_it_is_cancelled() {
 fn the_refusal_of_a_load_waits_for_room_in_the_shells_ring() {
     let mut system = System::of_admin();
     system.ask(5, &load("foreign"));
-    // The shell does not read: everything that audit has to say fills its ring.
+    // The shell does not read, so audit's events fill its ring.
     system.ask(
         6,
         &Request::Log(LogQuery {
@@ -312,7 +312,7 @@ fn the_refusal_of_a_load_waits_for_room_in_the_shells_ring() {
         told.iter().any(|t| matches!(t, Told::Fault(..))),
         "{told:?}"
     );
-    // Also that it stopped trying, which no request asks for.
+    // Including that it stopped trying, which no request asks for.
     assert!(
         told.iter()
             .any(|t| matches!(t, Told::Failed(0, f) if f.code == ErrorCode::RestartsExhausted)),
@@ -355,7 +355,7 @@ fn after_a_fault_no_request_overtakes_the_load_of_a_model_whose_verdict_is_forgo
     system.loaded(system.own_load);
     system.told();
     system.log_in("admin", "secret");
-    // More verdicts than are kept: none of them is loaded.
+    // More verdicts than are kept: none of these models is loaded.
     for name in &names[1..] {
         system.ask(5, &load(name));
         system.told_at_last();

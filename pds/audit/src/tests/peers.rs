@@ -1,4 +1,4 @@
-//! The runtime, what peers saw, and what an honest inference says.
+//! The runtime, what the peers saw, and the reports of an honest inference server.
 
 use super::harness::{OTHER, SHELL, policy};
 use crate::{ControlError, Port};
@@ -22,9 +22,9 @@ use std::vec::Vec;
 
 #[derive(Default)]
 pub(super) struct Runtime {
-    /// Of a clock that goes on while audit works.
+    /// The time, on a clock that advances while audit works.
     pub(super) now: u64,
-    /// How much it goes on each time that audit looks at it.
+    /// By how much it advances whenever audit reads it.
     pub(super) takes_us: u64,
     pub(super) timer: Option<u64>,
     pub(super) to_shell: usize,
@@ -32,7 +32,7 @@ pub(super) struct Runtime {
     pub(super) to_inference: usize,
     pub(super) restarts: usize,
     pub(super) stops: usize,
-    /// What the kernel says to both.
+    /// The kernel's answers to stop and restart.
     pub(super) refuses: Option<ControlError>,
     pub(super) has_workers: bool,
 }
@@ -128,7 +128,7 @@ pub(super) enum Asked {
     Train(Box<Train>),
 }
 
-/// A training as inference was asked for it.
+/// A training, as inference was asked for it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Train {
     pub(super) number: u32,
@@ -187,7 +187,7 @@ pub(super) fn not_permitted(bit: u64) -> Failure {
     Failure::over(ErrorCode::NotPermitted, bit, 0)
 }
 
-/// With two clients that share all in equal parts.
+/// A policy with two clients that have equal parts of everything.
 pub(super) fn two_clients() -> Policy {
     let mut policy = policy();
     policy.roles[0].max_sessions = 32;

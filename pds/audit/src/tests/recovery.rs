@@ -16,7 +16,7 @@ fn a_life_that_ends_cannot_speak_for_the_next() {
     let mut system = System::serving();
     system.infer(5, 9);
     let number = system.admitted();
-    // It can count: epochs as well as requests, the next of which will be to load the model.
+    // A helper that counts: epochs as well as requests, the next of which will be the load of the model.
     system.inference.lead(system.inference.epoch() + 1);
     let lie = Report::Failed {
         failure: Failure::of(ErrorCode::BadModel),
@@ -42,7 +42,7 @@ fn a_console_that_stands_still_at_boot_is_told_that_it_may_begin_when_it_reads()
     for id in 1..=12 {
         system.ask(id, &Request::WhoAmI);
     }
-    // Each life dies over its load, until audit stops trying; the notices take the last places of the ring.
+    // Each run fails over its load until audit stops trying; the notices fill the ring.
     for _ in 0..6 {
         system.audit.on_fault(FAULT, &mut system.runtime);
     }
@@ -75,10 +75,10 @@ fn a_fault_ends_its_requests_with_a_refund_and_inference_serves_again() {
     assert_eq!((budget.used, budget.reserved), (0, 0));
     let record = system.last_record(Kind::Fault);
     assert_eq!((record.value, record.limit), (FAULT.address, FAULT.ip));
-    // What was shown is on record.
+    // Text that was shown is on record.
     let shown = sha2::Sha256::digest([&1u32.to_le_bytes()[..], &1u32.to_le_bytes(), b"a"].concat());
     assert_eq!(system.last_record(Kind::Fail).output_sha256, shown[..]);
-    // What the old one still says is of another epoch.
+    // What the old run still sends belongs to another epoch.
     let mut frame = Frame::new();
     let ghost = Report::Token {
         id: 1,
@@ -88,7 +88,7 @@ fn a_fault_ends_its_requests_with_a_refund_and_inference_serves_again() {
     let _ = system.inference.send(&frame);
     system.wake();
     assert_eq!(system.told(), []);
-    // A prompt that comes before the reload has ended waits in the ring behind it.
+    // A prompt that arrives before the model is loaded again waits in the ring behind the load.
     system.join();
     system.infer(6, 9);
     let number = system.admitted();
@@ -123,7 +123,7 @@ fn whoever_breaks_the_protocol_is_restarted() {
         },
         |system, number| system.say(number, &Report::Loaded(loaded())),
         |system, number| system.say(number, &Report::Holdings(holdings())),
-        // Reasons that are audit's to give.
+        // Reasons that only audit may give.
         |system, number| system.fails(number, Failure::of(ErrorCode::Deadline)),
         |system, number| system.fails(number, Failure::of(ErrorCode::QuotaExceeded)),
         |system, _| {
@@ -251,13 +251,13 @@ fn audit_stops_trying_after_too_many_restarts_until_an_admin_resets_it() {
     assert_eq!(system.told(), [Told::Failed(7, exhausted)]);
     system.infer(8, 1);
     assert_eq!(system.told(), [Told::Failed(8, exhausted)]);
-    // Time alone does not help, and neither does a fault message, which may be forged.
+    // Neither time nor a fault message, which may be forged, helps.
     system.watch(600 * SECOND);
     system.audit.on_fault(FAULT, &mut system.runtime);
     assert_eq!(system.runtime.restarts, 5);
     system.told_at_last();
     system.log_in("admin", "secret");
-    // What the old one had not read.
+    // What the old run had not read.
     system.asked();
     let load = Request::Load {
         name: model("tiny"),
@@ -273,7 +273,7 @@ fn audit_stops_trying_after_too_many_restarts_until_an_admin_resets_it() {
     let told = system.told_at_last();
     assert!(told.contains(&Told::Recovered(6)), "{told:?}");
     system.serves(10);
-    // In service it only clears the count.
+    // In service, a reset only clears the count.
     system.ask(11, &Request::Reset);
     assert_eq!(
         (system.told(), system.runtime.restarts),
@@ -298,14 +298,14 @@ fn a_restart_that_the_kernel_refuses_is_told_recorded_and_leaves_inference_unhea
             (ErrorCode::ControlRefused as u16, value)
         );
         assert_eq!(system.stats().stopped, 1);
-        // If it runs on all the same, nobody hears it, and nothing more is asked of it.
+        // If it keeps running all the same, nobody hears it, and nothing more is asked of it.
         system.asked();
         system.watch(600 * SECOND);
         system.infer(8, 1);
         assert_eq!(system.told_at_last(), [Told::Failed(8, refused)]);
         assert_eq!(system.asked(), []);
         assert_eq!((system.runtime.restarts, system.runtime.stops), (1, 0));
-        // Until an admin wants it tried again, and the kernel does it.
+        // Until an admin asks to try again, and the kernel complies.
         system.log_in("admin", "secret");
         system.runtime.refuses = None;
         system.ask(9, &Request::Reset);
@@ -362,7 +362,7 @@ fn a_model_that_kills_inference_at_boot_ends_in_a_shell_that_says_so() {
 
 #[test]
 fn a_load_by_a_user_that_a_fault_interrupts_ends_or_goes_on() {
-    // While it is being verified: inference has nothing to do with it.
+    // While audit verifies it, inference is not involved.
     let mut system = System::of_admin();
     system.ask(
         5,
@@ -387,7 +387,7 @@ fn a_load_by_a_user_that_a_fault_interrupts_ends_or_goes_on() {
         told.iter().any(|t| matches!(t, Told::Loaded(5, _))),
         "{told:?}"
     );
-    // When inference has it, it ends with inference.
+    // Once inference has it, it ends with inference.
     system.ask(
         6,
         &Request::Load {
@@ -445,7 +445,7 @@ fn a_token_beyond_the_credit_is_a_breach() {
 #[test]
 fn faults_that_a_client_has_not_been_told_of_are_counted_in_the_next_it_is_told_of() {
     let mut system = System::serving();
-    // Its ring is full, so that it hears of nothing.
+    // Its ring is full, so it is told nothing.
     for id in 1..=SLOTS as u32 {
         system.ask(id, &Request::WhoAmI);
     }
@@ -467,7 +467,7 @@ fn the_end_of_a_recovery_is_told_before_what_the_new_life_says() {
     system.join();
     system.infer(5, 5);
     let number = system.admitted();
-    // Both lie in the ring when audit wakes.
+    // Both are in the ring when audit wakes up.
     let mut frame = Frame::new();
     Report::Loaded(loaded()).write(system.own_load, &mut frame);
     system.inference.send(&frame).unwrap();

@@ -1,4 +1,4 @@
-//! Requests for text: admission, metering, cancels, and what is counted and written down.
+//! Requests for text: admission, metering, cancels, counters and records.
 
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
@@ -224,7 +224,7 @@ fn a_number_that_is_in_use_is_refused_and_so_is_none() {
         assert_eq!(system.told(), [Told::Failed(id, failure)]);
         assert_eq!(system.asked(), []);
     }
-    // Also one that a question has.
+    // This holds for a number that a question uses, too.
     system.ask(8, &Request::Status);
     system.ask(8, &Request::Models);
     let failure = Failure::over(ErrorCode::NoSuchRequest, 8, 0);
@@ -270,7 +270,7 @@ fn a_cancel_goes_to_inference_and_its_end_comes_back() {
     let unknown = Failure::of(ErrorCode::NoSuchRequest);
     system.ask(7, &Request::Cancel);
     assert_eq!(system.told(), [Told::Failed(7, unknown)]);
-    // Nobody cancels what another user asked for.
+    // Nobody can cancel another user's request.
     system.infer(8, 5);
     let number = system.admitted();
     system.log_in("admin", "secret");
@@ -291,7 +291,7 @@ fn a_question_that_is_cancelled_is_answered_at_once_and_its_answer_is_told_to_no
     system.ask(9, &Request::Cancel);
     let cancelled = Failure::of(ErrorCode::Cancelled);
     assert_eq!(system.told(), [Told::Failed(9, cancelled)]);
-    // Inference owes the answer all the same.
+    // Inference must answer it all the same.
     system.say(number, &Report::Holdings(holdings()));
     assert_eq!(system.told(), []);
     assert_eq!(system.stats().violations, 0);
@@ -329,7 +329,7 @@ fn a_failure_in_inference_costs_nothing() {
         assert_eq!((budget.used, budget.reserved), (0, 0));
         let record = system.last_record(Kind::Fail);
         assert_eq!(record.code, code as u16);
-        // What was shown is on record, and nothing if nothing was.
+        // Text that was shown is on record; if none was shown, nothing is.
         let shown = code == ErrorCode::NonFinite;
         assert_eq!(record.output_sha256 != [0; 32], shown);
     }
@@ -345,7 +345,7 @@ fn nothing_is_lost_when_the_shell_reads_slowly() {
     let (mut sent, mut told) = (0, Vec::new());
     while sent < 100 {
         if !system.generate(number, &mut sent, b"x") {
-            // It rests until the shell reads.
+            // Inference pauses until the shell reads.
             told.extend(system.told());
         }
     }
@@ -365,7 +365,7 @@ fn no_more_leaves_inference_than_the_egress_cap_allows() {
     policy.egress_bytes_per_second = 500;
     policy.egress_burst_bytes = 1024;
     let mut system = System::serving_with(&policy);
-    // What inference said of its load.
+    // The bytes of inference's report on its load.
     let of_load = system.stats().egress_bytes;
     system.runtime.now += SECOND;
     system.infer(5, 100);
@@ -391,7 +391,7 @@ fn no_more_leaves_inference_than_the_egress_cap_allows() {
             system.runtime.now = at.min(system.runtime.now + SECOND);
         }
     }
-    // 100 tokens of 92 + 4 + 8 bytes, of which the burst passes at once.
+    // 100 tokens of 92 + 4 + 8 bytes; the burst's worth passes at once.
     let took = system.runtime.now - before;
     let least = (100 * 104 - 1024) * SECOND / 500;
     assert!(
@@ -451,7 +451,7 @@ fn a_table_without_room_refuses_and_leaves_audit_a_place_of_its_own() {
     let full = Failure::over(ErrorCode::TooManyRequests, value, limit);
     system.ask(100, &Request::Status);
     assert_eq!(system.told(), [Told::Failed(100, full)]);
-    // All fail with a restart; the load that follows finds its place before the shell has heard of each.
+    // A restart fails all of them; the load that follows has a place before the shell has been told of each.
     system.audit.on_fault(FAULT, &mut system.runtime);
     system.join();
     system.loaded(system.own_load);

@@ -1,4 +1,4 @@
-//! Sessions through the whole monitor.
+//! Sessions, through the whole monitor.
 
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
@@ -14,7 +14,7 @@ fn session(name: &str) -> SessionName {
     SessionName::new(name).unwrap()
 }
 
-/// A turn of a session from beginning to end; what inference was asked.
+/// A complete turn of a session. Returns the command that inference got.
 fn turn(system: &mut System, id: u32, name: &str) -> (u32, bool) {
     system.infer_in(id, name, 5);
     let [
@@ -69,7 +69,7 @@ fn a_session_goes_on_in_its_slot_and_its_turns_are_counted() {
             (session("other"), SessionState::Idle)
         ]
     );
-    // It is admin's to see everybody's.
+    // Only admin may see everybody's sessions.
     system.log_in("admin", "secret");
     assert_eq!(listed(&mut system).len(), 2);
     system.infer_in(6, "tale", 5);
@@ -116,7 +116,7 @@ fn an_eviction_is_written_down_and_told_once_on_resume() {
         ),
         (1, 2)
     );
-    // What is not there, or at work, is not evicted.
+    // A slot that is empty or busy cannot be evicted.
     for slot in [slot + 9, 31] {
         system.say(0, &Report::Evicted { session: slot });
     }
@@ -147,7 +147,7 @@ fn a_turn_that_is_refused_by_inference_leaves_its_session() {
     system.fails(number, Failure::over(ErrorCode::ContextFull, 600, 512));
     system.told();
     assert_eq!(turn(&mut system, 3, "tale"), (slot, false));
-    // But one that was lost in the middle is over.
+    // A session that is lost in the middle of a turn is over.
     system.infer_in(4, "tale", 5);
     let number = system.admitted();
     system.token(number, "x");

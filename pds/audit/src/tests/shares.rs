@@ -1,4 +1,4 @@
-//! What a user cannot do to the log: push out what others did faster than the policy says.
+//! What a user cannot do to the log: push out the entries of others faster than the policy allows.
 
 use super::harness::*;
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use std::vec::Vec;
 
 const HOUR: u64 = 3_600 * SECOND;
 
-/// The share of the shipped policy's guest, in the shipped log of 1 MiB; here the log has 256 KiB.
+/// The guest's share in the shipped policy is for the shipped log of 1 MiB; the log here has 256 KiB.
 const SHARE: u32 = 64 << 10;
 
 fn policy_with_a_share() -> Policy {
@@ -48,7 +48,7 @@ fn three_thousand_refusals_leave_what_was_in_the_log() {
     assert_eq!(after[..before.len()], before);
     assert!(after.len() - before.len() <= 2, "{}", after.len());
     assert_eq!(system.stats().refused, 3_000);
-    // Every one is counted, once time has passed.
+    // Every one is counted once time has passed.
     system.watch(HOUR);
     let refusals = of_guest(&system).into_iter();
     let counted: u64 = refusals
@@ -125,21 +125,21 @@ fn who_has_used_up_the_share_is_refused_until_time_gives_more() {
     assert_eq!(failure.code, ErrorCode::LogShare);
     assert_eq!(failure.value, 4 * RECORD_BYTES as u64);
     assert!(failure.limit < failure.value);
-    // Two entries each; what a cancel or a timeout would have taken came back.
+    // Two entries each; the share for a cancel or a timeout was given back.
     assert!((60..=66).contains(&served), "{served}");
     assert_eq!(system.asked(), []);
     let budget = system.budget();
     assert_eq!(budget.reserved, 0, "what it reserved is free again");
     system.watch(HOUR / 10);
     system.serves(2);
-    // Another user is not concerned.
+    // Other users are not affected.
     system.log_in("admin", "secret");
     for id in 3..200 {
         system.serves(id);
     }
 }
 
-/// What a guest can type.
+/// Commands that a guest can type.
 #[derive(Clone, Debug)]
 enum Typed {
     Infer(u8, bool),
@@ -196,7 +196,8 @@ fn question(which: u8) -> Request<'static> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4))]
 
-    /// Any commands at any rate, for an hour: what others did in it stays in the log.
+    /// Whatever commands a guest types, at any rate, for an hour: entries that others made in that hour stay in the
+    /// log.
     #[test]
     fn a_guest_can_do_nothing_for_an_hour_that_removes_an_entry_of_another_user(
         round in prop::collection::vec(typed(), 50..200)
@@ -264,7 +265,7 @@ proptest! {
             }
             prop_assert_eq!(system.runtime.restarts, 0);
             rounds += 1;
-            // As many rounds as show all phases of a bucket, and as many as fit into the time of a test.
+            // Enough rounds to reach all phases of a bucket, within the time of a test.
             if rounds.is_multiple_of(8) {
                 system.watch(HOUR / 50);
             }

@@ -1,4 +1,4 @@
-//! A console that reads slowly, or asks for much at once: it delays itself.
+//! A console that reads slowly or asks for much at once delays only itself.
 
 use super::harness::*;
 use crate::work::WORK_BYTES;
@@ -13,7 +13,7 @@ use protocol::wire::{FinishReason, InferParams};
 use std::vec;
 use std::vec::Vec;
 
-/// The shell writes a request into its ring, and signals nothing yet.
+/// The shell writes a request into its ring without signalling.
 fn put(system: &mut System, id: u32, request: &Request<'_>) {
     let mut frame = Frame::new();
     request.write(id, &mut frame);
@@ -24,8 +24,9 @@ fn whole_log() -> Request<'static> {
     Request::Log(LogQuery::default())
 }
 
-/// Restarts while a console prints lines of the log, each in `line_us`, and signals after 16 of them, as the shell does;
-/// the listing begins so long before the deadline of a request, and inference stops 5 ms after it was asked to.
+/// Counts the restarts while a console prints lines of the log, taking `line_us` for each and signalling after every
+/// 16, as the shell does. The listing begins this long before the deadline of a request, and inference stops 5 ms after
+/// it is asked to.
 fn restarts_beside_a_listing(line_us: u64, lead_us: u64) -> usize {
     let mut system = System::of_admin();
     for id in 1..200 {
@@ -160,7 +161,7 @@ fn a_wrong_passphrase_is_on_record_with_the_name_also_if_the_share_is_used_up() 
         system.finished(number, FinishReason::EndOfText, 0);
         system.told();
     }
-    // Closes take the rest, a little at a time.
+    // Closes use the rest, a little at a time.
     for _ in 0..3 {
         let user = UserName::new("admin").unwrap();
         let passphrase = Some(&b"wrong"[..]);
@@ -185,7 +186,7 @@ fn after_a_reset_nobody_is_told_that_audit_has_stopped_trying() {
         system.loaded(system.own_load);
         system.told();
     }
-    // In one wake-up: a breach, which is one too many, and a reset.
+    // In one wake-up: one breach too many, and a reset.
     let mut frame = Frame::new();
     frame.begin(0x7777, 1);
     frame.finish(0);

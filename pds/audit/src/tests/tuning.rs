@@ -1,4 +1,5 @@
-//! Fine-tuning: from the data to an adapter that is signed, on record and loaded, and everything that can come between.
+//! Fine-tuning: from the data to an adapter that is signed, on record and loaded, and everything that can go wrong in
+//! between.
 
 use super::adapters::{adapter_loaded, base, infer_with};
 use super::harness::*;
@@ -22,7 +23,7 @@ use std::vec::Vec;
 
 const TALES: &[u8] = b"once\nupon\na time";
 
-/// What three epochs of that can have at most.
+/// The most tokens that three epochs of it can have.
 const BOUND: u64 = 3 * (16 + 3 * 3);
 
 pub(super) fn tune(data: &str, adapter: &str) -> Request<'static> {
@@ -67,7 +68,7 @@ fn stopped(tokens: u64) -> Report<'static> {
 }
 
 impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
-    /// Asks for a fine-tuning on `tales`, up to where inference is asked to train.
+    /// Asks for a fine-tuning on `tales` and proceeds until inference is asked to train.
     fn tunes(&mut self, id: u32, adapter: &str) -> Train {
         self.ask(id, &tune("tales", adapter));
         self.trains()
@@ -97,7 +98,7 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         }
     }
 
-    /// Trains to the end, up to where inference is asked to load what came out; the place.
+    /// Trains to the end and proceeds until inference is asked to load the adapter. Returns its place.
     pub(super) fn makes(&mut self, number: u32, file: &[u8]) -> u32 {
         self.at(number, progress(0, 0));
         self.sends(number, file);
@@ -138,14 +139,14 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
         }
     }
 
-    /// What a request ends with, beside how far it is.
+    /// The last event of a request, besides its progress.
     fn end_of(&mut self) -> Vec<Told> {
         let mut told = self.told_at_last();
         told.retain(|told| !matches!(told, Told::Training(..)));
         told
     }
 
-    /// Reads an adapter to its end.
+    /// Reads an exported adapter to its end.
     fn exports(&mut self, id: u32, name: &str) -> (Vec<u8>, Exported) {
         self.ask(id, &Request::ExportAdapter { name: model(name) });
         let mut file = Vec::new();
@@ -214,7 +215,7 @@ fn an_adapter_is_made_signed_recorded_loaded_and_leaves_as_it_is() {
         (progress(0, 0), progress(3, 20))
     );
     assert!(second.elapsed_us >= SECOND);
-    // Requests go on beside it.
+    // Requests go on during the training.
     system.serves(6);
 
     let file = file();
@@ -288,7 +289,7 @@ fn an_adapter_is_made_signed_recorded_loaded_and_leaves_as_it_is() {
     system.admitted();
     assert_eq!(system.used, 1);
 
-    // It leaves as it is, with a signature that the device's public key says is good.
+    // It is exported unchanged, with a signature that verifies with the device's public key.
     let (exported, end) = system.exports(8, "moral-2");
     assert!(exported == file);
     let bytes = file.len() as u64;
@@ -337,7 +338,7 @@ fn what_cannot_be_trained_is_refused_before_inference_hears_of_it() {
     ] {
         system.is_refused(&tune(data, "a"), failure);
     }
-    // The device's own key makes no data trusted.
+    // A signature by the device does not make data trusted.
     system.ask(4, &tune("ours", "a"));
     let bad = Failure::of(ErrorCode::BadSignature);
     assert_eq!(system.told(), [Told::Failed(4, bad)]);
@@ -402,7 +403,7 @@ fn there_is_one_at_a_time_and_it_keeps_models_and_adapters_as_they_are() {
     };
     assert_eq!(status.tuning, model("a"));
     assert_eq!(status.training.progress, progress(4, 7));
-    // Without a name it is called as its data, and the next one has a number.
+    // Without a name it gets that of its data, and the next one a number.
     system.sends(number, &file());
     system.say(number, &Report::Trained(trained(60, file().len())));
     system.asked();
@@ -435,7 +436,7 @@ fn a_training_without_memory_for_requests_keeps_them_away_until_it_is_over() {
     system.say(number, &Report::AdapterLoaded(adapter_loaded()));
     system.told();
     system.serves(6);
-    // Inference may refuse such a training, and a request that came before it said so.
+    // Inference may refuse such a training, and a request in flight has said so.
     let number = system.tunes(7, "b").number;
     system.infer(8, 5);
     let request = system.admitted();
@@ -473,7 +474,7 @@ fn a_cancel_keeps_nothing_and_costs_what_was_used() {
     );
     assert_eq!((record.prompt_tokens, record.generated_tokens), (13, 2));
     assert_eq!(system.last_record(Kind::Cancel).name, model("a"));
-    // One that is over just then is not kept either.
+    // One that ends at that very moment is not kept, either.
     let number = system.tunes(6, "a").number;
     system.at(number, progress(0, 0));
     system.sends(number, &file());
@@ -506,7 +507,7 @@ fn a_training_has_its_own_deadline_and_is_stopped_then() {
     );
     assert_eq!(system.last_record(Kind::Timeout).limit, TRAIN_DEADLINE_US);
     assert_eq!(system.budget().used - used, 5);
-    // Who does not obey is restarted, and nothing is charged.
+    // An inference server that does not obey is restarted, and nothing is charged.
     let number = system.tunes(6, "a").number;
     system.at(number, progress(0, 0));
     system.runtime.now += TRAIN_DEADLINE_US;
@@ -612,7 +613,7 @@ fn what_does_not_fit_beside_the_model_is_kept_and_its_user_is_told_why_it_is_not
     system.is_refused(&Request::LoadAdapter { name: model("a") }, other);
 }
 
-/// What a training says, in the order of the steps, and whether that is a breach of the protocol in the end.
+/// The reports of a training, in order, and whether the last is a breach of the protocol.
 fn says(reports: &[Report<'_>], is_breach: bool) {
     let mut system = System::with_adapters();
     let used = system.budget().used;
@@ -646,7 +647,7 @@ fn inference_is_believed_nothing_of_a_training_that_cannot_be() {
     let part = |offset, bytes| Report::Part { offset, bytes };
     let (whole, odd) = (&[1; 16][..], &[1; 9][..]);
     let over = |tokens, bytes| Report::Trained(trained(tokens, bytes));
-    // The plan comes first, and stays.
+    // The plan comes first, and does not change.
     says(&[begun, training(9, BOUND)], false);
     says(&[training(1, 0)], true);
     says(&[training(0, 1)], true);
@@ -662,7 +663,7 @@ fn inference_is_believed_nothing_of_a_training_that_cannot_be() {
         ..progress(0, 0)
     };
     says(&[Report::Training(endless)], true);
-    // Parts follow each other, after the plan.
+    // Parts arrive in order, after the plan.
     says(&[begun, part(0, whole), part(16, odd)], false);
     says(&[part(0, whole)], true);
     says(&[begun, part(0, b"")], true);
@@ -671,7 +672,7 @@ fn inference_is_believed_nothing_of_a_training_that_cannot_be() {
     says(&[begun, part(0, whole), part(24, whole)], true);
     says(&[begun, part(0, odd), part(9, whole)], true);
     says(&[begun, part(0, whole), training(1, 1)], true);
-    // The end is that of the parts.
+    // The end agrees with the parts.
     says(&[begun, part(0, whole), over(60, 16)], false);
     says(&[over(60, 0)], true);
     says(&[begun, over(60, 0)], true);
@@ -680,7 +681,7 @@ fn inference_is_believed_nothing_of_a_training_that_cannot_be() {
     says(&[begun, part(0, whole), over(60, 0)], true);
     says(&[begun, part(0, whole), over(BOUND + 1, 16)], true);
     says(&[begun, training(1, 5), part(0, whole), over(4, 16)], true);
-    // It is a training, and no other request.
+    // Only a training may get these reports.
     says(&[begun, Report::Token { id: 1, text: b"a" }], true);
     says(&[Report::AdapterLoaded(adapter_loaded())], true);
     says(&[Report::Loaded(loaded())], true);
@@ -794,7 +795,7 @@ fn an_adapter_that_is_dropped_is_forgotten_and_so_is_an_export_of_it() {
     system.tunes_to_the_end(5, "a", &file());
     system.runtime.now += 60 * SECOND;
     system.wake();
-    // As much as the cap lets pass at once, then as time gives more.
+    // As much as the cap lets pass at once, then more as time passes.
     system.ask(6, &Request::ExportAdapter { name: model("a") });
     let told = system.told();
     assert!(

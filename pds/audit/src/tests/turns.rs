@@ -1,4 +1,4 @@
-//! Clients take turns at what they share: what the fuzz of the whole monitor has found about that.
+//! Clients take turns at shared resources: regression tests for what the monitor fuzz has found.
 
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
@@ -50,7 +50,7 @@ fn admitted(system: &mut System) -> std::vec::Vec<u32> {
         .collect()
 }
 
-/// The clock goes on to the timer.
+/// Advances the clock to the timer.
 fn on_timer(system: &mut System) {
     let at = system.runtime.timer.unwrap_or(u64::MAX);
     system.runtime.now = at.min(system.runtime.now + WATCHDOG_PERIOD_US);
@@ -66,7 +66,7 @@ fn short_requests_that_end_all_the_time_leave_a_long_one_its_part_of_the_egress_
     let (mut sent, mut told, mut id) = (0, [0, 0], 10);
     let until = system.runtime.now + 20 * SECOND;
     while system.runtime.now < until {
-        // The other one always has four requests of one token each.
+        // The other client always has four requests of one token each in flight.
         while id < 14 + told[1] {
             system.ask_as_other(id, &infer(1));
             id += 1;
@@ -83,7 +83,7 @@ fn short_requests_that_end_all_the_time_leave_a_long_one_its_part_of_the_egress_
         system.asked();
         on_timer(&mut system);
     }
-    // An event of the long one for two of the other: a token and an end.
+    // One event of the long request for two of the other client: a token and an end.
     let [events, ends] = told;
     assert!(2 * events + 4 >= ends && ends > 20, "{told:?}");
 }
@@ -94,7 +94,7 @@ fn what_waits_for_a_client_that_does_not_read_leaves_the_others_the_whole_egress
     system.told_to_other();
     system.ask_as_other(7, &infer(100));
     let others = system.admitted();
-    // The other one's ring is full, and its text waits.
+    // The other client's ring is full, and its text waits.
     for id in 100..100 + SLOTS as u32 {
         system.ask_as_other(id, &Request::WhoAmI);
     }
@@ -137,7 +137,7 @@ fn a_large_text_of_a_client_has_its_turn_beside_small_ones() {
         system.runtime.now += SECOND / 8;
         system.wake();
     }
-    // Its text would fill the bucket, which small ones keep from filling if they go first.
+    // Its text needs a full bucket, which can never fill if small events go first.
     assert!(told[1] >= 8, "{told:?}");
 }
 
@@ -198,7 +198,7 @@ fn stops_and_credit_for_one_client_take_no_place_in_inferences_ring_that_is_anot
     }
     assert_eq!(numbers.len(), 15);
     system.told_to_other();
-    // Inference is in a long step: it reads nothing, and all of them are to stop.
+    // Inference is in a long step: it reads nothing, and all requests are to stop.
     for id in 1..=15 {
         system.ask_as_other(id, &Request::Cancel);
     }
@@ -206,7 +206,7 @@ fn stops_and_credit_for_one_client_take_no_place_in_inferences_ring_that_is_anot
         system.infer(id, 5);
         assert_eq!(system.told(), []);
     }
-    // It reads, signals, and hears of all of them.
+    // It reads, signals, and is told of all of them.
     let mut stops = 0;
     while stops < 15 {
         let asked = system.asked();
@@ -261,7 +261,7 @@ fn ends_that_are_audits_own_words_leave_the_turns_of_a_clients_requests_as_they_
         system.token(number, &"x".repeat(bytes));
         system.asked();
     }
-    // It is the second's turn, and the cap has no room for it yet.
+    // It is the second client's turn, but the cap does not have enough bytes yet.
     system.token(first, "again");
     assert_eq!(system.told().len(), 5);
     assert!(lost > second);

@@ -115,7 +115,7 @@ fn each_permission_is_needed_for_what_it_names() {
         let failure = not_permitted(Permission::Infer as u64);
         assert_eq!(system.told(), [Told::Failed(5, failure)], "{request:?}");
     }
-    // One's own budget may be seen by everybody.
+    // Everybody may see their own budget.
     assert_eq!(system.budget().user, user("guest"));
 }
 
@@ -191,7 +191,7 @@ fn a_change_of_one_half_of_a_budget_leaves_the_other_as_it_is_then() {
     assert_eq!(change(Some(12), Some(5 * SECOND)), (12, 5 * SECOND));
     assert_eq!(change(Some(9), None), (9, 5 * SECOND));
     assert_eq!(change(None, Some(7 * SECOND)), (9, 7 * SECOND));
-    // Of one's own, too, it is a change, which needs the permission.
+    // Changing even one's own budget needs the permission.
     system.ask(2, &Request::Logout);
     system.told();
     for (tokens, period_us) in [(Some(1), None), (None, Some(SECOND))] {
@@ -219,10 +219,10 @@ fn a_login_without_a_passphrase_is_a_question_that_costs_nothing_and_tells_no_na
     assert_eq!(system.stats().refused, refused);
     assert_eq!(system.records().len(), records);
     assert_eq!(system.budget().user, user("guest"));
-    // No attempt: the right passphrase is taken at once.
+    // It was not an attempt, so the right passphrase is accepted at once.
     system.ask(2, &login("admin", b"secret"));
     assert!(matches!(&system.told()[..], [Told::User(2, u)] if u.name == user("admin")));
-    // A user who has none is logged in.
+    // A user without a passphrase is logged in.
     system.ask(3, &without("guest"));
     assert!(matches!(&system.told()[..], [Told::User(3, u)] if u.name == user("guest")));
     assert_eq!(system.last_record(Kind::Login).user, user("guest"));

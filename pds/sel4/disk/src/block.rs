@@ -1,8 +1,8 @@
-//! A driver of a virtio block device that never waits for it: an operation is begun, and polled until it has ended.
+//! A driver for a virtio block device that never waits for it: an operation is begun, then polled until it ends.
 //!
-//! Queue, transport and DMA memory are `virtio-drivers`'. Its own block driver does the same for reading and writing, but
-//! looks at the queue in a loop until a flush has ended. A device that never ends one would then keep `disk` running for
-//! ever, and every domain of lower priority from running at all.
+//! Queue, transport and DMA memory come from `virtio-drivers`. That crate's own block driver could do the same for
+//! reads and writes, but for a flush it spins on the queue until the device has finished. A device that never finishes
+//! would then keep `disk` running for ever, and all domains of lower priority would starve.
 //!
 //! Source: Virtual I/O Device (VIRTIO) Version 1.2, section 5.2.
 
@@ -14,17 +14,17 @@ use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
 use virtio_drivers::transport::{DeviceType, Transport as _};
 
-/// Bytes of one transport's registers on the board. The page has eight transports, and the device is the first.
+/// Size of one transport's registers on the board, in bytes. The page has eight transports; the device is on the first.
 const TRANSPORT_BYTES: usize = 0x200;
 
 /// The device's one queue.
 const QUEUE: u16 = 0;
 
-/// Descriptors of the queue: at least the three of the one operation that is under way.
+/// Descriptors of the queue: at least the three that the one operation under way needs.
 const DESCRIPTORS: usize = 4;
 
 bitflags::bitflags! {
-    /// What the driver can make use of (5.2.3 and 6).
+    /// The features that the driver can use (5.2.3 and 6).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     struct Features: u64 {
         const READ_ONLY = 1 << 5;
@@ -38,20 +38,20 @@ const READ: u32 = 0;
 const WRITE: u32 = 1;
 const FLUSH: u32 = 4;
 
-/// States that a request can end with.
+/// The statuses with which a request can end.
 const OK: u8 = 0;
 const IO_ERROR: u8 = 1;
 
-/// The operation that the device works on.
+/// The operation under way.
 #[derive(Clone, Copy, Debug)]
 enum Current {
-    /// With the queue's token.
+    /// A read or write, with its token of the queue.
     Queued(u16),
-    /// A flush of a device that keeps nothing back.
+    /// A flush, for a device without a write cache.
     NothingToDo,
 }
 
-/// The device, and what it reads and writes during an operation beside the data.
+/// The device, with the request header and status byte that it accesses during an operation.
 pub struct Block {
     transport: MmioTransport<'static>,
     queue: VirtQueue<HalImpl, DESCRIPTORS>,
@@ -67,7 +67,7 @@ impl Block {
     /// The block device of the first transport; `None` if there is none.
     pub fn find(registers: usize) -> Option<Self> {
         let header = NonNull::new(registers as *mut VirtIOHeader)?;
-        // SAFETY: `system.xml` maps the page of transports there, only to this domain, uncached.
+        // SAFETY: `system.xml` maps the page of transports there, uncached and only to this domain.
         let mut transport = unsafe { MmioTransport::new(header, TRANSPORT_BYTES) }.ok()?;
         if transport.device_type() != DeviceType::Block {
             return None;
@@ -92,7 +92,7 @@ impl Block {
         })
     }
 
-    /// Tells the device that its interrupt has been seen.
+    /// Acknowledges the device's interrupt.
     pub fn acknowledge(&mut self) {
         self.transport.ack_interrupt();
     }
@@ -121,8 +121,9 @@ impl component::Device for Block {
         self.request[8..].copy_from_slice(&sector.to_le_bytes());
         self.status = [IO_ERROR];
         let (queue, request, status) = (&mut self.queue, &self.request, &mut self.status);
-        // SAFETY: `finish` takes the same request, buffer and status back, and nobody touches them until then: `Disk` begins
-        // no other operation and leaves its buffer alone, and this module changes the two only when there is none.
+        // SAFETY: `finish` gets the same request, buffer and status, and nobody touches them until then: `Disk` begins
+        // no other operation and leaves its buffer alone, and this module changes the other two only between
+        // operations.
         let token = unsafe {
             match operation {
                 Operation::Read { .. } => queue.add(&[request], &mut [buffer, status]),
@@ -150,7 +151,7 @@ impl component::Device for Block {
         }
         self.current = None;
         let (queue, request, status) = (&mut self.queue, &self.request, &mut self.status);
-        // SAFETY: the token is of `begin`, which gave the queue the same request, buffer and status.
+        // SAFETY: the token comes from `begin`, which gave the queue the same request, buffer and status.
         let used = unsafe {
             match operation {
                 Operation::Read { .. } => queue.pop_used(token, &[request], &mut [buffer, status]),

@@ -45,7 +45,7 @@ struct Served {
 /// Empty if `system.xml` gives it no ring.
 struct Domain(Option<Served>);
 
-// The allocator of the DMA memory is on a heap. It takes 64 KiB at once.
+// The allocator for the DMA memory keeps its tables on a heap. It allocates 64 KiB once.
 #[protection_domain(heap_size = 0x20000)]
 fn init() -> Domain {
     HalImpl::init(dma_size(), dma(), dma_physical());

@@ -5,24 +5,26 @@ use super::{CHAT, OptionSpec};
 
 const MODEL: &str = "the model is the one that is loaded ('llmctl status'); 'llmctl models' lists those in the store, \
     'llmctl load NAME' loads one";
-const STORE: &str = "nothing is fetched from a network; 'make run MODEL=FILE.gguf' builds a system with a model of yours";
+const STORE: &str = "nothing is fetched from a network; 'make run MODEL=FILE.gguf' builds a system with your own model";
 const CONTEXT: &str = "the context is fixed when the system is built ('make run MODEL=FILE.gguf CONTEXT=N'), not by a client; \
     'llmctl status' says how long it is";
-const PROCESSORS: &str = "the system decides what the model runs on, not a client";
-const BATCH: &str = "how many tokens go through the model at once is not for a client to choose, and no text depends on it";
-const MEMORY: &str = "the place and the types of weights and cache are fixed when the system is built, not by a client";
-const FORMAT: &str = "an answer is bound with --format NAME, to a format of the policy ('llmctl formats'), or with --choices \"A,B\"";
-const CONVERSATION: &str = "'llmchat' is a conversation";
+const PROCESSORS: &str = "the system, not a client, chooses the processors";
+const BATCH: &str =
+    "clients cannot choose how many tokens are processed at once, and it does not affect the text";
+const MEMORY: &str =
+    "where weights and cache are kept, and in which types, is fixed when the system is built";
+const FORMAT: &str = "restrict the answer with --format NAME, a format of the policy ('llmctl formats'), or with --choices \"A,B\"";
+const CONVERSATION: &str = "'llmchat' starts a conversation";
 const ONE_TURN: &str =
-    "llminfer ends after one answer by itself; --session NAME lets another go on from it";
+    "llminfer ends after one answer; with --session NAME, the next one can continue from it";
 const FILE: &str = "there are no files; type or paste the text in quotes: --prompt \"TEXT\"";
-const ESCAPES: &str = "\\n is an escape in \"...\", and none in '...'";
+const ESCAPES: &str = "\\n is an escape in \"...\", but not in '...'";
 const SAMPLER: &str = "there is no such sampler; there are --temperature, --top-k, --top-p, --min-p and --repeat-penalty";
-const SHIFT: &str = "nothing of a context is dropped: an answer ends when it is full";
-const SCALE: &str = "an adapter has the strength that it was made with: --adapter NAME";
-const CACHE: &str = "--session NAME keeps what was said, as long as there is room";
+const SHIFT: &str = "the context is never shifted: when it is full, the answer ends";
+const SCALE: &str = "an adapter always has the strength it was made with: --adapter NAME";
+const CACHE: &str = "--session NAME keeps the conversation, as long as there is room";
 const TEMPLATE: &str =
-    "the model brings its chat template ('llmctl status' names it); --raw goes without";
+    "the chat template comes with the model ('llmctl status' names it); --raw does without it";
 const DISPLAY: &str = "only colours can be chosen, with 'color on' and 'color off'";
 
 /// Names, and what to use instead.

@@ -82,7 +82,7 @@ const LOOKS_BACK: Kind = whole_or_all(
 options! {
     /// Options of `llminfer`. The last ones are not available in `llmchat`.
     InferOption as INFER {
-        System = "--system" ["-sys", "--system-prompt"] Kind::Text, "TEXT", "what the model is told first; only at the start of a session";
+        System = "--system" ["-sys", "--system-prompt"] Kind::Text, "TEXT", "instructions for the model; only at the start of a session";
         Session = "--session" [] Kind::Name(Source::Sessions), "NAME", "continue this conversation, or start it";
         Format = "--format" [] Kind::Name(Source::Formats), "NAME", "the answer has this format of the policy; see 'llmctl formats'";
         Choices = "--choices" [] Kind::Text, "\"A,B\"", "the answer is one of these; spaces count";

@@ -253,7 +253,7 @@ fn a_fine_tuning_that_fails_says_what_it_is_about() {
         (
             Failure::of(ErrorCode::InferenceFault),
             "",
-            "inference died while it had the request",
+            "inference crashed while handling the request",
         ),
     ] {
         let mut system = System::plain();

@@ -61,7 +61,7 @@ fn answers_are_shown() {
     for part in [
         "model        tiny",
         "restarts     2",
-        "3 of them without room",
+        "3 of them waiting for room",
         "77 of 0 positions",
         "3000000 bytes",
         "8388608 bytes (8192 KiB)",

@@ -423,7 +423,7 @@ fn formats_are_listed_and_completed() {
     assert_eq!(
         system.output(),
         "* triage (12 states, 2048 bytes, sha256 0000000000000000)\n  date (12 states, 2048 bytes, sha256 \
-         0000000000000000)\n2 formats in the policy; * may be used by you\n"
+         0000000000000000)\n2 formats in the policy; * marks those you may use\n"
     );
 }
 

@@ -44,7 +44,7 @@ fn who_logs_in_types_a_passphrase_that_nobody_sees() {
         let failed = Failure::over(ErrorCode::LoginFailed, 2_000_000, 0);
         system.fail(number, failed, b"");
         system.asked_for("WhoAmI");
-        assert!(system.output().contains("another try is possible in 2 s"));
+        assert!(system.output().contains("try again in 2 s"));
     }
 }
 

@@ -201,9 +201,9 @@ fn an_option_of_llama_cpp_says_what_takes_its_place() {
         ("-c 4096", "is fixed when the system is built"),
         ("-t 4", "not a client"),
         ("-ngl 99", "not a client"),
-        ("-b 512", "not for a client to choose"),
+        ("-b 512", "clients cannot choose"),
         ("--grammar \"root ::= x\"", "--format NAME"),
-        ("-cnv", "'llmchat' is a conversation"),
+        ("-cnv", "'llmchat' starts a conversation"),
         ("--mirostat 2", "there is no such sampler"),
         ("--file=a.txt", "there are no files"),
     ] {

@@ -210,8 +210,8 @@ fn faults_and_recoveries_are_told_at_once() {
     );
     assert_eq!(
         system.output(),
-        " half a\naudit: inference died of a memory fault at address 0x12000000 (instruction \
-         0x201000)\nerror: inference died while it had the request\naudit: \
+        " half a\naudit: inference crashed with a memory fault at address 0x12000000 (instruction \
+         0x201000)\nerror: inference crashed while handling the request\naudit: \
          inference serves again after 0.12 s (restart 1)\n"
     );
 }

@@ -177,7 +177,7 @@ impl Display for StatusText<'_> {
         }
         writeln!(
             f,
-            "requests     {} active, {} of them without room yet",
+            "requests     {} active, {} of them waiting for room",
             status.active, status.waiting
         )?;
         writeln!(
@@ -193,7 +193,7 @@ impl Display for StatusText<'_> {
         writeln!(f, "restarts     {}", status.restarts)?;
         writeln!(
             f,
-            "egress cap   {} of {} bytes may leave at once now; {} come each second, a token takes about 15",
+            "egress cap   {} of {} bytes may leave at once now; {} more become available each second, and a token takes about 15",
             status.egress_left, status.egress_burst, status.egress_limit
         )?;
         arena_lines(f, &status.arena)

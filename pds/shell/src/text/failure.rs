@@ -211,9 +211,9 @@ impl Display for FailureText<'_> {
                 Seconds(value),
                 Seconds(limit)
             ),
-            ErrorCode::InferenceFault => write!(f, "inference died while it had the request"),
+            ErrorCode::InferenceFault => write!(f, "inference crashed while handling the request"),
             ErrorCode::ProtocolViolation => {
-                write!(f, "inference broke the protocol while it had the request")
+                write!(f, "inference broke the protocol while handling the request")
             }
             ErrorCode::Unresponsive => {
                 write!(f, "inference did not answer in time and was stopped")
@@ -259,12 +259,12 @@ impl Display for FailureText<'_> {
                 write!(f, "user or passphrase is wrong")?;
                 match value {
                     0 => Ok(()),
-                    _ => write!(f, "; another try is possible in {}", Time(value)),
+                    _ => write!(f, "; try again in {}", Time(value)),
                 }
             }
             ErrorCode::LoginDelayed => write!(
                 f,
-                "a passphrase was tried here a moment ago, right or wrong; another try is possible in {}",
+                "a passphrase was tried here a moment ago; try again in {}",
                 Time(value)
             ),
             ErrorCode::NoSuchUser => {
@@ -520,7 +520,7 @@ impl Display for FailureText<'_> {
                 quoted(f, &detail, self.detail)?;
                 write!(
                     f,
-                    " has no chat template, so it cannot be talked to and takes no --system; 'llminfer \"TEXT\"' has it \
+                    " has no chat template, so it cannot hold a conversation or use --system; 'llminfer \"TEXT\"' has it \
                      complete a text, and 'llmctl models' lists others"
                 )
             }
@@ -597,7 +597,7 @@ impl Display for FailureText<'_> {
             }
             ErrorCode::DiskDamaged => write!(
                 f,
-                "the disk's file system is damaged (at {value}); have 'llmtool disk check' or 'fsck.fat' look at it"
+                "the disk's file system is damaged (at {value}); check it with 'llmtool disk check' or 'fsck.fat'"
             ),
             ErrorCode::DiskFailed => write!(
                 f,
@@ -608,11 +608,11 @@ impl Display for FailureText<'_> {
                 quoted(f, &detail, self.detail)?;
                 write!(
                     f,
-                    "; 'llmctl models' and 'llmctl adapters' list those that there are"
+                    "; 'llmctl models' and 'llmctl adapters' list the ones that exist"
                 )
             }
             ErrorCode::BadPath => {
-                write!(f, "no file can be called")?;
+                write!(f, "no file can have the name")?;
                 quoted(f, &detail, self.detail)?;
                 write!(
                     f,
@@ -643,7 +643,7 @@ impl Display for FailureText<'_> {
             ErrorCode::FilesBreach => {
                 write!(
                     f,
-                    "the domain 'files' has answered what was not asked, {} so far",
+                    "the domain 'files' has sent answers to questions that were not asked, {} so far",
                     values("time")
                 )?;
                 match limit {

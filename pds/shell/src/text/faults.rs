@@ -29,7 +29,7 @@ impl Display for FaultText {
         };
         write!(
             f,
-            "inference died of {kind} at address {address:#x} (instruction {ip:#x})"
+            "inference crashed with {kind} at address {address:#x} (instruction {ip:#x})"
         )
     }
 }

@@ -171,7 +171,7 @@ const fn of_verb(verb: Verb) -> Page {
         },
         Verb::Chat => Page {
             summary: "llmchat [OPTIONS]",
-            body: "A conversation with a model that has a chat template: each line is said, and answered. Ctrl-C stops the answer\n\
+            body: "A conversation with a model that has a chat template: the model answers each line. Ctrl-C stops the answer\n\
                    and stays. /exit or Ctrl-D leaves and ends the session, unless --session gave it a name. A line that begins\n\
                    with // is said with one /.",
             examples: &[
@@ -218,12 +218,12 @@ const fn of_verb(verb: Verb) -> Page {
         },
         Verb::Help => Page {
             summary: "help [TOPIC]",
-            body: "TOPIC is a command, or what llmctl can do.",
+            body: "TOPIC is a command, or one of llmctl's commands.",
             examples: &["help llminfer", "help audit"],
         },
         Verb::Colour => Page {
             summary: "color auto|on|off",
-            body: "Whether the terminal gets colours. 'auto', the default: if it has told its width.",
+            body: "Turns colours on or off. With 'auto', the default, they are on if the terminal has reported its width.",
             examples: &["color off"],
         },
         Verb::Exit => Page {
@@ -267,7 +267,7 @@ const fn of_control(control: Control) -> Page {
             ],
         },
         Control::Formats => Page {
-            summary: "llmctl formats            list the formats that answers can have; * may be used by you",
+            summary: "llmctl formats            list the formats that answers can have; * marks those you may use",
             body: "They come from the policy ('llmtool policy'); audit passes no byte that does not match the one asked for.",
             examples: &[
                 "llmctl formats",

@@ -274,7 +274,7 @@ impl LogLine<'_> {
                     None => write!(f, ": code {}", record.code)?,
                 }
                 f.write_str(match record.count {
-                    0 => "; the log goes on in memory alone",
+                    0 => "; the log goes on in memory only",
                     _ => "; nothing is admitted",
                 })
             }
@@ -292,7 +292,7 @@ impl LogLine<'_> {
             }
             Kind::Stop => write!(
                 f,
-                ": {} within {}, no more are tried",
+                ": {} within {}, so audit has stopped trying",
                 Count(value, "restart"),
                 Time(limit)
             ),

@@ -1,4 +1,4 @@
-//! Requests of all sorts.
+//! Random requests of all kinds.
 
 use super::Habits;
 use crate::dice::Dice;
@@ -10,7 +10,7 @@ use protocol::name::{FormatName, ModelName, Nonce, SessionName, UserName};
 use protocol::wire::client::{BudgetChange, LogQuery, Request};
 use protocol::wire::{InferParams, PartKind, Parts, TrainParams};
 
-/// A prompt or a passphrase, with what else a request borrows.
+/// A request together with the texts that it borrows.
 #[derive(Debug, Default)]
 pub struct Ask {
     kind: u64,
@@ -26,16 +26,16 @@ pub struct Ask {
     adapter: ModelName,
     train: TrainParams,
     format: FormatName,
-    /// What comes before the text in a request for text, and what it is itself.
+    /// The parts before the text of a request for text, and the kind of the text itself.
     before: Vec<PartKind>,
     shape: Option<PartKind>,
-    /// Stop strings and choices.
+    /// Stop strings and choices, which follow the text.
     behind: Vec<(PartKind, &'static str)>,
     parts: Vec<u8>,
 }
 
 impl Ask {
-    /// Any request.
+    /// A random request.
     #[must_use]
     pub fn any(dice: &mut Dice, habits: &Habits) -> Self {
         let kind = match dice.percent(habits.text) {
@@ -158,7 +158,7 @@ impl Ask {
         self.answer(dice);
     }
 
-    /// What the answer may be.
+    /// Chooses the format of the answer.
     fn answer(&mut self, dice: &mut Dice) {
         let asked = dice.below(10);
         if asked < 3 || dice.percent(1) {
@@ -169,7 +169,7 @@ impl Ask {
             self.format = FormatName::new(name).unwrap_or_default();
         }
         let (kind, list, most): (_, &[&'static str], _) = match asked {
-            // Twice the same is refused, and nothing among the choices, too.
+            // Duplicate and empty choices are refused.
             3 => (
                 PartKind::Choice,
                 &["no", "not yet", "a", "ab", "abb", "b", ""],
@@ -184,7 +184,7 @@ impl Ask {
         }
     }
 
-    /// The parts of a request for text.
+    /// Joins the parts of a request for text.
     fn put_together(&mut self) {
         self.parts.clear();
         let Some(shape) = self.shape else {
@@ -221,7 +221,7 @@ impl Ask {
         }
     }
 
-    /// Writes into a prompt who asks, under which number, for [`tag`] to find.
+    /// Writes the client and the request number into the prompt, where [`tag`] finds them.
     pub fn sign(&mut self, client: usize, id: u32) {
         let signed = format!("{client}/{id}:");
         if self.kind == 0
@@ -232,12 +232,12 @@ impl Ask {
         self.put_together();
     }
 
-    /// What an attestation is asked for with: of what it has beside.
+    /// The nonce of an attestation, made from another value of the request.
     fn nonce(&self) -> Nonce {
         Nonce::new(&format!("{}", self.last)).unwrap_or_default()
     }
 
-    /// As the protocol has it.
+    /// The request in the protocol's form.
     #[must_use]
     pub fn request(&self) -> Request<'_> {
         match self.kind {
@@ -295,10 +295,10 @@ impl Ask {
     }
 }
 
-/// Kinds of requests.
+/// Number of kinds of requests.
 pub const KINDS: u64 = 26;
 
-/// One of the store, one made here, or none.
+/// The name of an adapter: of the store, made here, or unknown.
 fn any_adapter(dice: &mut Dice) -> ModelName {
     let name = match dice.below(8) {
         0 => String::from("nothing"),
@@ -318,7 +318,7 @@ fn any_session(dice: &mut Dice) -> SessionName {
     }
 }
 
-/// Who has asked with these parts, and under which number, if the last segment says so.
+/// The client and the number of the request with these parts, if its last segment gives them.
 #[must_use]
 pub fn tag(parts: &Parts<'_>) -> Option<(usize, u32)> {
     let prompt = parts.segments().last()?.text;

@@ -1,7 +1,7 @@
-//! What happens in a world: how its peers and its clock are, and what they do.
+//! What happens in a run: the characters of the peers and the clock, and their acts.
 //!
-//! A run has characters (how honest, how fast, how lossy), drawn once from its seed; each step then draws one act from
-//! dice of its own, so that a run can be repeated without some of its steps.
+//! A run has characters (how honest, how fast, how lossy), drawn once from its seed. Each step then draws one act from
+//! its own dice, so a run can be repeated without some of its steps.
 
 mod asks;
 mod server;
@@ -12,43 +12,43 @@ pub use server::{Say, Server, Short, any_short, file, lie, model_info, piece};
 use crate::dice::Dice;
 use protocol::wire::{Fault, FaultKind};
 
-/// How a run's inference and clock are.
+/// The character of a run's inference server and clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Character {
-    /// Times of a hundred that inference lies.
+    /// How often inference lies, in percent.
     pub lies: u64,
-    /// Times of a hundred that inference, at a bound answer, leaves the form or ends in the middle.
+    /// How often inference breaks the format of a bound answer or ends it too early, in percent.
     pub breaches: u64,
-    /// Times of a hundred that inference writes garbage.
+    /// How often inference writes garbage, in percent.
     pub inference_garbage: u64,
-    /// It never answers.
+    /// Inference never answers.
     pub silent: bool,
-    /// It does what it is asked in time.
+    /// Inference answers in time.
     pub prompt: bool,
-    /// Of the time that it has, in percent, it takes so much; 0: it answers before any time passes.
+    /// Part of the available time that it uses, in percent; 0: it answers before any time passes.
     pub takes: u64,
-    /// Times of a hundred that it does not look at its commands.
+    /// How often it does not look at its commands, in percent.
     pub lazy: u64,
-    /// Times of a hundred that inference ends a request instead of going on.
+    /// How often inference ends a request instead of continuing, in percent.
     pub ends: u64,
-    /// Times of a thousand that a step is a fault message.
+    /// How many steps in a thousand are fault messages.
     pub faults: u64,
-    /// Times of a hundred that the timer or a tick does not come.
+    /// How often the timer or a tick is lost, in percent.
     pub lost_alarms: u64,
-    /// Longest that a step of time takes.
+    /// The longest step of time, in microseconds.
     pub longest_us: u64,
-    /// Times of a hundred that a step is one of time.
+    /// How many steps are steps of time, in percent.
     pub time: u64,
-    /// Times of a hundred that a send wakes audit.
+    /// How often a send wakes audit, in percent.
     pub signals: u64,
-    /// How long the parts of a wake-up take at most.
+    /// Limit of the time that the parts of a wake-up take, in microseconds.
     pub work_us: u64,
-    /// Times of a hundred that the runtime refuses to stop or start inference.
+    /// How often the runtime refuses to stop or start inference, in percent.
     pub refuses: u64,
 }
 
 impl Character {
-    /// One of many.
+    /// Draws a character.
     #[must_use]
     pub fn new(dice: &mut Dice) -> Self {
         let hostile = dice.percent(35);
@@ -58,7 +58,7 @@ impl Character {
             false => 0,
         };
         let breaches = of_hostile(&[0, 3, 20]);
-        // One that does nothing else wrong is not restarted before it has a bound answer.
+        // An inference server with no other faults is not restarted before it gets a bound answer to break.
         let (lies, inference_garbage) = match breaches {
             20 => (0, 0),
             _ => (of_hostile(&[1, 2, 5, 20]), of_hostile(&[0, 0, 1, 5])),
@@ -87,7 +87,7 @@ impl Character {
         }
     }
 
-    /// Whether each deadline must be kept by the clock alone.
+    /// Whether every deadline must be met, going only by the clock.
     #[must_use]
     pub const fn is_punctual(&self) -> bool {
         self.lost_alarms == 0
@@ -100,37 +100,37 @@ impl Character {
     }
 }
 
-/// How a client is.
+/// The habits of a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Habits {
-    /// Times of a hundred that its act is garbage in its region.
+    /// How often it writes garbage into its region, in percent.
     pub garbage: u64,
-    /// How many of a hundred requests have a number that is invalid or in use.
+    /// How many requests have a number that is invalid or in use, in percent.
     pub reuse: u64,
-    /// Times of a hundred that its act is to read.
+    /// How often it reads, in percent.
     pub reads: u64,
     /// Most events that it reads at once.
     pub reads_most: u64,
-    /// It reads all that it has got before audit is woken again.
+    /// It reads everything before audit is woken again.
     pub at_once: bool,
-    /// It does not read from this step on, up to that one.
+    /// It does not read from the first of these steps up to the second.
     pub deaf: (u64, u64),
-    /// Times of a hundred that it asks until its ring is full.
+    /// How often it sends requests until its ring is full, in percent.
     pub floods: u64,
-    /// Times of a hundred that it asks for an end.
+    /// How often it cancels a request, in percent.
     pub cancels: u64,
-    /// Which request it draws most, by number.
+    /// Number of the kind of request that it sends most often.
     pub favourite: u64,
-    /// Times of a hundred that it draws text.
+    /// How often it asks for text, in percent.
     pub text: u64,
-    /// Times of a hundred that it draws, if not text, something about adapters.
+    /// How often its other requests are about adapters, in percent.
     pub tunes: u64,
     /// It asks for long answers.
     pub long: bool,
 }
 
 impl Habits {
-    /// One of many, in a run of so many steps.
+    /// Draws habits, for a run with this many steps.
     #[must_use]
     pub fn new(dice: &mut Dice, steps: u64) -> Self {
         let hostile = dice.percent(20);
@@ -162,7 +162,7 @@ impl Habits {
     }
 }
 
-/// Any fault message.
+/// A random fault message.
 #[must_use]
 pub fn any_fault(dice: &mut Dice) -> Fault {
     Fault {

@@ -1,4 +1,4 @@
-//! Inference: one that keeps to the protocol, as far as that can be seen from outside, and lies.
+//! An inference server that follows the protocol, as far as can be seen from outside, and lies for one that does not.
 
 use super::asks::tag;
 use crate::dice::Dice;
@@ -11,7 +11,7 @@ use protocol::wire::engine::{AdapterLoaded, Command, Holdings, KvType, Loaded, R
 use protocol::wire::{AdapterInfo, ArenaUse, FinishReason, ModelInfo, TrainProgress};
 use std::collections::{BTreeMap, VecDeque};
 
-/// A request that inference works at.
+/// A request that inference is working on.
 #[derive(Clone, Debug)]
 struct Task {
     number: u32,
@@ -20,45 +20,45 @@ struct Task {
     most: u32,
     credit: u32,
     said: u32,
-    /// What its answer may be, and what is left of the word that it will be, or all that was said before stop strings.
+    /// The format of its answer, and the rest of the word that it will be; with stop strings, everything said so far.
     answer: Answer,
     text: Vec<u8>,
 }
 
-/// Something that inference says.
+/// A report.
 #[derive(Clone, Copy, Debug)]
 pub enum Say {
-    /// See the protocol, as the others.
+    /// [`Report::Ready`].
     Ready,
-    /// See the protocol.
+    /// [`Report::Corrupt`].
     Corrupt,
-    /// Its bytes follow from these.
+    /// A token of this number whose text has this length; see [`piece`].
     Token(u32, usize),
     /// A token with this text.
     Short(u32, Short),
-    /// See the protocol.
+    /// [`Report::Finished`]: reason, prompt tokens and generated tokens.
     Finished(FinishReason, u32, u32),
-    /// See the protocol.
+    /// [`Report::Failed`]: code, and length of the detail.
     Failed(ErrorCode, usize),
-    /// See the protocol.
+    /// [`Report::Loaded`].
     Loaded,
-    /// The same, with a template that adds so many tokens, and so many for each segment.
+    /// [`Report::Loaded`] with a template that adds this many tokens, and this many for each segment.
     Boasts(u32, u32),
-    /// See the protocol.
+    /// [`Report::Status`].
     Holdings,
-    /// See the protocol.
+    /// [`Report::Evicted`].
     Evicted(u32),
-    /// See the protocol.
+    /// [`Report::AdapterLoaded`].
     AdapterLoaded,
-    /// See the protocol.
+    /// [`Report::Training`].
     Training(TrainProgress),
-    /// Of the [`file()`] of this seed: from where, and how much.
+    /// Part of the [`file()`] with this seed: its offset and its length.
     Part(u64, u64, usize),
-    /// See the protocol.
+    /// [`Report::Trained`].
     Trained(Trained),
 }
 
-/// Part of a file that comes of a training.
+/// Part of the file that a training produces.
 #[must_use]
 pub fn file(seed: u64, offset: u64, len: usize) -> Vec<u8> {
     let bytes = offset..offset + len as u64;
@@ -67,19 +67,19 @@ pub fn file(seed: u64, offset: u64, len: usize) -> Vec<u8> {
         .collect()
 }
 
-/// A training that inference is at.
+/// The training in progress.
 #[derive(Clone, Debug)]
 struct Training {
     number: u32,
     seed: u64,
     progress: TrainProgress,
-    /// Of its file.
+    /// Size of its file.
     bytes: u64,
-    /// Of them, those that were sent.
+    /// Bytes of the file sent so far.
     sent: u64,
 }
 
-/// Text of a token, which tells it from those of other tokens if it is long enough.
+/// Text of a token. If it is long enough, no other token has the same.
 #[must_use]
 pub fn piece(id: u32, len: usize) -> [u8; MAX_PIECE_BYTES] {
     let mut piece = [0; MAX_PIECE_BYTES];
@@ -89,7 +89,7 @@ pub fn piece(id: u32, len: usize) -> [u8; MAX_PIECE_BYTES] {
     piece
 }
 
-/// What inference says of every model.
+/// Inference's description of every model.
 #[must_use]
 pub fn model_info() -> ModelInfo {
     ModelInfo {
@@ -120,7 +120,7 @@ fn loaded(info: ModelInfo) -> Loaded {
 pub struct Short([u8; 24], usize);
 
 impl Short {
-    /// As much of `text` as it has room for.
+    /// As much of `text` as fits.
     #[must_use]
     pub fn new(text: &[u8]) -> Self {
         let len = text.len().min(24);
@@ -129,7 +129,7 @@ impl Short {
         Self(bytes, len)
     }
 
-    /// It.
+    /// The text.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0[..self.1]
@@ -137,7 +137,7 @@ impl Short {
 }
 
 impl Say {
-    /// Writes it.
+    /// Writes the report into a frame.
     pub fn write(self, number: u32, frame: &mut Frame) {
         match self {
             Self::Ready => Report::Ready.write(number, frame),
@@ -198,35 +198,35 @@ impl Say {
     }
 }
 
-/// An inference that keeps to the protocol, as far as it can be seen from outside.
+/// The state of an inference server that follows the protocol, as far as can be seen from outside.
 #[derive(Debug, Default)]
 pub struct Server {
     tasks: Vec<Task>,
-    /// What found no room yet.
+    /// Reports that have found no room yet.
     pub unsent: VecDeque<(u32, Say)>,
-    /// Slots that hold something.
+    /// Slots of kept sessions.
     kept: Vec<u32>,
-    /// Places of adapters.
+    /// Places of loaded adapters.
     adapters: Vec<u32>,
     training: Option<Training>,
-    /// Whose the requests are, by number, if their prompts say so.
+    /// Client and number of each request whose prompt gives them, by audit's number.
     tags: BTreeMap<u32, (usize, u32)>,
 }
 
 impl Server {
-    /// It has joined an epoch.
+    /// Joins a new epoch.
     pub fn begins(&mut self) {
         *self = Self::default();
         self.unsent.push_back((0, Say::Ready));
     }
 
-    /// Whose a request is, if its prompt says so.
+    /// The client and the number of a request, if its prompt gives them.
     #[must_use]
     pub fn tag(&self, number: u32) -> Option<(usize, u32)> {
         self.tags.get(&number).copied()
     }
 
-    /// Reads a command.
+    /// Handles a command.
     pub fn reads(&mut self, number: u32, command: &Command<'_>, dice: &mut Dice) {
         match *command {
             Command::Credit { tokens } => {
@@ -367,7 +367,7 @@ impl Server {
         }
     }
 
-    /// Forgets an idle session to make room.
+    /// Evicts an idle session to make room.
     fn evicts(&mut self) {
         let busy = |session: u32| self.tasks.iter().any(|task| task.session == session);
         if let Some(at) = self.kept.iter().position(|kept| !busy(*kept)) {
@@ -383,8 +383,8 @@ impl Server {
         self.unsent.push_back((task.number, end));
     }
 
-    /// Takes a step of one of its requests, unless it rests because it has no credit. Times of a hundred that it ends one instead, and
-    /// that it breaks a bound one.
+    /// Takes a step of one of its requests, unless it has no credit. `ends` and `breaches`: how often it ends one
+    /// instead, and how often it breaks the format of a bound one, in percent.
     pub fn steps(&mut self, ends: u64, breaches: u64, dice: &mut Dice) {
         if self.training.is_some() && (self.tasks.is_empty() || dice.percent(40)) {
             return self.trains(dice);
@@ -429,7 +429,7 @@ impl Server {
         self.unsent.push_back((number, Say::Token(id, len)));
     }
 
-    /// Goes on with the word that its answer will be, or breaks its form.
+    /// Continues the word that its answer will be, or breaks the format.
     fn spells(&mut self, at: usize, breaches: u64, dice: &mut Dice) {
         let breaks = dice.percent(breaches);
         if breaks && dice.percent(50) {
@@ -460,7 +460,7 @@ impl Server {
             .push_back((number, Say::Short(dice.any() as u32, text)));
     }
 
-    /// Says letters of which stop strings are made, and ends in front of one.
+    /// Says letters that stop strings contain, and ends before one is complete.
     fn stops_in_time(&mut self, at: usize, dice: &mut Dice) {
         let letters: Vec<u8> = (0..dice.below(4)).map(|_| *dice.pick(b"abc")).collect();
         let task = &mut self.tasks[at];
@@ -474,7 +474,7 @@ impl Server {
         self.unsent.push_back((number, say));
     }
 
-    /// Goes on with the training: a step, or a part of what came out.
+    /// Continues the training: a step, or a part of the file.
     fn trains(&mut self, dice: &mut Dice) {
         let Some(training) = &mut self.training else {
             return;
@@ -497,7 +497,7 @@ impl Server {
             self.training = None;
             return self.unsent.push_back((number, end));
         }
-        // A whole number of words, but at the end.
+        // A whole number of words, except at the end.
         let most = *dice.pick(&[8, 800, MAX_PART_BYTES as u64, MAX_PART_BYTES as u64]);
         let len = match training.bytes > 30_000 {
             true => left.min(MAX_PART_BYTES as u64),
@@ -508,7 +508,7 @@ impl Server {
         self.unsent.push_back((number, part));
     }
 
-    /// Whether it could go on without being told anything.
+    /// Whether it has work that needs no further command.
     #[must_use]
     pub fn is_at_work(&self) -> bool {
         let goes_on = |task: &Task| {
@@ -520,7 +520,7 @@ impl Server {
     }
 }
 
-/// What it says at the end of a training, of which so many bytes were sent.
+/// The report at the end of a training of which this many bytes were sent.
 const fn trained(training: &Training, bytes: u64) -> Say {
     Say::Trained(Trained {
         tokens: training.progress.tokens,
@@ -530,7 +530,7 @@ const fn trained(training: &Training, bytes: u64) -> Say {
     })
 }
 
-/// Part of a word of some format, or of a stop string, or neither.
+/// Part of a word of some format, part of a stop string, or neither.
 #[must_use]
 pub fn any_short(dice: &mut Dice) -> Short {
     let texts = [
@@ -539,7 +539,7 @@ pub fn any_short(dice: &mut Dice) -> Short {
     Short::new(dice.pick(&texts).as_bytes())
 }
 
-/// A lie, about one of these numbers or another.
+/// A lie about one of these request numbers or another.
 #[must_use]
 pub fn lie(numbers: &[u32], newest: u32, dice: &mut Dice) -> (u32, Say) {
     let number = match dice.below(4) {

@@ -1,4 +1,4 @@
-//! Adapters: verified, loaded, brought back after a restart, dropped, exported; and examples.
+//! Adapters: their verification, loading, restoring after a restart, dropping and export; and examples.
 
 use super::*;
 use crate::model::{ENTRY, End, Live, Made, Phase, Placed, State, Work};
@@ -17,7 +17,7 @@ use protocol::wire::engine::{AdapterLoaded, Command, Source};
 const ADAPTER_ENTRIES: u64 = 3;
 
 impl<'m> Judge<'m> {
-    /// Nothing is being loaded, trained or brought back.
+    /// Checks that nothing is being loaded, trained or restored.
     pub(super) fn is_settled(&self) -> Result<(), Failure> {
         if self.model.tune().is_some() {
             return Err(Failure::of(ErrorCode::Training));
@@ -53,7 +53,7 @@ impl<'m> Judge<'m> {
         made.find(|made| made.name == name).cloned()
     }
 
-    /// The signature of an adapter or of data is good by the policy.
+    /// Whether the policy accepts the signature of an adapter or of data.
     pub(super) fn is_good(&self, file: &ModelFile) -> bool {
         let has_key = self
             .model
@@ -142,7 +142,8 @@ impl<'m> Judge<'m> {
         Ok(Ok(()))
     }
 
-    /// Inference must be told to load an adapter. One that was made here lies in the region as it was sent.
+    /// Inference must be told to load an adapter. If it was made here, its bytes in the region must be those that
+    /// inference sent.
     pub(super) fn is_given(
         &mut self,
         whose: Option<usize>,
@@ -167,7 +168,7 @@ impl<'m> Judge<'m> {
         self.commands(whose, number, &command, Claim::Models)
     }
 
-    /// Whether these bytes lie there in the region.
+    /// Whether the region has these bytes at this offset.
     pub(super) fn lies_there(&self, offset: u64, bytes: &[u8]) -> bool {
         let Some(region) = &self.adapters else {
             return false;
@@ -178,7 +179,7 @@ impl<'m> Judge<'m> {
         offset.is_multiple_of(64) && found.take(bytes.len()).eq(bytes.iter().copied())
     }
 
-    /// The verification of an adapter goes on.
+    /// The verification of an adapter continues.
     pub(super) fn adapter_advances(&mut self) -> Held {
         let mut live = self.model.live.iter();
         let found = live.find_map(|(number, live)| match live.work {
@@ -219,7 +220,8 @@ impl<'m> Judge<'m> {
         self.is_told_how_far(&live, Stage::Loading, 0, file.bytes)
     }
 
-    /// A slice of a file of the store; true if its verdict is known then. `work`: what to remember, with what is done.
+    /// Verifies a slice of a file of the store; true if its verdict is now known. `work`: the verification's state,
+    /// with the bytes done.
     pub(super) fn is_verified_on(
         &mut self,
         number: u32,
@@ -260,7 +262,7 @@ impl<'m> Judge<'m> {
         self.model.verdicts.push_back(offset);
     }
 
-    /// What audit verifies or reads ends before inference hears of it.
+    /// A verification or reading fails before inference is told of it.
     pub(super) fn reading_fails(&mut self, number: u32, failure: Failure) -> Held {
         let Some(live) = self.model.live.get(&number).cloned() else {
             return Ok(());
@@ -276,7 +278,7 @@ impl<'m> Judge<'m> {
         self.repeated(live.user, record, false)
     }
 
-    /// The model, adapter or data that a request is about.
+    /// The model, adapter or data of a request.
     pub(super) fn about(&self, live: &Live) -> ModelName {
         match &live.work {
             Work::VerifyAdapter(at, _) => self.model.adapters[*at].name,
@@ -328,7 +330,7 @@ impl<'m> Judge<'m> {
         }
     }
 
-    /// A record is about this adapter, beside the model in service.
+    /// A record describes this adapter, and the model in service.
     fn is_of(&mut self, record: &Record, placed: &Placed) -> Held {
         let right = record.name == placed.name
             && record.adapter_sha256 == placed.sha256
@@ -339,7 +341,8 @@ impl<'m> Judge<'m> {
         Ok(())
     }
 
-    /// Inference has its model again, and must be told of the next adapter that it had; after the last, the system serves.
+    /// Inference has its model again, and must be told of the next adapter that it had. After the last, the system is
+    /// in service.
     pub(super) fn adapters_come_back(&mut self) -> Held {
         let phase = self.model.phase;
         let is_due = matches!(phase, Phase::Booting | Phase::Recovering(_));
@@ -440,7 +443,7 @@ impl<'m> Judge<'m> {
 
     // ---- What is told of them -------------------------------------------------------------------
 
-    /// The adapter in this place of a list.
+    /// The adapter at this place of a list.
     pub(super) fn adapter_in_list(&self, place: usize) -> Option<AdapterEntry> {
         let known = |name| {
             let found = self.model.place_of(name).map(|(_, placed)| placed);
@@ -480,7 +483,7 @@ impl<'m> Judge<'m> {
         })
     }
 
-    /// Begins to send an adapter that was made here.
+    /// An export begins.
     pub(super) fn exports(
         &mut self,
         client: usize,
@@ -578,7 +581,7 @@ impl<'m> Judge<'m> {
         self.answered(client, id, &event, Claim::Answers).map(Ok)
     }
 
-    /// When audit is done, the examples lie there as they were typed, whatever came between.
+    /// At the end of a wake-up, the region has the examples as they were typed.
     pub(super) fn examples_lie_there(&mut self) -> Held {
         let typed = std::mem::take(&mut self.model.examples.0);
         let right = self.lies_there(0, &typed);

@@ -1,4 +1,4 @@
-//! Counters and budgets, as clients are told them.
+//! Counters and budgets, as reported to clients.
 
 use super::*;
 use crate::model::Phase;
@@ -8,7 +8,7 @@ use protocol::wire::client::{Budget, Refusals, Stats};
 const SECOND_US: u64 = 1_000_000;
 
 impl Judge<'_> {
-    /// Requests for text under way, and sessions.
+    /// Number of requests for text in flight, and of sessions.
     pub(super) fn under_way(&self) -> (u32, u32) {
         let active = self.model.texts().count() as u32;
         (active, self.model.sessions.present.len() as u32)
@@ -101,7 +101,7 @@ impl Judge<'_> {
         self.rates(told)
     }
 
-    /// What is counted over time.
+    /// Rates and latencies.
     fn rates(&mut self, told: &Stats) -> Held {
         let up = self.now - self.model.booted_us;
         let first = (up / SECOND_US).saturating_sub(9) * SECOND_US;
@@ -126,7 +126,7 @@ impl Judge<'_> {
         for (percent, told) in percentiles {
             let rank = (latencies.len() * percent).div_ceil(100).max(1);
             let exact = latencies.get(rank - 1).copied().unwrap_or(0);
-            // It is known to one part in sixteen.
+            // Latencies are known to one part in sixteen.
             claim!(
                 self,
                 Counters,

@@ -1,4 +1,4 @@
-//! What audit must do with a request, and has done; or why it must refuse.
+//! How audit must handle a request, or why it must refuse it.
 
 use super::*;
 use crate::model::{ENTRY, Live, Phase, State, Work};
@@ -37,7 +37,7 @@ impl Judge<'_> {
         {
             return Ok(Err(Failure::of(ErrorCode::ClientsUser)));
         }
-        // What these are answered with is inference's to choose.
+        // Inference chooses part of the answers to these.
         let tells_more = matches!(
             request,
             Request::Load { .. }
@@ -136,7 +136,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A user is what other clients are for good, or at boot, and this one is not.
+    /// Whether a user is another client's own user, and not this client's.
     fn is_of_another(&self, client: usize, name: UserName) -> bool {
         let Some(user) = self.model.find_user(name) else {
             return false;

@@ -1,5 +1,5 @@
-//! What clients are told beside answers: each what it is owed, nobody what is another's, as soon as there is room and the
-//! egress cap allows, in turn.
+//! What clients are told besides answers: each client is told what concerns it and nothing that concerns another, in
+//! turn, as soon as there is room and the egress cap allows it.
 
 use super::*;
 use crate::model::{End, List, ListKind, Over};
@@ -8,8 +8,8 @@ use protocol::ring::SLOTS;
 use protocol::wire::client::{Event, Status};
 use protocol::wire::engine::Holdings;
 
-/// Events that each other client may be handed out of the egress cap while something waits for a client: one in turn, and
-/// one that was ahead when the waiting began.
+/// Events that each other client may receive while the egress cap keeps a client waiting: one in turn, and one that was
+/// ahead when the waiting began.
 const PASSED_BY: u32 = 2;
 
 impl Judge<'_> {
@@ -188,7 +188,7 @@ impl Judge<'_> {
         let file = file.map(|(at, store)| &store[at]);
         Status {
             name: file.map_or_else(Default::default, |file| file.name),
-            // As inference says it, with what audit knows better.
+            // As inference says it, except where audit knows better.
             model: file.map_or_else(Default::default, |file| protocol::wire::ModelInfo {
                 file_bytes: file.bytes,
                 sha256: file.sha256,
@@ -215,7 +215,7 @@ impl Judge<'_> {
 
     // ---- The egress cap -------------------------------------------------------------------------
 
-    /// So many bytes leave inference for this client's request: they are there, and it is its turn.
+    /// This many bytes leave inference for this client's request: the cap allows them, and it is the client's turn.
     pub(super) fn passes(&mut self, client: usize, number: u32, bytes: u64) -> Held {
         if bytes == 0 {
             return Ok(());
@@ -263,8 +263,8 @@ impl Judge<'_> {
 
     // ---- What is left ---------------------------------------------------------------------------
 
-    /// What is not told has a reason: the client's ring is full, or the egress cap does not allow it, or allows nothing to
-    /// one whose turn it is.
+    /// If something is not told, there is a reason: the client's ring is full, or the egress cap does not allow it, or
+    /// allows nothing to the client whose turn it is.
     pub(super) fn all_is_told(&mut self) -> Held {
         let (mut costs, mut held) = (Vec::new(), false);
         let now = self.now;
@@ -316,7 +316,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Lists have gone as far as they can, if there is room for them.
+    /// Lists have gone as far as possible, if there is room for them.
     fn lists_have_gone_on(&mut self, client: usize) -> Held {
         let room = self.room(client);
         if room <= LISTS_LEAVE {
@@ -329,7 +329,7 @@ impl Judge<'_> {
             | ListKind::Users
             | ListKind::Sessions(_) => true,
             ListKind::Watch(due) => *due,
-            // They take of the wake-up's work: the timer has the rest.
+            // They use part of the wake-up's work; the rest waits for the timer.
             ListKind::Log { .. } | ListKind::Verify(_) | ListKind::Export(..) => false,
         };
         let list = self.model.clients[client].lists.iter().find(waits);

@@ -1,8 +1,8 @@
-//! What was done and compared.
+//! Counts of what was done and compared.
 
 macro_rules! figures {
     ($($name:ident,)*) => {
-        /// What was done and compared.
+        /// Counts of what was done and compared.
         #[derive(Clone, Copy, Debug, Default)]
         #[allow(missing_docs)]
         pub struct Figures {
@@ -10,12 +10,12 @@ macro_rules! figures {
         }
 
         impl Figures {
-            /// Adds another run's.
+            /// Adds the counts of another run.
             pub const fn add(&mut self, other: &Self) {
                 $(self.$name += other.$name;)*
             }
 
-            /// What has never happened. A fuzz that holds because a part of the system never worked in it shows nothing.
+            /// What has never happened. A fuzz that passes because part of the system never worked in it shows nothing.
             #[must_use]
             pub fn never(&self) -> Vec<&'static str> {
                 let figures = [$((stringify!($name), self.$name)),*];

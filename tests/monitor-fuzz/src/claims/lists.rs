@@ -1,4 +1,4 @@
-//! Lists: answers of more than one event.
+//! Lists: answers with several events.
 
 use super::*;
 use crate::model::{List, ListKind, Made, Session};
@@ -28,7 +28,7 @@ impl<'m> Judge<'m> {
         }
     }
 
-    /// The device signs the head of its log as it is now, with what it was asked with.
+    /// The device signs the current head of its log together with the request's nonce.
     pub(super) fn attests(
         &mut self,
         client: usize,
@@ -49,7 +49,7 @@ impl<'m> Judge<'m> {
         let Ok(Event::Attested(told)) = event else {
             return broken(Claim::Answers, format!("{event:?} attests nothing"));
         };
-        // A signature is more than a wake-up should do besides.
+        // Signing is work enough for a wake-up.
         self.work = 0;
         let digest: Hash = Sha256::digest(told.statement()).into();
         let signature = Signed25519::from_bytes(&told.signature);
@@ -160,7 +160,7 @@ impl<'m> Judge<'m> {
         Ok(())
     }
 
-    /// A list must end now, before its end.
+    /// A list must end early.
     pub(super) fn list_ends(&mut self, client: usize, list: List) -> Held {
         let message = self.answer(client, list.id).map_err(|broken| Broken {
             claim: Claim::Lists,
@@ -189,7 +189,7 @@ impl<'m> Judge<'m> {
         Ok(())
     }
 
-    /// What was sent of a log; where it would have begun if nothing was.
+    /// Whether this is the range of the log that was sent; if nothing was, where it would have begun.
     fn is_sent(&self, sent: Option<&LogExtent>, told: &LogExtent) -> bool {
         match sent {
             Some(sent) => sent == told,
@@ -206,7 +206,7 @@ impl<'m> Judge<'m> {
         }
     }
 
-    /// Audit tells a client something of a list, as its ring has room.
+    /// Audit sends a client an event of a list, if its ring has room.
     pub(super) fn list_goes_on(&mut self, client: usize, id: u32, event: &Event<'_>) -> Held {
         let lists = &mut self.model.clients[client].lists;
         let Some(at) = lists.iter().position(|list| list.id == id) else {
@@ -216,7 +216,7 @@ impl<'m> Judge<'m> {
             );
         };
         let mut list = lists.swap_remove(at);
-        // What it has looked for was there before this event.
+        // Audit looked at the room before it sent this event.
         let room = self.room(client) + 1;
         claim!(
             self,
@@ -230,7 +230,7 @@ impl<'m> Judge<'m> {
         Ok(())
     }
 
-    /// An event of a list; whether it was the last.
+    /// Checks an event of a list. Returns whether it was the last.
     fn of_list(&mut self, client: usize, list: &mut List, event: &Event<'_>) -> Held<bool> {
         let place = list.sent as usize;
         let policy = self.model.policy.ok();
@@ -336,7 +336,7 @@ impl<'m> Judge<'m> {
                 let gone = sessions.gone.iter().map(|(session, _)| session);
                 let all = sessions.present.values().chain(gone);
                 let all = all.filter(|s| owner.is_none_or(|owner| s.owner() == owner));
-                // One that takes longer may miss some and have others twice.
+                // A list that takes several wake-ups may miss sessions and have others twice.
                 let whole = list.began < self.figures.wakes || place == all.count();
                 claim!(
                     self,
@@ -445,7 +445,7 @@ impl<'m> Judge<'m> {
         Ok(over)
     }
 
-    /// An event of an export: a part of the file as it was made, as the egress cap allows, or its end, with a good signature.
+    /// An event of an export: a part of the file, as the egress cap allows, or the end with a valid signature.
     fn is_exported(
         &mut self,
         made: Option<&Made>,
@@ -491,7 +491,7 @@ impl<'m> Judge<'m> {
         Ok(over)
     }
 
-    /// What audit knows of a model's signature.
+    /// What audit knows about a model's signature.
     fn signature(&self, model: usize) -> Signature {
         let signed = self.model.store.map(|store| store[model].signed);
         let offset = self.model.store.map_or(0, |store| store[model].offset);
@@ -504,7 +504,7 @@ impl<'m> Judge<'m> {
         }
     }
 
-    /// Whether a session is as it is told, and this client may be told of it.
+    /// Whether a session was described correctly, and this client may see it.
     fn is_session(&self, client: usize, user: Option<usize>, told: &client::SessionEntry) -> bool {
         let sessions = &self.model.sessions;
         let state = |active: bool| match active {

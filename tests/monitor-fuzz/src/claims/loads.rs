@@ -1,4 +1,4 @@
-//! Loads: what audit verifies, slice by slice, and what inference is given.
+//! Loads: what audit verifies, slice by slice, and what inference is told to load.
 
 use super::*;
 use crate::model::{End, Live, Phase, Stage as Reads, State, Tune, Work};
@@ -16,7 +16,7 @@ impl<'m> Judge<'m> {
 
     // ---- Audit's own ----------------------------------------------------------------------------
 
-    /// Audit begins to load the model that is, or should be, in service.
+    /// Audit starts to load the model that is, or should be, in service.
     pub(super) fn own_load_begins(&mut self) -> Held {
         let store = self.model.store.unwrap_or(&[]);
         let wanted = self.model.wanted;
@@ -40,13 +40,13 @@ impl<'m> Judge<'m> {
         };
         self.model.live.insert(number, live);
         match known {
-            // The model in service is verified already: nothing may overtake it.
+            // The model in service is already verified: nothing may overtake its load.
             Some(_) => self.is_handed_over(number, model),
             None => self.load_advances(),
         }
     }
 
-    /// Audit's own load fails before inference hears of it.
+    /// Audit's own load fails before inference is told of it.
     fn own_load_refused(&mut self, failure: Failure) -> Held {
         let mut expected = Record::new(Kind::Refuse);
         expected.name = self.model.wanted;
@@ -92,7 +92,7 @@ impl<'m> Judge<'m> {
 
     // ---- Verification ---------------------------------------------------------------------------
 
-    /// The verification that is next goes on as far as the wake-up's work goes: it is told how far, or how it has ended.
+    /// The next verification continues as far as the wake-up's work allows, and reports its progress or its end.
     pub(super) fn load_advances(&mut self) -> Held {
         let Some(number) = self.model.verifies() else {
             return Ok(());
@@ -135,7 +135,7 @@ impl<'m> Judge<'m> {
         Some((live.clone(), self.file_of(live)?))
     }
 
-    /// Inference is given a model that was verified.
+    /// Inference is told to load a verified model.
     fn is_handed_over(&mut self, number: u32, model: usize) -> Held {
         let now = self.now;
         let Some(live) = self.model.live.get_mut(&number) else {
@@ -154,7 +154,7 @@ impl<'m> Judge<'m> {
             file.signed == Signed::Well,
             "{file:?} is loaded"
         );
-        // A hostile inference may say that its ring is full; its own load then has the time of one.
+        // A hostile inference server may claim that its ring is full; audit's own load then gets the time of a load.
         if self.inference.free == 0 && !self.is_ring_sound {
             return Ok(());
         }
@@ -166,7 +166,7 @@ impl<'m> Judge<'m> {
         self.commands(whose, number, &command, Claim::Models)
     }
 
-    /// Its client, if there is room beside an answer; at boot everybody.
+    /// Progress is reported to the client, if there is room besides an answer; at boot, to all clients.
     pub(super) fn is_told_how_far(
         &mut self,
         live: &Live,
@@ -190,7 +190,7 @@ impl<'m> Judge<'m> {
         }
     }
 
-    /// A load ends before inference hears of it.
+    /// A load ends before inference is told of it.
     pub(super) fn verification_fails(&mut self, number: u32, failure: Failure) -> Held {
         let Some((live, file)) = self.verified(number) else {
             return Ok(());
@@ -208,7 +208,7 @@ impl<'m> Judge<'m> {
         self.repeated(live.user, record, false)
     }
 
-    /// A restart, or the end of trying, refuses the verification for a client.
+    /// A restart, or giving up, ends a client's verification.
     pub(super) fn clients_verification_fails(&mut self, failure: Failure) -> Held {
         let mut live = self.model.live.iter();
         let found = live.find(|(_, live)| {

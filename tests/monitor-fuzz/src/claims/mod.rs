@@ -1,10 +1,9 @@
-//! The claims: a wake-up of the monitor beside what the reference says of it.
+//! The claims: compares each wake-up of the monitor with the reference.
 //!
-//! The judge goes through a wake-up as its rules are: what inference says, what clients ask, what takes longer, what is
-//! late, what is told, what is granted. What audit took tells it what must follow; what audit sent, wrote down and
-//! armed must be that and no more. In which order clients are told what they are owed is audit's to choose, within what
-//! is claimed about it ([`Claim::Fair`]); what is left untold must have a reason. Claims that need no reference (the
-//! chain, one end for each number, each token once) are kept apart from it.
+//! The judge follows the order of a wake-up: reports, requests, long work, deadlines, events to clients, credit. What
+//! audit took determines what must follow; what audit sent, recorded and armed must be exactly that. Audit may choose
+//! the order in which it tells clients, within the bounds of [`Claim::Fair`]; anything left untold must have a reason.
+//! Claims that need no reference (the chain, one end for each number, each token once) are kept apart from it.
 
 macro_rules! claim {
     ($self:ident, $claim:ident, $condition:expr, $($detail:tt)+) => {
@@ -49,32 +48,33 @@ use std::collections::VecDeque;
 
 type Held<T = ()> = Result<T, Broken>;
 
-/// Slots of a client's ring that lists leave to what else it is told.
+/// Slots of a client's ring that lists leave free for other events.
 const LISTS_LEAVE: usize = 4;
 
-/// Lists at once of a client.
+/// Limit of lists at once for a client.
 const LISTS: usize = 4;
 
-/// Between two hashes of passphrases.
+/// Pause between two hashes of passphrases, in microseconds.
 const HASH_PAUSE_US: u64 = 200_000;
 
-/// How long audit may wait with the next slice of what takes longer than a wake-up.
+/// How long audit may wait before the next slice of work that does not fit in a wake-up, in microseconds.
 const SLICE_WITHIN_US: u64 = 10_000;
 
-/// What a wake-up does at most: so many bytes are hashed, each message counts as so many, and each entry as its own.
+/// Limit of the work in a wake-up: bytes hashed, with each message counting as [`MESSAGE_BYTES`], and each entry as its
+/// size.
 const WORK_BYTES: usize = 32 << 10;
 const MESSAGE_BYTES: usize = 1 << 10;
 
-/// Verdicts on files that audit remembers.
+/// Number of verdicts on files that audit remembers.
 const VERDICTS: usize = 32;
 
-/// A time between the end of a wake-up and the next that audit asks for at most puts a deadline off.
+/// The most by which a deadline may be delayed because audit lets others run between wake-ups, in microseconds.
 const GAP_US: u64 = 200;
 
 /// Entries of the log that a request for text, a question and a load can cause.
 const ENTRIES: [u64; 3] = [4, 2, 3];
 
-/// Repeated events that are written down on their own in a wake-up.
+/// Repeated events recorded in a wake-up because they are due.
 const REPEATS: usize = 8;
 
 fn model_name<const N: usize>(name: &Name<N>) -> ModelName {
@@ -86,30 +86,30 @@ fn hash(record: &Record, text: &[u8]) -> Hash {
     entry.finalize().into()
 }
 
-/// An entry of the log, as far as readers are compared with it.
+/// What readers of the log are compared with.
 #[derive(Clone, Copy, Debug)]
 struct Written {
     hash: Hash,
     user: UserName,
 }
 
-/// Compares.
+/// Compares wake-ups with the reference.
 #[derive(Debug)]
 pub struct Judge<'m> {
     /// The reference.
     pub model: Model<'m>,
-    /// What was done.
+    /// Counts of what was done.
     pub figures: Figures,
-    /// Whether each has its end, and its text.
+    /// Whether each request has its text and its end.
     pub ends: Ends,
-    /// Inference has never written anything into its region that an honest one would not.
+    /// Inference's region has never contained anything that an honest inference server would not write.
     pub is_ring_sound: bool,
     /// The log from its first entry.
     history: Vec<Written>,
-    /// Of them, those that were there before this wake-up or have been explained since.
+    /// Number of its entries that precede this wake-up or have been explained since.
     explained: usize,
     last_time_us: u64,
-    // Of the wake-up at hand.
+    // The fields from here on are about the current wake-up.
     cause: Cause,
     seen: VecDeque<Seen>,
     records: VecDeque<(Record, Vec<u8>)>,
@@ -119,15 +119,15 @@ pub struct Judge<'m> {
     last_clock: u64,
     clients: Vec<Standing>,
     inference: Standing,
-    /// The region of adapters as audit has left it.
+    /// The region of adapters, as audit has left it.
     adapters: Option<TestRegion>,
-    /// Messages that were taken of each client, and of inference.
+    /// Number of messages taken from each client, and from inference.
     took: Vec<usize>,
     took_of_inference: usize,
-    /// What is left of the work that the wake-up may do.
+    /// The work left in the wake-up.
     work: usize,
     oldest: u64,
-    /// The life of inference has written nothing.
+    /// The current run of inference has written nothing.
     silent: bool,
     restarted: bool,
 }
@@ -137,7 +137,7 @@ fn broken<T>(claim: Claim, detail: String) -> Held<T> {
 }
 
 impl<'m> Judge<'m> {
-    /// Before the start.
+    /// A judge before the start.
     #[must_use]
     pub fn new(model: Model<'m>) -> Self {
         let clients = model.clients.len();
@@ -170,7 +170,7 @@ impl<'m> Judge<'m> {
 
     // ---- What audit did -------------------------------------------------------------------------
 
-    /// What audit did next.
+    /// The next thing that audit did.
     fn next(&mut self) -> Option<Seen> {
         let seen = self.seen.pop_front()?;
         if let Seen::Sent(ring, _) = &seen {
@@ -189,7 +189,7 @@ impl<'m> Judge<'m> {
         self.clients[client].free
     }
 
-    /// What audit tells a client's request next: it has looked for the room before.
+    /// The next event, which must answer this request. Audit has checked that there is room.
     fn answer(&mut self, client: usize, id: u32) -> Held<Message> {
         self.figures.comparisons += 1;
         match self.next() {
@@ -207,7 +207,7 @@ impl<'m> Judge<'m> {
         }
     }
 
-    /// As [`Self::answer`], with this event.
+    /// Like [`Self::answer`], and it must be this event.
     fn answered(&mut self, client: usize, id: u32, event: &Event<'_>, claim: Claim) -> Held {
         let message = self.answer(client, id)?;
         let frame = message.frame();
@@ -261,7 +261,7 @@ impl<'m> Judge<'m> {
         }
     }
 
-    /// Some of the wake-up's work was done.
+    /// Counts some of the wake-up's work.
     const fn works(&mut self, bytes: usize) {
         self.work = self.work.saturating_sub(bytes);
     }

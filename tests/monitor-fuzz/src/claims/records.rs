@@ -1,11 +1,11 @@
-//! What is written down ever more rarely, with counts.
+//! Repeated events, which are recorded ever more rarely, with counts.
 
 use super::*;
 use crate::model::{ENTRY, Reason, Repeats, reason};
 use protocol::record::{Kind, Record};
 
 impl<'m> Judge<'m> {
-    /// Something has happened that is written down at once if `each` is, or one is due.
+    /// An event that must be recorded now if `each` one is, or if an entry is due.
     pub(super) fn repeated(&mut self, user: usize, expected: Record, each: bool) -> Held {
         let now = self.now;
         let reason = reason(&expected);
@@ -18,7 +18,7 @@ impl<'m> Judge<'m> {
         self.repeats_due(user, reason, expected)
     }
 
-    /// What is written down each time, out of nobody's share.
+    /// An event that is always recorded, without using a user's share.
     pub(super) fn recorded_each(&mut self, mut expected: Record) -> Held {
         let Some(record) = self.refusals.pop_front() else {
             return broken(Claim::Refusals, format!("{expected:?} is not written down"));
@@ -28,7 +28,7 @@ impl<'m> Judge<'m> {
         self.is_as_expected(&record, expected, Claim::Refusals)
     }
 
-    /// An entry is due: it is there, unless the user's share has no room for it.
+    /// An entry is due: it must be there, unless the user's share has no room for it.
     pub(super) fn repeats_due(
         &mut self,
         user: usize,
@@ -53,7 +53,7 @@ impl<'m> Judge<'m> {
         self.is_as_expected(&record, expected, Claim::Refusals)
     }
 
-    /// What is due and was not written down when it happened.
+    /// Entries that are due for events of earlier wake-ups.
     pub(super) fn record_repeats(&mut self) -> Held {
         for _ in 0..REPEATS {
             let now = self.now;
@@ -64,7 +64,7 @@ impl<'m> Judge<'m> {
                 .filter(|(_, r)| r.pending > 0 && r.due(now));
             let order = |((user, (kind, code, permission)), _): &(&(usize, Reason), &Repeats)| {
                 let place = match Kind::from_u16(*kind) {
-                    // A code says which of the two it is.
+                    // The code distinguishes the two.
                     Some(Kind::Refuse) if *permission > 0 => 1,
                     Some(Kind::Refuse | Kind::LoginFailed) => 0,
                     Some(Kind::Login) => 2,
@@ -86,7 +86,7 @@ impl<'m> Judge<'m> {
         Ok(())
     }
 
-    /// A client has broken the protocol, or inference.
+    /// A client, or inference, has broken the protocol.
     pub(super) fn violation(&mut self, client: Option<usize>) -> Held {
         self.model.counts.violations += 1;
         self.violations_of(client).pending += 1;
@@ -122,7 +122,7 @@ impl<'m> Judge<'m> {
         Ok(())
     }
 
-    /// All but what the log itself adds.
+    /// Compares a record, except for the fields that the log itself sets.
     fn is_as_expected(&mut self, record: &Record, mut expected: Record, claim: Claim) -> Held {
         self.figures.comparisons += 1;
         expected.sequence = record.sequence;

@@ -1,4 +1,4 @@
-//! Restarts and deadlines: what audit does on its own.
+//! Restarts and deadlines: what audit does without being asked.
 
 use super::*;
 use crate::model::{ENTRY, End, Live, Phase, Stage, State, Stop, Work};
@@ -23,7 +23,7 @@ impl Judge<'_> {
             "{record:?} for {fault:?}"
         );
         let in_inference = |live: &&Live| !live.is_audits_alone();
-        // An adapter that was made stays, and its client is told so: that has its entry already.
+        // A finished adapter is kept, and its client is told so; its entry already exists.
         let made = |live: &Live| {
             let stage = live.tune().map(|tune| &tune.stage);
             matches!(stage, Some(Stage::Loading(_)))
@@ -34,7 +34,7 @@ impl Judge<'_> {
         }
         let ending = self.model.live.values().filter(in_inference).count();
         for _ in 0..ending {
-            // In any order.
+            // They may come in any order.
             let number = self.records.front().map_or(0, |(record, _)| record.request);
             self.is_lost(number, code)?;
         }
@@ -64,7 +64,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A request ends with the life of inference that had it. It costs nothing.
+    /// A request ends with the run of inference that had it. It costs nothing.
     pub(super) fn is_lost(&mut self, number: u32, code: ErrorCode) -> Held {
         if self
             .model
@@ -115,7 +115,7 @@ impl Judge<'_> {
         self.stands_still()
     }
 
-    /// What a request is told while inference stays down.
+    /// The error for a request while inference stays down.
     pub(super) fn why_stopped(&self) -> Failure {
         let window = self.model.policy.map_or(0, |p| p.restart_window_us);
         let restarts = self.model.restarts_us.len() as u64;
@@ -195,7 +195,7 @@ impl Judge<'_> {
         self.own_load_begins()?;
         let verifies_own = |live: &Live| live.client.is_none() && live.is_verified();
         if self.model.live.values().any(verifies_own) {
-            // Its verification takes the place of a client's.
+            // Its verification replaces a client's.
             self.clients_verification_fails(Failure::of(ErrorCode::ModelInUse))?;
         }
         Ok(())
@@ -203,11 +203,11 @@ impl Judge<'_> {
 
     // ---- Deadlines ------------------------------------------------------------------------------
 
-    /// Looks at the deadlines, as audit must have.
+    /// The deadlines, which audit must have checked.
     pub(super) fn deadlines(&mut self) -> Held {
         let now = self.now;
         let (mut hung, mut due) = (false, Vec::new());
-        // While inference loads models, what else is due has the time of the last load.
+        // While inference loads models, other deadlines are extended to that of the last load.
         let loads =
             |live: &&Live| live.state == State::Active && matches!(live.work, Work::Load(_));
         let all = self.model.live.values().filter(loads);
@@ -231,7 +231,7 @@ impl Judge<'_> {
                 claim: Claim::Deadlines,
                 ..broken
             })?;
-            // In any order.
+            // They may come in any order.
             let number = record.request;
             let at = due.iter().position(|due| *due == number);
             claim!(self, Deadlines, at.is_some(), "{record:?}, of {due:?}");
@@ -251,7 +251,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// A request's deadline has passed; whether that means that inference hangs.
+    /// A request's deadline has passed. Returns whether that means that inference hangs.
     fn is_late(&mut self, number: u32, record: &Record) -> Held<bool> {
         let Some(live) = self.model.live.get_mut(&number) else {
             return Ok(false);
@@ -276,7 +276,7 @@ impl Judge<'_> {
         Ok(false)
     }
 
-    /// The grace counts from when inference was asked to stop; until it was, no time runs.
+    /// The grace period starts when inference is asked to stop; before that, it does not run.
     fn grace_begins(&mut self, number: u32) {
         let grace = self.model.policy.map_or(0, |policy| policy.stop_grace_us);
         let now = self.now;
@@ -286,7 +286,7 @@ impl Judge<'_> {
         }
     }
 
-    /// What inference could not be asked to stop, it is asked as soon as there is room.
+    /// Inference must be asked to stop requests as soon as its ring has room.
     pub(super) fn stops_are_asked_for_again(&mut self) -> Held {
         loop {
             let owed = |live: &Live| live.stop() == Some(Stop::Owed);
@@ -294,7 +294,7 @@ impl Judge<'_> {
             if !any || !self.has_own_room() {
                 return Ok(());
             }
-            // In any order.
+            // They may come in any order.
             let number = match self.seen.front() {
                 Some(Seen::Sent(Ring::Inference, message)) => message.request,
                 _ => 0,
@@ -315,11 +315,11 @@ impl Judge<'_> {
         }
     }
 
-    /// No deadline and no grace is overdue by more than a watchdog's period and what a wake-up takes, at a time at which
-    /// ticks come.
+    /// While ticks arrive, no deadline and no grace period is overdue by more than the watchdog's period plus the time
+    /// of a wake-up.
     ///
     /// # Errors
-    /// One is.
+    /// One is overdue.
     pub fn in_time(&mut self, now: u64, work_us: u64) -> Held {
         for (number, live) in &self.model.live {
             self.figures.comparisons += 1;
@@ -340,7 +340,7 @@ impl Judge<'_> {
     }
 }
 
-/// As the protocol numbers it.
+/// The protocol's number for the error.
 const fn number_of(refused: ControlError) -> u64 {
     match refused {
         ControlError::NotStopped => 1,

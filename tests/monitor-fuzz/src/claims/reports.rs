@@ -1,4 +1,4 @@
-//! What inference says, and what must follow from it.
+//! Reports of inference, and what must follow from them.
 
 use super::*;
 use crate::formats::Answer;
@@ -12,7 +12,7 @@ use protocol::wire::client::Finished;
 use protocol::wire::engine::{Loaded, Report};
 use protocol::wire::{self, Fault, FaultKind, FinishReason};
 
-/// What a report counts for in the egress cap, if its client is told of it.
+/// What a report costs under the egress cap if its client is told of it.
 const fn cost(message: &Message) -> u64 {
     message.payload.len() as u64 + 8
 }
@@ -65,7 +65,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Whether inference may say this; what follows from it must be seen.
+    /// Whether inference may send this report. If so, checks what follows from it.
     fn said(&mut self, message: &Message) -> Held<bool> {
         let frame = message.frame();
         let Ok(report) = Report::parse(&frame) else {
@@ -181,7 +181,7 @@ impl Judge<'_> {
         }
     }
 
-    /// The answer of a request is not allowed: the request ends for that reason, and the held-back text is not shown.
+    /// A request's answer breaks its format: the request ends for that reason, and held-back text is not shown.
     fn is_broken_off(&mut self, number: u32) -> Held {
         let live = self.model.live.get_mut(&number);
         let Some(text) = live.and_then(Live::text_mut) else {
@@ -197,7 +197,8 @@ impl Judge<'_> {
         self.is_lost(number, code)
     }
 
-    /// Inference says that it has forgotten a session: nobody is told, and it counts at once if it is believed.
+    /// Inference reports an eviction. Nobody is told, and if the report is accepted it counts under the egress cap at
+    /// once.
     fn evicts(&mut self, session: u32, message: &Message) -> Held {
         let idle = self.model.sessions.present.get(&session);
         if idle.is_none_or(|idle| idle.active) {
@@ -210,7 +211,7 @@ impl Judge<'_> {
 
     // ---- Records of requests --------------------------------------------------------------------
 
-    /// As [`Self::record`], of a request that is under way, out of the share that it has taken.
+    /// Like [`Self::record`], for a request in flight, charged to the share that it has reserved.
     pub(super) fn record_of(&mut self, kind: Kind, number: u32) -> Held<(Record, Vec<u8>)> {
         let (record, text) = self.record(kind)?;
         let Some(live) = self.model.live.get_mut(&number) else {
@@ -222,7 +223,7 @@ impl Judge<'_> {
         Ok((record, text))
     }
 
-    /// A session made room.
+    /// A session was evicted.
     pub(super) fn evicted(&mut self, ended: Option<Session>) -> Held {
         let (record, _) = self.record(Kind::Evict)?;
         self.model.counts.evicted += 1;
@@ -236,7 +237,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// What a record of a request says of it.
+    /// Checks a record's fields about a request.
     pub(super) fn of_request(&mut self, record: &Record, number: u32, live: &Live) -> Held {
         let user = match live.client.is_some() {
             true => self.model.user_name(live.user),
@@ -282,7 +283,7 @@ impl Judge<'_> {
                 let data = tune.data.map(|data| (data.sha256, data.bytes as u32));
                 right &= record.name == tune.name
                     && record.train == tune.params
-                    // What loads it says beside what.
+                    // What is being loaded is in other fields.
                     && record.model_sha256 == tune.base
                     && record.adapter_sha256 == made
                     && (record.prompt_sha256, record.prompt_bytes) == data.unwrap_or_default();
@@ -354,7 +355,7 @@ impl Judge<'_> {
         let end = match late {
             true => End::Failed(failure, Vec::new()),
             false => End::Finished(Finished {
-                // Of a bound answer nothing else that inference says is told.
+                // For a bound answer, nothing else that inference says is passed on.
                 reason: match text.answer.is_bound() && !is_stopped {
                     true => FinishReason::EndOfText,
                     false => reason,
@@ -375,8 +376,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// A failure that inference has told.
-    /// What inference says of a load of audit's own is for all, and counts at once.
+    /// Inference's report on audit's own load goes to all clients, and counts at once.
     pub(super) fn is_said_to_all(&mut self, live: &Live, cost: u64) {
         if live.client.is_none() {
             self.model.bucket.owe(cost, self.now);
@@ -435,7 +435,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// A failed request costs nothing; what becomes of its session.
+    /// A failed request costs nothing. Decides what becomes of its session.
     fn refunded(&mut self, number: u32, live: &Live, text: &Text, failure: Failure) -> Failure {
         use ErrorCode as Code;
         let now = self.now;
@@ -503,7 +503,8 @@ impl Judge<'_> {
     }
 }
 
-/// What is told of a failure if the answer is bound: the reason, and numbers that inference has not chosen.
+/// What a client is told of a failure if the answer is bound: the reason, and only numbers that inference has not
+/// chosen.
 fn bare(failure: Failure, text: &Text) -> Failure {
     match failure.code {
         ErrorCode::FormatTooLong => {
@@ -514,7 +515,7 @@ fn bare(failure: Failure, text: &Text) -> Failure {
     }
 }
 
-/// Whether a request that fails so before its first token leaves its session as it was.
+/// Whether a request that fails for this reason before its first token leaves its session unchanged.
 fn leaves_session(code: ErrorCode) -> bool {
     use ErrorCode as Code;
     [

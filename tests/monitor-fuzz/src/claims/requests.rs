@@ -1,4 +1,4 @@
-//! What a client asks for: taken, refused, or asked to end.
+//! Requests of clients: taken, refused, or cancelled.
 
 use super::*;
 use crate::model::{Live, Over, Stage, State, Stop, Work};
@@ -39,7 +39,7 @@ impl Judge<'_> {
         if let Code::BadPolicy | Code::UnknownClient | Code::NoLogin | Code::ClientsUser =
             failure.code
         {
-            // It comes to nothing that could be written down.
+            // It leads to nothing that could be recorded.
             expected = Record::new(Kind::Refuse);
         }
         let user = self.model.clients[client].user();
@@ -47,8 +47,8 @@ impl Judge<'_> {
         self.refused(client, id, failure, expected)
     }
 
-    /// A message with a prompt in it, as audit takes it: what a person says if the model in service has a template, as every
-    /// model here has.
+    /// A message with a prompt, as audit interprets it: as a user's turn if the model in service has a template, which
+    /// every model here has.
     fn with_its_prompt_decided(&self, message: &Message) -> Frame {
         let frame = message.frame();
         let Ok(Request::Infer { parts, .. }) = Request::parse(&frame) else {
@@ -66,7 +66,7 @@ impl Judge<'_> {
         message.frame()
     }
 
-    /// What is written down of a request if it is refused.
+    /// The record of a request, if it is refused.
     fn refusal(&self, client: usize, request: &Request<'_>, code: ErrorCode) -> Record {
         let mut expected = Record::new(Kind::Refuse);
         match *request {
@@ -99,7 +99,7 @@ impl Judge<'_> {
             Request::Close { session } => expected.name = model_name(&session),
             Request::Login { user, .. } if self.model.clients[client].identity.is_some() => {
                 expected.kind = Kind::LoginFailed as u16;
-                // What nobody is called may be a passphrase.
+                // An unknown user name may be a passphrase.
                 expected.name = match self.model.find_user(user) {
                     Some(_) => model_name(&user),
                     None => ModelName::EMPTY,
@@ -118,7 +118,7 @@ impl Judge<'_> {
         match failure.code {
             // A wrong passphrase has cost a wait.
             ErrorCode::LoginFailed => self.recorded_each(expected)?,
-            // No user has asked.
+            // The client has no user.
             ErrorCode::UnknownClient => self.violation(Some(client))?,
             _ => self.repeated(user, expected, false)?,
         }
@@ -183,7 +183,7 @@ impl Judge<'_> {
         }
     }
 
-    /// The client may have another request: those of others do not count.
+    /// Checks that the client may have another request; requests of others do not count.
     pub(super) fn has_place(&self, client: usize) -> Result<(), Failure> {
         let taken = self.model.requests_of(client);
         let places = self.model.clients[client]
@@ -196,7 +196,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Inference has read what it was sent before, as far as its ring says.
+    /// Forgets messages that inference has read, according to its ring.
     pub(super) fn forgets_what_is_read(&mut self) {
         let unread = SLOTS - self.inference.free;
         while self.model.unread.len() > unread {
@@ -204,7 +204,7 @@ impl Judge<'_> {
         }
     }
 
-    /// The client may send inference another message: those of others do not count.
+    /// Checks that the client may send inference another message; messages of others do not count.
     pub(super) fn has_room(&mut self, client: usize) -> Result<(), Failure> {
         self.forgets_what_is_read();
         let own = self.model.unread.iter();
@@ -216,14 +216,14 @@ impl Judge<'_> {
             Err(Failure::over(ErrorCode::Busy, value as u64, limit as u64))
         };
         match self.inference.free {
-            // Within its part it finds room, unless inference says of its ring what cannot be.
+            // A client within its part finds room, unless inference's claims about its ring are impossible.
             0 if own >= places || !self.is_ring_sound => busy(SLOTS, SLOTS),
             _ if own < places => Ok(()),
             _ => busy(own, places),
         }
     }
 
-    /// Audit may send inference another command of its own: it leaves the clients their parts.
+    /// Whether audit may send another of its own commands, which leave the clients their parts.
     pub(super) fn has_own_room(&mut self) -> bool {
         self.forgets_what_is_read();
         let own = self.model.unread.iter().filter(|of| of.is_none()).count();
@@ -234,7 +234,7 @@ impl Judge<'_> {
 
     // ---- Commands -------------------------------------------------------------------------------
 
-    /// Audit must send this to inference, now, for this client or for itself.
+    /// Audit must now send this command to inference, for this client or for itself.
     pub(super) fn commands(
         &mut self,
         whose: Option<usize>,
@@ -301,7 +301,7 @@ impl Judge<'_> {
         let mut live = self.model.live.iter_mut();
         if let Some((number, live)) = live.find(|(_, live)| (live.client, live.id) == whose) {
             let number = *number;
-            // What another user has asked for goes on.
+            // A request of another user goes on.
             if live.user != user || live.state != State::Active {
                 return Ok(());
             }
@@ -354,7 +354,7 @@ impl Judge<'_> {
         self.failed(client, id, Failure::of(ErrorCode::NoSuchRequest), "")
     }
 
-    /// Inference must be told, or audit must remember that it is to be. Whether it was told.
+    /// Inference must be asked to stop, or audit must remember to ask. Checks which.
     pub(super) fn is_asked_to_stop(&mut self, number: u32) -> Held {
         let stop = self.model.live.get(&number).and_then(Live::stop);
         if stop.is_none_or(|stop| stop == Stop::Asked) {
@@ -370,8 +370,8 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// A request is over; what it has not used of its user's share goes back, and its client is owed the end. `bytes`: what
-    /// that counts for in the egress cap.
+    /// A request is over. The unused part of its user's share is returned, and its client must be told the end.
+    /// `bytes`: the cost of the end under the egress cap.
     pub(super) fn is_over(&mut self, number: u32, end: crate::model::End, bytes: u64) {
         let Some(live) = self.model.live.remove(&number) else {
             return;

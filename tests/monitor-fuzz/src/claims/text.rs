@@ -1,4 +1,4 @@
-//! Requests for text: their admission, and what inference may generate for them.
+//! Requests for text: their admission and their credit.
 
 use super::*;
 use crate::model::{ENTRY, Live, Place, Stage, State, Stop, Text, Tune, Waiting, Work};
@@ -12,7 +12,7 @@ use protocol::wire::{InferParams, Parts};
 use crate::formats::{Answer, sha256_of};
 
 impl Judge<'_> {
-    /// Where a request for text goes, if it may.
+    /// The place of a request for text, if it is admitted.
     pub(super) fn may_infer(
         &mut self,
         client: usize,
@@ -90,8 +90,8 @@ impl Judge<'_> {
         ENTRIES[0] * ENTRY + if keeps { prompt.len() as u64 } else { 0 }
     }
 
-    /// Tokens that its prompt can have: one for each byte, two, and what the template adds, which is the same for all models
-    /// here.
+    /// Limit of the prompt's tokens: one per byte, two more, and those of the template, which is the same for all
+    /// models here.
     fn most(parts: &Parts<'_>) -> u32 {
         let segments: Vec<_> = parts.segments().collect();
         let bytes: usize = segments.iter().map(|segment| segment.text.len()).sum();
@@ -103,7 +103,7 @@ impl Judge<'_> {
         bytes as u32 + 2 + added
     }
 
-    /// Which formats a client may use, as it says and as its user's role does.
+    /// The formats that a client may use: by the client's rule and by its user's role.
     pub(super) fn rules(&self, client: usize) -> [FormatRule; 2] {
         let none = FormatRule::NONE.with_must();
         let identity = self.model.clients[client].identity;
@@ -116,7 +116,7 @@ impl Judge<'_> {
         self.rules(client).iter().any(|rule| rule.must_use())
     }
 
-    /// Whether an answer may be bound, or not bound, so.
+    /// Whether this format, or none, is allowed for an answer.
     fn may_answer(
         &self,
         client: usize,
@@ -149,7 +149,7 @@ impl Judge<'_> {
         }
     }
 
-    /// What records and inference call the format of a request: its name and hash, and its number.
+    /// The format of a request in records and commands: its name, hash and number.
     fn format_of(&self, format: FormatName, parts: &Parts<'_>) -> ((FormatName, Hash), u32) {
         let mut formats = (1..).zip(self.model.formats);
         if let Some((number, listed)) = formats.find(|(_, listed)| listed.name == format) {
@@ -304,8 +304,8 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// What inference may generate more of: no more than was asked for, no more ahead of a client than the window, and not
-    /// a token at a time. A request that rests, and whose client has taken all, is granted more.
+    /// Checks the credit for inference: no more than was asked for, no more than the window ahead of a client, and not
+    /// one token at a time. A request that is paused although its client has taken everything gets more.
     pub(super) fn credit_is_granted(&mut self) -> Held {
         while let Some(Seen::Sent(Ring::Inference, message)) = self.seen.front() {
             let number = message.request;

@@ -5,7 +5,7 @@ use super::*;
 use crate::model::{List, ListKind, State};
 
 impl Judge<'_> {
-    /// The timer is armed for all that waits for time alone.
+    /// The timer is armed for everything that waits only for time.
     pub(super) fn timer(&mut self, armed: Option<Armed>) -> Held {
         let Some((at, now)) = armed else {
             return broken(Claim::TimerArmed, "the timer is not touched".into());
@@ -37,7 +37,7 @@ impl Judge<'_> {
             !works || by <= now + SLICE_WITHIN_US,
             "for {at:?} at {now}, and there is work"
         );
-        // Which of those that wait is first is audit's to choose.
+        // Audit chooses which of the waiting clients is first.
         let clients = 0..self.model.clients.len();
         let costs = clients
             .filter(|client| self.room(*client) > 0)
@@ -54,8 +54,8 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Something goes on without waiting for anybody: a verification, a check or a reading of the log, requests that the
-    /// wake-up had no time for.
+    /// Whether there is work that needs no other party: a verification, a check or reading of the log, or requests for
+    /// which the wake-up had no time.
     fn is_at_work(&self) -> bool {
         let checks = |client: usize| {
             let goes_on = |list: &List| match &list.kind {
@@ -65,7 +65,7 @@ impl Judge<'_> {
                 }
                 _ => false,
             };
-            // One that follows may have passed over the rest without saying so.
+            // A list that follows the log may have passed over the rest without saying so.
             let is_sure = |list: &List| match &list.kind {
                 ListKind::Log { query, .. } => !query.follow || query.user.is_empty(),
                 _ => true,

@@ -1,4 +1,4 @@
-//! Fine-tuning: what audit reads, what inference may say, what is signed, and how it ends.
+//! Fine-tuning: what audit reads, what inference may report, what is signed, and how it ends.
 
 use super::*;
 use crate::model::{Data, ENTRY, End, Live, Made, PROGRESS_COST, Phase, Placed, State, Stop};
@@ -100,7 +100,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// What the adapter will be called.
+    /// The name of the new adapter.
     fn is_called(&self, data: ModelName, adapter: ModelName) -> Result<ModelName, Failure> {
         let exists = Failure::of(ErrorCode::AdapterExists);
         let is_free = |name: &ModelName| !self.model.is_adapter(*name);
@@ -122,7 +122,7 @@ impl Judge<'_> {
 
     // ---- What audit does itself -----------------------------------------------------------------
 
-    /// Audit goes on with reading the data, or what came out.
+    /// Audit reads more of the data, or hashes more of the result.
     pub(super) fn tuning_advances(&mut self) -> Held {
         let Some((number, tune)) = self.model.tune() else {
             return Ok(());
@@ -177,7 +177,7 @@ impl Judge<'_> {
         }
     }
 
-    /// As much of the region is read as the wake-up's work suffices for, in whole words but for the end.
+    /// Audit reads as much of the region as the wake-up's work allows, in whole words except at the end.
     fn reads_on(&mut self, bytes: u64, done: u64) -> u64 {
         let (left, work) = (bytes - done, self.work as u64);
         let slice = match work >= left {
@@ -249,7 +249,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// What came out has been hashed: it is kept and on record, and inference is told to load it if it can.
+    /// The result has been hashed: it must be kept and recorded, and inference must be told to load it if possible.
     fn is_signed(&mut self, number: u32, tune: &Tune, live: &Live) -> Held {
         self.figures.made += 1;
         self.model.last_made += 1;
@@ -303,7 +303,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// The entry that says how a training has ended in inference.
+    /// The record of how a training has ended in inference.
     pub(super) fn is_recorded(&mut self, number: u32, code: u16) -> Held {
         let (record, _) = self.record_of(Kind::Tuned, number)?;
         let Some(tune) = self.model.live.get(&number).and_then(Live::tune) else {
@@ -325,7 +325,7 @@ impl Judge<'_> {
 
     // ---- What inference says --------------------------------------------------------------------
 
-    /// A training is over, if that can be: then its tokens are used.
+    /// A training is over, if the report is possible; its tokens are then used.
     pub(super) fn trained(&mut self, number: u32, trained: Trained, cost: u64) -> Held<bool> {
         let Some(live) = self.model.live.get(&number).cloned() else {
             return Ok(false);
@@ -373,7 +373,7 @@ impl Judge<'_> {
 
     // ---- Its end --------------------------------------------------------------------------------
 
-    /// An adapter was made; its client is owed that.
+    /// An adapter is complete, which its client must be told.
     pub(super) fn is_tuned(&mut self, number: u32, not_loaded: Option<ErrorCode>, cost: u64) {
         let Some(live) = self.model.live.get(&number) else {
             return;
@@ -402,7 +402,8 @@ impl Judge<'_> {
         self.is_over(number, End::Tuned(tuned), cost);
     }
 
-    /// It has failed in inference, or with it: it costs nothing, and what is made stays.
+    /// A fine-tuning has failed, in inference or because inference has failed: it costs nothing, and a complete adapter
+    /// is kept.
     pub(super) fn tuning_fails(
         &mut self,
         number: u32,
@@ -435,7 +436,7 @@ impl Judge<'_> {
 
     // ---- What its client is told ----------------------------------------------------------------
 
-    /// How far the fine-tuning is.
+    /// The progress of the fine-tuning.
     pub(super) fn training_now(&self, tune: &Tune) -> Training {
         Training {
             progress: tune.progress.unwrap_or_default(),
@@ -446,7 +447,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A client is told how far its fine-tuning is: the newest, and once.
+    /// A client is told the newest progress of its fine-tuning, once.
     pub(super) fn training_is_told(&mut self, client: usize, id: u32, told: &Training) -> Held {
         let found = self.model.tune().filter(|(number, tune)| {
             let live = &self.model.live[number];

@@ -1,4 +1,4 @@
-//! Logins and logouts, and who a client is told that it is.
+//! Logins and logouts, and how clients are told of them.
 
 use super::*;
 use crate::model::Attempts;
@@ -35,7 +35,7 @@ impl Judge<'_> {
         self.answered(client, id, &Event::User(user), Claim::Answers)
     }
 
-    /// A login or logout: without a passphrase it costs nothing.
+    /// A login or logout, which costs nothing without a passphrase.
     fn comes_or_goes(&mut self, client: usize, kind: Kind) -> Held {
         let user = self.model.clients[client].user();
         let mut expected = Record::new(kind);
@@ -67,7 +67,7 @@ impl Judge<'_> {
         let Ok(policy) = self.model.policy else {
             return Ok(Ok(()));
         };
-        // A hash is more than a wake-up should do besides.
+        // Hashing a passphrase is work enough for a wake-up.
         self.work = 0;
         let found = self.model.find_user(name);
         let place = found.unwrap_or(policy.users().len());

@@ -1,4 +1,4 @@
-//! A wake-up from its beginning to its end.
+//! A wake-up from beginning to end.
 
 use super::*;
 use crate::model::{ENTRY, List, ListKind, Phase};
@@ -7,14 +7,14 @@ use protocol::error::ErrorCode;
 use protocol::record::{Kind, Record};
 use protocol::ring::SLOTS;
 
-/// When the timer fires, and when it was armed.
+/// The time for which the timer is armed, and when it was armed.
 pub(super) type Armed = (Option<u64>, u64);
 
 impl Judge<'_> {
-    /// A wake-up.
+    /// Checks a wake-up.
     ///
     /// # Errors
-    /// What does not hold.
+    /// A claim does not hold.
     pub fn wake(&mut self, wake: Wake) -> Held {
         self.figures.wakes += 1;
         let armed = self.begin(wake)?;
@@ -51,7 +51,7 @@ impl Judge<'_> {
         self.timer(armed)
     }
 
-    /// Takes the wake-up in; how the timer was armed.
+    /// Takes in the wake-up. Returns how the timer was armed.
     fn begin(&mut self, wake: Wake) -> Held<Option<Armed>> {
         (self.cause, self.silent, self.oldest) = (wake.cause, wake.silent, wake.oldest);
         (self.clients, self.inference) = (wake.clients, wake.inference);
@@ -74,7 +74,7 @@ impl Judge<'_> {
                 self.figures.comparisons += 1;
             }
         }
-        // What is left is what messages and restarts must explain.
+        // The rest must be explained by messages and restarts.
         let explained = |seen: &Seen| {
             matches!(
                 seen,
@@ -90,16 +90,16 @@ impl Judge<'_> {
         Ok(armed)
     }
 
-    /// Who was sent something, or may wait for room, is signalled, and nobody else.
+    /// Peers that were sent something, or may be waiting for room, are signalled, and nobody else.
     fn signals(&mut self, seen: &[Seen]) -> Held<Option<Armed>> {
         let count = self.model.clients.len();
         let channels: Vec<u8> = self.model.clients.iter().map(|c| c.channel).collect();
         let place = |ring: &Ring| match ring {
             Ring::Client(client) => *client,
-            // There is no disk here.
+            // This system has no disk.
             Ring::Inference | Ring::Files | Ring::Memory => count,
         };
-        // The last place is inference's.
+        // The last place belongs to inference.
         let (mut owed, mut signalled) = (vec![false; count + 1], vec![false; count + 1]);
         let mut armed = None;
         for seen in seen {
@@ -131,7 +131,7 @@ impl Judge<'_> {
         Ok(armed)
     }
 
-    /// The log alone: chained, numbered, in time.
+    /// The log by itself: chained, numbered, with increasing times.
     fn chain(&mut self, entries: Vec<(Record, Vec<u8>)>) -> Held {
         for (record, text) in entries {
             self.figures.records += 1;
@@ -164,9 +164,9 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// What a user's entries take of the log, whatever they are about.
+    /// How much of the log a user's entries take, whatever they are about.
     fn shared(&mut self, record: &Record, text: u64) -> Held {
-        // A wrong passphrase is bounded by the wait that it costs, and out of nobody's share.
+        // Wrong passphrases are bounded by the wait that they cost, and use nobody's share.
         if record.code == ErrorCode::LoginFailed as u16 && record.kind() == Some(Kind::LoginFailed)
         {
             return Ok(());
@@ -222,7 +222,7 @@ impl Judge<'_> {
 
     // ---- Reading --------------------------------------------------------------------------------
 
-    /// Notes whether audit has a place of its own in inference's ring.
+    /// Notes whether audit has room of its own in inference's ring.
     pub(super) fn look(&mut self) {
         let full = self.model.phase != Phase::Stopped && !self.has_own_room();
         self.model.full_since_us = match full {
@@ -231,7 +231,7 @@ impl Judge<'_> {
         };
     }
 
-    /// What inference says is heard first, and then what clients ask.
+    /// Reports of inference are read first, then requests of clients.
     fn reads(&mut self) -> Held {
         self.look();
         let was_stopped = self.model.phase == Phase::Stopped;
@@ -257,7 +257,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// A restart comes later in this wake-up: then what was left was of the life before.
+    /// Whether a restart comes later in this wake-up: then unread reports belong to the previous run.
     fn will_restart(&self) -> bool {
         let mut seen = self.seen.iter();
         seen.any(|seen| matches!(seen, Seen::Restarted(_) | Seen::Stopped(_)))
@@ -284,13 +284,13 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Whether a client has something left that could have been read.
+    /// Whether a client has a message left that could have been read.
     pub(super) fn is_left(&self, client: usize) -> bool {
         let lists = self.model.clients[client].lists.len();
         self.clients[client].offers && self.room(client) > lists && self.took[client] < SLOTS
     }
 
-    /// Nobody waits to be read while others are, and nobody for long.
+    /// No client is left unread while others are read more than once, and none is left for long.
     fn reads_in_turn(&mut self) -> Held {
         let count = self.model.clients.len();
         let most = self.took.iter().copied().max().unwrap_or(0);
@@ -309,7 +309,7 @@ impl Judge<'_> {
         for client in 0..count {
             let left = self.is_left(client) && self.clients[client].offered;
             let waits = left && self.took[client] == 0;
-            // A restart comes first, and the policy bounds how often.
+            // A restart comes first, and the policy limits how often that happens.
             let longer = usize::from(!self.restarted);
             let passed_over = &mut self.model.clients[client].passed_over;
             *passed_over = if waits { *passed_over + longer } else { 0 };
@@ -326,7 +326,7 @@ impl Judge<'_> {
 
     // ---- The end --------------------------------------------------------------------------------
 
-    /// What peers have broken, and what users have repeated.
+    /// Records of violations and repeated events that are due.
     fn what_is_due_is_written(&mut self) -> Held {
         for client in 0..self.model.clients.len() {
             self.record_violations(Some(client))?;
@@ -335,7 +335,7 @@ impl Judge<'_> {
         self.record_repeats()
     }
 
-    /// All that audit did was explained.
+    /// Everything that audit did was explained.
     fn nothing_is_left(&mut self) -> Held {
         if let Cause::Signal | Cause::Timer | Cause::Tick = self.cause {
             self.reads_in_turn()?;
@@ -353,10 +353,10 @@ impl Judge<'_> {
         broken(claim, format!("nothing asks for {seen:?}"))
     }
 
-    /// All that was asked has its end.
+    /// Every request has its end.
     ///
     /// # Errors
-    /// Something is left.
+    /// A request has not ended.
     pub fn settled(&mut self) -> Held {
         let model = &self.model;
         let reserved: u64 = model

@@ -1,5 +1,5 @@
-//! A card with files and the file of a log, as an honest files gives them to audit: what is flushed stays, and of the rest it
-//! is a matter of luck what is there when the power has gone.
+//! A card with files and a log, as an honest files domain presents it to audit: flushed data stay, and the fate of
+//! other data after a power failure is random.
 
 use crate::dice::Dice;
 use disk_log::{MAX_ENTRY_BYTES, MIN_SLOTS, Opening, SECTOR};
@@ -12,20 +12,20 @@ use std::collections::BTreeMap;
 /// A sector.
 pub type Sector = [u8; SECTOR];
 
-/// See the module.
+/// The card; see the module.
 #[derive(Clone, Debug)]
 pub struct Card {
-    /// By their paths.
+    /// The files, by path.
     pub files: BTreeMap<String, Vec<u8>>,
-    /// The log's, for good.
+    /// The sectors of the log that are durable.
     pub sectors: Vec<Sector>,
-    /// What was written since the last flush, in its order.
+    /// Writes since the last flush, in order.
     unflushed: Vec<(u32, Sector)>,
     open: Vec<u8>,
 }
 
 impl Card {
-    /// One whose log is as small as can be, and has nothing.
+    /// A card whose log has the minimum size and is empty.
     #[must_use]
     pub fn new(files: BTreeMap<String, Vec<u8>>) -> Self {
         Self {
@@ -43,8 +43,8 @@ impl Card {
         newest.map_or(old.unwrap_or([0; SECTOR]), |(_, sector)| *sector)
     }
 
-    /// The power goes: of what was not flushed, each sector is as it was, as it was to be, or the beginning of that and the
-    /// end of what it was. Later ones can be there without earlier ones.
+    /// The card after a power failure. Each sector that was not flushed has its old content, its new content, or the
+    /// beginning of the new and the rest of the old. Later writes can survive without earlier ones.
     #[must_use]
     pub fn after_power_cut(mut self, dice: &mut Dice) -> Self {
         for (slot, sector) in self.unflushed.drain(..) {
@@ -63,7 +63,7 @@ impl Card {
         self
     }
 
-    /// Does what is asked, and gives what an honest files answers to that, which may be several messages.
+    /// Does what is asked, and returns an honest files domain's answer, which may be several messages.
     #[must_use]
     pub fn answer(&mut self, number: u32, ask: &Ask<'_>) -> Vec<Frame> {
         let mut frames = Vec::new();
@@ -130,7 +130,7 @@ impl Card {
         frames
     }
 
-    /// The entries that are there for good, with their hashes, as far as they are linked.
+    /// The durable entries with their hashes, as far as they are linked.
     #[must_use]
     pub fn entries(&self) -> Vec<(Record, Hash)> {
         let mut buffer = [0; MAX_ENTRY_BYTES];

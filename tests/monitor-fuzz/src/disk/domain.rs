@@ -1,4 +1,4 @@
-//! The domain files as it may be: honest, slow, failing, or hostile.
+//! The files domain in various natures: honest, slow, failing, or hostile.
 
 use super::card::Card;
 use crate::dice::Dice;
@@ -9,21 +9,21 @@ use protocol::ring::{Frame, SLOTS};
 use protocol::wire::files::{Answer, Ask, FilesError};
 use std::collections::VecDeque;
 
-/// How files is.
+/// The nature of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nature {
-    /// As it should be.
+    /// Honest.
     Honest,
-    /// As it should be, but an answer takes up to so long, in microseconds.
+    /// Honest, but an answer takes up to this long, in microseconds.
     Slow(u64),
-    /// So many times of a hundred it says that it has failed.
+    /// Reports a failure this often, in percent.
     Failing(u64),
-    /// So many times of a thousand it does anything else.
+    /// Does something else this often, in thousandths.
     Hostile(u64),
 }
 
 impl Nature {
-    /// One of many.
+    /// A random nature.
     #[must_use]
     pub fn any(dice: &mut Dice) -> Self {
         match dice.below(10) {
@@ -34,36 +34,36 @@ impl Nature {
         }
     }
 
-    /// Whether it gives what there is.
+    /// Whether it returns the actual content.
     #[must_use]
     pub const fn tells_the_truth(self) -> bool {
         matches!(self, Self::Honest | Self::Slow(_))
     }
 
-    /// Whether it keeps what it says that it has written.
+    /// Whether it keeps what it claims to have written.
     #[must_use]
     pub const fn keeps_its_word(self) -> bool {
         !matches!(self, Self::Hostile(_))
     }
 }
 
-/// See the module.
+/// The files domain; see the module.
 #[derive(Debug)]
 pub struct Domain {
-    /// What it has.
+    /// Its card.
     pub card: Card,
-    /// How it is. Audit sees nothing of that but answers.
+    /// Its nature, of which audit sees only the answers.
     pub nature: Nature,
-    /// What it will say, and when.
+    /// Answers to be sent, and when.
     queue: VecDeque<(u64, Frame)>,
-    /// The last that it has said.
+    /// The last message sent.
     before: Option<Frame>,
-    /// Of the question that it saw last.
+    /// Number of the last question that it saw.
     number: u32,
 }
 
 impl Domain {
-    /// One that has just begun to live.
+    /// A files domain that has just started.
     #[must_use]
     pub const fn new(card: Card, nature: Nature) -> Self {
         Self {
@@ -75,13 +75,13 @@ impl Domain {
         }
     }
 
-    /// When it will say something, if it will without being asked.
+    /// When it will send a pending answer, if there is one.
     #[must_use]
     pub fn due_us(&self) -> Option<u64> {
         self.queue.front().map(|(due, _)| *due)
     }
 
-    /// Reads so many questions at most, and says what it has to say by now. Whether it did anything.
+    /// Reads at most this many questions, and sends the answers that are due. Returns whether it did anything.
     pub fn acts(&mut self, peer: &mut Peer, most: u64, now: u64, dice: &mut Dice) -> bool {
         let mut acted = peer.follow();
         for _ in 0..most {
@@ -137,7 +137,7 @@ impl Domain {
         self.says(frames, now, dice);
     }
 
-    /// What it says in place of what it should.
+    /// What it sends instead of the right answer.
     fn misdeed(&mut self, number: u32, ask: &Ask<'_>, peer: &Peer, dice: &mut Dice) -> Vec<Frame> {
         let done = |number| {
             let mut frame = Frame::new();
@@ -151,7 +151,7 @@ impl Domain {
                 frames.extend(frames.clone());
                 frames
             }
-            // Under another number.
+            // The answer under another number.
             2 => {
                 let other = *dice.pick(&[
                     number.wrapping_add(1),
@@ -162,7 +162,7 @@ impl Domain {
                 self.card.answer(other, ask)
             }
             3 => vec![any_answer(number, dice)],
-            // Changed, or cut short.
+            // The answer, changed or cut short.
             4..=6 => {
                 let mut frames = self.card.answer(number, ask);
                 let change = dice.percent(70);
@@ -179,7 +179,7 @@ impl Domain {
                 }
                 frames
             }
-            // Says that it was done, and does nothing.
+            // Claims that it is done, and does nothing.
             7 | 8 => vec![done(number)],
             9 => {
                 for _ in 0..dice.within(1, 8) {
@@ -194,12 +194,12 @@ impl Domain {
             10 => (0..SLOTS)
                 .map(|_| any_answer(number.wrapping_add(dice.below(3) as u32), dice))
                 .collect(),
-            // What was asked before, again.
+            // The answer to an earlier question, again.
             11 => {
                 let again = self.before.clone().into_iter();
                 again.chain(self.card.answer(number, ask)).collect()
             }
-            // The log itself.
+            // Changes the log itself.
             _ => {
                 let slot = dice.below(self.card.sectors.len() as u64) as usize;
                 let byte = dice.below(512) as usize;
@@ -209,7 +209,8 @@ impl Domain {
         }
     }
 
-    /// It behaves from now on. What one that is not hostile was asked it still answers: an answer left out is a breach.
+    /// Makes it behave from now on. If it was not hostile, it still answers earlier questions, because a missing answer
+    /// would be a breach.
     pub fn set_right(&mut self, peer: &mut Peer) {
         let before = core::mem::replace(&mut self.nature, Nature::Honest);
         if matches!(before, Nature::Hostile(_)) && peer.epoch != 0 {
@@ -219,7 +220,7 @@ impl Domain {
     }
 }
 
-/// Any answer.
+/// A random answer.
 #[must_use]
 pub fn any_answer(number: u32, dice: &mut Dice) -> Frame {
     let value = *dice.pick(&[0, 1, 63, 64, 2048, 8192, 1 << 14, u64::MAX]);

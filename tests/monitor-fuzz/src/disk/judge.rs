@@ -1,8 +1,8 @@
-//! What is claimed of a system with a disk, from what audit asked, took, sent and wrote down, and from nothing else: there is
-//! no reference of the whole monitor here, only of what the disk adds.
+//! The claims about a system with a disk. They are checked only against what audit asked, took, sent and recorded:
+//! there is no reference of the whole monitor here, only of what the disk adds.
 //!
-//! *Durable* is an entry when all of its sectors were written, files has said so, a flush was asked for after that, and files
-//! has said that it was done. That files may lie about it is not audit's to know.
+//! An entry is *durable* when all of its sectors were written, files has confirmed that, a flush was requested
+//! afterwards, and files has confirmed that it is done. Audit cannot know whether files lies about it.
 
 use super::world::{SLOT_BYTES, Wake};
 use crate::claims::{Broken, Claim, Figures};
@@ -33,8 +33,8 @@ macro_rules! claim {
     };
 }
 
-/// Questions that audit asks in a wake-up at most: what a load has under way, and one for the log and one for lists, each
-/// twice, since an answer may make room for the next.
+/// Limit of the questions that audit asks in a wake-up: those of a load, one for the log and one for lists, each twice,
+/// because an answer may make room for the next.
 const MOST_ASKS: usize = 12;
 
 /// How long audit waits for an answer of files, in microseconds.
@@ -43,69 +43,70 @@ const ANSWER_US: u64 = 10_000_000;
 /// A question about the log.
 #[derive(Clone, Debug)]
 enum Question {
-    /// Parts of entries: sequence number, part, parts.
+    /// Parts of entries: sequence number, number of the part, number of parts.
     Write(Vec<(u64, u16, u16)>),
-    /// Of so much as was written when it was asked.
+    /// A flush, and how much had been written when it was requested.
     Flush(u64),
 }
 
-/// A boot, as far as the disk is concerned.
+/// A boot, as far as it concerns the disk.
 #[derive(Debug, Default)]
 struct Boot {
-    /// The newest entry that the card had at the beginning.
+    /// The newest entry on the card at the start.
     base: Option<(u64, Hash)>,
     asked: BTreeMap<u32, Question>,
-    /// Questions, of all kinds, that have had no last answer, and since when none has had any.
+    /// Questions of all kinds that are not completely answered, and since when there has been no answer.
     unanswered: (BTreeSet<u32>, u64),
-    /// Files has taken longer for an answer than audit waits.
+    /// Whether files has taken longer for an answer than audit waits.
     was_silent: bool,
     now: u64,
-    /// Parts that are written, and how many there are.
+    /// Parts of each entry that are written, and their total number.
     written: BTreeMap<u64, (BTreeSet<u16>, u16)>,
     durable: u64,
-    /// In memory.
+    /// The entries in memory.
     entries: Vec<(Record, Hash)>,
-    /// Entries of admissions, and of ends, by audit's numbers.
+    /// Entries of admissions and of ends, by audit's numbers.
     admitted: BTreeMap<u32, u64>,
     ended: BTreeMap<u32, u64>,
-    /// Audit's numbers, by client and its own.
+    /// Audit's numbers, by client and the client's number.
     numbers: BTreeMap<(usize, u32), u32>,
-    /// Loads of signed models that were asked for while files was honest.
+    /// Loads of signed models that were requested while files was honest.
     sound_loads: BTreeSet<(usize, u32)>,
     is_open: bool,
     is_lost: bool,
-    /// Before the wake-up at hand.
+    /// Whether the log was lost before this wake-up.
     was_lost: bool,
-    /// Files gives the log as it is while it is looked for.
+    /// Whether files presents the log honestly until it is found.
     is_found_honestly: bool,
     /// The slot in service.
     in_service: Option<usize>,
-    /// The load that inference is at: its number, whether it is audit's own, and the slot, if it is one.
+    /// The load in inference: its number, whether it is audit's own, and its slot, if it uses one.
     loading: Option<(u32, bool, Option<usize>)>,
-    /// That slot, before the wake-up at hand.
+    /// That slot, before this wake-up.
     was_loading: Option<usize>,
-    /// The next load is the first of an epoch.
+    /// Whether the next load is the first of an epoch.
     is_epoch_new: bool,
     slots: [Vec<u8>; 2],
 }
 
-/// Compares.
+/// Checks the claims.
 #[derive(Debug)]
 pub struct Judge {
-    /// What was done.
+    /// Counts of what was done.
     pub figures: Figures,
-    /// One end for each request.
+    /// Checks that each request ends once.
     pub ends: Ends,
     is_ahead: bool,
     refuses: bool,
     store_bytes: u64,
-    /// What may be in a slot.
+    /// Files that may be in a slot.
     signed: Vec<Vec<u8>>,
     boot: Boot,
 }
 
 impl Judge {
-    /// Of a system with this policy, whose store has so many bytes. `signed`: files of the disk that a trusted key has signed.
+    /// A judge for a system with this policy and a store of this size. `signed`: files of the disk that a trusted key
+    /// has signed.
     #[must_use]
     pub fn new(policy: &Policy, store_bytes: u64, signed: Vec<Vec<u8>>) -> Self {
         Self {
@@ -119,7 +120,7 @@ impl Judge {
         }
     }
 
-    /// The power comes. `card`: the entries that are there for good. `is_honest`: files gives them as they are, until the log
+    /// The system boots. `card`: the durable entries. `is_honest`: whether files presents them unchanged until the log
     /// was found.
     pub fn boots(&mut self, card: &[(Record, Hash)], is_honest: bool) {
         self.figures.boots += 1;
@@ -133,17 +134,18 @@ impl Judge {
         };
     }
 
-    /// The power has gone, and this is what is there for good now. Of a files that keeps its word.
+    /// The power has failed, and `card` has the durable entries. Only for a files domain that keeps what it has
+    /// written.
     ///
     /// # Errors
-    /// What was durable is not there.
+    /// A durable entry is missing.
     pub fn power_goes(&mut self, card: &[(Record, Hash)]) -> Held {
         let there: BTreeMap<u64, Hash> =
             card.iter().map(|(it, hash)| (it.sequence, *hash)).collect();
         let first = card.first().map_or(u64::MAX, |(record, _)| record.sequence);
         for (record, hash) in &self.boot.entries {
             let sequence = record.sequence;
-            // What is older was overwritten.
+            // Older entries were overwritten.
             if sequence > self.boot.durable || sequence < first && !card.is_empty() {
                 continue;
             }
@@ -159,10 +161,10 @@ impl Judge {
         Ok(())
     }
 
-    /// A wake-up.
+    /// Checks a wake-up.
     ///
     /// # Errors
-    /// What does not hold.
+    /// A claim does not hold.
     pub fn wake(&mut self, wake: &Wake, slots: &TestRegion) -> Held {
         self.figures.wakes += 1;
         self.boot.was_lost = self.boot.is_lost;
@@ -218,7 +220,7 @@ impl Judge {
                 before.sequence
             );
         } else {
-            // Without a log on the disk it begins anew.
+            // Without a log on the disk, numbering starts over.
             let (sequence, head) = self.boot.base.unwrap_or((0, [0; 32]));
             let goes_on = (record.sequence, record.previous) == (sequence + 1, head);
             let begins = (record.sequence, record.previous) == (1, [0; 32]);
@@ -269,7 +271,7 @@ impl Judge {
                 if let Some((_, is_own, slot)) = load {
                     self.boot.in_service = match kind {
                         Kind::Load => slot,
-                        // Then nothing is in service.
+                        // If it fails, nothing is in service.
                         _ if is_own => None,
                         _ => self.boot.in_service,
                     };
@@ -323,7 +325,7 @@ impl Judge {
         let frame = message.frame();
         let (unanswered, since) = &mut self.boot.unanswered;
         *since = self.boot.now;
-        // A list has more answers than one.
+        // Only a list has several answers.
         if !matches!(Answer::parse(&frame), Ok(Answer::File { .. })) {
             unanswered.remove(&message.request);
         }
@@ -348,7 +350,7 @@ impl Judge {
         }
     }
 
-    /// Whether an entry need not be waited for.
+    /// Whether an entry need not be waited for any more.
     fn is_settled(&self, sequence: u64) -> bool {
         !self.is_ahead
             || !self.boot.is_open
@@ -416,7 +418,7 @@ impl Judge {
             let before = &self.boot.slots[slot];
             let is_copied = self.signed.iter().any(|file| {
                 let same = now.iter().zip(file).take_while(|(now, file)| now == file);
-                // The last word is filled up with what the staging copy has there.
+                // The last word is padded with whatever the staging copy has there.
                 let end = same.count().next_multiple_of(8);
                 now[end..] == before[end..]
             });
@@ -433,7 +435,7 @@ impl Judge {
 
     // ---- Clients --------------------------------------------------------------------------------
 
-    /// A client has asked for a signed model of the disk, and files is honest.
+    /// A client has requested a signed model of the disk while files is honest.
     pub fn expects_model(&mut self, client: usize, id: u32) {
         self.boot.sound_loads.insert((client, id));
     }
@@ -468,7 +470,7 @@ impl Judge {
                 false
             }
             Ok(Event::Finished(_) | Event::Tuned(_)) => true,
-            // Also what was cancelled and is over already.
+            // A cancelled request may already be over.
             Ok(Event::Failed { failure, .. }) => failure.code != ErrorCode::NoSuchRequest,
             _ => false,
         };
@@ -489,10 +491,10 @@ impl Judge {
         Ok(())
     }
 
-    /// What the users have used when audit serves again: what the entries on the card say, and no more.
+    /// Checks the users' usage when audit is back in service: it must be what the entries on the card say.
     ///
     /// # Errors
-    /// It is something else.
+    /// It is not.
     pub fn usage_goes_on(&mut self, card: &[(Record, Hash)]) -> Held {
         let expected = used(card);
         for (record, _) in self.boot.entries.clone() {
@@ -512,7 +514,7 @@ impl Judge {
         Ok(())
     }
 
-    /// Whether the log of this boot was found.
+    /// Whether the log was found in this boot.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.boot.is_open
@@ -525,7 +527,7 @@ fn read(slots: &TestRegion, slot: usize) -> Vec<u8> {
     bytes.collect()
 }
 
-/// Tokens that each user has used, by the entries of a log that has all of them: what has no end is charged as it was
+/// Tokens that each user has used, according to a complete log. A request without an end is charged with what it
 /// reserved.
 fn used(entries: &[(Record, Hash)]) -> BTreeMap<String, u64> {
     let mut used: BTreeMap<String, u64> = BTreeMap::new();
@@ -552,7 +554,7 @@ fn used(entries: &[(Record, Hash)]) -> BTreeMap<String, u64> {
         if let Some((user, reserved, is_tuning)) = open.remove(&record.request)
             && let Some(used) = used.get_mut(&user)
         {
-            // Of a fine-tuning the other number is that of its updates.
+            // For a fine-tuning, the other number counts updates.
             let charged = match is_tuning {
                 true => record.prompt_tokens.into(),
                 false => charged,

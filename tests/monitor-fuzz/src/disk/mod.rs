@@ -1,16 +1,16 @@
-//! Runs of a system with a disk: the same peers, a files of some nature, and a power that goes and comes back.
+//! Runs of a system with a disk: the same peers, a files domain of some nature, and power failures.
 //!
-//! What audit promises without a disk is compared with the reference of the other runs. What a disk adds is claimed here of
-//! what can be seen from outside ([`judge`]), with these names of [`crate::claims::Claim`]:
+//! What audit promises without a disk is compared with the reference in the other runs. What a disk adds is checked
+//! here, from the outside ([`judge`]), under these names of [`crate::claims::Claim`]:
 //!
-//! - with a log that is written ahead, inference hears of a request when its admission is durable, and its client of its end
-//!   when that is (`Ahead`);
-//! - a log that cannot be written stops admissions or does not, as the policy says (`LostLog`);
-//! - what was durable is there after the power has gone, the chain goes on behind it (`Durable`), and so do the
-//!   budgets (`Budgets`);
-//! - inference is told of nothing in a slot that no trusted key has signed, and the slot in service stays as it is
+//! - with a log that is written ahead, inference is told of a request after its admission is durable, and the client of
+//!   its end after that is (`Ahead`);
+//! - a log that cannot be written stops admissions or not, as the policy says (`LostLog`);
+//! - after a power failure, what was durable is there, the chain continues from it (`Durable`), and so do the budgets
+//!   (`Budgets`);
+//! - inference is told of nothing in a slot that no trusted key has signed, and the slot in service does not change
 //!   (`Slots`);
-//! - each request has one end, whatever files does (`Answers`, `Settles`).
+//! - each request ends once, whatever files does (`Answers`, `Settles`).
 
 pub mod card;
 pub mod domain;
@@ -26,7 +26,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use world::SLOT_BYTES;
 
-/// Models that lie on a disk, and of them those that a trusted key has signed.
+/// Models on a disk, and those of them that a trusted key has signed.
 #[must_use]
 pub fn models() -> (BTreeMap<String, Vec<u8>>, Vec<Vec<u8>>) {
     let mut files = BTreeMap::new();

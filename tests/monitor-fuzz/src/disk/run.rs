@@ -1,4 +1,4 @@
-//! A run: boots of one system with one card, and what happens in each, step by step.
+//! A run: several boots of one system with the same card, step by step.
 
 use super::card::Card;
 use super::domain::{Domain, Nature};
@@ -21,19 +21,19 @@ use zerocopy::IntoBytes as _;
 
 type Held<T = ()> = Result<T, Broken>;
 
-/// Clients, on the channels 0 and 1.
+/// Number of clients; they are on channels 0 and 1.
 const CLIENTS: u8 = 2;
 
-/// Budgets' periods, in microseconds: longer than any run.
+/// Period of the budgets, in microseconds: longer than any run.
 const PERIOD_US: u64 = *protocol::limits::BUDGET_PERIOD_US.end();
 
-/// Steps in which nobody but files and the clock act, so that the log is found in most boots.
+/// Steps at the start in which only files and the clock act, so that most boots find the log.
 const QUIET: u64 = 160;
 
-/// Boots of a run, at most.
+/// Limit of boots in a run.
 const MOST_BOOTS: u64 = 4;
 
-/// Models that are asked for: first those that a trusted key has signed.
+/// How many of the requested models are signed by a trusted key; they come first.
 const SIGNED: usize = 4;
 const NAMES: [&str; 9] = [
     "disk/one",
@@ -59,12 +59,12 @@ struct Run<'m, 'j> {
     world: World<'m>,
     judge: &'j mut Judge,
     domain: Domain,
-    /// How files is when the log was found.
+    /// The nature of files after the log was found.
     nature: Nature,
     people: Vec<Person>,
     server: Server,
     life: u64,
-    /// Times of a hundred that something wakes audit.
+    /// How often something wakes audit, in percent.
     signals: u64,
     longest_us: u64,
     step: u64,
@@ -75,7 +75,7 @@ fn policy(fixtures: &Fixtures, dice: &mut Dice) -> Policy {
     let mut policy = fixtures.policy(dice);
     policy.log_write = *dice.pick(&[LogWrite::Ahead, LogWrite::Ahead, LogWrite::Behind]) as u32;
     policy.log_on_failure = *dice.pick(&[LogFailure::Refuse, LogFailure::GoOn]) as u32;
-    // Prompts say whose they are.
+    // Prompts are logged, because they say whose they are.
     policy.keep_prompts = 1;
     if policy.format_count > 0 {
         policy.formats_sha256 = Sha256::digest(&fixtures.formats).into();
@@ -110,7 +110,7 @@ fn policy(fixtures: &Fixtures, dice: &mut Dice) -> Policy {
 /// Does a run.
 ///
 /// # Errors
-/// What it has found.
+/// A claim did not hold.
 pub fn run(fixtures: &Fixtures, plan: &Plan) -> (Figures, Result<(), Found>) {
     let mut dice = Dice::new(plan.seed, u64::MAX);
     let store = fixtures.store(&mut dice);
@@ -191,11 +191,11 @@ impl Run<'_, '_> {
         }
     }
 
-    /// From the power to its end, before the step with this number.
+    /// From power-on to the power failure, before the step with this number.
     fn boots_and_goes(&mut self, plan: &Plan, until: u64, is_last: bool) -> Held {
         let card = self.domain.card.entries();
         let mut dice = Dice::new(plan.seed, u64::MAX - 9);
-        // Most behave until the log was found, so that something comes of it.
+        // Most behave until the log was found, so that the boot gets that far.
         if dice.percent(15) {
             self.domain.nature = self.nature;
         }
@@ -312,7 +312,7 @@ impl Run<'_, '_> {
         }
         let mut ask = Ask::any(dice, &habits);
         ask.sign(client, id);
-        // Budgets that change are the other runs'.
+        // Changes of budgets are tested in the other runs.
         if !matches!(ask.request(), Request::Budget { .. }) {
             self.client_asks(client, id, &ask.request());
         }
@@ -424,7 +424,7 @@ impl Run<'_, '_> {
         sent
     }
 
-    /// Files reads so many questions, and audit looks.
+    /// Files reads this many questions, and audit wakes up.
     fn files_act(&mut self, most: u64, dice: &mut Dice) -> Held {
         let now = self.world.runtime.now;
         if self.domain.acts(&mut self.world.files, most, now, dice) {
@@ -462,7 +462,7 @@ impl Run<'_, '_> {
 
     // ---- The end --------------------------------------------------------------------------------
 
-    /// Everybody behaves, as long as anybody has anything to do and audit may wait for somebody.
+    /// Everybody behaves, until nobody has anything left to do and audit waits for nobody.
     fn settle(&mut self, dice: &mut Dice) -> Held {
         self.domain.set_right(&mut self.world.files);
         let mut quiet = 0;

@@ -1,4 +1,4 @@
-//! A monitor with a disk, from one moment when the power comes to the next when it goes.
+//! A monitor with a disk, from power-on to the next power failure.
 
 use crate::dice::Dice;
 use crate::world::{Cause, Journal, Peer, Ring, Runtime, Seen, Watched, memory, pair};
@@ -9,10 +9,10 @@ use protocol::limits::WATCHDOG_PERIOD_US;
 use protocol::record::Record;
 use protocol::testing::TestRegion;
 
-/// Bytes of a slot for models: few, so that they can be compared after every wake-up.
+/// Size of a model slot in bytes. It is small, so that slots can be compared after every wake-up.
 pub const SLOT_BYTES: usize = 16 << 10;
 
-/// Memory that a monitor has.
+/// The monitor's memory.
 #[derive(Debug)]
 pub struct Buffers {
     log: Vec<u8>,
@@ -21,7 +21,7 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// For a log in memory of so many bytes.
+    /// Buffers with a log in memory of this size.
     #[must_use]
     pub fn new(log: usize) -> Self {
         Self {
@@ -35,9 +35,9 @@ impl Buffers {
 /// Audit, with an end towards files.
 type WithDisk<'m> = Audit<'m, TestRegion, Watched, Files<TestRegion, Watched>>;
 
-/// A monitor and the memory of its journal, which must live as long as it.
+/// A monitor and the memory of its journal, which must live at least as long.
 struct Monitor<'m> {
-    /// There, but while it is dropped.
+    /// Always present, except while it is being dropped.
     audit: Option<Box<WithDisk<'m>>>,
     memory: *mut JournalMemory,
 }
@@ -45,8 +45,8 @@ struct Monitor<'m> {
 impl Drop for Monitor<'_> {
     fn drop(&mut self) {
         self.audit = None;
-        // SAFETY: it comes from `Box::into_raw` in `World::new`. The one reference to it went to the monitor, which keeps it
-        // to itself and is gone.
+        // SAFETY: it comes from `Box::into_raw` in `World::new`. The only reference to it was in the monitor, which is
+        // gone.
         #[allow(unsafe_code)]
         unsafe {
             drop(Box::from_raw(self.memory));
@@ -54,31 +54,31 @@ impl Drop for Monitor<'_> {
     }
 }
 
-/// A wake-up: what audit did, and what it wrote down.
+/// A wake-up: what audit did, and what it recorded.
 #[derive(Debug)]
 pub struct Wake {
-    /// In order.
+    /// What audit did, in order.
     pub seen: Vec<Seen>,
-    /// What was appended to the log in memory.
+    /// Entries appended to the log in memory.
     pub entries: Vec<(Record, Vec<u8>)>,
 }
 
-/// The monitor and what is around it.
+/// The monitor and its surroundings.
 pub struct World<'m> {
     monitor: Monitor<'m>,
     /// The runtime.
     pub runtime: Runtime,
-    /// The clients' ends, on the channels 0, 1 and so on.
+    /// The clients' ends, on channels 0, 1 and so on.
     pub clients: Vec<Peer>,
     /// Inference's end.
     pub inference: Peer,
-    /// Whether a life of inference runs, and which it is.
+    /// Whether inference is running.
     pub inference_runs: bool,
-    /// Counted at each start of a life.
+    /// Number of times that inference was started.
     pub life: u64,
     /// The end of files.
     pub files: Peer,
-    /// Where inference reads models of the disk.
+    /// The region from which inference reads models of the disk.
     pub slots: TestRegion,
     cursor: Cursor,
     journal: Journal,
@@ -86,7 +86,7 @@ pub struct World<'m> {
 }
 
 impl<'m> World<'m> {
-    /// A monitor that has not started, with so many clients.
+    /// A monitor that has not started, with this many clients.
     ///
     /// # Panics
     /// There are more clients than audit has places for.
@@ -112,7 +112,7 @@ impl<'m> World<'m> {
         let (_, staging) = memory(SLOT_BYTES / 8, &journal);
         let (_, adapters) = memory(protocol::adapters::REGION_BYTES / 8, &journal);
         let raw = Box::into_raw(Box::new(JournalMemory::new()));
-        // SAFETY: it is a box's, and nothing else names it but `Monitor::drop`, which frees it after the monitor.
+        // SAFETY: it comes from a box, and only `Monitor::drop` uses it otherwise, which frees it after the monitor.
         #[allow(unsafe_code)]
         let for_journal: &'static mut JournalMemory = unsafe { &mut *raw };
         let memory = Memory {
@@ -184,7 +184,7 @@ impl<'m> World<'m> {
         }
     }
 
-    /// The next time at which the clock itself wakes audit, and why.
+    /// The next time at which the clock wakes audit, and the cause.
     #[must_use]
     pub fn next_alarm(&self) -> (u64, Cause) {
         match self.runtime.timer {
@@ -193,7 +193,7 @@ impl<'m> World<'m> {
         }
     }
 
-    /// The clock stands at the alarm, and its tick or timer is over.
+    /// Advances the clock to the alarm, which is then over.
     pub fn pass_alarm(&mut self, (at, cause): (u64, Cause)) {
         self.runtime.now = self.runtime.now.max(at);
         match cause {

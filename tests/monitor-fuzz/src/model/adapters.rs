@@ -1,4 +1,4 @@
-//! Adapters and what makes them: which are loaded, which were made here, and a training that is under way.
+//! Adapters: those loaded, those made here, and the training in progress.
 
 use super::Stop;
 use crate::store::ModelFile;
@@ -12,24 +12,24 @@ use sha2::{Digest as _, Sha256};
 /// An adapter that inference was told to load.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Placed {
-    /// See there, as the others.
+    /// Its name.
     pub name: ModelName,
-    /// Where its file lies.
+    /// Where its file is.
     pub source: Source,
-    /// In it.
+    /// Offset in the source.
     pub offset: u64,
-    /// Of the file.
+    /// Size of the file.
     pub bytes: u64,
-    /// Of the file.
+    /// SHA-256 of the file.
     pub sha256: Hash,
-    /// As inference has said.
+    /// As reported by inference.
     pub info: AdapterInfo,
-    /// This life of inference has it.
+    /// Whether the current run of inference has it.
     pub present: bool,
 }
 
 impl Placed {
-    /// One of the store.
+    /// An adapter of the store.
     #[must_use]
     pub fn of_store(file: &ModelFile) -> Self {
         Self {
@@ -43,7 +43,7 @@ impl Placed {
         }
     }
 
-    /// One that was made here.
+    /// An adapter made here.
     #[must_use]
     pub fn made(made: &Made) -> Self {
         Self {
@@ -61,28 +61,28 @@ impl Placed {
 /// An adapter that was made here.
 #[derive(Clone, Debug)]
 pub struct Made {
-    /// No other has it.
+    /// Unique.
     pub id: u32,
-    /// See there, as the others.
+    /// Its name.
     pub name: ModelName,
-    /// In the region.
+    /// Offset in the region.
     pub offset: u64,
-    /// As inference has sent it.
+    /// The bytes that inference has sent.
     pub file: Vec<u8>,
-    /// Of the model's file.
+    /// SHA-256 of the model's file.
     pub base: Hash,
 }
 
 impl Made {
-    /// Of its file.
+    /// SHA-256 of its file.
     #[must_use]
     pub fn sha256(&self) -> Hash {
         Sha256::digest(&self.file).into()
     }
 }
 
-/// Where the next adapter may lie, and in how many bytes: the longest part of the region that nobody has, the last of two
-/// that are equally long.
+/// The place of the next adapter, and its length: the longest free part of the region, or the last of several that are
+/// equally long.
 #[must_use]
 pub fn room(made: &[Made]) -> (u64, u64) {
     let ends = made.iter().map(|made| made.offset + made.file.len() as u64);
@@ -99,80 +99,80 @@ pub fn room(made: &[Made]) -> (u64, u64) {
     spaces.max_by_key(|(_, bytes)| *bytes).unwrap_or((0, 0))
 }
 
-/// How far a training has got.
+/// Progress of a training.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
-    /// Audit reads the data: of the store, in the place of its list, or the examples typed; so many bytes are done.
+    /// Audit reads the data: this file of the store's list, or the typed examples. Also the bytes done.
     Reading(Option<usize>, u64),
     /// Inference trains.
     Training,
-    /// Audit hashes what came out; so many bytes are done.
+    /// Audit hashes the adapter. Also the bytes done.
     Signing(u64),
-    /// Inference loads it into this place.
+    /// Inference loads the adapter into this place.
     Loading(u32),
 }
 
-/// Data that were read.
+/// Training data that were read.
 #[derive(Clone, Copy, Debug)]
 pub struct Data {
-    /// See there, as the others.
+    /// Where they are.
     pub source: Source,
-    /// In it.
+    /// Offset in the source.
     pub offset: u64,
-    /// Of all.
+    /// Size of all data.
     pub bytes: u64,
-    /// Of all.
+    /// SHA-256 of all data.
     pub sha256: Hash,
-    /// In all.
+    /// Number of line feeds.
     pub line_feeds: u64,
 }
 
 /// A fine-tuning.
 #[derive(Clone, Debug)]
 pub struct Tune {
-    /// As asked for.
+    /// The parameters of the request.
     pub params: TrainParams,
-    /// What the adapter will be called.
+    /// Name of the new adapter.
     pub name: ModelName,
-    /// Of the model's file.
+    /// SHA-256 of the model's file.
     pub base: Hash,
-    /// See there.
+    /// Its stage.
     pub stage: Stage,
-    /// `None` while they are read.
+    /// `None` while they are being read.
     pub data: Option<Data>,
-    /// In the region, and how long.
+    /// Offset and length in the region.
     pub room: (u64, u64),
-    /// What has come of the file.
+    /// The part of the file received so far.
     pub file: Vec<u8>,
-    /// See there.
+    /// The latest progress.
     pub progress: Option<TrainProgress>,
-    /// Its client has not heard of that.
+    /// Whether its client has yet to be told the progress.
     pub is_due: bool,
-    /// When inference was asked.
+    /// When inference was asked to train.
     pub begun_us: u64,
-    /// As inference has said at the end.
+    /// Inference's report at the end.
     pub trained: Trained,
-    /// What it is as an adapter, when it is one.
+    /// Its number as an adapter, once it is complete.
     pub made: Option<u32>,
-    /// By its user.
+    /// Whether its user has cancelled it.
     pub cancelled: bool,
-    /// See there.
+    /// Whether inference was asked to stop it.
     pub stop: Stop,
-    /// What inference has said of its end counts for so much.
+    /// The cost of inference's report on its end under the egress cap.
     pub cost: u64,
 }
 
-/// What telling how far a training is counts for in the egress cap.
+/// The cost of reporting a training's progress under the egress cap.
 pub const PROGRESS_COST: u64 = 28 + 8;
 
 impl Tune {
-    /// Inference has it.
+    /// Whether inference is working on it.
     #[must_use]
     pub const fn is_with_inference(&self) -> bool {
         matches!(self.stage, Stage::Training | Stage::Loading(_))
     }
 
-    /// Tokens that its data can have at most: a byte each, and three for each line, in every epoch.
+    /// Limit of the tokens in its data: one per byte and three per line, in every epoch.
     #[must_use]
     pub fn bound(&self) -> u64 {
         let data = self
@@ -181,7 +181,7 @@ impl Tune {
         data * u64::from(self.params.epochs)
     }
 
-    /// Whether inference may say that it is so far.
+    /// Whether inference may report this progress.
     #[must_use]
     pub fn may_be_at(&self, new: &TrainProgress) -> bool {
         let lines = self.data.map_or(0, |data| data.line_feeds + 1);
@@ -201,7 +201,7 @@ impl Tune {
             && new.tokens <= self.bound()
     }
 
-    /// Whether inference may send this.
+    /// Whether inference may send this part.
     #[must_use]
     pub fn may_send(&self, offset: u64, bytes: &[u8]) -> bool {
         self.stage == Stage::Training
@@ -212,7 +212,7 @@ impl Tune {
             && offset + bytes.len() as u64 <= self.room.1
     }
 
-    /// Whether inference may say that it is over.
+    /// Whether inference may report this end.
     #[must_use]
     pub fn may_end(&self, trained: &Trained, is_late: bool) -> bool {
         let Some(last) = &self.progress else {

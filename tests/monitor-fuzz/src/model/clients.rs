@@ -1,4 +1,4 @@
-//! Clients: who each is, what it may have at once, and what it is owed.
+//! Clients: the identity of each, its limits, and what it has yet to be told.
 
 use super::Repeats;
 use protocol::error::Failure;
@@ -8,52 +8,52 @@ use protocol::wire::Fault;
 use protocol::wire::client::{LogExtent, LogQuery, Progress, Stage};
 use std::collections::BTreeMap;
 
-/// Who a client is, as the policy says of its channel.
+/// A client's identity, which the policy gives for its channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity {
-    /// Of its domain.
+    /// Name of its domain.
     pub name: UserName,
-    /// The user that it is now.
+    /// Its current user.
     pub user: usize,
-    /// The one that it is at boot and after a logout.
+    /// Its own user, at boot and after a logout.
     pub own: usize,
-    /// It may become another.
+    /// Whether it may log in as another user.
     pub may_log_in: bool,
-    /// Which formats its answers may have.
+    /// The formats that its answers may have.
     pub formats: FormatRule,
-    /// Requests at once.
+    /// Limit of requests at once.
     pub requests: usize,
-    /// Sessions at once.
+    /// Limit of sessions at once.
     pub sessions: usize,
-    /// Messages that inference has not read.
+    /// Limit of messages that inference has not read.
     pub commands: usize,
 }
 
 /// A client.
 #[derive(Debug)]
 pub struct Client {
-    /// Audit's number of it.
+    /// Audit's number for it.
     pub channel: u8,
-    /// `None`: nobody knows it.
+    /// `None` if the policy does not name it.
     pub identity: Option<Identity>,
-    /// In no order.
+    /// Its open lists, in any order.
     pub lists: Vec<List>,
-    /// See there.
+    /// Its pending notices.
     pub notices: Notices,
-    /// Of the protocol.
+    /// Its violations of the protocol.
     pub violations: Repeats,
-    /// Wake-ups in a row in which it had a message for audit that was not taken, and could have been answered.
+    /// Consecutive wake-ups in which it had a message for audit that could have been answered but was not taken.
     pub passed_over: usize,
-    /// The egress cap has kept something from it, and it has had room since.
+    /// Whether the egress cap has kept something from it although it had room.
     pub is_kept_waiting: bool,
-    /// Events that the others were handed out of the egress cap since then, by their places.
+    /// Events that each other client has received under the egress cap since then, by place.
     pub passed_by: Vec<u32>,
-    /// Of its requests that the egress cap keeps waiting, by audit's number: events of its others since then.
+    /// Its requests that the egress cap keeps waiting, by audit's number: events of its other requests since then.
     pub kept: BTreeMap<u32, BTreeMap<u32, u32>>,
 }
 
 impl Client {
-    /// As the policy says of this channel; `is_second`: somebody before it is on the same.
+    /// The client on this channel, according to the policy. `is_second`: whether an earlier one is on the same channel.
     #[must_use]
     pub fn new(channel: u8, policy: Option<&Policy>, is_second: bool, count: usize) -> Self {
         let clients = policy.map_or(&[][..], Policy::clients);
@@ -82,13 +82,13 @@ impl Client {
         }
     }
 
-    /// The user that it is; the first, whose name nobody is told, without a policy.
+    /// Its current user; without a policy the first, whose name nobody is told.
     #[must_use]
     pub fn user(&self) -> usize {
         self.identity.map_or(0, |identity| identity.user)
     }
 
-    /// Of its domain.
+    /// Name of its domain.
     #[must_use]
     pub fn name(&self) -> UserName {
         self.identity
@@ -96,32 +96,32 @@ impl Client {
     }
 }
 
-/// Notices that a client has yet to hear.
+/// Notices that a client has yet to be told.
 #[derive(Clone, Debug, Default)]
 pub struct Notices {
-    /// Inference died or was stopped: the last time, and how often.
+    /// Faults and stops of inference: the latest, and their number.
     pub fault: Option<(Fault, u32)>,
-    /// Audit's own load failed, and what there is to say about it.
+    /// Why audit's own load failed, and the detail.
     pub load_failed: Option<(Failure, Vec<u8>)>,
     /// Audit has stopped trying.
     pub exhausted: Option<Failure>,
-    /// Inference serves again, after so long and so many restarts.
+    /// Inference is back in service: after this time, and this many restarts.
     pub recovered: Option<(u64, u32)>,
-    /// How far the boot has got.
+    /// Progress of the boot.
     pub progress: Option<Progress>,
     /// The client may begin.
     pub ready: bool,
 }
 
 impl Notices {
-    /// Inference has died or was stopped.
+    /// Inference has failed or was stopped.
     pub fn fault(&mut self, fault: Fault) {
         let before = self.fault.map_or(0, |(_, count)| count);
         self.fault = Some((fault, before + 1));
         self.recovered = None;
     }
 
-    /// The boot has got so far.
+    /// The boot has made progress.
     pub const fn progress(&mut self, stage: Stage, done: u64, total: u64) {
         self.progress = Some(Progress { stage, done, total });
     }
@@ -132,7 +132,7 @@ impl Notices {
         self.progress = None;
     }
 
-    /// Nothing is left.
+    /// Whether nothing is pending.
     #[must_use]
     pub const fn are_told(&self) -> bool {
         self.fault.is_none()
@@ -144,7 +144,7 @@ impl Notices {
     }
 }
 
-/// What is being listed.
+/// The content of a list.
 #[derive(Clone, Debug)]
 pub enum ListKind {
     /// Models.
@@ -153,31 +153,31 @@ pub enum ListKind {
     Users,
     /// Adapters.
     Adapters,
-    /// Formats, with which the client and its role may use.
+    /// Formats that both the client and its role may use.
     Formats([FormatRule; 2]),
-    /// The file of an adapter made here, by its number, and how much was sent.
+    /// The file of an adapter made here: its number, and the bytes sent.
     Export(u32, u64),
-    /// Sessions: of one user at this client, or all.
+    /// Sessions of one user at this client, or all.
     Sessions(Option<usize>),
     /// Entries of the log.
     Log {
-        /// As asked for.
+        /// The query.
         query: LogQuery,
-        /// Ends before this one, if it does not follow.
+        /// Where it ends if it does not follow new entries.
         until: u64,
-        /// The next that can come.
+        /// The next entry that can be sent.
         next: u64,
-        /// What was sent.
+        /// The range that was sent.
         sent: Option<LogExtent>,
     },
-    /// A check of the log that had this extent.
+    /// A check of the log with this extent.
     Verify(LogExtent),
-    /// Counters; whether a tick has come since the last.
+    /// Counters; whether there was a tick since the last ones.
     Watch(bool),
 }
 
 impl ListKind {
-    /// It goes on until it is cancelled.
+    /// Whether it goes on until it is cancelled.
     #[must_use]
     pub const fn is_endless(&self) -> bool {
         match self {
@@ -188,15 +188,15 @@ impl ListKind {
     }
 }
 
-/// A list that is open.
+/// An open list.
 #[derive(Clone, Debug)]
 pub struct List {
-    /// The client's number.
+    /// The client's number for it.
     pub id: u32,
-    /// What.
+    /// Its content.
     pub kind: ListKind,
-    /// Events that were sent.
+    /// Number of events sent.
     pub sent: u32,
-    /// Which wake-up it began in.
+    /// The wake-up in which it began.
     pub began: u64,
 }

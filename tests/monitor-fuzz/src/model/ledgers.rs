@@ -1,4 +1,4 @@
-//! What is counted: tokens of budgets, bytes of the egress cap and of the log, wrong passphrases, repeats.
+//! Counters: tokens of budgets, bytes of the egress cap and of the log, wrong passphrases, repeated events.
 
 use protocol::error::ErrorCode;
 use protocol::policy::Policy;
@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 /// Tokens of one user.
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    /// Most in a period.
+    /// Limit in a period.
     pub tokens: u64,
-    /// The period.
+    /// Length of the period in microseconds.
     pub period_us: u64,
     began_us: u64,
-    /// Reserved in this period, by request.
+    /// Tokens reserved in this period, by request.
     open: BTreeMap<u32, u64>,
-    /// Used in this period.
+    /// Tokens used in this period.
     pub used: u64,
 }
 
@@ -32,7 +32,7 @@ impl Ledger {
         }
     }
 
-    /// A period that is over takes its charges with it.
+    /// Begins a new period, without charges, if the current one is over.
     pub fn roll(&mut self, now: u64) {
         let periods = now.saturating_sub(self.began_us) / self.period_us;
         if periods > 0 {
@@ -42,13 +42,13 @@ impl Ledger {
         }
     }
 
-    /// Reserved in this period.
+    /// Tokens reserved in this period.
     #[must_use]
     pub fn reserved(&self) -> u64 {
         self.open.values().sum()
     }
 
-    /// What can be reserved.
+    /// Tokens that can still be reserved.
     #[must_use]
     pub fn left(&self) -> u64 {
         self.tokens
@@ -56,12 +56,12 @@ impl Ledger {
             .saturating_sub(self.reserved())
     }
 
-    /// A request has been admitted.
+    /// A request was admitted.
     pub fn reserve(&mut self, number: u32, tokens: u64) {
         self.open.insert(number, tokens);
     }
 
-    /// It has ended. One of an earlier period is not there any more.
+    /// A request has ended. If it was admitted in an earlier period, it is not charged.
     pub fn settle(&mut self, number: u32, used: u64, now: u64) {
         self.roll(now);
         if self.open.remove(&number).is_some() {
@@ -69,7 +69,7 @@ impl Ledger {
         }
     }
 
-    /// Another limit or period, and a new period that keeps what was used.
+    /// Changes the limit or the period. A new period begins, in which the tokens used so far still count.
     pub fn change(&mut self, tokens: Option<u64>, period_us: Option<u64>, now: u64) {
         self.roll(now);
         self.tokens = tokens.unwrap_or(self.tokens);
@@ -77,7 +77,7 @@ impl Ledger {
         self.began_us = now;
     }
 
-    /// Time that is left of the period.
+    /// Time left in the period.
     #[must_use]
     pub const fn left_us(&self, now: u64) -> u64 {
         self.began_us + self.period_us - now
@@ -86,33 +86,34 @@ impl Ledger {
 
 const SECOND_US: i128 = 1_000_000;
 
-/// A bucket for the egress cap, in bytes times microseconds a second. It may be overdrawn, to show it.
+/// A bucket for the egress cap, in bytes times microseconds per second. It may be overdrawn, so that a breach is
+/// visible.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     rate: i128,
     burst: i128,
-    /// What may have left, at the most.
+    /// The level if debts are paid at once: the most that may have left.
     most: i128,
-    /// What is there by audit's way of counting: a debt is paid back only when somebody asks.
+    /// The level as audit counts it, which pays back a debt only when asked.
     level: i128,
     debt: u64,
     filled_us: u64,
-    /// Bytes in all.
+    /// Total bytes that have left.
     pub passed: u64,
-    /// Tokens that inference may be ahead of a client.
+    /// How many tokens inference may be ahead of a client.
     pub window: u32,
-    /// How long something has waited for it before `held_since_us`, and since when something does.
+    /// How long something has waited for it before `held_since_us`, and since when something is waiting.
     held_us: u64,
     held_since_us: Option<u64>,
 }
 
 impl Bucket {
-    /// A full one.
+    /// A full bucket.
     #[must_use]
     pub fn new(policy: &Policy, now: u64) -> Self {
         let burst = i128::from(policy.egress_burst_bytes) * SECOND_US;
-        // A token's text has 256 bytes at most, and 12 more are counted for it; so they are for what is held back, which has
-        // at most 64.
+        // A token's text has at most 256 bytes, and 12 more are counted for it; the same 12 are counted for held-back
+        // text, which has at most 64 bytes.
         let window = ((policy.egress_burst_bytes - 76) / 268).clamp(1, 16);
         Self {
             rate: i128::from(policy.egress_bytes_per_second),
@@ -128,7 +129,7 @@ impl Bucket {
         }
     }
 
-    /// From now on something waits for it, or nothing does.
+    /// Notes whether something is waiting for it from now on.
     pub fn note_held(&mut self, waits: bool, now: u64) {
         self.held_us = self.held_us(now);
         self.held_since_us = waits.then_some(now);
@@ -140,7 +141,7 @@ impl Bucket {
         self.held_us + self.held_since_us.map_or(0, |since| now - since)
     }
 
-    /// Whole bytes that may leave at once.
+    /// Whole bytes that may leave now.
     pub fn left(&self, now: u64) -> u64 {
         let mut filled = self.clone();
         filled.fill(now);
@@ -166,7 +167,7 @@ impl Bucket {
         self.debt -= paid as u64;
     }
 
-    /// So many bytes have left and could not be held back.
+    /// Counts bytes that have left and could not be held back.
     pub fn owe(&mut self, bytes: u64, now: u64) {
         self.fill(now);
         self.passed += bytes;
@@ -175,20 +176,20 @@ impl Bucket {
         self.pay();
     }
 
-    /// So many bytes have left; false if there were not as many.
+    /// Counts bytes that have left; false if more than allowed.
     pub fn take(&mut self, bytes: u64, now: u64) -> bool {
         self.owe(bytes, now);
         self.most >= 0
     }
 
-    /// Whether so many bytes may leave.
+    /// Whether this many bytes may leave.
     pub fn allows(&mut self, bytes: u64, now: u64) -> bool {
         self.fill(now);
         self.pay();
         self.debt == 0 && self.level >= i128::from(bytes) * SECOND_US
     }
 
-    /// When they may at the latest, if nothing else leaves.
+    /// The latest time at which they may leave, if nothing else does.
     #[must_use]
     pub fn allows_at(&self, bytes: u64) -> u64 {
         let wanted = i128::from(bytes.max(self.debt)) * SECOND_US;
@@ -200,35 +201,35 @@ impl Bucket {
 /// A user's wrong passphrases.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Attempts {
-    /// In a row.
+    /// Consecutive failures.
     pub failures: u32,
-    /// When the next try is heard.
+    /// When the next try is allowed.
     pub next_us: u64,
 }
 
 const SECOND: u64 = 1_000_000;
 const HOUR: u64 = 3600 * SECOND;
 
-/// Events of one author for one reason that are written down ever more rarely, with counts.
+/// Events of one author for one reason, which are recorded ever more rarely, with counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Repeats {
-    /// Without an entry.
+    /// Events without an entry.
     pub pending: u64,
-    /// Value and limit of the newest.
+    /// Value and limit of the newest event.
     pub newest: (u64, u64),
     recorded_us: u64,
-    /// How long the next entry waits after the last; 0: there was none.
+    /// Pause between the last entry and the next; 0 if there was none.
     pause_us: u64,
 }
 
 impl Repeats {
-    /// Whether the next entry's time has come.
+    /// Whether the next entry is due.
     #[must_use]
     pub fn due(&self, now: u64) -> bool {
         self.pause_us == 0 || now >= self.recorded_us + self.pause_us.min(HOUR)
     }
 
-    /// An entry has counted all that was pending.
+    /// An entry has counted all pending events.
     pub fn recorded(&mut self, now: u64) {
         self.pause_us = match self.pause_us {
             0 => SECOND,
@@ -240,17 +241,17 @@ impl Repeats {
         self.pending = 0;
     }
 
-    /// Its author's share of the log has no room for it.
+    /// The entry is postponed, because its author's share of the log has no room.
     pub fn postpone(&mut self, now: u64) {
         self.recorded_us = now;
         self.pause_us = self.pause_us.max(SECOND);
     }
 }
 
-/// What a user can repeat: a kind of record with a code, and the permission that was wanting.
+/// A reason for entries: the kind of record, its code, and the missing permission.
 pub type Reason = (u16, u16, u64);
 
-/// Why this entry was written.
+/// The reason for an entry.
 #[must_use]
 pub fn reason(record: &Record) -> Reason {
     let permission = match record.code == ErrorCode::NotPermitted as u16 {
@@ -260,21 +261,21 @@ pub fn reason(record: &Record) -> Reason {
     (record.kind, record.code, permission)
 }
 
-/// Bytes of an entry of the log.
+/// Size of an entry of the log without text.
 pub const ENTRY: u64 = protocol::record::RECORD_BYTES as u64;
 
-/// One user's share of the log, in bytes times microseconds an hour.
+/// One user's share of the log, in bytes times microseconds per hour.
 #[derive(Clone, Copy, Debug)]
 pub struct Share {
     rate: u128,
     level: u128,
     filled_us: u64,
-    /// Bytes that entries have taken.
+    /// Bytes taken by entries.
     pub used: u64,
 }
 
 impl Share {
-    /// A full one, for so many bytes an hour.
+    /// A full share, for this many bytes per hour.
     #[must_use]
     pub fn new(rate: u32, now: u64) -> Self {
         let rate = u128::from(rate);
@@ -290,10 +291,10 @@ impl Share {
         self.level = (self.level + level).min(self.rate * u128::from(HOUR));
     }
 
-    /// Takes so many bytes.
+    /// Takes this many bytes.
     ///
     /// # Errors
-    /// How many there are instead.
+    /// The number of bytes left, which is too low.
     pub fn take(&mut self, bytes: u64, now: u64) -> Result<(), u64> {
         self.add(u128::from(now.saturating_sub(self.filled_us)) * self.rate);
         self.filled_us = self.filled_us.max(now);
@@ -307,12 +308,12 @@ impl Share {
         }
     }
 
-    /// Gives back what was not used.
+    /// Gives back bytes that were not used.
     pub fn give_back(&mut self, bytes: u64) {
         self.add(u128::from(bytes) * u128::from(HOUR));
     }
 
-    /// Whether all entries so far are no more than an hour's worth and what time has given.
+    /// Whether all entries so far take no more than an hour's worth plus what time has added.
     #[must_use]
     pub fn holds(&self, since: u64) -> bool {
         u128::from(self.used) * u128::from(HOUR) <= self.rate * u128::from(HOUR + since)

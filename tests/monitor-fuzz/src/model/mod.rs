@@ -1,6 +1,6 @@
-//! The reference: what a monitor that keeps its promises would know, in the shortest form that says it.
+//! The reference: what a monitor that keeps its promises would know, in the simplest form.
 //!
-//! Nothing here is shared with audit. Where audit counts, this keeps a list; where audit has slots, this has a map.
+//! It shares no code with audit. Where audit has counters, this has lists; where audit has slots, this has maps.
 
 mod adapters;
 mod clients;
@@ -22,20 +22,20 @@ use protocol::policy::{MIN_LOG_BYTES_PER_HOUR, Policy};
 use protocol::wire::client::FormatEntry;
 use std::collections::{BTreeMap, VecDeque};
 
-/// What audit is doing as a whole.
+/// The state of the whole system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// The first model is being loaded.
     Booting,
-    /// As it should be.
+    /// Normal operation.
     Serving,
-    /// Loads its model again since then.
+    /// Loading its model again, since this time.
     Recovering(u64),
-    /// No more restarts.
+    /// No more restarts are tried.
     Stopped,
 }
 
-/// What is counted.
+/// Counters.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs)]
 pub struct Counts {
@@ -55,7 +55,7 @@ pub struct Counts {
     pub refused_by_code: BTreeMap<u16, u32>,
 }
 
-/// Time in which at least one request for text is under way.
+/// Total time in which at least one request for text is in flight.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Busy {
     us: u64,
@@ -63,13 +63,13 @@ pub struct Busy {
 }
 
 impl Busy {
-    /// From now on there is one, or none.
+    /// Notes whether there is one from now on.
     pub fn note(&mut self, is_busy: bool, now: u64) {
         self.us = self.until(now);
         self.since = is_busy.then_some(now);
     }
 
-    /// So far.
+    /// The total so far.
     #[must_use]
     pub fn until(&self, now: u64) -> u64 {
         self.us + self.since.map_or(0, |since| now - since)
@@ -79,82 +79,82 @@ impl Busy {
 /// Everything that a monitor would know.
 #[derive(Debug)]
 pub struct Model<'m> {
-    /// `None`: it is no policy, with this number of the reason.
+    /// An invalid policy is given by the number of the reason.
     pub policy: Result<&'m Policy, u64>,
     /// Models in the store; `None` if it is not an archive.
     pub store: Option<&'m [ModelFile]>,
-    /// Adapters that lie there.
+    /// Adapters in the store.
     pub adapters: &'m [ModelFile],
     /// Formats of the policy, as listed for a client that may not use any of them.
     pub formats: &'m [FormatEntry],
-    /// Training data that lie there.
+    /// Training data in the store.
     pub data: &'m [ModelFile],
     /// Adapters that inference was told to load, by place.
     pub placed: BTreeMap<u32, Placed>,
-    /// Those made here, the oldest first.
+    /// Adapters made here, oldest first.
     pub made: Vec<Made>,
-    /// Adapters that were ever made.
+    /// Number of adapters ever made.
     pub last_made: u32,
-    /// Examples typed, with the ends of their lines, and how many.
+    /// Typed examples with line ends, and their number.
     pub examples: (Vec<u8>, u32),
     /// Size of the store's archive.
     pub store_bytes: u64,
     /// When audit started.
     pub booted_us: u64,
-    /// As a whole.
+    /// The state of the whole system.
     pub phase: Phase,
-    /// By their places.
+    /// The clients, by place.
     pub clients: Vec<Client>,
-    /// By user.
+    /// Budgets, by user.
     pub ledgers: Vec<Ledger>,
-    /// By client and user, and after them those of names that nobody has.
+    /// Login attempts, by client and user, and at the end those with unknown names.
     pub attempts: Vec<Vec<Attempts>>,
-    /// By client: when a passphrase may be hashed again.
+    /// When a passphrase may next be hashed, by client.
     pub next_hash_us: Vec<u64>,
-    /// All of them.
+    /// The sessions.
     pub sessions: Sessions,
-    /// By audit's number.
+    /// Requests in flight, by audit's number.
     pub live: BTreeMap<u32, Live>,
     /// Requests that are over, by audit's number.
     pub over: BTreeMap<u32, Over>,
-    /// Verdicts on files of the store, by their offsets, that audit remembers.
+    /// Remembered verdicts on files of the store, by offset.
     pub verdicts: VecDeque<u64>,
-    /// Whose the messages are that inference has not read; audit's own are nobody's.
+    /// The sender of each message that inference has not read: a client, or `None` for audit.
     pub unread: VecDeque<Option<usize>>,
     /// The model that is loaded after a restart.
     pub wanted: ModelName,
     /// The model in service, by index.
     pub current: Option<usize>,
-    /// Why the runtime has refused the last restart or stop, as the protocol numbers it.
+    /// Why the runtime refused the last restart or stop, as the protocol's number.
     pub refused: Option<u64>,
     /// Times of the restarts within the window.
     pub restarts_us: VecDeque<u64>,
-    /// By user.
+    /// Shares of the log, by user.
     pub shares: Vec<Share>,
-    /// By user and reason.
+    /// Repeated events, by user and reason.
     pub repeats: BTreeMap<(usize, Reason), Repeats>,
-    /// Since when inference's ring has had no room whenever audit woke.
+    /// Since when every wake-up has found inference's ring full.
     pub full_since_us: Option<u64>,
     /// The newest number of a command.
     pub last_number: u32,
     /// Epoch of inference's ring.
     pub epoch: u32,
-    /// See there.
+    /// The egress cap.
     pub bucket: Bucket,
-    /// Of inference.
+    /// Violations by inference.
     pub violations: Repeats,
-    /// See there.
+    /// Counters.
     pub counts: Counts,
-    /// See there.
+    /// Time with requests for text.
     pub busy: Busy,
-    /// Of requests that finished.
+    /// Latencies of requests that finished.
     pub latencies: Vec<u64>,
-    /// Since the start, of the last ten seconds and some.
+    /// Times of tokens, in microseconds since the start, for a little more than the last ten seconds.
     pub token_times: VecDeque<u64>,
 }
 
 impl<'m> Model<'m> {
-    /// Before the start.
+    /// The state before the start.
     #[must_use]
     pub fn new(
         policy: Result<&'m Policy, u64>,
@@ -229,7 +229,7 @@ impl<'m> Model<'m> {
             };
             self.shares = policy.users().iter().map(share).collect();
         } else {
-            // Who asks without a policy is refused as somebody.
+            // Without a policy, refusals are recorded as the first user's.
             self.shares = vec![Share::new(MIN_LOG_BYTES_PER_HOUR, now)];
         }
     }
@@ -248,7 +248,7 @@ impl<'m> Model<'m> {
         users.iter().position(|user| user.name == name)
     }
 
-    /// Requests for text under way.
+    /// Requests for text in flight.
     pub fn texts(&self) -> impl Iterator<Item = &Text> {
         self.live.values().filter_map(Live::text)
     }
@@ -259,7 +259,7 @@ impl<'m> Model<'m> {
         self.busy.note(is_busy, now);
     }
 
-    /// A token has come.
+    /// Counts a token.
     pub fn note_token(&mut self, now: u64) {
         self.counts.generated_tokens += 1;
         let at = now - self.booted_us;
@@ -273,35 +273,35 @@ impl<'m> Model<'m> {
         }
     }
 
-    /// A load by a client is in inference.
+    /// Whether inference is loading a model for a client.
     #[must_use]
     pub fn loads_for_client(&self) -> bool {
         let mut live = self.live.values();
         live.any(|live| live.client.is_some() && matches!(live.work, Work::Load(_)))
     }
 
-    /// A fine-tuning that is under way, and its number.
+    /// The fine-tuning in progress, and its number.
     #[must_use]
     pub fn tune(&self) -> Option<(u32, &Tune)> {
         let mut live = self.live.iter();
         live.find_map(|(number, live)| Some((*number, live.tune()?)))
     }
 
-    /// An adapter is on its way beside the model.
+    /// Whether an adapter is being loaded.
     #[must_use]
     pub fn loads_adapter(&self) -> bool {
         let is = |live: &Live| matches!(live.work, Work::VerifyAdapter(..) | Work::Adapter(..));
         self.live.values().any(is)
     }
 
-    /// The model in service.
+    /// SHA-256 of the model in service.
     #[must_use]
     pub fn base(&self) -> Option<Hash> {
         let (at, store) = self.current.zip(self.store)?;
         Some(store[at].sha256)
     }
 
-    /// The place of the adapter of this name.
+    /// The place of the adapter with this name.
     #[must_use]
     pub fn place_of(&self, name: ModelName) -> Option<(u32, &Placed)> {
         let mut placed = self.placed.iter();
@@ -309,17 +309,17 @@ impl<'m> Model<'m> {
         found.map(|(place, placed)| (*place, placed))
     }
 
-    /// There is an adapter of this name.
+    /// Whether there is an adapter with this name.
     #[must_use]
     pub fn is_adapter(&self, name: ModelName) -> bool {
         self.made.iter().any(|made| made.name == name)
             || self.adapters.iter().any(|file| file.name == name)
     }
 
-    /// The first file of this name, as audit would verify it.
+    /// The first file with this name, which audit would verify.
     ///
     /// # Errors
-    /// There is no such file (the error is then `missing`), or it is not signed.
+    /// There is no such file (then the error is `missing`), or it is not signed.
     pub fn find_file(
         &self,
         files: &[ModelFile],
@@ -337,13 +337,13 @@ impl<'m> Model<'m> {
         }
     }
 
-    /// Any load is on its way.
+    /// Whether anything is being loaded.
     #[must_use]
     pub fn loads(&self) -> bool {
         self.live.values().any(|live| live.model().is_some())
     }
 
-    /// The number of the load that is being verified next: audit's own before a client's.
+    /// The number of the load that is verified next: audit's own before a client's.
     #[must_use]
     pub fn verifies(&self) -> Option<u32> {
         let live = self.live.iter().filter(|(_, live)| live.is_verified());
@@ -352,7 +352,7 @@ impl<'m> Model<'m> {
             .map(|(number, _)| *number)
     }
 
-    /// Whether this number of a client's names something.
+    /// Whether a client uses this number for something.
     #[must_use]
     pub fn is_used(&self, client: usize, id: u32) -> bool {
         let whose = (Some(client), Some(id));
@@ -364,14 +364,15 @@ impl<'m> Model<'m> {
             || self.clients[client].lists.iter().any(|list| list.id == id)
     }
 
-    /// Requests of a client that are not over, or of whose end it has not been told.
+    /// Requests of a client that are not over, or whose end it has not been told.
     #[must_use]
     pub fn requests_of(&self, client: usize) -> usize {
         let live = self.live.values().filter(|l| l.client == Some(client));
         live.count() + self.over.values().filter(|o| o.client == client).count()
     }
 
-    /// What the next events of a client's requests count for in the egress cap, those that are counted, by audit's number.
+    /// The cost of the next event of each of a client's requests under the egress cap, by audit's number; events
+    /// without a cost are left out.
     pub fn costs_of(&self, client: usize) -> impl Iterator<Item = (u32, u64)> {
         let live = self.live.iter().filter(move |l| l.1.client == Some(client));
         let due = live
@@ -385,10 +386,10 @@ impl<'m> Model<'m> {
         texts.chain(over).filter(|(_, cost)| *cost > 0)
     }
 
-    /// The first model of this name in the store.
+    /// The first model with this name in the store.
     ///
     /// # Errors
-    /// Why it is not even verified.
+    /// Why it will not be verified.
     pub fn find_model(&self, name: ModelName) -> Result<usize, Failure> {
         let Some(store) = self.store else {
             return Err(Failure::over(ErrorCode::BadStore, self.store_bytes, 0));

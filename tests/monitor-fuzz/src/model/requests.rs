@@ -1,4 +1,4 @@
-//! Requests: those that audit or inference is at, and those that are over and whose clients have yet to hear of it.
+//! Requests: those in flight, and those that are over and whose clients have yet to be told.
 
 use crate::formats::Answer;
 
@@ -11,43 +11,44 @@ use protocol::wire::engine::Holdings;
 use protocol::wire::{AdapterInfo, InferParams, ModelInfo};
 use sha2::{Digest as _, Sha256};
 
-/// Where a request stands.
+/// The state of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// In time.
+    /// Within its deadline.
     Active,
-    /// Its deadline has passed: inference is restarted then. `None`: inference could not be asked yet to stop it.
+    /// Its deadline has passed; inference will be restarted at this time. `None` if inference could not be asked yet to
+    /// stop it.
     Late(Option<u64>),
 }
 
 /// Whether inference was asked to stop a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Nobody wants it.
+    /// Not asked, and need not be.
     No,
-    /// Its ring had no room for the command.
+    /// It must be asked, but its ring had no room.
     Owed,
-    /// It was.
+    /// Asked.
     Asked,
 }
 
-/// Text that its client was not sent yet.
+/// Text that its client has not been sent yet.
 #[derive(Clone, Debug, Default)]
 pub struct Waiting {
-    /// Of so many tokens.
+    /// Number of its tokens.
     pub tokens: u32,
-    /// In the order in which it came.
+    /// The text, in order.
     pub text: Vec<u8>,
 }
 
 impl Waiting {
-    /// Whether its client is to be told of it: of tokens, or of text that was held back.
+    /// Whether there are tokens, or text that is no longer held back, to send.
     #[must_use]
     pub fn is_due(&self) -> bool {
         self.tokens > 0 || !self.text.is_empty()
     }
 
-    /// What it counts for in the egress cap: each token with its number as an event of its own.
+    /// Its cost under the egress cap: each token counts as an event with a number.
     #[must_use]
     pub fn cost(&self) -> u64 {
         match self.is_due() {
@@ -60,54 +61,54 @@ impl Waiting {
 /// A request for text.
 #[derive(Clone, Debug)]
 pub struct Text {
-    /// Of its session.
+    /// Slot of its session.
     pub slot: u32,
-    /// Of its session.
+    /// Number of its session.
     pub session: u32,
-    /// Of its session.
+    /// Its turn in the session.
     pub turn: u32,
-    /// As asked for.
+    /// Its parameters.
     pub params: InferParams,
-    /// Its place and hash.
+    /// The adapter's place and hash.
     pub adapter: Option<(u32, Hash)>,
-    /// As asked for.
+    /// Size of the prompt in bytes.
     pub prompt_bytes: u32,
-    /// Of the parts.
+    /// SHA-256 of the parts.
     pub prompt_sha256: Hash,
-    /// Segments of a conversation, and stop strings.
+    /// Number of segments in a conversation, and of stop strings.
     pub counts: (u32, u32),
-    /// Tokens that the prompt may have.
+    /// Limit of the prompt's tokens.
     pub most_prompt: u32,
     /// The format's name and hash.
     pub format: (FormatName, Hash),
-    /// What its answer may be.
+    /// The format of its answer.
     pub answer: Answer,
-    /// All text that has come.
+    /// All text received from inference.
     pub all: Vec<u8>,
-    /// Bytes of it that were held back no longer.
+    /// Bytes of it that are no longer held back.
     pub shown: usize,
-    /// That have come.
+    /// Number of tokens received.
     pub tokens: u32,
-    /// Of them, those that its client was sent.
+    /// How many of them its client has been sent.
     pub handed_on: u32,
-    /// The others.
+    /// The remaining ones.
     pub waiting: Waiting,
-    /// That inference may generate in all.
+    /// Tokens that inference may generate in all.
     pub credit: u32,
-    /// Of the tokens that have come.
+    /// Hash of the tokens received.
     pub output: Sha256,
-    /// When the first came.
+    /// When the first token arrived.
     pub first_us: Option<u64>,
-    /// How long the egress cap had held text back at its admission.
+    /// How long the egress cap had held text back when the request was admitted.
     pub held_before_us: u64,
-    /// By its user.
+    /// Whether its user has cancelled it.
     pub cancelled: bool,
-    /// See there.
+    /// Whether inference was asked to stop it.
     pub stop: Stop,
 }
 
 impl Text {
-    /// Takes text that it may have: what cannot become a stop string waits for the client.
+    /// Takes a token's text, which the format allows: text that cannot become a stop string now waits for the client.
     pub fn takes(&mut self, piece: &[u8]) {
         self.all.extend_from_slice(piece);
         let shown = self.all.len() - self.answer.held(&self.all);
@@ -123,55 +124,55 @@ impl Text {
         self.shown = self.all.len();
     }
 
-    /// SHA-256 of what has come.
+    /// SHA-256 of the tokens received.
     #[must_use]
     pub fn output_sha256(&self) -> Hash {
         self.output.clone().finalize().into()
     }
 }
 
-/// What a request is for.
+/// The purpose of a request.
 #[derive(Clone, Debug)]
 pub enum Work {
     /// Text.
     Text(Box<Text>),
-    /// A model of the store, by index, that audit verifies, and how many of its bytes are done.
+    /// A model of the store, by index, that audit is verifying, and the bytes done.
     Verify(usize, u64),
-    /// A model of the store, by index, that inference loads.
+    /// A model of the store, by index, that inference is loading.
     Load(usize),
-    /// What inference holds.
+    /// A question about inference's state.
     Status,
-    /// An adapter of the store, by its place in their list, that audit verifies, and how many of its bytes are done.
+    /// An adapter of the store, by its index, that audit is verifying, and the bytes done.
     VerifyAdapter(usize, u64),
-    /// An adapter that inference loads into this place.
+    /// An adapter that inference is loading into this place.
     Adapter(u32, Placed),
-    /// An adapter that is made.
+    /// A fine-tuning.
     Tune(Box<Tune>),
 }
 
-/// A request that is under way.
+/// A request in flight.
 #[derive(Clone, Debug)]
 pub struct Live {
-    /// Whose; `None`: audit's own load.
+    /// Its client; `None` for audit's own load.
     pub client: Option<usize>,
-    /// The client's number; `None`: audit's own load, or one whose client has been told that it is cancelled.
+    /// The client's number; `None` for audit's own load, and for a request whose client was told that it is cancelled.
     pub id: Option<u32>,
-    /// Who the client was.
+    /// The client's user at the time.
     pub user: usize,
-    /// Bytes of the user's share of the log that its entries may yet take.
+    /// Bytes of the user's share of the log that its entries may still take.
     pub share: u64,
-    /// What for.
+    /// Its purpose.
     pub work: Work,
     /// When it was admitted.
     pub admitted_us: u64,
-    /// When it must be over.
+    /// Its deadline.
     pub deadline_us: u64,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
 }
 
 impl Live {
-    /// The request for text.
+    /// The request for text, if it is one.
     #[must_use]
     pub fn text(&self) -> Option<&Text> {
         match &self.work {
@@ -180,7 +181,7 @@ impl Live {
         }
     }
 
-    /// The request for text.
+    /// The request for text, if it is one.
     pub fn text_mut(&mut self) -> Option<&mut Text> {
         match &mut self.work {
             Work::Text(text) => Some(text),
@@ -188,7 +189,7 @@ impl Live {
         }
     }
 
-    /// The model of the store that a load is about.
+    /// The model that a load is about.
     #[must_use]
     pub const fn model(&self) -> Option<usize> {
         match self.work {
@@ -197,7 +198,7 @@ impl Live {
         }
     }
 
-    /// The fine-tuning.
+    /// The fine-tuning, if it is one.
     #[must_use]
     pub fn tune(&self) -> Option<&Tune> {
         match &self.work {
@@ -206,7 +207,7 @@ impl Live {
         }
     }
 
-    /// The fine-tuning.
+    /// The fine-tuning, if it is one.
     pub fn tune_mut(&mut self) -> Option<&mut Tune> {
         match &mut self.work {
             Work::Tune(tune) => Some(tune),
@@ -214,7 +215,7 @@ impl Live {
         }
     }
 
-    /// Inference knows nothing of it.
+    /// Whether inference knows nothing of it.
     #[must_use]
     pub fn is_audits_alone(&self) -> bool {
         match &self.work {
@@ -224,7 +225,7 @@ impl Live {
         }
     }
 
-    /// Whether inference was asked to stop it; `None` if it cannot be asked to.
+    /// Whether inference was asked to stop it; `None` if it cannot be asked.
     #[must_use]
     pub fn stop(&self) -> Option<Stop> {
         match &self.work {
@@ -234,7 +235,7 @@ impl Live {
         }
     }
 
-    /// As [`Self::stop`].
+    /// Sets what [`Self::stop`] returns.
     pub fn set_stop(&mut self, stop: Stop) {
         match &mut self.work {
             Work::Text(text) => text.stop = stop,
@@ -243,47 +244,47 @@ impl Live {
         }
     }
 
-    /// Audit verifies its model.
+    /// Whether audit is verifying its model.
     #[must_use]
     pub const fn is_verified(&self) -> bool {
         matches!(self.work, Work::Verify(..))
     }
 }
 
-/// The last that a client hears of a request.
+/// The last event of a request.
 #[derive(Clone, Debug)]
 pub enum End {
-    /// A generation.
+    /// A generation has finished.
     Finished(Finished),
-    /// With what there is to say about it.
+    /// A failure, with its detail.
     Failed(Failure, Vec<u8>),
-    /// A load.
+    /// A model was loaded.
     Loaded(ModelName, ModelInfo),
-    /// A question.
+    /// The answer to a question.
     Status(Holdings),
-    /// An adapter is loaded.
+    /// An adapter was loaded.
     AdapterLoaded(ModelName, AdapterInfo),
     /// An adapter was made.
     Tuned(Tuned),
 }
 
-/// A request that is over and whose client has yet to hear of it.
+/// A request that is over and whose client has yet to be told.
 #[derive(Clone, Debug)]
 pub struct Over {
-    /// Whose.
+    /// Its client.
     pub client: usize,
-    /// Under which number.
+    /// The client's number.
     pub id: u32,
-    /// Comes first.
+    /// Text to be sent before the end.
     pub waiting: Waiting,
-    /// Comes then.
+    /// The end.
     pub end: End,
-    /// What the end counts for in the egress cap; nothing if it is audit's own word.
+    /// The cost of the end under the egress cap; 0 if it is audit's own word.
     pub bytes: u64,
 }
 
 impl Over {
-    /// What the next event counts for in the egress cap.
+    /// The cost of the next event under the egress cap.
     #[must_use]
     pub fn cost(&self) -> u64 {
         match self.waiting.is_due() {

@@ -1,4 +1,4 @@
-//! Sessions as a client may rely on them.
+//! Sessions, as far as clients may rely on them.
 
 use protocol::error::{ErrorCode, Failure};
 use protocol::hash::Hash;
@@ -9,56 +9,56 @@ use std::collections::{BTreeMap, VecDeque};
 /// A conversation.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// Where.
+    /// Its client.
     pub client: usize,
-    /// Whose.
+    /// Its user.
     pub user: usize,
     /// Empty for a single request.
     pub name: SessionName,
-    /// In the log.
+    /// Its number in the log.
     pub number: u32,
-    /// Admitted ones.
+    /// Number of turns admitted.
     pub turns: u32,
-    /// Of its turns.
+    /// Tokens of its turns.
     pub tokens: u64,
     /// When it was last used.
     pub last_us: u64,
-    /// Has a request under way.
+    /// Whether a request is in flight.
     pub active: bool,
-    /// The adapter that it began with.
+    /// The adapter of its first turn: place and hash.
     pub adapter: Option<(u32, Hash)>,
 }
 
-/// All of them.
+/// All sessions.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
-    /// By the slot that inference knows.
+    /// Existing sessions, by slot.
     pub present: BTreeMap<u32, Session>,
-    /// Ended without their users' doing, the oldest first, and why.
+    /// Sessions that ended without their users' doing, oldest first, and why.
     pub gone: VecDeque<(Session, ErrorCode)>,
     /// The newest number.
     pub last_number: u32,
 }
 
-/// Where a request would go.
+/// The place for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// On with the session in this slot.
+    /// In the existing session with this slot.
     On(u32),
-    /// Into a free slot.
+    /// In a free slot.
     Free,
-    /// Into the slot of one of these, which are equally old.
+    /// In the slot of one of these sessions, which are equally old.
     InsteadOf(Vec<u32>),
 }
 
-/// Whose a session is: of a user at a client.
+/// Owner of a session: client and user.
 pub type Owner = (usize, usize);
 
-/// Sessions that ended and are remembered of each client, whatever the others do.
+/// Number of ended sessions that are remembered for each client, whatever the others do.
 const REMEMBERED: usize = MAX_SESSIONS / MAX_CLIENTS;
 
 impl Session {
-    /// Whose it is.
+    /// Its owner.
     #[must_use]
     pub const fn owner(&self) -> Owner {
         (self.client, self.user)
@@ -88,11 +88,11 @@ impl Sessions {
         oldest.map(|(slot, _)| *slot).collect()
     }
 
-    /// Where a turn goes, of a user who may have so many sessions, at a client that may have so many. A user who comes
-    /// back to a session that has ended is told so once; then it is forgotten.
+    /// The place of a turn, for a user and a client with these limits. A user who comes back to a session that has
+    /// ended is told so once; then it is forgotten.
     ///
     /// # Errors
-    /// Why it goes nowhere.
+    /// There is no place, for this reason.
     pub fn place(
         &mut self,
         owner: Owner,
@@ -134,7 +134,7 @@ impl Sessions {
         }
     }
 
-    /// A turn begins in `slot`; the session's number and turn.
+    /// A turn begins in `slot`. Returns the session's number and turn.
     pub fn begin(
         &mut self,
         slot: u32,
@@ -161,7 +161,7 @@ impl Sessions {
         (session.number, session.turns)
     }
 
-    /// A turn has ended well.
+    /// A turn has ended normally.
     pub fn rest(&mut self, slot: u32, tokens: u64, now: u64) {
         if let Some(session) = self.present.get_mut(&slot) {
             session.active = false;
@@ -173,8 +173,8 @@ impl Sessions {
         }
     }
 
-    /// A session is over; it is remembered if it has a name. The oldest of its client goes for it, or of the one that has
-    /// most if its own are few.
+    /// A session is over. If it has a name, it is remembered, and the oldest of its client is forgotten for it; if its
+    /// client has few, that of the client with the most.
     pub fn end(&mut self, slot: u32, why: ErrorCode) -> Option<Session> {
         let session = self.present.remove(&slot)?;
         if !session.name.is_empty() {
@@ -192,7 +192,7 @@ impl Sessions {
         Some(session)
     }
 
-    /// An adapter is gone, and with it those that began with it and are idle.
+    /// An adapter is gone, and with it the idle sessions that began with it.
     pub fn end_with(&mut self, place: u32) {
         for slot in 0..MAX_SESSIONS as u32 {
             let idle = self.present.get(&slot).filter(|session| !session.active);
@@ -202,14 +202,14 @@ impl Sessions {
         }
     }
 
-    /// All are over.
+    /// All sessions are over.
     pub fn end_all(&mut self) {
         for slot in 0..MAX_SESSIONS as u32 {
             self.end(slot, ErrorCode::SessionLost);
         }
     }
 
-    /// Its user does not want it any more: where it lay, and its number.
+    /// Its user closes it. Returns its slot and number.
     ///
     /// # Errors
     /// There is no such session, or it is busy.

@@ -1,4 +1,4 @@
-//! What clients do.
+//! Acts of clients.
 
 use super::{Held, Run, garbage};
 use crate::acts::Ask;
@@ -8,7 +8,7 @@ use crate::model::Phase;
 use protocol::ring::{Frame, SLOTS};
 use protocol::wire::client::{Event, Request};
 
-/// Open requests that a client remembers at most.
+/// Limit of open requests that a client remembers.
 const REMEMBERS: usize = 60;
 
 impl Run<'_> {
@@ -43,10 +43,10 @@ impl Run<'_> {
         self.signal(dice)
     }
 
-    /// Whether there was room.
+    /// Returns whether there was room.
     fn client_asks_anything(&mut self, client: usize, dice: &mut Dice) -> bool {
         let habits = self.people[client].habits;
-        // A number may be another's, too.
+        // The number may belong to another client.
         let whose = match dice.percent(90) {
             true => client,
             false => dice.below(self.people.len() as u64) as usize,

@@ -1,4 +1,4 @@
-//! What inference does.
+//! Acts of inference.
 
 use super::{Held, Run, garbage};
 use crate::acts::{self, Character, Say, any_short, piece};
@@ -49,13 +49,13 @@ impl Run<'_> {
         let texts = live.filter(|(_, live)| live.text().is_some());
         let texts: Vec<u32> = texts.map(|(number, _)| *number).collect();
         if dice.percent(40) && !texts.is_empty() {
-            // More than it may, perhaps, or what the answer may not be.
+            // Possibly more than it may, or text that the format does not allow.
             let number = *dice.pick(&texts);
             let text = self.judge.model.live.get(&number).and_then(Live::text);
             if dice.percent(40)
                 && let Some(text) = text
             {
-                // With the right count, where the answer may not end, perhaps.
+                // With the right count, but possibly where the answer may not end.
                 let reason = *dice.pick(FinishReason::ALL);
                 let say = Say::Finished(reason, 0, text.tokens);
                 say.write(number, &mut frame);
@@ -93,7 +93,7 @@ impl Run<'_> {
         }
     }
 
-    /// Looks as soon as it must if it was signalled.
+    /// Acts within its time limit if it was signalled.
     pub(super) fn inference_is_in_time(&mut self, dice: &mut Dice) -> Held {
         if self.takes_us == 0 {
             return self.inference_is_prompt(dice);
@@ -110,7 +110,7 @@ impl Run<'_> {
         self.inference_is_prompt(dice)
     }
 
-    /// Does what it is asked, and tells audit, until nothing is left but to generate.
+    /// Does everything that it was asked, and reports it, until only generation is left.
     fn inference_is_prompt(&mut self, dice: &mut Dice) -> Held {
         while self.world.inference_runs {
             self.inference_joins();
@@ -127,7 +127,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Sends what is unsent; then reads so many commands, and takes so many steps.
+    /// Sends unsent reports; then reads this many commands, and takes this many steps.
     pub(super) fn inference_works(&mut self, reads: u64, steps: u64, dice: &mut Dice) {
         let mut frame = Frame::new();
         self.inference_sends(&mut frame);

@@ -1,4 +1,4 @@
-//! A run: who is in it, and what happens step by step.
+//! A run: its participants, and its steps.
 
 mod clients;
 mod inference;
@@ -19,10 +19,10 @@ use protocol::wire::FaultKind;
 use sha2::{Digest as _, Sha256};
 use zerocopy::IntoBytes as _;
 
-/// Number of the reason why a policy with other formats is invalid.
+/// Number of the reason for an invalid policy: its formats are other ones.
 const OTHER_FORMATS: u64 = 8;
 
-/// Alarms in a step of time, at most.
+/// Limit of alarms in a step of time.
 const MOST_ALARMS: u32 = 1_000;
 
 type Held<T = ()> = Result<T, Broken>;
@@ -34,27 +34,27 @@ struct Person {
     next_id: u32,
     /// Requests whose end it has not read.
     open: Vec<u32>,
-    /// Lists that it has said it wants no more of, at the end.
+    /// Lists that it has cancelled at the end of the run.
     ended: Vec<u32>,
-    /// There is no garbage in its region.
+    /// Whether its region is free of garbage.
     is_right: bool,
-    /// Nor was there ever any.
+    /// Whether it always was.
     was_right: bool,
 }
 
-/// Who is in a run.
+/// The participants of a run.
 struct Run<'m> {
     world: World<'m>,
     judge: Judge<'m>,
     character: Character,
     people: Vec<Person>,
     server: Server,
-    /// The life that the server lives.
+    /// The run of inference to which the server belongs.
     life: u64,
     trace: Option<Vec<String>>,
-    /// Timers in a row that came at once.
+    /// Consecutive timers that fired at once.
     at_once: u32,
-    /// How long a prompt inference takes, and when it looks, if it was signalled.
+    /// How long inference takes if it is in time, and when it will look, if it was signalled.
     takes_us: u64,
     looks_at: Option<u64>,
     step: u64,
@@ -63,7 +63,7 @@ struct Run<'m> {
 /// Does a run.
 ///
 /// # Errors
-/// What it has found.
+/// A claim did not hold.
 pub fn run(fixtures: &Fixtures, plan: &Plan) -> (Figures, Result<(), Found>) {
     let mut dice = Dice::new(plan.seed, u64::MAX);
     let store = fixtures.store(&mut dice);
@@ -92,7 +92,8 @@ pub fn run(fixtures: &Fixtures, plan: &Plan) -> (Figures, Result<(), Found>) {
     });
     let people = people.collect();
     let model = Model::new(read, store, &fixtures.listed, &channels);
-    // What it is asked at the beginning of a wake-up it hears of when that ends, and another may be under way when it answers.
+    // What it is asked at the start of a wake-up it sees only at the end, and another wake-up may be under way when it
+    // answers.
     let has_us = policy.stop_grace_us.saturating_sub(6 * character.work_us);
     let mut run = Run {
         world: World::new(
@@ -202,8 +203,8 @@ impl Run<'_> {
         });
     }
 
-    /// An inference that keeps to the protocol is not restarted for a breach; and one that does what it is asked in time is
-    /// not restarted at all, whatever clients, clock and egress cap do.
+    /// An inference server that follows the protocol is not restarted for a breach, and one that also answers in time
+    /// is not restarted at all, whatever clients, clock and egress cap do.
     fn restarts_have_a_reason(&self, wake: &Wake) -> Held {
         if !self.character.is_honest() {
             return Ok(());
@@ -222,7 +223,7 @@ impl Run<'_> {
         }
     }
 
-    /// Something has happened of which audit is told, perhaps.
+    /// Something has happened of which audit may be told.
     fn signal(&mut self, dice: &mut Dice) -> Held {
         if dice.percent(self.character.signals) {
             self.wake(Cause::Signal)?;
@@ -230,7 +231,7 @@ impl Run<'_> {
         self.others_act(dice)
     }
 
-    /// What those do who do not wait for a step of their own.
+    /// The acts of participants that do not wait for their own step.
     fn others_act(&mut self, dice: &mut Dice) -> Held {
         for client in 0..self.people.len() {
             let Habits { at_once, .. } = self.people[client].habits;
@@ -292,7 +293,7 @@ impl Run<'_> {
             }
             alarms += 1;
             if alarms > MOST_ALARMS {
-                // The egress cap may let a few bytes pass at a time: the step ends early.
+                // The egress cap may let a few bytes pass at a time, so the step ends early.
                 return Ok(());
             }
             self.comes(alarm)?;
@@ -309,7 +310,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The clock stands at this alarm.
+    /// The clock reaches this alarm.
     fn comes(&mut self, alarm: (u64, Cause)) -> Held {
         let at_once = alarm.1 == Cause::Timer && alarm.0 <= self.world.runtime.now;
         self.at_once = if at_once { self.at_once + 1 } else { 0 };
@@ -324,7 +325,7 @@ impl Run<'_> {
     }
 }
 
-/// A peer writes what it likes into its region.
+/// A peer writes random data into its region.
 fn garbage(peer: &Peer, dice: &mut Dice) {
     match dice.below(6) {
         0 => peer.ours.store(dice.below(8) as usize, dice.any()),
@@ -338,7 +339,7 @@ fn garbage(peer: &Peer, dice: &mut Dice) {
                 .store(word, peer.tag(dice.below(4) as u32, dice.below(17) as u32));
         }
         3 => {
-            // Messages for the lives to come.
+            // Messages for future epochs.
             for slot in 0..SLOTS {
                 let word = Peer::slot_tag_word(slot);
                 peer.ours.store(

@@ -1,4 +1,4 @@
-//! The end of a run: everybody behaves, and nobody looks but when signalled or when the timer says so.
+//! The end of a run: everybody behaves, and acts only on a signal or the timer.
 
 use super::{Held, Run};
 use crate::claims::{Broken, Claim};
@@ -7,7 +7,7 @@ use crate::world::Cause;
 use protocol::ring::SLOTS;
 use protocol::wire::client::Request;
 
-/// Wake-ups after which all must be over.
+/// Number of wake-ups after which everything must be over.
 const MOST_WAKES: u32 = 60_000;
 
 impl Run<'_> {
@@ -22,7 +22,7 @@ impl Run<'_> {
             self.world.inference.wrote = true;
         }
         self.world.runtime.refuses = 0;
-        // Whatever was missed before: each looks once.
+        // Signals may have been lost before, so each looks once.
         self.wake(Cause::Signal)?;
         for peer in &mut self.world.clients {
             peer.is_signalled = true;
@@ -44,7 +44,7 @@ impl Run<'_> {
                 silent -= u64::from(silent > 0);
                 let mut ticks = self.world.next_alarm();
                 while ticks.1 == Cause::Tick {
-                    // They pass unheard.
+                    // These ticks are lost.
                     self.world.pass_alarm(ticks);
                     ticks = self.world.next_alarm();
                 }
@@ -58,8 +58,8 @@ impl Run<'_> {
         })
     }
 
-    /// Whoever was signalled looks, and inference goes on if it can; audit is woken if it was signalled for that. Whether
-    /// anybody did anything.
+    /// Peers that were signalled act, and inference continues if it can; audit is woken if it was signalled. Returns
+    /// whether anybody did anything.
     fn peers_act(&mut self, inference_looks: bool, dice: &mut Dice) -> Held<bool> {
         let mut acted = false;
         for client in 0..self.people.len() {
@@ -78,7 +78,7 @@ impl Run<'_> {
             if self.world.inference.epoch != 0 {
                 self.inference_works(SLOTS as u64, 4, dice);
             }
-            // One that audit has given up and could not stop waits for room that it will not get.
+            // An inference server that audit has given up but could not stop waits for room that it will never get.
             let waits = !self.server.unsent.is_empty() && self.world.inference.unread() == before;
             acted |= is_signalled || !waits;
         }
@@ -93,7 +93,7 @@ impl Run<'_> {
         Ok(acted || signalled)
     }
 
-    /// A client wants no more of what does not end by itself, once. Whether it has said so.
+    /// A client cancels, once, what does not end by itself. Returns whether it has done so.
     fn client_ends_what_is_endless(&mut self, client: usize) -> bool {
         let lists = &self.judge.model.clients[client].lists;
         let endless = lists.iter().filter(|list| list.kind.is_endless());

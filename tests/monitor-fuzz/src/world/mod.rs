@@ -1,7 +1,8 @@
-//! The world around the monitor: a clock, its peers with their regions, a runtime, and a journal of all that passes.
+//! The world around the monitor: a clock, the peers with their regions, a runtime, and a journal of events.
 //!
 //! The rule that keeps it honest: the journal is written where audit touches the world (its own regions and its port),
-//! not by what audit says of itself. So the claims see each message in the order in which audit took or sent it.
+//! and does not rely on what audit says about itself. So the claims see each message in the order in which audit took
+//! or sent it.
 
 mod rings;
 mod runtime;
@@ -27,7 +28,7 @@ pub enum Seen {
     Clock(u64),
     /// It took a message, or garbage.
     Took(Ring, Result<Message, Garbage>),
-    /// It has taken so many messages that it must say so.
+    /// It told the peer that it has taken messages.
     MadeRoom(Ring),
     /// It sent a message.
     Sent(Ring, Message),
@@ -37,32 +38,32 @@ pub enum Seen {
     Restarted(Result<(), ControlError>),
     /// It stopped inference, unless the runtime refused.
     Stopped(Result<(), ControlError>),
-    /// It signalled whoever is on this channel.
+    /// It signalled the client on this channel.
     SignalledClient(u8),
     /// It signalled inference.
     SignalledInference,
     /// It signalled files.
     SignalledFiles,
-    /// It armed the timer, at this time by the clock.
+    /// It armed the timer.
     Armed {
-        /// For when.
+        /// The time for which it is armed.
         at: Option<u64>,
-        /// When it did.
+        /// When it was armed.
         now: u64,
     },
 }
 
-/// What audit did, in order, since it was taken last.
+/// What audit did, in order, since the journal was last taken.
 pub(crate) type Journal = Rc<RefCell<Vec<Seen>>>;
 
 /// Why audit was woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// It starts.
+    /// The start.
     Start,
-    /// A peer's signal.
+    /// A signal of a peer.
     Signal,
-    /// The timer, or what looks like it.
+    /// The timer, or an interrupt that looks like it.
     Timer,
     /// The watchdog.
     Tick,
@@ -70,39 +71,39 @@ pub enum Cause {
     Fault(Fault),
 }
 
-/// How a ring of a peer with audit stands.
+/// The state of a peer's rings with audit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Standing {
-    /// Slots of audit's ring to the peer that were free before.
+    /// Free slots in audit's ring to the peer, before the wake-up.
     pub free: usize,
-    /// Whether the peer had something for audit before.
+    /// Whether the peer had a message for audit, before the wake-up.
     pub offered: bool,
-    /// Whether it has something that audit has not taken, afterwards.
+    /// Whether it has a message that audit has not taken, after the wake-up.
     pub offers: bool,
 }
 
-/// A wake-up: what was before it, and what audit did.
+/// A wake-up: the state before it, and what audit did.
 #[derive(Debug)]
 pub struct Wake {
-    /// Why.
+    /// The cause.
     pub cause: Cause,
-    /// In order.
+    /// What audit did, in order.
     pub seen: Vec<Seen>,
-    /// Inference's life has written nothing yet, so that nothing can be of it.
+    /// Whether the current run of inference has written nothing yet, so that nothing can be from it.
     pub silent: bool,
-    /// What was appended to the log.
+    /// Entries appended to the log.
     pub entries: Vec<(Record, Vec<u8>)>,
-    /// Of the clients' rings.
+    /// The state of the clients' rings.
     pub clients: Vec<Standing>,
-    /// Of inference's.
+    /// The state of inference's rings.
     pub inference: Standing,
     /// The region of adapters.
     pub adapters: TestRegion,
-    /// Sequence number of the oldest entry afterwards.
+    /// Sequence number of the oldest entry after the wake-up.
     pub oldest: u64,
 }
 
-/// Memory that a monitor has.
+/// The monitor's memory.
 #[derive(Debug)]
 pub struct Buffers {
     log: Vec<u8>,
@@ -111,7 +112,7 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// For a log of so many bytes.
+    /// Buffers with a log of this size.
     #[must_use]
     pub fn new(log: usize) -> Self {
         Self {
@@ -122,7 +123,7 @@ impl Buffers {
     }
 }
 
-/// The monitor and what is around it.
+/// The monitor and its surroundings.
 pub struct World<'m> {
     audit: Audit<'m, TestRegion, Watched>,
     /// The runtime.
@@ -130,13 +131,13 @@ pub struct World<'m> {
     /// The clients' ends.
     pub clients: Vec<Peer>,
     channels: Vec<u8>,
-    /// Inference's end, of the life that runs.
+    /// Inference's end, for the current run.
     pub inference: Peer,
-    /// The region of adapters, which audit alone writes.
+    /// The region of adapters, which only audit writes.
     pub adapters: TestRegion,
-    /// Whether a life of inference runs.
+    /// Whether inference is running.
     pub inference_runs: bool,
-    /// Counted at each start of a life.
+    /// Number of times that inference was started.
     pub life: u64,
     cursor: Cursor,
     journal: Journal,
@@ -236,11 +237,11 @@ impl<'m> World<'m> {
         }
     }
 
-    /// What audit did to others.
+    /// Passes on what audit did to the peers.
     fn passes_on(&mut self, seen: &Seen) {
         match seen {
             Seen::Restarted(Ok(())) => {
-                // The region outlives the life.
+                // The region outlives the run.
                 (self.inference.epoch, self.inference_runs) = (0, true);
                 (self.inference.wrote, self.inference.owes_signal) = (false, false);
                 self.life += 1;
@@ -258,7 +259,7 @@ impl<'m> World<'m> {
         }
     }
 
-    /// The next time at which the clock itself wakes audit, and why.
+    /// The next time at which the clock wakes audit, and the cause.
     #[must_use]
     pub fn next_alarm(&self) -> (u64, Cause) {
         match self.runtime.timer {
@@ -267,12 +268,12 @@ impl<'m> World<'m> {
         }
     }
 
-    /// The clock stands at the alarm, and its tick or timer is over.
+    /// Advances the clock to the alarm, which is then over.
     pub fn pass_alarm(&mut self, (at, cause): (u64, Cause)) {
         self.runtime.now = self.runtime.now.max(at);
         match cause {
             Cause::Timer => self.runtime.timer = None,
-            // A clock that jumped ticks once.
+            // After a jump of the clock there is one tick.
             _ => {
                 let late = self.runtime.now.saturating_sub(self.next_tick) / WATCHDOG_PERIOD_US;
                 self.next_tick += (late + 1) * WATCHDOG_PERIOD_US;

@@ -1,5 +1,5 @@
-//! The regions between audit and its peers: what audit publishes is written into the journal, and a peer's end can be
-//! set right after its owner has written garbage.
+//! The regions between audit and its peers. What audit publishes is written to the journal, and a peer's end can be
+//! repaired after its owner has written garbage.
 
 use protocol::VERSION;
 use protocol::region::{ReadWords, WriteWords};
@@ -10,29 +10,29 @@ use std::fmt;
 
 use super::{Journal, Seen};
 
-// The layout of a region, as `protocol::ring` draws it.
+// The layout of a region, as documented in `protocol::ring`.
 const VERSION_WORD: usize = 0;
 const EPOCH_WORD: usize = 1;
-/// Word that says how much its owner has sent.
+/// The word that counts messages that the owner has sent.
 pub const HEAD_WORD: usize = 2;
-/// Word that says how much its owner has read.
+/// The word that counts messages that the owner has read.
 pub const TAIL_WORD: usize = 3;
 const FIRST_SLOT_WORD: usize = 8;
 const SLOT_WORDS: usize = 2 + PAYLOAD_WORDS;
-/// Words that mean something.
+/// Number of words that have a meaning.
 pub const REGION_WORDS: usize = FIRST_SLOT_WORD + SLOTS * SLOT_WORDS;
 
-/// Messages after which a reader tells the writer that there is room: a quarter of the ring.
+/// Number of messages after which a reader tells the writer that there is room: a quarter of the ring.
 const TOLD_AFTER: u32 = SLOTS as u32 / 4;
 
 /// A message, whoever wrote it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Which message of its direction.
+    /// Its kind, within its direction.
     pub kind: u16,
     /// The request that it is about.
     pub request: u32,
-    /// The rest.
+    /// The rest of the message.
     pub payload: Vec<u8>,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Debug for Message {
 }
 
 impl Message {
-    /// As the protocol's parsers take it.
+    /// The frame that the protocol's parsers read.
     #[must_use]
     pub fn frame(&self) -> Frame {
         let mut frame = Frame::new();
@@ -54,14 +54,14 @@ impl Message {
     }
 }
 
-/// What a slot or an index held that is no message.
+/// Content of a slot or an index that is not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Garbage;
 
-/// Which pair of rings.
+/// A pair of rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ring {
-    /// Between the client in this place and audit.
+    /// Between audit and the client in this place.
     Client(usize),
     /// Between audit and inference.
     Inference,
@@ -79,7 +79,7 @@ const fn untagged(word: u64) -> (u32, u32) {
     ((word >> 32) as u32, word as u32)
 }
 
-/// The message in the slot of `index`, if it is one of `epoch`.
+/// The message in the slot of `index`, if it is from `epoch`.
 fn message_at(region: &TestRegion, index: u32, epoch: u32) -> Result<Message, Garbage> {
     let slot = FIRST_SLOT_WORD + (index as usize % SLOTS) * SLOT_WORDS;
     let (first, second) = (region.load(slot), region.load(slot + 1));
@@ -98,14 +98,14 @@ fn message_at(region: &TestRegion, index: u32, epoch: u32) -> Result<Message, Ga
     })
 }
 
-/// Audit's own region of a pair.
+/// Audit's own region of a pair, which is watched.
 #[derive(Clone, Debug)]
 pub struct Watched {
     ring: Ring,
     ours: TestRegion,
     theirs: TestRegion,
     journal: Journal,
-    /// Messages that audit had taken when it last had to tell the peer so.
+    /// Number of messages that audit had taken when it last had to tell the peer.
     told: Cell<u32>,
 }
 
@@ -161,26 +161,26 @@ impl WriteWords for Watched {
     fn release_fence(&self) {}
 }
 
-/// A peer's end of a pair. Unlike `protocol`'s it can be set right after its owner has written garbage.
+/// A peer's end of a pair. Unlike `protocol`'s, it can be repaired after its owner has written garbage.
 #[derive(Debug)]
 pub struct Peer {
-    /// What the peer writes.
+    /// The region that the peer writes.
     pub ours: TestRegion,
     theirs: TestRegion,
     /// The epoch that it has joined.
     pub epoch: u32,
-    /// It has written into its region since it began to live.
+    /// Whether it has written into its region since it started.
     pub wrote: bool,
-    /// It has sent something, or made room that audit may wait for, and not signalled since.
+    /// Whether it has sent something, or made room that audit may be waiting for, without signalling.
     pub owes_signal: bool,
-    /// Audit has signalled it since it last looked.
+    /// Whether audit has signalled it since it last looked.
     pub is_signalled: bool,
     head: u32,
     tail: u32,
     told: u32,
 }
 
-/// Memory that audit writes, and what it has of it.
+/// Memory that audit writes, and audit's handle to it.
 pub fn memory(words: usize, journal: &Journal) -> (TestRegion, Watched) {
     let region = TestRegion::with_words(words);
     let watched = Watched {
@@ -193,7 +193,7 @@ pub fn memory(words: usize, journal: &Journal) -> (TestRegion, Watched) {
     (region, watched)
 }
 
-/// Audit's end of a pair of rings, and its peer's.
+/// Audit's end of a pair of rings, and the peer's.
 pub fn pair(ring: Ring, journal: &Journal) -> (Endpoint<TestRegion, Watched>, Peer) {
     let (audits, peers) = (TestRegion::new(), TestRegion::new());
     let watched = Watched {
@@ -219,7 +219,7 @@ pub fn pair(ring: Ring, journal: &Journal) -> (Endpoint<TestRegion, Watched>, Pe
 }
 
 impl Peer {
-    /// Joins the epoch that audit has begun, if it is a new one.
+    /// Joins audit's epoch, if it is a new one.
     pub fn follow(&mut self) -> bool {
         let epoch = self.theirs.load(EPOCH_WORD) as u32;
         if epoch == 0 || epoch == self.epoch {
@@ -256,7 +256,7 @@ impl Peer {
         self.head.wrapping_sub(read) as usize
     }
 
-    /// Sends; false if there is no room.
+    /// Sends a message; false if there is no room.
     pub fn send(&mut self, frame: &Frame) -> bool {
         if self.epoch == 0 || self.unread() >= SLOTS {
             return false;
@@ -278,7 +278,7 @@ impl Peer {
         true
     }
 
-    /// The next message of audit.
+    /// The next message from audit.
     pub fn receive(&mut self) -> Option<Message> {
         if self.waiting() == 0 {
             return None;
@@ -293,7 +293,7 @@ impl Peer {
         message
     }
 
-    /// After garbage: as if all that was ever sent had been read, on both sides.
+    /// Repairs the rings after garbage: as if everything ever sent had been read, on both sides.
     pub fn set_right(&mut self) {
         let (epoch, tail) = untagged(self.theirs.load(TAIL_WORD));
         let (_, head) = untagged(self.theirs.load(HEAD_WORD));
@@ -304,7 +304,7 @@ impl Peer {
         self.owes_signal = true;
     }
 
-    /// Room for audit, as audit sees it.
+    /// Audit's room to send, as audit sees it.
     #[must_use]
     pub fn free_for_audit(&self) -> usize {
         let (of_audit, head) = untagged(self.theirs.load(HEAD_WORD));
@@ -313,7 +313,7 @@ impl Peer {
         SLOTS.saturating_sub(head.wrapping_sub(read) as usize)
     }
 
-    /// Messages, or garbage, that audit finds when it looks.
+    /// Whether audit finds messages, or garbage, when it looks.
     #[must_use]
     pub fn offers(&self) -> bool {
         let (of_audit, tail) = untagged(self.theirs.load(TAIL_WORD));
@@ -321,13 +321,13 @@ impl Peer {
         epoch == of_audit && epoch != 0 && head != tail
     }
 
-    /// The tag that a message of a later epoch would have.
+    /// The tag of a message of a later epoch.
     #[must_use]
     pub const fn tag(&self, later: u32, index: u32) -> u64 {
         tagged(self.epoch.wrapping_add(later), index)
     }
 
-    /// Word of the second header word of a slot.
+    /// The word with the second header word of a slot.
     #[must_use]
     pub const fn slot_tag_word(slot: usize) -> usize {
         FIRST_SLOT_WORD + (slot % SLOTS) * SLOT_WORDS + 1

@@ -1,29 +1,29 @@
-//! Audit's runtime: a clock that goes on while audit works, and a kernel that may refuse.
+//! Audit's runtime: a clock that advances while audit works, and a kernel that may refuse.
 
 use super::{Journal, Seen};
 use crate::dice::Dice;
 use audit::{ControlError, Port};
 
-/// See the module.
+/// The runtime; see the module.
 #[derive(Debug)]
 pub struct Runtime {
-    /// Microseconds.
+    /// The time in microseconds.
     pub now: u64,
     /// When the timer fires.
     pub timer: Option<u64>,
-    /// How long the parts of a wake-up take at most.
+    /// Limit of the time that the parts of a wake-up take.
     pub work_us: u64,
-    /// Times of a hundred that inference can be neither stopped nor started.
+    /// How often inference can be neither stopped nor started, in percent.
     pub refuses: u64,
     dice: Dice,
-    /// Entries of the journal when the clock was last read.
+    /// Length of the journal when the clock was last read.
     read_at: Option<usize>,
     reads: usize,
     journal: Journal,
 }
 
 impl Runtime {
-    /// One whose clock stands at a second.
+    /// A runtime whose clock shows one second.
     pub(crate) fn new(dice: Dice, work_us: u64, refuses: u64, journal: Journal) -> Self {
         Self {
             now: 1_000_000,
@@ -46,7 +46,7 @@ impl Runtime {
         self.journal.borrow_mut().push(seen);
     }
 
-    /// Time that has passed since the clock was read: next to none if nothing was done since.
+    /// Advances the clock by the time since it was last read: next to none if nothing was done since.
     fn work(&mut self) {
         let idle = self.reads > 1 && self.read_at == Some(self.journal.borrow().len());
         let most = if idle { 1 } else { self.work_us };

@@ -1,18 +1,18 @@
-//! What the hostile inference says in place of an answer that is bound: to a format of the policy, to choices that came with
-//! the request, or to end at a stop string.
+//! What the hostile inference server says instead of a bound answer: one with a format of the policy, with choices in
+//! the request, or with a stop string.
 //!
-//! The formats are those of `tests/redteam/policy.toml`. What is not in them is an `X` or another word that the list names, so
-//! that the runner sees it on the console.
+//! The formats are those of `tests/redteam/policy.toml`. Text that they do not allow is an `X` or another word in the
+//! list, so that the runner recognizes it on the console.
 
 use crate::ring::Forger;
 use protocol::error::{ErrorCode, Failure};
 use protocol::wire::FinishReason;
 use protocol::wire::engine::Report;
 
-/// The words of the format `verdict`, and the choices of the requests that bring some.
+/// The words of the format `verdict`, and the choices of requests that have choices.
 pub const VERDICTS: [&str; 3] = ["allow", "deny", "größer"];
 
-/// The stop string of the requests that have one.
+/// The stop string of requests that have one.
 pub const STOP: &str = "END";
 
 /// What the answer is bound to.
@@ -20,54 +20,54 @@ pub const STOP: &str = "END";
 pub enum Bound {
     /// The format `verdict` of the policy: one of [`VERDICTS`].
     Format,
-    /// The same words, as choices that come with the request.
+    /// The same words, as choices in the request.
     Choices,
     /// It ends at [`STOP`], which is not shown.
     Stop,
 }
 
-/// A report of the request.
+/// A report about the request.
 #[derive(Clone, Copy, Debug)]
 enum Say {
-    /// A token of this text.
+    /// A token with this text.
     Token(&'static [u8]),
-    /// The end, with the right count of tokens.
+    /// The end, with the right number of tokens.
     End(FinishReason),
-    /// A failure of this kind, with numbers and a detail of its choice.
+    /// A failure with this code, and an arbitrary number and detail.
     Fail(ErrorCode, u64, &'static [u8]),
-    /// Nothing any more, for ever.
+    /// Nothing more, for ever.
     Silence,
 }
 
-/// What must become of it. Besides, always: nothing is shown but the beginning of [`Answer::shows`].
+/// The required outcome. In addition, only a beginning of [`Answer::shows`] may be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ends {
-    /// Audit ends the request because the answer left its format, and this life of inference with it.
+    /// Audit ends the request because the answer left its format, and restarts inference.
     Format,
-    /// Audit ends the request because the answer went on over a stop string, and this life with it.
+    /// Audit ends the request because the answer continued past a stop string, and restarts inference.
     Stop,
-    /// Audit ends this life for a report that no honest inference makes.
+    /// Audit restarts inference because of a report that no honest inference server makes.
     Breach,
-    /// The request fails as inference says, without a word of its own.
+    /// The request fails as inference says, but without its words or numbers.
     Fails,
-    /// The answer is whole; audit drops what comes behind it, and counts a violation.
+    /// The answer is complete; audit drops what follows, and counts a violation.
     Dropped,
-    /// Audit ends the request and this life at the deadline.
+    /// Audit ends the request and restarts inference at the deadline.
     Deadline,
 }
 
 /// One attack.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
-    /// As the prompt names it.
+    /// Its name in the prompt.
     pub name: &'static str,
     /// What it does.
     pub does: &'static str,
-    /// What the request binds its answer to.
+    /// What the request's answer is bound to.
     pub bound: Bound,
-    /// What may be shown of it at most. Half a character is shown as U+FFFD.
+    /// The most that may be shown. Half a character is shown as U+FFFD.
     pub shows: &'static str,
-    /// What must be seen.
+    /// The required outcome.
     pub ends: Ends,
     says: &'static [Say],
 }
@@ -75,7 +75,7 @@ pub struct Answer {
 use FinishReason::{Cancelled, EndOfText, MaxTokens};
 use Say::{End, Fail, Silence, Token};
 
-/// Of an answer in the format `verdict`.
+/// An attack on an answer with the format `verdict`.
 const fn format(
     name: &'static str,
     does: &'static str,
@@ -93,13 +93,13 @@ const fn format(
     }
 }
 
-/// A byte that is in no word behind this beginning of one.
+/// A byte that no word has after this beginning.
 const fn wrong(name: &'static str, shows: &'static str, says: &'static [Say]) -> Answer {
     let does = "gives the right bytes of a format up to here, and then a wrong one";
     format(name, does, shows, Ends::Format, says)
 }
 
-/// All of them, in the order in which they are made.
+/// All attacks, in the order in which they are made.
 pub const ANSWERS: &[Answer] = &[
     wrong("format-wrong-byte-0", "", &[Token(b"X")]),
     wrong("format-wrong-byte-1", "a", &[Token(b"a"), Token(b"X")]),
@@ -210,7 +210,7 @@ pub const ANSWERS: &[Answer] = &[
     ),
     format(
         "format-no-utf8",
-        "gives a byte that is in no text",
+        "gives a byte that no text can contain",
         "gr",
         Ends::Format,
         &[Token(b"gr"), Token(b"\xff")],
@@ -231,7 +231,7 @@ pub const ANSWERS: &[Answer] = &[
     ),
     format(
         "format-count-in-a-failure",
-        "fails for want of room, with a number of its choice",
+        "fails for lack of room, with a number of its choice",
         "",
         Ends::Fails,
         &[Fail(ErrorCode::FormatTooLong, 5_858_585_858, b"")],
@@ -300,13 +300,13 @@ pub const ANSWERS: &[Answer] = &[
 ];
 
 impl Answer {
-    /// The attack of this name.
+    /// The attack with this name.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
         ANSWERS.iter().find(|answer| answer.name == name)
     }
 
-    /// Says it, as reports of the request that was received last. True if it is silent from then on.
+    /// Sends the reports about the latest request. Returns true if it is silent from then on.
     #[must_use]
     pub fn say(&self) -> bool {
         let mut forger = Forger::of_inference();

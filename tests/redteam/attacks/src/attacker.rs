@@ -1,4 +1,4 @@
-//! The backend of the hostile inference.
+//! The backend of the hostile inference server.
 
 use crate::ring::Forger;
 use crate::saboteur::Saboteur;
@@ -17,11 +17,11 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::wire::engine::{Holdings, Report};
 use protocol::wire::{self};
 
-/// Bytes of a report that one token carries.
+/// Bytes of an attack's report that fit in one token.
 const PIECE: usize = 100;
 
-/// How long an attack waits for audit to read what it sent, in microseconds (2 s): far more than audit needs, and far
-/// less than a deadline.
+/// How long an attack waits for audit to read what it sent, in microseconds (2 s): far longer than audit needs, and far
+/// shorter than a deadline.
 const PATIENCE_US: u64 = 2_000_000;
 
 const LONG: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
@@ -34,20 +34,20 @@ const ESCAPES: &str = "begin\x1b]0;owned\x07\x1b[2J\x1b[H\x1b[31m\x1bc\x1b[6n\x1
 
 const HALT: &str = "begin\x01sel4-llm: halted\r\n\x04\x01sel4-llm: halted\r\nend";
 
-/// What a request gives besides an honest answer.
+/// How a request differs from an honest one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Habit {
-    /// The report, in pieces, then an honest end.
+    /// The attack's report, in pieces, then an honest end.
     Say { at: usize },
-    /// So many tokens of the longest kind, then an honest end.
+    /// This many tokens of maximum length, then an honest end.
     Flood { left: u32 },
-    /// Tokens without end.
+    /// Endless tokens.
     Overrun,
-    /// An end that is not honest.
+    /// A dishonest end.
     End { prompt: u32, generated: u32 },
 }
 
-/// Passes everything on to `backend`, but for prompts that name an attack.
+/// Passes everything on to `backend`, except prompts that name an attack.
 #[derive(Debug)]
 pub struct Attacker<B, G> {
     backend: B,
@@ -55,13 +55,13 @@ pub struct Attacker<B, G> {
     say: Say,
     habit: Option<(usize, Habit)>,
     generated: u32,
-    /// Tokens that the request of the attack may give, those that it has given included.
+    /// Tokens that the attack's request may generate in all.
     credit: u32,
     saboteur: Saboteur,
 }
 
 impl<B, G: Ground> Attacker<B, G> {
-    /// See the module.
+    /// An attacker; see the module.
     pub fn new(backend: B, ground: G) -> Self {
         Self {
             backend,
@@ -74,7 +74,7 @@ impl<B, G: Ground> Attacker<B, G> {
         }
     }
 
-    /// Makes the attack; what is left to be done by the steps.
+    /// Makes the attack. Returns what the following steps should do.
     fn attack(&mut self, name: &str) -> Habit {
         let say = &mut self.say;
         match name {
@@ -115,7 +115,7 @@ impl<B, G: Ground> Attacker<B, G> {
             }
             "exceed-egress" => return Habit::Flood { left: 64 },
             "ignore-credit" => {
-                // As if audit had granted it. The egress cap is used up long before so many are.
+                // As if audit had granted it. The egress cap is used up long before this many tokens.
                 self.credit = u32::MAX;
                 return Habit::Flood { left: 64 };
             }
@@ -158,7 +158,7 @@ impl<B, G: Ground> Attacker<B, G> {
         Habit::Say { at: 0 }
     }
 
-    /// Attacks on an answer that is bound. Returns false if no attack has this name.
+    /// Makes an attack on a bound answer. Returns false if no attack has this name.
     fn lie(&mut self, name: &str) -> bool {
         let Some(answer) = Answer::find(name) else {
             return false;
@@ -171,7 +171,7 @@ impl<B, G: Ground> Attacker<B, G> {
         true
     }
 
-    /// Attacks on the rings. Returns false if no attack has this name.
+    /// Makes an attack on the rings. Returns false if no attack has this name.
     fn forge(&mut self, name: &str) -> bool {
         let mut forger = Forger::of_inference();
         let honest = u64::from(VERSION) << 48 | 0x301 << 32;
@@ -186,7 +186,7 @@ impl<B, G: Ground> Attacker<B, G> {
             "speak-for-the-next-life" => {
                 let own = forger.request();
                 (forger.epoch, forger.head) = (forger.epoch.wrapping_add(1), 0);
-                // The next life's first request is to load the model.
+                // The first request after a restart is to load the model.
                 for next in 1..=4 {
                     let failure = Failure::of(ErrorCode::BadModel);
                     let detail = b"said by the life before";
@@ -236,7 +236,7 @@ impl<B, G: Ground> Attacker<B, G> {
         true
     }
 
-    /// Has audit look, and waits until it has.
+    /// Has audit look, and waits until it has done so.
     fn settle(&mut self) {
         self.ground.notify_audit();
         let forger = Forger::of_inference();
@@ -246,8 +246,8 @@ impl<B, G: Ground> Attacker<B, G> {
         }
     }
 
-    /// Whether the next token of the attack would be beyond its credit. An attack about something else heeds that, so
-    /// that it is not stopped for the wrong reason.
+    /// Whether the attack's next token would exceed its credit. An attack that is not about credit respects it, so that
+    /// it is not stopped for the wrong reason.
     fn rests(&self, habit: Habit) -> bool {
         let gives = match habit {
             Habit::Say { at } => at < self.say.len(),
@@ -352,7 +352,7 @@ impl<B: LlmBackend, G: Ground> LlmBackend for Attacker<B, G> {
 
     fn cancel(&mut self, session: usize) {
         match self.habit {
-            // It heeds a cancel where it does not want to overrun.
+            // It obeys a cancel unless its purpose is to overrun.
             Some((attacked, habit)) if attacked == session && habit != Habit::Overrun => {
                 self.habit = Some((session, Habit::Flood { left: 0 }));
             }

@@ -1,7 +1,7 @@
-//! Words of the channel through the comparator of the generic timer: 48 bits that the other side cannot know, and their
-//! number. The receiver answers in the same register that it has taken a word.
+//! Words for the channel through the generic timer's comparator: each has a number, and 48 bits that the other side
+//! cannot guess. The receiver acknowledges a word in the same register.
 
-/// Bits of a word that say something.
+/// Bits of information in a word.
 pub const BITS: u64 = 48;
 
 const NUMBER: u64 = 0xfff;
@@ -14,19 +14,19 @@ pub(crate) const fn secret(number: u64) -> u64 {
     (mixed ^ (mixed >> 31)) & ((1 << BITS) - 1)
 }
 
-/// The word of this number. As a time it is far off, so that the timer does not fire.
+/// The word with this number. As a time it is far in the future, so the timer does not fire.
 #[must_use]
 pub const fn word(number: u64) -> u64 {
     0x5 << 60 | (number & NUMBER) << BITS | secret(number)
 }
 
-/// That it has been taken.
+/// The acknowledgement of a word.
 #[must_use]
 pub const fn taken(number: u64) -> u64 {
     0x6 << 60 | number
 }
 
-/// Whether this is a word at all, and not what audit has written.
+/// Whether this is a word, and not a value written by audit.
 #[must_use]
 pub const fn is_word(value: u64) -> bool {
     value >> 60 == 0x5

@@ -1,4 +1,4 @@
-//! Every attack of the hostile inference, and what must become of it.
+//! Every attack of the hostile inference server, and its required outcome.
 
 use crate::place;
 
@@ -7,33 +7,34 @@ use crate::place;
 pub enum On {
     /// On seL4 and in the simulation.
     Both,
-    /// On seL4 alone: it is about the kernel, the processor or the board, or about what Linux does not enforce.
+    /// Only on seL4: it involves the kernel, the processor or the board, or something that Linux does not enforce.
     Sel4,
 }
 
-/// What must be seen. Besides, always: the next honest request gives the canonical text, and the log verifies.
+/// The required outcome. In addition, the next honest request gives the canonical text, and the log verifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Must {
-    /// Inference alone dies of this, at this address if one is given, as audit reports it.
+    /// Only inference dies, at this address if one is given, as audit reports it.
     Die {
-        /// In the shell's words.
+        /// The kind of fault, in the shell's words.
         of: &'static str,
         /// The address that audit reports.
         at: Option<usize>,
     },
-    /// Audit ends this life for a breach of the protocol.
+    /// Audit restarts inference for a breach of the protocol.
     Breach,
-    /// Audit drops what was sent, and counts this many violations at least. The attack ends with its own death.
+    /// Audit drops what was sent, and counts at least this many violations. The attack ends with its own death.
     Counted(u64),
-    /// Audit sees nothing in it: no violation. The attack ends with its own death.
+    /// Audit counts no violation. The attack ends with its own death.
     Ignored,
-    /// It is let go on and says this.
+    /// It is not stopped, and reports this.
     Say(&'static str),
-    /// It runs while the shell answers others, until audit ends it at its deadline.
+    /// It runs while the shell answers others, until audit restarts it at its deadline.
     Hang,
-    /// It runs while the shell answers others, and then says this, unless audit has ended it at its deadline before.
+    /// It runs while the shell answers others, and then reports this, unless audit has restarted it at its deadline
+    /// before.
     Busy(&'static str),
-    /// Its text reaches the console without any control of a terminal.
+    /// Its text reaches the console without terminal control characters.
     Harmless,
     /// No more bytes leave than the policy allows.
     Capped,
@@ -42,13 +43,13 @@ pub enum Must {
 /// One attack.
 #[derive(Clone, Copy, Debug)]
 pub struct Attack {
-    /// As the prompt names it.
+    /// Its name in the prompt.
     pub name: &'static str,
     /// What it does.
     pub does: &'static str,
-    /// What must be seen.
+    /// The required outcome.
     pub must: Must,
-    /// Where.
+    /// Where it is made.
     pub on: On,
 }
 
@@ -85,7 +86,7 @@ const fn dies(
 use Must::{Breach, Busy, Capped, Counted, Die, Hang, Harmless, Ignored, Say};
 use On::{Both, Sel4};
 
-/// All of them, in the order in which they are made.
+/// All attacks, in the order in which they are made.
 pub const ATTACKS: &[Attack] = &[
     // Memory.
     faults(
@@ -408,7 +409,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "replay",
-        "offers the messages again that an earlier life has left in the ring",
+        "offers again the messages that an earlier run has left in the ring",
         Breach,
         Both,
     ),
@@ -499,7 +500,7 @@ pub const ATTACKS: &[Attack] = &[
         Harmless,
         Both,
     ),
-    // What a life leaves to the next.
+    // What a run leaves to the next.
     attack(
         "leave",
         "fills arena, stack, data and floating-point registers with a secret, changes FPCR, and dies",
@@ -511,7 +512,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "look",
-        "looks for what the life before left: words of arena, stack and data, registers, FPCR",
+        "looks for what the previous run left: words of arena, stack and data, registers, FPCR",
         Say("arena=0 stack=0 data=0 registers=0 fpcr=0"),
         Sel4,
     ),

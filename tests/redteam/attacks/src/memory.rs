@@ -1,15 +1,16 @@
-//! Memory that is somebody else's, or not for this. None of it is sound: that it does no harm is what is tested.
+//! Accesses to memory that belongs to others, or is not meant for this. None of this is sound; the test is that it does
+//! no harm.
 
 use core::fmt::Write as _;
 
-/// Reads a word, and says what it was.
+/// Reads a word, and reports it.
 pub fn read(address: usize, say: &mut crate::Say) {
     // SAFETY: none; this is the attack.
     let word = unsafe { core::ptr::read_volatile(address as *const u64) };
     let _ = write!(say, "SUCCEEDED: read {word:#x}");
 }
 
-/// Writes a word, and says so.
+/// Writes a word, and reports that.
 pub fn write(address: usize, say: &mut crate::Say) {
     // SAFETY: none; this is the attack.
     unsafe { core::ptr::write_volatile(address as *mut u64, 0xbad) }
@@ -24,7 +25,7 @@ const RETURN: u64 = 0x0000_8067;
 #[cfg(target_arch = "x86_64")]
 const RETURN: u64 = 0xc3;
 
-/// Puts a function there, where that is allowed, and calls it.
+/// Writes a function there, if that is allowed, and calls it.
 pub fn execute(address: usize, is_writable: bool, say: &mut crate::Say) {
     if is_writable {
         // SAFETY: none; this is the attack.
@@ -36,10 +37,10 @@ pub fn execute(address: usize, is_writable: bool, say: &mut crate::Say) {
     let _ = write!(say, "SUCCEEDED: executed");
 }
 
-/// An undefined instruction: the end of this life.
+/// Executes an undefined instruction, which ends this run.
 pub fn die() -> ! {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: it faults, and audit starts the domain anew.
+    // SAFETY: it faults, and audit restarts the domain.
     unsafe {
         core::arch::asm!("ud2", options(noreturn))
     }

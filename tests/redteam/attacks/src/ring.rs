@@ -1,4 +1,4 @@
-//! Messages and indices that no honest end of a ring would write, straight into the region.
+//! Writes messages and indices that no honest end would, directly into the ring's region.
 
 use crate::place::{
     AUDIT_RING, FILES_QUESTIONS, FILES_RING, MALLORY_EVENTS, MALLORY_RING, OWN_RING, SHELL_EVENTS,
@@ -13,7 +13,7 @@ const VERSION_WORD: usize = 0;
 const EPOCH_WORD: usize = 1;
 const HEAD_WORD: usize = 2;
 const TAIL_WORD: usize = 3;
-/// Words before the first slot: version, epoch, indices.
+/// Number of words before the first slot: version, epoch, indices.
 const FIRST_SLOT_WORD: usize = 8;
 
 fn load(base: usize, word: usize) -> u64 {
@@ -30,39 +30,39 @@ const fn slot(index: u32) -> usize {
     FIRST_SLOT_WORD + (index as usize % SLOTS) * (2 + PAYLOAD_WORDS)
 }
 
-/// The end of the rings as whoever owns the region can see and write it.
+/// A ring's end, as its owner can read and write it.
 pub struct Forger {
     own: usize,
     audits: usize,
-    /// The epoch that audit gave.
+    /// The epoch that audit has set.
     pub epoch: u32,
-    /// Messages that were sent in it.
+    /// Number of messages sent in it.
     pub head: u32,
 }
 
-/// What stands before the slots.
+/// The words before the slots.
 pub type Indices = [u64; FIRST_SLOT_WORD];
 
 impl Forger {
-    /// Inference's end; only inference has these regions.
+    /// Inference's end; only inference maps these regions.
     #[must_use]
     pub fn of_inference() -> Self {
         Self::new(OWN_RING, AUDIT_RING)
     }
 
-    /// Shell's end; only shell has these regions.
+    /// The shell's end; only the shell maps these regions.
     #[must_use]
     pub fn of_shell() -> Self {
         Self::new(SHELL_RING, SHELL_EVENTS)
     }
 
-    /// The hostile client's end; only it has these regions.
+    /// The hostile client's end; only it maps these regions.
     #[must_use]
     pub fn of_mallory() -> Self {
         Self::new(MALLORY_RING, MALLORY_EVENTS)
     }
 
-    /// The end of files with audit; only files has these regions.
+    /// The end of files with audit; only files maps these regions.
     #[must_use]
     pub fn of_files() -> Self {
         Self::new(FILES_RING, FILES_QUESTIONS)
@@ -77,13 +77,13 @@ impl Forger {
         }
     }
 
-    /// What the honest end has written before its slots.
+    /// The indices that the honest end has written.
     #[must_use]
     pub fn indices(&self) -> Indices {
         core::array::from_fn(|word| load(self.own, word))
     }
 
-    /// Says again what the honest end had said.
+    /// Restores the honest end's indices.
     pub fn restore(&self, indices: &Indices) {
         fence(Ordering::SeqCst);
         for (word, value) in indices.iter().enumerate() {
@@ -91,13 +91,13 @@ impl Forger {
         }
     }
 
-    /// Number of the request that was received last: the one whose prompt this is.
+    /// Number of the latest request: the one with the attack's prompt.
     pub fn request(&self) -> u32 {
         let tail = load(self.own, TAIL_WORD) as u32;
         load(self.audits, slot(tail.wrapping_sub(1)) + 1) as u32
     }
 
-    /// A message as an honest end would write it.
+    /// Sends a message as an honest end would.
     pub fn forge(&mut self, request: u32, report: &Report<'_>) {
         let mut frame = Frame::<PAYLOAD_WORDS>::new();
         report.write(request, &mut frame);
@@ -106,7 +106,7 @@ impl Forger {
         self.put(first, self.epoch, request, frame.payload());
     }
 
-    /// A message with this first word (version, kind, length) and this epoch.
+    /// Writes a message with this first word (version, kind, length) and this epoch.
     pub fn put(&mut self, first: u64, epoch: u32, request: u32, payload: &[u8]) {
         let at = slot(self.head);
         store(self.own, at, first);
@@ -124,7 +124,7 @@ impl Forger {
         self.publish(self.epoch, self.head);
     }
 
-    /// A head, of any epoch.
+    /// Publishes a head index, of any epoch.
     pub fn publish(&self, epoch: u32, head: u32) {
         fence(Ordering::SeqCst);
         store(
@@ -134,13 +134,13 @@ impl Forger {
         );
     }
 
-    /// Another version of the protocol, in the word that is the same in all.
+    /// Publishes another protocol version, in the word that is the same in all versions.
     pub fn publish_version(&self, version: u64) {
         fence(Ordering::SeqCst);
         store(self.own, VERSION_WORD, version);
     }
 
-    /// A tail that gives audit's ring more room than it has.
+    /// Publishes a tail index that gives audit's ring more room than it has.
     pub fn publish_tail(&self, tail: u32) {
         store(
             self.own,
@@ -149,14 +149,14 @@ impl Forger {
         );
     }
 
-    /// Whether audit has read all that is there.
+    /// Whether audit has read everything.
     pub fn is_read(&self) -> bool {
         load(self.audits, TAIL_WORD) == u64::from(self.epoch) << 32 | u64::from(self.head)
     }
 }
 
 impl Forger {
-    /// Any bytes, everywhere (SplitMix64).
+    /// Fills the region with random bytes (SplitMix64).
     pub fn scribble(&self, seed: u64) {
         let mut state = seed;
         for word in 0..REGION_BYTES / 8 {

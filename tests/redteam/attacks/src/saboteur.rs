@@ -1,4 +1,4 @@
-//! What the hostile inference does to fine-tunings.
+//! Attacks of the hostile inference server on fine-tunings.
 
 use crate::ring::Forger;
 use llm_core::generate::Progress;
@@ -6,18 +6,18 @@ use llm_core::transformer::training::TrainPlan;
 use protocol::wire::engine::{AdapterLoaded, Report, Trained};
 use protocol::wire::{AdapterInfo, ArenaUse, TrainProgress};
 
-/// How it spoils one.
+/// How it sabotages a fine-tuning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sabotage {
-    /// The file that is sent is another.
+    /// It sends another file.
     Alter,
-    /// The file has no end.
+    /// It sends a file without end.
     Endless,
-    /// Reports that an honest end would not write.
+    /// It sends reports that an honest end would not.
     Forge(Forgery),
 }
 
-/// Which reports.
+/// The reports to forge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Forgery {
     PartOutOfOrder,
@@ -32,28 +32,28 @@ enum Forgery {
     Load,
 }
 
-/// What a training is about to suffer, or suffers.
+/// Sabotage of the next training, or of the current one.
 #[derive(Debug, Default)]
 pub(crate) struct Saboteur {
-    /// Waits for the next training.
+    /// Sabotage of the next training.
     armed: Option<Sabotage>,
-    /// Of the training under way.
+    /// Sabotage of the current training.
     current: Option<(Sabotage, Plan)>,
     /// Where the file that is sent differs, if it does.
     altered: Option<usize>,
 }
 
-/// What it needs to know of the training to lie about it.
+/// The facts about a training that are needed to lie about it.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
     request: u32,
     plan: TrainPlan,
 }
 
-/// From the end of the file. Its last number begins here, with the least of its bytes: it stays a number.
+/// Distance from the end of the file: the low byte of the last number, so that it remains a number.
 const ALTERED_FROM_END: usize = 4;
 
-/// Every byte there is, for a slice of any one of them.
+/// All byte values, to take a slice of one of them.
 static BYTES: [u8; 256] = {
     let mut bytes = [0; 256];
     let mut byte = 0;
@@ -65,7 +65,7 @@ static BYTES: [u8; 256] = {
 };
 
 impl Saboteur {
-    /// Takes note of an attack on the next training. Returns false if no attack has this name.
+    /// Prepares an attack on the next training. Returns false if no attack has this name.
     pub(crate) fn arm(&mut self, name: &str) -> bool {
         let sabotage = match name {
             "return-another-adapter" => Sabotage::Alter,
@@ -86,20 +86,20 @@ impl Saboteur {
         true
     }
 
-    /// A training has begun, by the command that was received last.
+    /// A training has begun, with the latest command.
     pub(crate) fn begin(&mut self, plan: TrainPlan) {
         self.altered = None;
         let request = Forger::of_inference().request();
         self.current = self.armed.take().map(|how| (how, Plan { request, plan }));
     }
 
-    /// It is over, or never was.
+    /// The training is over, or never began.
     pub(crate) fn end(&mut self) {
         self.current = None;
         self.altered = None;
     }
 
-    /// A step was done. True if reports about it were forged.
+    /// A step is done. Returns true if reports about it were forged.
     pub(crate) fn look(&mut self, progress: &Progress) -> bool {
         let (Some((sabotage, plan)), Progress::Training(Ok(progress))) = (self.current, progress)
         else {
@@ -119,7 +119,7 @@ impl Saboteur {
         false
     }
 
-    /// What is sent instead of `honest`, which begins at this offset of the file.
+    /// What to send instead of `honest`, which begins at this offset of the file.
     pub(crate) fn part<'a>(&self, offset: usize, honest: &'a [u8]) -> &'a [u8] {
         if let Some((Sabotage::Endless, _)) = self.current {
             return &BYTES;
@@ -136,7 +136,7 @@ impl Saboteur {
 }
 
 impl Plan {
-    /// Sends what has not happened.
+    /// Reports what has not happened.
     fn forge(self, forgery: Forgery) {
         let Self { request, plan } = self;
         let mut forger = Forger::of_inference();

@@ -1,52 +1,53 @@
-//! Signals through nothing but who runs when: one domain spends its time or leaves it, the other looks at the clock.
+//! Signals through scheduling alone: one domain uses its time or yields it, the other looks at the clock.
 //!
-//! Time is cut into windows by the counter that every domain can read, and each window carries one bit, which both ends know
-//! ([`bit`]): so the receiver can tell how often it would have been wrong. It decides by a threshold that it learns on the
-//! first half of what it has seen, and counts its errors on the second.
+//! Time is divided into windows by the counter that every domain can read. Each window carries one bit, which both ends
+//! know ([`bit`]), so the receiver can tell how often it would be wrong. It learns a threshold from the first half of
+//! its samples, and counts its errors on the second.
 //!
-//! Nothing here writes a register of the timer, which is a channel of its own ([`crate::channel`]).
+//! Nothing here writes a register of the timer, which is a separate channel ([`crate::channel`]).
 
 use crate::channel::secret;
 use core::fmt;
 
-/// Length of a window in microseconds: a cycle of `systems/partitions/plan.toml`, the best that a sender can hope for there.
+/// Length of a window in microseconds: a cycle of `systems/partitions/plan.toml`, the best that a sender can achieve
+/// there.
 pub const WINDOW_US: u64 = 20_000;
-/// Windows of one measurement: 4 s, which is below the deadline of a request.
+/// Windows of one measurement: 4 s, which is less than the deadline of a request.
 pub const WINDOWS: usize = 200;
-/// A domain that does not see the clock for so long was not running, in microseconds.
+/// A domain that does not see the clock for this long was not running, in microseconds.
 const GAP_US: u64 = 3;
-/// And for so long: it was another partition's turn.
+/// If it does not for this long, it was another partition's turn.
 const TURN_US: u64 = 1_500;
 
-/// The window of this time.
+/// The window at this time.
 #[must_use]
 pub const fn window(now_us: u64) -> u64 {
     now_us / WINDOW_US
 }
 
-/// What is sent in this window.
+/// The bit sent in this window.
 #[must_use]
 pub const fn bit(window: u64) -> bool {
     secret(window) & 1 == 1
 }
 
-/// What a receiver has seen: for each window a number of microseconds.
+/// A receiver's samples: a number of microseconds for each window.
 #[derive(Debug)]
 pub struct Samples {
     seen: [(u64, u32); WINDOWS],
     count: usize,
 }
 
-/// How well a receiver does.
+/// The result of a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Score {
     /// Windows of the second half.
     pub tested: usize,
     /// Wrong guesses among them.
     pub wrong: usize,
-    /// What the receiver decides by, in microseconds.
+    /// The receiver's threshold, in microseconds.
     pub threshold: u32,
-    /// What it has seen on average where 0 and where 1 was sent, in microseconds.
+    /// The mean sample where 0 and where 1 was sent, in microseconds.
     pub means: [u64; 2],
 }
 
@@ -57,7 +58,7 @@ impl Default for Samples {
 }
 
 impl Samples {
-    /// None yet.
+    /// No samples.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -66,7 +67,7 @@ impl Samples {
         }
     }
 
-    /// Forgets all.
+    /// Drops all samples.
     pub fn clear(&mut self) {
         self.count = 0;
     }
@@ -77,7 +78,7 @@ impl Samples {
         self.count == WINDOWS
     }
 
-    /// One more.
+    /// Adds to a window's sample.
     pub fn add(&mut self, window: u64, us: u64) {
         if let Some(place) = self.seen.get_mut(self.count) {
             *place = (window, u32::try_from(us).unwrap_or(u32::MAX));
@@ -85,7 +86,7 @@ impl Samples {
         }
     }
 
-    /// The most in each window.
+    /// Raises a window's sample to at least this value.
     pub fn add_most(&mut self, window: u64, us: u64) {
         match self.count.checked_sub(1).map(|last| &mut self.seen[last]) {
             Some((last, most)) if *last == window => {
@@ -95,7 +96,7 @@ impl Samples {
         }
     }
 
-    /// Learns on the first half, tests on the second.
+    /// Learns from the first half, and tests on the second.
     #[must_use]
     pub fn score(&self) -> Score {
         let seen = &self.seen[..self.count];
@@ -141,10 +142,10 @@ impl fmt::Display for Score {
     }
 }
 
-/// A domain that does nothing but look at the clock, and so sees when it was not running.
+/// A domain that only looks at the clock, and so sees when it was not running.
 #[derive(Debug)]
 pub struct Watch {
-    /// From the end of a gap back to the end of the turn of whoever sends, in microseconds.
+    /// From the end of a gap back to the end of the sender's turn, in microseconds.
     back_us: u64,
     last_us: u64,
     lost_us: u64,
@@ -155,7 +156,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// One that has seen nothing.
+    /// A watch without samples.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -167,14 +168,14 @@ impl Watch {
         }
     }
 
-    /// Begins.
+    /// Starts.
     pub fn start(&mut self, now_us: u64, back_us: u64) {
         (self.back_us, self.last_us, self.lost_us) = (back_us, now_us, 0);
         self.windows.clear();
         self.turns.clear();
     }
 
-    /// Looks at the clock. False when it has seen enough.
+    /// Looks at the clock. Returns false when there are enough samples.
     pub fn look(&mut self, now_us: u64) -> bool {
         let last = self.last_us;
         let gap = now_us.saturating_sub(last);
@@ -183,7 +184,7 @@ impl Watch {
             self.turns
                 .add(window(now_us.saturating_sub(self.back_us)), gap);
         }
-        // A gap over the end of a window is divided.
+        // A gap across the end of a window is divided between the windows.
         let mut from = last;
         while window(from) < window(now_us) {
             let end = (window(from) + 1) * WINDOW_US;
@@ -213,7 +214,7 @@ impl Default for Watch {
 mod tests {
     use super::*;
 
-    /// A watch that gets this part of each window while the sender spends it.
+    /// A watch that loses this part of each window because the sender uses it.
     fn watched(lost_us: impl Fn(u64) -> u64) -> Watch {
         let mut watch = Watch::new();
         let mut now = 7 * WINDOW_US;

@@ -1,25 +1,26 @@
-//! Every attack of the hostile inference on a fine-tuning, and who must find it.
+//! Every attack of the hostile inference server on a fine-tuning, and who must detect it.
 //!
-//! A prompt names the attack, as for the others; it is made on the next fine-tuning, which is honest up to there.
+//! A prompt names the attack, as for the others; it is made during the next fine-tuning, which is honest until then.
 
-/// Who finds out.
+/// Who detects the attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// Audit, at once: it ends this life for a breach of the protocol, nothing is charged, and nothing half made is left.
+    /// Audit, at once: it restarts inference for a breach of the protocol, nothing is charged, and no partial adapter
+    /// is left.
     AtOnce,
-    /// Nobody on the device, which cannot train twice. What came is signed and on record, and whoever replays the log finds
-    /// that the fine-tuning gives another adapter.
+    /// Nobody on the device, which cannot train twice. The result is signed and recorded, and a replay of the log
+    /// reveals that the fine-tuning gives another adapter.
     ByReplay,
 }
 
 /// One attack.
 #[derive(Clone, Copy, Debug)]
 pub struct Training {
-    /// As the prompt names it.
+    /// Its name in the prompt.
     pub name: &'static str,
     /// What it does.
     pub does: &'static str,
-    /// Who must find out.
+    /// Who must detect it.
     pub found: Found,
 }
 
@@ -28,7 +29,7 @@ const fn breach(name: &'static str, does: &'static str) -> Training {
     Training { name, does, found }
 }
 
-/// All of them, in the order in which they are made.
+/// All attacks, in the order in which they are made.
 pub const TRAININGS: &[Training] = &[
     Training {
         name: "return-another-adapter",

@@ -1,50 +1,50 @@
-//! The hostile worker: what it does in place of a job, when the hostile inference of its compartment has told it to.
+//! The hostile worker: what it does in place of a job, on the order of the hostile inference server of its compartment.
 //!
-//! Orders and reports go through the end of the region `team`, behind what the honest ones use of it.
+//! Orders and reports use the end of the region `team`, after the part that the honest members use.
 
 use crate::{On, Say, memory, place};
 use core::fmt::Write as _;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// Where orders and reports lie in the region `team`.
+/// Offset of orders and reports in the region `team`.
 pub const POST: usize = 0xe00;
 
-/// Bytes of a report.
+/// Size of a report in bytes.
 const REPORT: usize = 0x100;
 
-/// Marks an order, so that garbage is none.
+/// Marks an order, so that garbage is not taken for one.
 const MARK: u64 = 0x5eed_0bad << 32;
 
-/// Signals of a flood.
+/// Number of signals in a flood.
 const SIGNALS: u32 = 100_000;
 
-/// What must be seen of the honest request in which it is done. Besides, always: the next one gives the canonical text, and
-/// the log verifies.
+/// The required outcome for the honest request during which the attack is made. In addition, the next one gives the
+/// canonical text, and the log verifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Must {
-    /// The compartment dies of a memory fault at this address, if one is given.
+    /// The compartment dies of a memory fault, at this address if one is given.
     Die(Option<usize>),
-    /// The shell answers others, and inference ends itself before long.
+    /// The shell answers others, and inference soon ends itself.
     Hang,
-    /// Inference finds the change, in the request or after it, and has itself restarted; or it dies of it.
+    /// Inference detects the change, during or after the request, and has itself restarted; or it dies of it.
     Found,
-    /// The request has its canonical text, and the worker says this afterwards.
+    /// The request gets its canonical text, and the worker then reports this.
     Say(&'static str),
-    /// Whatever comes of the request, audit's counters have no violation, and the compartment can be used again, after a
-    /// restart at the latest.
+    /// Whatever happens to the request, audit counts no violation, and the compartment works again, after a restart at
+    /// the latest.
     Anything,
 }
 
 /// One attack.
 #[derive(Clone, Copy, Debug)]
 pub struct Attack {
-    /// As the prompt names it.
+    /// Its name in the prompt.
     pub name: &'static str,
     /// What it does.
     pub does: &'static str,
-    /// What must be seen.
+    /// The required outcome.
     pub must: Must,
-    /// Where.
+    /// Where it is made.
     pub on: On,
 }
 
@@ -64,7 +64,7 @@ const fn faults(name: &'static str, does: &'static str, at: usize) -> Attack {
 
 use Must::{Anything, Die, Found, Hang, Say as Says};
 
-/// All of them, in the order in which they are made.
+/// All attacks, in the order in which they are made.
 pub const ATTACKS: &[Attack] = &[
     faults("worker-read-log", "reads the audit log", place::AUDIT_LOG),
     faults(
@@ -156,7 +156,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "worker-leave",
-        "leaves a mark in its own memory, for its next life",
+        "leaves a mark in its own memory, for its next run",
         Says("marked"),
     ),
     attack(
@@ -166,7 +166,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "worker-look",
-        "looks what an old life has left in its own memory",
+        "looks for what an old run has left in its own memory",
         Says("nothing is left"),
     ),
     attack(
@@ -193,7 +193,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
 ];
 
-/// What a hostile worker has of its own.
+/// What a hostile worker knows about itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Own {
     /// Its number in the team.
@@ -205,12 +205,13 @@ pub struct Own {
 }
 
 fn word(at: usize) -> &'static AtomicU64 {
-    // SAFETY: `systems/cores/system.xml` maps the region there, readable and writable, in who orders and in who obeys. Both
-    // use this part of it as atomics alone.
+    // SAFETY: `systems/cores/system.xml` maps the region there, readable and writable, both in inference and in the
+    // worker. Both use this part of it only as atomics.
     unsafe { &*((place::TEAM + POST + at) as *const AtomicU64) }
 }
 
-/// Has worker 1 do it at its next job. False if there is none of this name. Only in a system that has workers.
+/// Orders worker 1 to make an attack at its next job. False if there is none with this name. Only in a system with
+/// workers.
 pub fn arm(name: &str) -> bool {
     let Some(index) = ATTACKS.iter().position(|attack| attack.name == name) else {
         return false;
@@ -220,7 +221,7 @@ pub fn arm(name: &str) -> bool {
     true
 }
 
-/// What the worker has said since it was told what to do.
+/// Returns what the worker has reported since the order.
 pub fn report(say: &mut Say) {
     fence(Ordering::Acquire);
     for at in 0..REPORT / 8 {
@@ -242,10 +243,10 @@ fn tell(say: &Say) {
 
 static CONSTANT: [u64; 4] = [1, 2, 3, 4];
 
-/// What a restart must undo.
+/// A mark that a restart must erase.
 static MARKED: AtomicU64 = AtomicU64::new(0);
 
-/// Before each job: does what was ordered, once. `ring` signals inference.
+/// Before each job: carries out the order, once. `ring` signals inference.
 pub fn obey(own: Own, ring: &mut dyn FnMut()) {
     let order = word(8).load(Ordering::Acquire);
     if order & !0xffff != MARK | (own.number as u64) << 16 {
@@ -332,7 +333,7 @@ fn fill(start: usize, bytes: usize, with: Garbage) {
             Garbage::Of(word) => word,
             Garbage::Random => random ^ random >> 31,
         };
-        // SAFETY: inside regions that this domain may write, and aligned. What inference makes of it is the attack.
+        // SAFETY: inside regions that this domain may write, and aligned. How inference reacts is what is tested.
         unsafe { core::ptr::write_volatile(at as *mut u64, word) }
     }
 }

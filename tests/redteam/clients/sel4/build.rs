@@ -1,4 +1,4 @@
-//! Links the domain with the script that the domains of the main system have.
+//! Links the domain with the script that the main system's domains use.
 
 fn main() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../../pds/sel4/pd.ld");

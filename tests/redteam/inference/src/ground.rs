@@ -1,4 +1,4 @@
-//! What attacks get from seL4, and the attacks that only it can suffer.
+//! seL4's services for attacks, and the attacks that only work on seL4.
 
 use crate::remains::{self, Remains};
 use crate::{audit, clock, kernel, scheduling, timer};
@@ -7,14 +7,14 @@ use redteam_attacks::{Ground, Say};
 
 /// See [`Ground`].
 pub(crate) struct Sel4 {
-    /// What this life has found when it began.
+    /// What this run found when it began.
     pub(crate) remains: Remains,
 }
 
-/// In the part of the address space that the kernel keeps for itself.
+/// An address in the kernel's part of the address space.
 #[cfg(target_arch = "aarch64")]
 const KERNEL: usize = 0xffff_ff80_4000_0000;
-/// As above: where it maps the physical memory that it was loaded to.
+/// As above: where the kernel maps the physical memory that it was loaded to.
 #[cfg(target_arch = "riscv64")]
 const KERNEL: usize = 0xffff_ffc0_8400_0000;
 

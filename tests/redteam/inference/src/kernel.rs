@@ -1,5 +1,5 @@
 //! Attacks on the kernel's interface: capabilities that this domain does not have, messages that it should not send,
-//! instructions that are not for user mode.
+//! and instructions that user mode forbids.
 
 use crate::machine;
 use core::fmt::Write as _;
@@ -7,9 +7,9 @@ use core::ops::Range;
 use redteam_attacks::Say;
 use sel4::{MessageInfo, cap};
 
-/// Slots of a domain's CNode.
+/// Number of slots in a domain's CNode.
 const SLOTS: u64 = 512;
-/// The first slots of its channels' notifications, and of its interrupts.
+/// The first slots of its channels' notifications and of its interrupts.
 const CHANNELS: u64 = 10;
 const IRQS: u64 = 138;
 /// Bytes of a small page.
@@ -17,10 +17,10 @@ const PAGE: usize = 4096;
 const FAULTS: u64 = 2;
 const VSPACE: u64 = 3;
 const REPLY: u64 = 4;
-/// Labels of invocations: seL4 16 has fewer.
+/// Labels of invocations to try: seL4 16 has fewer.
 const LABELS: Range<u64> = 0..80;
 
-/// The labels by which an address space cleans or invalidates the cache of a range of it.
+/// The labels with which an address space cleans or invalidates the cache for a range of its addresses.
 #[cfg(target_arch = "aarch64")]
 fn cache_labels() -> [u64; 4] {
     use sel4::sys::invocation_label as label;
@@ -43,9 +43,9 @@ fn audit_slot() -> u64 {
     CHANNELS + crate::audit_channel() as u64
 }
 
-/// Slots of a domain's own: its notification, its fault endpoint, its address space, its reply object, the notifications
-/// of its channels, and shell's interrupt. A signal of its notifications is not refused, nor what is done with an interrupt
-/// that it has, and a message to the second slot ends this life.
+/// Slots that the domain has itself: its notification, fault endpoint, address space, reply object, its channels'
+/// notifications, and the shell's interrupt. Signals on its notifications and operations on its interrupt are allowed,
+/// and a message to the second slot ends this run.
 fn is_own(slot: u64) -> bool {
     let irq = crate::own_irq().map(|id| IRQS + id as u64);
     let mut channels = crate::own_channels().into_iter();
@@ -54,11 +54,11 @@ fn is_own(slot: u64) -> bool {
         || irq == Some(slot)
 }
 
-/// What the kernel has said to many invocations.
+/// The kernel's answers to many invocations.
 #[derive(Default)]
 struct Tally {
     granted: u32,
-    /// By the number of seL4's error.
+    /// Counts by the number of seL4's error.
     refused: [u32; 16],
 }
 
@@ -80,7 +80,8 @@ impl Tally {
     }
 }
 
-/// Invokes a slot with these words and with capabilities attached; the label of the answer: 0, or seL4's error.
+/// Invokes a slot with these words, and with capabilities attached. Returns the label of the answer: 0, or seL4's
+/// error.
 fn invoke(slot: u64, label: u64, words: [u64; 8]) -> u64 {
     sel4::with_ipc_buffer_mut(|buffer| {
         for (place, slot) in buffer
@@ -100,14 +101,14 @@ fn invoke(slot: u64, label: u64, words: [u64; 8]) -> u64 {
     slot.call_with_mrs(info, [a, b, c, d]).info.label()
 }
 
-/// Enters the kernel for nothing: a message to a slot that is empty, for which nobody waits.
+/// Enters the kernel without effect: sends a message to an empty slot, without waiting.
 #[allow(dead_code, reason = "not every hostile domain measures time")]
 pub(crate) fn enter() {
     let empty = cap::Endpoint::from_bits(SLOTS - 1);
     empty.nb_send(MessageInfo::new(0, 0, 0, 0));
 }
 
-/// Every label on every one of these slots.
+/// Tries every label on every one of these slots.
 fn sweep(slots: impl Iterator<Item = u64>, words: [u64; 8], say: &mut Say) {
     let mut tally = Tally::default();
     for slot in slots {
@@ -118,8 +119,8 @@ fn sweep(slots: impl Iterator<Item = u64>, words: [u64; 8], say: &mut Say) {
     tally.tell(say);
 }
 
-/// Has the kernel clean, invalidate, both, and unify the cache of each page, one call for a page: nothing interrupts a
-/// call. Then of ranges over two pages, which it refuses.
+/// Has the kernel clean, invalidate, do both, and unify the cache of each page, with one call per page, because a call
+/// cannot be interrupted. Then tries ranges across two pages, which the kernel refuses.
 pub(crate) fn maintain_caches(regions: impl Iterator<Item = (usize, usize)>, say: &mut Say) {
     let (mut pages, mut us, mut calls) = (0_u32, 0, 0_u64);
     let (mut alone, mut across) = (Tally::default(), 0_u32);
@@ -139,20 +140,20 @@ pub(crate) fn maintain_caches(regions: impl Iterator<Item = (usize, usize)>, say
     let _ = write!(say, "across-pages={across} pages={pages} ");
     alone.tell(say);
     let _ = write!(say, " calls={calls}");
-    // Of all: a single call may have been interrupted before or after it.
+    // The time of all calls: a single one may have been interrupted before or after it.
     if runtime::counter::IS_READABLE {
         let _ = write!(say, " mean-ns={}", us * 1000 / calls.max(1));
     }
 }
 
-/// Makes the attack of this name; false if there is none.
+/// Makes the attack with this name; false if there is none.
 pub(crate) fn perform(name: &str, say: &mut Say) -> bool {
     // To slot 300, from the slot of its channel, at full depth, with all rights.
     let words = [300, 64, audit_slot(), 64, 0xf, 0xffff, 1, 1];
     match name {
         "invoke-all-slots" => sweep((0..SLOTS).filter(|slot| !is_own(*slot)), words, say),
         "invoke-address-space" => {
-            // The first two words are a range to clean: a page of its own. What they mean to other labels is in `words`.
+            // The first two words are a range to clean: a page of its own. For other labels, see `words`.
             let page = crate::own_regions()[0].address;
             let [_, _, rest @ ..] = words;
             let mut range = [page as u64, (page + PAGE) as u64, 0, 0, 0, 0, 0, 0];
@@ -212,7 +213,7 @@ pub(crate) fn perform(name: &str, say: &mut Say) -> bool {
             for _ in 0..10_000 {
                 let endpoint = cap::Endpoint::from_bits(FAULTS);
                 let (_, badge) = endpoint.nb_recv(cap::Reply::from_bits(REPLY));
-                // A signal of audit's comes here, too, since a bound notification does.
+                // A signal from audit also arrives here, because its notification is bound.
                 received += u32::from(badge >> 62 != 0);
             }
             let _ = write!(say, "received={received}");

@@ -1,19 +1,19 @@
-//! Instructions of the processor that attacks are made with. None of it is sound: that it does no harm is what is tested.
+//! Instructions of the processor that attacks use. None of this is sound; the test is that it does no harm.
 
 #[cfg(target_arch = "aarch64")]
 #[allow(dead_code, reason = "each hostile domain uses some of it")]
 mod arch {
     use core::arch::asm;
 
-    /// Writes the registers of the timer, which hold 64 bits. Where the kernel has them closed it traps.
+    /// Writes the registers of the timer, which have 64 bits. It traps if the kernel does not allow it.
     pub(crate) fn write_timer(compare: u64, control: u64) {
-        // SAFETY: registers of a timer that audit takes as a hint.
+        // SAFETY: these are registers of a timer that audit treats only as a hint.
         unsafe {
             asm!("msr cntp_ctl_el0, {}", "msr cntp_cval_el0, {}", "isb", in(reg) control, in(reg) compare);
         }
     }
 
-    /// What was written there.
+    /// Reads what was written there.
     pub(crate) fn read_timer() -> u64 {
         let compare;
         // SAFETY: reads a register.
@@ -22,7 +22,7 @@ mod arch {
     }
 
     pub(crate) fn system_call(number: i64) {
-        // SAFETY: none; this is the attack. It is a fault.
+        // SAFETY: none; this is the attack. It faults.
         unsafe {
             asm!("svc #0", in("x7") number, inout("x0") u64::from(b'!') => _, out("x1") _, out("x2") _,
                 out("x3") _, out("x4") _, out("x5") _, out("x6") _);
@@ -34,7 +34,7 @@ mod arch {
         unsafe { asm!("msr ttbr0_el1, xzr") }
     }
 
-    /// What it means that [`read_cycles`] returns.
+    /// The meaning of a successful [`read_cycles`].
     pub(crate) const CYCLES: &str = "SUCCEEDED: read";
 
     pub(crate) fn read_cycles() -> u64 {
@@ -56,7 +56,7 @@ mod arch {
     }
 
     #[cfg(target_feature = "neon")]
-    /// The first word of 24 registers that code before this has no use for: v8 to v31.
+    /// The first words of 24 registers that earlier code does not use: v8 to v31.
     pub(crate) fn float_registers() -> [u64; 24] {
         let mut values = [0_u64; 48];
         // SAFETY: stores 24 registers of 16 bytes into 384 bytes.
@@ -73,7 +73,7 @@ mod arch {
     }
 
     #[cfg(target_feature = "neon")]
-    /// Rounding and what else is set for floating point.
+    /// The control register of floating point, with the rounding mode.
     pub(crate) fn float_control() -> u64 {
         let control;
         // SAFETY: reads a register.
@@ -82,9 +82,9 @@ mod arch {
     }
 
     #[cfg(target_feature = "neon")]
-    /// Fills those registers, rounds towards zero, and dies.
+    /// Fills those registers, sets rounding towards zero, and dies.
     pub(crate) fn fill_float_registers_and_die(word: u64) -> ! {
-        // SAFETY: it dies before anything of it is used again.
+        // SAFETY: it dies before any of this is used again.
         unsafe {
             asm!(
                 "msr fpcr, {1}",
@@ -100,7 +100,7 @@ mod arch {
         }
     }
 
-    /// Reads a floating-point register, which a domain without floating point may not.
+    /// Reads a floating-point register, which a domain without floating point must not do.
     pub(crate) fn forbidden_float_register() -> u64 {
         let value;
         // SAFETY: none; this is the attack, and it traps.
@@ -114,13 +114,13 @@ mod arch {
 mod arch {
     use core::arch::asm;
 
-    /// RISC-V has no timer for user code: this is the supervisor's (`stimecmp`), and it traps.
+    /// RISC-V has no timer for user code: this is the supervisor's (`stimecmp`), and writing it traps.
     pub(crate) fn write_timer(compare: u64, _: u64) {
         // SAFETY: none; this is the attack.
         unsafe { asm!("csrw 0x14d, {}", in(reg) compare) }
     }
 
-    /// As above.
+    /// Like [`write_timer`].
     pub(crate) fn read_timer() -> u64 {
         let compare;
         // SAFETY: as above.
@@ -129,7 +129,7 @@ mod arch {
     }
 
     pub(crate) fn system_call(number: i64) {
-        // SAFETY: none; this is the attack. It is a fault.
+        // SAFETY: none; this is the attack. It faults.
         unsafe {
             asm!("ecall", in("a7") number, inout("a0") u64::from(b'!') => _, out("a1") _, out("a2") _,
                 out("a3") _, out("a4") _, out("a5") _, out("a6") _);
@@ -141,12 +141,12 @@ mod arch {
         unsafe { asm!("csrw satp, zero") }
     }
 
-    /// What it means that [`read_cycles`] returns: a residual channel of docs/isolation.md.
+    /// The meaning of a successful [`read_cycles`]: a residual channel of docs/isolation.md.
     pub(crate) const CYCLES: &str = "everybody reads cycles";
 
     pub(crate) fn read_cycles() -> u64 {
         let cycles;
-        // SAFETY: reads a counter. The firmware decides whether user code may.
+        // SAFETY: reads a counter. The firmware decides whether user code may do that.
         unsafe { asm!("rdcycle {}", out(reg) cycles) }
         cycles
     }
@@ -162,7 +162,7 @@ mod arch {
     }
 
     #[cfg(target_feature = "d")]
-    /// 24 registers that code before this has no use for: f8 to f31.
+    /// 24 registers that earlier code does not use: f8 to f31.
     pub(crate) fn float_registers() -> [u64; 24] {
         let mut values = [0_u64; 24];
         // SAFETY: stores 24 registers of 8 bytes into 192 bytes.
@@ -181,7 +181,8 @@ mod arch {
     }
 
     #[cfg(target_feature = "d")]
-    /// Rounding, and the flags of what has happened, which start-up clears, too.
+    /// The control register of floating point: the rounding mode and the exception flags, which start-up clears as
+    /// well.
     pub(crate) fn float_control() -> u64 {
         let control;
         // SAFETY: reads a register.
@@ -190,9 +191,9 @@ mod arch {
     }
 
     #[cfg(target_feature = "d")]
-    /// Fills those registers, rounds towards zero, and dies.
+    /// Fills those registers, sets rounding towards zero, and dies.
     pub(crate) fn fill_float_registers_and_die(word: u64) -> ! {
-        // SAFETY: it dies before anything of it is used again.
+        // SAFETY: it dies before any of this is used again.
         unsafe {
             asm!(
                 "fsrmi 1",
@@ -208,7 +209,7 @@ mod arch {
         }
     }
 
-    /// Reads a floating-point register, which a domain without floating point may not.
+    /// Reads a floating-point register, which a domain without floating point must not do.
     pub(crate) fn forbidden_float_register() -> u64 {
         let value;
         // `fmv.x.d a0, f31`, which the assembler does not know for a target without floating point.

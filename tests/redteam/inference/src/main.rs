@@ -1,4 +1,5 @@
-//! The hostile inference on seL4: the real one, with another backend. It has no capability and no region more.
+//! The hostile inference server on seL4: the real one with another backend. It has no additional capabilities or
+//! regions.
 
 #![no_std]
 #![no_main]
@@ -36,7 +37,7 @@ facts! {
     "protocol_version" = protocol::VERSION;
 }
 
-/// As in the real one.
+/// As in the honest server.
 static ADAPTERS: StaticCell<PartsRegion> = StaticCell::new();
 static COSTS: ConstStaticCell<FormatCosts> = ConstStaticCell::new([0; _]);
 
@@ -45,7 +46,7 @@ fn own_channels() -> [usize; 1] {
     [audit_channel()]
 }
 
-/// It may use all of the time.
+/// Its budget equals its period.
 const PERIODS_PER_BUDGET: u64 = 1;
 
 /// The interrupts that the domain has.
@@ -53,7 +54,7 @@ fn own_irq() -> Option<usize> {
     None
 }
 
-/// Where it has been given memory.
+/// The regions that the domain has.
 fn own_regions() -> [Mapped; 6] {
     [
         (arena(), arena_size()),
@@ -66,7 +67,7 @@ fn own_regions() -> [Mapped; 6] {
     .map(|(address, bytes)| Mapped { address, bytes })
 }
 
-/// Its one channel.
+/// Its only channel.
 fn audit() -> Channel {
     Channel::new(audit_channel())
 }
@@ -87,7 +88,7 @@ struct Domain(Option<&'static mut Hosting>);
 
 type Hosting = Server<'static, ReadOnlyRegion, ReadWriteRegion, Hostile>;
 
-/// Not on the stack, as in the real one.
+/// Not on the stack, as in the honest server.
 static SERVER: StaticCell<Hosting> = StaticCell::new();
 
 fn init() -> Domain {
@@ -95,20 +96,20 @@ fn init() -> Domain {
 }
 
 fn begin() -> Result<&'static mut Hosting, RingError> {
-    // First of all, before they are used.
+    // Before anything uses them.
     let registers = remains::registers();
-    // As in the real one.
+    // As in the honest server.
     runtime::float::reset();
     let [own_arena, ours, theirs, store, adapters, formats] = own_regions();
-    // SAFETY: `system.xml` maps these to this domain, for the rings alone.
+    // SAFETY: `system.xml` maps these to this domain, only for the rings.
     let ring = unsafe { region::endpoint(theirs, ours)? };
-    // SAFETY: `system.xml` maps the arena to this domain alone; this is its only use.
+    // SAFETY: `system.xml` maps the arena only to this domain; this is its only use.
     let arena = unsafe { region::private(own_arena) };
-    // SAFETY: `system.xml` maps the store writable nowhere.
+    // SAFETY: `system.xml` maps the store writable in no domain.
     let store = unsafe { region::immutable(store) };
-    // SAFETY: `system.xml` maps the formats writable nowhere.
+    // SAFETY: `system.xml` maps the formats writable in no domain.
     let formats = unsafe { region::immutable(formats) };
-    // SAFETY: as in the real one.
+    // SAFETY: as in the honest server.
     let adapters = unsafe { region::parts(adapters)? };
     let remains = remains::look(arena, registers);
     let arena = Arena::new(arena).expect("pages are aligned");

@@ -1,4 +1,4 @@
-//! What a life leaves behind, and what the next one finds.
+//! What a run leaves behind, and what the next one finds.
 
 use crate::machine;
 use crate::start::STACK_BOTTOM;
@@ -7,13 +7,13 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const SECRET: u64 = 0x5ec2_e75e_c2e7_5ec3;
 
-/// Bytes of the stack that are in use, and more.
+/// More than the bytes of the stack that are in use.
 const IN_USE: usize = 0x8000;
 
 static IN_DATA: AtomicU64 = AtomicU64::new(1);
 static IN_BSS: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
 
-/// Words, or registers, with something of the life before.
+/// Numbers of words and registers that still have content of the previous run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Remains {
     arena: usize,
@@ -39,13 +39,13 @@ impl Display for Remains {
     }
 }
 
-/// How many floating-point registers, which code before this has no use for, hold the secret.
+/// Number of floating-point registers, among those that earlier code does not use, that contain the secret.
 pub(crate) fn registers() -> usize {
     let values = machine::float_registers();
     values.iter().filter(|value| **value == SECRET).count()
 }
 
-/// Looks for what the life before has left, after start-up has cleaned up.
+/// Looks for remains of the previous run, after start-up has cleaned up.
 pub(crate) fn look(arena: &[u8], registers: usize) -> Remains {
     let here = core::hint::black_box(&raw const registers as usize);
     let words = (STACK_BOTTOM..here - IN_USE).step_by(8);
@@ -70,7 +70,7 @@ fn words_of(bytes: &[u8]) -> impl Iterator<Item = u64> {
     words.iter().copied().map(u64::from_le_bytes)
 }
 
-/// Leaves something everywhere, and dies.
+/// Leaves the secret everywhere, and dies.
 pub(crate) fn leave() -> ! {
     IN_DATA.store(SECRET, Relaxed);
     IN_BSS.iter().for_each(|word| word.store(SECRET, Relaxed));
@@ -79,7 +79,7 @@ pub(crate) fn leave() -> ! {
     let arena = redteam_attacks::place::ARENA;
     let stack = (STACK_BOTTOM..here - IN_USE).step_by(8);
     for at in stack.chain((arena..arena + 0x80_0000).step_by(8)) {
-        // SAFETY: its own memory; it dies before anything of it is used again.
+        // SAFETY: its own memory; it dies before any of this is used again.
         unsafe { core::ptr::write_volatile(at as *mut u64, SECRET) }
     }
     machine::fill_float_registers_and_die(SECRET)

@@ -1,4 +1,5 @@
-//! The two ends of `redteam_attacks::scheduling` in inference: what it does with its time, and what it sees of others'.
+//! The two ends of `redteam_attacks::scheduling` in inference: how it spends its time, and what it sees of others'
+//! scheduling.
 
 use crate::kernel;
 use core::fmt::Write as _;
@@ -8,18 +9,18 @@ use redteam_attacks::scheduling::{WINDOWS, Watch, bit, window};
 use redteam_attacks::{Forger, Say};
 use runtime::counter::now_us;
 
-/// From the end of shell's turn, in `systems/partitions`, to inference's, in microseconds: a moment.
+/// In `systems/partitions`, the time from the end of the shell's turn to inference's, in microseconds: next to none.
 const BACK_US: u64 = 100;
 /// How long after its prompt the receiver begins, in microseconds.
 const BEGINS_US: u64 = 1_000_000;
-/// Windows that the sender begins earlier and ends later than the receiver.
+/// How many windows earlier the sender begins, and later it ends, than the receiver.
 const MARGIN: u64 = 100;
 
-/// Sends a bit in each window: a 1 as work for audit and a storm of system calls, a 0 as neither.
+/// Sends one bit per window: work for audit and a storm of system calls for a 1, neither for a 0.
 ///
-/// The work are reports that audit believes and does nothing about. Nobody is told that they are there: whoever wakes audit
-/// next has it read them. The system calls end a turn of a time partition a little early. The sender dies in the end, since
-/// the real end of the ring does not know of the reports.
+/// The work consists of reports that audit accepts and then ignores. They are not signalled, so audit reads them when
+/// something else wakes it. The system calls end a turn of a time partition a little early. The sender dies at the end,
+/// because the honest end of the ring does not know of the reports.
 pub(crate) fn send() -> ! {
     let mut forger = Forger::of_inference();
     let last = window(now_us()) + WINDOWS as u64 + MARGIN;
@@ -37,9 +38,9 @@ pub(crate) fn send() -> ! {
     }
 }
 
-/// Sees when it was not running, and says how much of what shell sends it has read by that.
+/// Observes when it was not running, and reports how much of the shell's message it could read from that.
 pub(crate) fn receive(say: &mut Say) {
-    // Until shell has begun.
+    // Waits until the shell has begun.
     let from = now_us() + BEGINS_US;
     while now_us() < from {}
     let mut watch = Watch::new();

@@ -1,27 +1,28 @@
-//! The timer, whose registers the kernel of some boards lets every domain write. On the others each of these is a fault.
+//! Attacks on the timer, whose registers some boards' kernels let every domain write. On the others, each of these
+//! faults.
 
 use crate::machine::{read_timer as read, write_timer as write};
 
-/// The timer never fires again by itself.
+/// Makes sure that the timer never fires again by itself.
 pub(crate) fn disarm_and_spin() -> ! {
     loop {
         write(u64::MAX >> 1, 0);
     }
 }
 
-/// The timer fires always.
+/// Makes the timer fire all the time.
 pub(crate) fn storm() -> ! {
     loop {
         write(0, 1);
     }
 }
 
-/// Sends words to the hostile shell: each when the one before has been taken.
+/// Sends words to the hostile shell, each after the previous one was acknowledged.
 pub(crate) fn send() -> ! {
     for number in 0.. {
         let word = redteam_attacks::channel::word(number);
         loop {
-            // Once: shell may run between two readings.
+            // Read once, because the shell may run between two reads.
             let seen = read();
             if seen == redteam_attacks::channel::taken(number) {
                 break;

@@ -1,4 +1,4 @@
-//! What the hostile shell does by its own hand.
+//! The hostile shell's own attacks.
 
 use crate::clock::now_us;
 use crate::{audit, kernel, machine, scheduling};
@@ -6,7 +6,7 @@ use core::fmt::Write as _;
 use redteam_attacks::{Forger, Say, channel, place, read, write};
 use sel4::{MessageInfo, cap};
 
-/// Makes the attack of this letter; what it has to say.
+/// Makes the attack with this letter. Returns its report.
 pub(crate) fn perform(letter: u8) -> Say {
     let mut say = Say::new();
     let name = match letter {
@@ -14,7 +14,7 @@ pub(crate) fn perform(letter: u8) -> Say {
         b'o' => "invoke-address-space",
         b'v' => "maintain-caches",
         b'u' => {
-            // The device, too: seL4's tracker, number 1738.
+            // The device, too: number 1738 in seL4's issue tracker.
             kernel::maintain_caches([(crate::uart(), 0x1000)].into_iter(), &mut say);
             return say;
         }
@@ -77,8 +77,8 @@ fn tried(attack: fn(usize, &mut Say), address: usize) -> Say {
     say
 }
 
-/// Says of the ring what no honest shell would; audit, which has the higher priority, has looked before this goes on. Then
-/// the truth again, for the real shell goes on from it.
+/// Forges the ring's indices; audit, which has higher priority, has looked at them before this continues. Then restores
+/// the truth, because the honest shell goes on from it.
 fn forge_indices(letter: u8) {
     let forger = Forger::of_shell();
     let truth = forger.indices();
@@ -94,8 +94,8 @@ fn forge_indices(letter: u8) {
     audit().notify();
 }
 
-/// Messages to the monitor that look like faults: of memory, of no kind, and one with label 0, which passive domains
-/// send.
+/// Messages to the monitor that look like faults: a memory fault, an unknown fault, and one with label 0, which passive
+/// domains send.
 fn forge_faults() {
     for (label, length) in [(6, 4), (0x7_7777, 120), (0, 0)] {
         let faults = cap::Endpoint::from_bits(2);
@@ -103,12 +103,12 @@ fn forge_faults() {
     }
 }
 
-/// The timer fires at once.
+/// Makes the timer fire at once.
 fn storm() {
     machine::write_timer(0, 1);
 }
 
-/// Has the UART hold one character at most, so that each wakes the domain once.
+/// Makes the UART hold at most one character, so that each wakes the domain once.
 ///
 /// # Safety
 /// The registers of a PL011 are mapped at `uart`.
@@ -121,7 +121,7 @@ pub(crate) unsafe fn disable_fifo(uart: usize) {
     unsafe { control.write_volatile(value & !(1 << 4)) }
 }
 
-/// The other end of `timer-send`.
+/// The receiving end of `timer-send`.
 #[derive(Default)]
 pub(crate) struct Receiver {
     words: u64,
@@ -132,7 +132,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Looks into the register, and says there that a word has been taken.
+    /// Reads the register, and acknowledges a word there.
     pub(crate) fn take(&mut self) {
         let value = machine::read_timer();
         self.looks += 1;
@@ -149,7 +149,7 @@ impl Receiver {
             self.wrong += 1;
             return;
         }
-        // Also for one that was taken before: audit may have overwritten this.
+        // Also for a word that was acknowledged before, because audit may have overwritten that.
         let taken = channel::taken(self.words - 1);
         machine::write_timer(taken, 0);
     }

@@ -1,5 +1,5 @@
-//! The hostile shell on seL4: the real one, that does something else where Ctrl-\ and a letter are typed.
-//! It has no capability and no region more.
+//! The hostile shell on seL4: the honest one, which makes an attack when Ctrl-\ and a letter are typed. It has no
+//! additional capabilities or regions.
 
 #![no_std]
 #![no_main]
@@ -37,7 +37,7 @@ fn own_channels() -> [usize; 1] {
     [audit_channel()]
 }
 
-/// It may use all of the time.
+/// Its budget equals its period.
 const PERIODS_PER_BUDGET: u64 = 1;
 
 /// The interrupts that the domain has.
@@ -45,7 +45,7 @@ fn own_irq() -> Option<usize> {
     Some(uart_channel())
 }
 
-/// Where it has been given memory.
+/// The regions that the domain has.
 fn own_regions() -> [Mapped; 2] {
     [
         (to_audit(), to_audit_size()),
@@ -54,7 +54,7 @@ fn own_regions() -> [Mapped; 2] {
     .map(|(address, bytes)| Mapped { address, bytes })
 }
 
-/// Its one channel.
+/// Its only channel.
 fn audit() -> Channel {
     Channel::new(audit_channel())
 }
@@ -66,7 +66,7 @@ const END: u8 = 0x1e;
 
 struct Console {
     driver: board::Console,
-    /// The next byte names an attack.
+    /// Whether the next byte names an attack.
     attacks: bool,
     receiver: Option<Receiver>,
     scheduling: Option<Scheduling>,
@@ -94,7 +94,7 @@ impl component::Port for Console {
                     self.receiver = None;
                     self.tell(&report);
                 }
-                // One for each wake-up, so that inference gets its turn between two.
+                // One per wake-up, so that inference runs in between.
                 return None;
             } else if let Some(scheduling) = &self.scheduling {
                 if byte == END || scheduling.is_over() {
@@ -126,7 +126,7 @@ impl Console {
     fn attack(&mut self, letter: u8) {
         if letter == b'k' {
             self.receiver = Some(Receiver::default());
-            // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
+            // SAFETY: `system.xml` maps the PL011 there, only to this domain.
             unsafe { attacks::disable_fifo(uart()) }
             return self.tell("receives");
         }
@@ -146,7 +146,7 @@ impl Console {
     }
 }
 
-/// Larger than the stack.
+/// A static, because it is larger than the stack.
 static mut MEMORY: Memory = Memory::new();
 
 struct Domain {
@@ -157,12 +157,12 @@ struct Domain {
 
 #[protection_domain]
 fn init() -> Domain {
-    // SAFETY: `system.xml` maps both to this domain, for the rings alone.
+    // SAFETY: `system.xml` maps both to this domain, only for the rings.
     let ring = unsafe {
         let [ours, theirs] = own_regions();
         region::endpoint(theirs, ours).expect("regions of the size of a ring")
     };
-    // SAFETY: `system.xml` maps the board's UART there, to this domain alone.
+    // SAFETY: `system.xml` maps the board's UART there, only to this domain.
     let driver = unsafe { board::console(uart()) };
     let memory = &raw mut MEMORY;
     // SAFETY: this function runs once, and nothing else names the static.
@@ -183,7 +183,7 @@ impl Handler for Domain {
     type Error = Infallible;
 
     fn notified(&mut self, channels: ChannelSet) -> Result<(), Infallible> {
-        // Before anything that could make audit run, which writes the register anew.
+        // Before anything that could make audit run, because audit overwrites the register.
         if let Some(receiver) = &mut self.console.receiver {
             receiver.take();
         }

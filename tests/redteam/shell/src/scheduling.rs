@@ -1,4 +1,5 @@
-//! The two ends of `redteam_attacks::scheduling` in shell: what it does with its time, and what it sees of others'.
+//! The two ends of `redteam_attacks::scheduling` in the shell: how it spends its time, and what it sees of others'
+//! scheduling.
 
 use crate::{audit, kernel};
 use core::fmt::Write as _;
@@ -6,19 +7,20 @@ use redteam_attacks::Say;
 use redteam_attacks::scheduling::{Samples, Watch, bit, window};
 use runtime::counter::now_us;
 
-/// From the end of inference's turn, in `systems/partitions`, to shell's, in microseconds: audit's is between them.
+/// In `systems/partitions`, the time from the end of inference's turn to the shell's, in microseconds: audit's turn is
+/// in between.
 const BACK_US: u64 = 1_100;
 
-/// What shell does whenever something wakes it.
+/// What the shell does whenever something wakes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Role {
-    /// Spends the window if its bit is 1, and leaves it to others if it is 0.
+    /// Spends the window if its bit is 1, and yields it if it is 0.
     Send,
-    /// Has audit run, and sees how long that takes: it reads what inference has left in its ring.
+    /// Makes audit run, and measures how long that takes: audit reads what inference has left in its ring.
     Ask,
 }
 
-/// A role, and what was seen in it.
+/// A role, and its samples.
 #[derive(Debug)]
 pub(crate) struct Scheduling {
     role: Role,
@@ -26,7 +28,7 @@ pub(crate) struct Scheduling {
 }
 
 impl Scheduling {
-    /// The role of this letter.
+    /// The role with this letter.
     pub(crate) fn of(letter: u8) -> Option<Self> {
         let role = match letter {
             b'x' => Role::Send,
@@ -53,7 +55,7 @@ impl Scheduling {
         }
     }
 
-    /// Whether it has seen enough.
+    /// Whether there are enough samples.
     pub(crate) fn is_over(&self) -> bool {
         self.samples.is_full()
     }
@@ -68,7 +70,7 @@ impl Scheduling {
     }
 }
 
-/// Spends all of its time looking at the clock, and says how much of what inference sends it has read by that.
+/// Spends all its time looking at the clock, and reports how much of inference's message it could read from that.
 pub(crate) fn watch() -> Say {
     let mut watch = Watch::new();
     watch.start(now_us(), BACK_US);

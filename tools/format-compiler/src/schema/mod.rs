@@ -4,8 +4,8 @@
 //! the order of the schema. The supported part of JSON Schema (draft 2020-12):
 //!
 //! - `type`, one or a list: `null`, `boolean`, `integer`, `number`, `string`, `array`, `object`; `enum`, `const`;
-//! - `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, for `number` whole ones. Integers have at most 15
-//!   digits, numbers at most 9 before the point and 6 behind it, and no exponent;
+//! - `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, which must be whole for `number`. Integers have at
+//!   most 15 digits, numbers at most 9 before the point and 6 after it, and no exponent;
 //! - `minLength`, `maxLength`, in characters. Strings may contain all of Unicode, literally or escaped;
 //! - `items`, `minItems`, `maxItems`, `prefixItems` (then there are exactly those items);
 //! - `properties`, `required`: members that are not required may be left out. There are no other members, whatever
@@ -56,10 +56,10 @@ pub enum Problem {
         expected: &'static str,
     },
     /// The value is not a schema.
-    #[error("a schema is an object or true or false")]
+    #[error("a schema must be an object, true or false")]
     NoSchema,
     /// The schema allows any value.
-    #[error("any value is allowed, which no automaton can describe: say its \"type\"")]
+    #[error("any value is allowed, which no automaton can describe: give its \"type\"")]
     Anything,
     /// The schema allows no value.
     #[error("no value is allowed")]
@@ -74,15 +74,13 @@ pub enum Problem {
     #[error("there is no {0}")]
     NoReference(String),
     /// A reference is cyclic.
-    #[error("{0} refers to itself: values of any depth are no regular language")]
+    #[error("{0} refers to itself: values of any depth are not a regular language")]
     Circle(String),
     /// There is a chain of too many references.
-    #[error(
-        "{0} is reached by more than {MAX_REFERENCES} references, each behind another: use fewer"
-    )]
+    #[error("{0} is reached through a chain of more than {MAX_REFERENCES} references: use fewer")]
     Chain(String),
     /// Schemas are nested too deeply.
-    #[error("more than {MAX_DEPTH} steps lead here: let schemas lie less deep within each other")]
+    #[error("this is nested more than {MAX_DEPTH} steps deep: nest schemas less deeply")]
     Deep,
     /// A required member is not described.
     #[error("the required \"{0}\" is not among the properties")]

@@ -120,7 +120,7 @@ impl<'de> Visitor<'de> for Reader {
         let mut list: Vec<(String, Value)> = Vec::new();
         while let Some((key, value)) = members.next_entry::<String, Value>()? {
             if list.iter().any(|(other, _)| *other == key) {
-                return Err(A::Error::custom(format!("{key:?} is there twice")));
+                return Err(A::Error::custom(format!("{key:?} is given twice")));
             }
             list.push((key, value));
         }

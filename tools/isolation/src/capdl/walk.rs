@@ -352,7 +352,7 @@ impl<'a> Walk<'a> {
         let Some(Kind::PageTable(table)) =
             self.spec.objects.get(index).map(|object| &object.object)
         else {
-            self.odd(format!("{subject}: a page table at {base:#x} is none"));
+            self.odd(format!("{subject}: a page table at {base:#x} is not one"));
             return;
         };
         let (root, last) = levels(self.arch);
@@ -479,7 +479,7 @@ impl<'a> Walk<'a> {
             self.image.frames.insert((name.clone(), *page), place);
         } else if let Some(paddr) = frame.paddr {
             self.odd(format!(
-                "'{name}' must lie at {paddr:#x}, which no region asks for"
+                "'{name}' must lie at {paddr:#x}, which belongs to no region"
             ));
         }
         for entry in &frame.init.entries {

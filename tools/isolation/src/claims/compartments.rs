@@ -1,7 +1,7 @@
-//! C: a compartment counts as one domain, its head.
+//! C: a compartment counts as a single domain, its head.
 //!
-//! The claims of the head are claims of all members only if no member has a way of its own to the outside. So each right
-//! of a member is compared with the head's, and what others can do to a member with what they can do to the head.
+//! A claim about the head holds for all members only if no member has its own access to the outside. So each right of a
+//! member is compared with the head's, and what others can do to a member with what they can do to the head.
 
 use super::{Finding, list};
 use crate::capability::{Object, Subject};
@@ -42,7 +42,7 @@ pub(super) fn as_one(view: &View, policy: &Policy, graph: &Graph, finding: &mut 
     }
 }
 
-/// What a member holds, outside of the compartment, the head holds.
+/// The head holds whatever a member holds outside the compartment.
 fn rights(compartment: &Compartment, member: &str, graph: &Graph, finding: &mut Finding) {
     let head = &compartment.head;
     let of = |name: &str| graph.rights.get(&Subject::domain(name));
@@ -74,7 +74,7 @@ const fn verb(right: Right) -> &'static str {
     }
 }
 
-/// What others can do to a member, they can do to the head.
+/// Others can do to the head whatever they can do to a member.
 fn flows(compartment: &Compartment, member: &str, graph: &Graph, finding: &mut Finding) {
     let head = &compartment.head;
     let (member, head) = (
@@ -113,7 +113,7 @@ fn is_signal(by: &By) -> bool {
     *by == By::Signal
 }
 
-/// A member's memory, threads and other objects are in nobody's slots that has none of the head's of the kind.
+/// Nobody has a member's memory, threads or other objects in a slot without also having the head's of the same kind.
 fn objects(compartment: &Compartment, member: &str, view: &View, finding: &mut Finding) {
     let (own, head) = (Subject::domain(member), Subject::domain(&compartment.head));
     let others = view.in_slots().filter(|capability| {

@@ -236,8 +236,8 @@ pub(super) fn writable_or_executable(view: &View, policy: &Policy, finding: &mut
     }
 }
 
-/// A device that reads and writes memory by itself is authority over all of it, so its domain is one that is trusted, and
-/// what it should keep to is that domain's alone.
+/// A device that reads and writes memory by itself has authority over all of it. So its domain must be trusted, and
+/// only that domain may map the memory that the device should use.
 fn master(view: &View, policy: &Policy, device: &Device, region: &str, finding: &mut Finding) {
     let (what, owner) = (&device.name, &device.domain);
     if !policy.is_trusted(owner) {
@@ -294,7 +294,7 @@ pub(super) fn devices(view: &View, policy: &Policy, graph: &Graph, finding: &mut
                 .any(|m| m.subject.name() == owner && m.read && m.write)
             {
                 finding.violation(format!(
-                    "{owner} has not its {what}: no read-write mapping of region '{region}'"
+                    "{owner} does not have its {what}: no read-write mapping of region '{region}'"
                 ));
             }
             match (view.physical.get(region), device.at, device.size) {
@@ -323,7 +323,7 @@ pub(super) fn devices(view: &View, policy: &Policy, graph: &Graph, finding: &mut
                 }
             }
             if !holds(&Subject::domain(owner)) {
-                finding.violation(format!("{owner} has not its {what}: no IRQ {irq}"));
+                finding.violation(format!("{owner} does not have its {what}: no IRQ {irq}"));
             }
             parts.push(format!("IRQ {irq}"));
         }
@@ -336,7 +336,7 @@ pub(super) fn devices(view: &View, policy: &Policy, graph: &Graph, finding: &mut
             master(view, policy, device, region, finding);
         }
     }
-    // Subjects that must be apart reach each other's devices, and the mediator's, only through the mediator.
+    // Subjects that must be kept apart reach each other's devices, and the mediator's, only through the mediator.
     let Mediation { mediator, .. } = &policy.mediation;
     let passes = |node: &Node| {
         matches!(node, Node::Subject(subject) if subject.name() == mediator

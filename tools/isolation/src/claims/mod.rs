@@ -26,9 +26,9 @@ pub enum Claim {
     I6,
     I7,
     I8,
-    /// Which domains count as one.
+    /// Which domains count as a single one.
     C,
-    /// Who runs in whose time.
+    /// Which domains run in which time partition.
     T,
     /// The policy and the description name the same things.
     P,

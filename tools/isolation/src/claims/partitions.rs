@@ -1,8 +1,8 @@
-//! T: who runs in whose time.
+//! T: which domains run in which time partition.
 //!
-//! In a time partition of its own, what a domain gets of the processor is the schedule's choice alone: whether another
-//! spins or sleeps makes no difference to it. So the engine must share its partition with nobody, and a client not with
-//! the mediator, which works for all.
+//! In a time partition of its own, a domain's share of the processor depends only on the schedule: it makes no
+//! difference whether another domain spins or sleeps. So the engine must share its partition with nobody, and a client
+//! must not share one with the mediator, which works for all.
 
 use super::{Finding, list};
 use crate::capability::Thread;
@@ -43,7 +43,7 @@ pub(super) fn apart(view: &View, policy: &Policy, finding: &mut Finding) {
     }
 }
 
-/// What the policy itself must be: nobody twice, and those that must be apart apart.
+/// Checks the policy itself: nobody is in two partitions, and those that must be apart are.
 fn members(policy: &Policy, finding: &mut Finding) {
     let mut ids = BTreeSet::new();
     let mut seen = BTreeSet::new();
@@ -79,7 +79,7 @@ fn members(policy: &Policy, finding: &mut Finding) {
     }
 }
 
-/// A thread is where the policy has it.
+/// A thread is in the partition that the policy gives it.
 fn place(view: &View, policy: &Policy, thread: &Thread, finding: &mut Finding) {
     let subject = &thread.subject;
     let line = match view.input {
@@ -126,7 +126,7 @@ fn names(view: &View, policy: &Policy, finding: &mut Finding) {
     }
 }
 
-/// A partition has its part of the time, and does not wait too long for it.
+/// A partition gets its part of the time, and does not wait too long for it.
 fn turns(view: &View, policy: &Policy, partition: &Partition, finding: &mut Finding) {
     let Partition { name, id, .. } = partition;
     let whole = sum(view.schedule.iter());
@@ -160,10 +160,10 @@ fn sum<'a>(turns: impl Iterator<Item = &'a Turn>) -> u64 {
     turns.fold(0, |sum, turn| sum.saturating_add(turn.duration_us))
 }
 
-/// From the end of one of its turns to the next, around the cycle, at most.
+/// The longest time from the end of one of its turns to the start of the next, around the cycle.
 fn longest_wait(schedule: &[Turn], partition: u8) -> u64 {
     let (mut longest, mut wait) = (0, 0_u64);
-    // Twice around, so that the wait across the end of the cycle is seen whole.
+    // Two cycles, so that a wait across the end of the cycle is included.
     for turn in schedule.iter().chain(schedule) {
         if turn.partition == partition {
             wait = 0;

@@ -7,7 +7,7 @@ use crate::policy::Policy;
 use crate::view::{Input, View};
 use std::collections::BTreeSet;
 
-/// Microkit's own, which no description names.
+/// Microkit's own, which appears in no description.
 const MONITOR: &str = "monitor";
 
 pub(super) fn complete(view: &View, policy: &Policy, finding: &mut Finding) {
@@ -33,7 +33,7 @@ pub(super) fn complete(view: &View, policy: &Policy, finding: &mut Finding) {
     for name in named_domains(policy) {
         if !domains.contains(name) {
             finding.violation(format!(
-                "the policy names domain '{name}', which is not there"
+                "the policy names domain '{name}', which does not exist"
             ));
         }
     }
@@ -81,7 +81,7 @@ pub(super) fn complete(view: &View, policy: &Policy, finding: &mut Finding) {
     for (name, (at, _)) in &view.physical {
         let pinned = policy.region.iter().find(|region| region.name == *name);
         let is_pinned = pinned.is_some_and(|region| region.phys_addr == Some(*at));
-        // Its device is told where it lies, so the Microkit tool has chosen a place.
+        // Its device is told its address, so the Microkit tool had to choose one.
         let is_mastered = policy
             .device
             .iter()
@@ -117,7 +117,7 @@ pub(super) fn complete(view: &View, policy: &Policy, finding: &mut Finding) {
         let there = |from: &String, to: &String| channels.contains(&[from.clone(), to.clone()]);
         if !there(a, b) && !there(b, a) {
             finding.violation(format!(
-                "the policy names a channel of {a} and {b}, which is not there"
+                "the policy names a channel of {a} and {b}, which does not exist"
             ));
         }
     }

@@ -58,7 +58,7 @@ fn regions(view: &View, a: &Subject, b: &Subject, finding: &mut Finding) {
     }
 }
 
-/// None holds a capability to another's objects.
+/// Neither holds a capability to the other's objects.
 fn objects(view: &View, policy: &Policy, apart: &[Subject], finding: &mut Finding) {
     for capability in &view.capabilities {
         let holder = &capability.holder;
@@ -81,8 +81,8 @@ fn objects(view: &View, policy: &Policy, apart: &[Subject], finding: &mut Findin
     }
 }
 
-/// They share no endpoint, except that two clients share the monitor's, where their faults go. By row M2 neither
-/// receives the other's messages there; for the engine, not even that is relied on.
+/// They share no endpoint, except that two clients share the monitor's, where their faults go. By row M2 neither can
+/// receive the other's messages there; for the engine, not even this is relied on.
 fn endpoints(view: &View, policy: &Policy, a: &Subject, b: &Subject, finding: &mut Finding) {
     let held = |subject: &Subject| {
         let held = view.capabilities.iter().filter(|capability| {
@@ -284,8 +284,8 @@ pub(super) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
     ));
 }
 
-/// A core besides core 0 is one compartment's, and not the mediator's: row M2 rests on who sends to the monitor running on
-/// its core, and nobody on another core is held back by priority.
+/// A core other than core 0 belongs to one compartment, and not to the mediator. Row M2 depends on which domains send
+/// to the monitor from the monitor's core, and priorities do not hold back domains on other cores.
 fn alone(core: &Core, policy: &Policy, finding: &mut Finding) {
     for domain in &core.domains {
         let together = |other: &&String| policy.are_together(domain, other);
@@ -436,8 +436,8 @@ fn bindings(view: &View, policy: &Policy, finding: &mut Finding) {
             && capability.rights.read
             && core(owner) != core(&capability.holder)
         {
-            // While the owner is at work, this holder can take what any other holder sends. That matters unless all of them
-            // are one compartment.
+            // While the owner is busy, this holder can receive what any other holder sends. That matters unless they
+            // all belong to one compartment.
             let holders = view.in_slots().filter(|other| {
                 other.object == capability.object
                     && other.holder != *owner

@@ -1,8 +1,8 @@
 //! Compartments, and the cores that their domains run on.
 //!
-//! A compartment is a set of domains that trust each other and that nobody else trusts. Its head alone deals with the
-//! outside: the others can reach nothing that the head cannot (claim C), so whatever a claim says of the head it says of
-//! all members, and no argument has to tell them apart.
+//! A compartment is a set of domains that trust each other and that nobody else trusts. Only its head deals with the
+//! outside, and the others can reach nothing that the head cannot (claim C). So a claim about the head holds for all
+//! members, and no argument has to distinguish them.
 
 use super::{Policy, PolicyError};
 use serde::Deserialize;

@@ -1,9 +1,8 @@
-//! A policy in several files: the first is a policy of its own, and each of the others says only what its system adds to
-//! it or changes.
+//! A policy in several files: the first is complete, and each of the others only gives what its system adds or changes.
 //!
-//! A table's keys take the place of those that it had. Of an array of tables, an entry with the name of one that is
-//! there changes that one's keys, and any other entry is added. Within one file nothing takes the place of anything: two
-//! entries of one name stay two, which the claims refuse.
+//! In a table, later keys replace earlier ones. In an array of tables, an entry with the name of an existing one
+//! changes its keys, and any other entry is added. Within one file nothing is replaced: two entries with one name stay
+//! two, which the claims refuse.
 
 use super::{Policy, PolicyError};
 use sysdesc::Board;

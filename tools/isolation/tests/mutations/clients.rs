@@ -411,7 +411,7 @@ const MUTATIONS: &[Mutation] = &[
         &[(r#" setvar_size="client_1_to_audit_size""#, "")],
         &["D"],
         &[
-            "audit is told client_1_to_audit of the client in slot 1, and not client_1_to_audit_size",
+            "audit has client_1_to_audit for the client in slot 1, but not client_1_to_audit_size",
             "line",
         ],
     ),
@@ -458,9 +458,7 @@ const MUTATIONS: &[Mutation] = &[
             r#"setvar_vaddr="policy" setvar_size="client_2_to_audit_size""#,
         )],
         &["D"],
-        &[
-            "audit is told client_2_to_audit_size of the client in slot 2, and not client_2_to_audit",
-        ],
+        &["audit has client_2_to_audit_size for the client in slot 2, but not client_2_to_audit"],
     ),
     (
         "a_client_is_told_its_rings_as_each_other",

@@ -298,7 +298,7 @@ const MUTATIONS: &[Mutation] = &[
             ),
         ],
         &["I6"],
-        &["audit has not its watchdog", "'watchdog'"],
+        &["audit does not have its watchdog", "'watchdog'"],
     ),
     (
         "a_device_that_the_policy_does_not_know_is_in_inference",
@@ -361,7 +361,7 @@ const MUTATIONS: &[Mutation] = &[
             "",
         )],
         &["I6"],
-        &["audit has not its watchdog", "IRQ 34"],
+        &["audit does not have its watchdog", "IRQ 34"],
     ),
     (
         "the_watchdog_is_not_mapped",
@@ -370,7 +370,7 @@ const MUTATIONS: &[Mutation] = &[
             "",
         )],
         &["I6", "P"],
-        &["audit has not its watchdog", "'watchdog'"],
+        &["audit does not have its watchdog", "'watchdog'"],
     ),
     (
         "the_interrupt_of_the_uart_is_audits",

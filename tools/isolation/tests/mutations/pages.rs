@@ -158,7 +158,7 @@ pub const MUTATIONS: &[Mutation] = &[
             image.cap(&upper, slot).body.object = Some(uart);
         },
         &["A", "I6"],
-        &["shell", "page table at 0x10000000 is none"],
+        &["shell", "page table at 0x10000000 is not one"],
     ),
     (
         "a_page_table_is_of_another_level",

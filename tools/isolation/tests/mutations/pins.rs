@@ -691,13 +691,13 @@ const MUTATIONS: &[Mutation] = &[
         "the_watchdog_has_the_next_interrupt",
         &[(r#"irq="34""#, r#"irq="35""#)],
         "I6",
-        &["audit has not its watchdog", "IRQ 34"],
+        &["audit does not have its watchdog", "IRQ 34"],
     ),
     (
         "the_timer_has_no_interrupt",
         &[(TIMER, "")],
         "I6",
-        &["audit has not its timer", "IRQ 30"],
+        &["audit does not have its timer", "IRQ 30"],
     ),
     (
         "a_channels_number_is_written_as_the_tool_does_not_read_it",

@@ -1,4 +1,4 @@
-//! What many commands are told in the same words.
+//! Arguments that many commands share.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::error::ToolError;
 use crate::files;
 use crate::output::text_or_stdin;
 
-/// The model: `-m FILE`, or FILE alone.
+/// The model: `-m FILE`, or just FILE.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct ModelArg {
@@ -27,10 +27,10 @@ pub struct ModelArg {
 }
 
 impl ModelArg {
-    /// Where the file is.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        // One of the two is there: the group is required.
+        // One of the two is set, because the group is required.
         let path = self.named.as_deref().or(self.placed.as_deref());
         path.unwrap_or(Path::new(""))
     }
@@ -54,7 +54,7 @@ pub struct TextArg {
 }
 
 impl TextArg {
-    /// The text's bytes, whatever they are.
+    /// The text's bytes, which may be anything.
     ///
     /// # Errors
     /// The file or standard input cannot be read.
@@ -67,13 +67,13 @@ impl TextArg {
         }
     }
 
-    /// The file that it is read from.
+    /// The file that it is read from, if any.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// The file that it comes from, for people.
+    /// A name for the source of the text, for messages.
     #[must_use]
     pub fn source(&self) -> String {
         let file = self.file.as_ref().map(|file| file.display().to_string());
@@ -118,7 +118,7 @@ pub struct EngineArg {
     /// How keys and values are stored
     #[arg(long, value_enum, default_value_t = Kv::Q8)]
     pub kv: Kv,
-    /// Its threads.
+    /// The threads of the engine.
     #[command(flatten)]
     pub threads: ThreadsArg,
 }
@@ -133,8 +133,7 @@ impl EngineArg {
         }
     }
 
-    /// Options for a tool that needs the logits after every token: the engine can hold those of as many tokens at once
-    /// as there can be sessions.
+    /// Options for a tool that needs the logits after every token: as many tokens at once as there can be sessions.
     #[must_use]
     pub fn reading_options(&self, context: usize) -> LoadOptions {
         LoadOptions {
@@ -144,7 +143,7 @@ impl EngineArg {
     }
 }
 
-/// On how many cores the engine runs.
+/// The number of threads.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct ThreadsArg {
     /// Threads that compute together; results are the same for every number [default: one for each core]
@@ -153,7 +152,7 @@ pub struct ThreadsArg {
 }
 
 impl ThreadsArg {
-    /// Their number, this one included.
+    /// The number, including the calling thread.
     #[must_use]
     pub fn number(&self) -> usize {
         self.threads.unwrap_or_else(workers::cores)

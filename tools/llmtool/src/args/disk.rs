@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::units::ByteSize;
 
-/// What is done with a disk.
+/// The command for a disk.
 #[derive(Debug, Subcommand)]
 pub enum Disk {
     /// Make an image with a partition, an empty file system and the file of the audit log
@@ -17,7 +17,7 @@ pub enum Disk {
     List(List),
     /// Take a file off a disk, with its signature
     Get(Get),
-    /// Say what is wrong with a disk, its file system, its audit log and its signatures
+    /// Check a disk, its file system, its audit log and its signatures
     Check(Image),
 }
 
@@ -36,10 +36,10 @@ pub struct Create {
     /// Its size
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]
     pub size: ByteSize,
-    /// Size of the audit log's file, which never changes; 0: none
+    /// Size of the audit log's file, which never changes; 0 for no log
     #[arg(long, value_name = "SIZE", default_value = "4MiB")]
     pub log_size: ByteSize,
-    /// How the disk is divided
+    /// Partition table of the disk
     #[arg(long, value_enum, default_value_t = Table::Mbr)]
     pub table: Table,
     /// Name of the file system: up to 11 letters and digits
@@ -47,14 +47,14 @@ pub struct Create {
     pub label: String,
 }
 
-/// How a disk is divided.
+/// A partition table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Table {
-    /// By a master boot record, as most cards are
+    /// A master boot record, as on most cards
     Mbr,
-    /// By a GUID partition table
+    /// A GUID partition table
     Gpt,
-    /// Not at all
+    /// No partition table
     None,
 }
 
@@ -73,14 +73,14 @@ impl From<Table> for storage::Table {
 pub struct Add {
     /// The image, or the device of a card
     pub image: PathBuf,
-    /// Model, adapter (GGUF, by its general.type) or training data (.jsonl, .txt); NAME=FILE gives it another name; several
-    /// are possible
+    /// Model or adapter (GGUF; its general.type says which), or training data (.jsonl, .txt); NAME=FILE gives it
+    /// another name; can be given several times
     #[arg(required = true, value_name = "[NAME=]FILE")]
     pub files: Vec<String>,
-    /// Put the file there, whatever it is; one file alone
+    /// Store the file under this path, whatever it is; only for a single file
     #[arg(long = "as", value_name = "PATH")]
     pub path: Option<String>,
-    /// Put files there that have no signature, too; audit refuses them
+    /// Also add files without a signature, which audit will refuse
     #[arg(long)]
     pub unsigned: bool,
 }
@@ -90,10 +90,10 @@ pub struct Add {
 pub struct List {
     /// The image, or the device of a card
     pub image: PathBuf,
-    /// Verify the signatures by the keys that this policy trusts
+    /// Verify signatures with the keys that this policy trusts
     #[arg(long, value_name = "POLICY.toml")]
     pub policy: Option<PathBuf>,
-    /// Verify them by this public key (or a secret one), too: that of a device, which signs the adapters that it makes
+    /// Also verify them with this public (or secret) key: that of a device, which signs the adapters that it makes
     #[arg(long, value_name = "FILE.pem")]
     pub key: Option<PathBuf>,
 }
@@ -105,7 +105,7 @@ pub struct Get {
     pub image: PathBuf,
     /// The file's path on the disk
     pub path: String,
-    /// File to write; a signature beside it on the disk becomes OUT.sig
+    /// File to write; a signature beside it on the disk is written to OUT.sig
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
 }

@@ -14,12 +14,12 @@ use super::values::{Context, Fraction, Kv, Rate, cpu};
 use crate::error::ToolError;
 use crate::units::ByteSize;
 
-/// Which matrices of every block an adapter changes.
+/// The matrices of each block that an adapter changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TargetsArg {
-    /// Those of attention
+    /// Those of the attention
     Attention,
-    /// Those of the feed-forward layer, too
+    /// Also those of the feed-forward layer
     All,
 }
 
@@ -38,16 +38,16 @@ pub struct FilesArg {
     /// Model file (GGUF)
     #[arg(short = 'm', long = "model", value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Examples: texts that are divided by blank lines, or an object of JSON in each line
+    /// Examples: texts separated by blank lines, or one JSON object per line
     #[arg(short = 'f', long = "file", value_name = "DATA")]
     data: Option<PathBuf>,
-    /// The same without -m and -f; what is named so is left out here
+    /// The same without -m and -f, for those that are not given
     #[arg(value_name = "MODEL DATA", num_args = 0..=2)]
     places: Vec<PathBuf>,
 }
 
 impl FilesArg {
-    /// The model's file and that with the data.
+    /// The path of the model, and that of the data.
     ///
     /// # Errors
     /// One is missing, or there are too many.
@@ -80,7 +80,7 @@ pub struct Finetune {
     /// What the adapter adds is multiplied by ALPHA / R
     #[arg(long, value_name = "ALPHA", default_value_t = Fraction(TrainParams::DEFAULT.alpha))]
     pub alpha: Fraction<{ maxima::ALPHA }, 1>,
-    /// How often all examples are gone through
+    /// Passes over all examples
     #[arg(long, value_name = "N", default_value_t = TrainParams::DEFAULT.epochs,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(maxima::EPOCHS)))]
     pub epochs: u32,
@@ -93,17 +93,17 @@ pub struct Finetune {
     /// Seed of the adapter's first values and of the order of the examples
     #[arg(short = 's', long, value_name = "SEED", default_value_t = TrainParams::DEFAULT.seed)]
     pub seed: u64,
-    /// Train in an arena of this size, with room for requests if there is any, as on the device; otherwise it is as
-    /// large as it must be
+    /// Train in an arena of this size, as on the device, and leave room for requests if possible; by default, the arena
+    /// is as large as needed
     #[arg(long, value_name = "SIZE")]
     pub arena: Option<ByteSize>,
-    /// Longest example in tokens; the model's own context where that is smaller, or if it is 0
+    /// Longest example in tokens; the model's own context if that is smaller, or for 0
     #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
     pub context: Context,
     /// How keys and values are stored
     #[arg(long, value_enum, default_value_t = Kv::Q8)]
     pub kv: Kv,
-    /// Kernels: one that this CPU has, in place of the best; the adapter is the same
+    /// Kernels to use, of those that this CPU has, instead of the best; the adapter is the same
     #[arg(long, value_name = "NAME", value_parser = cpu)]
     pub cpu: Option<Cpu>,
 }
@@ -117,10 +117,10 @@ pub struct Score {
     /// The adapter.
     #[command(flatten)]
     pub lora: LoraArg,
-    /// Print every prompt whose answer was another, and that
+    /// Print every prompt that is answered wrongly, with the answer
     #[arg(short, long)]
     pub verbose: bool,
-    /// Context in tokens; the model's own where that is smaller, or if it is 0
+    /// Context in tokens; the model's own if that is smaller, or for 0
     #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
     pub context: Context,
     /// The engine.

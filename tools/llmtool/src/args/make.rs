@@ -1,4 +1,4 @@
-//! Arguments of the commands that look at files and make others: `inspect`, `quantize`, `pack`.
+//! Arguments of the commands that inspect files or make new ones: `inspect`, `quantize`, `pack` and others.
 
 use std::path::{Path, PathBuf};
 
@@ -19,10 +19,10 @@ pub struct Inspect {
     /// The model.
     #[command(flatten)]
     pub model: ModelArg,
-    /// Adapter (LoRA, GGUF) to plan beside the model; may be given several times
+    /// Adapter (LoRA, GGUF) to plan for beside the model; can be given several times
     #[arg(long, value_name = "FILE")]
     pub lora: Vec<PathBuf>,
-    /// If MODEL is an adapter: the model that it is for, to check it against
+    /// If MODEL is an adapter: the model to check it against
     #[arg(long, value_name = "FILE", conflicts_with = "lora")]
     pub base: Option<PathBuf>,
     /// List all tensors
@@ -34,10 +34,10 @@ pub struct Inspect {
     /// Arena to plan for
     #[arg(long, value_name = "SIZE", default_value = "8MiB")]
     pub arena: ByteSize,
-    /// Context to plan for, in tokens; the model's own where that is smaller, or if it is 0
+    /// Context to plan for, in tokens; the model's own if that is smaller, or for 0
     #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
     pub context: Context,
-    /// Conversations of a whole context that the cache has room for in the regions that are printed
+    /// Number of full-length conversations to leave room for, in the regions that are printed
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=32))]
     pub sessions: u64,
     /// How keys and values are stored
@@ -54,7 +54,7 @@ pub struct ChatTemplate {
     /// Derive the scaffold from the template, and write a copy of the model with it to this file
     #[arg(short = 'o', long = "output", value_name = "OUT")]
     pub output: Option<PathBuf>,
-    /// The day that a template writes that asks for today's
+    /// Date to use if a template asks for today's
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = Date::parse, requires = "output")]
     pub date: Option<Date>,
 }
@@ -65,7 +65,7 @@ pub struct DeriveScaffold {
     /// The model.
     #[command(flatten)]
     pub model: ModelArg,
-    /// As of `chat-template`
+    /// As in `chat-template`
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = Date::parse)]
     pub date: Option<Date>,
 }
@@ -85,17 +85,17 @@ pub struct Quantize {
     /// The same as --type TYPE
     #[arg(value_name = "TYPE", value_parser = FileType::parse, conflicts_with_all = ["ty", "recipe", "fit"])]
     placed_type: Option<FileType>,
-    /// Model file to write: another one than is read
+    /// Model file to write; it must differ from the input
     #[arg(short = 'o', long = "output", value_name = "OUT")]
     named_output: Option<PathBuf>,
     /// Type of the file, by llama-quantize's name: Q4_0, Q4_K_M, F16 …
     #[arg(long = "type", value_name = "TYPE", value_parser = FileType::parse,
           conflicts_with_all = ["recipe", "fit"])]
     ty: Option<FileType>,
-    /// All matrices in the one type, without llama.cpp's choice for each
+    /// Use one type for all matrices, instead of llama.cpp's choice for each
     #[arg(long, conflicts_with_all = ["recipe", "fit"])]
     pub pure: bool,
-    /// Importance matrix (GGUF, as `llmtool imatrix` and llama-imatrix make it): errors count by it
+    /// Importance matrix (GGUF, from `llmtool imatrix` or llama-imatrix) by which errors are weighted
     #[arg(long, value_name = "FILE", conflicts_with = "fit")]
     pub imatrix: Option<PathBuf>,
     /// A type for each kind of matrix, * for the others: attn_v=q6_k,ffn_down=q5_k,*=q4_k
@@ -111,7 +111,7 @@ pub struct Quantize {
     /// With --fit: how keys and values are stored
     #[arg(long, value_enum, default_value_t = Kv::Q8, requires = "fit")]
     pub kv: Kv,
-    /// Do not warn about matrices that have been quantised before
+    /// Do not warn about matrices that were quantised before
     #[arg(long)]
     pub allow_requantize: bool,
 }
@@ -120,7 +120,7 @@ impl Quantize {
     /// The file to write.
     #[must_use]
     pub fn output(&self) -> &Path {
-        // One of the two is there: the group is required.
+        // One of the two is set, because the group is required.
         let path = self.named_output.as_deref();
         path.or(self.placed_output.as_deref())
             .unwrap_or(Path::new(""))
@@ -142,16 +142,16 @@ pub struct Pack {
     /// Archive to write
     #[arg(short = 'o', long = "output", value_name = "OUT.tar")]
     pub output: PathBuf,
-    /// Size of the model store, as system.xml has it
+    /// Size of the model store, as in system.xml
     #[arg(long, value_name = "SIZE", default_value = "8MiB")]
     pub store_size: ByteSize,
-    /// Refuse what none of the keys of this policy has signed
+    /// Refuse files that are not signed with a key of this policy
     #[arg(long, value_name = "POLICY.toml")]
     pub policy: Option<PathBuf>,
-    /// The device's key, secret or public: what it has signed counts on adapters, too
+    /// The device's key, secret or public: adapters signed with it are accepted, too
     #[arg(long, value_name = "FILE.pem", requires = "policy")]
     pub device_key: Option<PathBuf>,
-    /// Pack files that have no signature, too: audit will refuse to load them
+    /// Also pack files without a signature: audit will refuse to load them
     #[arg(long, conflicts_with = "policy")]
     pub unsigned: bool,
 }
@@ -160,17 +160,17 @@ pub struct Pack {
 #[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = true)]
 pub struct StoreModels {
-    /// Model, adapter (GGUF, by its general.type) or training data (.jsonl, .txt); NAME=FILE gives it another name; several
-    /// are possible
+    /// Model or adapter (GGUF; its general.type says which), or training data (.jsonl, .txt); NAME=FILE gives it
+    /// another name; can be given several times
     #[arg(short = 'm', long = "model", value_name = "[NAME=]FILE", value_parser = store_file)]
     named: Vec<StoreFile>,
-    /// The same as -m for each; the first model is loaded at boot
+    /// The same as -m for each file; the first model is loaded at boot
     #[arg(value_name = "[NAME=]FILE", value_parser = store_file)]
     placed: Vec<StoreFile>,
 }
 
 impl StoreModels {
-    /// All of them, those with -m first.
+    /// All files, beginning with those given with -m.
     #[must_use]
     pub fn files(&self) -> Vec<StoreFile> {
         self.named.iter().chain(&self.placed).cloned().collect()
@@ -181,16 +181,16 @@ impl StoreModels {
 #[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = true)]
 pub struct ModelFiles {
-    /// Model file; several are possible
+    /// Model file; can be given several times
     #[arg(short = 'm', long = "model", value_name = "FILE")]
     named: Vec<PathBuf>,
-    /// The same as -m for each
+    /// The same as -m for each file
     #[arg(value_name = "MODEL")]
     placed: Vec<PathBuf>,
 }
 
 impl ModelFiles {
-    /// All of them, those with -m first.
+    /// All files, beginning with those given with -m.
     pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.named.iter().chain(&self.placed)
     }

@@ -14,7 +14,7 @@ use crate::error::ToolError;
 use crate::files;
 use crate::output::text_or_stdin;
 
-/// The context of most commands if nobody says.
+/// The default context of most commands.
 pub(super) const CONTEXT: Context = Context(DEFAULT_CONTEXT_TOKENS);
 
 /// Arguments of `tokenize`.
@@ -29,7 +29,7 @@ pub struct Tokenize {
     /// Print only the ids, on one line
     #[arg(long)]
     pub ids: bool,
-    /// Do not add the tokens for the beginning and end of text
+    /// Do not add the tokens for the beginning and end of the text
     #[arg(long)]
     pub no_special: bool,
     /// Turn the spelling of control tokens, such as `</s>`, into those tokens
@@ -37,7 +37,7 @@ pub struct Tokenize {
     pub parse_special: bool,
 }
 
-/// What the answer of `generate` must be, if not any text.
+/// The format of `generate`'s answer, if it is restricted.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub struct FormatArg {
@@ -61,10 +61,10 @@ pub struct Generate {
     /// The adapter.
     #[command(flatten)]
     pub lora: LoraArg,
-    /// What a user says, or the text to continue.
+    /// The user's message, or the text to continue.
     #[command(flatten)]
     pub prompt: TextArg,
-    /// Say this to the model before the prompt, as its chat template has it
+    /// System text, which the chat template puts before the prompt
     #[arg(
         long,
         visible_alias = "system-prompt",
@@ -73,45 +73,45 @@ pub struct Generate {
         conflicts_with = "raw"
     )]
     pub system: Option<String>,
-    /// Continue the prompt as a text, without the model's chat template
+    /// Continue the prompt as a text, without using the chat template
     #[arg(long)]
     pub raw: bool,
-    /// Most tokens to generate; -1: as many as there can be
+    /// Most tokens to generate; -1 for as many as possible
     #[arg(short = 'n', long = "predict", visible_aliases = ["n-predict", "max-tokens"], value_name = "N",
           allow_negative_numbers = true, default_value_t = Predict(InferParams::DEFAULT.max_tokens))]
     pub predict: Predict,
-    /// 0: always the likeliest token; more: more varied
+    /// 0 always takes the likeliest token; larger values give more variety
     #[arg(long = "temp", visible_alias = "temperature", value_name = "T",
           default_value_t = Fraction(Sampling::DEFAULT.temperature))]
     pub temperature: Fraction<{ maxima::TEMPERATURE }>,
-    /// Choose among the K likeliest tokens; 0: all
+    /// Choose among the K likeliest tokens; 0 for all
     #[arg(long, value_name = "K", default_value_t = Sampling::DEFAULT.top_k,
           value_parser = clap::value_parser!(u32).range(0..=i64::from(maxima::TOP_K)))]
     pub top_k: u32,
-    /// Choose among the likeliest tokens that sum to P; 1: all
+    /// Choose among the likeliest tokens that sum to P; 1 for all
     #[arg(long, value_name = "P", default_value_t = Fraction(Sampling::DEFAULT.top_p))]
     pub top_p: Fraction<{ maxima::TOP_P }>,
-    /// Drop tokens less likely than P times the likeliest; 0: none
+    /// Drop tokens less likely than P times the likeliest; 0 for none
     #[arg(long, value_name = "P", default_value_t = Fraction(Sampling::DEFAULT.min_p))]
     pub min_p: Fraction<{ maxima::MIN_P }>,
-    /// Divide the logits of recent tokens by R, at least 1; 1: do not
+    /// Divide the logits of recent tokens by R, at least 1; 1 does nothing
     #[arg(long, value_name = "R", default_value_t = Fraction(Sampling::DEFAULT.repeat_penalty))]
     pub repeat_penalty: Fraction<{ maxima::REPEAT_PENALTY }, { decimal::ONE }>,
-    /// How many tokens are recent, the prompt's included; 0: none, -1: all
+    /// Number of tokens that count as recent, including the prompt's; 0 for none, -1 for all
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           default_value_t = Recent(Sampling::DEFAULT.repeat_last_n))]
     pub repeat_last_n: Recent,
-    /// Seed of the random choice; -1: another one each time
+    /// Seed of the random choice; -1 for a new one each time
     #[arg(short = 's', long, value_name = "SEED", allow_negative_numbers = true,
           default_value_t = Seed::Fixed(Sampling::DEFAULT.seed))]
     pub seed: Seed,
-    /// Context in tokens; the model's own applies where it is smaller, or if it is 0
+    /// Context in tokens; the model's own if that is smaller, or for 0
     #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
     pub context: Context,
-    /// What the answer must be.
+    /// The format of the answer.
     #[command(flatten)]
     pub format: FormatArg,
-    /// End the answer before this text; up to 4 times
+    /// End the answer before this text; can be given up to 4 times
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub stop: Vec<String>,
     /// The engine.
@@ -119,7 +119,7 @@ pub struct Generate {
     pub engine: EngineArg,
 }
 
-/// What `logits` reads: a text, or tokens.
+/// The input of `logits`: a text, or tokens.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct Sequence {
@@ -157,10 +157,10 @@ pub struct Logits {
     /// The adapter.
     #[command(flatten)]
     pub lora: LoraArg,
-    /// What it reads.
+    /// The input.
     #[command(flatten)]
     pub sequence: Sequence,
-    /// Logits after every token, not only after the last
+    /// Print the logits after every token, not only after the last
     #[arg(long)]
     pub all: bool,
     /// The engine.
@@ -183,17 +183,17 @@ pub struct Perplexity {
     /// Count every token, and print bits per byte
     #[arg(long)]
     pub bits_per_byte: bool,
-    /// A line of the text that ends a document: the model gets its tokens for the end and beginning of a text
-    /// there, as in training (the bytes of the line count all the same)
+    /// Line that separates documents in the text: there, the model gets the tokens for the end and the beginning of a
+    /// text, as in training (the bytes of the line still count)
     #[arg(long, value_name = "LINE")]
     pub separator: Option<String>,
-    /// Model file to compare with, of the same vocabulary
+    /// Model file to compare with, which must have the same vocabulary
     #[arg(long, value_name = "FILE", conflicts_with = "bits_per_byte")]
     pub against: Option<PathBuf>,
-    /// Length of a chunk or window in tokens; the model's own where that is smaller, or if it is 0
+    /// Length of a chunk or window in tokens; the model's own context if that is smaller, or for 0
     #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
     pub context: Context,
-    /// Most chunks to read; -1: all
+    /// Most chunks to read; -1 for all
     #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true,
           value_parser = clap::value_parser!(i64).range(-1..), conflicts_with = "bits_per_byte")]
     pub chunks: i64,
@@ -220,14 +220,14 @@ pub struct Imatrix {
         default_value = "imatrix.gguf"
     )]
     pub output: PathBuf,
-    /// Length of a chunk in tokens; the model's own where that is smaller, or if it is 0
+    /// Length of a chunk in tokens; the model's own context if that is smaller, or for 0
     #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
     pub context: Context,
-    /// Most chunks to read; -1: all
+    /// Most chunks to read; -1 for all
     #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true,
           value_parser = clap::value_parser!(i64).range(-1..))]
     pub chunks: i64,
-    /// Collect for the output matrix, too
+    /// Also collect for the output matrix
     #[arg(long)]
     pub process_output: bool,
     /// The engine.
@@ -244,32 +244,32 @@ pub struct Bench {
     /// The adapter.
     #[command(flatten)]
     pub lora: LoraArg,
-    /// Tokens of the prompt that is read; 0: none
+    /// Length of the prompt in tokens; 0 to skip it
     #[arg(short = 'p', long = "n-prompt", value_name = "N", default_value_t = 64,
           value_parser = clap::value_parser!(u64).range(0..=MAX_CONTEXT_TOKENS as u64))]
     pub prompt: u64,
-    /// Tokens that are generated; 0: none
+    /// Tokens to generate; 0 to skip it
     #[arg(short = 'n', long = "n-gen", value_name = "N", default_value_t = 128,
           value_parser = clap::value_parser!(u64).range(0..=MAX_CONTEXT_TOKENS as u64))]
     pub generate: u64,
-    /// Runs of which the median counts
+    /// Number of runs, whose median counts
     #[arg(short = 'r', long = "repetitions", visible_alias = "runs", value_name = "N", default_value_t = 5,
           value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub runs: u64,
-    /// Context in tokens, up to whose end positions are measured; the model's own where that is smaller, or if it is 0
+    /// Context in tokens, up to which positions are measured; the model's own if that is smaller, or for 0
     #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N",
           default_value_t = Context(1024))]
     pub context: Context,
     /// The engine.
     #[command(flatten)]
     pub engine: EngineArg,
-    /// Kernels: one that this CPU has, in place of the best
+    /// Kernels to use, of those that this CPU has, instead of the best
     #[arg(long, value_name = "NAME", value_parser = cpu)]
     pub cpu: Option<Cpu>,
-    /// Measure loading, prompt and generation alone, not each position and many sessions
+    /// Measure only loading, prompt and generation, not each position and many sessions
     #[arg(long)]
     pub quick: bool,
-    /// Print JSON: a list of name, value and unit
+    /// Print JSON: a list of objects with name, value and unit
     #[arg(long)]
     pub json: bool,
 }
@@ -283,7 +283,7 @@ pub struct Wcet {
     /// The adapter.
     #[command(flatten)]
     pub lora: LoraArg,
-    /// Context in tokens; the model's own where that is smaller, or if it is 0
+    /// Context in tokens; the model's own if that is smaller, or for 0
     #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
     pub context: Context,
     /// How keys and values are stored

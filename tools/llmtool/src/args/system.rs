@@ -14,10 +14,11 @@ pub struct System {
     /// The files; the first model is loaded at boot.
     #[command(flatten)]
     pub models: StoreModels,
-    /// Folder for `system.xml`, `policy.toml`, `policy.bin`, `formats.bin` and `store.tar`; without it, only what they would be is said
+    /// Folder for `system.xml`, `policy.toml`, `policy.bin`, `formats.bin` and `store.tar`; without it, only print the
+    /// plan
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Context in tokens; the model's own applies where it is smaller, or if it is 0 [default: 2048]
+    /// Context in tokens; the model's own if that is smaller, or for 0 [default: 2048]
     #[arg(
         short = 'c',
         long = "ctx-size",
@@ -25,7 +26,7 @@ pub struct System {
         value_name = "N"
     )]
     pub context: Option<Context>,
-    /// Conversations of a whole context that the cache has room for
+    /// Number of full-length conversations for which the cache has room
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=32))]
     pub sessions: u64,
     /// Memory of the board
@@ -37,10 +38,11 @@ pub struct System {
     /// Template of the policy
     #[arg(long, value_name = "FILE", default_value = "policy.toml")]
     pub policy: PathBuf,
-    /// Pair of keys that signs the files, without the ending .key.pem; made if it is not there
+    /// Pair of keys that signs the files, without the ending .key.pem; created if missing
     #[arg(long, value_name = "NAME", default_value = "build/keys/this-machine")]
     pub key: PathBuf,
-    /// The device's pair of keys, which signs the adapters that it makes, without the ending .key.pem; made if it is not there
+    /// The device's pair of keys, which signs the adapters that it makes, without the ending .key.pem; created if
+    /// missing
     #[arg(long, value_name = "NAME", default_value = "build/keys/device")]
     pub device_key: PathBuf,
 }

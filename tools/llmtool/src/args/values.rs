@@ -1,4 +1,4 @@
-//! Values of options: how they are read, and how they are printed.
+//! Values of options: how they are parsed and printed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -89,7 +89,7 @@ pub(super) fn cpu(name: &str) -> Result<Cpu, String> {
         .ok_or_else(|| format!("this CPU has {}", names.join(", ")))
 }
 
-/// A context in tokens; `0`, as in llama.cpp, is as many as the model has.
+/// A context in tokens; `0`, as in llama.cpp, means the model's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context(pub usize);
 
@@ -116,7 +116,7 @@ impl FromStr for Context {
     }
 }
 
-/// A number of tokens to generate; `-1`, as in llama.cpp, is as many as there can be.
+/// A number of tokens to generate; `-1`, as in llama.cpp, means as many as possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Predict(pub u32);
 
@@ -143,7 +143,7 @@ impl FromStr for Predict {
     }
 }
 
-/// A number of recent tokens; `-1`, as in llama.cpp, is the whole context.
+/// A number of recent tokens; `-1`, as in llama.cpp, means the whole context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recent(pub u32);
 
@@ -167,12 +167,12 @@ impl FromStr for Recent {
     }
 }
 
-/// The seed of the random choice; `-1`, as in llama.cpp, is another one each time.
+/// The seed of the random choice; `-1`, as in llama.cpp, means a new one each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seed {
     /// This one.
     Fixed(u64),
-    /// Whatever the system's generator gives.
+    /// A random seed from the system's generator.
     Random,
 }
 

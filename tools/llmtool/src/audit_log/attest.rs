@@ -1,4 +1,4 @@
-//! Signed heads of the log: finds them in what a console has printed, and holds the log against them.
+//! Signed heads of the log: finds them in console output, and compares the log with them.
 
 use ed25519_dalek::{Signature, VerifyingKey};
 use llm_core::hash::sha256;
@@ -11,13 +11,13 @@ use super::export::{Export, canonical, hash, name, parse};
 use super::finding::Finding;
 use crate::keys::parse_hex;
 
-/// What the line of an attestation begins with. No text in an entry has it: its quotes are escaped.
+/// Prefix of an attestation's line. Text in an entry cannot contain it, because its quotes are escaped.
 const ATTESTATION: &str = "{\"attest\":";
 
-/// The newest attestation in what a console has printed; with a nonce, of those that have it. `None` if there is none.
+/// The newest attestation in the console output; with a nonce, the newest one with that. `None` if there is none.
 ///
 /// # Errors
-/// A line that cannot be read, if no other is there.
+/// There are only attestations that cannot be read.
 pub fn find(content: &[u8], nonce: Option<&str>) -> Result<Option<Attestation>, Finding> {
     let mut found = None;
     let mut unreadable = None;
@@ -74,7 +74,7 @@ fn read(object: &str) -> Result<Attestation, String> {
     canonical(object, &AttestationLine(&attestation)).map(|()| attestation)
 }
 
-/// Holds a log against what its device has signed.
+/// Compares a log with what its device has signed.
 #[must_use]
 pub fn verify(export: &Export, attestation: &Attestation, device: &VerifyingKey) -> Vec<Finding> {
     let Attestation { sequence, head, .. } = *attestation;
@@ -109,7 +109,7 @@ pub fn verify(export: &Export, attestation: &Attestation, device: &VerifyingKey)
     let last = last.unwrap_or(first.saturating_sub(1));
     match last < sequence {
         true => vec![Finding::BehindAttestation { sequence, last }],
-        // In between, and not there: the chain has said so.
+        // The entry is missing although entries around it are present; the chain check has reported that.
         false => Vec::new(),
     }
 }

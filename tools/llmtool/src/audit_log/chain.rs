@@ -1,7 +1,8 @@
-//! Checks the chain of an export, and says which entry is wrong and how.
+//! Checks the chain of an export, and reports which entry is wrong and how.
 //!
-//! Each entry holds the hash of the one before it, and the closing line that of the last. So what an entry's successor
-//! holds decides: a link that is broken while the successor's own holds means that the entry was changed.
+//! Each entry contains the hash of its predecessor, and the closing line that of the last entry. So the successor
+//! decides: if an entry does not match the hash in its successor, and the successor itself matches, then the entry was
+//! changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,7 @@ use protocol::record::Kind;
 use super::export::{Export, ExportedEntry};
 use super::finding::Finding;
 
-/// Checks an export, and that one of its entries has the hash `known`, if there is one. Holds if nothing is found.
+/// Checks an export and, with `known`, that one of its entries has this hash. The log passes if nothing is found.
 #[must_use]
 pub fn verify(export: &Export, known: Option<&Hash>) -> Vec<Finding> {
     let mut findings = export.findings.clone();
@@ -34,9 +35,9 @@ pub fn verify(export: &Export, known: Option<&Hash>) -> Vec<Finding> {
     findings
 }
 
-/// Names the fewest entries that would have to move.
+/// Returns the smallest set of entries that would have to be moved.
 fn out_of_order(entries: &[ExportedEntry], findings: &mut Vec<Finding>) {
-    // Longest strictly increasing subsequence, by patience: `piles` holds the entry on top of each pile.
+    // Longest strictly increasing subsequence, by patience sorting: `piles` holds the top entry of each pile.
     let mut piles: Vec<usize> = Vec::new();
     let mut before = vec![None; entries.len()];
     let mut seen = BTreeSet::new();
@@ -59,7 +60,7 @@ fn out_of_order(entries: &[ExportedEntry], findings: &mut Vec<Finding>) {
     }
     let mut seen = BTreeSet::new();
     for (i, entry) in entries.iter().enumerate() {
-        // What has a number twice is inserted, which is said elsewhere.
+        // A repeated number was inserted, which is reported elsewhere.
         if seen.insert(entry.sequence()) && !in_order.contains(&i) {
             findings.push(Finding::Reordered {
                 line: entry.line,
@@ -69,7 +70,7 @@ fn out_of_order(entries: &[ExportedEntry], findings: &mut Vec<Finding>) {
     }
 }
 
-/// The entries by their numbers; of several with one number, the one that the next entry holds the hash of.
+/// The entries by number. If several have the same number, the one whose hash the next entry contains.
 fn by_sequence<'e>(
     export: &'e Export,
     findings: &mut Vec<Finding>,
@@ -101,7 +102,7 @@ fn by_sequence<'e>(
     sound
 }
 
-/// Takes out what claims to lie before the first entry or after the last.
+/// Removes entries that claim to come before the first entry or after the last.
 fn beyond_the_ends(
     export: &Export,
     sound: &mut BTreeMap<u64, &ExportedEntry>,
@@ -141,7 +142,7 @@ fn beyond_the_ends(
 fn gaps(export: &Export, sound: &BTreeMap<u64, &ExportedEntry>, findings: &mut Vec<Finding>) {
     let unreadable: BTreeSet<u64> = export.unreadable.iter().flatten().copied().collect();
     let mut note = |from: u64, to: u64, finding: fn(u64, u64) -> Finding| {
-        // What cannot be read has been named; it is not missing.
+        // Unreadable entries have been reported already; they are not missing.
         let mut from = from;
         for there in unreadable.range(from..=to).copied().chain([to + 1]) {
             if from < there {
@@ -180,7 +181,7 @@ fn gaps(export: &Export, sound: &BTreeMap<u64, &ExportedEntry>, findings: &mut V
 fn links(export: &Export, sound: &BTreeMap<u64, &ExportedEntry>, findings: &mut Vec<Finding>) {
     let entries: Vec<&ExportedEntry> = sound.values().copied().collect();
     let mut found = Vec::new();
-    // Whether the successor's own hash is what the one after it holds.
+    // Whether the successor's own hash matches the one in its successor.
     let mut successor_holds = true;
     for (i, entry) in entries.iter().enumerate().rev() {
         let (line, sequence) = (entry.line, entry.sequence());
@@ -220,7 +221,7 @@ fn links(export: &Export, sound: &BTreeMap<u64, &ExportedEntry>, findings: &mut 
                 })
             }
             (None, Some(_)) => None,
-            // That there is no closing line is said below.
+            // A missing closing line is reported below.
             (None, None) => None,
         };
         successor_holds = problem.is_none();
@@ -229,7 +230,7 @@ fn links(export: &Export, sound: &BTreeMap<u64, &ExportedEntry>, findings: &mut 
     findings.extend(found.into_iter().rev());
 
     for pair in entries.windows(2) {
-        // Times count from the boot.
+        // Times count from boot.
         let boots = pair[1].record.kind() == Some(Kind::Boot);
         if pair[1].record.time_us < pair[0].record.time_us && !boots {
             findings.push(Finding::Time {

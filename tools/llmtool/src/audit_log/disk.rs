@@ -1,4 +1,4 @@
-//! The audit log as it lies on a disk: in an image, on a card, or as the file AUDIT.LOG that somebody has copied.
+//! The audit log on a disk: in an image, on a card, or in a copy of the file AUDIT.LOG.
 
 use std::path::Path;
 
@@ -13,28 +13,28 @@ use super::export::{Export, ExportedEntry, entry_hash};
 use crate::disk::Image;
 use crate::error::ToolError;
 
-/// What the sectors of a log begin with.
+/// Magic bytes of a log's sectors.
 const MAGIC: &[u8] = b"sel4llmL";
 
-/// A log, and what was found.
+/// A log, and what was found in it.
 #[derive(Debug)]
 pub struct DiskLog {
-    /// Its entries, as if they had been exported.
+    /// Its entries, in the form of an export.
     pub export: Export,
-    /// Whose it is; `None`: nothing was ever written.
+    /// The device that it belongs to; `None` if nothing was ever written.
     pub device: Option<Device>,
-    /// How often it was opened to be written.
+    /// How often it was opened for writing.
     pub boots: u32,
-    /// The last write was not finished.
+    /// Whether the last write was incomplete.
     pub torn: bool,
-    /// It lies on a disk that may have other files, too.
+    /// Whether it is on a disk that may have other files.
     pub has_files: bool,
 }
 
-/// Reads the log of an image or a card, or the log's file. `None` if this is something else.
+/// Reads the log of an image or a card, or a copy of the log's file. `None` if this is something else.
 ///
 /// # Errors
-/// It cannot be read, or it is an image whose log cannot be.
+/// It cannot be read, or it is an image whose log cannot be read.
 pub fn read(path: &Path) -> Result<Option<DiskLog>, ToolError> {
     let mut image = Image::read(path)?;
     let (extent, has_files) = match image.info() {
@@ -93,7 +93,7 @@ fn read_from(image: &mut Image, extent: Extent) -> Result<DiskLog, OpenError> {
     })
 }
 
-/// What the sectors of a device's log call it.
+/// The identity of a device in the sectors of its log.
 #[must_use]
 pub fn device_of(key: &VerifyingKey) -> Device {
     let mut device = Device::default();

@@ -1,4 +1,4 @@
-//! Reads an export from what a serial console has printed around it.
+//! Finds and reads an export in the output of a serial console.
 
 use std::fmt::Display;
 
@@ -15,12 +15,12 @@ use sha2::{Digest, Sha256};
 use super::finding::Finding;
 use crate::keys::parse_hex;
 
-/// What the lines of an export begin with. No text in an entry has them: its quotes are escaped.
+/// Prefixes of an export's lines. Text in an entry cannot contain them, because its quotes are escaped.
 const OPENING: &str = "{\"log\":\"sel4-llm\"";
 const ENTRY: &str = "{\"sequence\":";
 const ENDING: &str = "{\"head\":";
 
-/// An entry, and the line that it stands on.
+/// An entry and its line number.
 #[derive(Clone, Debug)]
 pub struct ExportedEntry {
     /// From 1.
@@ -50,14 +50,14 @@ pub struct Export {
     pub entries: Vec<ExportedEntry>,
     /// Its last line.
     pub ending: Option<Ending>,
-    /// Entries whose lines cannot be read, by their numbers as far as these can.
+    /// Entries whose lines cannot be read, by number as far as that can be read.
     pub unreadable: Vec<Option<u64>>,
-    /// What is wrong with its lines.
+    /// Problems with its lines.
     pub findings: Vec<Finding>,
 }
 
 impl Export {
-    /// Reads what is there, and notes what is wrong with it.
+    /// Reads an export, and notes what is wrong with it.
     #[must_use]
     pub fn read(content: &[u8]) -> Self {
         let mut export = Self::default();
@@ -74,13 +74,13 @@ impl Export {
         let line = line.trim_end_matches('\r');
         let starts = [OPENING, ENTRY, ENDING].map(|start| line.find(start));
         let Some(at) = starts.iter().flatten().min() else {
-            // Between the first line and the last, the console prints nothing else that looks like one of them.
+            // The console prints nothing between the first and the last line that looks like one of them.
             if self.opening.is_some() && self.ending.is_none() && line.contains('{') {
                 self.findings.push(Finding::Stray { line: number });
             }
             return;
         };
-        // What stands before it is the console's prompt.
+        // The text before it is the console's prompt.
         let object = &line[*at..];
         if object.starts_with(OPENING) {
             self.read_opening(number, object);
@@ -166,7 +166,7 @@ impl Export {
                     record: &record,
                     text: &text,
                 };
-                // The fields agree with each other and with what audit prints, or somebody has been here.
+                // If the fields contradict each other or what audit prints, somebody has changed them.
                 if let Err(reason) = canonical(object, &line) {
                     self.findings.push(Finding::Altered {
                         line: number,
@@ -204,7 +204,7 @@ pub fn entry_hash(record: &Record, text: &[u8]) -> Hash {
         .into()
 }
 
-/// An entry's members, as [`Line`] writes them.
+/// An entry's members, as written by [`Line`].
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Members {
@@ -244,7 +244,7 @@ struct Members {
     previous: String,
     #[serde(default)]
     text: String,
-    /// Of a request: each part's kind and text.
+    /// For a request: each part's kind and text.
     #[serde(default)]
     parts: Vec<(String, String)>,
 }
@@ -354,7 +354,7 @@ impl Members {
         Ok((record, text))
     }
 
-    /// The bytes of the text: of a request, its parts as they came.
+    /// The bytes of the text; of a request, its parts as they were sent.
     fn whole_text(&self) -> Result<Vec<u8>, String> {
         if self.parts.is_empty() {
             return Ok(self.text.clone().into_bytes());
@@ -386,8 +386,8 @@ pub(super) fn name<const N: usize>(member: &str, text: &str) -> Result<Name<N>, 
     Name::new(text).ok_or_else(|| format!("{member} is no name"))
 }
 
-/// Whether a line is what audit prints. It also catches what JSON does not mind: other spellings of a number or of an
-/// escape, upper-case digits, spaces.
+/// Whether a line is exactly what audit prints. This also catches differences that JSON ignores: other spellings of a
+/// number or an escape, upper-case digits, spaces.
 pub(super) fn canonical(line: &str, printed: &(impl Display + ?Sized)) -> Result<(), String> {
     let printed = printed.to_string();
     if line == printed {

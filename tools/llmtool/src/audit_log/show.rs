@@ -1,4 +1,4 @@
-//! Entries for people.
+//! Prints entries for people.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -10,7 +10,7 @@ use safe_text::json::Text;
 
 use super::export::ExportedEntry;
 
-/// An entry on one line. Its text is JSON, so that nothing in it reaches a terminal unescaped.
+/// An entry on one line. Its text is printed as JSON, so nothing in it reaches the terminal unescaped.
 #[derive(Debug)]
 pub struct Shown<'e>(pub &'e ExportedEntry);
 
@@ -32,7 +32,7 @@ impl Display for Shown<'_> {
     }
 }
 
-/// The text of an entry: a request by its parts.
+/// The text of an entry; for a request, part by part.
 fn write_text(entry: &ExportedEntry, f: &mut Formatter<'_>) -> fmt::Result {
     let text = &entry.text;
     let parts = match entry.record.kind() {
@@ -56,7 +56,7 @@ fn write_text(entry: &ExportedEntry, f: &mut Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// How often, where an entry stands for more than one event.
+/// The number of events, if the entry stands for more than one.
 struct Times(u64);
 
 impl Display for Times {
@@ -211,7 +211,7 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
         Some(Kind::LogLost) => {
             write!(f, "{}", reason())?;
             f.write_str(match count {
-                0 => "; the log goes on in memory alone",
+                0 => "; the log goes on in memory only",
                 _ => "; nothing is admitted",
             })
         }

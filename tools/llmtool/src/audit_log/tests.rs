@@ -11,7 +11,7 @@ use super::{Export, Finding, attest, verify};
 
 type Log = Vec<(Record, Vec<u8>)>;
 
-/// Links the entries again, as audit does when it appends them.
+/// Recomputes the links, as audit does when it appends the entries.
 fn link(log: &mut Log, anchor: Hash, first: u64) {
     let mut previous = anchor;
     for (i, (record, text)) in log.iter_mut().enumerate() {
@@ -22,7 +22,7 @@ fn link(log: &mut Log, anchor: Hash, first: u64) {
     }
 }
 
-/// Boot, a login, a request with its text in several scripts, its end, and a refusal.
+/// A boot, a login, a request with text in several scripts, its end, and a refusal.
 fn log() -> Log {
     let mut log = vec![
         (Record::new(Kind::Boot), Vec::new()),
@@ -102,7 +102,7 @@ fn a_sound_export_holds_with_whatever_a_console_prints_around_it() {
     assert_eq!(verify(&export, None), []);
     assert_eq!(export.entries.len(), 5);
     assert_eq!(export.entries[2].text, log[2].1);
-    // Behind a prompt, on lines that end as a file's do.
+    // After a prompt, with the line ends of a file.
     let bare = format!("llm> {}\n", lines(&log).join("\n"));
     assert_eq!(verify(&Export::read(bare.as_bytes()), None), []);
 }
@@ -115,7 +115,7 @@ fn an_export_of_the_newest_entries_holds_from_its_anchor() {
 
 #[test]
 fn every_bit_flip_of_an_export_is_found() {
-    // An admission with text, an end, a refusal: from an anchor, so that no member is trivial.
+    // An admission with text, an end, and a refusal, starting from an anchor, so that no member is trivial.
     let export = lines(&log().split_off(2)).join("\r\n") + "\r\n";
     let mut bytes = export.into_bytes();
     for bit in 0..8 * bytes.len() {
@@ -179,7 +179,7 @@ fn a_change_names_its_entry_whatever_field_it_is_in() {
             );
         }
     }
-    // What an entry holds of the one before it: that one cannot be checked then.
+    // If the hash of the predecessor is changed, the predecessor cannot be checked.
     let mut lines = lines(&whole);
     let (mut record, text) = whole[3].clone();
     record.previous[0] ^= 1;
@@ -221,15 +221,15 @@ fn a_log_whose_end_was_cut_off_cleanly_is_known_by_its_head_alone() {
     let known = head(&whole);
     let mut shorter = whole.clone();
     shorter.pop();
-    // Nothing in it says that there was more.
+    // Nothing shows that there was more.
     let export = Export::read(lines(&shorter).join("\n").as_bytes());
     assert_eq!(verify(&export, None), []);
     let unknown = Finding::UnknownHead { head: known };
     assert_eq!(verify(&export, Some(&known)), [unknown]);
-    // An older head vouches for what came before it.
+    // An older head vouches for the entries before it.
     let export = Export::read(lines(&whole).join("\n").as_bytes());
     assert_eq!(verify(&export, Some(&head(&shorter))), []);
-    // All of it made anew.
+    // A log that was forged as a whole.
     let mut forged = whole;
     forged[1].0.user = UserName::new("admin").unwrap();
     link(&mut forged, [0; 32], 1);
@@ -285,7 +285,7 @@ fn an_inserted_entry_is_named() {
             assert!(named, "entry {} {before}: {found:?}", i + 1);
         }
     }
-    // Behind the newest, with the next number.
+    // After the newest entry, with the next number.
     let mut longer = whole.clone();
     longer.push((Record::new(Kind::Boot), Vec::new()));
     link(&mut longer, [0; 32], 1);
@@ -296,7 +296,7 @@ fn an_inserted_entry_is_named() {
         matches!(found[0], Finding::Inserted { sequence: 6, .. }),
         "{found:?}"
     );
-    // Behind the closing line.
+    // After the closing line.
     let mut lines = self::lines(&whole);
     lines.push(line(&longer[5]));
     assert_eq!(findings(&lines), [Finding::Outside { line: 8 }]);
@@ -407,7 +407,7 @@ fn device() -> SigningKey {
     SigningKey::from_bytes(&[9; 32])
 }
 
-/// What a device has signed of a log: the entry of this number.
+/// The device's signature over the entry with this number.
 fn attested(log: &Log, sequence: u64, nonce: &str) -> Attestation {
     let entry = log
         .iter()
@@ -435,7 +435,7 @@ fn a_log_holds_against_the_head_that_its_device_has_signed() {
     let newest = attested(&log, 5, "monday");
     assert_eq!(hold(&log, &newest), []);
     assert_eq!(hold(&log, &attested(&log, 3, "")), []);
-    // The anchor of an export that begins later is signed as well.
+    // The anchor of an export that begins later may be signed as well.
     let later = log.clone().split_off(2);
     assert_eq!(hold(&later, &attested(&log, 2, "")), []);
     let before = [Finding::BeforeLog {
@@ -443,19 +443,19 @@ fn a_log_holds_against_the_head_that_its_device_has_signed() {
         first: 3,
     }];
     assert_eq!(hold(&later, &attested(&log, 1, "")), before);
-    // An older disk that was put back, or entries that were cut off.
+    // An older disk was put back, or entries were cut off.
     let older = log[..4].to_vec();
     let behind = [Finding::BehindAttestation {
         sequence: 5,
         last: 4,
     }];
     assert_eq!(hold(&older, &newest), behind);
-    // A log that was made anew as a whole.
+    // A log that was forged as a whole.
     let mut anew = log.clone();
     anew[1].0.time_us += 1;
     link(&mut anew, [0; 32], 1);
     assert_eq!(hold(&anew, &newest), [Finding::OtherHead { sequence: 5 }]);
-    // Not this device's, or changed afterwards.
+    // By another device, or changed afterwards.
     let other = SigningKey::from_bytes(&[8; 32]).verifying_key();
     let bad = [Finding::BadAttestation { sequence: 5 }];
     assert_eq!(attest::verify(&export(&log), &newest, &other), bad);
@@ -495,7 +495,7 @@ fn times_begin_anew_at_a_boot_alone() {
     let mut log = log();
     log[3].0 = Record::new(Kind::Boot);
     link(&mut log, [0; 32], 1);
-    // What follows the boot is later than it.
+    // Entries after the boot are later than it.
     assert_eq!(findings(&lines(&log)), []);
     log[3].0 = Record::new(Kind::Login);
     link(&mut log, [0; 32], 1);

@@ -11,7 +11,7 @@ pub enum TemplateError {
         /// How long it is.
         bytes: usize,
     },
-    /// The process that ran it was stopped.
+    /// The process that ran it was terminated.
     #[error(
         "the chat template takes more memory, time or depth than a template may, and was stopped ({0}): nothing can be derived \
          from it"
@@ -23,20 +23,20 @@ pub enum TemplateError {
     /// The process to run it cannot be started.
     #[error("a process to run the chat template in cannot be started: {0}")]
     Process(#[from] std::io::Error),
-    /// The template is no Jinja, or refuses a conversation that all take.
+    /// The template is not valid Jinja, or refuses a conversation that every template should accept.
     #[error("the chat template cannot be rendered: {0}")]
     Jinja(String),
-    /// It writes the date, which would have to be the same in every run.
+    /// It writes the date, so its output would differ from run to run.
     #[error(
         "the chat template writes today's date: give the date that it shall always write with --date YYYY-MM-DD"
     )]
     Date,
     /// It leaves a text out, repeats it, or moves it.
     #[error(
-        "no scaffold can do what the chat template does: it does not have each text once, and in order ({0})"
+        "no scaffold can do what the chat template does: it does not write each text once and in order ({0})"
     )]
     Order(&'static str),
-    /// It changes white space in a way of its own.
+    /// It changes white space in an unusual way.
     #[error(
         "no scaffold can do what the chat template does: it takes away part of the white space around {0}"
     )]
@@ -46,12 +46,12 @@ pub enum TemplateError {
         "no scaffold can do what the chat template does: what it writes {0} is not always the same"
     )]
     Uneven(&'static str),
-    /// It does something of its own with too many texts.
+    /// It treats too many texts specially.
     #[error(
         "no scaffold can do what the chat template does: it treats texts with {0} in ways of its own"
     )]
     Content(String),
-    /// Its texts contain what stands for a token in scaffolds.
+    /// Its texts contain the marker that stands for a token in scaffolds.
     #[error("the chat template contains {{bos}} or {{eos}}, which stand for tokens in scaffolds")]
     Names,
     /// A conversation for which template and scaffold differ.
@@ -62,9 +62,9 @@ pub enum TemplateError {
     Differs {
         /// How long it is.
         segments: usize,
-        /// What the template gives.
+        /// The template's output.
         template: String,
-        /// What the scaffold gives.
+        /// The scaffold's output.
         scaffold: String,
     },
     /// The scaffold is larger than one may be.

@@ -214,7 +214,7 @@ fn list(arguments: &List, out: &mut impl Write) -> Result<(), ToolError> {
             }
             None if path == LOG_FILE => "the audit log".to_owned(),
             None if path.ends_with(SIGNATURE_SUFFIX) => continue,
-            None => "nothing that is asked for by name".to_owned(),
+            None => "a file that audit never asks for".to_owned(),
         };
         let size = ByteSize(*bytes).to_string();
         writeln!(
@@ -296,7 +296,7 @@ fn check(arguments: &disk::Image, out: &mut impl Write) -> Result<(), ToolError>
             ..
         }) => writeln!(
             out,
-            "{LOG_FILE}: there is none, so that the log ends with the power"
+            "{LOG_FILE} is missing, so the log will be lost when the power goes off"
         )?,
         Err(ToolError::OnDisk { source, .. }) => lines.push(format!("{LOG_FILE}: {source}")),
         Err(error) => return Err(error),

@@ -73,7 +73,7 @@ pub(super) fn finetune(arguments: &Finetune, out: &mut impl Write) -> Result<(),
     )
 }
 
-/// As on the device if it has an arena of that size, otherwise without a pool that nobody needs.
+/// As on the device if `arena` gives its size; otherwise without a pool for requests.
 fn options(arguments: &Finetune) -> LoadOptions {
     let (context, kv) = (arguments.context.0, arguments.kv.into());
     let options = match arguments.arena {
@@ -89,7 +89,7 @@ fn options(arguments: &Finetune) -> LoadOptions {
     }
 }
 
-/// Trains to the end. The longest step, besides.
+/// Trains to the end. Also returns the time of the longest step.
 fn run(backend: &mut TransformerBackend<'_>) -> Result<(TrainProgress, Duration), TrainError> {
     let bar = progress_bar("training");
     let mut text = Text::new();

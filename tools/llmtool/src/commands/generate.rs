@@ -104,7 +104,7 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
                     bar.finish_and_clear();
                 }
                 first_token.get_or_insert_with(|| begun.elapsed());
-                // It is as untrusted here as in the shell, which shows it the same.
+                // The text is as untrusted here as in the shell, so it is shown in the same way.
                 let mut safe = String::new();
                 shown.push(text.as_bytes(), &mut |character| safe.push(character));
                 out.write_all(safe.as_bytes())?;
@@ -119,7 +119,7 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
                 let first = first_token.unwrap_or_else(|| begun.elapsed());
                 let after_first = begun.elapsed().saturating_sub(first).as_secs_f64();
                 let prompt_rate = rate(prompt_tokens, first.as_secs_f64());
-                // The first comes of reading the prompt.
+                // The first token comes from reading the prompt.
                 let generation_rate = rate(generated.saturating_sub(1), after_first);
                 let chosen = match arguments.seed {
                     Seed::Random => format!(", seed {seed}"),
@@ -171,7 +171,7 @@ fn segments<'p>(
     Ok(Some(system.into_iter().chain([user]).collect()))
 }
 
-/// The seed that is asked for, or another one each time.
+/// The given seed, or a new one each time.
 fn seed(asked: Seed) -> Result<u64, ToolError> {
     match asked {
         Seed::Fixed(seed) => Ok(seed),

@@ -31,12 +31,12 @@ pub(super) fn audit(arguments: &Audit, out: &mut impl Write) -> Result<(), ToolE
     }
 }
 
-/// A log, wherever it comes from.
+/// A log from any source.
 struct Log {
     export: Export,
-    /// What it was read from, if that is an export: an attestation may be in there.
+    /// The text that an export was read from, because it may contain an attestation.
     content: Option<Vec<u8>>,
-    /// What a disk says beside the entries.
+    /// For a log on a disk: what it says besides the entries.
     disk: Option<DiskLog>,
 }
 
@@ -76,7 +76,7 @@ fn has_sectors(path: &Path) -> bool {
     })
 }
 
-/// Says what is wrong with a log, or that it holds.
+/// Reports what is wrong with a log, or that it passes the check.
 fn verify(log: &Log, arguments: &AuditFile, out: &mut impl Write) -> Result<(), ToolError> {
     let export = &log.export;
     let mut findings = audit_log::verify(export, arguments.head.as_ref());
@@ -146,7 +146,7 @@ fn verify(log: &Log, arguments: &AuditFile, out: &mut impl Write) -> Result<(), 
     Ok(())
 }
 
-/// The head that the device has signed, if it is asked for; what is wrong with that is found.
+/// The head that the device has signed, if that is required; problems with it become findings.
 fn attested(
     log: &Log,
     arguments: &AuditFile,
@@ -162,7 +162,7 @@ fn attested(
     }
     let separate = arguments.attestation.as_deref().map(files::read);
     let Some(content) = separate.transpose()?.or_else(|| log.content.clone()) else {
-        // A log on a disk has no line of the console: only a nonce says that there must be one.
+        // A log on a disk has no console output: only a nonce implies that there must be an attestation.
         let nonce = arguments.nonce.clone();
         if nonce.is_some() {
             findings.push(Finding::NoAttestation { nonce });
@@ -186,7 +186,7 @@ fn attested(
     }
 }
 
-/// Says how much of the log the device vouches for.
+/// Reports how much of the log the device vouches for.
 fn write_attested(
     export: &Export,
     attestation: &Attestation,
@@ -218,7 +218,7 @@ fn write_attested(
     Ok(())
 }
 
-/// Says how much of the log a known hash vouches for.
+/// Reports how much of the log a known hash vouches for.
 fn write_known(export: &Export, known: &Hash, out: &mut impl Write) -> Result<(), ToolError> {
     let found = export.entries.iter().find(|entry| entry.hash == *known);
     match found.map(audit_log::ExportedEntry::sequence) {
@@ -240,7 +240,7 @@ fn write_known(export: &Export, known: &Hash, out: &mut impl Write) -> Result<()
 pub(super) fn replay(arguments: &Replay, out: &mut impl Write) -> Result<(), ToolError> {
     let log = Log::read(&arguments.export)?;
     verify(&log, &arguments.export, out)?;
-    // A copy of the log's file has nothing else, but an image or a card has.
+    // A copy of the log's file contains nothing else, but an image or a card does.
     let file = &arguments.export.file;
     let own = log
         .disk

@@ -1,4 +1,4 @@
-//! `perplexity`, `imatrix` and `bench`: how well, by what and how fast a model works.
+//! `perplexity`, `imatrix` and `bench`: how well a model predicts, which columns matter, and how fast it runs.
 
 use std::io::Write;
 use std::path::Path;
@@ -75,7 +75,7 @@ pub(super) fn perplexity(arguments: &Perplexity, out: &mut impl Write) -> Result
             });
         }
         let mut memory = Memory::for_model(&reference, &options).map_err(&error)?;
-        // A team of its own; the two models take turns, and who waits sleeps.
+        // It has a team of its own: the two models take turns, and the threads of the idle one sleep.
         let team = engine::team(&options)?;
         let loaded = Runner::load(&reference, &options, team, &mut memory);
         let mut reference = loaded.map_err(&error)?;
@@ -110,7 +110,7 @@ pub(super) fn perplexity(arguments: &Perplexity, out: &mut impl Write) -> Result
     Ok(())
 }
 
-/// How fast the chunks were read, on standard error.
+/// Reports on standard error how fast the chunks were read.
 fn say_rate(chunks: &Chunks, begun: Instant) {
     let tokens = (chunks.len() * chunks.context()) as u32;
     let seconds = begun.elapsed().as_secs_f64();
@@ -171,14 +171,14 @@ pub(super) fn imatrix(arguments: &Imatrix, out: &mut impl Write) -> Result<(), T
 }
 
 /// The tokens of a text to measure; its documents are joined by the tokens for the end and the beginning of a text.
-/// `whole`: all of them count, and windows have the beginning of their own.
+/// `whole`: all of them count, and each window gets its own begin token.
 fn text_tokens(
     separator: Option<&str>,
     whole: bool,
     vocabulary: &HostVocabulary,
     text: &[u8],
 ) -> Result<Vec<u32>, ToolError> {
-    // At the beginning, llama-perplexity adds it; its first token is that of the first chunk anyway.
+    // llama-perplexity adds it at the beginning; here, the first token of each chunk is replaced by it anyway.
     let encode = |text: &[u8], first: bool| {
         let add_special = first && !whole;
         let options = EncodeOptions {

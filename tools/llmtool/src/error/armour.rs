@@ -18,7 +18,7 @@ pub enum ArmourError {
         line: usize,
     },
     /// All complete exports have other names.
-    #[error("no whole export has the name '{wanted}'; there is {there}")]
+    #[error("no complete export has the name '{wanted}'; found: {there}")]
     NoSuchName {
         /// The name.
         wanted: String,
@@ -73,7 +73,7 @@ pub enum ArmourError {
     },
     /// The claimed device has not signed it.
     #[error(
-        "the signature of '{name}' is not by this key: it was made on another device, or by nobody that you trust"
+        "the signature of '{name}' is not by this key: it was made on another device, or by an untrusted party"
     )]
     Signature {
         /// The adapter.

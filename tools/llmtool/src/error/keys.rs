@@ -22,7 +22,7 @@ pub enum KeyError {
         reason: String,
     },
     /// A secret key is all zeros, the mark of a missing key.
-    #[error("the key in {} is all zeros, which is no secret: make another with `llmtool keygen --device`", path.display())]
+    #[error("the key in {} is all zeros, which is not a secret: make another with `llmtool keygen --device`", path.display())]
     Zeros {
         /// The file.
         path: PathBuf,
@@ -45,7 +45,7 @@ pub enum KeyError {
     #[error("these bytes are not an Ed25519 public key that can be trusted")]
     Weak,
     /// The system gives no random numbers.
-    #[error("the system gives no random numbers: {0}")]
+    #[error("the system provides no random numbers: {0}")]
     Random(getrandom::Error),
     /// There is no signature.
     #[error("there is no signature {}; make one with `llmtool sign`", path.display())]

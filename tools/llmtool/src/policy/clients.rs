@@ -1,6 +1,6 @@
-//! Compiles `[clients.NAME]`: who each client is, its parts of what there is, and its channel in the description.
+//! Compiles `[clients.NAME]`: the user, the limits and the channel of each client.
 //!
-//! What clients may have at once adds up to no more than there is, so that each has its part whatever the others do.
+//! The clients' limits add up to no more than the system has, so each client has its part whatever the others do.
 
 use std::path::Path;
 
@@ -16,14 +16,14 @@ use super::{name_of, number};
 use crate::error::ToolError;
 use crate::files;
 
-/// A client with its name, which keeps where it stands.
+/// A client with its name, including the position in the source.
 pub(super) type NamedClient<'d> = (&'d Spanned<String>, &'d Client);
 
-/// Something of which each client has a part.
+/// A resource that is divided among the clients.
 struct Share {
-    /// As the policy calls it.
+    /// Its name in the policy.
     member: &'static str,
-    /// How many there are.
+    /// The total number.
     all: usize,
     of: fn(&Client) -> &Option<Spanned<u64>>,
 }
@@ -44,7 +44,7 @@ const COMMANDS: Share = Share {
     of: |client| &client.commands,
 };
 
-/// The clients in the order of the file, all of whose channels are still 0.
+/// The clients in the order of the file, with all channels still 0.
 pub(super) fn compile(
     clients: &[NamedClient<'_>],
     users: &[wire::User],
@@ -73,14 +73,14 @@ pub(super) fn compile(
     Ok(compiled)
 }
 
-/// The index of the user that a client is.
+/// The index of a client's user.
 fn user(name: &Spanned<String>, client: &Client, users: &[wire::User]) -> Result<u32, Flaw> {
     let client_name = name.get_ref();
     let Some(wanted) = &client.user else {
         let what = if client.login {
-            "may log in, but has no user that it is until then"
+            "may log in, but has no user for the time before that"
         } else {
-            "has neither a user that it is, nor may it log in"
+            "has no user and may not log in"
         };
         let reason = format!(
             "client '{client_name}' {what}: write user = \"NAME\", with one of the users who have no passphrase"
@@ -91,14 +91,14 @@ fn user(name: &Spanned<String>, client: &Client, users: &[wire::User]) -> Result
     let found = users.iter().position(|other| Some(other.name) == user);
     let Some(index) = found else {
         let reason = format!(
-            "client '{client_name}' is user '{}', whom [users] does not have",
+            "client '{client_name}' is user '{}', who is not in [users]",
             wanted.get_ref()
         );
         return Err(Flaw::new(wanted, reason));
     };
     if users[index].passphrase.passes != 0 {
         let reason = format!(
-            "client '{client_name}' is user '{0}', who has a passphrase, and nobody gives one for a client: choose a user \
+            "client '{client_name}' is user '{0}', who has a passphrase, which nobody can give for a client: choose a user \
              without, and login = true if '{0}' is to log in there",
             wanted.get_ref()
         );
@@ -107,7 +107,7 @@ fn user(name: &Spanned<String>, client: &Client, users: &[wire::User]) -> Result
     Ok(index as u32)
 }
 
-/// The part of each client: what the policy gives it, or an equal part of what is left.
+/// Each client's part: what the policy gives it, or an equal part of the rest.
 fn parts(clients: &[NamedClient<'_>], share: &Share) -> Result<Vec<u32>, Flaw> {
     let Share { member, all, of } = share;
     let mut given = 0;
@@ -119,7 +119,7 @@ fn parts(clients: &[NamedClient<'_>], share: &Share) -> Result<Vec<u32>, Flaw> {
                 given += number(value, member, 1..=*all as u32)?;
                 if given as usize > *all {
                     let reason = format!(
-                        "the {member} of the clients add up to {given} here, there are {all}: give them fewer"
+                        "the {member} of the clients add up to {given} here, but there are only {all}: give them fewer"
                     );
                     return Err(Flaw::new(value, reason));
                 }
@@ -135,7 +135,7 @@ fn parts(clients: &[NamedClient<'_>], share: &Share) -> Result<Vec<u32>, Flaw> {
             None if part > 0 => part,
             None => {
                 let reason = format!(
-                    "client '{}' says no {member}, and of {all} the others leave {left} for {open}: give them fewer",
+                    "client '{}' gives no {member}, and the others leave only {left} of {all}: give them fewer",
                     name.get_ref()
                 );
                 return Err(Flaw::new(name, reason));
@@ -145,15 +145,15 @@ fn parts(clients: &[NamedClient<'_>], share: &Share) -> Result<Vec<u32>, Flaw> {
     Ok(parts)
 }
 
-/// Why a policy and a description do not go together.
+/// Why a policy and a description do not match.
 pub(super) enum Mismatch {
-    /// In the policy.
+    /// An error in the policy.
     Policy(Flaw),
-    /// In the description: the line and the reason.
+    /// An error in the description: the line and the reason.
     System(usize, String),
 }
 
-/// Gives each client audit's number of its channel.
+/// Sets each client's channel number in audit.
 pub(super) fn connect(
     compiled: &mut [wire::Client],
     clients: &[NamedClient<'_>],

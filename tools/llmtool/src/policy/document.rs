@@ -1,4 +1,4 @@
-//! `policy.toml` as people write it. Every value that can be wrong keeps where it stands.
+//! `policy.toml` as people write it. Values that can be invalid keep their position.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,14 +6,14 @@ use std::ops::Range;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-/// Names in the order of their places, since that is the order of the compiled policy.
+/// Names in the order of the file, which is the order of the compiled policy.
 pub(super) type Named<T> = BTreeMap<Spanned<String>, T>;
 
 /// The file.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Document {
-    /// What older policies had in place of clients; nothing may be here.
+    /// Used by older policies in place of clients; must be absent.
     pub(super) default_user: Option<Spanned<String>>,
     pub(super) prompts: Spanned<Prompts>,
     pub(super) inference: Inference,
@@ -36,7 +36,7 @@ pub(super) struct Document {
     pub(super) log: Log,
 }
 
-/// The audit log on a disk, in a system with one.
+/// The audit log on a disk, in a system that has one.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Log {
@@ -46,39 +46,39 @@ pub(super) struct Log {
     pub(super) on_failure: LogFailure,
 }
 
-/// When an entry is on the disk.
+/// When an entry must be on the disk.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum LogWrite {
-    /// Before anybody else hears of what it is about.
+    /// Before anybody else is told of the event.
     #[default]
     Ahead,
-    /// Soon.
+    /// Within about a second.
     Behind,
 }
 
-/// What becomes of requests if it cannot be.
+/// What happens to requests if the log cannot be written.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum LogFailure {
-    /// None is admitted.
+    /// No request is admitted.
     #[default]
     Refuse,
-    /// They go on, and the log in memory.
+    /// Requests go on, and the log continues in memory.
     GoOn,
 }
 
-/// A format of answers: one of these.
+/// A format of answers, given in one of these ways.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Format {
     pub(super) choices: Option<Spanned<Vec<String>>>,
     pub(super) regex: Option<Spanned<String>>,
-    /// A file.
+    /// The path of a schema.
     pub(super) json_schema: Option<Spanned<String>>,
 }
 
-/// What becomes of texts as tokens.
+/// How texts are tokenized.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Tokens {
@@ -102,13 +102,13 @@ pub(super) struct Device {
     pub(super) key: Option<Spanned<String>>,
 }
 
-/// What the log keeps of prompts.
+/// What the log stores of prompts.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Prompts {
-    /// Their text.
+    /// The text.
     Text,
-    /// Their SHA-256 alone.
+    /// Only the SHA-256.
     Hash,
 }
 
@@ -139,7 +139,7 @@ pub(super) struct Role {
     pub(super) max_tokens: Spanned<u64>,
     pub(super) max_sessions: Spanned<u64>,
     pub(super) log_bytes_per_hour: Spanned<u64>,
-    /// Formats that answers may have; all if it is left out.
+    /// Formats that answers may have; all if this is missing.
     pub(super) formats: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) must_use_format: Option<Spanned<bool>>,
 }
@@ -153,8 +153,7 @@ pub(super) struct User {
     pub(super) passphrase: Option<Spanned<String>>,
 }
 
-/// A client: the user that it is, whether it may log in as others, its parts of what there is, and the formats of its
-/// answers.
+/// A client: its user, whether it may log in as others, its limits, and the formats of its answers.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Client {
@@ -164,7 +163,7 @@ pub(super) struct Client {
     pub(super) requests: Option<Spanned<u64>>,
     pub(super) sessions: Option<Spanned<u64>>,
     pub(super) commands: Option<Spanned<u64>>,
-    /// As of a role.
+    /// As for a role.
     pub(super) formats: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) must_use_format: Option<Spanned<bool>>,
 }
@@ -197,7 +196,7 @@ impl<'de> Deserialize<'de> for Duration {
     }
 }
 
-/// What is wrong, and where in the text.
+/// An error and its position in the text.
 #[derive(Debug)]
 pub(super) struct Flaw {
     pub(super) at: Range<usize>,
@@ -224,7 +223,7 @@ impl Flaw {
 pub(super) fn parse(text: &str) -> Result<Document, Flaw> {
     toml::from_str(text).map_err(|error| Flaw {
         at: error.span().unwrap_or_default(),
-        // Some messages have several lines; an error is one.
+        // Some messages have several lines; an error here has one.
         reason: error.message().lines().collect::<Vec<_>>().join(", "),
     })
 }

@@ -1,4 +1,4 @@
-//! The formats of a policy, compiled, and the rules about who may use which.
+//! Compiles the formats of a policy, and the rules about who may use which.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use super::document::{self, Document, Flaw};
 use super::in_order;
 use crate::files;
 
-// Audit's limit must be the one that automata are made for.
+// Audit's limit must equal the one for which automata are built.
 const _: () = assert!(MAX_USER_BYTES == formats::MAX_NAME_BYTES);
 
 /// A format of answers.
@@ -20,7 +20,7 @@ const _: () = assert!(MAX_USER_BYTES == formats::MAX_NAME_BYTES);
 pub struct Format {
     /// Its name.
     pub name: String,
-    /// What it is compiled from, in words.
+    /// Its source, for people.
     pub kind: &'static str,
     /// Its automaton.
     pub encoded: Encoded,
@@ -47,7 +47,7 @@ pub(super) fn compile(document: &Document, folder: &Path) -> Result<Vec<Format>,
             return Err(Flaw::new(name, reason));
         }
         compiled.push(compile_one(name, format, folder)?);
-        // An error that only appears with all of them is reported for the first one that is too much.
+        // An error that only appears with all formats together is reported for the first one that does not fit.
         let all = compiled.iter().map(|one| (one.name.as_str(), &one.encoded));
         image(all).map_err(|error: EncodeError| Flaw::new(name, error.to_string()))?;
     }
@@ -95,7 +95,7 @@ fn add(rule: FormatRule, formats: &[Format], name: &Spanned<String>) -> Result<F
         }
     };
     match more == rule {
-        true => Err(Flaw::new(name, format!("'{wanted}' is there twice"))),
+        true => Err(Flaw::new(name, format!("'{wanted}' is given twice"))),
         false => Ok(more),
     }
 }

@@ -1,4 +1,4 @@
-//! A policy in words: who may do what, and what it costs.
+//! Describes a policy to people: who may do what, and what it costs.
 
 use crate::units::count;
 use std::fmt::{self, Display, Formatter};
@@ -25,7 +25,7 @@ pub(super) fn duration(us: u64) -> String {
     humantime::format_duration(std::time::Duration::from_micros(us)).to_string()
 }
 
-/// A number with its digits in groups.
+/// A number with grouped digits.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -38,7 +38,7 @@ fn grouped(number: u64) -> String {
     text
 }
 
-/// The policy in words.
+/// The text of the policy.
 #[derive(Debug)]
 pub struct Words<'p>(pub &'p Compiled);
 
@@ -52,7 +52,7 @@ impl Display for Words<'_> {
             write_client(f, self.0, client, *connected)?;
         }
         if policy.clients().is_empty() {
-            writeln!(f, "  none: nobody can ask for anything")?;
+            writeln!(f, "  none: nobody can send requests")?;
         }
         writeln!(f, "users")?;
         for (index, user) in policy.users().iter().enumerate() {
@@ -89,10 +89,10 @@ impl Display for Words<'_> {
         writeln!(f, "the log keeps {kept}")?;
         let written = match policy.log_write() {
             LogWrite::Ahead => {
-                "the log has an admission before inference hears of it, and an end before its client does"
+                "an admission is on the disk before inference is told of it, and an end before the client is"
             }
             LogWrite::Behind => {
-                "the log has an entry within about a second, so a power cut can lose the newest"
+                "an entry is on the disk within about a second, so a power cut can lose the newest"
             }
         };
         let failure = match policy.log_on_failure() {
@@ -139,7 +139,7 @@ impl Display for Words<'_> {
     }
 }
 
-/// The formats, and for each what an inference can say that is hostile and may say nothing else.
+/// The formats and, for each, how much a hostile inference server that is restricted to it can say.
 fn write_formats(f: &mut Formatter<'_>, compiled: &Compiled) -> fmt::Result {
     let Compiled {
         policy, formats, ..
@@ -180,10 +180,10 @@ fn write_formats(f: &mut Formatter<'_>, compiled: &Compiled) -> fmt::Result {
     )
 }
 
-/// Choices that come with a request, as many and as long as can be.
+/// Choices that come with a request: as many and as long as possible.
 fn write_choices(f: &mut Formatter<'_>, policy: &Policy) -> fmt::Result {
     for (limit, roles) in by_limit(policy, FormatRule::allows_choices) {
-        // Each byte of each choice is another beginning, the empty one is of all.
+        // Each byte of each choice makes another prefix; the empty prefix is common to all.
         let broken_off = (2 + MAX_CHOICES_BYTES) as f64;
         writeln!(
             f,
@@ -196,7 +196,7 @@ fn write_choices(f: &mut Formatter<'_>, policy: &Policy) -> fmt::Result {
     Ok(())
 }
 
-/// What one answer in a format says, for each limit of tokens of the roles that may use it.
+/// How much one answer in a format can say, for each token limit of the roles that may use it.
 fn write_leaks(
     f: &mut Formatter<'_>,
     policy: &Policy,
@@ -225,13 +225,14 @@ fn write_leaks(
     Ok(())
 }
 
-/// Bytes of an answer of so many tokens.
+/// Bytes of an answer with this many tokens.
 const fn bytes_of(tokens: u32) -> usize {
     tokens as usize * MAX_PIECE_BYTES
 }
 
-/// The limits of tokens of roles that may generate text and whose rule is such, each with the names of its roles. A role's rule
-/// is narrowed by that of the client where its users ask; where it is such at some of their clients only, these are named.
+/// The token limits of the roles that may generate text and whose rule satisfies `is_such`, each with the names of its
+/// roles. A role's rule is narrowed by that of the client where its users ask; if it satisfies `is_such` only at some
+/// clients, these are named.
 fn by_limit(policy: &Policy, is_such: impl Fn(FormatRule) -> bool) -> Vec<(u32, String)> {
     let reached = reach(policy);
     let mut roles: Vec<(&Role, String)> = Vec::new();
@@ -256,7 +257,7 @@ fn by_limit(policy: &Policy, is_such: impl Fn(FormatRule) -> bool) -> Vec<(u32, 
         if such.len() < clients.len() && !such.is_empty() {
             roles.push((role, format!("{name} at {}", such.join(" and "))));
         } else if such.len() == clients.len() && (!such.is_empty() || is_such(role.formats)) {
-            // At all clients, or nobody of the role is anywhere yet.
+            // It holds at all clients, or nobody has the role yet.
             roles.push((role, name.to_owned()));
         }
     }
@@ -273,7 +274,7 @@ fn by_limit(policy: &Policy, is_such: impl Fn(FormatRule) -> bool) -> Vec<(u32, 
         .collect()
 }
 
-/// A rule about formats, if it says anything.
+/// A rule about formats, unless it allows everything.
 fn write_rule(f: &mut Formatter<'_>, compiled: &Compiled, rule: FormatRule) -> fmt::Result {
     if rule == FormatRule::ANY {
         return Ok(());
@@ -328,7 +329,7 @@ fn write_client(
     write_rule(f, compiled, client.formats)
 }
 
-/// How somebody becomes a user.
+/// How to become a user.
 fn entry(policy: &Policy, index: usize, user: &User) -> String {
     let clients = policy.clients().iter();
     let its = names(

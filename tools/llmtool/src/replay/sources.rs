@@ -1,5 +1,5 @@
-//! What a replay needs in addition to the log: models, adapters, training data and prompts. They come from folders and from
-//! the images of disks; all but the prompts are found by their SHA-256, whatever they are called.
+//! Finds what a replay needs besides the log: models, adapters, training data and prompts, in folders and disk images.
+//! All but the prompts are found by their SHA-256, whatever their names.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,15 @@ use crate::disk::Image;
 use crate::error::ToolError;
 use crate::files;
 
-/// The folder of a disk with files of prompts.
+/// The folder of a disk that contains prompts.
 const PROMPTS_FOLDER: &str = "prompts/";
 
-/// Where a file lies.
+/// The place of a file.
 #[derive(Clone, Debug)]
 pub(super) enum Place {
-    /// On this machine.
+    /// A file on this machine.
     Here(PathBuf),
-    /// In an image.
+    /// A file in an image.
     OnDisk {
         /// The image.
         image: PathBuf,
@@ -42,7 +42,7 @@ impl Place {
         }
     }
 
-    /// What a message calls it.
+    /// Its name in messages.
     pub(super) fn path(&self) -> PathBuf {
         match self {
             Self::Here(path) => path.clone(),
@@ -51,7 +51,7 @@ impl Place {
     }
 }
 
-/// See the module.
+/// Models, adapters, data and prompts by hash; see the module.
 #[derive(Debug)]
 pub(super) struct Sources {
     /// Models and adapters.
@@ -63,7 +63,7 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Sources with these prompts alone.
+    /// Sources with only these prompts.
     pub(super) fn new(prompts: Prompts) -> Self {
         Self {
             files: HashMap::new(),
@@ -73,7 +73,7 @@ impl Sources {
         }
     }
 
-    /// Adds the GGUF files and the training data of a folder, or of an image, which has prompts, too.
+    /// Adds the GGUF files and the training data of a folder or an image, and the prompts of an image.
     ///
     /// # Errors
     /// It or a file in it cannot be read.
@@ -139,7 +139,7 @@ impl Sources {
         self.made.insert(sha256(&adapter), adapter);
     }
 
-    /// Where a model's file lies.
+    /// The place of a model's file.
     pub(super) fn file(&self, sha256: &Hash) -> Option<Place> {
         self.files.get(sha256).cloned()
     }

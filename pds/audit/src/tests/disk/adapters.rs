@@ -1,4 +1,4 @@
-//! Adapters and training data of a disk: nothing that is not verified can be read by inference, and nothing is written over.
+//! Adapters and training data on a disk: inference can read nothing unverified, and nothing is overwritten.
 
 use super::super::adapters::{adapter_loaded, base, infer_with};
 use super::super::tuning::{file, tune};
@@ -12,11 +12,11 @@ use protocol::wire::engine::{Report, Source};
 use protocol::wire::{Fault, FaultKind};
 use sha2::{Digest as _, Sha256};
 
-/// Of the device that the policy is for.
+/// Key of the device that the policy is for.
 const DEVICE: u8 = 7;
 
 impl World {
-    /// What lies in the region of adapters behind the examples.
+    /// The content of the region of adapters behind the examples.
     pub(super) fn region(&self) -> Vec<u8> {
         let words = EXAMPLES_BYTES / 8..(EXAMPLES_BYTES + MADE_BYTES) / 8;
         words
@@ -29,7 +29,8 @@ impl World {
         self.region()[begin..begin + file.len()] == *file
     }
 
-    /// Asks for an adapter up to where inference is told of it: the number of the request, its place, and where it lies.
+    /// Asks for an adapter and proceeds until inference is told of it. Returns the number of the request, its place,
+    /// and its position.
     fn asks_for(&mut self, id: u32, name: &str) -> (u32, u32, u64) {
         let name = model(name);
         self.system.ask(id, &Request::LoadAdapter { name });
@@ -52,7 +53,7 @@ impl World {
         (number, place, offset)
     }
 
-    /// Loads an adapter; where it lies.
+    /// Loads an adapter. Returns its position.
     fn loads_adapter(&mut self, id: u32, name: &str) -> u64 {
         let (number, _, offset) = self.asks_for(id, name);
         self.system
@@ -63,7 +64,8 @@ impl World {
         offset
     }
 
-    /// The load or the fine-tuning is refused with this, before inference hears of it and with the region as it was.
+    /// Checks that the load or fine-tuning is refused with this error before inference is told of it, and that the
+    /// region is unchanged.
     fn refuses(&mut self, request: &Request<'_>) -> Failure {
         let before = self.region();
         self.system.ask(70, request);
@@ -192,7 +194,7 @@ fn an_adapter_of_the_disk_is_verified_before_inference_can_read_it_and_comes_bac
         .finished(number, protocol::wire::FinishReason::EndOfText, 0);
     world.settle();
 
-    // After a restart it comes from where it lies: the card may be gone.
+    // After a restart it is loaded from the region: the card may be gone.
     world.disk.clear();
     let fault = Fault {
         kind: FaultKind::Memory,
@@ -218,7 +220,7 @@ fn an_adapter_of_the_disk_is_verified_before_inference_can_read_it_and_comes_bac
         .say(number, &Report::AdapterLoaded(adapter_loaded()));
     world.settle();
 
-    // Dropped, its part of the region is free.
+    // After a drop, its part of the region is free.
     world.put("adapters/other.gguf", b"GGUF other", Some(2));
     let other = world.loads_adapter(8, "disk/other");
     assert!(other >= offset + sad.len() as u64);
@@ -262,21 +264,21 @@ fn what_is_wrong_with_an_adapter_of_the_disk_is_said_and_the_region_stays_as_it_
         ("disk/nothing", ErrorCode::NoSuchFile),
         ("disk/stray", ErrorCode::NoSuchFile),
         ("disk/large", ErrorCode::AdapterRoom),
-        // Of the disk only what is asked for as such.
+        // Only names that ask for the disk are looked for there.
         ("foreign", ErrorCode::NoSuchAdapter),
     ] {
         assert_eq!(world.refuses_adapter(name).code, code, "{name}");
     }
-    // What this device has signed may come back.
+    // A file that this device has signed may come back.
     world.put("adapters/ours.gguf", b"GGUF ours", Some(DEVICE));
     world.loads_adapter(20, "disk/ours");
-    // Of another model, only inference can tell.
+    // Only inference can tell that it is for another model.
     world.put("adapters/other.gguf", b"GGUF other", Some(2));
     let (number, ..) = world.asks_for(21, "disk/other");
     let other = Failure::of(ErrorCode::OtherBase);
     world.system.fails(number, other);
     assert_eq!(world.settle(), [Told::Failed(21, other)]);
-    // Another model empties the places, and the region.
+    // Another model empties the places and the region.
     let one = world.disk["one.gguf"].clone();
     world.loads(22, "disk/one", &one, 0);
     world.system.ask(23, &Request::Adapters);
@@ -347,7 +349,7 @@ fn data_of_the_disk_are_read_once_and_on_record_with_their_hash() {
             (Source::Device, data.len() as u64)
         );
         assert!(world.lies(train.offset, data));
-        // The adapter comes to lie before them.
+        // The adapter will be placed before them.
         assert!(train.room <= train.offset - EXAMPLES_BYTES as u64);
         let record = world.system.last_record(Kind::Tune);
         let sha256: Hash = Sha256::digest(data).into();
@@ -367,7 +369,7 @@ fn what_is_wrong_with_data_of_the_disk_is_said_before_inference_hears_of_it() {
     let mut world = World::new();
     world.put("data/unsigned.txt", b"once", None);
     world.put("data/foreign.txt", b"once", Some(3));
-    // The device signs adapters, and no data.
+    // The device's signature counts for adapters, not for data.
     world.put("data/ours.txt", b"once", Some(DEVICE));
     world.put("data/empty.txt", b"", Some(2));
     let long = vec![b'x'; MAX_DATA_BYTES + 1];
@@ -383,7 +385,7 @@ fn what_is_wrong_with_data_of_the_disk_is_said_before_inference_hears_of_it() {
     ] {
         assert_eq!(world.refuses(&tune(name, "x")).code, code, "{name}");
     }
-    // One that is cancelled while it is read leaves nothing.
+    // A load that is cancelled while it reads leaves nothing.
     world.put("data/good.txt", b"once", Some(2));
     world.system.ask(80, &tune("disk/good", "x"));
     assert!(world.look());

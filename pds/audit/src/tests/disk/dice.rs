@@ -1,10 +1,10 @@
-//! A files that does anything at all, by dice, while users ask for models, adapters and data: thousands of steps, each
-//! followed by a look at what must hold whatever files does.
+//! A files domain that behaves at random while users ask for models, adapters and data, for thousands of steps. After
+//! each step, a check of what must hold whatever files does:
 //!
 //! - Nothing panics, and audit asks at most one question in a wake-up and reads at most a ring of answers.
-//! - A slot holds nothing but bytes of models that are signed, and the one in service is as it was.
-//! - Inference is told of a model, an adapter or data only when all of it is there, and signed.
-//! - Each request ends once: with what was wanted, or with one error.
+//! - A slot contains only bytes of signed models, and the slot in service does not change.
+//! - Inference is told of a model, an adapter or data only when all of it is in place and signed.
+//! - Each request ends once: with the result, or with one error.
 
 use super::super::adapters::adapter_loaded;
 use super::super::tuning::tune;
@@ -37,26 +37,26 @@ impl Dice {
 struct Game {
     world: World,
     dice: Dice,
-    /// Of the dice for what files does: the more, the more often it is honest, and the longer it is not given up.
+    /// How honest files is: a larger value makes it behave more often, so it is not given up so soon.
     sides: u64,
-    /// What may be in a slot.
+    /// Files that may be in a slot.
     signed: Vec<Vec<u8>>,
-    /// What inference may be told of in the region of adapters.
+    /// Files of which inference may be told in the region of adapters.
     signed_beside: Vec<Vec<u8>>,
-    /// What was in the slots when it was looked at last.
+    /// The content of the slots at the last check.
     slots: [Vec<u8>; 2],
     /// The slot in service, if one is.
     in_service: Option<usize>,
-    /// Of the load that inference is at: the slot, if it is one.
+    /// The slot that inference is loading from, if it is one.
     loading: Option<usize>,
     /// Requests without an end.
     open: BTreeSet<u32>,
     ended: u32,
     loaded: u32,
-    /// Adapters that were loaded, and trainings that were begun.
+    /// Adapters loaded, and trainings begun.
     beside: u32,
     next: u32,
-    /// Of the question that files saw last.
+    /// The question that files saw last.
     number: u32,
 }
 
@@ -94,7 +94,7 @@ impl Game {
         }
     }
 
-    /// A user asks for something, if there are not too many requests already.
+    /// A user sends a request, unless too many are in flight.
     fn user(&mut self) {
         if self.open.len() > 2 {
             return;
@@ -131,11 +131,11 @@ impl Game {
         }
     }
 
-    /// Files does something that it might do.
+    /// Files does something at random.
     fn files(&mut self) {
         let side = self.dice.below(self.sides);
         match side.saturating_sub(self.sides - 16) {
-            // Honest, so that something comes of it now and then.
+            // Honest, so that loads succeed now and then.
             0..9 => {
                 self.world.misdeed = Misdeed::None;
                 self.world.look();
@@ -167,7 +167,7 @@ impl Game {
                 self.world.system.wake();
             }
             13 => {
-                // Its region: indices, headers, payloads; a torn message is one of these.
+                // Garbage in its region: indices, headers, payloads. This includes torn messages.
                 for _ in 0..=self.dice.below(3) {
                     let word = match self.dice.below(3) {
                         0 => self.dice.below(8),
@@ -182,7 +182,7 @@ impl Game {
                 }
                 self.world.system.wake();
             }
-            // It reads, and says nothing.
+            // It reads without answering.
             14 => {
                 let _ = self.world.files.receive(&mut Frame::new());
             }
@@ -244,7 +244,7 @@ impl Game {
         self.world.system.wake();
     }
 
-    /// What inference and the shell see. Inference loads what it is told to.
+    /// Handles what inference and the shell are told. Inference loads what it is asked to.
     fn look_around(&mut self) {
         for asked in self.world.system.asked() {
             let (number, offset, bytes) = match asked {
@@ -295,7 +295,7 @@ impl Game {
         }
     }
 
-    /// What inference was told of in the region of adapters is all there, and signed.
+    /// Checks that what inference was told of in the region of adapters is complete and signed.
     fn is_signed_beside(&mut self, offset: u64, bytes: u64) {
         let is = |file: &&Vec<u8>| file.len() as u64 == bytes;
         let file = self.signed_beside.iter().find(is).expect("a signed file");
@@ -303,7 +303,7 @@ impl Game {
         self.beside += 1;
     }
 
-    /// What must hold after each step.
+    /// Checks what must hold after each step.
     fn holds(&mut self) {
         for slot in 0..2 {
             let now = self.world.slot(slot);
@@ -315,7 +315,7 @@ impl Game {
                 self.in_service,
                 "the model in service has changed"
             );
-            // A signed model as far as it was copied, and behind that what was there.
+            // A signed model, as far as it was copied, and behind it the old content.
             let before = &self.slots[slot];
             let is_copied = self.signed.iter().any(|file| {
                 let same = now.iter().zip(file).take_while(|(now, file)| now == file);
@@ -343,7 +343,7 @@ impl Game {
             self.look_around();
             self.holds();
         }
-        // In the end each request has ended, within the time that audit waits for an answer.
+        // At the end each request has ended, within the time limit for an answer.
         self.world.misdeed = Misdeed::Silence;
         for _ in 0..8 {
             self.world.system.watch(ANSWER_US);
@@ -363,13 +363,13 @@ fn whatever_a_files_by_dice_does_audit_goes_on() {
         ended += game.ended;
         loaded += game.loaded;
         beside += game.beside;
-        // The model in service serves, whatever has become of the disk.
+        // The model in service keeps working, whatever happened to the disk.
         game.world.system.watch(600 * SECOND);
         game.world.system.told_at_last();
         game.world.system.infer(9, 5);
         game.world.system.admitted();
     }
-    // It was no game of failures alone.
+    // Some requests have succeeded, too.
     assert!(
         ended > 130 && loaded > 15 && beside > 15,
         "{ended} ended, {loaded} models, {beside} others"

@@ -1,4 +1,4 @@
-//! Adapters that were made here are written to the disk: whole, with a signature by the device's key, or not at all.
+//! Adapters made here are written to the disk complete and with a signature by the device's key, or not at all.
 
 use super::super::adapters::{adapter_loaded, infer_with};
 use super::super::tuning::{file, tune};
@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 const PATH: &str = "adapters/moods.gguf";
 
-/// What the disk must have for an adapter: a signature that the device's public key says is good.
+/// Checks that the disk has this adapter, with a signature that verifies with the device's public key.
 fn is_signed_by_device(signature: &[u8], file: &[u8]) -> bool {
     let public = SigningKey::from_bytes(&[7; 32]).verifying_key();
     let signature = Ed25519::from_slice(signature).unwrap();
@@ -23,7 +23,7 @@ fn is_signed_by_device(signature: &[u8], file: &[u8]) -> bool {
 }
 
 impl World {
-    /// Makes an adapter up to where it is loaded.
+    /// Makes an adapter and proceeds until it is loaded.
     fn makes(&mut self, id: u32, name: &str) {
         self.put("data/tales.txt", b"once\nupon\na time", Some(2));
         self.system.ask(id, &tune("disk/tales", name));
@@ -34,7 +34,7 @@ impl World {
             .say(number, &Report::AdapterLoaded(adapter_loaded()));
     }
 
-    /// Until the fine-tuning has ended, however long that takes.
+    /// Runs until the fine-tuning has ended, however long that takes.
     fn tuned(&mut self, id: u32) -> Tuned {
         for _ in 0..1000 {
             for told in self.settle() {
@@ -83,7 +83,7 @@ fn what_is_made_is_written_with_its_signature_on_record_and_loads_after_a_reboot
     world.system.ask(6, &infer_with("", "moods"));
     world.system.admitted();
 
-    // After a reboot the device knows its own signature.
+    // After a reboot the device accepts its own signature.
     let mut rebooted = World::new();
     rebooted.disk.insert(PATH.into(), made.clone());
     rebooted.disk.insert(format!("{PATH}.sig"), signature);
@@ -189,7 +189,7 @@ fn whenever_the_power_goes_the_disk_has_no_adapter_or_a_whole_one_with_its_signa
             break;
         }
     }
-    // A look at the name; three for the signature; begin, each part, and end.
+    // One check of the name; three questions for the signature; then create, each part, and finish.
     assert_eq!(steps, 1 + 3 + 1 + file().len().div_ceil(MAX_PART_BYTES) + 1);
 }
 

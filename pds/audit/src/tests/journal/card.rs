@@ -1,5 +1,5 @@
-//! A card with the file of a log, as files gives it to audit: what is flushed stays, and the rest when the power goes is a
-//! matter of luck.
+//! A card with a log file, as files presents it to audit. Flushed data stay; if the power fails, the fate of other data
+//! is random.
 
 use disk_log::{MAX_ENTRY_BYTES, Opened, Opening, SECTOR};
 use protocol::hash::Hash;
@@ -13,15 +13,15 @@ use protocol::testing::TestEndpoint;
 
 pub(super) type Sector = [u8; SECTOR];
 
-/// Sectors of the log: as few as there can be.
+/// Sectors of the log: the minimum.
 pub(super) const SLOTS: usize = disk_log::MIN_SLOTS as usize;
 
-/// What the card does wrong.
+/// Ways in which the card fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Ailment {
     #[default]
     None,
-    /// There is none.
+    /// There is no card.
     Missing,
     /// It cannot be written.
     FailsToWrite,
@@ -29,27 +29,27 @@ pub(super) enum Ailment {
     FailsToFlush,
     /// This sector cannot be read.
     FailsToRead(u32),
-    /// It says nothing.
+    /// It does not answer.
     Silent,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Card {
-    /// What is there for good.
+    /// Data that are durable.
     pub(super) sectors: Vec<Sector>,
-    /// What was written since the last flush, in its order.
+    /// Writes since the last flush, in order.
     pub(super) unflushed: Vec<(u32, Sector)>,
-    /// Sectors written and flushes, since it was put in.
+    /// Sectors written and flushes, since the card was inserted.
     pub(super) deeds: usize,
-    /// The power goes before the deed with this number is done.
+    /// The power fails before the operation with this number.
     pub(super) stops_before: Option<usize>,
     pub(super) ailment: Ailment,
-    /// What audit has asked, in short.
+    /// Audit's questions, in short form.
     pub(super) writes: usize,
     pub(super) flushes: usize,
 }
 
-/// Random numbers that are the same in each run.
+/// Random numbers that are the same in every run.
 pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
@@ -78,7 +78,7 @@ impl Card {
         }
     }
 
-    /// Whether the power has gone.
+    /// Whether the power has failed.
     pub(super) fn is_off(&self) -> bool {
         self.stops_before.is_some_and(|stop| self.deeds >= stop)
     }
@@ -99,8 +99,8 @@ impl Card {
             .map_or(self.sectors[slot], |(_, sector)| *sector)
     }
 
-    /// What is there if the power goes now: of what was not flushed, each sector is as it was, or as it was to be, or the
-    /// beginning of that and the end of what it was. Later ones can be there without earlier ones.
+    /// The card after a power failure now. Each sector that was not flushed has its old content, its new content, or
+    /// the beginning of the new and the rest of the old. Later writes can survive without earlier ones.
     pub(super) fn after_power_cut(&self, dice: &mut Dice) -> Self {
         let mut sectors = self.sectors.clone();
         for (slot, sector) in &self.unflushed {
@@ -117,12 +117,12 @@ impl Card {
         Self::of(sectors)
     }
 
-    /// What is there for sure, whatever becomes of the rest.
+    /// The data that survive for certain.
     pub(super) fn durable(&self) -> Vec<(Record, Hash)> {
         entries_of(&self.sectors).1
     }
 
-    /// Answers what audit has asked; false if it has asked nothing.
+    /// Answers audit's questions; false if there were none.
     pub(super) fn serve(&mut self, files: &mut TestEndpoint) -> bool {
         let mut frame = Frame::new();
         if !files.receive(&mut frame).unwrap() {
@@ -190,7 +190,7 @@ impl Card {
     }
 }
 
-/// What a log holds, and that each entry is linked to the one before.
+/// Parses a log and checks that each entry is linked to the one before.
 pub(super) fn entries_of(sectors: &[Sector]) -> (Opened, Vec<(Record, Hash)>) {
     let mut buffer = [0; MAX_ENTRY_BYTES];
     let mut opening = Opening::new(sectors.len() as u64, None, &mut buffer).unwrap();

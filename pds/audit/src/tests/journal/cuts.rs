@@ -1,10 +1,10 @@
-//! The power goes, at every single sector that is written and every flush of a run.
+//! Power failures at every sector written and every flush of a run.
 
 use super::card::{Card, Dice, entries_of};
 use super::*;
 use std::collections::BTreeMap;
 
-/// Tokens that a user may use in a period that no test sees the end of.
+/// A user's token limit, in a period that no test outlasts.
 const BUDGET: u64 = 10_000;
 
 fn policy_of_cuts() -> Policy {
@@ -20,15 +20,16 @@ fn policy_of_cuts() -> Policy {
 /// What clients and inference have seen.
 #[derive(Debug, Default)]
 struct Seen {
-    /// Requests that inference has heard of.
+    /// Requests that inference was told of.
     heard: u32,
-    /// Requests whose end a client was told, and tokens of them.
+    /// Requests whose end a client was told, and their tokens.
     ended: u32,
     used: u64,
 }
 
 impl Rig {
-    /// Requests of both clients, one after another and at once, as far as the power lasts. What is seen is durable then.
+    /// Requests of both clients, one after another and at once, until the power fails. What has been seen by then must
+    /// be durable.
     fn scripted_run(&mut self) -> Seen {
         let mut seen = Seen::default();
         for round in 0..3u32 {
@@ -37,7 +38,7 @@ impl Rig {
             self.ask_as_other_to_infer(ids[1]);
             self.pump();
             if self.card.is_off() {
-                // What is not sent now never is.
+                // What was not sent by now is never sent.
                 seen.heard += self.system.asked().len() as u32;
                 self.check(&seen);
                 return seen;
@@ -84,7 +85,7 @@ impl Rig {
         );
     }
 
-    /// Whatever has been seen is durable, even if nothing of what was not flushed has survived.
+    /// Checks that everything seen is durable, even if nothing unflushed has survived.
     fn check(&self, seen: &Seen) {
         let durable = self.card.durable();
         let boots = durable
@@ -106,8 +107,8 @@ fn number_of(asked: &Asked) -> Option<u32> {
     }
 }
 
-/// Tokens that were used or reserved of each user's budget, by the log, as somebody computes it who reads it from the
-/// beginning: the most that each request can have used.
+/// Tokens used or reserved in each user's budget, computed from the log by an independent reader: the most that each
+/// request can have used.
 fn used_by(entries: &[(Record, Hash)]) -> u64 {
     let mut open: BTreeMap<u32, u64> = BTreeMap::new();
     let mut used = 0;
@@ -130,7 +131,7 @@ fn used_by(entries: &[(Record, Hash)]) -> u64 {
     used
 }
 
-/// Cuts the power at every deed of a run on a card, then looks at what is there and boots again.
+/// Cuts the power at every operation of a run on a card, then checks the card and boots again.
 fn cut_everywhere(card: &Card, seeds: u64) {
     let policy = policy_of_cuts();
     let mut whole = Rig::serving(&policy, card.clone());
@@ -165,7 +166,7 @@ fn cut_everywhere(card: &Card, seeds: u64) {
                 "cut {stop}, seed {seed}: {:?}",
                 opened.found
             );
-            // Nothing that was durable is missing, but for the oldest, which what came after may have overwritten.
+            // No durable entry is missing, except the oldest, which later entries may have overwritten.
             let oldest = entries.first().map_or(1, |it| it.0.sequence);
             let kept = durable.iter().filter(|it| it.0.sequence >= oldest);
             for entry in kept {
@@ -176,7 +177,7 @@ fn cut_everywhere(card: &Card, seeds: u64) {
             if opened.first == 1 {
                 assert!(used_by(&entries) >= seen.used);
             }
-            // The next boot goes on, and gives nobody a new budget.
+            // The next boot goes on, and refills nobody's budget.
             let mut next = Rig::serving(&policy, survived);
             let boot = next.system.records()[0];
             assert_eq!(boot.sequence, opened.log.sequence() + 1);
@@ -222,7 +223,7 @@ fn a_reboot_is_no_new_budget_and_time_that_it_was_off_does_not_count() {
     assert!(used >= 10);
     rig.system.runtime.now += 600 * SECOND;
     rig.generate(6, 10);
-    // One that has not ended is charged with all that it could have used.
+    // A request that has not ended is charged with the most that it could have used.
     let before = rig.system.budget();
     rig.system.infer(7, 100);
     rig.pump();
@@ -236,11 +237,11 @@ fn a_reboot_is_no_new_budget_and_time_that_it_was_off_does_not_count() {
         assert_eq!(budget.used, before.used + reserved);
         let over = budget.period_us - budget.left_us;
         assert!((600 * SECOND..660 * SECOND).contains(&over), "{over}");
-        // Whatever the log cannot show is not taken for granted: booting again and again gives no tokens.
+        // What the log cannot show is assumed to be spent: repeated boots yield no tokens.
         rig.pump();
         card = Card::of(rig.card.sectors);
     }
-    // The period ends when it would have, counted in time that the system is on.
+    // The period ends when it would have, counting only the time that the system is on.
     let mut rig = Rig::serving(&policy, card);
     rig.system.runtime.now += 2_900 * SECOND;
     assert!(rig.system.budget().used > 0);

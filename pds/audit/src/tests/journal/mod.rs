@@ -1,4 +1,4 @@
-//! The log on a disk, as the whole of audit keeps it.
+//! The log on a disk, through the whole of audit.
 
 mod card;
 mod cuts;
@@ -35,7 +35,7 @@ struct Rig {
 }
 
 impl Rig {
-    /// Audit has started, and knows nothing of the disk.
+    /// Starts audit, which knows nothing of the disk yet.
     fn new(policy: &Policy, card: Card) -> Self {
         let (ring, files, _) = endpoints();
         let (staging, slots) = (TestRegion::with_words(8), TestRegion::with_words(16));
@@ -52,14 +52,14 @@ impl Rig {
         rig
     }
 
-    /// Files and audit do what they can.
+    /// Lets files and audit do all they can.
     fn pump(&mut self) {
         while self.card.serve(&mut self.files) {
             self.system.wake();
         }
     }
 
-    /// A system that serves.
+    /// A system in service.
     fn serving(policy: &Policy, card: Card) -> Self {
         let mut rig = Self::new(policy, card);
         rig.pump();
@@ -67,7 +67,7 @@ impl Rig {
         rig
     }
 
-    /// Inference and clients join, and the model is loaded.
+    /// Inference and the clients join, and the model is loaded.
     fn join(&mut self) {
         let system = &mut self.system;
         assert!(system.shell.follow() && system.other.follow());
@@ -83,7 +83,7 @@ impl Rig {
         self.pump();
     }
 
-    /// A request of the longest prompt there is, from beginning to end.
+    /// A complete request with the longest possible prompt.
     fn fill(&mut self, id: u32) {
         let parts = protocol::testing::completion(&[b'x'; protocol::limits::MAX_PROMPT_BYTES]);
         let request = Request::Infer {
@@ -103,7 +103,7 @@ impl Rig {
         assert!(is_end(&self.system.told_at_last(), id));
     }
 
-    /// A request with an answer of so many tokens, from beginning to end.
+    /// A complete request with an answer of this many tokens.
     fn generate(&mut self, id: u32, tokens: u32) -> Vec<Told> {
         self.system.infer(id, tokens);
         self.pump();
@@ -205,7 +205,7 @@ fn ahead_inference_hears_of_a_request_and_a_client_of_its_end_when_that_is_durab
     // A write and a flush.
     assert_eq!(steps, 2);
     assert!(is_durable(&rig, Kind::Admit));
-    // A client whose request waits is not heard; another is.
+    // A client whose request waits is not heard; others are.
     rig.system.token(number, "a");
     rig.system.finished(number, FinishReason::EndOfText, 1);
     assert!(matches!(rig.system.told()[..], [Told::Text(5, _)]));
@@ -260,7 +260,7 @@ fn if_the_log_is_lost_the_policy_says_whether_requests_go_on() {
         rig.pump();
         let number = rig.system.admitted();
         rig.card.ailment = ailment;
-        // One that inference has not heard of never gets there.
+        // A request that inference was not told of never gets there.
         rig.system.infer(6, 2);
         rig.pump();
         assert_eq!(rig.system.asked(), []);
@@ -275,7 +275,7 @@ fn if_the_log_is_lost_the_policy_says_whether_requests_go_on() {
             (record.code, record.count),
             (ErrorCode::DiskFailed as u16, 1)
         );
-        // Nobody is told that one has finished of which that is on no record.
+        // Nobody is told that a request finished if there is no record of it.
         rig.system.token(number, "a");
         rig.system.finished(number, FinishReason::EndOfText, 1);
         let told = rig.system.told_at_last();
@@ -319,7 +319,7 @@ fn a_log_that_cannot_be_used_is_named_and_the_system_serves_what_it_can() {
         assert_eq!(record.code, code as u16);
         let lost = Failure::over(ErrorCode::LogLost, code as u64, record.value);
         rig.system.is_refused_for(5, lost);
-        // Whatever it is, it is left alone.
+        // Whatever the file is, it is left alone.
         assert_eq!((rig.card.sectors, rig.card.unflushed.len()), (before, 0));
         let mut rig = Rig::serving(&policy_of(LogWrite::Ahead, LogFailure::GoOn), card);
         assert!(is_end(&rig.generate(5, 1), 5), "{code:?}");
@@ -427,14 +427,14 @@ fn readers_get_what_memory_no_longer_holds() {
             }
         }
     };
-    // Those that the next boot may find overwritten are there, too.
+    // Entries that the next boot may find overwritten are included.
     let all = read(&mut rig, 0);
     assert!(all.len() > entries.len() && all.ends_with(&entries));
-    // Some that memory no longer holds, and those that it does.
+    // Some that memory no longer holds, and some that it does.
     for last in [150, 3] {
         assert!(read(&mut rig, last as u64) == entries[entries.len() - last..]);
     }
-    // Where damage is, one is missing, and the reader sees it by the chain.
+    // A damaged entry is missing, and the reader notices by the chain.
     let lost = entries[30].0.sequence;
     let at = rig
         .card
@@ -456,7 +456,7 @@ fn the_durable_head_is_attested_with_the_boot() {
     rig.card.ailment = Ailment::Silent;
     rig.pump();
     rig.system.ask_as_other(9, &Request::WhoAmI);
-    // What is not durable is not attested: whoever cuts the power now could make it a lie.
+    // Entries that are not durable are not attested: a power failure now could make the attestation false.
     rig.card.ailment = Ailment::None;
     let mut rig = Rig::serving(&policy(), Card::of(rig.card.sectors));
     rig.log_in();

@@ -1,4 +1,4 @@
-//! What the hostile client does.
+//! The attacks of the hostile client.
 
 use super::{End, Mallory, end_of, infer, no_parts};
 use crate::{Forger, Ground, Say, memory, place};
@@ -11,16 +11,16 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::SLOTS;
 use protocol::wire::client::{BudgetChange, Event, LogQuery, Request};
 
-/// How long an attack goes on that has no end of its own, in microseconds: long enough for some requests of the honest
-/// client, on an emulated board too.
+/// Duration of an attack without a natural end, in microseconds: long enough for several requests of the honest client,
+/// even on an emulated board.
 const LASTS_US: u64 = 12_000_000;
-/// How long audit gets to look at what was forged: in the simulation it is another process.
+/// Time for audit to look at forged data: in the simulation it is another process.
 const LOOK_US: u64 = 200_000;
-/// Longest wait for the first token of a request that is one of many.
+/// Longest wait for the first token of one of many requests.
 const BEGINS_US: u64 = 1_000_000;
-/// Requests for text that it may have at once (`requests` of the policy), and more.
+/// More requests for text than it may have at once (`requests` in the policy).
 const MANY: usize = 12;
-/// Longest text that the role allows.
+/// The longest text that the role allows.
 const LONGEST: u32 = 512;
 /// The name of the honest client's session.
 const HONEST_SESSION: &str = "diary";
@@ -29,7 +29,7 @@ const STORY: &[u8] = b"Once upon a time";
 static LONG_PROMPT: [u8; MAX_PROMPT_BYTES] = [b'a'; MAX_PROMPT_BYTES];
 
 impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
-    /// Makes the attack of this name.
+    /// Makes the attack with this name.
     pub(super) fn perform(&mut self, name: &str, say: &mut Say) {
         let Some(name) = name.strip_prefix("mallory-") else {
             let _ = write!(say, "UNKNOWN");
@@ -97,8 +97,8 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
 
     // ---- Its ring ---------------------------------------------------------------------------------
 
-    /// Says of the ring what no honest client would, has audit look, and then says the truth again, so that it can report.
-    /// Returns false if no attack has this name.
+    /// Forges its end of the ring, has audit look, and then restores the truth so that it can report. Returns false if
+    /// no attack has this name.
     fn forge(&mut self, name: &str) -> bool {
         self.drain();
         let mut forger = Forger::of_mallory();
@@ -142,7 +142,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
         };
         while self.ground.now_us() < until {
             let word = next();
-            // Mostly requests, some of what only others say.
+            // Mostly requests, and some messages that only others send.
             let kind = match word % 4 {
                 0 => (word >> 8) as u16,
                 1 => 0x100 | (word >> 8) as u16 & 0x1f,
@@ -169,7 +169,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
 
     // ---- What is another's ------------------------------------------------------------------------
 
-    /// Asks for what it may not have; says how much of it was granted.
+    /// Sends requests that it is not allowed to make, and reports how many were granted.
     fn try_all(&mut self, requests: &[Request<'_>], say: &mut Say) {
         let mut granted = 0;
         for request in requests {
@@ -204,7 +204,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
             Request::Users,
         ];
         self.try_all(&logins, say);
-        // This it may: it becomes whom the policy names for its channel.
+        // This is allowed: it returns to the user that the policy names for its channel.
         let _ = self.ask(&Request::Logout);
         let mut is = UserName::EMPTY;
         self.ask_and(&Request::WhoAmI, |event| {
@@ -260,7 +260,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
         self.ask_and(&Request::Sessions, |event| {
             if let Event::Session(session) = event {
                 listed += 1;
-                // The second turn would be one of somebody else's session.
+                // A second turn would be one of somebody else's session.
                 let is_own = session.user.as_str() == "mallory" && session.turns == 1;
                 foreign += u32::from(!is_own);
             }
@@ -341,13 +341,13 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
         ];
         let requests = requests.iter().cycle().take(SLOTS);
         let asked = requests.filter(|request| self.send(request)).count() as u32;
-        // Twice as many events as its ring holds wait.
+        // Twice as many events are waiting as its ring holds.
         self.ground.notify_audit();
         self.rest(LASTS_US);
         self.count_ends(asked, say);
     }
 
-    /// Reads until as many ends have come as requests were sent, and says how many have not.
+    /// Reads until as many ends have arrived as requests were sent, and reports how many are missing.
     fn count_ends(&mut self, asked: u32, say: &mut Say) {
         let until = self.until().saturating_add(LASTS_US);
         let mut ended = 0;
@@ -363,7 +363,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
         let mut name = heapless::String::<8>::new();
         let mut refusal = None;
         let (mut admitted, mut ended) = (0, 0);
-        // Each is asked for when the one before has begun, so that its part of inference's ring is not what ends it.
+        // Each request is sent after the previous one has begun, so that its part of inference's ring is not the limit.
         for index in 0..MANY {
             name.clear();
             let _ = write!(name, "all-{index}");
@@ -373,7 +373,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
             }
             let number = self.number;
             self.ground.notify_audit();
-            // What waits for room in the cache is admitted, too.
+            // Requests that wait for room in the cache are admitted, too.
             let begins_until = self.ground.now_us().saturating_add(BEGINS_US);
             let (mut begun, mut refused) = (false, None);
             while !begun && refused.is_none() && self.ground.now_us() < begins_until {

@@ -1,35 +1,36 @@
-//! Every attack of the hostile client, and what must become of it.
+//! Every attack of the hostile client, and its required outcome.
 
 use crate::On;
 use On::{Both, Sel4};
 
-/// What must be seen. Besides, always: while it lasts and after it the honest client gets the canonical text in time and is
-/// charged for that alone, nobody else has died, and the log verifies.
+/// The required outcome. In addition, during and after the attack, the honest client gets the canonical text in time
+/// and is charged only for that, nobody else has failed, and the log verifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Must {
-    /// It is the end of the hostile client: its order stays without an answer, and so does the next.
+    /// The hostile client dies: it answers neither this order nor the next.
     Die,
-    /// It says this of what it did, and audit counts no violation.
+    /// It reports this, and audit counts no violation.
     Say(&'static str),
-    /// It says this, and audit counts violations and has them on record under its name.
+    /// It reports this, and audit counts violations and records them under its name.
     Break(&'static str),
-    /// It says this, and its refusal, with this number of [`protocol::error::ErrorCode`], is on record under its name.
+    /// It reports this, and its refusal, with this number of [`protocol::error::ErrorCode`], is recorded under its
+    /// name.
     Refused(&'static str, u16),
 }
 
 /// One attack.
 #[derive(Clone, Copy, Debug)]
 pub struct Attack {
-    /// As the order and the report name it.
+    /// Its name in orders and reports.
     pub name: &'static str,
     /// What it does.
     pub does: &'static str,
-    /// What must be seen.
+    /// The required outcome.
     pub must: Must,
-    /// It goes on for some seconds, in which the honest client must be served.
+    /// Whether it goes on for some seconds, in which the honest client must be served.
     pub lasts: bool,
-    /// It uses up what is not given back before the system boots anew: it has a boot of its own, and in the end the log must
-    /// still begin with its first entry.
+    /// Whether it uses up something that is not restored before the next boot. Then it gets its own boot, and at the
+    /// end the log must still begin with its first entry.
     pub uses_up: bool,
     /// Where it is made.
     pub on: On,
@@ -59,7 +60,7 @@ const fn dies(name: &'static str, does: &'static str) -> Attack {
 
 use Must::{Break, Refused, Say};
 
-/// All of them, in the order in which they are made.
+/// All attacks, in the order in which they are made.
 pub const ATTACKS: &[Attack] = &[
     // Its own ring.
     quick(
@@ -122,7 +123,7 @@ pub const ATTACKS: &[Attack] = &[
         Break("flooded"),
         Both,
     ),
-    // What is another's.
+    // What belongs to others.
     quick(
         "mallory-log-in",
         "logs in as every user, without a passphrase and with an empty one, logs out, and asks who it is",
@@ -165,7 +166,7 @@ pub const ATTACKS: &[Attack] = &[
         Say("cancelled nothing"),
         Both,
     ),
-    // What is for all.
+    // What is shared by all.
     long(
         "mallory-storm-signals",
         "signals audit without end",
@@ -203,7 +204,7 @@ pub const ATTACKS: &[Attack] = &[
         Say("texts"),
         Both,
     ),
-    // On seL4 alone: the kernel's interface.
+    // Only on seL4: the kernel's interface.
     quick(
         "mallory-invoke-all-slots",
         "makes every invocation on every other slot of its CSpace",
@@ -263,7 +264,7 @@ pub const ATTACKS: &[Attack] = &[
             Both,
         )
     },
-    // Memory: none of it lets it live on.
+    // Memory: each of these must kill it.
     dies("mallory-read-shell-ring", "reads what shell asks of audit"),
     dies(
         "mallory-write-shell-ring",
@@ -298,10 +299,10 @@ pub const ATTACKS: &[Attack] = &[
     ),
 ];
 
-/// The hostile client's budget in tokens is its order: this, and the number of an attack in the list, from 1. Whoever may
-/// change budgets commands it; it needs no device and no region for that.
+/// The hostile client's budget in tokens is its order: this number plus that of an attack in the list, from 1. So a
+/// user who may change budgets can command it, without any device or region.
 pub const NO_ORDER: u64 = 1_000_000_000;
-/// Orders are told from each other by multiples of this, so that an attack can be made twice.
+/// Orders differ by multiples of this, so an attack can be made twice.
 pub const ORDERS: u64 = 1000;
 
 /// The attack that a budget orders.

@@ -1,7 +1,7 @@
-//! A hostile client. It has no console: it learns from its own budget which attack to make ([`NO_ORDER`]), and reports in
-//! prompts, which the policy keeps in the log: `NAME begins`, then `NAME: ` and what it saw.
+//! A hostile client. It has no console: it learns from its own budget which attack to make ([`NO_ORDER`]), and reports
+//! in prompts, which the policy keeps in the log: `NAME begins`, then `NAME: ` and what it saw.
 //!
-//! Its end of the ring is its own code, not the client library's, which would not send most of this.
+//! It implements its end of the ring itself, because the client library would refuse to send most of this.
 
 mod attacks;
 mod list;
@@ -18,31 +18,31 @@ use protocol::ring::{Endpoint, Frame};
 use protocol::wire::client::{BudgetChange, Event, Request};
 use protocol::wire::{InferParams, Sampling, completion};
 
-/// Longest wait for an answer to a request of its own.
+/// Longest wait for an answer to one of its own requests.
 const PATIENCE_US: u64 = 40_000_000;
 /// How often it tries to report: its share of the log may be used up.
 const REPORTS: usize = 120;
 const PAUSE_US: u64 = 500_000;
-/// In this time whoever waits for a report has seen it.
+/// Time within which the runner has seen a report.
 const NOTICED_US: u64 = 2_000_000;
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Granted,
     Refused(ErrorCode),
-    /// No end has come.
+    /// No end has arrived.
     Lost,
 }
 
-/// The two messages that it holds at a time.
+/// The two messages that it needs at a time.
 pub struct Memory {
     outgoing: Frame,
     incoming: Frame,
 }
 
 impl Memory {
-    /// Empty ones.
+    /// Empty messages.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -63,18 +63,18 @@ pub struct Mallory<'m, R, W, G> {
     ring: Endpoint<R, W>,
     memory: &'m mut Memory,
     ground: G,
-    /// Of the newest request.
+    /// Number of the latest request.
     number: u32,
-    /// The system takes requests.
+    /// Whether the system takes requests.
     ready: bool,
-    /// Number of the counters that go on: audit's one event a second is its clock.
+    /// Number of its request for repeated counters: audit's event each second is its clock.
     watch: Option<u32>,
-    /// The order that was carried out last, as tokens.
+    /// The last order that was carried out, in tokens.
     order: u64,
 }
 
 impl<'m, R: ReadWords, W: WriteWords, G: Ground> Mallory<'m, R, W, G> {
-    /// It waits for the first order.
+    /// A client that waits for its first order.
     pub fn new(ring: Endpoint<R, W>, memory: &'m mut Memory, ground: G) -> Self {
         Self {
             ring,
@@ -124,7 +124,7 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Mallory<'m, R, W, G> {
         let _ = write!(say, "{} begins", attack.name);
         self.report(&say);
         if attack.lasts {
-            // Some write so much that this would be behind more than the runner looks at.
+            // Some attacks write so much that the report would be beyond the entries that the runner reads.
             self.pass(NOTICED_US);
         }
         say.clear();
@@ -134,7 +134,7 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Mallory<'m, R, W, G> {
         self.report(&say);
     }
 
-    /// Ends whatever it has under way, as far as its numbers go back.
+    /// Cancels all its requests, as far back as its numbers go.
     fn clean_up(&mut self) {
         for number in self.number.saturating_sub(64)..=self.number {
             while !self.send_as(&Request::Cancel, number) {
@@ -145,7 +145,7 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Mallory<'m, R, W, G> {
         self.pass(PAUSE_US);
     }
 
-    /// Says something where whoever reads the log sees it.
+    /// Reports something in the log.
     fn report(&mut self, say: &Say) {
         for _ in 0..REPORTS {
             if self.ask(&infer(
@@ -188,7 +188,7 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Mallory<'m, R, W, G> {
         self.ask_and(request, |_| {})
     }
 
-    /// As [`Self::ask`], with a look at each event on the way.
+    /// Like [`Self::ask`], and passes each event to `look`.
     fn ask_and(&mut self, request: &Request<'_>, mut look: impl FnMut(&Event<'_>)) -> End {
         let until = self.ground.now_us().saturating_add(PATIENCE_US);
         while !self.send(request) {
@@ -236,14 +236,14 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Mallory<'m, R, W, G> {
         true
     }
 
-    /// Reads all that is there; how many ends there were among it.
+    /// Reads everything in the ring. Returns the number of ends.
     fn drain(&mut self) -> u32 {
         let mut ends = 0;
         while self.receive(|_, event| ends += u32::from(end_of(event, false).is_some())) {}
         ends
     }
 
-    /// Reads for so long.
+    /// Reads for this long.
     fn pass(&mut self, us: u64) -> u32 {
         let until = self.ground.now_us().saturating_add(us);
         let mut ends = 0;
@@ -254,7 +254,7 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Mallory<'m, R, W, G> {
         ends
     }
 
-    /// Does nothing, and reads nothing, for so long.
+    /// Does nothing, and reads nothing, for this long.
     fn rest(&mut self, us: u64) {
         let until = self.ground.now_us().saturating_add(us);
         while self.ground.now_us() < until {
@@ -263,14 +263,14 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Mallory<'m, R, W, G> {
     }
 }
 
-/// Where the parts of a request are written.
+/// Buffer for the parts of a request.
 type PartsBuffer = [u8; MAX_PARTS_BYTES];
 
 const fn no_parts() -> PartsBuffer {
     [0; MAX_PARTS_BYTES]
 }
 
-/// A request for text, greedy.
+/// A request for text with greedy sampling.
 fn infer<'b>(
     buffer: &'b mut PartsBuffer,
     prompt: &[u8],
@@ -291,12 +291,12 @@ fn infer<'b>(
         session,
         adapter: ModelName::EMPTY,
         format: FormatName::EMPTY,
-        // No prompt here is empty or too long.
+        // No prompt here is empty or too long, so this cannot fail.
         parts: completion(buffer, prompt).unwrap_or_default(),
     }
 }
 
-/// What an event says about the end of its request; `None` if it is not the last. Of a list of users, they are not.
+/// How an event ends its request; `None` if it is not the last. In a list of users, the users are not.
 fn end_of(event: &Event<'_>, of_users: bool) -> Option<End> {
     match event {
         Event::Failed { failure, .. } => Some(End::Refused(failure.code)),

@@ -1,5 +1,5 @@
-//! The honest files behind the hostile one, which stands between it and audit as a man in the middle: so there is a log on
-//! the disk, and what becomes of it is the hostile one's choice.
+//! The honest files domain behind the hostile one, which is a man in the middle between it and audit. So there is a log
+//! on the disk, and the hostile domain controls what happens to it.
 
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -10,9 +10,9 @@ use protocol::ring::{Endpoint, REGION_BYTES};
 /// An end of a ring.
 pub type Ring = Endpoint<ReadOnlyRegion, ReadWriteRegion>;
 
-/// The honest files, which is the runtime's to make.
+/// The honest files domain, which the runtime creates.
 pub trait Honest {
-    /// Goes on as far as it goes now, and signals disk if it has to.
+    /// Does as much work as possible, and signals disk if necessary.
     fn poll(&mut self);
 }
 
@@ -29,7 +29,7 @@ impl Region {
 
     fn read(&'static self) -> Option<ReadOnlyRegion> {
         let start = NonNull::new(self.0.get().cast::<u64>())?;
-        // SAFETY: a static of this size, of words; nothing makes a reference to it.
+        // SAFETY: a static of this size, consisting of words; nothing makes a reference to it.
         Some(unsafe { ReadOnlyRegion::new(start, REGION_BYTES) })
     }
 
@@ -43,11 +43,12 @@ impl Region {
 static QUESTIONS: Region = Region::new();
 static ANSWERS: Region = Region::new();
 
-/// The ring between the hostile files and the honest one: the end that asks, and the one that answers. Once.
+/// The two ends of the ring between the hostile and the honest files domain: the asking end, and the answering one. Can
+/// be taken once.
 #[must_use]
 pub fn between() -> Option<(Ring, Ring)> {
     static IS_TAKEN: AtomicBool = AtomicBool::new(false);
-    // The lock-free swap is not on every target; one thread calls this.
+    // Not all targets have a lock-free swap; only one thread calls this.
     if IS_TAKEN.load(Ordering::Relaxed) {
         return None;
     }

@@ -1,61 +1,61 @@
-//! Every attack of the hostile files, and what must become of it.
+//! Every attack of the hostile files domain, and its required outcome.
 
 use crate::On;
 
-/// What is asked of it, and what must be answered.
+/// The kind of request that triggers the attack, and the required answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Must {
-    /// The load ends with one error, which says this.
+    /// A load, which ends with one error that says this.
     Fail(&'static str),
-    /// The model loads, is what it should be, and can be used. Loaded once more it ends with one error, which says this.
+    /// A load, which succeeds with the right model. A second load ends with one error that says this.
     FailLater(&'static str),
-    /// The list ends with one error, which says this.
+    /// A list, which ends with one error that says this.
     FailList(&'static str),
-    /// The other signed file is loaded in its place, and the log has its hash.
+    /// The other signed file is loaded instead, and the log has its hash.
     Swap,
-    /// The load has no end until it is cancelled; the next one succeeds, whatever comes for the first.
+    /// The load does not end until it is cancelled; the next one succeeds, whatever arrives for the first.
     Late,
-    /// It says this of itself, as the name of a model in the next list.
+    /// It reports this, as the name of a model in the next list.
     Say(&'static str),
-    /// What it does to the log on the disk while requests are served.
+    /// An attack on the log on the disk while requests are served.
     Log(Log),
 }
 
-/// What must be seen of an attack on the log on the disk. Meanwhile honest requests give the canonical text.
+/// The required outcome of an attack on the log. Meanwhile, honest requests give the canonical text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Log {
-    /// At once the log says that it is not written any more, with these words.
+    /// The log says at once that it is no longer written, with these words.
     Lost(&'static str),
-    /// A request takes so many seconds at least, and has its text.
+    /// A request takes at least this many seconds, and gets its text.
     Slow(u64),
-    /// The next boot says this of what it has found.
+    /// The next boot says this about what it has found.
     NextBoot(&'static str),
-    /// The next boot finds nothing wrong; whoever keeps a head that the device has signed is told this.
+    /// The next boot finds nothing wrong, but a user with an attestation of the log is told this.
     Behind(&'static str),
 }
 
-/// What becomes of the disk.
+/// What happens to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disk {
-    /// The next load is an honest one, and succeeds.
+    /// The next load is honest and succeeds.
     GoesOn,
-    /// Nothing is asked of it any more: the next load is refused at once.
+    /// Audit asks nothing more: the next load is refused at once.
     GivenUp,
-    /// What comes next is not looked at: its rings are in no state in which it could be honest again.
+    /// Not checked: its rings are in a state in which it could not be honest again.
     Left,
 }
 
 /// One attack.
 #[derive(Clone, Copy, Debug)]
 pub struct Attack {
-    /// As the order names it: a load of `disk/NAME`.
+    /// Its name in the order: a load of `disk/NAME`.
     pub name: &'static str,
     /// What it does.
     pub does: &'static str,
-    /// What must be seen. Besides, always: the model in service stays, the honest text is the canonical one, nobody has died
-    /// of it but files itself, and the log verifies.
+    /// The required outcome. In addition, the model in service stays, the honest text is the canonical one, nobody but
+    /// files itself has died of it, and the log verifies.
     pub must: Must,
-    /// What becomes of the disk.
+    /// What happens to the disk.
     pub disk: Disk,
     /// Where it can be made.
     pub on: On,
@@ -85,7 +85,7 @@ const fn lists(name: &'static str, does: &'static str, words: &'static str) -> A
     }
 }
 
-/// On the kernel's interface.
+/// An attack on the kernel's interface.
 const fn kernel(name: &'static str, does: &'static str, words: &'static str) -> Attack {
     Attack {
         must: Must::Say(words),
@@ -104,17 +104,13 @@ const fn log(name: &'static str, does: &'static str, must: Log) -> Attack {
 
 const SIGNATURE: &str =
     "is by no key that the policy trusts, or the file was changed after it was signed";
-const BREACH: &str = "has answered what was not asked";
+const BREACH: &str = "has sent a wrong answer";
 const SILENT: &str = "has not answered for 10.00 s";
 
-/// All of them, in the order in which they are made.
+/// All attacks, in the order in which they are made.
 pub const ATTACKS: &[Attack] = &[
-    // What it gives.
-    fails(
-        "files-wrong-bytes",
-        "turns one bit of the model round",
-        SIGNATURE,
-    ),
+    // The data that it returns.
+    fails("files-wrong-bytes", "flips one bit of the model", SIGNATURE),
     fails("files-zeros", "gives zeros for the model", SIGNATURE),
     Attack {
         must: Must::FailLater(SIGNATURE),
@@ -185,7 +181,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     fails(
         "files-no-message",
-        "sends bytes that are no message",
+        "sends bytes that are not a message",
         BREACH,
     ),
     Attack {
@@ -282,10 +278,10 @@ pub const ATTACKS: &[Attack] = &[
         "polls the monitor's endpoint, which clients and disk hold, too, 10 000 times for faults of others",
         "received=0",
     ),
-    // The log on the disk, which the honest files behind it finds and writes.
+    // The log on the disk, which the honest files domain behind it finds and writes.
     log(
         "files-log-drop",
-        "says of each write and flush of the log that it was done, and does nothing",
+        "reports each write and flush of the log as done, and does nothing",
         Log::Behind("is not the one that the device has signed"),
     ),
     log(
@@ -296,11 +292,11 @@ pub const ATTACKS: &[Attack] = &[
     log(
         "files-log-fails",
         "says that the device cannot write the log",
-        Log::Lost("the log goes on in memory alone"),
+        Log::Lost("the log goes on in memory only"),
     ),
     log(
         "files-log-silence",
-        "does not answer any more when the log is written",
+        "stops answering when the log is written",
         Log::Lost(SILENT),
     ),
     log(
@@ -308,7 +304,7 @@ pub const ATTACKS: &[Attack] = &[
         "has each flush of the log take 3 s, for which it spins",
         Log::Slow(6),
     ),
-    // Memory that is not its own: it dies of that, and is silent.
+    // Other domains' memory: it dies of that, and is silent.
     ends("files-dies", "executes an undefined instruction", SILENT),
     ends(
         "files-write-slots",

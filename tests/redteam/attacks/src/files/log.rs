@@ -1,4 +1,4 @@
-//! What the hostile files does to the log on the disk: it passes on what audit asks to the honest one, or something else.
+//! Attacks on the log on the disk: the hostile domain passes audit's questions on to the honest one, or something else.
 
 use super::{Gremlin, Honest, Memory};
 use crate::Ground;
@@ -6,7 +6,7 @@ use protocol::limits::MAX_TRANSFER_BYTES;
 use protocol::wire::files::{Answer, Ask, FilesError};
 
 impl<G: Ground, H: Honest> Gremlin<'_, G, H> {
-    /// Has the honest files do what is asked, or does not.
+    /// Has the honest files domain do what is asked, or not.
     pub(super) fn forward(&mut self, number: u32) {
         let ask = Ask::parse(&self.memory.incoming);
         let is_write = matches!(ask, Ok(Ask::WriteLog { .. }));
@@ -47,18 +47,18 @@ impl<G: Ground, H: Honest> Gremlin<'_, G, H> {
             Ok(ask) => ask.write(number, outgoing),
             Err(_) => return,
         }
-        // One is under way at a time, so that there is room.
+        // Only one is under way at a time, so there is room.
         self.is_forwarded = self.between.send(outgoing).is_ok();
     }
 
-    /// Passes on what the honest files has answered; false if it has yet to answer.
+    /// Passes on the honest domain's answer; false if it has yet to answer.
     pub(super) fn hears_honest(&mut self) -> bool {
         self.honest.poll();
         if !self.is_forwarded {
             return true;
         }
         let received = self.between.receive(&mut self.memory.incoming) == Ok(true);
-        // It is polled all the same.
+        // It is polled without a signal.
         let _ = self.between.take_owed_signal();
         if !received {
             return false;

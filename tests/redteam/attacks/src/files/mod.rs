@@ -1,10 +1,11 @@
-//! A hostile files, in the place of the one that knows the disk's file system. It has two signed models in its own program,
-//! and plays a disk with them; the log on the disk is what the honest files behind it finds there ([`behind`]).
+//! A hostile files domain, in place of the one that implements the disk's file system. Its program contains two signed
+//! models, with which it simulates a disk; the log on the disk is handled by the honest files domain behind it
+//! ([`behind`]).
 //!
-//! It has no console, and needs none: audit tells it which file a user wants, so the file's name is the order. A load of
-//! `disk/NAME` makes the attack of that name ([`ATTACKS`]); one of `disk/tales` is honest, and gives the first model. An
-//! attack on lists is made when the next list is asked for, one on the log when it is written next, until the next boot.
-//! What an attack has to say for itself is the name of a model in the next list.
+//! It has no console and needs none: audit tells it which file a user wants, so the file's name is the order. A load of
+//! `disk/NAME` makes the attack with that name ([`ATTACKS`]); one of `disk/tales` is honest and gives the first model.
+//! An attack on lists is made at the next list, one on the log at the next write, until the next boot. Its reports are
+//! names of models in the next list.
 
 pub mod behind;
 mod list;
@@ -23,29 +24,29 @@ use protocol::wire::files::{Answer, Ask, FilesError};
 /// The name of the model that is given honestly.
 pub const HONEST: &str = "tales";
 
-/// Bytes of a signature.
+/// Size of a signature in bytes.
 const SIGNATURE_BYTES: usize = 64;
 
-/// Models that are listed where there are many.
+/// Number of models in a long list.
 const MANY: u32 = 4000;
 
-/// How long a slow answer takes, in microseconds. Audit waits 10 s for one. A request may take 20 s, and waits for two
+/// Duration of a slow answer, in microseconds. Audit waits 10 s for one. A request may take 20 s, and waits for two
 /// flushes of the log: of its admission and of its end.
 const SLOW_US: u64 = 3_000_000;
 
-/// Questions of a load that audit has under way at once, at most.
+/// Limit of the questions that audit has under way for a load.
 const HELD: usize = 32;
 
 /// A signed model.
 #[derive(Clone, Copy, Debug)]
 pub struct Model {
-    /// Its bytes.
+    /// Its file.
     pub bytes: &'static [u8],
-    /// Its signature's.
+    /// Its signature file.
     pub signature: &'static [u8],
 }
 
-/// The model that it gives honestly, and another. Both are signed.
+/// The model that it gives honestly, and another one. Both are signed.
 pub const MODELS: [Model; 2] = [
     Model {
         bytes: include_bytes!("../../../../../models/tiny-f32.gguf"),
@@ -57,7 +58,7 @@ pub const MODELS: [Model; 2] = [
     },
 ];
 
-/// What it holds at a time.
+/// The messages that it needs at a time.
 pub struct Memory {
     outgoing: Frame,
     incoming: Frame,
@@ -82,7 +83,7 @@ impl Default for Memory {
     }
 }
 
-/// What audit asks, as far as it matters here.
+/// Audit's question, as far as it matters here.
 #[derive(Clone, Copy)]
 enum Asked {
     List,
@@ -91,51 +92,51 @@ enum Asked {
     },
     Missing,
     Read(Part),
-    /// What concerns the disk itself, or the log on it.
+    /// A question about the disk itself, or the log on it.
     OfDisk,
     Other,
 }
 
-/// A part of a file that audit wants.
+/// A part of a file that audit has requested.
 #[derive(Clone, Copy)]
 struct Part {
     offset: usize,
     bytes: usize,
 }
 
-/// The hostile files.
+/// The hostile files domain.
 pub struct Gremlin<'m, G, H> {
     ring: Ring,
     memory: &'m mut Memory,
     ground: G,
     honest: H,
-    /// The end of the ring with the honest one, and whether that has yet to answer.
+    /// The end of the ring with the honest domain, and whether that has yet to answer.
     between: Ring,
     is_forwarded: bool,
-    /// What is done to the log, by the name of the attack.
+    /// The attack on the log, by name.
     on_log: &'static str,
-    /// The one that is given, and another.
+    /// The model to give, and another one.
     models: [Model; 2],
     attack: &'static str,
     /// The open file, and whether it is a model.
     open: &'static [u8],
     is_model: bool,
-    /// How often the model was opened under this attack.
+    /// How often the model was opened during this attack.
     times: u32,
-    /// The question whose list goes on.
+    /// Number of the question whose list continues.
     listing: Option<u32>,
-    /// What it says of itself in the next list.
+    /// Its report, for the next list.
     says: Say,
-    /// Questions that are answered late, by their numbers.
+    /// Questions to be answered late, by number.
     held: heapless::Vec<(u32, Part), HELD>,
-    /// One of them that is answered again.
+    /// A question to be answered again.
     again: Option<(u32, Part)>,
-    /// It is silent for good.
+    /// Whether it is silent for good.
     is_silent: bool,
 }
 
 impl<'m, G: Ground, H: Honest> Gremlin<'m, G, H> {
-    /// It waits for audit. `between` is the asking end of the ring with the honest files.
+    /// A domain that waits for audit. `between` is the asking end of the ring with the honest files domain.
     pub fn new(
         ring: Ring,
         memory: &'m mut Memory,
@@ -164,7 +165,7 @@ impl<'m, G: Ground, H: Honest> Gremlin<'m, G, H> {
         }
     }
 
-    /// Audit has signalled, or disk has.
+    /// Audit or disk has signalled.
     pub fn on_signal(&mut self) {
         self.ring.follow();
         loop {
@@ -173,7 +174,7 @@ impl<'m, G: Ground, H: Honest> Gremlin<'m, G, H> {
             }
             self.go_on_listing();
             if self.listing.is_some() || !self.hears_honest() {
-                // Answers come in the order of the questions.
+                // Answers are sent in the order of the questions.
                 break;
             }
             match self.ring.receive(&mut self.memory.incoming) {
@@ -190,7 +191,7 @@ impl<'m, G: Ground, H: Honest> Gremlin<'m, G, H> {
         self.ring.send(&self.memory.outgoing).is_ok()
     }
 
-    /// What is asked, and the order that it is.
+    /// Parses a question, and carries out the order in it.
     fn asked(&mut self) -> Asked {
         match Ask::parse(&self.memory.incoming) {
             Ok(
@@ -265,7 +266,7 @@ impl<'m, G: Ground, H: Honest> Gremlin<'m, G, H> {
     fn list(&mut self, number: u32) {
         let file = |path| Answer::File { bytes: 7, path };
         if !self.says.is_empty() {
-            // A name has no blanks.
+            // A name has no spaces.
             let mut name = heapless::String::<64>::new();
             let said = core::mem::take(&mut self.says);
             for char in said.chars().chain(".gguf".chars()) {
@@ -298,7 +299,7 @@ impl<'m, G: Ground, H: Honest> Gremlin<'m, G, H> {
         self.say(number, &Answer::Listed { count, skipped: 0 });
     }
 
-    /// Fills the ring with names: so many, or without end.
+    /// Fills the ring with names: this many, or without end.
     fn go_on_listing(&mut self) {
         let Some(number) = self.listing else {
             return;
@@ -345,7 +346,8 @@ impl<'m, G: Ground, H: Honest> Gremlin<'m, G, H> {
         self.say_again(number, &Answer::Opened { bytes });
     }
 
-    /// Answers what has waited: bytes of the other file, of the places that were asked for. All of that was forgotten.
+    /// Answers the questions that have waited with bytes of the other file, from the requested offsets. Audit has
+    /// forgotten them all.
     fn answer_late(&mut self) {
         let held = core::mem::take(&mut self.held);
         for (number, part) in &held {
@@ -422,7 +424,7 @@ impl<'m, G: Ground, H: Honest> Gremlin<'m, G, H> {
         self.say_again(number.wrapping_add(u32::from(other)), &answer);
     }
 
-    /// Lets the time pass that audit waits for, in part.
+    /// Spins for part of the time that audit waits.
     fn spins(&mut self) {
         let until = self.ground.now_us().saturating_add(SLOW_US);
         while self.ground.now_us() < until {
@@ -430,7 +432,7 @@ impl<'m, G: Ground, H: Honest> Gremlin<'m, G, H> {
         }
     }
 
-    /// Once, or twice where that is the attack.
+    /// Answers once, or twice if that is the attack.
     fn say_again(&mut self, number: u32, answer: &Answer<'_>) {
         self.say(number, answer);
         if self.attack == "files-twice" {
@@ -438,7 +440,7 @@ impl<'m, G: Ground, H: Honest> Gremlin<'m, G, H> {
         }
     }
 
-    /// What begins with no answer to the question. False if the attack is another.
+    /// Attacks that do not answer the question. False if the attack is another one.
     fn does_something_else(&mut self, number: u32) -> bool {
         let mut say = Say::new();
         match self.attack {
@@ -462,8 +464,8 @@ impl<'m, G: Ground, H: Honest> Gremlin<'m, G, H> {
                 self.is_silent = true;
             }
             "files-dies" => die(),
-            // Whoever comes behind one of these is alive, and answers honestly: the load succeeds, which is what the runner
-            // must not see.
+            // If one of these does not kill it, it answers honestly, so the load succeeds, which the runner must not
+            // see.
             "files-write-slots" => {
                 memory::write(SLOTS, &mut say);
                 return false;

@@ -1,4 +1,5 @@
-//! The hostile client as a protection domain on seL4: a pair of rings with audit and one channel, as any client has.
+//! The hostile client as a protection domain on seL4. Like any client, it has a pair of rings with audit and one
+//! channel.
 
 #![no_std]
 #![no_main]
@@ -30,7 +31,7 @@ facts! {
     "protocol_version" = protocol::VERSION;
 }
 
-/// How long the timer is fired, in microseconds.
+/// Duration of the timer storm, in microseconds.
 const STORM_US: u64 = 12_000_000;
 
 /// The channels that the domain has.
@@ -38,12 +39,12 @@ fn own_channels() -> [usize; 1] {
     [audit_channel()]
 }
 
-/// Its period by its budget, as `system.xml` here says.
+/// Its period divided by its budget, according to this system's `system.xml`.
 const PERIODS_PER_BUDGET: u64 = 25;
 
-/// What a signal and a message take of the budget, in microseconds: on `qemu_virt_aarch64` 12 s were enough for 9,703
-/// signals, and for 17,408 messages and as many answers. Without these a board on which the domain has no clock would see
-/// the attacks last for minutes.
+/// Estimated cost of a signal and of a message in the domain's budget, in microseconds: on `qemu_virt_aarch64`, 12 s
+/// were enough for 9,703 signals, or for 17,408 messages and as many answers. Without these, attacks would last for
+/// minutes on a board where the domain has no clock.
 const SIGNAL_US: u64 = 40;
 const MESSAGE_US: u64 = 15;
 
@@ -52,7 +53,7 @@ fn own_irq() -> Option<usize> {
     None
 }
 
-/// Where it has been given memory.
+/// The regions that the domain has.
 fn own_regions() -> [Mapped; 2] {
     [
         (to_audit(), to_audit_size()),
@@ -90,7 +91,7 @@ impl Ground for Sel4 {
     fn perform(&mut self, name: &str, say: &mut Say) -> bool {
         match name {
             "forge-faults" => {
-                // Of memory, of no kind, and one with label 0, which passive domains send.
+                // A memory fault, an unknown fault, and a message with label 0, which passive domains send.
                 for (label, length) in [(6, 4), (0x7_7777, 120), (0, 0)] {
                     cap::Endpoint::from_bits(2).nb_send(MessageInfo::new(label, 0, 0, length));
                 }
@@ -111,16 +112,16 @@ impl Ground for Sel4 {
     }
 }
 
-/// Larger than the stack.
+/// A static, because it is larger than the stack.
 static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 
-/// Nothing if the description has given it no ring.
+/// Empty if the description gives it no ring.
 struct Domain(Option<Mallory<'static, ReadOnlyRegion, ReadWriteRegion, Sel4>>);
 
 #[protection_domain]
 fn init() -> Domain {
     let [ours, theirs] = own_regions();
-    // SAFETY: `system.xml` maps both to this domain. That it writes its own besides is the attack.
+    // SAFETY: `system.xml` maps both to this domain. The attack is that it also writes its own region directly.
     let ring = unsafe { region::endpoint(theirs, ours) };
     Domain(
         ring.ok()

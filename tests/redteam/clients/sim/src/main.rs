@@ -32,7 +32,7 @@ impl Ground for Linux {
     }
 
     fn perform(&mut self, _: &str, _: &mut Say) -> bool {
-        // There is no kernel of seL4 here.
+        // The simulation has no seL4 kernel.
         false
     }
 }
@@ -52,7 +52,7 @@ fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
         audit: env.notifier(env.number("audit_channel")?)?,
         clock: env.clock(),
     };
-    // One for the life of the process.
+    // Allocated once, for the life of the process.
     let memory = Box::leak(Box::new(Memory::new()));
     Ok(Box::new(Domain(Mallory::new(ring, memory, ground))))
 }

@@ -1,4 +1,4 @@
-//! The hostile files as a protection domain on seL4: a pair of rings with audit and one with disk, as the honest one has.
+//! The hostile files domain on seL4. Like the honest one, it has a pair of rings with audit and one with disk.
 
 #![no_std]
 #![no_main]
@@ -41,7 +41,7 @@ fn own_channels() -> [usize; 2] {
     [audit_channel(), disk_channel()]
 }
 
-/// Where it has been given memory.
+/// The regions that the domain has.
 fn own_regions() -> [Mapped; 4] {
     [
         (files_to_audit(), files_to_audit_size()),
@@ -78,7 +78,7 @@ impl Ground for Sel4 {
     }
 }
 
-/// The honest files behind it.
+/// The honest files domain behind it.
 struct Behind<F> {
     links: &'static Links<ReadOnlyRegion, ReadWriteRegion>,
     service: F,
@@ -88,7 +88,7 @@ struct Port;
 
 impl component::Port for Port {
     fn notify_audit(&mut self) {
-        // The hostile one looks whenever it has let this one go on.
+        // The hostile domain looks whenever it has let this one continue.
     }
 
     fn notify_disk(&mut self) {
@@ -98,18 +98,18 @@ impl component::Port for Port {
 
 impl<F: Future<Output = Infallible>> Honest for Behind<F> {
     fn poll(&mut self) {
-        // SAFETY: the runtime runs the handler where it lies, and moves it only before the first notification, when the
-        // service was not polled yet; it is never dropped, and nothing else names it.
+        // SAFETY: the runtime runs the handler in place. It moves the handler only before the first notification, when
+        // the service has not been polled yet. It never drops it, and nothing else names it.
         let service = unsafe { Pin::new_unchecked(&mut self.service) };
         self.links.poll(service, &mut Port);
     }
 }
 
-/// Larger than the stack.
+/// A static, because it is larger than the stack.
 static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 static LINKS: StaticCell<Links<ReadOnlyRegion, ReadWriteRegion>> = StaticCell::new();
 
-/// Nothing if the description has given it no rings.
+/// Empty if the description gives it no rings.
 struct Domain<F>(Option<Gremlin<'static, Sel4, Behind<F>>>);
 
 #[protection_domain]
@@ -124,7 +124,7 @@ fn init() -> Domain<impl Future<Output = Infallible>> {
     }))
 }
 
-/// With audit, with disk, and the two ends of the one in between.
+/// The rings with audit and with disk, and the two ends of the one in between.
 fn rings() -> Option<(Ring, Ring, Ring, Ring)> {
     let [to_audit, from_audit, to_disk, from_disk] = own_regions();
     let audit = ring(from_audit, to_audit).ok()?;
@@ -134,7 +134,8 @@ fn rings() -> Option<(Ring, Ring, Ring, Ring)> {
 }
 
 fn ring(theirs: Mapped, ours: Mapped) -> Result<Ring, RingError> {
-    // SAFETY: the description maps these to this domain, for the rings alone. That it writes its own besides is the attack.
+    // SAFETY: the description maps these to this domain, only for the rings. The attack is that it also writes its own
+    // regions directly.
     unsafe { region::endpoint(theirs, ours) }
 }
 

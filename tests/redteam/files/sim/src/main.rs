@@ -1,4 +1,4 @@
-//! The hostile files as a domain of the simulation: `sel4-llm-sim systems/disk/system.xml ... --program files=gremlin-sim`.
+//! The hostile files domain in the simulation: `sel4-llm-sim systems/disk/system.xml ... --program files=gremlin-sim`.
 
 use core::convert::Infallible;
 use core::future::Future;
@@ -37,12 +37,12 @@ impl Ground for Linux {
     }
 
     fn perform(&mut self, _: &str, _: &mut Say) -> bool {
-        // There is no kernel of seL4 here.
+        // The simulation has no seL4 kernel.
         false
     }
 }
 
-/// The honest files behind it.
+/// The honest files domain behind it.
 struct Behind {
     links: &'static Links<ReadOnlyRegion, ReadWriteRegion>,
     service: Pin<Box<dyn Future<Output = Infallible>>>,
@@ -55,7 +55,7 @@ struct Port {
 
 impl files::Port for Port {
     fn notify_audit(&mut self) {
-        // The hostile one looks whenever it has let this one go on.
+        // The hostile domain looks whenever it has let this one continue.
     }
 
     fn notify_disk(&mut self) {
@@ -94,7 +94,7 @@ fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
     };
     let none = || SetupError::Component("a second domain in one process".to_owned());
     let (asks, answers) = between().ok_or_else(none)?;
-    // For the life of the process.
+    // Allocated once, for the life of the process.
     let links = &*Box::leak(Box::new(Links::new(answers, disk)));
     let memory = Box::leak(Box::new(Memory::new()));
     let behind = Behind {
