@@ -1,10 +1,10 @@
 //! Small models with random weights.
 
+use alloc::string::ToString;
 use super::writer::GgufWriter;
 use crate::quantize::TensorType;
 use alloc::vec::Vec;
 use alloc::{format, vec};
-use std::string::ToString;
 
 /// Shape of a synthetic model.
 #[derive(Clone, Copy, Debug)]

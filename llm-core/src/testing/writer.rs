@@ -1,10 +1,10 @@
 //! Writes small GGUF files.
 
+use alloc::string::ToString;
 use crate::quantize::{TensorType, quantize_row};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use std::string::ToString;
 use zerocopy::IntoBytes;
 
 /// Writes GGUF files, version 3.
