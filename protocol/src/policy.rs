@@ -105,7 +105,7 @@ pub enum PolicyError {
     #[error("the region is too small for a policy")]
     Size = 1,
     /// The bytes do not begin with [`MAGIC`].
-    #[error("this is no policy; see 'llmtool policy'")]
+    #[error("these bytes are not a policy: compile one with 'llmtool policy'")]
     Magic = 2,
     /// The policy has another version.
     #[error("a policy of another version; compile it anew")]
@@ -114,7 +114,7 @@ pub enum PolicyError {
     #[error("no roles or users, or more of something than the limits allow")]
     Count = 4,
     /// A name is invalid or used twice.
-    #[error("a name is missing, wrong, or there twice")]
+    #[error("a name is missing, invalid, or used twice")]
     Name = 5,
     /// A user's role, or a client's user, does not exist, or a client's user has a passphrase.
     #[error("a role or a client's user does not exist, or a client's user has a passphrase")]

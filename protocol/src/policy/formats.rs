@@ -1,4 +1,4 @@
-//! Which formats of answers a role may ask for.
+//! The formats that a role may ask for.
 
 use crate::limits::MAX_FORMATS;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};

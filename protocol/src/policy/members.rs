@@ -1,4 +1,4 @@
-//! Who is known: roles, users, clients, and keys.
+//! Roles, users, clients and keys.
 
 use super::formats::FormatRule;
 use super::permission::Permission;

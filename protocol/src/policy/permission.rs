@@ -1,4 +1,4 @@
-//! What a role may do.
+//! Permissions, and the policy's choices about the log.
 
 /// What a role may do, as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
