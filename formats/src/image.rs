@@ -32,7 +32,7 @@ pub(crate) struct Header {
 /// Directory entry of a format.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-pub(crate) struct Entry {
+pub(crate) struct ImageEntry {
     /// Padded with zeros.
     pub(crate) name: [u8; MAX_NAME_BYTES],
     /// Offset of its table in the image.
@@ -42,7 +42,7 @@ pub(crate) struct Entry {
     pub(crate) zero: U32,
 }
 
-impl Entry {
+impl ImageEntry {
     /// The name, if it is valid.
     fn name(&self) -> Option<&str> {
         let end = self.name.iter().position(|byte| *byte == 0);
@@ -98,7 +98,7 @@ pub enum FormatsError {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Formats<'f> {
     image: &'f [u8],
-    entries: &'f [Entry],
+    entries: &'f [ImageEntry],
 }
 
 /// A format of a set.
@@ -134,8 +134,8 @@ impl<'f> Formats<'f> {
         require(header.version.get() == VERSION, FormatsError::Version)?;
         let count = header.count.get() as usize;
         require(count <= MAX_FORMATS, FormatsError::Count)?;
-        let (entries, _) =
-            <[Entry]>::ref_from_prefix_with_elems(rest, count).map_err(|_| FormatsError::Size)?;
+        let (entries, _) = <[ImageEntry]>::ref_from_prefix_with_elems(rest, count)
+            .map_err(|_| FormatsError::Size)?;
         let mut states = 0usize;
         for (at, entry) in (0usize..).zip(entries) {
             let mut before = entries.iter().take(at);

@@ -3,8 +3,15 @@
 //! `llmtool policy` checks `policy.toml` and writes a [`Policy`] into the file that prefills the region `policy`. Audit
 //! checks it again: [`Policy::read`] is total, and its result needs no further checks.
 
+mod formats;
+mod members;
+mod permission;
 #[cfg(test)]
 mod tests;
+
+pub use formats::{CHOICES, FormatRule};
+pub use members::{Client, DeviceKey, PassphraseHash, Role, TrustedKey, User};
+pub use permission::{LogFailure, LogWrite, Permission};
 
 use crate::limits::{
     BUDGET_PERIOD_US, CLIENT_COMMANDS, FORMATS_REGION_BYTES, MAX_BUDGET_TOKENS, MAX_CLIENTS,
@@ -24,313 +31,6 @@ pub const POLICY_VERSION: u32 = 7;
 pub const POLICY_REGION_BYTES: usize = 0x1000;
 
 const _: () = assert!(size_of::<Policy>() <= POLICY_REGION_BYTES);
-
-/// What a role may do, as bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Permission {
-    /// Generate text, and list models, adapters and counters.
-    Infer = 1,
-    /// Load another model; load and drop adapters.
-    Load = 2,
-    /// Fine-tune; export and forget the results.
-    FineTune = 4,
-    /// Change budgets, and see those of other users.
-    Budget = 8,
-    /// Read and verify the audit log.
-    Log = 16,
-    /// Make audit try again after it gave up restarting.
-    Reset = 32,
-    /// End the system for everybody.
-    Halt = 64,
-}
-
-impl Permission {
-    /// All permissions.
-    pub const ALL: [Self; 7] = [
-        Self::Infer,
-        Self::Load,
-        Self::FineTune,
-        Self::Budget,
-        Self::Log,
-        Self::Reset,
-        Self::Halt,
-    ];
-
-    /// The bits of all permissions, so of any valid set.
-    pub const EVERY: u32 = {
-        let (mut bits, mut rest) = (0, Self::ALL.as_slice());
-        while let [first, others @ ..] = rest {
-            bits |= *first as u32;
-            rest = others;
-        }
-        bits
-    };
-
-    /// Its name in `policy.toml` and on the console.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Infer => "infer",
-            Self::Load => "load",
-            Self::FineTune => "fine-tune",
-            Self::Budget => "budget",
-            Self::Log => "log",
-            Self::Reset => "reset",
-            Self::Halt => "halt",
-        }
-    }
-
-    /// The permission with this bit.
-    #[must_use]
-    pub const fn from_bit(bit: u64) -> Option<Self> {
-        match bit {
-            1 => Some(Self::Infer),
-            2 => Some(Self::Load),
-            4 => Some(Self::FineTune),
-            8 => Some(Self::Budget),
-            16 => Some(Self::Log),
-            32 => Some(Self::Reset),
-            64 => Some(Self::Halt),
-            _ => None,
-        }
-    }
-}
-
-/// When an entry of the log is on the disk, in a system with one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum LogWrite {
-    /// An admission before inference hears of the request, and an end before the client hears of it.
-    Ahead = 0,
-    /// Within about a second.
-    Behind = 1,
-}
-
-/// What becomes of requests in a system with a disk if the log cannot be written to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum LogFailure {
-    /// None is admitted.
-    Refuse = 0,
-    /// The log goes on in memory, and so do they.
-    GoOn = 1,
-}
-
-/// Name in `formats = [...]` of `policy.toml` for choices that come with a request; no format can have this name.
-pub const CHOICES: &str = "choices";
-
-/// Which formats answers may have.
-///
-/// A role and a client each have one; [`Policy::format_rule`] combines them. A request without a format is free text,
-/// which a rule forbids only if it requires a format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-pub struct FormatRule {
-    /// Bit n allows format number n in the region `formats`; bit [`MAX_FORMATS`] allows choices that come with a
-    /// request.
-    allowed: u32,
-    /// 1: a request must use one of the allowed formats.
-    must: u32,
-}
-
-impl FormatRule {
-    const CHOICES: u32 = 1 << MAX_FORMATS;
-
-    /// Allows all formats and choices, and requires none.
-    pub const ANY: Self = Self {
-        allowed: (Self::CHOICES << 1).wrapping_sub(1),
-        must: 0,
-    };
-
-    /// Allows no format, and requires none.
-    pub const NONE: Self = Self {
-        allowed: 0,
-        must: 0,
-    };
-
-    /// Also allows a format. A number that no format can have changes nothing.
-    #[must_use]
-    pub const fn with(self, format: usize) -> Self {
-        match format < MAX_FORMATS {
-            true => Self {
-                allowed: self.allowed | 1 << format,
-                ..self
-            },
-            false => self,
-        }
-    }
-
-    /// Also allows requests to bring choices.
-    #[must_use]
-    pub const fn with_choices(self) -> Self {
-        Self {
-            allowed: self.allowed | Self::CHOICES,
-            ..self
-        }
-    }
-
-    /// Also requires a format.
-    #[must_use]
-    pub const fn with_must(self) -> Self {
-        Self { must: 1, ..self }
-    }
-
-    /// Whether the format of this number in the region `formats` is allowed.
-    #[must_use]
-    pub const fn allows(self, format: usize) -> bool {
-        format < MAX_FORMATS && self.allowed & 1 << format != 0
-    }
-
-    /// Whether choices in a request are allowed.
-    #[must_use]
-    pub const fn allows_choices(self) -> bool {
-        self.allowed & Self::CHOICES != 0
-    }
-
-    /// Whether a request must use a format or choices.
-    #[must_use]
-    pub const fn must_use(self) -> bool {
-        self.must != 0
-    }
-
-    /// Whether neither a format nor choices are allowed.
-    #[must_use]
-    pub const fn is_none(self) -> bool {
-        self.allowed == 0
-    }
-
-    /// What both rules allow. A format is required if either requires one.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self {
-            allowed: self.allowed & other.allowed,
-            must: self.must | other.must,
-        }
-    }
-
-    /// Whether the rule names only the first `formats` formats.
-    const fn fits(self, formats: u32) -> bool {
-        let named = match 1u32.checked_shl(formats) {
-            Some(next) => next.wrapping_sub(1) | Self::CHOICES,
-            None => 0,
-        };
-        (self.allowed == Self::ANY.allowed || self.allowed & !named == 0) && self.must <= 1
-    }
-}
-
-/// Permissions and limits of the users of a role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-pub struct Role {
-    /// The role's name.
-    pub name: UserName,
-    /// Bits of [`Permission`].
-    pub permissions: u32,
-    /// Maximum number of tokens that a request may generate.
-    pub max_tokens: u32,
-    /// Maximum number of sessions of a user, including those of single requests.
-    pub max_sessions: u32,
-    /// Bytes of the audit log that the entries of a user of this role may take per hour, and at once. It limits how
-    /// fast anybody can push out the entries of others.
-    pub log_bytes_per_hour: u32,
-    /// Formats that answers to its users may have.
-    pub formats: FormatRule,
-}
-
-impl Role {
-    /// Whether the role has this permission.
-    #[must_use]
-    pub const fn may(&self, permission: Permission) -> bool {
-        self.permissions & permission as u32 != 0
-    }
-}
-
-/// Argon2id of a passphrase (RFC 9106), one lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-pub struct PassphraseHash {
-    /// Memory in KiB.
-    pub memory_kib: u32,
-    /// Passes over the memory; 0 means that there is no passphrase.
-    pub passes: u32,
-    /// The salt.
-    pub salt: [u8; 16],
-    /// The resulting hash.
-    pub hash: [u8; 32],
-}
-
-/// A user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-pub struct User {
-    /// The name to log in with.
-    pub name: UserName,
-    /// Tokens per period, of prompts and generated text.
-    pub budget_tokens: u64,
-    /// The period in microseconds.
-    pub budget_period_us: u64,
-    /// Index of the role.
-    pub role: u32,
-    /// Zero.
-    pub reserved: u32,
-    /// The passphrase.
-    pub passphrase: PassphraseHash,
-}
-
-/// A client: a domain with a channel and a pair of rings to audit.
-///
-/// The clients' limits add up to no more than the total, so each client has its share whatever the others do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-pub struct Client {
-    /// Name of its domain in `system.xml`.
-    pub name: UserName,
-    /// Audit's number for the client's channel. Only this identifies the sender.
-    pub channel: u32,
-    /// Index of the client's user. A client that may log in is this user until it does, and after a logout.
-    pub user: u32,
-    /// 1: the client may log in as another user.
-    pub login: u32,
-    /// Maximum number of its requests in flight.
-    pub requests: u32,
-    /// Maximum number of its sessions, including those of single requests.
-    pub sessions: u32,
-    /// Maximum number of its messages that inference has not read.
-    pub commands: u32,
-    /// Formats that answers to this client may have, whichever user asks.
-    pub formats: FormatRule,
-}
-
-/// A key whose signatures on models are trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-pub struct TrustedKey {
-    /// The key's name.
-    pub name: UserName,
-    /// Ed25519 public key (RFC 8032).
-    pub public: [u8; 32],
-}
-
-/// The key that this device signs its products with: an Ed25519 secret key (RFC 8032), which only audit reads.
-#[derive(Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(transparent)]
-pub struct DeviceKey(pub [u8; 32]);
-
-impl DeviceKey {
-    /// No key: this device signs nothing, so it can make no adapters.
-    pub const NONE: Self = Self([0; 32]);
-}
-
-/// Hides the key.
-impl core::fmt::Debug for DeviceKey {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match *self {
-            Self::NONE => "DeviceKey(none)",
-            _ => "DeviceKey(secret)",
-        })
-    }
-}
 
 /// The policy. Each count says how many elements of its array are in use; the others are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
@@ -405,7 +105,7 @@ pub enum PolicyError {
     #[error("the region is too small for a policy")]
     Size = 1,
     /// The bytes do not begin with [`MAGIC`].
-    #[error("this is no policy; see 'llmtool policy'")]
+    #[error("these bytes are not a policy: compile one with 'llmtool policy'")]
     Magic = 2,
     /// The policy has another version.
     #[error("a policy of another version; compile it anew")]
@@ -414,7 +114,7 @@ pub enum PolicyError {
     #[error("no roles or users, or more of something than the limits allow")]
     Count = 4,
     /// A name is invalid or used twice.
-    #[error("a name is missing, wrong, or there twice")]
+    #[error("a name is missing, invalid, or used twice")]
     Name = 5,
     /// A user's role, or a client's user, does not exist, or a client's user has a passphrase.
     #[error("a role or a client's user does not exist, or a client's user has a passphrase")]

@@ -63,7 +63,7 @@ const fn region_words(slots: usize, payload_words: usize) -> usize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// The head or tail implies more messages than the ring has slots.
-    #[error("an index that the ring cannot have")]
+    #[error("an index outside the ring")]
     Index,
     /// The message has another protocol version.
     #[error("a message of another protocol version")]

@@ -143,7 +143,7 @@ impl<'s> Store<'s> {
         let mut at = 0;
         core::iter::from_fn(move || {
             loop {
-                let entry = Entry::at(archive, at)?;
+                let entry = Member::at(archive, at)?;
                 at = entry.next;
                 if let Some(file) = entry.file {
                     return Some(file);
@@ -168,7 +168,7 @@ impl<'s> Store<'s> {
         &self,
         content: Content,
     ) -> Result<impl Iterator<Item = Item<'s>> + use<'s>, Failure> {
-        if Entry::at(self.archive, 0).is_none() {
+        if Member::at(self.archive, 0).is_none() {
             let bytes = self.archive.len() as u64;
             return Err(Failure::over(ErrorCode::BadStore, bytes, 0));
         }
@@ -209,13 +209,13 @@ impl<'s> Store<'s> {
 }
 
 /// An archive header and its data.
-struct Entry<'s> {
+struct Member<'s> {
     file: Option<File<'s>>,
     /// Offset of the next header.
     next: usize,
 }
 
-impl<'s> Entry<'s> {
+impl<'s> Member<'s> {
     /// The entry whose header is at `at`. `None` at the end, which is a zero block, and where there is no valid header.
     fn at(archive: &'s [u8], at: usize) -> Option<Self> {
         let offset = at.checked_add(BLOCK)?;

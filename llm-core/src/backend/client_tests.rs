@@ -7,6 +7,7 @@ use super::session_tests::{
 use super::*;
 use crate::generate::{FinishReason, MAX_CLIENTS, Step};
 use crate::kv_cache::BLOCK_POSITIONS;
+use crate::transformer::LoadOptions;
 use crate::transformer::Positions;
 use proptest::prelude::*;
 use std::collections::HashMap;

@@ -8,6 +8,7 @@ use crate::quantize::TensorType;
 use crate::simd::Cpu;
 use crate::testing::{GgufWriter, Shape, model};
 use crate::transformer::Checked;
+use crate::transformer::LoadOptions;
 use std::format;
 use std::vec::Vec;
 

@@ -4,10 +4,15 @@
 use super::key_bias_tests::biased;
 use super::session_tests::{OPTIONS, alone, reserved, sampled, with_model};
 use super::*;
+use crate::arena::Arena;
 use crate::generate::Step;
 use crate::kv_cache::{BLOCK_POSITIONS, Origin};
 use crate::simd::Cpu;
+use crate::team::Alone;
 use crate::testing::{AdapterShape, GgufWriter, Memory, Shape, adapter, family, gpt2, model};
+use crate::transformer::Checked;
+use crate::transformer::LoadOptions;
+use crate::transformer::Model;
 use crate::transformer::{FAMILIES, MAX_BATCH, Positions, Token, Work};
 use std::string::String;
 use std::vec;

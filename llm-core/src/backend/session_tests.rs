@@ -1,12 +1,15 @@
 //! Sessions compared with a reference model: for each, a row of tokens that is run alone.
 
 use super::*;
+use crate::arena::Arena;
 use crate::generate::{FinishReason, Step};
 use crate::kv_cache::{BLOCK_POSITIONS, Known};
 use crate::sampling::SamplerParams;
 use crate::simd::Cpu;
 use crate::testing::{GgufWriter, Memory, Shape, family, model};
 use crate::tokenizer::{Cell, EncodeOptions, scratch_cells};
+use crate::transformer::Checked;
+use crate::transformer::LoadOptions;
 use crate::transformer::{MAX_SESSIONS, Positions};
 use proptest::prelude::*;
 use std::collections::HashMap;

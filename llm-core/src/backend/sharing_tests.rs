@@ -2,8 +2,10 @@
 
 use super::session_tests::{OPTIONS, reserved, sampled, with_model};
 use super::*;
+use crate::arena::Arena;
 use crate::generate::Step;
 use crate::kv_cache::BLOCK_POSITIONS;
+use crate::transformer::LoadOptions;
 use crate::transformer::Positions;
 use std::vec::Vec;
 

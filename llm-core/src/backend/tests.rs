@@ -1,4 +1,5 @@
 use super::*;
+use crate::arena::Arena;
 use crate::arena::Purpose;
 use crate::generate::{FinishReason, Step};
 use crate::hash::sha256;
@@ -6,7 +7,10 @@ use crate::kv_cache::KvType;
 use crate::quantize::TensorType;
 use crate::sampling::SamplerParams;
 use crate::simd::Cpu;
+use crate::team::Alone;
 use crate::testing::{GgufWriter, Memory, Shape, gpt2, model};
+use crate::transformer::Checked;
+use crate::transformer::LoadOptions;
 use crate::transformer::Positions;
 use proptest::prelude::*;
 use std::string::String;

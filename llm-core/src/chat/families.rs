@@ -6,7 +6,10 @@
 //!
 //! `cargo test -p llmtool --test chat` compares each with its Jinja on random conversations.
 
+mod published;
+
 use super::{MAX_REFUSED, Scaffold, System, SystemPlace, Trim, Turn};
+use published::PUBLISHED;
 use sha2::{Digest, Sha256};
 
 /// A template identified by its full text.
@@ -428,138 +431,3 @@ const KIMI_K2: Scaffold<'static> = Scaffold {
     generation: "<|im_assistant|>assistant<|im_middle|>",
     ..PLAIN
 };
-
-const PUBLISHED: &[Published] = &[
-    published(
-        "153280e3ff55d19da1398bdb3914ee2a51b80429bfaedde11d7d216c39db80f3",
-        CHATML,
-    ),
-    published(
-        "872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788",
-        SMOLLM2,
-    ),
-    published(
-        "793202280c0910ab26bc6eb57c8212c2417324c6d8c4efd0d10d59092ab3e3eb",
-        QWEN2,
-    ),
-    published(
-        "a18cc698dd45623eb707279d08e66f7bb8d76afc89ead84016b88487b395b5cc",
-        QWEN25,
-    ),
-    published(
-        "fef71028f7a6a1cfa2c6050132abca84dfe9e507982fcb58d0122e53eff8956c",
-        LFM2,
-    ),
-    published(
-        "9780fae5bfea3cfd7be37d328c6edfd296a8869be8131495bbe7eb37e780c88c",
-        LLAMA2,
-    ),
-    published(
-        "b48c47f6443892716176eb200bf4ef108f64e06ca26ed0fa8ebc0a4b3992fcb2",
-        LLAMA3,
-    ),
-    published(
-        "99799a835a31e1d33c4a9c7ee8a0de3923b291a95155ed6dc8efcbd0fe1d0238",
-        LLAMA31,
-    ),
-    published(
-        "3919b9309d8949ee8f4b710215987700f87dc5bb0e87bf24dd39189ec65e3eec",
-        GEMMA,
-    ),
-    published(
-        "ecd6ae513fe103f0eb62e8ab5bfa8d0fe45c1074fa398b089c93a7e70c15cfd6",
-        GEMMA2,
-    ),
-    published(
-        "8d9e3a3c114fb2053ec500184677af4f7e5f8ec2582443cd535834e68b3ade29",
-        GEMMA3,
-    ),
-    published(
-        "268b6082ceb7176dc6ed80557a2f7837f9f0339592fbee677d405a553af15f88",
-        PHI3_MINI,
-    ),
-    published(
-        "b0e53f5e7bae6fdb93013abeceef343e8841cce87def2601e7269a53439b5740",
-        PHI3_SMALL,
-    ),
-    published(
-        "605841622bcb6572225608f09ec2afcdfb9fb50844ef52715a12689f7b9278b1",
-        PHI3_MEDIUM,
-    ),
-    published(
-        "79e4ca4b7d902dc73772bbde0c62459f93871f4c17827e8e41ad3fa663e0da04",
-        PHI35,
-    ),
-    published(
-        "78d976a442bcde2f0be15aafbb8e3050e1104f86732266f68403251b89982a90",
-        PHI35,
-    ),
-    published(
-        "a41fb8727c4f1e722e53cb1ea935038a1177b8bdf09387f3b048f9da5255ef3e",
-        PHI4,
-    ),
-    published(
-        "26a59556925c987317ce5291811ba3b7f32ec4c647c400c6cc7e3a9993007ba7",
-        MISTRAL,
-    ),
-    published(
-        "1c6594f8393552ef16bbf3ddecb67d8258fb8d66339a1a092a8f8496061f02d3",
-        MISTRAL_V1,
-    ),
-    published(
-        "9074ed36d7503f0f63bd70ef4a0db1e12ec90718aef446404917f5ee3216e2f3",
-        MISTRAL_V3,
-    ),
-    published(
-        "1127255163dd25a2fd472f9901035aa9e78dc77ca33efdd010f5c8ea87e5d436",
-        MISTRAL_NEMO,
-    ),
-    published(
-        "3c4ad5fa60dd8c7ccdf82fa4225864c903e107728fcaf859fa6052cb80c92ee9",
-        MISTRAL_V7,
-    ),
-    published(
-        "66291cf0045c2425a3a667cf3cbb7af2b11f09e025c02f97245323ab79119362",
-        ZEPHYR,
-    ),
-    published(
-        "09d68eeb5c0eaa551adea6cc088a05c7298966f395f203126e76b74f5a77a8ff",
-        GRANITE3,
-    ),
-    published(
-        "fe689ffbd6a4e2d0532d7480696b065b10e0e1eff3f9b9fc4bea415761e4bf4a",
-        OLMO2,
-    ),
-    published(
-        "ac7498a36a719da630e99d48e6ebc4409de85a77556c2b6159eeb735bcbd11df",
-        TULU3,
-    ),
-    published(
-        "9db2cf47ce03bfd0aab6ec59942503714fa0372f09f7e1d54cbcd71a1110b863",
-        COMMAND_R,
-    ),
-    published(
-        "72e5bcf17c856a1f419178d7d26bad0f2ee111940aaf802bf643a6073da2a805",
-        DEEPSEEK_R1,
-    ),
-    published(
-        "8aeba567270fa9a8d5372caf4b04affea947c4421d96adc01e3ff94021b0ae8e",
-        DEEPSEEK_V2,
-    ),
-    published(
-        "901b10d47195fadb5692137ecd4b2733730be9d32fde6c6eae23e5153712525e",
-        OPENCHAT,
-    ),
-    published(
-        "b58913fce67fc69834213fd446f9d85f30e0ddd8f88f482e65fdfcb6f9d77f15",
-        MEGREZ,
-    ),
-    published(
-        "194900ce7bc7190dbe359ba6f83d54656bc3be8780abaa97a1d01bf1a9c5489c",
-        LING,
-    ),
-    published(
-        "aab20feb9bc6881f941ea649356130ffbc4943b3c2577c0991e1fba90de5a0fc",
-        KIMI_K2,
-    ),
-];

@@ -1,4 +1,5 @@
 use super::*;
+use crate::quantize::NonFinite;
 use crate::testing::Memory;
 use proptest::prelude::*;
 use std::collections::{BTreeSet, HashMap};

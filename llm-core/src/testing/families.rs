@@ -1,6 +1,7 @@
 //! Models of any family, generated from its description.
 
-use super::{GgufWriter, Shape, spm_vocabulary};
+use super::models::spm_vocabulary;
+use super::{GgufWriter, Shape};
 use crate::quantize::TensorType;
 use crate::transformer::{Family, Gate, HeadNorm, NormKind, NormPlaces};
 use alloc::format;

@@ -3,22 +3,20 @@
 //! It reads from top to bottom. Operations on all rows, heads or elements are jobs for the team ([`crate::team`]); the
 //! others are done here.
 
-use super::adapter::{Adapter, Delta, MAX_RANK, Site, Slot};
+mod attention;
+mod products;
+
+use super::adapter::{Site, Slot};
 use super::buffers::Buffers;
 use super::families::{Activation, HeadNorm, NormKind, Residual};
 use super::steps::{EXP_WORK, Meter, Stepwise, Stop};
 use super::weights::{Layer, Linear, Matrix, Norm};
 use super::{MAX_BATCH, Model, Token};
-use crate::arena::{Divided, Frozen, Span, as_mut};
+use crate::arena::{Divided, Span, as_mut};
 use crate::arithmetic;
 use crate::quantize::{self, NonFinite};
-use crate::simd::Cpu;
-use crate::simd::tiles::{self, TILE};
-use crate::team::{
-    Activate, Attend, Cap, Job, MAX_PLACES, Memory, Multiply, NormOf, Place, Places, Prepare,
-    Product, Products, Rotate, Store, Team, Vectors, Work,
-};
-use core::ops::Range;
+use crate::simd::tiles::{self};
+use crate::team::{Activate, Cap, Job, Memory, NormOf, Team, Vectors, Work};
 
 /// The state of a batch within a block.
 pub(super) struct Pass<'p, T> {
@@ -313,236 +311,6 @@ impl<T: Team> Pass<'_, T> {
         }
     }
 
-    /// to = W · from + b for each token of the batch, plus what its adapter adds. `from` and `to` may be longer.
-    /// Several matrices share the same activations, which are prepared once for all that need the same form.
-    fn multiply_all<const N: usize>(
-        &mut self,
-        from: Span<f32>,
-        products: [(&Linear, Span<f32>, Site); N],
-    ) -> Result<(), Stop> {
-        let tokens = self.tokens.len();
-        let mut left = &products[..];
-        while let [(first, ..), ..] = left {
-            let Matrix { ty, columns, .. } = first.matrix;
-            let same = |(linear, ..): &&(&Linear, Span<f32>, Site)| {
-                linear.matrix.ty.activations() == ty.activations()
-            };
-            let (now, later) = left.split_at(left.iter().take_while(same).count());
-            left = later;
-            let from = from.part(0, tokens * columns);
-            self.once(|pass| pass.prepare(from, ty))?;
-            let jobs: Products = now
-                .iter()
-                .map(|(linear, to, _)| product(linear, *to, tokens))
-                .collect();
-            let tiles = jobs.iter().map(Product::tiles).sum();
-            // Rows can be split between two tiles.
-            let work = (TILE * tokens * columns) as u64;
-            self.in_parts(tiles, work, |pass, tiles| {
-                #[cfg(feature = "observe")]
-                pass.observe(now, &tiles, from);
-                let work = work * tiles.len() as u64;
-                let job = Multiply {
-                    tokens,
-                    columns,
-                    from,
-                    quantised: pass.model.buffers.quantised,
-                    products: jobs.clone(),
-                    tiles,
-                };
-                pass.run(&Job::Multiply(job), work)
-            })?;
-        }
-        self.adapt(from, products)
-    }
-
-    /// Shows the observer what matrices are multiplied by, once for each, however its rows are split.
-    #[cfg(feature = "observe")]
-    fn observe(
-        &mut self,
-        products: &[(&Linear, Span<f32>, Site)],
-        tiles: &Range<usize>,
-        from: Span<f32>,
-    ) {
-        let mut first = 0;
-        for (linear, ..) in products {
-            if let (Some(observer), Some(tensor), true) = (
-                &mut self.observer,
-                linear.matrix.tensor,
-                tiles.contains(&first),
-            ) {
-                observer(tensor, self.arena.working().get_mut(from));
-            }
-            first += linear.matrix.rows.div_ceil(TILE);
-        }
-    }
-
-    /// to += Bᵀ (A · from · α / r) for each token with an adapter. Each token is a separate part, so its bits do not
-    /// depend on the rest of the batch; a token without an adapter costs nothing.
-    fn adapt<const N: usize>(
-        &mut self,
-        from: Span<f32>,
-        products: [(&Linear, Span<f32>, Site); N],
-    ) -> Result<(), Stop> {
-        let model = self.model;
-        for t in 0..self.adapters.len() {
-            let Some(adapter) = self.adapters[t].and_then(|place| model.adapters.get(place)) else {
-                continue;
-            };
-            let deltas = deltas(adapter, products, self.arena.split().0);
-            match deltas.iter().flatten().map(|delta| delta.work).sum() {
-                0 => {}
-                work => self.in_parts(1, work, |pass, _| {
-                    let (frozen, mut working) = pass.arena.split();
-                    let mut inner = Inner::default();
-                    let deltas = self::deltas(adapter, products, frozen);
-                    for (delta, (linear, to, _)) in deltas.iter().zip(products) {
-                        let Some(delta) = delta else { continue };
-                        let (rows, columns) = (linear.matrix.rows, linear.matrix.columns);
-                        let x = from.part(t * columns, columns);
-                        let to = to.part(t * rows, rows);
-                        let [x, to] = working.disjoint([x.range(), to.range()]);
-                        inner.fill(model.cpu, delta, as_mut(x));
-                        let inner = inner.of(delta);
-                        model.cpu.adapter_half_up(delta.b, inner, as_mut(to));
-                    }
-                    Ok(())
-                })?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Converts activations to the form that matrices of this type require.
-    fn prepare(&mut self, from: Span<f32>, ty: quantize::TensorType) -> Result<(), NonFinite> {
-        let job = Prepare {
-            ty,
-            from,
-            quantised: self.model.buffers.quantised,
-        };
-        self.run_by_token(&Job::Prepare(job), from.len() / self.tokens.len())
-    }
-
-    /// Rotates the pairs of every head by the angles of its token's position, in blocks that use rotation.
-    fn rotate(&mut self, index: usize, heads: Span<f32>, width: usize) -> Result<(), NonFinite> {
-        let config = &self.model.config;
-        let Some(rope) = config.rope.filter(|rope| !rope.without.contains(index)) else {
-            return Ok(());
-        };
-        let pairs = rope.size / 2;
-        let windowed = config.has_window(index) && rope.windowed.is_some();
-        let tokens = self.tokens.len();
-        let tables = rope.tables() * pairs;
-        let job = Rotate {
-            tokens,
-            heads: heads.part(0, tokens * width),
-            head_size: config.head_size,
-            rotation: self.model.buffers.rotation.part(0, tokens * tables),
-            start: if windowed { pairs } else { 0 },
-            pairs,
-            halves: rope.halves,
-        };
-        self.run_by_token(&Job::Rotate(job), width)
-    }
-
-    /// The places of some tokens of the batch.
-    fn places(&self, tokens: Range<usize>, layer: usize) -> Places {
-        let place = |t: usize| {
-            let token = self.tokens[t];
-            let position = token.position as usize;
-            Place {
-                session: token.session.into(),
-                position: token.position,
-                first: self.model.config.first_attended(layer, position) as u32,
-                removed: self.removed >> t & 1 == 1,
-            }
-        };
-        tokens.map(place).collect()
-    }
-
-    /// Stores the keys and values of the batch in the cache.
-    fn store(&mut self, layer: usize) -> Result<(), NonFinite> {
-        let Buffers { key, value, .. } = self.model.buffers;
-        let width = self.model.config.kv_width();
-        let cache = &self.model.cache;
-        let (pool, tables) = cache.spans();
-        for first in (0..self.tokens.len()).step_by(MAX_PLACES) {
-            let end = self.tokens.len().min(first + MAX_PLACES);
-            let rows = |span: Span<f32>| span.part(first * width, (end - first) * width);
-            let job = Store {
-                shape: *cache.shape(),
-                layer,
-                pool,
-                tables,
-                places: self.places(first..end, layer),
-                key: rows(key),
-                value: rows(value),
-            };
-            let work = (end - first) * width * STORE_WORK;
-            self.run(&Job::Store(job), work as u64)?;
-        }
-        Ok(())
-    }
-
-    /// attended = softmax(cap(q Kᵀ · scale)) V for each token and head, over the cache as stored, up to the token
-    /// itself; in blocks with a window, from its beginning.
-    fn attend(&mut self, layer: usize) -> Result<(), Stop> {
-        let config = &self.model.config;
-        for first in (0..self.tokens.len()).step_by(MAX_PLACES) {
-            let end = self.tokens.len().min(first + MAX_PLACES);
-            let places = self.places(first..end, layer);
-            // A part is one query head; keys and values are read once each.
-            let work = |part: usize| {
-                let place = &places[part / config.heads];
-                let positions = match place.removed {
-                    false => place.position + 1 - place.first,
-                    true => 0,
-                };
-                (2 * positions as usize * config.head_size) as u64
-            };
-            self.in_unequal_parts((end - first) * config.heads, work, |pass, parts, work| {
-                let job = pass.attend_heads(layer, first, &places, parts);
-                pass.run(&Job::Attend(job), work)
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Attention of some query heads of the tokens from `first`.
-    fn attend_heads(
-        &self,
-        layer: usize,
-        first: usize,
-        places: &Places,
-        parts: Range<usize>,
-    ) -> Attend {
-        let buffers = self.model.buffers;
-        let config = &self.model.config;
-        let width = config.query_width();
-        let rows = |span: Span<f32>| span.part(first * width, places.len() * width);
-        let bias = self.model.key_bias;
-        let (pool, tables) = self.model.cache.spans();
-        Attend {
-            shape: *self.model.cache.shape(),
-            layer,
-            pool,
-            tables,
-            places: places.clone(),
-            heads: config.heads,
-            parts,
-            scale: config.scales.scores,
-            cap: config.caps.scores,
-            query: rows(buffers.query),
-            attended: rows(buffers.attended),
-            workers: self.model.options.scratch_pieces(),
-            scores: buffers.scores,
-            quantized: buffers.query_bytes,
-            query_scales: buffers.query_scales,
-            turned: buffers.turned,
-            key_bias: bias.and_then(|bias| bias.of_layer(layer, config)),
-        }
-    }
-
     /// Runs a job that has some `width` elements for each token of the batch.
     fn run_by_token(&mut self, job: &Job, width: usize) -> Result<(), NonFinite> {
         let work = self.tokens.len() * width * VECTOR_WORK;
@@ -564,71 +332,5 @@ impl<T: Team> Pass<'_, T> {
     }
 }
 
-/// What an adapter adds to each of these products.
-fn deltas<'f, const N: usize>(
-    adapter: &Adapter,
-    products: [(&Linear, Span<f32>, Site); N],
-    frozen: Frozen<'f>,
-) -> [Option<Delta<'f>>; N] {
-    products.map(|(linear, _, site)| {
-        let Matrix { rows, columns, .. } = linear.matrix;
-        adapter.delta(site, rows, columns, frozen)
-    })
-}
-
 /// Multiply-accumulates that take as long as an element of a vector in a job that has no products, about.
 const VECTOR_WORK: usize = 8;
-
-/// The same for an element of a key and of a value that are stored.
-const STORE_WORK: usize = 64;
-
-/// A product with a matrix as a job has it.
-fn product(linear: &Linear, to: Span<f32>, tokens: usize) -> Product {
-    let Matrix {
-        ty,
-        rows,
-        data,
-        tiled,
-        ..
-    } = linear.matrix;
-    Product {
-        ty,
-        rows,
-        tiled,
-        data,
-        bias: linear.bias.unwrap_or_default(),
-        to: to.part(0, tokens * rows),
-    }
-}
-
-/// A · x · α / r of the previous matrix, which may be part of the same tensor and have the same A.
-struct Inner<'a> {
-    a: &'a [u8],
-    values: [f32; MAX_RANK],
-}
-
-impl Default for Inner<'_> {
-    fn default() -> Self {
-        Self {
-            a: &[],
-            values: [0.0; MAX_RANK],
-        }
-    }
-}
-
-impl<'a> Inner<'a> {
-    fn fill(&mut self, cpu: Cpu, delta: &Delta<'a>, x: &[f32]) {
-        // The same place means the same matrix and the same x, because only matrices multiplied by the same x come
-        // together.
-        let a = delta.a;
-        if !core::ptr::eq(self.a, a.bytes) {
-            let values = &mut self.values[..delta.rank];
-            cpu.adapter_half_down(a, x, delta.scale, values);
-            self.a = a.bytes;
-        }
-    }
-
-    fn of(&self, delta: &Delta<'a>) -> &[f32] {
-        &self.values[..delta.rank]
-    }
-}

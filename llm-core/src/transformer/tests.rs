@@ -1,6 +1,7 @@
 //! Which files are accepted as models, depending on their keys. Results of models are tested in `backend`.
 
 use super::*;
+use crate::kv_cache::KvType;
 use crate::testing::{GgufWriter, Shape, gpt2, model};
 use std::string::{String, ToString};
 use std::vec::Vec;

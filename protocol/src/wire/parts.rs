@@ -10,12 +10,17 @@
 //! choices. [`Parts::parse`] checks that order, and refuses anything else as a message. [`Parts::check`] checks limits,
 //! roles and encoding, and says what is wrong.
 
+mod kind;
+mod writer;
+
+pub use kind::PartKind;
+pub use writer::{PartsWriter, completion};
+
 use super::ModelInfo;
 use crate::encoding::codec::{Tail, numbered};
-use crate::encoding::numbers;
 use crate::error::{ErrorCode, Failure};
 use crate::limits::{
-    EXTRA_PROMPT_TOKENS, MAX_PARTS_BYTES, MAX_PROMPT_BYTES, MAX_SEGMENTS, MAX_STOP_BYTES, MAX_STOPS,
+    EXTRA_PROMPT_TOKENS, MAX_PARTS_BYTES, MAX_SEGMENTS, MAX_STOP_BYTES, MAX_STOPS,
 };
 use core::str;
 use formats::stop::{Stops, StopsError};
@@ -23,82 +28,6 @@ use formats::{Choices, ChoicesError, MAX_CHOICES, MAX_CHOICES_BYTES};
 
 /// Bytes before each part's text.
 pub const PART_HEADER_BYTES: usize = 8;
-
-numbers! {
-    /// Kind of a part.
-    pub enum PartKind {
-        /// A text to be completed as it is. It is the only segment.
-        Text = 1,
-        /// In a conversation: instructions to the model. At most one, at the beginning.
-        System = 2,
-        /// In a conversation: a user's turn.
-        User = 3,
-        /// In a conversation: a turn of the model.
-        Assistant = 4,
-        /// A string that ends the answer and is not part of it.
-        Stop = 5,
-        /// An allowed answer. If there are any, no other answer is allowed.
-        Choice = 6,
-        /// A user's turn if the model has a chat template, otherwise a text to be completed. It is the only segment.
-        /// Only clients send it; audit decides which it is
-        /// ([`Request::decide_prompt`](super::client::Request::decide_prompt)).
-        Prompt = 7,
-    }
-}
-
-impl PartKind {
-    /// Its name in the exported log.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::System => "system",
-            Self::User => "user",
-            Self::Assistant => "assistant",
-            Self::Stop => "stop",
-            Self::Choice => "choice",
-            Self::Prompt => "prompt",
-        }
-    }
-
-    /// The kind with this [`Self::word`].
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        let all = [
-            Self::Text,
-            Self::System,
-            Self::User,
-            Self::Assistant,
-            Self::Stop,
-            Self::Choice,
-            Self::Prompt,
-        ];
-        all.into_iter().find(|kind| kind.word() == word)
-    }
-
-    /// Whether it is a segment.
-    #[must_use]
-    pub const fn is_segment(self) -> bool {
-        matches!(
-            self,
-            Self::Text | Self::System | Self::User | Self::Assistant | Self::Prompt
-        )
-    }
-
-    /// Whether it must be the only segment.
-    const fn is_alone(self) -> bool {
-        matches!(self, Self::Text | Self::Prompt)
-    }
-
-    /// Parts are ordered by this.
-    const fn group(self) -> u8 {
-        match self {
-            Self::Text | Self::System | Self::User | Self::Assistant | Self::Prompt => 0,
-            Self::Stop => 1,
-            Self::Choice => 2,
-        }
-    }
-}
 
 /// One part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -410,68 +339,4 @@ impl<'a> Tail<'a> for Parts<'a> {
     fn read(bytes: &'a [u8], _: bool) -> Option<Self> {
         Parts::parse(bytes)
     }
-}
-
-/// Assembles parts. Errors are reported at the end, so parts can be added without checking each time.
-#[derive(Debug)]
-pub struct PartsWriter<'b> {
-    buffer: &'b mut [u8],
-    len: usize,
-}
-
-impl<'b> PartsWriter<'b> {
-    /// Starts with no parts. A buffer of [`MAX_PARTS_BYTES`] holds any valid request.
-    pub const fn new(buffer: &'b mut [u8]) -> Self {
-        Self { buffer, len: 0 }
-    }
-
-    /// Adds a part.
-    pub fn push(&mut self, kind: PartKind, text: &[u8]) -> &mut Self {
-        // A length that fits no buffer is detected at the end.
-        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        for bytes in [
-            &(kind as u32).to_le_bytes()[..],
-            &length.to_le_bytes(),
-            text,
-        ] {
-            let end = self.len.saturating_add(bytes.len());
-            if let Some(room) = self.buffer.get_mut(self.len..end) {
-                room.copy_from_slice(bytes);
-            }
-            self.len = end;
-        }
-        self
-    }
-
-    /// Checks and returns the parts.
-    ///
-    /// # Errors
-    /// The first rule that is broken; [`ErrorCode::SegmentRole`] also for an order that [`Parts::parse`] refuses.
-    pub fn finish(self) -> Result<Parts<'b>, Failure> {
-        let Self { buffer, len } = self;
-        let buffer: &'b [u8] = buffer;
-        let limit = buffer.len().min(MAX_PARTS_BYTES);
-        let bytes = buffer.get(..len).filter(|_| len <= limit).ok_or_else(|| {
-            let over = |bytes: usize| bytes.saturating_sub(PART_HEADER_BYTES) as u64;
-            Failure::over(ErrorCode::PromptBytes, over(len), over(limit))
-        })?;
-        let parts = Parts::parse(bytes).ok_or(Failure::of(ErrorCode::SegmentRole))?;
-        parts.check()?;
-        parts.allowed()?;
-        Ok(parts)
-    }
-}
-
-/// Builds a text to be completed in `buffer`.
-///
-/// # Errors
-/// The text is not valid.
-pub fn completion<'b>(buffer: &'b mut [u8], text: &[u8]) -> Result<Parts<'b>, Failure> {
-    if text.len() > MAX_PROMPT_BYTES {
-        let (value, limit) = (text.len() as u64, MAX_PROMPT_BYTES as u64);
-        return Err(Failure::over(ErrorCode::PromptBytes, value, limit));
-    }
-    let mut writer = PartsWriter::new(buffer);
-    writer.push(PartKind::Text, text);
-    writer.finish()
 }

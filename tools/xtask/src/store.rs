@@ -13,7 +13,12 @@ const TEST_MODELS: [&str; 6] = ["default", "small", "chat", "truncated", "corrup
 /// Training data: a valid file, and one whose second line is broken.
 const TEST_DATA: [&str; 2] = ["data/feelings.jsonl", "data/broken.jsonl"];
 /// The program that makes the tests' models.
-const TEST_SOURCES: [&str; 2] = ["tests/src/bin/test-models.rs", "llm-core/src/testing.rs"];
+const TEST_SOURCES: [&str; 4] = [
+    "tests/src/bin/test-models.rs",
+    "llm-core/src/testing.rs",
+    "llm-core/src/testing/models.rs",
+    "llm-core/src/testing/writer.rs",
+];
 
 /// A store.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! Sessions that rest without credit, and what becomes of their room in the cache.
 
 use super::*;
+use crate::transformer::LoadOptions;
 
 /// Steps until there is nothing to do; returns prompt progress, tokens and ends.
 fn to_rest(backend: &mut TransformerBackend) -> Vec<(usize, Step)> {

@@ -1,145 +1,15 @@
 //! Any interleaving of requests, compared with what each session gets alone.
 
+mod acts;
+mod expected;
+
+pub(in crate::backend) use acts::{Act, PLAYERS, PROMPTS, act};
+pub(in crate::backend) use expected::Contents;
+
 use super::*;
+use crate::transformer::LoadOptions;
 
-/// Sessions in the property test; the pool is for fewer.
-pub(in crate::backend) const PLAYERS: usize = 6;
-
-pub(in crate::backend) const PROMPTS: [&str; 6] = [
-    "a",
-    "hello there",
-    "of the end.",
-    "x y z",
-    "longer than the others are",
-    "longer than the others, too",
-];
-
-#[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a few dozen of them, in a test")]
-pub(in crate::backend) enum Act {
-    Start {
-        turn: Turn,
-        prompt: usize,
-        max_tokens: u32,
-        seed: u64,
-    },
-    Grant(usize, u32),
-    Cancel(usize),
-    Forget(usize),
-    Steps(usize),
-}
-
-/// Either little, so that many rest, or more than is ever needed.
-fn credit() -> impl Strategy<Value = u32> {
-    prop_oneof![3 => 0u32..12, 1 => 12u32..40, 1 => Just(u32::MAX)]
-}
-
-/// One of three owners, of which one asks more often.
-fn owner() -> impl Strategy<Value = u32> {
-    prop_oneof![3 => Just(0), 1 => Just(1), 1 => Just(u32::MAX)]
-}
-
-pub(in crate::backend) fn act() -> impl Strategy<Value = Act> {
-    let session = 0..PLAYERS;
-    prop_oneof![
-        4 => (
-            session.clone(), owner(), any::<bool>(), any::<bool>(), credit(), 0..PROMPTS.len(), 1u32..40, 0u64..3,
-        ).prop_map(
-            |(session, owner, fresh, keep, credit, prompt, max_tokens, seed)| {
-                let turn = Turn { owner, fresh, keep: keep || fresh, credit, ..Turn::first(session) };
-                Act::Start { turn, prompt, max_tokens, seed }
-            }
-        ),
-        4 => (session.clone(), credit()).prop_map(|(session, tokens)| Act::Grant(session, tokens)),
-        1 => session.clone().prop_map(Act::Cancel),
-        1 => session.prop_map(Act::Forget),
-        6 => (1usize..60).prop_map(Act::Steps),
-    ]
-}
-
-/// A request in the reference model.
-#[derive(Debug)]
-struct Expected {
-    keep: bool,
-    credit: u32,
-    params: GenerateParams,
-    prompt_tokens: u32,
-    /// Tokens of the session before generation.
-    row: Vec<u32>,
-    ids: Vec<u32>,
-    shown: String,
-    cancelled: bool,
-}
-
-impl Expected {
-    fn rests(&self) -> bool {
-        self.ids.len() >= self.credit as usize
-    }
-
-    /// Positions for the whole turn, in whole blocks.
-    fn wanted(&self) -> usize {
-        let tokens = self.row.len() + self.params.max_tokens as usize;
-        tokens.min(CONTEXT).next_multiple_of(BLOCK_POSITIONS)
-    }
-}
-
-/// Contents of shared cache blocks when first seen, by key.
-#[derive(Default)]
-pub(in crate::backend) struct Contents(HashMap<(Option<u8>, Vec<u32>), u64>);
-
-impl Contents {
-    /// Checks that the cache's accounting adds up, and that each shareable block still holds what it held when first
-    /// seen, whoever computed it, so nobody writes there.
-    pub(in crate::backend) fn check(&mut self, backend: &mut TransformerBackend) {
-        let (model, arena) = backend.parts().unwrap();
-        for known in model.cache().check(arena) {
-            let content = model.cache().content(arena, usize::from(known.block));
-            let mut hasher = DefaultHasher::new();
-            content.hash(&mut hasher);
-            let held = hasher.finish();
-            let first = self.0.entry((known.adapter, known.tokens)).or_insert(held);
-            assert_eq!(*first, held, "block {} was written", known.block);
-        }
-    }
-}
-
-/// Length of the longest prefix of a session's tokens that the cache has for it: in whole blocks, and in total.
-fn in_cache(known: &[Known], owner: u32, row: &[u32]) -> [usize; 2] {
-    let row = &row[..row.len() - 1];
-    let of_owner = || {
-        known
-            .iter()
-            .filter(|known| known.owner == owner && known.adapter.is_none())
-    };
-    let is_there = |positions: usize| of_owner().any(|known| known.tokens == row[..positions]);
-    let whole = (0..=row.len()).step_by(BLOCK_POSITIONS).skip(1);
-    let whole = whole.take_while(|&positions| is_there(positions)).last();
-    let whole = whole.unwrap_or(0);
-    let next = of_owner().filter(|known| known.tokens.len() == whole + BLOCK_POSITIONS);
-    let alike = next.map(|known| {
-        let tokens = known.tokens.iter().zip(row);
-        tokens.take_while(|(its, token)| its == token).count()
-    });
-    [whole, alike.max().unwrap_or(0).max(whole)]
-}
-
-/// A session: its tokens and its request.
-#[derive(Debug, Default)]
-struct Player {
-    owner: u32,
-    row: Vec<u32>,
-    request: Option<Expected>,
-    /// The request has its room.
-    running: bool,
-    /// When it became idle or began to rest.
-    still_since: usize,
-}
-
-impl Player {
-    fn rests(&self) -> bool {
-        self.request.as_ref().is_some_and(Expected::rests)
-    }
-}
+use expected::{Expected, Player, in_cache};
 
 #[derive(Default)]
 struct World {

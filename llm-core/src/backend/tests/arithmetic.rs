@@ -1,6 +1,8 @@
 //! The bits of the arithmetic, version by version.
 
 use super::*;
+use crate::NUMERICS_VERSION;
+use crate::transformer::LoadOptions;
 
 /// The exact bits that this arithmetic gives. A change needs a new [`NUMERICS_VERSION`].
 #[test]

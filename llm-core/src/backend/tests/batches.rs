@@ -1,6 +1,8 @@
 //! What batches, other sessions and values that are not finite do to a request: nothing.
 
 use super::*;
+use crate::team::Alone;
+use crate::transformer::LoadOptions;
 
 /// The division of a prompt into batches does not affect any bit of the result.
 #[test]

@@ -1,6 +1,7 @@
 //! Prompts, generations and their ends, with the transformer and with the stub.
 
 use super::*;
+use crate::transformer::LoadOptions;
 
 #[test]
 fn every_weight_type_and_shape_runs_and_stays_close_to_f32() {

@@ -1,5 +1,7 @@
 //! Tokenization of examples, and which data is refused where.
 
+use super::data::Tokens;
+use super::draft::tokens;
 use super::*;
 use crate::kv_cache::KvType;
 use crate::simd::Cpu;

@@ -1,5 +1,6 @@
 //! Complete training jobs, from the data to the file, as a backend runs them.
 
+use super::params::{MAX_ALPHA, MAX_RATE};
 use super::*;
 use crate::backend::{LlmBackend, TransformerBackend};
 use crate::generate::{GenerateError, GenerateParams, Progress, Prompt, Step, Text, Turn};

@@ -1,4 +1,6 @@
 use super::*;
+use crate::command::Ask;
+use crate::table::Kind;
 use proptest::prelude::*;
 use std::format;
 use std::string::String;

@@ -1,13 +1,12 @@
 //! Lines of audit's answers.
 
-use super::{Bytes, CodeName, Count, CountOf, Rate, Seconds, Time, TrainingState};
+use super::{Bytes, Count, Rate, Seconds, Time, TrainingState};
 use core::fmt::{self, Display, Formatter};
+use progress::stage_word;
 use protocol::hash::Hex;
 use protocol::name::UserName;
-use protocol::policy::Permission;
 use protocol::wire::client::{
-    Budget, Finished, FormatEntry, LogExtent, Progress, Refusals, SessionEntry, SessionState,
-    Signature, Stage, Stats, Status, User,
+    Finished, FormatEntry, LogExtent, SessionEntry, SessionState, Signature, Status,
 };
 use protocol::wire::{ArenaUse, FinishReason, ModelInfo};
 
@@ -235,142 +234,6 @@ impl Display for FormatLine<'_> {
     }
 }
 
-/// A line about a user's budget.
-pub(crate) struct BudgetText<'a>(pub(crate) &'a Budget);
-
-impl Display for BudgetText<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let budget = self.0;
-        write!(
-            f,
-            "{}: {} of {} left ({} used, {} reserved); the period of {} ends in {}",
-            budget.user,
-            budget.available(),
-            Count(budget.tokens, "token"),
-            budget.used,
-            budget.reserved,
-            Time(budget.period_us),
-            Time(budget.left_us)
-        )
-    }
-}
-
-/// The answer to `llmstats`.
-pub(crate) struct StatsText<'a>(pub(crate) &'a Stats);
-
-impl Display for StatsText<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let stats = self.0;
-        writeln!(f, "uptime       {} s", Seconds(stats.uptime_us))?;
-        writeln!(
-            f,
-            "requests     {} admitted, {} refused, {} finished, {} cancelled, {} failed, {} under way, of which {} wait for their first token",
-            stats.admitted,
-            stats.refused,
-            stats.finished,
-            stats.cancelled,
-            stats.failed,
-            stats.active,
-            stats.queued
-        )?;
-        for Refusals { code, count } in stats.refusals {
-            if let Some(code) = code {
-                writeln!(f, "             {count} refused: {}", CodeName(code))?;
-            }
-        }
-        match stats.refused_otherwise() {
-            0 => {}
-            count => writeln!(f, "             {count} refused for other reasons")?,
-        }
-        let average = Rate {
-            tokens: stats.generated_tokens,
-            us: stats.busy_us,
-        };
-        let now = Rate {
-            tokens: stats.recent_tokens,
-            us: stats.recent_us,
-        };
-        writeln!(
-            f,
-            "tokens       {} of prompts, {} generated, {average} tokens/s on average, {now} tokens/s now",
-            stats.prompt_tokens, stats.generated_tokens
-        )?;
-        writeln!(
-            f,
-            "latency      p50 {} s, p95 {} s, p99 {} s, max {} s",
-            Seconds(stats.latency_p50_us),
-            Seconds(stats.latency_p95_us),
-            Seconds(stats.latency_p99_us),
-            Seconds(stats.latency_max_us)
-        )?;
-        writeln!(
-            f,
-            "sessions     {} with keys and values, {} evicted",
-            stats.sessions, stats.evicted
-        )?;
-        writeln!(
-            f,
-            "inference    {}, {}, {} passed, {}",
-            Count(stats.faults, "fault"),
-            Count(stats.restarts, "restart"),
-            Count(stats.timeouts, "deadline"),
-            Count(stats.violations, "protocol violation")
-        )?;
-        if stats.format_breaches != 0 {
-            writeln!(
-                f,
-                "             {} that violated a format or continued past a stop string",
-                Count(stats.format_breaches, "answer")
-            )?;
-        }
-        if stats.stopped != 0 {
-            writeln!(
-                f,
-                "             stopped after too many restarts; see 'help reset'"
-            )?;
-        }
-        writeln!(
-            f,
-            "egress       {} left inference, {} in a second are allowed",
-            Count(stats.egress_bytes, "byte"),
-            stats.egress_limit
-        )?;
-        if stats.egress_held_us > 0 {
-            writeln!(
-                f,
-                "             text has waited {} s for the egress cap",
-                Seconds(stats.egress_held_us)
-            )?;
-        }
-        writeln!(f, "budget       {}", BudgetText(&stats.budget))?;
-        writeln!(
-            f,
-            "audit log    {} since the system was started",
-            CountOf(stats.records, "entry", "entries")
-        )?;
-        arena_lines(f, &stats.arena)
-    }
-}
-
-/// A user, with the role and its permissions.
-pub(crate) struct UserText<'a>(pub(crate) &'a User);
-
-impl Display for UserText<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let user = self.0;
-        write!(f, "{} ({}; may ", user.name, user.role)?;
-        let mut first = true;
-        for permission in Permission::ALL {
-            if user.permissions & permission as u32 != 0 {
-                let comma = if first { "" } else { ", " };
-                write!(f, "{comma}{}", permission.as_str())?;
-                first = false;
-            }
-        }
-        f.write_str(if first { "nothing)" } else { ")" })
-    }
-}
-
 /// The answer to `exit` for the user at boot, who cannot log out.
 pub(crate) struct HowToLeave<'a>(pub(crate) &'a UserName);
 
@@ -462,78 +325,6 @@ impl Display for VerifiedText {
     }
 }
 
-const fn stage_word(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Verifying => "verifying",
-        Stage::Loading => "loading",
-        Stage::Saving => "writing",
-    }
-}
-
-/// The first line of a stage of loading.
-pub(crate) struct StageLine {
-    pub(crate) progress: Progress,
-    /// The model or data.
-    pub(crate) what: &'static str,
-}
-
-impl Display for StageLine {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Progress { stage, total, .. } = self.progress;
-        let total = Count(total, "byte");
-        write!(f, "{} the {}, {total}", stage_word(stage), self.what)
-    }
-}
-
-/// A progress bar's subject and percentage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bar {
-    /// A load, or the reading of data.
-    Stage(Stage, u64),
-    /// A fine-tuning.
-    Training(u64),
-}
-
-/// The bar of a stage, to be redrawn.
-pub(crate) struct ProgressBar {
-    pub(crate) stage: Stage,
-    pub(crate) percent: u64,
-    /// Number of marks.
-    pub(crate) steps: u64,
-}
-
-/// Columns of a bar besides its marks, including the last one of the row.
-pub(crate) const BAR_WORDS: usize = "verifying [] 100 %".len() + 1;
-
-impl Display for ProgressBar {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { percent, steps, .. } = *self;
-        write!(
-            f,
-            "{:<9} {}",
-            stage_word(self.stage),
-            Marks { percent, steps }
-        )
-    }
-}
-
-/// The marks of a bar.
-pub(crate) struct Marks {
-    pub(crate) percent: u64,
-    pub(crate) steps: u64,
-}
-
-impl Display for Marks {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("[")?;
-        for step in 1..=self.steps {
-            let done = step.saturating_mul(100) <= self.percent.saturating_mul(self.steps);
-            f.write_str(if done { "#" } else { "-" })?;
-        }
-        write!(f, "] {:>3} %", self.percent)
-    }
-}
-
 /// What the boot still waits for: the last stage and percentage that were reported.
 pub(crate) struct BootText(pub(crate) Option<Bar>);
 
@@ -550,5 +341,10 @@ impl Display for BootText {
     }
 }
 
+mod counters;
+mod progress;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use counters::{BudgetText, StatsText, UserText};
+pub(crate) use progress::{BAR_WORDS, Bar, Marks, ProgressBar, StageLine};

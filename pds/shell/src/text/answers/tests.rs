@@ -1,6 +1,7 @@
 use super::*;
 use crate::text::tests::check_plurals;
 use protocol::name::Name;
+use protocol::wire::client::Stats;
 use std::string::ToString as _;
 
 #[test]
