@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use std::sync::LazyLock;
 use sysdesc::Board;
 
-static SYSTEM: LazyLock<String> = LazyLock::new(|| {
+pub static SYSTEM: LazyLock<String> = LazyLock::new(|| {
     let described = include_str!("../../../../systems/cores/system.xml");
     Board::usual().resolve(described).unwrap()
 });

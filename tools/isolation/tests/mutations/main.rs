@@ -11,6 +11,7 @@ mod clients_image;
 mod cores;
 mod description;
 mod disk;
+mod fewer;
 mod harmless;
 mod harness;
 mod image;
@@ -31,6 +32,7 @@ fn main() {
     harmful.extend(clients::harmful());
     harmful.extend(disk::harmful());
     harmful.extend(cores::harmful());
+    harmful.extend(fewer::harmful());
     harmful.extend(partitions::harmful());
     harmful.extend(image::trials());
     harmful.extend(clients_image::trials());
@@ -38,6 +40,7 @@ fn main() {
     harmless.extend(clients::harmless());
     harmless.extend(disk::harmless());
     harmless.extend(cores::harmless());
+    harmless.extend(fewer::harmless());
     harmless.extend(partitions::harmless());
     let counts = (harmful.len(), harmless.len());
     let mut trials = vec![
