@@ -11,6 +11,15 @@ mod remains;
 mod scheduling;
 #[path = "../../../../pds/sel4/inference/src/start.rs"]
 mod start;
+#[cfg_attr(
+    feature = "cores",
+    path = "../../../../pds/sel4/inference/src/with_workers.rs"
+)]
+#[cfg_attr(
+    not(feature = "cores"),
+    path = "../../../../pds/sel4/inference/src/without_workers.rs"
+)]
+mod team;
 mod timer;
 
 use component::{Activity, FormatCosts, Server};
@@ -18,6 +27,7 @@ use ground::Sel4;
 use llm_core::arena::Arena;
 use llm_core::backend::TransformerBackend;
 use llm_core::simd::Cpu;
+use llm_core::team::Team as _;
 use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
 use redteam_attacks::Attacker;
 use runtime::region::{self, Mapped, RingError};
@@ -81,7 +91,7 @@ impl component::Port for Port {
     }
 }
 
-type Hostile = Attacker<TransformerBackend<'static>, Sel4>;
+type Hostile = Attacker<TransformerBackend<'static, team::Team>, Sel4>;
 
 struct Domain(Option<&'static mut Hosting>);
 
@@ -102,7 +112,7 @@ fn begin() -> Result<&'static mut Hosting, RingError> {
     let [own_arena, ours, theirs, store, adapters, formats] = own_regions();
     // SAFETY: `system.xml` maps these to this domain, for the rings alone.
     let ring = unsafe { region::endpoint(theirs, ours)? };
-    // SAFETY: `system.xml` maps the arena to this domain alone; this is its only use.
+    // SAFETY: as in the real one; this is its only use.
     let arena = unsafe { region::private(own_arena) };
     // SAFETY: `system.xml` maps the store writable nowhere.
     let store = unsafe { region::immutable(store) };
@@ -112,9 +122,15 @@ fn begin() -> Result<&'static mut Hosting, RingError> {
     let adapters = unsafe { region::parts(adapters)? };
     let remains = remains::look(arena, registers);
     let arena = Arena::new(arena).expect("pages are aligned");
+    let team = team::begin()?;
     let adapters = ADAPTERS.init(adapters);
     Ok(SERVER.init_with(|| {
-        let mut backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
+        let mut options = component::load_options(Cpu::of_build());
+        options.workers = team.workers();
+        let mut backend = TransformerBackend::with_team(arena, options, team);
+        if team::SHARES_ARENA {
+            backend.seal_models();
+        }
         backend.set_formats(component::read_formats(formats, COSTS.take()));
         let backend = Attacker::new(backend, Sel4 { remains });
         Server::new(ring, backend, store, adapters)
