@@ -19,8 +19,8 @@ const MARK: u64 = 0x5eed_0bad << 32;
 /// Bytes of a worker's stack.
 pub const STACK: usize = 0x4_0000;
 
-/// Signals of a flood.
-const SIGNALS: u32 = 100_000;
+/// Signals of a flood: few enough that inference, which gives up a worker that does not arrive, waits for their end in an emulator.
+const SIGNALS: u32 = 10_000;
 
 /// What must be seen of the honest request in which it is done. Besides, always: the next one gives the canonical text, and
 /// the log verifies.
@@ -238,6 +238,11 @@ pub const ATTACKS: &[Attack] = &[
         Says("received=0"),
     ),
     sel4(
+        "worker-steal-faults",
+        "receives on its fault endpoint, which is audit's, without end, so that it takes a fault that audit is too late for",
+        Hang,
+    ),
+    sel4(
         "worker-forge-fault",
         "sends a memory fault at 0xbad000 to audit, which is on record and ends its compartment alone",
         Die(MEMORY, Some(0xbad_000)),
@@ -296,8 +301,8 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "worker-flood",
-        "signals inference 100 000 times",
-        Says("signalled=100000"),
+        "signals inference 10 000 times",
+        Says("signalled=10000"),
     ),
     attack(
         "worker-leave",

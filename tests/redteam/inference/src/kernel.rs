@@ -226,6 +226,9 @@ pub(crate) fn perform(name: &str, say: &mut Say) -> bool {
             }
             let _ = write!(say, "received={received}");
         }
+        "steal-faults" => loop {
+            let _ = cap::Endpoint::from_bits(FAULTS).recv(cap::Reply::from_bits(REPLY));
+        },
         "forge-fault" => {
             let label = invoke(FAULTS, 6, [0x1234, 0xbad_000, 0, 0, 0, 0, 0, 0]);
             let _ = write!(say, "SUCCEEDED: answered {label}");
