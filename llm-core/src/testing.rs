@@ -49,6 +49,12 @@ impl Memory {
     }
 }
 
+impl AsMut<[u8]> for Memory {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.bytes()
+    }
+}
+
 /// So that a test can choose a team at run time.
 impl Team for Box<dyn Team> {
     fn workers(&self) -> usize {

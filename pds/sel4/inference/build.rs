@@ -31,7 +31,7 @@ fn root() -> PathBuf {
 /// Size of the stack that Microkit gives the domain; all workers have one of the same size.
 fn stack_bytes() -> u64 {
     let (file, domain) = match env!("CARGO_PKG_NAME") {
-        "worker" => ("systems/cores/system.xml", "worker1"),
+        "worker" | "hostile-worker" => ("systems/cores/system.xml", "worker1"),
         _ => ("system.xml", "inference"),
     };
     let path = root().join(file);

@@ -165,7 +165,8 @@ pub(super) fn order(misdeed: usize, choice: u64) {
 #[cfg(feature = "redteam")]
 mod hostile {
     use super::{Bells, Channels, Seat, Table, Woken};
-    use redteam_attacks::worker::{Own, POST, obey};
+    use redteam_attacks::Say;
+    use redteam_attacks::worker::{Ground, Own, POST, obey};
     use std::cell::RefCell;
 
     const _: () = assert!(
@@ -194,10 +195,21 @@ mod hostile {
         }
     }
 
+    impl Ground for Shared<'_> {
+        fn ring(&mut self) {
+            self.0.borrow_mut().ring(0);
+        }
+
+        /// What needs a kernel is not made here.
+        fn perform(&mut self, _: &str, _: &mut Say) -> bool {
+            false
+        }
+    }
+
     pub(super) fn serve(seat: Seat, inference: &mut Channels, own: Own) {
         let inference = RefCell::new(inference);
         seat.serve(&mut Shared(&inference), || {
-            obey(own, &mut || inference.borrow_mut().ring(0));
+            obey(own, &mut Shared(&inference));
         });
     }
 }

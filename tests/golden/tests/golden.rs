@@ -39,7 +39,14 @@ fn every_path_of_this_cpu_gives_the_committed_bits() {
 #[test]
 fn any_number_of_workers_gives_the_committed_bits() {
     let team = |workers| -> Box<dyn Team> { Box::new(Threads::eager(workers).unwrap()) };
-    let machine = |cpu| (1..=4).map(move |workers| Machine { cpu, workers, team });
+    let machine = |cpu| {
+        (1..=4).map(move |workers| Machine {
+            cpu,
+            workers,
+            team,
+            memory: Machine::HEAP,
+        })
+    };
     let machines: Vec<Machine> = Cpu::all().flat_map(machine).collect();
     let (tally, mut out) = (Tally::new(), String::new());
     run_models(&machines, EXPECTED, &tally, &mut out).unwrap();

@@ -1,6 +1,7 @@
 //! Differences between boards that affect attacks.
 
 use redteam_attacks::client::{self, Must as ClientMust};
+use redteam_attacks::worker::{self, Must as WorkerMust};
 use redteam_attacks::{Attack, Must};
 use std::path::Path;
 use std::sync::LazyLock;
@@ -38,7 +39,8 @@ pub(crate) fn timer_is_open() -> bool {
 }
 
 /// Cache maintenance, for which RISC-V has no invocation.
-const CACHES: [&str; 3] = [
+const CACHES: [&str; 4] = [
+    "worker-maintain-caches",
     "maintain-caches",
     "shell-maintain-caches",
     "shell-maintain-device-cache",
@@ -62,6 +64,27 @@ pub(crate) fn must(attack: &Attack) -> Must {
             // In user mode, the instruction that calls the firmware is a system call.
             "call-firmware" => dies("an unknown system call", None),
             "read-guard-page" => dies("a memory fault", Some(STACK_TOP_SV39 - 0x8_0000 - 8)),
+            _ => attack.must,
+        },
+        _ => attack.must,
+    }
+}
+
+/// What a hostile worker's attack must lead to.
+pub(crate) fn worker_must(attack: &worker::Attack) -> WorkerMust {
+    let dies = WorkerMust::Die;
+    match attack.name {
+        "worker-disarm-timer" | "worker-storm-timer" if !timer_is_open() => {
+            dies("an exception", None)
+        }
+        name if BOARD.arch == Arch::Riscv64 => match name {
+            "worker-read-performance-counter" => WorkerMust::Say("everybody reads cycles"),
+            "worker-invoke-address-space" => WorkerMust::Say(NO_CALL),
+            "worker-call-firmware" => dies("an unknown system call", None),
+            "worker-read-guard-page" => {
+                let page = STACK_TOP_SV39 - worker::STACK - 8;
+                dies("a memory fault", Some(page))
+            }
             _ => attack.must,
         },
         _ => attack.must,

@@ -3,7 +3,7 @@
 
 use crate::inference::beside;
 use crate::system::{Counters, System};
-use crate::{Verdict, wanted};
+use crate::{Verdict, board, wanted};
 use redteam_attacks::On;
 use redteam_attacks::worker::{ATTACKS, Attack, Must};
 use std::time::Instant;
@@ -16,7 +16,10 @@ const END: &str = "read-audit-log";
 const REQUEST: &str = "\"Once upon a time\" --max-tokens 12 --temperature 0";
 
 pub(crate) fn attack(on: &str) -> Vec<Verdict> {
-    let here = |attack: &&Attack| (attack.on == On::Both || on == "sel4") && wanted(attack.name);
+    let here = |attack: &&Attack| {
+        let is_made = attack.on == On::Both || (on == "sel4" && board::has(attack.name));
+        is_made && wanted(attack.name)
+    };
     let mut system = None;
     let mut verdicts = Vec::new();
     for attack in ATTACKS.iter().filter(here) {
@@ -44,23 +47,24 @@ fn arm(name: &str, system: &mut System) -> Result<(), String> {
 
 /// Makes an attack. Returns what was seen, or what is wrong with it.
 fn made(attack: &Attack, system: &mut System) -> Result<String, String> {
+    let must = board::worker_must(attack);
     let before = system.counters()?;
     arm(attack.name, system)?;
     let began = Instant::now();
-    let seen = match attack.must {
+    let seen = match must {
         Must::Hang => beside(REQUEST, system)?,
         _ => system.command(&format!("llminfer {REQUEST}"))?,
     };
     let seen = sel4_llm_tests::without_sequences(&seen).replace('\r', "");
     let mut recovered = None;
-    if matches!(attack.must, Must::Die(_) | Must::Hang | Must::Found) {
+    if matches!(must, Must::Die(..) | Must::Hang | Must::Found) {
         system.recovery(&seen)?;
         recovered = Some(began.elapsed());
     }
     let counted = system.counters()?.since(before);
-    let verdict = judge(attack, &seen, counted, system);
+    let verdict = judge(must, &seen, counted, system);
     let verdict = verdict.map_err(|wrong| format!("{wrong}; seen: {seen:?}, {counted:?}"))?;
-    if attack.must == Must::Anything && counted.restarts == 0 {
+    if must == Must::Anything && counted.restarts == 0 {
         // Inference continues with overwritten memory, and may find no more jobs for workers. A new run has none of
         // that, so inference is made to die.
         let ended = system.command(&format!("llminfer \"!attack {END}\""))?;
@@ -84,12 +88,7 @@ fn beginning(seen: &str) -> String {
     first.unwrap_or_default().chars().take(60).collect()
 }
 
-fn judge(
-    attack: &Attack,
-    seen: &str,
-    counted: Counters,
-    system: &mut System,
-) -> Result<String, String> {
+fn judge(must: Must, seen: &str, counted: Counters, system: &mut System) -> Result<String, String> {
     let Counters {
         faults,
         restarts,
@@ -97,21 +96,21 @@ fn judge(
         ..
     } = counted;
     check(violations == 0, "a violation of somebody's was counted")?;
-    match attack.must {
-        Must::Die(at) => {
+    match must {
+        Must::Die(of, at) => {
             check(
                 (faults, restarts) == (1, 1),
                 "not one fault and one restart",
             )?;
             let (_, rest) = seen
-                .split_once("inference crashed with a memory fault at address ")
+                .split_once(&format!("inference crashed with {of} at address "))
                 .ok_or("another death, or none")?;
             let address = rest.split(' ').next().unwrap_or_default();
             if let Some(at) = at {
                 check(address == format!("{at:#x}"), "another address")?;
             }
             Ok(format!(
-                "a memory fault at {address}; all of the compartment restarted"
+                "{of} at {address}; all of the compartment restarted"
             ))
         }
         Must::Hang => {

@@ -9,7 +9,7 @@ mod compartments;
 pub mod layers;
 
 pub use clients::PolicyError;
-pub use compartments::{Compartment, Core};
+pub use compartments::{Compartment, Core, Unset};
 
 use serde::Deserialize;
 use std::fmt;
@@ -30,6 +30,9 @@ pub struct Policy {
     /// C: domains that count as a single one.
     #[serde(default)]
     pub compartment: Vec<Compartment>,
+    /// E: what programs do not get from a description that leaves out members of compartments.
+    #[serde(skip)]
+    pub unset: Vec<Unset>,
     /// I1: all channels.
     #[serde(default)]
     pub channel: Vec<Channel>,

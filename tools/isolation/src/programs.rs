@@ -219,10 +219,12 @@ fn variables(
             )),
         }
     }
-    // Audit's slots without a client stay unset, so audit sees that nobody is there.
+    // Audit's slots without a client stay unset, so audit sees that nobody is there, and so do the places of members of a
+    // compartment who are left out.
     let is_free = |variable: &str| {
         let slot = Slot::of_variable(variable).filter(|_| *name == policy.mediation.mediator);
         slot.is_some_and(|slot| policy.client.iter().all(|client| client.slot != slot.0))
+            || policy.is_unset(name, variable)
     };
     let Some([start, end]) = program.patched else {
         let pin = policy.domain.iter().find(|pin| pin.name == *name);

@@ -105,8 +105,12 @@ pub fn redteam_cores_sim(shop: &Shop, options: &Options) -> Result {
         .done()
 }
 
-/// The attacks on seL4 in QEMU: by inference, shell, a client and, if the board has a disk, files.
+/// The attacks on seL4 in QEMU: by inference, shell, a client, and where the board has a disk, files. On a system with workers,
+/// theirs alone, whose kernel is another.
 pub fn redteam_qemu(shop: &Shop, options: &Options) -> Result {
+    if options.system.has_workers() {
+        return redteam_workers_qemu(shop, options);
+    }
     let image = Image::new(shop, options)?.system(attacked());
     let hostile = |hostile| image.purpose(Purpose::Hostile(hostile));
     let inference = hostile(Hostile::Inference);
@@ -134,6 +138,15 @@ pub fn redteam_qemu(shop: &Shop, options: &Options) -> Result {
 pub fn redteam_files_qemu(shop: &Shop, options: &Options) -> Result {
     let image = Image::new(shop, options)?;
     let suite = with_files(shop, &image, shop.suites(&["redteam"]))?;
+    on_sel4(options, suite)?.done()
+}
+
+/// The attacks of hostile workers.
+fn redteam_workers_qemu(shop: &Shop, options: &Options) -> Result {
+    let image = Image::new(shop, options)?.purpose(Purpose::Hostile(Hostile::Workers));
+    image.build()?;
+    let suite = shop.suites(&["redteam"]);
+    let suite = suite.env("SEL4_LLM_REDTEAM_CORES", image.boot()?);
     on_sel4(options, suite)?.done()
 }
 

@@ -41,6 +41,8 @@ pub enum Hostile {
     Client,
     /// The file system's domain.
     Files,
+    /// Inference, and its workers.
+    Workers,
 }
 
 impl Purpose {
@@ -56,6 +58,7 @@ impl Purpose {
             Self::Hostile(Hostile::Shell) => "-redteam-shell",
             Self::Hostile(Hostile::Client) => "-redteam-clients",
             Self::Hostile(Hostile::Files) => "-redteam-files",
+            Self::Hostile(Hostile::Workers) => "-redteam-workers",
         }
     }
 }
@@ -95,7 +98,7 @@ fn program(elf: &str, purpose: Purpose) -> Option<Program> {
         needs: FLOAT,
         resets: true,
     };
-    use Hostile::{Files, Inference, Shell};
+    use Hostile::{Files, Inference, Shell, Workers};
     Some(match (elf, purpose) {
         ("shell.elf", Purpose::Hostile(Shell)) => soft("hostile-shell", &[]),
         ("shell.elf", _) => soft("shell", &[]),
@@ -114,11 +117,15 @@ fn program(elf: &str, purpose: Purpose) -> Option<Program> {
         ("inference-cores.elf", Purpose::Inject | Purpose::InjectShipped) => {
             inference("inference", &["cores", "inject"])
         }
+        ("inference-cores.elf", Purpose::Hostile(Workers)) => {
+            inference("hostile-inference", &["cores"])
+        }
         ("inference-cores.elf", Purpose::Measure) => inference("inference", &["cores", "measure"]),
         ("inference-cores.elf", _) => inference("inference", &["cores"]),
         ("worker.elf", Purpose::Inject | Purpose::InjectShipped) => {
             inference("worker", &["inject"])
         }
+        ("worker.elf", Purpose::Hostile(Workers)) => inference("hostile-worker", &[]),
         ("worker.elf", _) => inference("worker", &[]),
         ("files.elf", Purpose::Hostile(Files)) => soft("gremlin", &[]),
         ("files.elf", _) => soft("files", &[]),
@@ -324,17 +331,12 @@ impl<'a> Image<'a> {
                 "nobody knows how '{elf}' is built: tools/xtask/src/image.rs has the programs"
             ),
         })?;
-        build_program(self.shop, &self.platform, &program)?;
-        let built = self.platform.programs(program.needs).join(program.package);
-        let output = self.folder().join(elf);
-        match program.resets {
-            true => run(resetter(self.shop, &self.platform)?)
-                .arg(&built)
-                .arg("-o")
-                .arg(&output)
-                .done(),
-            false => copy(&built, &output),
-        }
+        make_program(
+            self.shop,
+            &self.platform,
+            &program,
+            &self.folder().join(elf),
+        )
     }
 
     /// Writes the image's capDL specification, including the bytes that fill frames (29 characters of JSON for each), and
@@ -363,14 +365,24 @@ pub fn check(shop: &Shop, system: &System, board: &sysdesc::Board) -> Run {
     check
 }
 
-fn build_program(shop: &Shop, platform: &Platform, program: &Program) -> Result {
+/// Builds a program, as this ELF file.
+fn make_program(shop: &Shop, platform: &Platform, program: &Program, output: &Path) -> Result {
     let mut cargo = platform
         .cargo(shop, "build", program.needs)
         .args(["-p", program.package]);
     for feature in program.features {
         cargo = cargo.args(["--features", feature]);
     }
-    cargo.aside()
+    cargo.aside()?;
+    let built = platform.programs(program.needs).join(program.package);
+    match program.resets {
+        true => run(resetter(shop, platform)?)
+            .arg(&built)
+            .arg("-o")
+            .arg(output)
+            .done(),
+        false => copy(&built, output),
+    }
 }
 
 /// Builds the programs of ELF files into a folder, for a description that belongs to no system.
@@ -379,11 +391,7 @@ pub fn build_programs(shop: &Shop, platform: &Platform, elves: &[&str], folder: 
     for elf in elves {
         let program = program(elf, Purpose::Shipped)
             .ok_or_else(|| Error::Wrong(format!("nobody knows how '{elf}' is built")))?;
-        build_program(shop, platform, &program)?;
-        copy(
-            &platform.programs(program.needs).join(program.package),
-            &folder.join(elf),
-        )?;
+        make_program(shop, platform, &program, &folder.join(elf))?;
     }
     Ok(())
 }

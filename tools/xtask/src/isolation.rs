@@ -24,6 +24,7 @@ pub fn isolation(shop: &Shop, options: &Options) -> Result {
         .join(&options.board.name)
         .join(format!("isolation{}", options.system.suffix()));
     files::folder(&folder)?;
+    options.system.write_description()?;
     if options.system.is_generated() {
         Store::of(&options.system, options).make(shop, options)?;
     }
@@ -80,9 +81,15 @@ pub fn descriptions(shop: &Shop, options: &Options) -> Result {
         .arg("--quiet")
         .done()?;
     for name in folders_with("systems", "system.xml") {
-        check(shop, &System::Named(Named::new(&name)?), &options.board)
-            .arg("--quiet")
-            .done()?;
+        let named = Named::new(&name)?;
+        for fewer in (1..named.workers).map(Some).chain([None]) {
+            let system = System::Named(Named {
+                fewer,
+                ..named.clone()
+            });
+            system.write_description()?;
+            check(shop, &system, &options.board).arg("--quiet").done()?;
+        }
     }
     Ok(())
 }
@@ -95,8 +102,8 @@ pub fn docs(shop: &Shop) -> Result {
         .done()
 }
 
-/// The fixtures of the checker's mutation tests: the capabilities of the release image, and of a system with two clients, the
-/// second of which runs the shell's program (so nothing is known about its events). Fills are left out, and arena, store,
+/// The fixtures of the checker's mutation tests: the capabilities of the release image, of a system with two clients, the
+/// second of which runs the shell's program (so nothing is known about its events), and of the system on several cores. Fills are left out, and arena, store,
 /// adapters and formats have 16 pages, because all pages of a region are alike and thousands of them make the tests slow.
 pub fn fixture(shop: &Shop, options: &Options) -> Result {
     const SIXTEEN_PAGES: usize = 0x10000;
@@ -106,10 +113,17 @@ pub fn fixture(shop: &Shop, options: &Options) -> Result {
         .system(System::Main)
         .purpose(Purpose::Shipped);
     image.build()?;
-    let text = files::text(Path::new(MAIN))?;
-    let small: Vec<_> = text.lines().map(small_regions).collect();
+    let cores_options = Options {
+        system: System::Named(Named::new("cores")?),
+        config: None,
+        ..options.clone()
+    };
+    let of_cores = Image::new(shop, &cores_options)?;
+    of_cores.build()?;
     let description = Path::new(FIXTURES).join("system.xml");
-    files::write(&description, format!("{}\n", small.join("\n")))?;
+    make_small(Path::new(MAIN), &description)?;
+    let cores = Path::new(FIXTURES).join("cores.xml");
+    make_small(&of_cores.system.description(), &cores)?;
     let two = shop
         .cargo("run")
         .args(["-p", "isolation", "--example", "two-clients"])
@@ -133,7 +147,11 @@ pub fn fixture(shop: &Shop, options: &Options) -> Result {
         &image.folder().join("shell.elf"),
         &folder.join("triage.elf"),
     )?;
-    for (description, name) in [(&description, "capdl"), (&two_clients, "two-clients")] {
+    for (image, description, name) in [
+        (&image, &description, "capdl"),
+        (&image, &two_clients, "two-clients"),
+        (&of_cores, &cores, "cores"),
+    ] {
         let (resolved, capabilities) = (folder.join("resolved.xml"), folder.join("capdl.json"));
         image.platform.resolve(description, &resolved)?;
         let search: [&Path; 3] = [&image.folder(), folder, &policy.folder];
@@ -148,6 +166,13 @@ pub fn fixture(shop: &Shop, options: &Options) -> Result {
             .done()?;
     }
     Ok(())
+}
+
+/// Writes a description with small regions.
+fn make_small(description: &Path, output: &Path) -> Result {
+    let text = files::text(description)?;
+    let small: Vec<_> = text.lines().map(small_regions).collect();
+    files::write(output, format!("{}\n", small.join("\n")))
 }
 
 /// A line of a description, with 16 pages for the regions that have thousands.

@@ -179,7 +179,7 @@ pub fn lint_sel4(shop: &Shop, options: &Options) -> Result {
         "gremlin",
     ];
     let of = |float, heap| crate::sdk::Needs { float, heap };
-    let lints: [(&[&str], &[&str], crate::sdk::Needs); 10] = [
+    let lints: [(&[&str], &[&str], crate::sdk::Needs); 13] = [
         (&soft, &[], of(false, false)),
         (&["disk"], &[], of(false, true)),
         (&["audit"], &["--features", "disk"], of(false, false)),
@@ -193,7 +193,18 @@ pub fn lint_sel4(shop: &Shop, options: &Options) -> Result {
         ),
         (&["worker"], &["--features", "inject"], of(true, false)),
         (&["hostile-inference"], &[], of(true, false)),
+        (
+            &["hostile-inference"],
+            &["--features", "cores"],
+            of(true, false),
+        ),
+        (&["hostile-worker"], &[], of(true, false)),
         (&["tests"], &["--tests"], of(true, true)),
+        (
+            &["tests"],
+            &["--tests", "--features", "cores"],
+            of(true, true),
+        ),
     ];
     for (packages, more, needs) in lints {
         platform

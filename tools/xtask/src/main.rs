@@ -130,6 +130,7 @@ fn run_verb(verb: &str, shop: &Shop, options: &Options) -> Result {
         "e2e-disk-qemu" => suites::e2e_disk_qemu(shop, options),
         "e2e-cores-sim" => cores::e2e_sim(shop, options),
         "test-sel4" => suites::test_sel4(shop, options),
+        "test-cores-sel4" => suites::test_cores_sel4(shop, options),
         "test-sel4-fails" => suites::test_sel4_fails(shop, options),
         "test-disk-sel4" => suites::test_disk_sel4(shop, options),
         "same-bits" => lane::same_bits(shop, options),

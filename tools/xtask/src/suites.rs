@@ -309,8 +309,9 @@ pub fn storm(shop: &Shop, options: &Options, faults: u64) -> Result {
     storm_on(shop, &platform.boot(&output)?, faults, &[], &folder)
 }
 
-/// The golden vectors inside a protection domain on seL4 in QEMU: a runner makes an image with only the domain `tests`
-/// and boots it. `misdeed` makes a build that must fail.
+/// The golden vectors inside a protection domain on seL4 in QEMU: a runner makes an image of only the domain `tests` and boots
+/// it. In a system with workers the image has three of them besides, which compute for that domain. `misdeed` makes a build
+/// that must fail.
 pub fn test_sel4_command(
     shop: &Shop,
     options: &Options,
@@ -321,20 +322,25 @@ pub fn test_sel4_command(
     let folder = platform
         .build()
         .join(format!("sel4-tests-{}", platform.config.name()));
-    platform.resolve(
-        Path::new("tests/sel4/system.xml"),
-        &folder.join("system.xml"),
-    )?;
+    let has_workers = options.system.has_workers();
+    let description = match has_workers {
+        true => "tests/sel4/cores.xml",
+        false => "tests/sel4/system.xml",
+    };
+    platform.resolve(Path::new(description), &folder.join("system.xml"))?;
+    if has_workers {
+        crate::image::build_programs(shop, &platform, &["worker.elf"], &folder)?;
+    }
     let needs = crate::sdk::Needs {
         float: true,
         heap: true,
     };
     let boot = platform.boot_words(&folder.join("loader.img"));
     let runner = platform.triple(needs).replace('-', "_").to_uppercase();
-    let silence = if misdeed.is_some() {
-        15
-    } else {
-        number("SILENCE", 60)?
+    let silence = match misdeed {
+        Some(_) => 15,
+        // Emulated cores that wait for the kernel's lock starve each other where the host is busy.
+        None => number("SILENCE", if has_workers { 300 } else { 60 })?,
     };
     let uimage = platform.board.emulation.uimage.clone().unwrap_or_default();
     let run_elf =
@@ -350,6 +356,9 @@ pub fn test_sel4_command(
         .env("OUT", folder)
         .env("UIMAGE", uimage)
         .env(format!("CARGO_TARGET_{runner}_RUNNER"), run_elf);
+    if has_workers {
+        cargo = cargo.args(["--features", "cores"]);
+    }
     if let Some(misdeed) = misdeed {
         cargo = cargo.args(["--features", misdeed]);
     }
@@ -365,6 +374,17 @@ pub fn test_sel4(shop: &Shop, options: &Options) -> Result {
             Ok(())
         }
     }
+}
+
+/// The same with workers on the other cores.
+pub fn test_cores_sel4(shop: &Shop, options: &Options) -> Result {
+    let system = System::Named(Named::new("cores")?);
+    let options = Options {
+        system,
+        config: options.config.filter(|config| config.has_cores()),
+        ..options.clone()
+    };
+    test_sel4(shop, &options)
 }
 
 /// Checks that [`test_sel4`] notices a wrong result, a panic, a fault and a silence.

@@ -225,21 +225,19 @@ impl System {
     }
 
     /// Whether the checker must accept it. The red team also attacks descriptions that give too much authority.
-    ///
-    /// The claims of a system with workers are about all of them.
     pub fn is_checked(&self) -> bool {
         match self {
             Self::Attacked(path) => path == Path::new(MAIN),
-            Self::Named(named) => named.fewer.is_none_or(|workers| workers == named.workers),
             _ => true,
         }
     }
 
     /// The default configuration of the SDK.
     pub const fn config(&self) -> Config {
-        match self {
-            Self::Named(Named { workers: 1.., .. }) => Config::SmpRelease,
-            _ => Config::Release,
+        if self.has_workers() {
+            Config::SmpRelease
+        } else {
+            Config::Release
         }
     }
 
@@ -264,6 +262,11 @@ impl System {
     /// Whether its description is made together with its store.
     pub const fn is_generated(&self) -> bool {
         matches!(self, Self::Own(_) | Self::Large(_))
+    }
+
+    /// Whether domains on other cores compute for inference.
+    pub const fn has_workers(&self) -> bool {
+        matches!(self, Self::Named(Named { workers: 1.., .. }))
     }
 
     /// Whether it has a disk.

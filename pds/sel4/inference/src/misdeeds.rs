@@ -1,21 +1,19 @@
 //! Misbehaviour of the test build, when a prompt asks for it.
 
 use component::inject::{Garbage, Misdeeds};
-use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use protocol::ring::REGION_BYTES;
-
-/// Address of audit's log, which is not mapped here.
-const FOREIGN: usize = 0x1200_0000;
+use runtime::misdeeds;
+use runtime::region::Mapped;
 
 /// See [`component::inject`].
 pub(crate) const MISDEEDS: Misdeeds = Misdeeds {
     write_outside,
     spin,
     scribble,
-    set_rounding,
+    set_rounding: misdeeds::set_rounding,
     fall_silent,
-    order_worker: crate::team::order_worker,
+    order_worker,
 };
 
 /// Whether the server is no longer polled.
@@ -39,9 +37,7 @@ pub(crate) fn check_stack() {
 fn write_outside() -> ! {
     // SAFETY: as above.
     unsafe { core::ptr::write_volatile(MARK, 0xbad) }
-    // SAFETY: none; this is the attack. It faults, and audit restarts the domain.
-    unsafe { core::ptr::write_volatile(FOREIGN as *mut u64, 0xbad) }
-    spin()
+    misdeeds::write_outside()
 }
 
 fn spin() -> ! {
@@ -49,35 +45,36 @@ fn spin() -> ! {
     #[cfg(timer_registers)]
     // SAFETY: on such a board, the kernel opens the registers to user code.
     unsafe {
-        asm!("msr cntp_ctl_el0, xzr", "msr cntp_cval_el0, {}", in(reg) u64::MAX >> 1);
+        core::arch::asm!("msr cntp_ctl_el0, xzr", "msr cntp_cval_el0, {}", in(reg) u64::MAX >> 1);
     }
-    loop {
-        core::hint::spin_loop();
-    }
+    misdeeds::spin()
 }
 
 fn scribble(seed: u64) {
-    let region = crate::inference_to_audit() as *mut u64;
-    for (index, word) in (0..REGION_BYTES / 8).zip(Garbage::new(seed)) {
-        // SAFETY: inside the region that `system.xml` lets this domain write, and aligned. Its only other user is the
-        // ring's endpoint, which makes no reference to it either. Audit survives any bytes.
-        unsafe { core::ptr::write_volatile(region.wrapping_add(index), word) }
-    }
-}
-
-fn set_rounding() {
-    #[cfg(target_arch = "aarch64")]
-    // SAFETY: rounds towards zero (RMode 3), only for this thread.
-    unsafe {
-        asm!("msr fpcr, {}", in(reg) 3_u64 << 22, options(nomem, nostack));
-    }
-    #[cfg(target_arch = "riscv64")]
-    // SAFETY: as above (RTZ).
-    unsafe {
-        asm!("fsrmi 1", options(nomem, nostack));
-    }
+    let ring = Mapped {
+        address: crate::inference_to_audit(),
+        bytes: REGION_BYTES,
+    };
+    // SAFETY: the region that `system.xml` lets this domain write. Its only other user is the ring's endpoint, which makes no
+    // reference to it either. Audit survives any bytes.
+    unsafe { misdeeds::fill(ring, Garbage::new(seed)) }
 }
 
 fn fall_silent() {
     SILENT.store(true, Relaxed);
 }
+
+/// Has a worker misbehave.
+#[cfg(feature = "cores")]
+fn order_worker(misdeed: usize, choice: u64) {
+    let misdeed = workers::inject::Misdeed::ALL.get(misdeed);
+    if let (Ok(table), Some(misdeed), count @ 1..) =
+        (crate::team::table(), misdeed, crate::team::count())
+    {
+        table.order.give(1 + choice as usize % count, *misdeed);
+    }
+}
+
+/// There is nobody to be told.
+#[cfg(not(feature = "cores"))]
+fn order_worker(_: usize, _: u64) {}

@@ -52,19 +52,11 @@ impl Bells for Channels {
     }
 }
 
-fn count() -> usize {
+/// Number of workers.
+pub(crate) fn count() -> usize {
     // Channel 0 is audit's, so a worker whose variable is not set does not exist.
     let is_there = |channel: &&usize| **channel != 0;
     channels().iter().take_while(is_there).count()
-}
-
-/// Has a worker misbehave.
-#[cfg(feature = "inject")]
-pub(crate) fn order_worker(misdeed: usize, choice: u64) {
-    let misdeed = workers::inject::Misdeed::ALL.get(misdeed);
-    if let (Ok(table), Some(misdeed), 1..) = (table(), misdeed, count()) {
-        table.order.give(1 + choice as usize % count(), *misdeed);
-    }
 }
 
 pub(crate) fn begin() -> Result<Team, RingError> {

@@ -7,10 +7,6 @@ pub(crate) type Team = llm_core::team::Alone;
 /// Whether other domains can write the arena.
 pub(crate) const SHARES_ARENA: bool = false;
 
-/// There is nobody to be told.
-#[cfg(feature = "inject")]
-pub(crate) fn order_worker(_: usize, _: u64) {}
-
 pub(crate) const fn begin() -> Result<Team, RingError> {
     Ok(llm_core::team::Alone)
 }

@@ -11,6 +11,8 @@ pub mod counter;
 pub mod device;
 pub mod float;
 pub mod layout;
+#[cfg(feature = "inject")]
+pub mod misdeeds;
 pub mod region;
 mod symbols;
 

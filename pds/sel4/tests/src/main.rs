@@ -2,13 +2,21 @@
 //! and with the scalar path, on the product's kernel, target and start-up code. `tests/sel4/system.xml` is the system,
 //! with only this domain.
 //!
+//! With the feature `cores` the system is `tests/sel4/cores.xml`: this domain leads a team of the product's workers, and runs
+//! each case of a model again with two, three and four members.
+//!
 //! It prints a line for each test, a closing line, and the line that halts QEMU. A panic fails the current test and
 //! ends the run. A release kernel does not report a fault, so the runner concludes one from silence.
 
 #![no_std]
 #![no_main]
 
+#[cfg(feature = "cores")]
+extern crate alloc;
+
 mod console;
+#[cfg(feature = "cores")]
+mod team;
 
 use console::Console;
 use core::fmt::Write as _;
@@ -58,12 +66,13 @@ fn init() -> impl Handler {
         feature = "silence"
     ))]
     console::misbehave(&mut console);
-    let written = golden::run(
-        &[Cpu::of_build(), Cpu::SCALAR],
-        EXPECTED,
-        &TALLY,
-        &mut console,
-    );
+    let cpus = [Cpu::of_build(), Cpu::SCALAR];
+    let written = golden::run(&cpus, EXPECTED, &TALLY, &mut console);
+    #[cfg(feature = "cores")]
+    let written = written.and_then(|()| {
+        let machines = team::machines();
+        golden::run_models(&machines, EXPECTED, &TALLY, &mut console)
+    });
     written.expect("the console takes everything");
     close(&mut console);
     NullHandler::new()

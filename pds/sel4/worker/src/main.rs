@@ -3,8 +3,6 @@
 #![no_std]
 #![no_main]
 
-#[cfg(feature = "inject")]
-mod misdeeds;
 #[path = "../../inference/src/start.rs"]
 mod start;
 
@@ -17,6 +15,26 @@ use sel4_reset as _;
 patched! { inference_channel arena arena_size team team_size }
 
 sel4_microkit::_private::declare_init!(init);
+
+/// What the test build does when inference orders it.
+#[cfg(feature = "inject")]
+const MISDEEDS: component::inject::Misdeeds = component::inject::Misdeeds {
+    write_outside: runtime::misdeeds::write_outside,
+    scribble,
+    set_rounding: runtime::misdeeds::set_rounding,
+};
+
+#[cfg(feature = "inject")]
+fn scribble() {
+    let (arena, team) = ((arena(), arena_size()), (team(), team_size()));
+    // SplitMix64 without its last steps: enough to be nothing that anybody wrote.
+    let mut words = (1..).map(|n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    for (address, bytes) in [arena, team] {
+        let words = words.by_ref().map(|word| word ^ word >> 31);
+        // SAFETY: `system.xml` lets this domain write it. What inference makes of it is what the test is about.
+        unsafe { runtime::misdeeds::fill(Mapped { address, bytes }, words) }
+    }
+}
 
 struct Inference;
 
@@ -50,7 +68,7 @@ fn init() -> NullHandler {
             #[cfg(not(feature = "inject"))]
             component::serve(seat, &mut Inference);
             #[cfg(feature = "inject")]
-            component::serve(seat, &mut Inference, misdeeds::MISDEEDS);
+            component::serve(seat, &mut Inference, MISDEEDS);
         }
     }
     NullHandler::new()

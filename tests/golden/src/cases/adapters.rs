@@ -9,7 +9,7 @@ use llm_core::backend::LlmBackend;
 use llm_core::generate::{Progress, Text};
 use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
-use llm_core::testing::{AdapterShape, Memory, Shape, adapter, family, gpt2, model};
+use llm_core::testing::{AdapterShape, Shape, adapter, family, gpt2, model};
 use llm_core::transformer::training::{Targets, TrainParams};
 use llm_core::transformer::{LoadOptions, Positions, Token};
 
@@ -71,8 +71,8 @@ fn of_family(name: &str) -> Vec<u8> {
 }
 
 fn with_backend(machine: &Machine, file: &[u8], run: impl FnOnce(&mut Engine<'_>)) {
-    let mut memory = Memory::new(6 << 20);
-    let arena = Arena::new(memory.bytes()).expect("aligned");
+    let mut memory = machine.memory(6 << 20);
+    let arena = Arena::new((*memory).as_mut()).expect("aligned");
     let options = LoadOptions {
         positions: Positions::Fill,
         ..options(machine, KvType::Q8)

@@ -13,6 +13,7 @@ use crate::bits::Bits;
 use alloc::boxed::Box;
 use llm_core::simd::Cpu;
 use llm_core::team::{Alone, Team};
+use llm_core::testing::Memory;
 
 /// What a model runs on.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,8 @@ pub struct Machine {
     pub workers: usize,
     /// Makes a team of that many, which cuts even the shortest jobs.
     pub team: fn(usize) -> Box<dyn Team>,
+    /// Memory for an arena of so many bytes, where the whole team finds it. One is dropped before the next is asked for.
+    pub memory: fn(usize) -> Box<dyn AsMut<[u8]>>,
 }
 
 impl Machine {
@@ -33,13 +36,23 @@ impl Machine {
             cpu,
             workers: 1,
             team: |_| Box::new(Alone),
+            memory: Self::HEAP,
         }
     }
+
+    /// Memory of the heap, for a team that has the same one.
+    pub const HEAP: fn(usize) -> Box<dyn AsMut<[u8]>> = |bytes| Box::new(Memory::new(bytes));
 
     /// Its team.
     #[must_use]
     pub fn team(&self) -> Box<dyn Team> {
         (self.team)(self.workers)
+    }
+
+    /// Memory for an arena.
+    #[must_use]
+    pub fn memory(&self, bytes: usize) -> Box<dyn AsMut<[u8]>> {
+        (self.memory)(bytes)
     }
 }
 

@@ -18,7 +18,7 @@ use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
 use llm_core::sampling::SamplerParams;
 use llm_core::team::Team;
-use llm_core::testing::{Memory, Shape, family, gpt2, model};
+use llm_core::testing::{Shape, family, gpt2, model};
 use llm_core::transformer::{Checked, LoadOptions, Model, Positions};
 
 /// See the module.
@@ -146,8 +146,8 @@ fn llama(machine: &Machine, shape: Shape, ty: TensorType, kv: KvType, bits: &mut
 
 /// A prompt in one batch, then tokens one by one, across a boundary of cache blocks.
 fn logits(machine: &Machine, file: &[u8], kv: KvType, bits: &mut Bits) {
-    let mut memory = Memory::new(4 << 20);
-    let mut arena = Arena::new(memory.bytes()).expect("aligned");
+    let mut memory = machine.memory(4 << 20);
+    let mut arena = Arena::new((*memory).as_mut()).expect("aligned");
     let checked = Checked::new(file).expect("a sound model");
     let model = Model::load(&checked, &options(machine, kv), &mut arena).expect("room for it");
     let ids: Vec<u32> = (0..20).map(|n| (n * n * 7 + 3) % 250).collect();
@@ -170,8 +170,8 @@ fn logits(machine: &Machine, file: &[u8], kv: KvType, bits: &mut Bits) {
 /// Two sessions side by side. One continues twice; a request of the other is cancelled, then the session is forgotten
 /// and cannot continue.
 fn generation(machine: &Machine, sampler: SamplerParams, bits: &mut Bits) {
-    let mut memory = Memory::new(4 << 20);
-    let arena = Arena::new(memory.bytes()).expect("aligned");
+    let mut memory = machine.memory(4 << 20);
+    let arena = Arena::new((*memory).as_mut()).expect("aligned");
     let mut backend = engine(arena, machine);
     // With a separate output matrix: if it were the embedding, these weights would repeat one token for ever.
     let file = model(Shape {
@@ -231,8 +231,8 @@ const ANSWER: GenerateParams = GenerateParams {
 /// What is known about the template, and the ids of a conversation at the beginning of a session and after an answer.
 /// One text spells the begin token.
 fn conversation(machine: &Machine, bits: &mut Bits) {
-    let mut memory = Memory::new(4 << 20);
-    let arena = Arena::new(memory.bytes()).expect("aligned");
+    let mut memory = machine.memory(4 << 20);
+    let arena = Arena::new((*memory).as_mut()).expect("aligned");
     let mut backend = engine(arena, machine);
     let info = backend.load(&talking()).expect("room for it");
     let template = info.template.expect("a template");
@@ -279,8 +279,8 @@ fn in_a_format(machine: &Machine, bits: &mut Bits) {
     let image = region();
     let formats = Formats::read(&image).expect("a sound region");
     let mut costs = vec![0; formats.states()];
-    let mut memory = Memory::new(4 << 20);
-    let arena = Arena::new(memory.bytes()).expect("aligned");
+    let mut memory = machine.memory(4 << 20);
+    let arena = Arena::new((*memory).as_mut()).expect("aligned");
     let mut backend = engine(arena, machine);
     backend.load(&talking()).expect("room for it");
     backend.set_formats(FormatTable::new(formats, &mut costs).expect("room for the states"));
@@ -304,8 +304,8 @@ fn in_a_format(machine: &Machine, bits: &mut Bits) {
 
 /// Text is held back where a stop string may begin, an answer ends at one, and one that does not occur changes nothing.
 fn up_to_a_stop_string(machine: &Machine, bits: &mut Bits) {
-    let mut memory = Memory::new(4 << 20);
-    let arena = Arena::new(memory.bytes()).expect("aligned");
+    let mut memory = machine.memory(4 << 20);
+    let arena = Arena::new((*memory).as_mut()).expect("aligned");
     let mut backend = engine(arena, machine);
     backend.load(&talking()).expect("room for it");
     let params = GenerateParams {

@@ -335,6 +335,7 @@ fn wire_reports(bits: &mut Bits) {
                 steps: 40,
                 loss: 912_000,
             }),
+            Report::Corrupt,
         ]
     );
 }

@@ -53,9 +53,9 @@ pub struct Attack {
     pub on: On,
 }
 
-const MEMORY: &str = "a memory fault";
-const CAPABILITY: &str = "a capability fault";
-const EXCEPTION: &str = "an exception";
+pub(crate) const MEMORY: &str = "a memory fault";
+pub(crate) const CAPABILITY: &str = "a capability fault";
+pub(crate) const EXCEPTION: &str = "an exception";
 
 const fn attack(name: &'static str, does: &'static str, must: Must, on: On) -> Attack {
     Attack {

@@ -2,6 +2,7 @@
 //!
 //! Orders and reports use the end of the region `team`, after the part that the honest members use.
 
+use crate::list::{CAPABILITY, EXCEPTION, MEMORY};
 use crate::{On, Say, memory, place};
 use core::fmt::Write as _;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
@@ -15,15 +16,18 @@ const REPORT: usize = 0x100;
 /// Marks an order, so that garbage is not taken for one.
 const MARK: u64 = 0x5eed_0bad << 32;
 
-/// Number of signals in a flood.
-const SIGNALS: u32 = 100_000;
+/// Bytes of a worker's stack.
+pub const STACK: usize = 0x4_0000;
+
+/// Signals of a flood: few enough that inference, which gives up a worker that does not arrive, waits for their end in an emulator.
+const SIGNALS: u32 = 10_000;
 
 /// The required outcome for the honest request during which the attack is made. In addition, the next one gives the
 /// canonical text, and the log verifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Must {
-    /// The compartment dies of a memory fault, at this address if one is given.
-    Die(Option<usize>),
+    /// The compartment dies of this, in the shell's words, at this address if one is given.
+    Die(&'static str, Option<usize>),
     /// The shell answers others, and inference soon ends itself.
     Hang,
     /// Inference detects the change, during or after the request, and has itself restarted; or it dies of it.
@@ -59,7 +63,15 @@ const fn attack(name: &'static str, does: &'static str, must: Must) -> Attack {
 }
 
 const fn faults(name: &'static str, does: &'static str, at: usize) -> Attack {
-    attack(name, does, Must::Die(Some(at)))
+    attack(name, does, Must::Die(MEMORY, Some(at)))
+}
+
+/// About the kernel, the processor or the board, so on seL4 alone.
+const fn sel4(name: &'static str, does: &'static str, must: Must) -> Attack {
+    Attack {
+        on: On::Sel4,
+        ..attack(name, does, must)
+    }
 }
 
 use Must::{Anything, Die, Found, Hang, Say as Says};
@@ -138,21 +150,159 @@ pub const ATTACKS: &[Attack] = &[
         "executes the team's region",
         place::TEAM + POST + REPORT,
     ),
-    attack("worker-write-text", "writes its own code", Die(None)),
+    attack(
+        "worker-write-text",
+        "writes its own code",
+        Die(MEMORY, None),
+    ),
     attack(
         "worker-write-constants",
         "writes its own constants",
-        Die(None),
+        Die(MEMORY, None),
     ),
+    sel4(
+        "worker-read-kernel",
+        "reads the kernel's half of the address space",
+        Die(MEMORY, None),
+    ),
+    sel4(
+        "worker-read-guard-page",
+        "reads below its stack",
+        Die(MEMORY, Some(0xff_ffff_e000 - STACK - 8)),
+    ),
+    // Capabilities.
+    sel4(
+        "worker-invoke-all-slots",
+        "makes every invocation that there is (labels 0 to 79) on every other slot of its CSpace, with capabilities attached",
+        Says("granted=0"),
+    ),
+    sel4(
+        "worker-invoke-address-space",
+        "the same on its own address space, with a page of the arena as the range: the four kinds of cache maintenance, and \
+         nothing else, so nothing is mapped",
+        Says("granted=4 "),
+    ),
+    sel4(
+        "worker-maintain-caches",
+        "cleans, invalidates and unifies the cache of every page of arena and team, while inference uses them",
+        Says("across-pages=0 pages=2049 granted=8196 "),
+    ),
+    sel4(
+        "worker-reply-to-nobody",
+        "the same on its reply object: the kernel takes each as an answer to nobody, and does nothing",
+        Says("granted=80"),
+    ),
+    sel4(
+        "worker-invoke-root-slots",
+        "copies, mints, moves, deletes and revokes by the other 63 slots of its root CNode, at full depth",
+        Says("granted=0"),
+    ),
+    sel4(
+        "worker-copy-by-root",
+        "copies its capabilities by every slot as the CNode, at every depth from 1 to 64",
+        Says("granted=0"),
+    ),
+    sel4(
+        "worker-signal-foreign-channels",
+        "signals the 63 channels and 64 interrupts that it does not have",
+        Says("granted=0"),
+    ),
+    sel4(
+        "worker-call-foreign-endpoints",
+        "calls the 64 endpoints that a channel could have",
+        Says("granted=0"),
+    ),
+    sel4(
+        "worker-stop-others",
+        "suspends, resumes and rewrites by the 64 slots of children's TCBs",
+        Says("granted=0"),
+    ),
+    sel4(
+        "worker-lookup-outside",
+        "invokes a slot beyond its CNode",
+        Die(CAPABILITY, Some(0x10_0000)),
+    ),
+    sel4(
+        "worker-wait-on-inference",
+        "waits on inference's notification, which it may signal",
+        Die(CAPABILITY, Some(11)),
+    ),
+    sel4(
+        "worker-receive-on-nothing",
+        "receives on an endpoint that it does not have",
+        Die(CAPABILITY, Some(74)),
+    ),
+    sel4(
+        "worker-receive-faults",
+        "polls its fault endpoint, which is audit's, 10 000 times for faults of others",
+        Says("received=0"),
+    ),
+    sel4(
+        "worker-steal-faults",
+        "receives on its fault endpoint, which is audit's, without end, so that it takes a fault that audit is too late for",
+        Hang,
+    ),
+    sel4(
+        "worker-forge-fault",
+        "sends a memory fault at 0xbad000 to audit, which is on record and ends its compartment alone",
+        Die(MEMORY, Some(0xbad_000)),
+    ),
+    sel4(
+        "worker-forge-fault-long",
+        "sends a fault of 120 words, with capabilities, and a label that no fault has",
+        Die("an unknown fault", Some(0x7_7777)),
+    ),
+    sel4(
+        "worker-debug-putchar",
+        "prints by the debug kernel's system call",
+        Die("an unknown system call", None),
+    ),
+    sel4(
+        "worker-unknown-system-call",
+        "makes a system call that no kernel has",
+        Die("an unknown system call", None),
+    ),
+    sel4(
+        "worker-write-translation-table",
+        "writes its core's TTBR0_EL1",
+        Die(EXCEPTION, None),
+    ),
+    sel4(
+        "worker-read-performance-counter",
+        "reads its core's PMCCNTR_EL0",
+        Die(EXCEPTION, None),
+    ),
+    sel4("worker-call-firmware", "executes SMC", Die(EXCEPTION, None)),
+    sel4(
+        "worker-call-hypervisor",
+        "executes HVC",
+        Die(EXCEPTION, None),
+    ),
+    // Time.
     attack(
         "worker-never-arrives",
         "never arrives at the end of its part",
         Hang,
     ),
+    sel4(
+        "worker-storm-kernel",
+        "enters the kernel without end, whose lock all cores share",
+        Hang,
+    ),
+    sel4(
+        "worker-disarm-timer",
+        "disarms its core's generic timer and spins",
+        Hang,
+    ),
+    sel4(
+        "worker-storm-timer",
+        "fires its core's IRQ 30 without end",
+        Hang,
+    ),
     attack(
         "worker-flood",
-        "signals inference 100 000 times",
-        Says("signalled=100000"),
+        "signals inference 10 000 times",
+        Says("signalled=10000"),
     ),
     attack(
         "worker-leave",
@@ -162,12 +312,22 @@ pub const ATTACKS: &[Attack] = &[
     attack(
         "worker-end",
         "dies of a memory fault of its own",
-        Die(Some(place::AUDIT_LOG)),
+        Die(MEMORY, Some(place::AUDIT_LOG)),
     ),
     attack(
         "worker-look",
         "looks for what an old run has left in its own memory",
         Says("nothing is left"),
+    ),
+    sel4(
+        "worker-leave-all",
+        "fills stack, data and floating-point registers with a secret, changes FPCR, and dies",
+        Die(EXCEPTION, Some(0)),
+    ),
+    sel4(
+        "worker-look-all",
+        "looks for what the life before left: words of stack and data, registers, FPCR",
+        Says("stack=0 data=0 registers=0 fpcr=0"),
     ),
     attack(
         "worker-lie",
@@ -202,6 +362,14 @@ pub struct Own {
     pub text: usize,
     /// Bytes of the arena.
     pub arena: usize,
+}
+
+/// What the runtime of a hostile worker gives to attacks, and the attacks that only it can make.
+pub trait Ground {
+    /// Signals inference.
+    fn ring(&mut self);
+    /// Makes an attack that is the runtime's. False if it knows none of this name.
+    fn perform(&mut self, name: &str, say: &mut Say) -> bool;
 }
 
 fn word(at: usize) -> &'static AtomicU64 {
@@ -246,8 +414,8 @@ static CONSTANT: [u64; 4] = [1, 2, 3, 4];
 /// A mark that a restart must erase.
 static MARKED: AtomicU64 = AtomicU64::new(0);
 
-/// Before each job: carries out the order, once. `ring` signals inference.
-pub fn obey(own: Own, ring: &mut dyn FnMut()) {
+/// Before each job: carries out the order, once.
+pub fn obey(own: Own, ground: &mut impl Ground) {
     let order = word(8).load(Ordering::Acquire);
     if order & !0xffff != MARK | (own.number as u64) << 16 {
         return;
@@ -257,13 +425,13 @@ pub fn obey(own: Own, ring: &mut dyn FnMut()) {
         return;
     };
     let mut say = Say::new();
-    perform(attack, own, ring, &mut say);
+    perform(attack, own, ground, &mut say);
     tell(&say);
 }
 
-fn perform(attack: &Attack, own: Own, ring: &mut dyn FnMut(), say: &mut Say) {
-    let Attack { name, must, .. } = attack;
-    if let (Die(Some(at)), false) = (must, name.contains("execute")) {
+fn perform(attack: &Attack, own: Own, ground: &mut impl Ground, say: &mut Say) {
+    let Attack { name, must, on, .. } = attack;
+    if let (On::Both, Die(_, Some(at)), false) = (on, must, name.contains("execute")) {
         if name.contains("write") {
             memory::write(*at, say);
         } else {
@@ -280,7 +448,7 @@ fn perform(attack: &Attack, own: Own, ring: &mut dyn FnMut(), say: &mut Say) {
             core::hint::spin_loop();
         },
         "worker-flood" => {
-            (0..SIGNALS).for_each(|_| ring());
+            (0..SIGNALS).for_each(|_| ground.ring());
             let _ = write!(say, "signalled={SIGNALS}");
         }
         "worker-leave" => {
@@ -313,8 +481,10 @@ fn perform(attack: &Attack, own: Own, ring: &mut dyn FnMut(), say: &mut Say) {
             fill(place::ARENA, own.arena, Garbage::Random);
             fill(place::TEAM, POST, Garbage::Random);
         }
-        _ => {
-            let _ = write!(say, "UNKNOWN");
+        name => {
+            if !ground.perform(name, say) {
+                let _ = write!(say, "UNKNOWN");
+            }
         }
     }
 }

@@ -11,13 +11,6 @@ pub(crate) struct Sel4 {
     pub(crate) remains: Remains,
 }
 
-/// An address in the kernel's part of the address space.
-#[cfg(target_arch = "aarch64")]
-const KERNEL: usize = 0xffff_ff80_4000_0000;
-/// As above: where the kernel maps the physical memory that it was loaded to.
-#[cfg(target_arch = "riscv64")]
-const KERNEL: usize = 0xffff_ffc0_8400_0000;
-
 unsafe extern "C" {
     static microkit_notifications: u64;
 }
@@ -42,14 +35,16 @@ impl Ground for Sel4 {
     fn perform(&mut self, name: &str, say: &mut Say) -> bool {
         match name {
             "write-reset-code" => redteam_attacks::write(redteam_attacks::place::TEXT, say),
-            "read-kernel" => redteam_attacks::read(KERNEL, say),
             "read-guard-page" => redteam_attacks::read(crate::start::STACK_BOTTOM - 8, say),
             "disarm-timer" => timer::disarm_and_spin(),
             "storm-timer" => timer::storm(),
             "timer-send" => timer::send(),
             "schedule-send" => scheduling::send(),
             "schedule-receive" => scheduling::receive(say),
-            "leave" => remains::leave(),
+            "leave" => {
+                let arena = redteam_attacks::place::ARENA;
+                remains::leave(arena..arena + 0x80_0000)
+            }
             "look" => {
                 let _ = write!(say, "{}", self.remains);
             }

@@ -38,9 +38,17 @@ const fn cache_labels() -> [u64; 0] {
     []
 }
 
-/// The slot of audit's notification.
-fn audit_slot() -> u64 {
-    CHANNELS + crate::audit_channel() as u64
+/// In the part of the address space that the kernel keeps for itself.
+#[cfg(target_arch = "aarch64")]
+const KERNEL: usize = 0xffff_ff80_4000_0000;
+/// As above: where it maps the physical memory that it was loaded to.
+#[cfg(target_arch = "riscv64")]
+const KERNEL: usize = 0xffff_ffc0_8400_0000;
+
+/// The slot of the notification behind the first of its channels: audit's, or for a worker inference's.
+fn peers_slot() -> u64 {
+    let [first, ..] = crate::own_channels();
+    CHANNELS + first as u64
 }
 
 /// Slots that the domain has itself: its notification, fault endpoint, address space, reply object, its channels'
@@ -87,7 +95,7 @@ fn invoke(slot: u64, label: u64, words: [u64; 8]) -> u64 {
         for (place, slot) in buffer
             .caps_or_badges_mut()
             .iter_mut()
-            .zip([VSPACE, audit_slot(), 1])
+            .zip([VSPACE, peers_slot(), 1])
         {
             *place = slot;
         }
@@ -149,8 +157,9 @@ pub(crate) fn maintain_caches(regions: impl Iterator<Item = (usize, usize)>, say
 /// Makes the attack with this name; false if there is none.
 pub(crate) fn perform(name: &str, say: &mut Say) -> bool {
     // To slot 300, from the slot of its channel, at full depth, with all rights.
-    let words = [300, 64, audit_slot(), 64, 0xf, 0xffff, 1, 1];
+    let words = [300, 64, peers_slot(), 64, 0xf, 0xffff, 1, 1];
     match name {
+        "read-kernel" => redteam_attacks::read(KERNEL, say),
         "invoke-all-slots" => sweep((0..SLOTS).filter(|slot| !is_own(*slot)), words, say),
         "invoke-address-space" => {
             // The first two words are a range to clean: a page of its own. For other labels, see `words`.
@@ -177,7 +186,7 @@ pub(crate) fn perform(name: &str, say: &mut Say) -> bool {
                     tally.add(invoke(
                         root,
                         label,
-                        [300, depth, audit_slot(), depth, 0xf, 0, 0, 0],
+                        [300, depth, peers_slot(), depth, 0xf, 0, 0, 0],
                     ));
                 }
             }
@@ -195,13 +204,13 @@ pub(crate) fn perform(name: &str, say: &mut Say) -> bool {
             tally.tell(say);
         }
         "call-foreign-endpoints" => sweep(74..138, words, say),
-        "stop-audit" => sweep(202..266, words, say),
+        "stop-audit" | "stop-others" => sweep(202..266, words, say),
         "lookup-outside" => {
             let label = invoke(0x10_0000, 0, words);
             let _ = write!(say, "SUCCEEDED: answered {label}");
         }
-        "wait-on-audit" => {
-            let (_, badge) = cap::Notification::from_bits(audit_slot()).wait();
+        "wait-on-audit" | "wait-on-inference" => {
+            let (_, badge) = cap::Notification::from_bits(peers_slot()).wait();
             let _ = write!(say, "SUCCEEDED: got {badge:#x}");
         }
         "receive-on-nothing" => {
@@ -218,6 +227,9 @@ pub(crate) fn perform(name: &str, say: &mut Say) -> bool {
             }
             let _ = write!(say, "received={received}");
         }
+        "steal-faults" => loop {
+            let _ = cap::Endpoint::from_bits(FAULTS).recv(cap::Reply::from_bits(REPLY));
+        },
         "forge-fault" => {
             let label = invoke(FAULTS, 6, [0x1234, 0xbad_000, 0, 0, 0, 0, 0, 0]);
             let _ = write!(say, "SUCCEEDED: answered {label}");

@@ -12,6 +12,15 @@ mod remains;
 mod scheduling;
 #[path = "../../../../pds/sel4/inference/src/start.rs"]
 mod start;
+#[cfg_attr(
+    feature = "cores",
+    path = "../../../../pds/sel4/inference/src/with_workers.rs"
+)]
+#[cfg_attr(
+    not(feature = "cores"),
+    path = "../../../../pds/sel4/inference/src/without_workers.rs"
+)]
+mod team;
 mod timer;
 
 use component::{Activity, FormatCosts, Server};
@@ -19,6 +28,7 @@ use ground::Sel4;
 use llm_core::arena::Arena;
 use llm_core::backend::TransformerBackend;
 use llm_core::simd::Cpu;
+use llm_core::team::Team as _;
 use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
 use redteam_attacks::Attacker;
 use runtime::region::{self, Mapped, RingError};
@@ -82,7 +92,7 @@ impl component::Port for Port {
     }
 }
 
-type Hostile = Attacker<TransformerBackend<'static>, Sel4>;
+type Hostile = Attacker<TransformerBackend<'static, team::Team>, Sel4>;
 
 struct Domain(Option<&'static mut Hosting>);
 
@@ -113,9 +123,15 @@ fn begin() -> Result<&'static mut Hosting, RingError> {
     let adapters = unsafe { region::parts(adapters)? };
     let remains = remains::look(arena, registers);
     let arena = Arena::new(arena).expect("pages are aligned");
+    let team = team::begin()?;
     let adapters = ADAPTERS.init(adapters);
     Ok(SERVER.init_with(|| {
-        let mut backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
+        let mut options = component::load_options(Cpu::of_build());
+        options.workers = team.workers();
+        let mut backend = TransformerBackend::with_team(arena, options, team);
+        if team::SHARES_ARENA {
+            backend.seal_models();
+        }
         backend.set_formats(component::read_formats(formats, COSTS.take()));
         let backend = Attacker::new(backend, Sel4 { remains });
         Server::new(ring, backend, store, adapters)

@@ -3,6 +3,7 @@
 use crate::machine;
 use crate::start::STACK_BOTTOM;
 use core::fmt::{self, Display, Formatter};
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const SECRET: u64 = 0x5ec2_e75e_c2e7_5ec3;
@@ -70,16 +71,15 @@ fn words_of(bytes: &[u8]) -> impl Iterator<Item = u64> {
     words.iter().copied().map(u64::from_le_bytes)
 }
 
-/// Leaves the secret everywhere, and dies.
-pub(crate) fn leave() -> ! {
+/// Leaves something everywhere, also in this part of the arena, and dies.
+pub(crate) fn leave(arena: Range<usize>) -> ! {
     IN_DATA.store(SECRET, Relaxed);
     IN_BSS.iter().for_each(|word| word.store(SECRET, Relaxed));
     let local = 0_u64;
     let here = core::hint::black_box(&raw const local as usize);
-    let arena = redteam_attacks::place::ARENA;
     let stack = (STACK_BOTTOM..here - IN_USE).step_by(8);
-    for at in stack.chain((arena..arena + 0x80_0000).step_by(8)) {
-        // SAFETY: its own memory; it dies before any of this is used again.
+    for at in stack.chain(arena.step_by(8)) {
+        // SAFETY: its own memory; it dies before anything of it is used again.
         unsafe { core::ptr::write_volatile(at as *mut u64, SECRET) }
     }
     machine::fill_float_registers_and_die(SECRET)

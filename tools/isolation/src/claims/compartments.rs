@@ -28,6 +28,7 @@ pub(super) fn as_one(view: &View, policy: &Policy, graph: &Graph, finding: &mut 
             head,
             members,
             regions,
+            ..
         } = compartment;
         finding.evidence(format!(
             "{} count as {head}: beyond themselves they reach nothing that {head} does not, and nothing but what reaches \

@@ -95,6 +95,16 @@ pub enum PolicyError {
         /// The compartment's head.
         head: String,
     },
+    /// A compartment would be none.
+    #[error(
+        "[[compartment]] '{head}' has {most} members besides its head: fewest must be from 1 to {most}"
+    )]
+    Fewest {
+        /// The compartment's head.
+        head: String,
+        /// Its other members.
+        most: usize,
+    },
     /// A core's line is not one.
     #[error(
         "[[core]] {number}: there may be one line for each core but core 0, whose domains are in scheduling.order"

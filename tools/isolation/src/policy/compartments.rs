@@ -6,7 +6,9 @@
 
 use super::{Policy, PolicyError};
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use sysdesc::System;
 
 /// Domains that trust each other and that nobody else trusts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -18,6 +20,19 @@ pub struct Compartment {
     pub members: Vec<String>,
     /// Private regions of the head that all members read and write.
     pub regions: Vec<String>,
+    /// The fewest of these members that a description may have; all of them if nothing is said. It leaves out the last
+    /// ones: see [`Policy::of_system`].
+    #[serde(default)]
+    pub fewest: Option<usize>,
+}
+
+/// A variable of a program that a description does not set, because it stands for somebody who is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unset {
+    /// The program's domain.
+    pub domain: String,
+    /// Its name.
+    pub variable: String,
 }
 
 /// A core besides core 0, and who runs there.
@@ -37,6 +52,15 @@ impl Compartment {
         std::iter::once(self.head.as_str()).chain(members)
     }
 
+    /// The members that a description leaves out, as it may: the last ones.
+    fn left_out<'a>(&'a self, system: &'a System) -> impl Iterator<Item = &'a str> {
+        let fewest = self.fewest.unwrap_or(self.members.len());
+        let may_be = self.members.iter().skip(fewest).rev();
+        let is_there = |member: &&String| system.domain(member).is_some();
+        let left_out = may_be.take_while(move |member| !is_there(member));
+        left_out.map(String::as_str)
+    }
+
     /// Whether a domain is a member.
     #[must_use]
     pub fn has(&self, domain: &str) -> bool {
@@ -45,6 +69,50 @@ impl Compartment {
 }
 
 impl Policy {
+    /// What it demands of this description. If that leaves out members of a compartment that may have fewer, nothing of what is
+    /// said of these is demanded: their own lines, their channels, who is their parent, their place on a core. All else
+    /// stays, so a line that names one of them beside others is a violation.
+    #[must_use]
+    pub fn of_system(&self, system: &System) -> Cow<'_, Self> {
+        let all = self.compartment.iter();
+        let left_out: BTreeSet<&str> = all.flat_map(|it| it.left_out(system)).collect();
+        if left_out.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let stays = |name: &String| !left_out.contains(name.as_str());
+        let mut policy = self.clone();
+        for compartment in &mut policy.compartment {
+            compartment.members.retain(stays);
+        }
+        for core in &mut policy.core {
+            core.domains.retain(stays);
+        }
+        policy.core.retain(|core| !core.domains.is_empty());
+        policy.domain.retain(|line| stays(&line.name));
+        for channel in policy
+            .channel
+            .extract_if(.., |line| !line.between.iter().all(stays))
+        {
+            let ends = channel.between.into_iter().zip(channel.variables);
+            let unset = ends.map(|(domain, variable)| Unset { domain, variable });
+            policy.unset.extend(unset);
+        }
+        for control in policy.control.extract_if(.., |line| !stays(&line.child)) {
+            policy.unset.push(Unset {
+                domain: control.parent,
+                variable: control.variable,
+            });
+        }
+        Cow::Owned(policy)
+    }
+
+    /// Whether a description that leaves somebody out does not set this variable.
+    #[must_use]
+    pub fn is_unset(&self, domain: &str, variable: &str) -> bool {
+        let mut unset = self.unset.iter();
+        unset.any(|it| it.domain == domain && it.variable == variable)
+    }
+
     /// The compartment of a domain, if it has one.
     #[must_use]
     pub fn compartment_of(&self, domain: &str) -> Option<&Compartment> {
@@ -106,6 +174,11 @@ impl Policy {
                 if domain == self.mediation.engine && domain != compartment.head {
                     return Err(error("the engine, which deals with the outside"));
                 }
+            }
+            let (fewest, most) = (compartment.fewest, compartment.members.len());
+            if fewest.is_some_and(|fewest| !(1..=most).contains(&fewest)) {
+                let head = compartment.head.clone();
+                return Err(PolicyError::Fewest { head, most });
             }
             for region in &compartment.regions {
                 let mut lines = self.private.iter();

@@ -111,6 +111,7 @@ impl Report {
             kernel,
             configuration,
         } = subjects;
+        let policy = &*policy.of_system(system);
         let description = View::of_description(system, Configuration::Release);
         let mut claims = Vec::new();
         for claim in Claim::OF_A_VIEW {

@@ -1,4 +1,4 @@
-//! Harmful changes of the system on several cores, systems/cores, of its claims and of its image: what a worker must not be
+//! Harmful changes of the system on several cores, systems/cores, and of its claims: what a worker must not be
 //! to anybody outside of inference's compartment, and where nobody else may run.
 
 use crate::harness::{Caught, changed, check_with_layer, none};
@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use std::sync::LazyLock;
 use sysdesc::Board;
 
-static SYSTEM: LazyLock<String> = LazyLock::new(|| {
+pub static SYSTEM: LazyLock<String> = LazyLock::new(|| {
     let described = include_str!("../../../../systems/cores/system.xml");
     Board::usual().resolve(described).unwrap()
 });

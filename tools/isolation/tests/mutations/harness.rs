@@ -17,6 +17,8 @@ pub static SYSTEM: LazyLock<String> = LazyLock::new(|| {
 });
 const FIXTURE_SYSTEM: &str = include_str!("../fixtures/system.xml");
 const FIXTURE: &str = include_str!("../fixtures/capdl.json");
+const CORES_SYSTEM: &str = include_str!("../fixtures/cores.xml");
+const CORES: &str = include_str!("../fixtures/cores.json");
 const TWO: &str = include_str!("../fixtures/two-clients.json");
 
 pub const POLICY_TEXT: &str = include_str!("../../policy.toml");
@@ -40,6 +42,11 @@ static FIXTURE_SPEC: LazyLock<Spec> = LazyLock::new(|| Spec::read(FIXTURE.as_byt
 static TWO_POLICY: LazyLock<Policy> =
     LazyLock::new(|| Policy::parse(&two_clients::policy(&of_fixture(POLICY_TEXT))).unwrap());
 static TWO_SPEC: LazyLock<Spec> = LazyLock::new(|| Spec::read(TWO.as_bytes()).unwrap());
+
+/// The policy for the fixture of systems/cores.
+static CORES_POLICY: LazyLock<Policy> =
+    LazyLock::new(|| layered(&of_fixture(POLICY_TEXT), crate::cores::ADDED).unwrap());
+static CORES_SPEC: LazyLock<Spec> = LazyLock::new(|| Spec::read(CORES.as_bytes()).unwrap());
 
 /// A change to an image: its name, what it does, the claims that it must violate, words of one message.
 pub type Mutation = (
@@ -121,6 +128,12 @@ pub fn check_image_of_two(spec: &Spec) -> Vec<String> {
     report(&system, &TWO_POLICY, Some(spec))
 }
 
+/// The same for the fixture of systems/cores.
+pub fn check_image_of_cores(spec: &Spec) -> Vec<String> {
+    let system = System::parse(CORES_SYSTEM).unwrap();
+    report(&system, &CORES_POLICY, Some(spec))
+}
+
 fn report(system: &System, policy: &Policy, spec: Option<&Spec>) -> Vec<String> {
     let report = Report::of(Subjects {
         system,
@@ -200,6 +213,12 @@ impl Image {
     /// The fixture of the system with two clients.
     pub fn of_two() -> Self {
         let spec = TWO_SPEC.clone();
+        Self { spec }
+    }
+
+    /// The fixture of systems/cores.
+    pub fn of_cores() -> Self {
+        let spec = CORES_SPEC.clone();
         Self { spec }
     }
 
