@@ -1,8 +1,8 @@
 //! Small models with random weights.
 
-use alloc::string::ToString;
 use super::writer::GgufWriter;
 use crate::quantize::TensorType;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use alloc::{format, vec};
 

@@ -1,8 +1,8 @@
 //! Writes small GGUF files.
 
-use alloc::string::ToString;
 use crate::quantize::{TensorType, quantize_row};
 use alloc::string::String;
+use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 use zerocopy::IntoBytes;
