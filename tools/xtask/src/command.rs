@@ -81,13 +81,13 @@ impl Run {
         }
     }
 
-    /// Like [`Self::run`], but its output goes to standard error, because standard output is for the requested result.
+    /// Like [`Self::done`], but its output goes to standard error, because standard output is for the requested result.
     pub fn aside(mut self) -> Result {
         self.0.stdout(std::io::stderr());
         self.done()
     }
 
-    /// Like [`Self::run`], without its output.
+    /// Like [`Self::done`], without its output.
     pub fn silent(mut self) -> Result {
         self.0.stdout(Stdio::null());
         self.done()

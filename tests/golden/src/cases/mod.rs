@@ -24,7 +24,7 @@ pub struct Machine {
     pub workers: usize,
     /// Makes a team of that many, which cuts even the shortest jobs.
     pub team: fn(usize) -> Box<dyn Team>,
-    /// Memory for an arena of so many bytes, where the whole team finds it. One is dropped before the next is asked for.
+    /// Memory for an arena of this many bytes, which the whole team can reach. Each is dropped before the next is requested.
     pub memory: fn(usize) -> Box<dyn AsMut<[u8]>>,
 }
 

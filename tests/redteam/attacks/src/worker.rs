@@ -326,7 +326,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     sel4(
         "worker-look-all",
-        "looks for what the life before left: words of stack and data, registers, FPCR",
+        "looks for what the previous run left: words of stack and data, registers, FPCR",
         Says("stack=0 data=0 registers=0 fpcr=0"),
     ),
     attack(

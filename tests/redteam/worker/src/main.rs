@@ -69,7 +69,7 @@ impl Bells for Inference {
 }
 
 struct Sel4 {
-    /// What this life has found when it began.
+    /// What this run found when it started.
     remains: Remains,
 }
 

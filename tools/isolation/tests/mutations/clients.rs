@@ -419,13 +419,13 @@ const MUTATIONS: &[Mutation] = &[
         "a_slot_has_no_address",
         &[(r#" setvar_vaddr="audit_to_client_1""#, "")],
         &["D"],
-        &["the client in slot 1, and not audit_to_client_1:"],
+        &["the client in slot 1, but not audit_to_client_1:"],
     ),
     (
         "a_slot_has_no_channel",
         &[(r#" setvar_id="client_1_channel""#, "")],
         &["D"],
-        &["the client in slot 1, and not client_1_channel"],
+        &["the client in slot 1, but not client_1_channel"],
     ),
     (
         "a_slot_is_told_its_size_as_its_address",
@@ -613,7 +613,7 @@ const MUTATIONS: &[Mutation] = &[
             "",
         )],
         &["P", "D"],
-        &["channel of audit and triage", "not there"],
+        &["channel of audit and triage", "does not exist"],
     ),
     // Time, and the program of a client.
     (

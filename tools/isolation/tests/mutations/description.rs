@@ -483,7 +483,7 @@ const MUTATIONS: &[Mutation] = &[
             "",
         )],
         &["P"],
-        &["channel of audit and inference", "not there"],
+        &["channel of audit and inference", "does not exist"],
     ),
     (
         "shell_is_a_child_of_audit",
@@ -564,7 +564,7 @@ const MUTATIONS: &[Mutation] = &[
             ),
         ],
         &["P"],
-        &["domain 'shell'", "not there"],
+        &["domain 'shell'", "does not exist"],
     ),
     // Features that the project does not use.
     (
