@@ -89,7 +89,7 @@ impl<'a> Working<'a> {
         cast_mut(&mut self.memory[range.start - self.base..range.end - self.base])
     }
 
-    /// The bytes of several spans at once; [`as_mut`] restores their type.
+    /// The bytes of several spans at once; `as_mut` restores their type.
     ///
     /// # Panics
     /// A span is not above the mark, or two overlap.

@@ -348,7 +348,7 @@ impl Scheduler {
         }
     }
 
-    /// Does a bounded amount of work: [`STEP_WORK`] for each worker of a batch's way through the model, or the choice of
+    /// Does a bounded amount of work: `STEP_WORK` for each worker of a batch's way through the model, or the choice of
     /// one token.
     /// Ending a request needs no credit. `text` receives what can be shown, in whole characters; the last token of a
     /// generation brings what was held back.

@@ -18,7 +18,7 @@ pub struct Token {
     pub position: u32,
     /// Whether the logits after it are needed.
     pub logits: bool,
-    /// The adapter to apply, below [`MAX_ADAPTERS`].
+    /// The adapter to apply, below `MAX_ADAPTERS`.
     pub adapter: Option<u8>,
 }
 

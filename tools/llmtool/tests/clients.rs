@@ -393,7 +393,7 @@ fn a_description_whose_slots_are_not_whole_is_refused() {
             " setvar_id=\"client_1_channel\"",
             "",
             8,
-            "the client in slot 1, and not client_1_channel",
+            "the client in slot 1, but not client_1_channel",
         ),
         (
             "others-ring",

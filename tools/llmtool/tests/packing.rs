@@ -271,7 +271,7 @@ fn an_adapter_comes_out_of_a_console_log_and_goes_into_a_store() {
     let message = failure(&[&import[..], &["--key", text(&other)]].concat());
     assert!(message.contains("not by this key"), "{message}");
     let message = failure(&[&import[..], &["--name", "feelings"]].concat());
-    assert!(message.contains("there is 'moral'"), "{message}");
+    assert!(message.contains("found: 'moral'"), "{message}");
     let spoilt = fs::read_to_string(&log)
         .unwrap()
         .replace("AAAAAAAA", "AAAAAAAB");

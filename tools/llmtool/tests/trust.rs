@@ -203,7 +203,7 @@ fn a_bad_policy_is_refused_with_its_line_and_the_reason() {
         (
             "may = [\"infer\"]",
             "may = [\"infer\", \"infer\"]",
-            "'infer' is given twice",
+            "'infer' is listed twice",
         ),
         (
             "max-tokens = 512",

@@ -25,7 +25,7 @@ pub enum Targets {
 /// How an adapter is trained.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrainParams {
-    /// Rank of the matrices, 1 to [`super::MAX_RANK`].
+    /// Rank of the matrices, 1 to `MAX_RANK`.
     pub rank: u32,
     /// α in millionths: products are scaled by α / rank.
     pub alpha: u32,

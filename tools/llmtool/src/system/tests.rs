@@ -54,7 +54,7 @@ fn the_plan_is_the_engines_and_a_board_that_is_too_small_is_named() {
     .unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("16.00 MiB are there") && text.contains("arena 8.00 MiB"),
+        text.contains("the board has 16.00 MiB") && text.contains("arena 8.00 MiB"),
         "{text}"
     );
 
