@@ -124,11 +124,11 @@ mod mapped {
         /// The region of `bytes` bytes at `start`.
         ///
         /// # Safety
-        /// `start` is not null, and `bytes` bytes from it stay mapped readable for the life of the program.
-        /// [`ReadParts::part`] is called only with parts designated by the one domain that writes the region, and its
-        /// result is no longer used once that domain is told so. The writer is trusted not to write a designated part
-        /// before that. For the region of adapters, the writer is audit: a command designates a part, and the first
-        /// report that answers the command releases it.
+        /// `bytes` bytes from `start` stay mapped readable for the life of the program. [`ReadParts::part`] is called
+        /// only with parts designated by the one domain that writes the region, and its result is no longer used once
+        /// that domain is told so. The writer is trusted not to write a designated part before that. For the region of
+        /// adapters, the writer is audit: a command designates a part, and the first report that answers the command
+        /// releases it.
         #[must_use]
         pub const unsafe fn new(start: NonNull<u8>, bytes: usize) -> Self {
             Self { start, bytes }
