@@ -30,6 +30,10 @@ pub mod world;
 /// Of so many seeds one is a run of a system with a disk.
 const WITH_A_DISK: u64 = 4;
 
+/// Of so many seeds one is a workshop: its clients do little but make adapters. Large adapters are thousands of acts, so
+/// other runs seldom have two of them at once.
+const WORKSHOPS: u64 = 8;
+
 /// Does a run.
 ///
 /// # Errors
@@ -62,6 +66,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether its clients do little but make adapters. No run of a system with a disk is one.
+    #[must_use]
+    pub const fn is_workshop(&self) -> bool {
+        self.seed % WORKSHOPS == 6
+    }
+
     /// A whole run.
     #[must_use]
     pub const fn new(seed: u64, steps: u64) -> Self {
