@@ -96,7 +96,7 @@ impl Blocks for Sparse {
 /// Mounts the disk, reads all of it, and writes to it.
 pub fn disk(bytes: &[u8]) {
     let mut disk = Sparse::from_bytes(bytes);
-    let _ = block_on(check(&mut disk, &mut [0; 1 << 14], |finding| {
+    let _ = block_on(check(&mut disk, &mut [0; 1 << 14], |finding, _| {
         // What is told to people.
         let _ = finding.to_string();
     }));

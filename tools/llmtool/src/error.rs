@@ -15,6 +15,7 @@ use llm_core::quantize::QuantizeError;
 use llm_core::tokenizer::{TokenizeError, VocabularyError};
 use llm_core::transformer::training::TrainError;
 use llm_core::transformer::{AdapterError, LoadError, MAX_ADAPTERS};
+use protocol::store::LOG_FILE;
 use storage::StorageError;
 
 use crate::chat::TemplateError;
@@ -427,7 +428,7 @@ pub enum ToolError {
     #[error(transparent)]
     Passphrase(#[from] PassphraseError),
     /// A disk, or something on it.
-    #[error("{}: {source}", image.display())]
+    #[error("{}: {source}{}", image.display(), advice(source))]
     Disk {
         /// The image.
         image: PathBuf,
@@ -435,7 +436,7 @@ pub enum ToolError {
         source: StorageError,
     },
     /// A file of a disk.
-    #[error("{}: {file}: {source}", image.display())]
+    #[error("{}: {file}: {source}{}", image.display(), advice(source))]
     OnDisk {
         /// The image.
         image: PathBuf,
@@ -459,6 +460,62 @@ pub enum ToolError {
         needed: ByteSize,
         /// What there is.
         free: ByteSize,
+    },
+    /// A folder has no room for another name.
+    #[error(
+        "{}: there is room for {file}, but not for its name: the folder at the top of FAT12 and FAT16 takes a fixed number of \
+         names, and long ones count as several; put it into another folder, or remove files",
+        image.display()
+    )]
+    FolderFull {
+        /// The image.
+        image: PathBuf,
+        /// The file.
+        file: String,
+    },
+    /// A disk on which a new file could end in the clusters of others.
+    #[error(
+        "{}: nothing is written, because the tables of the file system contradict each other and other files could be lost: \
+         {finding}; 'llmtool disk check' says what else is wrong, fsck.fat repairs it",
+        image.display()
+    )]
+    DiskUnsound {
+        /// The image.
+        image: PathBuf,
+        /// The first finding.
+        finding: String,
+    },
+    /// A disk that cannot be checked further.
+    #[error("{}: {source}; make a new one with 'llmtool disk create'", image.display())]
+    DiskUnreadable {
+        /// The image.
+        image: PathBuf,
+        /// What is wrong.
+        source: StorageError,
+    },
+    /// A file that is no log in any form.
+    #[error(
+        "{}: this is neither a disk with a file system, nor the file {LOG_FILE} of one, nor an export; llmctl audit --json \
+         makes an export",
+        .0.display()
+    )]
+    NoLog(PathBuf),
+    /// A path that is not for other files.
+    #[error(
+        "nothing is put at {path}, which is the audit log of the disk, or what files are called until they are complete; take \
+         another path"
+    )]
+    DiskReserved {
+        /// The path.
+        path: String,
+    },
+    /// Two files for one place on a disk.
+    #[error(
+        "two files would lie at {path} on the disk, which ignores case (rename one as NAME=FILE)"
+    )]
+    DiskDuplicate {
+        /// Where.
+        path: String,
     },
     /// A file that holds no log, where one is wanted.
     #[error("{}: {source}", path.display())]
@@ -532,6 +589,9 @@ impl fmt::Display for Written<'_> {
             io::ErrorKind::NotFound => "there is no such folder; make it first, or name another",
             io::ErrorKind::PermissionDenied => "you may not write there; name another place",
             io::ErrorKind::IsADirectory => "it is a folder; name a file in it",
+            io::ErrorKind::WouldBlock => {
+                "another program uses it: a running system, or llmtool; end that first"
+            }
             io::ErrorKind::NotADirectory => {
                 "a part of its path is a file and no folder; look at its path"
             }
@@ -540,6 +600,14 @@ impl fmt::Display for Written<'_> {
             io::ErrorKind::ReadOnlyFilesystem => "nothing can be written there; name another place",
             _ => return without_number(self.0, f),
         })
+    }
+}
+
+/// What to do about a disk in this state.
+const fn advice(source: &StorageError) -> &'static str {
+    match source {
+        StorageError::Damaged { .. } => "; 'llmtool disk check' says what is wrong",
+        _ => "",
     }
 }
 

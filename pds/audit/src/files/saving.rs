@@ -9,11 +9,12 @@
 //! at any moment leaves no adapter of that name, or a whole one with its signature. A signature alone is no adapter, and is
 //! replaced by the next.
 
-use super::path::{PREFIX, Path, named, path_of};
+use super::path::{Path, path_of};
 use protocol::error::{ErrorCode, Failure};
 use protocol::hash::SIGNATURE_BYTES;
 use protocol::limits::MAX_NAME_BYTES;
 use protocol::name::ModelName;
+use protocol::on_disk::{PREFIX, named};
 use protocol::store::{Content, SIGNATURE_SUFFIX};
 use protocol::wire::files::Answer;
 
