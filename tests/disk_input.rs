@@ -241,6 +241,65 @@ fn odd_names_are_counted_and_never_printed() {
     }
 }
 
+/// Changes a long name on a disk, as none of our tools would.
+fn rename_by_hand(image: &Image, from: &str, to: &str) {
+    let wide = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    let (from, to) = (wide(from), wide(to));
+    let mut bytes = std::fs::read(image.path()).unwrap();
+    let mut places = 0..bytes.len() - from.len();
+    let at = places.find(|at| bytes[*at..].starts_with(&from)).unwrap();
+    bytes[at..at + to.len()].copy_from_slice(&to);
+    std::fs::write(image.path(), bytes).unwrap();
+}
+
+#[test]
+fn a_name_that_must_not_be_printed_is_counted_and_costs_neither_the_list_nor_the_disk() {
+    let image = Image::create(&["--size", "16MiB", "--log-size", "1MiB"]);
+    for number in 1..=9 {
+        image.add(&[&format!("m{number}={TINY}")]);
+    }
+    // A control character that other systems allow, before eight files that files goes on to list.
+    rename_by_hand(&image, "m1.gg", "m\u{85}.gg");
+    let list = "llmctl models\n".repeat(3);
+    let session = session_with(
+        &image,
+        format!("{ADMIN}{list}llmctl load disk/m2\n{STORE}{ASK}llmctl audit verify\n"),
+    );
+    the_store_serves(&session);
+    has(&session, &["loaded disk/m2:", "are unbroken"]);
+    assert!(!session.output.contains("'files'"), "{}", session.output);
+    let counted = session
+        .output
+        .matches("error: 1 file of the disk cannot be shown");
+    assert_eq!(counted.count(), 3, "{}", session.output);
+}
+
+#[test]
+fn names_are_the_same_whatever_their_case() {
+    let image = Image::create(&["--size", "16MiB", "--log-size", "1MiB"]);
+    let file = Path::new(ROOT).join(TINY);
+    let (file, signature) = (file.to_str().unwrap(), format!("{}.sig", file.display()));
+    for (from, to) in [(file, "TALES.GGUF"), (&signature, "tales.gguf.sig")] {
+        image.add(&[from, "--as", to, "--unsigned"]);
+    }
+    image.add(&[file, "--as", ".gguf", "--unsigned"]);
+    let session = session_with(
+        &image,
+        format!("{ADMIN}llmctl models\nllmctl load disk/Tales\nllmctl models\n{STORE}{ASK}"),
+    );
+    the_store_serves(&session);
+    has(
+        &session,
+        &[
+            "  disk/TALES (1163008 bytes, signed, not checked yet)",
+            "loaded disk/Tales:",
+            "* disk/TALES (1163008 bytes, signature good)",
+            // One without a name.
+            "error: 1 file of the disk cannot be shown",
+        ],
+    );
+}
+
 #[test]
 fn a_folder_called_like_a_model_is_none_and_what_is_in_it_can_be_loaded() {
     let image = Image::create(&["--size", "16MiB", "--log-size", "1MiB"]);

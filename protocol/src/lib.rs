@@ -58,6 +58,8 @@ pub mod limits;
 #[forbid(unsafe_code)]
 pub mod name;
 #[forbid(unsafe_code)]
+pub mod on_disk;
+#[forbid(unsafe_code)]
 mod params;
 #[forbid(unsafe_code)]
 pub mod policy;

@@ -41,11 +41,12 @@ pub enum StorageError {
     },
     /// There is no file system, on the whole disk or in a partition.
     #[error(
-        "the disk has no FAT file system, neither in a partition nor on the whole disk; make one with 'llmtool disk create'"
+        "the disk has no FAT file system, neither in a partition nor on the whole disk (others, such as exFAT and NTFS, \
+         are not read); format it as FAT32, or make an image with 'llmtool disk create'"
     )]
     NoFileSystem,
     /// A structure on the disk is wrong.
-    #[error("the file system is damaged: {what}{place}; check it with 'llmtool disk check'")]
+    #[error("the file system is damaged: {what}{place}")]
     Damaged {
         /// What is wrong.
         what: &'static str,
@@ -70,7 +71,12 @@ pub enum StorageError {
          at the end"
     )]
     BadName,
-    /// The disk is full.
+    /// A label that a FAT file system cannot have.
+    #[error(
+        "invalid label: use 1 to 11 ASCII letters, digits and blanks, none of \"*+,./:;<=>?[\\]|"
+    )]
+    BadLabel,
+    /// The disk is full, or a folder that cannot grow.
     #[error("the disk is full")]
     Full,
     /// The file would exceed the largest size of a FAT file.

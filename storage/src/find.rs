@@ -5,8 +5,9 @@ use crate::error::StorageError;
 use crate::limits::OPERATION_SECTORS;
 use core::cell::Cell;
 use core::ops::ControlFlow;
+use hadris_fat_raw::Detail;
 use hadris_fat_raw::io::BlockBuf;
-use hadris_fat_raw::io::async_::read_geometry;
+use hadris_fat_raw::io::async_::{read_bytes, read_geometry};
 use hadris_io::{Error as FsError, ErrorKind};
 use hadris_part::TableKind;
 use hadris_part::async_::scan;
@@ -80,11 +81,12 @@ pub async fn find<B: Blocks>(blocks: &mut B) -> Result<Found, StorageError> {
         }
     })
     .await;
-    let table = match kind {
-        Ok(TableKind::Mbr) => Table::Mbr,
-        Ok(_) => Table::Gpt,
+    let (table, broken) = match kind {
+        Ok(TableKind::Mbr) => (Table::Mbr, None),
+        Ok(_) => (Table::Gpt, None),
         Err(error) if is_fatal(&error) => return Err(error.into()),
-        Err(error) => return Err(wrong.or(&error)),
+        // The partitions found before the error are sound: the chain of logical partitions comes after the four of an MBR.
+        Err(error) => (Table::Mbr, Some(error)),
     };
     for (first, length) in partitions {
         let found = Found {
@@ -104,7 +106,10 @@ pub async fn find<B: Blocks>(blocks: &mut B) -> Result<Found, StorageError> {
             Err(error) => wrong = wrong.and(Wrong::new(&error)),
         }
     }
-    Err(wrong.error())
+    Err(match broken {
+        Some(error) => wrong.or(&error),
+        None => wrong.error(),
+    })
 }
 
 /// The result of probing one place for a file system.
@@ -165,11 +170,46 @@ async fn probe<D: BlockDevice<Error = BlockError>>(
     if found.sectors == 0 {
         return Err(ErrorKind::NotRecognized.into());
     }
-    read_geometry(&mut partition, &mut block).await?;
-    Ok(())
+    match read_geometry(&mut partition, &mut block).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.device_error().is_some() => Err(error),
+        Err(error) => {
+            let mut name = [0; 8];
+            read_bytes(&mut partition, &mut block, 3, &mut name).await?;
+            // The boot sector of NTFS looks like that of a damaged FAT.
+            Err(match &name {
+                b"NTFS    " => ErrorKind::NotRecognized.into(),
+                _ => error,
+            })
+        }
+    }
 }
 
-/// Checks the whole file system, passes each finding to `each` as a line, and returns the number of findings.
+/// What writing to the disk would do to other files, given a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Harm {
+    /// Nothing: the finding is about one file, or about lost space.
+    Contained,
+    /// The tables contradict each other, so a new file could take the clusters of another.
+    WritesSpoil,
+}
+
+impl Harm {
+    fn of(finding: &hadris_fs::Finding<'_>) -> Self {
+        match Detail::from_code(finding.detail()) {
+            Some(
+                Detail::InvalidCluster
+                | Detail::BrokenChain
+                | Detail::CyclicChain
+                | Detail::CrossLink,
+            ) => Self::WritesSpoil,
+            _ => Self::Contained,
+        }
+    }
+}
+
+/// Checks the whole file system, passes each finding to `each` as a line, with what writing would do, and returns the number
+/// of findings.
 ///
 /// `scratch` needs at least 1,536 bytes. More makes the check faster: one bit per cluster saves a second pass.
 ///
@@ -178,7 +218,7 @@ async fn probe<D: BlockDevice<Error = BlockError>>(
 pub async fn check<B: Blocks>(
     blocks: &mut B,
     scratch: &mut [u8],
-    mut each: impl FnMut(&dyn core::fmt::Display),
+    mut each: impl FnMut(&dyn core::fmt::Display, Harm),
 ) -> Result<u64, StorageError> {
     let found = find(blocks).await?;
     let (offset, bytes) = found.bytes();
@@ -189,7 +229,7 @@ pub async fn check<B: Blocks>(
     let mut findings = 0u64;
     hadris_fat::async_::check(&mut partition, scratch, |finding| {
         findings = findings.saturating_add(1);
-        each(finding);
+        each(finding, Harm::of(finding));
     })
     .await?;
     Ok(findings)

@@ -60,7 +60,7 @@ mod tests;
 
 pub use blocks::{BlockError, Blocks, Memory, SECTOR, Ticket, block_on};
 pub use error::{Place, StorageError};
-pub use find::{Found, Table, check, find};
+pub use find::{Found, Harm, Table, check, find};
 pub use limits::{MAX_PATH_BYTES, OPEN_FILES, OPERATION_SECTORS, UNFINISHED};
 pub use volume::{Extent, FatKind, Ground, Info, OpenFile, Volume, check_path};
 pub use walk::{Item, ItemKind, MAX_DEPTH, MAX_ENTRIES, Walk};

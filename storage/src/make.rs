@@ -37,7 +37,7 @@ pub async fn make<B: Blocks>(blocks: &mut B, plan: &Plan<'_>) -> Result<(), Stor
     if sectors < MIN_SECTORS {
         return Err(StorageError::TooSmall { sectors });
     }
-    let label = VolumeLabel::new(plan.label).map_err(|_| StorageError::BadName)?;
+    let label = VolumeLabel::new(plan.label).map_err(|_| StorageError::BadLabel)?;
     let budget = Cell::new(u64::MAX);
     let mut device = Device::new(blocks, &budget, u64::MAX);
     let (first, length) = match plan.table {

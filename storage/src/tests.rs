@@ -76,7 +76,7 @@ fn list<B: Blocks>(volume: &mut Volume<'_, B>) -> Vec<Result<(String, ItemKind),
 
 fn findings(image: &mut Image) -> Vec<String> {
     let mut found = Vec::new();
-    let count = block_on(check(image, &mut [0; 4096], |finding| {
+    let count = block_on(check(image, &mut [0; 4096], |finding, _| {
         found.push(finding.to_string());
     }));
     assert_eq!(count.unwrap(), found.len() as u64);
@@ -261,10 +261,97 @@ fn a_disk_without_a_file_system_is_told_from_a_damaged_one() {
     bytes.truncate(3 * MIB);
     let error = found(&mut Memory::new(bytes)).unwrap_err();
     assert!(matches!(error, StorageError::Damaged { .. }), "{error}");
+    // A card with NTFS, whose boot sector is a FAT's but for the number of tables.
+    let mut image = made(Table::None, 4 * MIB);
+    image.bytes_mut()[3..11].copy_from_slice(b"NTFS    ");
+    image.bytes_mut()[16] = 0;
+    assert_eq!(found(&mut image), Err(StorageError::NoFileSystem));
+    // A broken chain of logical partitions costs these alone.
+    let mut image = made(Table::Mbr, 4 * MIB);
+    let second = 446 + 16;
+    // One that says that it follows itself.
+    for (at, value) in [
+        (second + 4, 5),
+        (second + 8, 1),
+        (second + 12, 9),
+        (SECTOR + second + 4, 5),
+        (SECTOR + second + 12, 9),
+        (SECTOR + 510, 0x55),
+        (SECTOR + 511, 0xaa),
+    ] {
+        image.bytes_mut()[at] = value;
+    }
+    assert_eq!(found(&mut image).map(|found| found.first), Ok(2048));
+    image.bytes_mut()[446..second].fill(0);
+    let error = found(&mut image).unwrap_err();
+    assert!(matches!(error, StorageError::Damaged { .. }), "{error}");
     // If the first GUID partition table was overwritten, its backup is used.
     let mut image = made(Table::Gpt, 4 * MIB);
     image.bytes_mut()[SECTOR..10 * SECTOR].fill(0xee);
     assert_eq!(found(&mut image).map(|found| found.table), Ok(Table::Gpt));
+}
+
+/// Changes a character of a long name, which nobody's tools allow.
+fn rename_by_hand(image: &mut Image, from: &str, to: &str) {
+    let wide = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    let (from, to) = (wide(from), wide(to));
+    let bytes = image.bytes_mut();
+    let mut found = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(&from));
+    let at = found.next().unwrap();
+    bytes[at..at + to.len()].copy_from_slice(&to);
+}
+
+#[test]
+fn names_that_lead_elsewhere_are_not_taken_for_paths() {
+    // A long name begins with five characters.
+    for (name, odd) in [("odd-a long name", "od/-a"), ("-.odd long name", "../od")] {
+        let mut image = made(Table::None, 4 * MIB);
+        let mut ground = Ground::new();
+        let mut volume = block_on(Volume::mount(&mut image, &mut ground)).unwrap();
+        for path in [name, "sound.gguf"] {
+            put(&mut volume, path, &contents(600, 1)).unwrap();
+        }
+        rename_by_hand(&mut image, &name[..5], odd);
+        let mut ground = Ground::new();
+        let mut volume = block_on(Volume::mount(&mut image, &mut ground)).unwrap();
+        let kinds: Vec<_> = list(&mut volume)
+            .into_iter()
+            .map(|item| item.unwrap().1)
+            .collect();
+        let sound = ItemKind::File { bytes: 600 };
+        assert_eq!(kinds, [ItemKind::Unreachable, sound], "{odd}");
+        assert!(get(&mut volume, odd).is_err(), "{odd}");
+    }
+}
+
+#[test]
+fn tables_that_contradict_each_other_are_told_from_what_is_wrong_with_one_file() {
+    let harm = |spoil: &dyn Fn(&mut [u8], &mut [u8])| {
+        let mut image = made(Table::None, 4 * MIB);
+        let mut ground = Ground::new();
+        let mut volume = block_on(Volume::mount(&mut image, &mut ground)).unwrap();
+        put(&mut volume, "a", &contents(20_000, 1)).unwrap();
+        let info = volume.info();
+        assert_eq!(info.kind, FatKind::Fat12);
+        let bytes = image.bytes_mut();
+        let (table, sectors) = (usize::from(bytes[14]), usize::from(bytes[22]));
+        let (first, second) = bytes[table * SECTOR..].split_at_mut(sectors * SECTOR);
+        spoil(first, second);
+        let mut worst = Harm::Contained;
+        let count = block_on(check(&mut image, &mut [0; 4096], |_, harm| {
+            if harm == Harm::WritesSpoil {
+                worst = harm;
+            }
+        }));
+        assert_ne!(count, Ok(0));
+        worst
+    };
+    // The file's clusters seem to be free.
+    let freed = harm(&|first, _| first[3..9].fill(0));
+    assert_eq!(freed, Harm::WritesSpoil);
+    // The second copy is older.
+    let older = harm(&|_, second| second[3..9].fill(0));
+    assert_eq!(older, Harm::Contained);
 }
 
 #[test]
@@ -427,7 +514,7 @@ fn a_disk_that_fails_at_any_operation_is_an_error_and_the_next_mount_is_sound() 
 
 /// Runs every operation on a disk, whatever it holds.
 fn everything(image: &mut Image) {
-    let _ = block_on(check(image, &mut [0; 2048], |finding| {
+    let _ = block_on(check(image, &mut [0; 2048], |finding, _| {
         let _ = finding.to_string();
     }));
     let mut ground = Ground::new();

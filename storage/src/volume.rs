@@ -330,7 +330,7 @@ pub fn check_path(path: &str) -> Result<(), StorageError> {
 }
 
 /// `.` and `..` are not allowed as names, and nobody needs them.
-fn check_name(name: &str) -> Result<(), StorageError> {
+pub(crate) fn check_name(name: &str) -> Result<(), StorageError> {
     if matches!(name, "" | "." | "..") {
         return Err(StorageError::BadName);
     }

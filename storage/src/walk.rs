@@ -3,7 +3,7 @@
 use crate::blocks::Blocks;
 use crate::error::StorageError;
 use crate::limits::MAX_PATH_BYTES;
-use crate::volume::Volume;
+use crate::volume::{Volume, check_name};
 use core::ops::ControlFlow;
 use hadris_fat::embedded::Dir;
 use hadris_fs::DirCursor;
@@ -29,7 +29,8 @@ pub enum ItemKind {
     },
     /// A folder, which is entered next.
     Folder,
-    /// A folder that is nested too deeply, or an entry whose path is too long; the path is truncated.
+    /// A folder that is nested too deeply, or an entry that no path leads to: its name is too long, is `..`, or contains a
+    /// `/`. The path may be truncated.
     Unreachable,
 }
 
@@ -126,7 +127,8 @@ impl Walk {
                     limit: MAX_ENTRIES,
                 });
             }
-            if seen.is_cut || self.path.push_str(&name).is_err() {
+            let is_name = !seen.is_cut && !name.contains('/') && check_name(&name).is_ok();
+            if self.path.push_str(&name).is_err() || !is_name {
                 break ItemKind::Unreachable;
             }
             if !seen.is_folder {

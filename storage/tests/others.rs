@@ -200,7 +200,7 @@ fn disks_made_here_are_sound_for_others_and_have_what_was_written() {
         let command = command.env("LC_ALL", "C.UTF-8").arg("-i").arg(&path);
         run(command.arg(format!("::/{long}")).arg(&copy));
         assert!(fs::read(&copy).expect("the copy") == contents(50_000, 3));
-        let findings = block_on(check(&mut image, &mut [0; 4096], |finding| {
+        let findings = block_on(check(&mut image, &mut [0; 4096], |finding, _| {
             println!("{finding}")
         }));
         assert_eq!(findings, Ok(0));

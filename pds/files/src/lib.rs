@@ -182,7 +182,7 @@ fn failure(error: &StorageError) -> (FilesError, u64) {
         StorageError::IsFolder | StorageError::IsFile | StorageError::Exists => {
             (FilesError::WrongKind, 0)
         }
-        StorageError::BadName => (FilesError::BadPath, 0),
+        StorageError::BadName | StorageError::BadLabel => (FilesError::BadPath, 0),
         StorageError::Full => (FilesError::Full, 0),
         StorageError::FileTooLarge => (FilesError::TooLarge, 0),
         StorageError::ReadOnly | StorageError::Disk(BlockError::ReadOnly) => {

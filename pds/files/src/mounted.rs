@@ -7,7 +7,7 @@ use protocol::limits::{MAX_PATH_BYTES, MAX_TRANSFER_BYTES};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::Frame;
 use protocol::store::{LOG_FILE, SIGNATURE_SUFFIX};
-use protocol::wire::files::{Answer, Ask, FilesError, Volume as Described};
+use protocol::wire::files::{Answer, Ask, FilesError, Volume as Described, is_path};
 use storage::{
     Extent, FatKind, ItemKind, MAX_ENTRIES, OpenFile, SECTOR, StorageError, Table, UNFINISHED,
     Volume, Walk, blocks, check_path,
@@ -152,7 +152,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
         }
     }
 
-    /// Lists the files whose paths fit in a message, and counts the others.
+    /// Lists the files whose paths audit accepts, and counts the others.
     async fn list(&mut self, number: u32) {
         let links = self.links;
         let mut walk = Walk::new();
@@ -161,7 +161,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
         for _ in 0..MAX_ENTRIES.saturating_mul(2) {
             match walk.next(&mut self.volume).await {
                 Ok(Some(item)) => match item.kind {
-                    ItemKind::File { bytes } if item.path.len() <= MAX_PATH_BYTES => {
+                    ItemKind::File { bytes } if is_path(item.path.as_bytes()) => {
                         let path = item.path.as_bytes();
                         links.answer(number, &Answer::File { bytes, path }).await;
                         count = count.saturating_add(1);

@@ -169,7 +169,7 @@ struct Bench {
 impl Bench {
     /// The file system is sound.
     fn check(&mut self) {
-        let say = |finding: &dyn core::fmt::Display| std::println!("{finding}");
+        let say = |finding: &dyn core::fmt::Display, _| std::println!("{finding}");
         let findings = block_on(storage::check(&mut self.disk.image, &mut [0; 4096], say));
         assert_eq!(findings, Ok(0));
     }
@@ -361,6 +361,34 @@ fn files_are_listed_and_read_at_any_place() {
         });
         assert_eq!(none, Told::Failed(FilesError::NotOpen, 0));
         assert!(bench.signals.audit > 0 && bench.signals.disk > 0);
+    }
+}
+
+#[test]
+fn names_that_audit_may_not_be_told_are_counted_and_do_not_end_the_list() {
+    // Long names may have control characters above 127, and damaged ones any.
+    for odd in ["ti\u{85}y", "ti\u{1b}y", "ti\ny"] {
+        let mut image = image();
+        let wide =
+            |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+        let (from, to) = (wide("tiny"), wide(odd));
+        let bytes = image.bytes_mut();
+        let mut found = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(&from));
+        let at = found.next().unwrap();
+        bytes[at..at + to.len()].copy_from_slice(&to);
+        let mut bench = Bench::new(image, Mode::Honest);
+        bench.mount();
+        let mut listed = bench.list();
+        let Some(Told::Listed(count, 1)) = listed.pop() else {
+            panic!("{odd:?}: {listed:?}");
+        };
+        assert!(count > 0 && listed.len() == count as usize);
+        for file in listed {
+            let Told::File(path, _) = file else {
+                panic!("{file:?}");
+            };
+            assert!(!path.chars().any(char::is_control), "{path:?}");
+        }
     }
 }
 

@@ -8,6 +8,14 @@ use crate::encoding::codec::{is_transfer, is_transfer_bytes};
 use crate::encoding::{layout, messages, numbers};
 use crate::limits::{MAX_PATH_BYTES, MAX_TRANSFER_BYTES};
 
+/// Whether these bytes can be a file's path in [`Answer::File`]: text without characters that would upset a terminal or a
+/// log. Disks from elsewhere may have other paths: files skips them, and audit treats one as a breach of the protocol.
+#[must_use]
+pub fn is_path(bytes: &[u8]) -> bool {
+    let is_plain = |path: &str| !path.is_empty() && !path.chars().any(char::is_control);
+    bytes.len() <= MAX_PATH_BYTES && core::str::from_utf8(bytes).is_ok_and(is_plain)
+}
+
 messages! {
     /// Messages from audit to files.
     pub enum Ask<'a> ["answered by"] {

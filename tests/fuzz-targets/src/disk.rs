@@ -97,8 +97,8 @@ impl Blocks for Sparse {
 /// Mounts the disk, reads everything, and writes to it.
 pub fn disk(bytes: &[u8]) {
     let mut disk = Sparse::from_bytes(bytes);
-    let _ = block_on(check(&mut disk, &mut [0; 1 << 14], |finding| {
-        // Errors must be printable.
+    let _ = block_on(check(&mut disk, &mut [0; 1 << 14], |finding, _| {
+        // Findings must be printable.
         let _ = finding.to_string();
     }));
     match block_on(read_and_write(&mut disk)) {

@@ -6,7 +6,7 @@
 //! inference is told of no unverified byte, the model in service stays, the work of a wake-up is bounded, and each
 //! request ends once.
 
-use monitor_fuzz::acts::{Say, Server};
+use monitor_fuzz::acts::{ADAPTERS, Say, Server};
 use monitor_fuzz::claims::Broken;
 use monitor_fuzz::dice::Dice;
 use monitor_fuzz::disk::card::Card;
@@ -380,7 +380,8 @@ impl Boot<'_, '_> {
             worked = true;
             let frame = message.frame();
             if let Ok(command) = Command::parse(&frame) {
-                self.server.reads(message.request, &command, &mut self.dice);
+                self.server
+                    .reads(message.request, &command, &ADAPTERS, &mut self.dice);
             }
             self.sends();
         }

@@ -31,6 +31,10 @@ pub mod world;
 /// One seed in this many is a run of a system with a disk.
 const WITH_A_DISK: u64 = 4;
 
+/// One seed in this many is a workshop, whose clients do little but make adapters. A large adapter takes thousands of
+/// acts, so other runs seldom make two at once.
+const WORKSHOPS: u64 = 8;
+
 /// Does a run.
 ///
 /// # Errors
@@ -63,6 +67,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether its clients do little but make adapters. A run of a system with a disk is never one.
+    #[must_use]
+    pub const fn is_workshop(&self) -> bool {
+        self.seed % WORKSHOPS == 6
+    }
+
     /// A complete run.
     #[must_use]
     pub const fn new(seed: u64, steps: u64) -> Self {

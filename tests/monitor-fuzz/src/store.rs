@@ -377,6 +377,23 @@ const PARTS: [u32; 3] = [
 /// Users without a passphrase, one of whom is a client's own.
 const OPEN_USERS: [u32; 2] = [0, 2];
 
+/// Changes a policy for a workshop: every user may make adapters, and no budget runs out.
+pub fn equip_workshop(policy: &mut Policy) {
+    policy.device_key = DeviceKey([DEVICE; 32]);
+    policy.train_deadline_us = 100 * SECONDS;
+    policy.stop_grace_us = 250_000;
+    (policy.egress_bytes_per_second, policy.egress_burst_bytes) = (1 << 20, 1 << 20);
+    let count = policy.role_count as usize;
+    for role in policy.roles.iter_mut().take(count) {
+        role.permissions = Permission::EVERY & !(Permission::Halt as u32);
+        role.log_bytes_per_hour = 1 << 30;
+    }
+    let count = policy.user_count as usize;
+    for user in policy.users.iter_mut().take(count) {
+        (user.budget_tokens, user.budget_period_us) = (1 << 40, 3600 * SECONDS);
+    }
+}
+
 /// Adds clients to the policy, and returns the channels. The policy names most of the clients on them, each with its
 /// own limits.
 #[must_use]

@@ -12,12 +12,11 @@ use protocol::store::LOG_FILE;
 use storage::blocks::{self, BlockError, Blocks, Ticket, check_range};
 use storage::make::{Plan, make};
 use storage::{
-    Extent, Ground, Info, ItemKind, SECTOR, StorageError, UNFINISHED, Volume, Walk, block_on,
-    check_path,
+    Extent, FatKind, Ground, Harm, Info, ItemKind, SECTOR, StorageError, UNFINISHED, Volume, Walk,
+    block_on, check_path,
 };
 
-use crate::error::KeyError;
-use crate::error::ToolError;
+use crate::error::{KeyError, ToolError};
 use crate::units::ByteSize;
 
 /// Bytes read or written at once.
@@ -97,8 +96,11 @@ impl Image {
         use std::io::{Seek as _, SeekFrom};
         let mut options = OpenOptions::new();
         let opened = options.read(true).write(writable).open(path);
-        // The size of a device is found by seeking to its end.
-        let sized = opened.and_then(|mut file| Ok((file.seek(SeekFrom::End(0))?, file)));
+        // The size of a device is found by seeking to its end. A folder can be opened, and has a size, too.
+        let sized = opened.and_then(|mut file| match file.metadata()?.is_dir() {
+            true => Err(std::io::ErrorKind::IsADirectory.into()),
+            false => Ok((file.seek(SeekFrom::End(0))?, file)),
+        });
         let (bytes, file) = sized.map_err(|source| match writable {
             true => ToolError::Write {
                 path: path.to_path_buf(),
@@ -204,7 +206,7 @@ impl Image {
                     ItemKind::Folder => {}
                     ItemKind::Unreachable => {
                         wrong.push(format!(
-                            "{}: this is too deep or its name too long",
+                            "{}: no path can name it: it lies too deep, or its name is too long or invalid",
                             item.path
                         ));
                     }
@@ -243,6 +245,36 @@ impl Image {
         .map_err(failed)
     }
 
+    /// Checks the file system.
+    ///
+    /// # Errors
+    /// It has none, or cannot be read.
+    pub fn check(&mut self) -> Result<Vec<(String, Harm)>, StorageError> {
+        let mut findings = Vec::new();
+        // A bit for each cluster of 8 GiB. The check of a larger disk takes several passes.
+        let mut scratch = vec![0; 1 << 18];
+        block_on(storage::check(self, &mut scratch, |finding, harm| {
+            findings.push((finding.to_string(), harm));
+        }))?;
+        Ok(findings)
+    }
+
+    /// Checks that writing cannot damage other files.
+    ///
+    /// # Errors
+    /// It could, because the file system is damaged; or there is no file system.
+    pub fn check_before_writing(&mut self) -> Result<(), ToolError> {
+        let findings = self.check().map_err(self.failed())?;
+        let mut findings = findings.into_iter();
+        match findings.find(|(_, harm)| *harm == Harm::WritesSpoil) {
+            Some((finding, _)) => Err(ToolError::DiskUnsound {
+                image: self.path.clone(),
+                finding,
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Writes a file. An existing one with this name is replaced once the new one is complete.
     ///
     /// # Errors
@@ -252,18 +284,20 @@ impl Image {
         let cluster = u64::from(info.cluster_bytes);
         // A folder and its entry may each need a cluster.
         let needed = (content.len() as u64).next_multiple_of(cluster) + 2 * cluster;
-        if needed > free {
-            return Err(ToolError::DiskFull {
-                image: self.path.clone(),
-                file: path.to_owned(),
-                needed: ByteSize(needed),
-                free: ByteSize(free),
-            });
+        let full = |image: PathBuf, free: u64| ToolError::DiskFull {
+            image,
+            file: path.to_owned(),
+            needed: ByteSize(needed),
+            free: ByteSize(free),
+        };
+        // FAT32 keeps a count of free clusters beside the table, and other systems leave it wrong, so only trying shows.
+        if needed > free && info.kind != FatKind::Fat32 {
+            return Err(full(self.path.clone(), free));
         }
         let failed = self.failed_at(path);
-        block_on(async {
+        let written = block_on(async {
             let mut ground = Ground::new();
-            let mut volume = Volume::mount(self, &mut ground).await?;
+            let mut volume = Volume::mount(&mut *self, &mut ground).await?;
             match put(&mut volume, path, content).await {
                 Ok(()) => Ok(()),
                 Err(error) => {
@@ -272,6 +306,36 @@ impl Image {
                     let _ = volume.sync().await;
                     Err(error)
                 }
+            }
+        });
+        match written {
+            // The top folder of FAT32 grows like any other, and the free clusters have been counted by now.
+            Err(StorageError::Full) if info.kind == FatKind::Fat32 => {
+                let (_, free) = self.info()?;
+                Err(full(self.path.clone(), free))
+            }
+            Err(StorageError::Full) => Err(ToolError::FolderFull {
+                image: self.path.clone(),
+                file: path.to_owned(),
+            }),
+            written => written.map_err(failed),
+        }
+    }
+
+    /// Whether there is a file or a folder at this path.
+    ///
+    /// # Errors
+    /// The disk is damaged, or the path cannot be one.
+    pub fn has(&mut self, path: &str) -> Result<bool, ToolError> {
+        let failed = self.failed_at(path);
+        block_on(async {
+            let mut ground = Ground::new();
+            let mut volume = Volume::mount(self, &mut ground).await?;
+            match volume.open(path).await {
+                Ok(file) => volume.close(file).await.map(|()| true),
+                Err(StorageError::IsFolder) => Ok(true),
+                Err(StorageError::NotFound) => Ok(false),
+                Err(error) => Err(error),
             }
         })
         .map_err(failed)

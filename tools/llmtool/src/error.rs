@@ -15,6 +15,7 @@ use llm_core::quantize::QuantizeError;
 use llm_core::tokenizer::{TokenizeError, VocabularyError};
 use llm_core::transformer::training::TrainError;
 use llm_core::transformer::{AdapterError, LoadError, MAX_ADAPTERS};
+use protocol::store::LOG_FILE;
 use storage::StorageError;
 
 use crate::chat::TemplateError;
@@ -427,7 +428,7 @@ pub enum ToolError {
     #[error(transparent)]
     Passphrase(#[from] PassphraseError),
     /// A disk, or something on it.
-    #[error("{}: {source}", image.display())]
+    #[error("{}: {source}{}", image.display(), advice(source))]
     Disk {
         /// The image.
         image: PathBuf,
@@ -435,7 +436,7 @@ pub enum ToolError {
         source: StorageError,
     },
     /// A file of a disk.
-    #[error("{}: {file}: {source}", image.display())]
+    #[error("{}: {file}: {source}{}", image.display(), advice(source))]
     OnDisk {
         /// The image.
         image: PathBuf,
@@ -459,6 +460,60 @@ pub enum ToolError {
         needed: ByteSize,
         /// Bytes available.
         free: ByteSize,
+    },
+    /// A folder has no room for another name.
+    #[error(
+        "{}: there is room for {file}, but not for its name, because the top folder of FAT12 and FAT16 holds a fixed number of \
+         names, and long ones count as several; put it into another folder, or remove files",
+        image.display()
+    )]
+    FolderFull {
+        /// The image.
+        image: PathBuf,
+        /// The file.
+        file: String,
+    },
+    /// A disk on which a new file could take the clusters of others.
+    #[error(
+        "{}: nothing was written, because the file system is damaged and other files could be lost: {finding}; \
+         'llmtool disk check' lists all damage, and fsck.fat repairs it",
+        image.display()
+    )]
+    DiskUnsound {
+        /// The image.
+        image: PathBuf,
+        /// The first finding.
+        finding: String,
+    },
+    /// A disk that cannot be checked further.
+    #[error("{}: {source}; make a new one with 'llmtool disk create'", image.display())]
+    DiskUnreadable {
+        /// The image.
+        image: PathBuf,
+        /// What is wrong.
+        source: StorageError,
+    },
+    /// A file that is not a log in any form.
+    #[error(
+        "{}: not a disk with a file system, nor its file {LOG_FILE}, nor an export, which 'llmctl audit --json' makes",
+        .0.display()
+    )]
+    NoLog(PathBuf),
+    /// A path that is reserved.
+    #[error(
+        "{path} is reserved for the audit log and for files that are being written; choose another name"
+    )]
+    DiskReserved {
+        /// The path.
+        path: String,
+    },
+    /// Two files for one path on a disk.
+    #[error(
+        "two files have the path {path} on the disk, which ignores case; rename one with NAME=FILE"
+    )]
+    DiskDuplicate {
+        /// The path.
+        path: String,
     },
     /// A file that should contain a log does not.
     #[error("{}: {source}", path.display())]
@@ -532,6 +587,9 @@ impl fmt::Display for Written<'_> {
             io::ErrorKind::NotFound => "there is no such folder; make it first, or name another",
             io::ErrorKind::PermissionDenied => "permission denied; name another place",
             io::ErrorKind::IsADirectory => "it is a folder; name a file in it",
+            io::ErrorKind::WouldBlock => {
+                "another program (a running system, or llmtool) is using it; end that first"
+            }
             io::ErrorKind::NotADirectory => {
                 "a part of its path is a file and no folder; look at its path"
             }
@@ -540,6 +598,14 @@ impl fmt::Display for Written<'_> {
             io::ErrorKind::ReadOnlyFilesystem => "nothing can be written there; name another place",
             _ => return without_number(self.0, f),
         })
+    }
+}
+
+/// What to do about a disk in this state.
+const fn advice(source: &StorageError) -> &'static str {
+    match source {
+        StorageError::Damaged { .. } => "; 'llmtool disk check' says what is wrong",
+        _ => "",
     }
 }
 

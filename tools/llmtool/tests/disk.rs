@@ -78,8 +78,8 @@ fn a_disk_gets_models_with_their_signatures_and_a_log_and_is_sound() {
         "AUDIT.LOG",
         "1.00 MiB",
         "the audit log",
-        "model 'small', signed by mine",
-        "data 'tales', not signed",
+        "model 'disk/small', signed by mine",
+        "data 'disk/tales', not signed",
         "notes/a long name, with a space",
     ] {
         assert!(said.contains(expected), "{expected} in {said}");
@@ -88,7 +88,7 @@ fn a_disk_gets_models_with_their_signatures_and_a_log_and_is_sound() {
     // By a key alone, as that of a device.
     let key = format!("{}.pub.pem", text(&key));
     let said = output(&["disk", "list", image, "--key", &key]);
-    assert!(said.contains("model 'small', signed by "), "{said}");
+    assert!(said.contains("model 'disk/small', signed by "), "{said}");
     // A file comes off with its signature, as it was put there.
     let taken = folder.join("taken.gguf");
     let said = output(&["disk", "get", image, "small.gguf", "-o", text(&taken)]);
@@ -119,7 +119,7 @@ fn a_disk_gets_models_with_their_signatures_and_a_log_and_is_sound() {
         &format!("small={}", text(&model)),
     ]);
     let said = output(&["disk", "list", image, "--policy", text(&policy)]);
-    assert!(said.contains("model 'small', not signed"), "{said}");
+    assert!(said.contains("model 'disk/small', not signed"), "{said}");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn what_cannot_be_is_refused_and_leaves_the_disk_as_it_was() {
             &["--size", "8MiB", "--log-size", "9MiB"],
             "must fit on the disk",
         ),
-        (&["--label", "much too long a label"], "name cannot be"),
+        (&["--label", "much too long a label"], "label cannot be"),
     ] {
         let mut command = vec!["disk", "create", &image];
         command.extend(arguments);
@@ -224,4 +224,176 @@ fn others_read_the_images() {
     let said = output(&["disk", "list", &image]);
     assert!(said.contains("by mtools.gguf"), "{said}");
     fs::remove_file(&image).unwrap();
+}
+
+/// A small disk without a partition table, in a file of this name.
+fn small(name: &str, log: &str) -> String {
+    let image = fresh(name);
+    let _ = fs::remove_file(&image);
+    let options = ["--size", "4MiB", "--table", "none", "--log-size", log];
+    output(&[&["disk", "create", &image][..], &options].concat());
+    image
+}
+
+#[test]
+fn the_log_and_names_that_differ_only_in_case_are_not_written_over() {
+    let image = small("reserved.img", "1MiB");
+    let before = fs::read(&image).unwrap();
+    for path in ["AUDIT.LOG", "audit.log", "Audit.Log", "unfinish.ed"] {
+        let said = failure(&["disk", "add", &image, TINY, "--as", path], 1);
+        assert!(said.contains("take another path"), "{path}: {said}");
+    }
+    let files = [format!("a={TINY}"), format!("A={TINY}")];
+    let said = failure(&["disk", "add", &image, &files[0], &files[1]], 1);
+    assert!(said.contains("two files have the path A.gguf"), "{said}");
+    assert!(fs::read(&image).unwrap() == before);
+    // A disk from elsewhere can be given a log.
+    let bare = small("bare.img", "0");
+    let zeros = fresh("zeros");
+    fs::write(&zeros, vec![0; 1 << 20]).unwrap();
+    output(&["disk", "add", &bare, &zeros, "--as", "audit.log"]);
+    let said = output(&["disk", "check", &bare]);
+    assert!(
+        said.contains("AUDIT.LOG: nothing was ever written"),
+        "{said}"
+    );
+    // One after the other, the second replaces the first, with its signature.
+    for file in &files {
+        output(&["disk", "add", &image, file]);
+    }
+    let said = output(&["disk", "list", &image]);
+    assert!(
+        said.contains("model 'disk/A', signed") && !said.contains("a.gguf"),
+        "{said}"
+    );
+    output(&["disk", "check", &image]);
+}
+
+#[test]
+fn a_file_in_a_folder_is_listed_by_the_name_that_the_device_knows() {
+    let image = small("folders.img", "0");
+    for (path, expected) in [
+        ("more/big.gguf", "model 'disk/more/big', not signed"),
+        ("UPPER.GGUF", "model 'disk/UPPER', not signed"),
+        ("Adapters/moods.gguf", "adapter 'disk/moods', not signed"),
+        ("data/DEEP/Facts.TXT", "data 'disk/DEEP/Facts', not signed"),
+        ("two words.gguf", "nothing that is asked for by name"),
+        ("models.txt", "nothing that is asked for by name"),
+    ] {
+        let small = fresh("small.bin");
+        fs::write(&small, b"x").unwrap();
+        output(&["disk", "add", &image, &small, "--as", path]);
+        let said = output(&["disk", "list", &image]);
+        let mut lines = said.lines();
+        let line = lines.find(|line| line.contains(path)).expect(path);
+        assert!(line.contains(expected), "{line}");
+    }
+}
+
+#[test]
+fn a_folder_and_a_label_that_cannot_be_are_named_as_such() {
+    let folder = folder("not-an-image");
+    for command in ["list", "check"] {
+        let said = failure(&["disk", command, text(&folder)], 1);
+        assert!(said.contains("it is a folder"), "{said}");
+    }
+    let image = fresh("label.img");
+    for label in ["", "twelve chars", "größe", "a.b"] {
+        let said = failure(&["disk", "create", &image, "--label", label], 1);
+        assert!(said.contains("invalid label"), "{label}: {said}");
+    }
+}
+
+#[test]
+fn the_number_of_free_clusters_that_a_card_claims_refuses_no_file() {
+    let image = fresh("claims.img");
+    let _ = fs::remove_file(&image);
+    let options = ["--size", "600MiB", "--table", "none", "--log-size", "0"];
+    output(&[&["disk", "create", &image][..], &options].concat());
+    let claim = |free: u32| {
+        use std::os::unix::fs::FileExt as _;
+        let file = fs::File::options().write(true).open(&image).unwrap();
+        file.write_all_at(&free.to_le_bytes(), 512 + 488).unwrap();
+    };
+    for (name, free) in [("none", 0), ("one", 1), ("more", 0x7fff_ffff)] {
+        claim(free);
+        output(&["disk", "add", &image, &format!("{name}={TINY}")]);
+        let said = output(&["disk", "check", &image]);
+        assert!(said.contains("Fat32"), "{said}");
+    }
+    fs::remove_file(&image).unwrap();
+}
+
+#[test]
+fn a_full_folder_is_told_from_a_full_disk() {
+    let image = small("places.img", "0");
+    let file = fresh("place.bin");
+    fs::write(&file, b"x").unwrap();
+    let refused = (0..100).find_map(|number| {
+        let path = format!("{number}{}", "n".repeat(240));
+        let add = ["disk", "add", &image, &file, "--as", &path];
+        let ran = llmtool(&add).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        (!ran.status.success()).then_some(said)
+    });
+    let refused = refused.expect("a folder of a fixed size");
+    assert!(refused.contains("but not for its name"), "{refused}");
+    output(&["disk", "check", &image]);
+}
+
+#[test]
+fn nothing_is_written_where_it_could_end_in_other_files() {
+    let image = small("unsound.img", "0");
+    output(&["disk", "add", &image, &format!("a={TINY}")]);
+    let mut bytes = fs::read(&image).unwrap();
+    // All clusters seem to be free, so a new file would take those of the old one.
+    let table = usize::from(u16::from_le_bytes([bytes[14], bytes[15]])) * 512;
+    bytes[table + 3..table + 512].fill(0);
+    fs::write(&image, &bytes).unwrap();
+    let said = failure(&["disk", "add", &image, &format!("b={TINY}")], 1);
+    assert!(
+        said.contains("nothing was written") && said.contains("a.gguf"),
+        "{said}"
+    );
+    assert!(fs::read(&image).unwrap() == bytes);
+    // What cannot even be mounted is not sent in a circle.
+    bytes[16] = 7;
+    fs::write(&image, &bytes).unwrap();
+    let said = failure(&["disk", "list", &image], 1);
+    assert!(said.contains("'llmtool disk check'"), "{said}");
+    let said = failure(&["disk", "check", &image], 1);
+    assert!(
+        said.contains("is damaged") && !said.contains("disk check"),
+        "{said}"
+    );
+    let said = failure(&["audit", "verify", &image], 1);
+    assert!(said.contains("is damaged"), "{said}");
+    let said = failure(&["audit", "verify", TINY], 1);
+    assert!(said.contains("nor an export"), "{said}");
+}
+
+#[test]
+fn two_names_that_differ_only_in_case_are_a_finding() {
+    let image = small("case.img", "0");
+    for name in ["tales", "talez"] {
+        output(&["disk", "add", &image, &format!("{name}={TINY}")]);
+    }
+    output(&["disk", "check", &image]);
+    let wide = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    let mut bytes = fs::read(&image).unwrap();
+    let (from, to) = (wide("talez"), wide("taleS"));
+    let places = 0..bytes.len() - from.len();
+    let found: Vec<_> = places
+        .filter(|at| bytes[*at..].starts_with(&from))
+        .collect();
+    for at in found {
+        bytes[at..at + to.len()].copy_from_slice(&to);
+    }
+    fs::write(&image, bytes).unwrap();
+    let ran = llmtool(&["disk", "check", &image]).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(
+        said.contains("tales.gguf: taleS.gguf has the same name in another case") && !ran.status.success(),
+        "{said}"
+    );
 }

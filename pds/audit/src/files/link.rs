@@ -10,10 +10,10 @@
 
 use crate::work::WORK_BYTES;
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::{MAX_PATH_BYTES, MAX_TRANSFER_BYTES};
+use protocol::limits::MAX_TRANSFER_BYTES;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame};
-use protocol::wire::files::{Answer, Ask, FilesError};
+use protocol::wire::files::{Answer, Ask, FilesError, is_path};
 
 /// The only epoch of the rings with files, because files is never restarted.
 const EPOCH: u32 = 1;
@@ -122,12 +122,6 @@ impl Question {
             _ => false,
         }
     }
-}
-
-/// Whether these bytes can be a file's path: text without characters that would upset a terminal or a log.
-fn is_path(bytes: &[u8]) -> bool {
-    let is_plain = |path: &str| !path.is_empty() && !path.chars().any(char::is_control);
-    bytes.len() <= MAX_PATH_BYTES && core::str::from_utf8(bytes).is_ok_and(is_plain)
 }
 
 /// A question that is under way.

@@ -1,9 +1,9 @@
 //! The list of models and adapters on the disk, as files last gave it.
 
-use super::path::{listable, named};
 use heapless::Vec;
 use protocol::error::Failure;
 use protocol::name::ModelName;
+use protocol::on_disk::OnDisk;
 use protocol::store::Content;
 
 /// Limit of models in the list, and also of adapters. It sets the size of audit's table (20 KiB). Further files can be
@@ -56,9 +56,11 @@ impl Items {
     }
 
     /// Finds or adds the file with this name; `None` if it cannot be shown.
-    fn entry(&mut self, name: &[u8]) -> Option<&mut Listed> {
-        let name = named(name)?;
-        let index = match self.items.iter().position(|listed| listed.name == name) {
+    fn entry(&mut self, found: &OnDisk<'_>) -> Option<&mut Listed> {
+        let name = found.named()?;
+        // The file system ignores case, so a signature's name may differ in case from its file's.
+        let is = |listed: &Listed| listed.name.as_str().eq_ignore_ascii_case(name.as_str());
+        let index = match self.items.iter().position(is) {
             Some(index) => index,
             None => {
                 let index = self.items.len();
@@ -108,16 +110,18 @@ impl List {
 
     /// Adds a file of the list.
     pub(crate) fn add(&mut self, path: &[u8], bytes: u64) {
-        let Some(found) = listable(path) else {
+        let Some(found) = OnDisk::at(path) else {
             return;
         };
         let items = match found.content {
             Content::Adapter => &mut self.adapters,
-            _ => &mut self.models,
+            Content::Model => &mut self.models,
+            Content::Data => return,
         };
-        match items.entry(found.name) {
+        match items.entry(&found) {
             Some(listed) if found.is_signature => listed.has_signature = true,
-            Some(listed) => listed.bytes = Some(bytes),
+            // Of two files whose names differ only in case, the first is the one that is opened.
+            Some(listed) => listed.bytes = listed.bytes.or(Some(bytes)),
             None if found.is_signature => {}
             None => items.skipped = items.skipped.saturating_add(1),
         }
@@ -155,5 +159,33 @@ impl List {
     /// Number of files with this content that cannot be shown.
     pub(crate) const fn skipped(&self, content: Content) -> u32 {
         self.items(content).skipped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_whose_names_differ_only_in_case_are_one_and_the_first_counts() {
+        let mut list = List::new();
+        for (path, bytes) in [
+            ("tales.GGUF.sig", 64),
+            ("TALES.gguf", 10),
+            ("tales.gguf", 20),
+            ("ADAPTERS/Moods.gguf", 30),
+            (".gguf", 40),
+        ] {
+            list.add(path.as_bytes(), bytes);
+        }
+        let (name, bytes, has_signature) = list.nth(Content::Model, 0).unwrap();
+        assert_eq!(
+            (name.as_str(), bytes, has_signature),
+            ("disk/tales", 10, true)
+        );
+        assert!(list.nth(Content::Model, 1).is_none());
+        assert_eq!(list.skipped(Content::Model), 1, "the one without a name");
+        let (name, _, has_signature) = list.nth(Content::Adapter, 0).unwrap();
+        assert_eq!((name.as_str(), has_signature), ("disk/Moods", false));
     }
 }

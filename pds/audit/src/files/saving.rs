@@ -9,11 +9,12 @@
 //! cut at any moment leaves either no adapter of that name or a whole one with its signature. A signature without an
 //! adapter does not count, and the next one replaces it.
 
-use super::path::{PREFIX, Path, named, path_of};
+use super::path::{Path, path_of};
 use protocol::error::{ErrorCode, Failure};
 use protocol::hash::SIGNATURE_BYTES;
 use protocol::limits::MAX_NAME_BYTES;
 use protocol::name::ModelName;
+use protocol::on_disk::{PREFIX, named};
 use protocol::store::{Content, SIGNATURE_SUFFIX};
 use protocol::wire::files::Answer;
 

@@ -248,7 +248,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         let current = self.link.current.map(|current| current.verified);
         let files = self.files.as_ref().map(F::get);
         let loaded = files.is_some_and(|files| {
-            current.is_some_and(|it| files.card.is_in_slot(it.offset) && it.name == name)
+            let is_name = |of: ModelName| of.as_str().eq_ignore_ascii_case(name.as_str());
+            current.is_some_and(|it| files.card.is_in_slot(it.offset) && is_name(it.name))
         });
         ModelEntry {
             name,

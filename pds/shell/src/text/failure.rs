@@ -108,13 +108,24 @@ impl Display for FailureText<'_> {
                 )?;
                 let why = u16::try_from(value).ok().and_then(ErrorCode::from_u16);
                 match why.filter(|why| *why != ErrorCode::LogLost) {
+                    Some(ErrorCode::NoSuchFile) => write!(
+                        f,
+                        ": the disk has no file '{LOG_FILE}'; make a disk that has one with 'llmtool disk create'"
+                    ),
+                    Some(ErrorCode::BadPath) => write!(
+                        f,
+                        ": '{LOG_FILE}' is a folder of the disk; make a disk that has such a file with 'llmtool disk create'"
+                    ),
                     Some(why) => {
                         let failure = Failure::over(why, limit, 0);
-                        let detail: &[u8] = match why {
-                            ErrorCode::NoSuchFile => LOG_FILE.as_bytes(),
-                            _ => &[],
-                        };
-                        write!(f, ": {}", FailureText { failure, detail })
+                        write!(
+                            f,
+                            ": {}",
+                            FailureText {
+                                failure,
+                                detail: &[]
+                            }
+                        )
                     }
                     None => Ok(()),
                 }
@@ -592,13 +603,17 @@ impl Display for FailureText<'_> {
                 }
                 write!(
                     f,
-                    "; format it as FAT, or make an image with 'llmtool disk create'"
+                    "; format it as FAT (not exFAT or NTFS), or make an image with 'llmtool disk create'"
                 )
             }
-            ErrorCode::DiskDamaged => write!(
-                f,
-                "the disk's file system is damaged (at {value}); check it with 'llmtool disk check' or 'fsck.fat'"
-            ),
+            ErrorCode::DiskDamaged => {
+                write!(f, "the disk's file system is damaged")?;
+                // 0 means that the place is unknown.
+                if value > 0 {
+                    write!(f, " (at {value})")?;
+                }
+                write!(f, "; check it with 'llmtool disk check' or 'fsck.fat'")
+            }
             ErrorCode::DiskFailed => write!(
                 f,
                 "the disk reports an error at sector {value}; try again, and replace the card if it comes back"

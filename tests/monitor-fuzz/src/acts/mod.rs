@@ -4,13 +4,18 @@
 //! its own dice, so a run can be repeated without some of its steps.
 
 mod asks;
+mod lies;
 mod server;
 
 pub use asks::{Ask, KINDS, tag};
-pub use server::{Say, Server, Short, any_short, file, lie, model_info, piece};
+pub use lies::{any_short, lie, lie_about_training};
+pub use server::{Say, Server, Short, file, model_info, piece};
 
 use crate::dice::Dice;
 use protocol::wire::{Fault, FaultKind};
+
+/// The possible limits of the size of the adapters that inference makes, in bytes.
+pub const ADAPTERS: [u64; 5] = [60, 3_000, 20_000, 400_000, 1_000_000];
 
 /// The character of a run's inference server and clock.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +50,8 @@ pub struct Character {
     pub work_us: u64,
     /// How often the runtime refuses to stop or start inference, in percent.
     pub refuses: u64,
+    /// See [`ADAPTERS`].
+    pub adapters: &'static [u64],
 }
 
 impl Character {
@@ -84,6 +91,30 @@ impl Character {
             signals: *dice.pick(&[100, 100, 70, 20]),
             work_us: *dice.pick(&[0, 3, 200, 1_500, 5_000, 60_000]),
             refuses: *dice.pick(&[0, 0, 0, 0, 0, 20]),
+            adapters: &ADAPTERS,
+        }
+    }
+
+    /// One that gets adapters made: inference works all the time, and lies about nothing but trainings, if at all.
+    #[must_use]
+    pub fn of_workshop(dice: &mut Dice) -> Self {
+        Self {
+            lies: *dice.pick(&[0, 0, 2]),
+            breaches: 0,
+            inference_garbage: 0,
+            silent: false,
+            prompt: true,
+            takes: 0,
+            lazy: 0,
+            ends: 10,
+            faults: 0,
+            lost_alarms: 0,
+            longest_us: 20_000,
+            time: 10,
+            signals: 100,
+            work_us: 0,
+            refuses: 0,
+            adapters: &[60, 20_000, 500_000, 1_000_000, 1_000_000],
         }
     }
 
@@ -152,6 +183,24 @@ impl Habits {
             text: *dice.pick(&[20, 50, 50, 80]),
             tunes: *dice.pick(&[0, 0, 20, 80]),
             long: dice.percent(30),
+        }
+    }
+
+    /// One who does little but have adapters made, and reads what comes.
+    #[must_use]
+    pub const fn in_workshop(self) -> Self {
+        Self {
+            garbage: 0,
+            reads: 30,
+            reads_most: 16,
+            at_once: true,
+            deaf: (0, 0),
+            floods: 0,
+            cancels: 1,
+            favourite: 16,
+            text: 5,
+            tunes: 80,
+            ..self
         }
     }
 

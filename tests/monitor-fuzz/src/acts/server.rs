@@ -1,10 +1,11 @@
 //! An inference server that follows the protocol, as far as can be seen from outside, and lies for one that does not.
 
+use super::any_short;
 use super::asks::tag;
 use crate::dice::Dice;
 use crate::formats::{Answer, FORMATS};
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::{MAX_PART_BYTES, MAX_PIECE_BYTES, MAX_SESSIONS};
+use protocol::limits::{MAX_PART_BYTES, MAX_PIECE_BYTES};
 use protocol::name::{FormatName, TemplateName};
 use protocol::ring::Frame;
 use protocol::wire::engine::{AdapterLoaded, Command, Holdings, KvType, Loaded, Report, Trained};
@@ -226,8 +227,8 @@ impl Server {
         self.tags.get(&number).copied()
     }
 
-    /// Handles a command.
-    pub fn reads(&mut self, number: u32, command: &Command<'_>, dice: &mut Dice) {
+    /// Handles a command. `adapters`: see [`Character`](super::Character).
+    pub fn reads(&mut self, number: u32, command: &Command<'_>, adapters: &[u64], dice: &mut Dice) {
         match *command {
             Command::Credit { tokens } => {
                 let mut tasks = self.tasks.iter_mut();
@@ -321,7 +322,7 @@ impl Server {
                     alone,
                     ..TrainProgress::default()
                 };
-                let most = *dice.pick(&[60, 3_000, 20_000, 400_000, 1_000_000]);
+                let most = *dice.pick(adapters);
                 self.training = Some(Training {
                     number,
                     seed: params.seed,
@@ -480,7 +481,9 @@ impl Server {
             return;
         };
         let (number, progress) = (training.number, &mut training.progress);
-        if dice.percent(2) {
+        // Not at each of the hundred parts of a large one, or none would ever be made.
+        let may_fail = training.sent == 0 || training.bytes < 100_000;
+        if dice.percent(2) && may_fail {
             self.training = None;
             let failed = Say::Failed(ErrorCode::NonFinite, 0);
             return self.unsent.push_back((number, failed));
@@ -528,58 +531,4 @@ const fn trained(training: &Training, bytes: u64) -> Say {
         steps: training.progress.step,
         loss: training.progress.loss,
     })
-}
-
-/// Part of a word of some format, part of a stop string, or neither.
-#[must_use]
-pub fn any_short(dice: &mut Dice) -> Short {
-    let texts = [
-        "", "y", "yes", "n", "no", "not", "t yet", "x", "a", "ab", "aab", "b", "c", "\u{fc}",
-    ];
-    Short::new(dice.pick(&texts).as_bytes())
-}
-
-/// A lie about one of these request numbers or another.
-#[must_use]
-pub fn lie(numbers: &[u32], newest: u32, dice: &mut Dice) -> (u32, Say) {
-    let number = match dice.below(4) {
-        0 => dice.below(u64::from(newest) + 3) as u32,
-        _ if !numbers.is_empty() => *dice.pick(numbers),
-        _ => newest,
-    };
-    let few = dice.below(5) as u32;
-    let say = match dice.below(23) {
-        16..=19 => Say::Short(dice.any() as u32, any_short(dice)),
-        20 => Say::Finished(*dice.pick(FinishReason::ALL), few, dice.below(4) as u32),
-        22 => Say::Corrupt,
-        21 => Say::Boasts(*dice.pick(&[9, 2049]), *dice.pick(&[3, 65])),
-        10 => Say::AdapterLoaded,
-        11 | 12 => Say::Training(TrainProgress {
-            step: dice.below(3) as u32,
-            steps: few,
-            tokens: dice.below(30),
-            longest: dice.below(2) as u32,
-            alone: dice.percent(10),
-            loss: 0,
-        }),
-        13 | 14 => Say::Part(
-            0,
-            *dice.pick(&[0, 0, 8, 16, 4096]),
-            *dice.pick(&[0, 7, 8, 4096]),
-        ),
-        15 => Say::Trained(Trained {
-            tokens: dice.below(30),
-            bytes: *dice.pick(&[0, 8, 16, 4096]),
-            steps: few,
-            loss: 0,
-        }),
-        0..=3 => Say::Token(dice.any() as u32, *dice.pick(&[0, 1, 7, 256])),
-        4 => Say::Finished(FinishReason::EndOfText, few, dice.below(4) as u32),
-        5 => Say::Failed(*dice.pick(ErrorCode::ALL), *dice.pick(&[0, 256])),
-        6 => Say::Loaded,
-        7 => Say::Holdings,
-        8 => Say::Ready,
-        _ => Say::Evicted(dice.below(MAX_SESSIONS as u64) as u32),
-    };
-    (number, say)
 }

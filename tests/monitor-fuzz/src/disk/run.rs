@@ -5,7 +5,7 @@ use super::domain::{Domain, Nature};
 use super::judge::Judge;
 use super::models;
 use super::world::{Buffers, World};
-use crate::acts::{self, Ask, Habits, Say, Server, piece};
+use crate::acts::{self, ADAPTERS, Ask, Habits, Say, Server, piece};
 use crate::claims::{Broken, Claim, Figures};
 use crate::dice::Dice;
 use crate::store::Fixtures;
@@ -385,7 +385,8 @@ impl Run<'_, '_> {
             let received = message.frame();
             if let Ok(command) = Command::parse(&received) {
                 self.note(|| format!(" inference reads {}: {command:?}", message.request));
-                self.server.reads(message.request, &command, dice);
+                self.server
+                    .reads(message.request, &command, &ADAPTERS, dice);
             }
             self.inference_sends();
         }

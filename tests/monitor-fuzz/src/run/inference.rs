@@ -43,6 +43,19 @@ impl Run<'_> {
 
     fn inference_lies(&mut self, dice: &mut Dice) {
         let mut frame = Frame::new();
+        let tune = self.judge.model.tune();
+        let tune = tune.and_then(|(number, tune)| {
+            Some((number, tune.progress?, tune.file.len() as u64, tune.bound()))
+        });
+        if let Some((number, progress, received, most)) = tune
+            && dice.percent(40)
+        {
+            let say = acts::lie_about_training(progress, received, most, dice);
+            say.write(number, &mut frame);
+            let sent = self.world.inference.send(&frame);
+            self.note(|| format!(" inference lies about {number}: {say:?}: {sent}"));
+            return;
+        }
         let numbers: Vec<u32> = self.judge.model.live.keys().copied().collect();
         let newest = self.judge.model.last_number;
         let live = self.judge.model.live.iter();
@@ -141,7 +154,8 @@ impl Run<'_> {
             let received = message.frame();
             if let Ok(command) = Command::parse(&received) {
                 self.note(|| format!(" inference reads {}: {command:?}", message.request));
-                self.server.reads(message.request, &command, dice);
+                let adapters = self.character.adapters;
+                self.server.reads(message.request, &command, adapters, dice);
             }
             self.inference_sends(&mut frame);
         }

@@ -72,6 +72,9 @@ pub fn run(fixtures: &Fixtures, plan: &Plan) -> (Figures, Result<(), Found>) {
     if dice.percent(1) {
         policy.user_count = 0;
     }
+    if plan.is_workshop() {
+        store::equip_workshop(&mut policy);
+    }
     let read = Policy::read(policy.as_bytes());
     let read = read.as_ref().map_err(|error| *error as u64);
     let is_of_formats = |policy: &&Policy| {
@@ -79,11 +82,17 @@ pub fn run(fixtures: &Fixtures, plan: &Plan) -> (Figures, Result<(), Found>) {
         policy.format_count == 0 || policy.formats_sha256 == sha256
     };
     let read = read.and_then(|policy| Some(policy).filter(is_of_formats).ok_or(OTHER_FORMATS));
-    let character = Character::new(&mut dice);
+    let character = match plan.is_workshop() {
+        true => Character::of_workshop(&mut dice),
+        false => Character::new(&mut dice),
+    };
     let mut buffers = Buffers::new(dice.within(256 << 10, 400 << 10) as usize);
     let work = Dice::new(plan.seed, u64::MAX - 1);
     let people = channels.iter().map(|_| Person {
-        habits: Habits::new(&mut dice, plan.steps),
+        habits: match Habits::new(&mut dice, plan.steps) {
+            habits if plan.is_workshop() => habits.in_workshop(),
+            habits => habits,
+        },
         next_id: 1,
         open: Vec::new(),
         ended: Vec::new(),

@@ -6,7 +6,7 @@ use disk_log::{Device, Found, OpenError};
 use ed25519_dalek::VerifyingKey;
 use llm_core::hash::sha256;
 use log_export::{Ending, Opening};
-use storage::{Extent, SECTOR};
+use storage::{Extent, SECTOR, StorageError};
 
 use super::Finding;
 use super::export::{Export, ExportedEntry, entry_hash};
@@ -39,6 +39,12 @@ pub fn read(path: &Path) -> Result<Option<DiskLog>, ToolError> {
     let mut image = Image::read(path)?;
     let (extent, has_files) = match image.info() {
         Ok(_) => (image.log_extent()?, true),
+        Err(
+            error @ ToolError::Disk {
+                source: StorageError::Damaged { .. },
+                ..
+            },
+        ) => return Err(error),
         Err(_) if holds_log(&mut image) => (image.whole(), false),
         Err(_) => return Ok(None),
     };

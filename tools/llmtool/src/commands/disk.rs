@@ -7,9 +7,11 @@ use disk_log::{Found, MAX_SLOTS, MIN_SLOTS};
 use ed25519_dalek::VerifyingKey;
 use llm_core::hash::sha256;
 use protocol::hash::SIGNATURE_BYTES;
-use protocol::store::{Content, File, LOG_FILE, SIGNATURE_SUFFIX};
+use protocol::name::ModelName;
+use protocol::on_disk::OnDisk;
+use protocol::store::{Content, LOG_FILE, SIGNATURE_SUFFIX};
 use storage::make::Plan;
-use storage::{SECTOR, StorageError, block_on, check as check_file_system};
+use storage::{SECTOR, StorageError, UNFINISHED};
 
 use super::printable;
 use crate::args::disk::{self, Add, Create, Disk, Get, List};
@@ -104,8 +106,8 @@ fn add(arguments: &Add, out: &mut impl Write) -> Result<(), ToolError> {
             let content = files::read(&file.path)?;
             let kind = Contents::of(&file.path, &content)?.kind();
             let path = store_path(&file, kind);
-            if ready.iter().any(|other| other.path == path) {
-                return Err(ToolError::StoreDuplicate { name: file.name });
+            if ready.iter().any(|other| is_same(&other.path, &path)) {
+                return Err(ToolError::DiskDuplicate { path });
             }
             let signature = signature_of(&file.path, arguments.unsigned)?;
             ready.push(Ready {
@@ -116,6 +118,14 @@ fn add(arguments: &Add, out: &mut impl Write) -> Result<(), ToolError> {
         }
     }
     let mut image = Image::change(&arguments.image)?;
+    image.check_before_writing()?;
+    for Ready { path, .. } in &ready {
+        // A log is never replaced. A disk from elsewhere may get a new one, full of zeros.
+        let is_log = is_same(path, LOG_FILE) && image.has(path)?;
+        if is_log || is_same(path, UNFINISHED) {
+            return Err(ToolError::DiskReserved { path: path.clone() });
+        }
+    }
     let bar = output::progress_bar("writing");
     bar.set_length(ready.len() as u64);
     for Ready {
@@ -155,7 +165,7 @@ fn signature_words(
     keys: Option<&[(String, VerifyingKey)]>,
 ) -> Result<(String, bool), ToolError> {
     let beside = format!("{path}{SIGNATURE_SUFFIX}");
-    let there = files.iter().find(|(name, _)| *name == beside);
+    let there = files.iter().find(|(name, _)| is_same(name, &beside));
     let Some((_, bytes)) = there else {
         return Ok(("not signed".to_owned(), true));
     };
@@ -178,20 +188,34 @@ fn signature_words(
     })
 }
 
+/// Whether two paths name the same file, since the file system ignores the case of ASCII letters.
+const fn is_same(path: &str, other: &str) -> bool {
+    path.eq_ignore_ascii_case(other)
+}
+
 /// The kind of file that a path denotes, and its name; `None` if audit never asks for such a path.
-fn content_of(path: &str) -> Option<(&'static str, &str)> {
-    let file = File {
-        path,
-        offset: 0,
-        data: &[],
+fn content_of(path: &str) -> Option<(&'static str, ModelName)> {
+    let found = OnDisk::at(path.as_bytes()).filter(|found| !found.is_signature)?;
+    let word = match found.content {
+        Content::Model => "model",
+        Content::Adapter => "adapter",
+        Content::Data => "data",
     };
-    let contents = [
-        (Content::Model, "model"),
-        (Content::Adapter, "adapter"),
-        (Content::Data, "data"),
-    ];
-    let mut contents = contents.into_iter();
-    contents.find_map(|(content, word)| Some((word, file.name_as(content)?)))
+    Some((word, found.named()?))
+}
+
+/// A line for each file that cannot be opened, because the name of one before it differs only in case.
+fn hidden(files: &[(String, u64)]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (index, (path, _)) in files.iter().enumerate() {
+        let mut before = files.iter().take(index);
+        if let Some((other, _)) = before.find(|(other, _)| is_same(other, path)) {
+            lines.push(format!(
+                "{path}: {other} has the same name in another case, and only one of them can be opened; rename one"
+            ));
+        }
+    }
+    lines
 }
 
 fn list(arguments: &List, out: &mut impl Write) -> Result<(), ToolError> {
@@ -212,7 +236,7 @@ fn list(arguments: &List, out: &mut impl Write) -> Result<(), ToolError> {
                 let (state, _) = signature_words(&mut image, &files, path, keys.as_deref())?;
                 format!("{word} '{name}', {state}")
             }
-            None if path == LOG_FILE => "the audit log".to_owned(),
+            None if is_same(path, LOG_FILE) => "the audit log".to_owned(),
             None if path.ends_with(SIGNATURE_SUFFIX) => continue,
             None => "a file that audit never asks for".to_owned(),
         };
@@ -258,20 +282,22 @@ fn get(arguments: &Get, out: &mut impl Write) -> Result<(), ToolError> {
 
 fn check(arguments: &disk::Image, out: &mut impl Write) -> Result<(), ToolError> {
     let mut image = Image::read(&arguments.image)?;
-    let mut lines = Vec::new();
-    let checked = block_on(check_file_system(
-        &mut image,
-        &mut [0; 1 << 18],
-        |finding| {
-            lines.push(format!("file system: {finding}"));
+    let findings = image.check().map_err(|source| match source {
+        StorageError::Damaged { .. } => ToolError::DiskUnreadable {
+            image: arguments.image.clone(),
+            source,
         },
-    ));
-    checked.map_err(|source| ToolError::Disk {
-        image: arguments.image.clone(),
-        source,
+        source => ToolError::Disk {
+            image: arguments.image.clone(),
+            source,
+        },
     })?;
+    let findings = findings.into_iter();
+    let findings = findings.map(|(finding, _)| format!("file system: {finding}"));
+    let mut lines: Vec<_> = findings.collect();
     let Listing { files, wrong } = image.files()?;
     lines.extend(wrong);
+    lines.extend(hidden(&files));
     for (path, _) in &files {
         if content_of(path).is_some() {
             let (words, is_wrong) = signature_words(&mut image, &files, path, None)?;

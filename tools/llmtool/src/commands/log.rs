@@ -59,6 +59,9 @@ impl Log {
             true => text_or_stdin("-")?,
             false => files::read(&arguments.file)?,
         };
+        if content.contains(&0) {
+            return Err(ToolError::NoLog(arguments.file.clone()));
+        }
         Ok(Self {
             export: Export::read(&content),
             content: Some(content),
@@ -114,7 +117,8 @@ fn verify(log: &Log, arguments: &AuditFile, out: &mut impl Write) -> Result<(), 
         if disk.torn {
             writeln!(
                 out,
-                "the last write had not been finished, as after a power failure; nothing that was durable is missing"
+                "the last write had not been finished, as after a power failure; only an attestation of a later entry could \
+                 show a change made since"
             )?;
         }
     }
