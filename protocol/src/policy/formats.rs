@@ -8,7 +8,7 @@ pub const CHOICES: &str = "choices";
 
 /// Which formats answers may have.
 ///
-/// A role and a client each have one; [`Policy::format_rule`] combines them. A request without a format is free text,
+/// A role and a client each have one; [`Policy::format_rule`](super::Policy::format_rule) combines them. A request without a format is free text,
 /// which a rule forbids only if it requires a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]

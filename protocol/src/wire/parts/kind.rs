@@ -19,7 +19,7 @@ numbers! {
         Choice = 6,
         /// A user's turn if the model has a chat template, otherwise a text to be completed. It is the only segment.
         /// Only clients send it; audit decides which it is
-        /// ([`Request::decide_prompt`](super::client::Request::decide_prompt)).
+        /// ([`Request::decide_prompt`](crate::wire::client::Request::decide_prompt)).
         Prompt = 7,
     }
 }
