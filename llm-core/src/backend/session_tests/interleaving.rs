@@ -191,17 +191,18 @@ impl World {
             .collect();
         let spared = begun.iter().map(|&n| {
             let player = &self.players[n];
-            in_cache(&known, player.owner, &player.row).map(|positions| positions as u64)
+            in_cache(&known, player.owner, &player.row)
         });
-        let spared: Vec<[u64; 2]> = spared.collect();
+        let spared: Vec<[usize; 3]> = spared.collect();
         let reused = backend.occupancy().reused - self.reused;
         self.reused += reused;
-        let most: u64 = spared.iter().map(|[_, all]| all).sum();
+        let reused = reused as usize;
+        let most: usize = spared.iter().map(|[_, all, _]| all).sum();
         assert!(reused <= most, "{reused} of {most}");
-        if let ([n], [[whole, all]]) = (&begun[..], &spared[..]) {
+        if let ([n], [[whole, all, retained]]) = (&begun[..], &spared[..]) {
             let had_some = before[*n] > 0;
-            // The block to copy from may be the only one left to copy to.
-            let scarce = *whole == reused && has_free < 2 * BLOCK_POSITIONS;
+            // Once the session refers to the whole blocks, the block to copy from may be the only one left to copy to.
+            let scarce = *whole == reused && has_free - retained < 2 * BLOCK_POSITIONS;
             assert!(reused == *all || scarce || had_some && reused == 0);
         }
         self.transitions(backend, &before, ended, evicts);

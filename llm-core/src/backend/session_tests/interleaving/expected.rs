@@ -48,8 +48,9 @@ impl Contents {
     }
 }
 
-/// Length of the longest prefix of a session's tokens that the cache has for it: in whole blocks, and in total.
-pub(super) fn in_cache(known: &[Known], owner: u32, row: &[u32]) -> [usize; 2] {
+/// The longest prefix of a session's tokens that the cache has for it: its length in whole blocks, its total length, and
+/// the positions of those whole blocks that no session refers to.
+pub(super) fn in_cache(known: &[Known], owner: u32, row: &[u32]) -> [usize; 3] {
     let row = &row[..row.len() - 1];
     let of_owner = || {
         known
@@ -65,7 +66,14 @@ pub(super) fn in_cache(known: &[Known], owner: u32, row: &[u32]) -> [usize; 2] {
         let tokens = known.tokens.iter().zip(row);
         tokens.take_while(|(its, token)| its == token).count()
     });
-    [whole, alike.max().unwrap_or(0).max(whole)]
+    let retained = of_owner().filter(|known| {
+        known.references == 0 && known.tokens.len() <= whole && row.starts_with(&known.tokens)
+    });
+    [
+        whole,
+        alike.max().unwrap_or(0).max(whole),
+        retained.count() * BLOCK_POSITIONS,
+    ]
 }
 
 /// A session: its tokens and its request.
