@@ -393,7 +393,8 @@ fn two_names_that_differ_only_in_case_are_a_finding() {
     let ran = llmtool(&["disk", "check", &image]).output().unwrap();
     let said = String::from_utf8_lossy(&ran.stdout);
     assert!(
-        said.contains("tales.gguf: taleS.gguf has the same name in another case") && !ran.status.success(),
+        said.contains("tales.gguf: taleS.gguf has the same name in another case")
+            && !ran.status.success(),
         "{said}"
     );
 }
