@@ -71,7 +71,7 @@ Examples:
     #[command(after_long_help = "\
 If the model has a chat template, the prompt is a user's message; --raw continues it as a text.
 
-Defaults and parsing are the same as in the shell: fractions are kept as whole millionths, so the same
+Defaults and parsing are the same as in the shell: fractions are kept as whole millionths, so the same \
 text gives the same bits here and on seL4.
 
 Examples:
@@ -82,8 +82,8 @@ Examples:
     Generate(Generate),
     /// Train an adapter (LoRA) for a model, as `llmfinetune` does in the shell
     #[command(after_long_help = "\
-DATA contains texts separated by blank lines, or one JSON object per line: {\"prompt\": \"…\", \"answer\": \"…\"}, of which
-only the answer is learnt, or {\"text\": \"…\"}. The same model, data and options give the same adapter to the last bit,
+DATA contains texts separated by blank lines, or one JSON object per line: {\"prompt\": \"…\", \"answer\": \"…\"}, of which \
+only the answer is learnt, or {\"text\": \"…\"}. The same model, data and options give the same adapter to the last bit, \
 here and on the device.
 
 Examples:
@@ -101,9 +101,9 @@ Examples:
     Score(finetune::Score),
     /// Show what is known about a model's chat template, or derive a scaffold from it
     #[command(after_long_help = "\
-Published templates are known. For others, -o derives the scaffold, which is the fixed text around messages: the
-template, a Jinja program, is run on conversations with markers, and the scaffold is compared with it on hundreds of
-random ones. The scaffold is written to a copy of the model, which then needs its own signature. A template that no
+Published templates are known. For others, -o derives the scaffold, which is the fixed text around messages: the \
+template, a Jinja program, is run on conversations with markers, and the scaffold is compared with it on hundreds of \
+random ones. The scaffold is written to a copy of the model, which then needs its own signature. A template that no \
 scaffold can express is refused, with a conversation that shows why.
 
 Examples:
@@ -117,7 +117,7 @@ Examples:
     DeriveScaffold(DeriveScaffold),
     /// Print the logits that follow a prompt, as JSON
     #[command(after_long_help = "\
-The output is one object: \"tokens\" (the ids that were fed), \"positions\" and, for each position, a row of \"logits\" with
+The output is one object: \"tokens\" (the ids that were fed), \"positions\" and, for each position, a row of \"logits\" with \
 one number per token of the vocabulary. Reading the numbers back gives the same bits.
 
 Examples:
@@ -128,11 +128,11 @@ Examples:
     Logits(Logits),
     /// Measure how well a model predicts a text
     #[command(after_long_help = "\
-Perplexity is defined as in llama.cpp's llama-perplexity: the text is cut into chunks of the context's length, and the
-second half of each counts. With --bits-per-byte every token of the text counts, in windows of the context's length
+Perplexity is defined as in llama.cpp's llama-perplexity: the text is cut into chunks of the context's length, and the \
+second half of each counts. With --bits-per-byte every token of the text counts, in windows of the context's length \
 that overlap by half; that figure can be compared between models with different vocabularies.
 
---against also reads the text with a second model that has the same vocabulary, for example the same weights in F32,
+--against also reads the text with a second model that has the same vocabulary, for example the same weights in F32, \
 and prints the mean Kullback-Leibler divergence of the first model's predictions from the second's.
 
 Examples:
@@ -143,7 +143,7 @@ Examples:
     Perplexity(Perplexity),
     /// Measure which columns of a model's matrices matter, for `quantize --imatrix`
     #[command(after_long_help = "\
-Reads a text in chunks of the context's length and adds up the squares of the inputs of each matrix. The file has
+Reads a text in chunks of the context's length and adds up the squares of the inputs of each matrix. The file has \
 llama.cpp's format: llama-quantize accepts it, and `llmtool quantize` accepts llama-imatrix's.
 
 Examples:
@@ -152,7 +152,7 @@ Examples:
     Imatrix(Imatrix),
     /// Measure how fast a model runs on this machine, on one thread
     #[command(after_long_help = "\
-Prints medians of several runs: loading with all checks and the file's SHA-256, reading a prompt of -p tokens,
+Prints medians of several runs: loading with all checks and the file's SHA-256, reading a prompt of -p tokens, \
 generating -n tokens, and a token at the beginning and at the end of the context.
 
 Examples:
@@ -169,15 +169,15 @@ Example:
     Wcet(Wcet),
     /// Store a model's weights in another type
     #[command(after_long_help = "\
-TYPE is one of llama-quantize's: F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0,
-IQ4_NL, IQ4_XS, Q3_K_L, Q3_K_M, Q3_K_S, Q2_K, TQ2_0, TQ1_0; Q3_K, Q4_K and Q5_K mean the M variants. As in
-llama-quantize, some matrices of the file get other types, which the summary lists; --pure prevents that. Types with
-blocks of 256 values need rows of whole blocks; other matrices fall back as in llama.cpp (Q4_K to Q5_0, Q5_K to Q5_1,
-Q6_K to Q8_0, Q2_K and Q3_K to Q4_0), and the summary says how many. Vectors, norms and positions become F32. The
+TYPE is one of llama-quantize's: F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0, \
+IQ4_NL, IQ4_XS, Q3_K_L, Q3_K_M, Q3_K_S, Q2_K, TQ2_0, TQ1_0; Q3_K, Q4_K and Q5_K mean the M variants. As in \
+llama-quantize, some matrices of the file get other types, which the summary lists; --pure prevents that. Types with \
+blocks of 256 values need rows of whole blocks; other matrices fall back as in llama.cpp (Q4_K to Q5_0, Q5_K to Q5_1, \
+Q6_K to Q8_0, Q2_K and Q3_K to Q4_0), and the summary says how many. Vectors, norms and positions become F32. The \
 metadata is copied. Converting to F32 and back to the original type keeps values exact.
 
---fit measures the error of each type for each kind of matrix, begins with the smallest type, and steps up where it
-helps most, as long as the whole model (weights, keys and values of the context, activations, vocabulary) fits in the
+--fit measures the error of each type for each kind of matrix, begins with the smallest type, and steps up where it \
+helps most, as long as the whole model (weights, keys and values of the context, activations, vocabulary) fits in the \
 arena.
 
 Examples:
@@ -195,8 +195,8 @@ Examples:
     Quantize(Quantize),
     /// Pack model files into the archive that the model store holds
     #[command(after_long_help = "\
-The archive is a plain tar archive: `tar tf` lists it. The same files give the same bytes. The part of a file's name
-before .gguf is the model's name in the shell; the first model is loaded at boot. The signature beside each file
+The archive is a plain tar archive: `tar tf` lists it. The same files give the same bytes. The part of a file's name \
+before .gguf is the model's name in the shell; the first model is loaded at boot. The signature beside each file \
 (`llmtool sign`) is packed with it.
 
 Examples:
@@ -207,9 +207,9 @@ Examples:
     Pack(Pack),
     /// Make the description, policy and store of a system for models of your own
     #[command(after_long_help = "\
-Prints how many bytes the models need, and refuses models that cannot run before anything is built. The description and
-the policy are the repository's, changed for the models: sizes and addresses of the regions `arena` and `model_store`,
-context, time limits, and this machine's key, which is generated once and signs the models. The models' own files are
+Prints how many bytes the models need, and refuses models that cannot run before anything is built. The description and \
+the policy are the repository's, changed for the models: sizes and addresses of the regions `arena` and `model_store`, \
+context, time limits, and this machine's key, which is generated once and signs the models. The models' own files are \
 not changed. `make run MODEL=FILE` does this and boots the system.
 
 Examples:
@@ -219,8 +219,8 @@ Examples:
     System(system::System),
     /// Check a policy and compile it for the audit domain
     #[command(after_long_help = "\
-Without -o the policy is printed in words: the clients, who may do what with which budget, and how many bits a hostile
-inference server could leak per hour. Errors are reported with their line. With --system, the policy's clients are
+Without -o the policy is printed in words: the clients, who may do what with which budget, and how many bits a hostile \
+inference server could leak per hour. Errors are reported with their line. With --system, the policy's clients are \
 also compared with the description's.
 
 Examples:
@@ -229,7 +229,7 @@ Examples:
     Policy(trust::Policy),
     /// Hash a passphrase for a policy
     #[command(after_long_help = "\
-Asks twice on a terminal; otherwise reads one line from standard input. Prints the line for a user in the
+Asks twice on a terminal; otherwise reads one line from standard input. Prints the line for a user in the \
 policy, with an Argon2id PHC string. Every run uses a new salt.
 
 Examples:
@@ -238,7 +238,7 @@ Examples:
     Passphrase(trust::Passphrase),
     /// Make a pair of keys for signing models
     #[command(after_long_help = "\
-Writes NAME.key.pem, the secret key, which only its owner can read, and NAME.pub.pem, the public one. Existing files
+Writes NAME.key.pem, the secret key, which only its owner can read, and NAME.pub.pem, the public one. Existing files \
 are not overwritten. OpenSSL reads both.
 
 Examples:
@@ -269,16 +269,16 @@ Examples:
     #[command(
         subcommand,
         after_long_help = "\
-An export is the output of `llmctl audit --json`; the capture of a serial console works, too, with everything around
-it. Every entry contains the hash of the one before it, so changed, missing, moved and inserted entries are found and
+An export is the output of `llmctl audit --json`; the capture of a serial console works, too, with everything around \
+it. Every entry contains the hash of the one before it, so changed, missing, moved and inserted entries are found and \
 named. The exit status is 0 only if the whole log passes.
 
-A log that somebody has forged as a whole passes, too. To detect that, note the head that `llmctl audit verify` prints
-on the console, and give it with --head; or have the device sign it: `llmctl audit attest NONCE` prints a line that
+A log that somebody has forged as a whole passes, too. To detect that, note the head that `llmctl audit verify` prints \
+on the console, and give it with --head; or have the device sign it: `llmctl audit attest NONCE` prints a line that \
 --device checks, in the same capture or in a separate one (--attestation).
 
-No check can show that a log is the newest that its device ever had. The device has no counter that cannot be reset, so
-an older disk that was put back looks just as it did then. Compare it with your notes: the numbers of the newest entry
+No check can show that a log is the newest that its device ever had. The device has no counter that cannot be reset, so \
+an older disk that was put back looks just as it did then. Compare it with your notes: the numbers of the newest entry \
 and of the boot never decrease.
 
 Examples:
@@ -293,8 +293,8 @@ Examples:
     #[command(
         subcommand,
         after_long_help = "\
-On the console, `llmctl adapter export NAME` prints the adapter as lines of text. The capture of a serial console can
-contain other output. The file is compared with its SHA-256, and with --key its signature is checked. The result is a
+On the console, `llmctl adapter export NAME` prints the adapter as lines of text. The capture of a serial console can \
+contain other output. The file is compared with its SHA-256, and with --key its signature is checked. The result is a \
 GGUF file that llama.cpp loads with --lora, with its signature beside it.
 
 Examples:
@@ -306,9 +306,9 @@ Examples:
     #[command(
         subcommand,
         after_long_help = "\
-A disk has one FAT file system, so any computer can read and write it, and images need no root privileges. Models,
-adapters and training data have the same paths as in the store's archive (NAME.gguf, adapters/NAME.gguf,
-data/NAME.jsonl), with their signatures beside them. The file AUDIT.LOG has a fixed size and is contiguous, because
+A disk has one FAT file system, so any computer can read and write it, and images need no root privileges. Models, \
+adapters and training data have the same paths as in the store's archive (NAME.gguf, adapters/NAME.gguf, \
+data/NAME.jsonl), with their signatures beside them. The file AUDIT.LOG has a fixed size and is contiguous, because \
 the audit log is written in place.
 
 Examples:
@@ -321,9 +321,9 @@ Examples:
     Disk(disk::Disk),
     /// Run the requests of an exported audit log again, and compare the results
     #[command(after_long_help = "\
-The export is verified first. Then every request that ended is run again with its model, prompt, sampler and seed,
-after the earlier turns of its session, for as many tokens as it generated, and the hash of its output is compared with
-the one in the log. If the log has only hashes of prompts, their texts come from --prompts. The exit status is 0 only
+The export is verified first. Then every request that ended is run again with its model, prompt, sampler and seed, \
+after the earlier turns of its session, for as many tokens as it generated, and the hash of its output is compared with \
+the one in the log. If the log has only hashes of prompts, their texts come from --prompts. The exit status is 0 only \
 if at least one request was replayed, and every replayed request was reproduced.
 
 Examples:
