@@ -103,7 +103,7 @@ pub enum AdapterError {
     )]
     UnknownTensor(Name),
     /// Half of a pair is missing.
-    #[error("the tensor {0} has no other half")]
+    #[error("the tensor {0} has no counterpart: lora_a and lora_b come in pairs")]
     Half(Name),
     /// The rank is 0 or above [`MAX_RANK`], or the halves have different ranks.
     #[error("the tensor {tensor} has rank {rank}: 1 to {MAX_RANK}, and the same in both halves")]
@@ -114,7 +114,9 @@ pub enum AdapterError {
         rank: u64,
     },
     /// A tensor's size does not match the base.
-    #[error("the tensor {tensor} is for a side of {size} elements, the model's has {expected}")]
+    #[error(
+        "the tensor {tensor} is for a side of {size} elements, but the model's matrix has {expected}"
+    )]
     Shape {
         /// The tensor.
         tensor: Name,
