@@ -57,6 +57,7 @@ panic-check: ; $(DO) check that no message can reach a panic in the linked audit
 redteam: ; $(DO) attacks by hostile domains, in the simulation and on seL4
 partitions: ; $(DO) what time partitions close and cost, on seL4 (15 minutes)
 loom: ; $(DO) the memory ordering of rings and workers, model-checked
+sanitize: ; $(DO) unsafe code under AddressSanitizer (minutes)
 coverage: ; $(DO) lines of audit and protocol covered by tests (MISSING=1 shows the others)
 deny: ; $(DO) licences, duplicates, sources; ADVISORIES=1: known vulnerabilities
 machete: ; $(DO) unused dependencies

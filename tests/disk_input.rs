@@ -1,6 +1,15 @@
 //! Disks as people insert them: empty, full, damaged, with odd names, or from another system. Each problem is reported
 //! in one line, and the system works as far as it can. On the runtime given by the environment.
 
+#[path = "disk_input/fat.rs"]
+mod fat;
+#[path = "disk_input/log_file.rs"]
+mod log_file;
+#[path = "disk_input/said.rs"]
+mod said;
+
+use fat::{Fat, fat16};
+use said::{has, is_said_once, nothing_is_admitted, text, the_store_serves};
 use sel4_llm_tests::disk::{Image, is_emulated, session_with, session_without_disk};
 use sel4_llm_tests::{Session, llmtool_generate_with};
 use std::path::{Path, PathBuf};
@@ -20,29 +29,6 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const NO_LOG: &str = "nothing is admitted, because the audit log cannot be written to the disk: ";
 
 const ASK: &str = "llminfer \"Once upon a time\" --max-tokens 4 --temperature 0\n";
-
-fn text() -> String {
-    let options = ["--max-tokens", "4", "--temperature", "0"];
-    llmtool_generate_with("models/default.gguf", "Once upon a time", &options)
-}
-
-fn has(session: &Session, parts: &[&str]) {
-    for part in parts {
-        assert!(session.output.contains(part), "{part}: {}", session.output);
-    }
-    assert_eq!(session.status, Some(0), "{}", session.output);
-}
-
-/// Checks that the output has each of these errors once, on a separate line.
-fn is_said_once(session: &Session, words: &str) {
-    let lines = session.output.lines();
-    let said: Vec<_> = lines.filter(|line| line.contains(words)).collect();
-    assert!(
-        said.len() == 1 && said[0].starts_with("error: "),
-        "{words}: {}",
-        session.output
-    );
-}
 
 /// A folder that is removed with the test.
 struct Folder(PathBuf);
@@ -68,39 +54,6 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
-}
-
-/// Checks that the store's models work, whatever the disk.
-fn the_store_serves(session: &Session) {
-    has(
-        session,
-        &[
-            "  tiny (1163008 bytes",
-            "loaded tiny:",
-            "loaded default:",
-            &text(),
-        ],
-    );
-}
-
-/// Checks that none of this many requests is admitted, each error gives the reason, and the model loaded at boot stays.
-fn nothing_is_admitted(session: &Session, requests: usize, why: &str) {
-    has(session, &["* default (", "  tiny (1163008 bytes"]);
-    let said = format!("error: {NO_LOG}{why}");
-    assert_eq!(
-        session.output.matches(&said).count(),
-        requests,
-        "{}",
-        session.output
-    );
-    let is_load = |line: &&str| line.starts_with("loading");
-    assert_eq!(
-        session.output.lines().filter(is_load).count(),
-        1,
-        "{}",
-        session.output
-    );
-    assert!(!session.output.contains("loaded "), "{}", session.output);
 }
 
 const STORE: &str = "llmctl load tiny\nllmctl load default\n";
@@ -361,69 +314,6 @@ fn more_models_than_are_shown_are_counted() {
 
 // ---- Damage --------------------------------------------------------------------------------------------
 
-/// A file system with 16-bit entries that fills an image.
-struct Fat {
-    bytes: Vec<u8>,
-    sector: usize,
-    tables: Vec<usize>,
-    root: usize,
-}
-
-impl Fat {
-    fn of(image: &Image) -> Self {
-        let bytes = std::fs::read(image.path()).unwrap();
-        let word = |at: usize| usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
-        let (sector, reserved, tables, table) =
-            (word(11), word(14), usize::from(bytes[16]), word(22));
-        assert!(table > 0, "a table of FAT16");
-        let tables: Vec<_> = (0..tables)
-            .map(|n| (reserved + n * table) * sector)
-            .collect();
-        let root = tables[0] + tables.len() * table * sector;
-        Self {
-            bytes,
-            sector,
-            tables,
-            root,
-        }
-    }
-
-    /// The position in the root folder of the entry for the file of this size.
-    fn entry(&self, bytes: u32) -> usize {
-        let entries = (self.root..self.root + 512 * 32).step_by(32);
-        let mut found = entries.filter(|&at| {
-            self.bytes[at] != 0
-                && self.bytes[at + 11] != 0x0f
-                && self.bytes[at + 28..at + 32] == bytes.to_le_bytes()
-        });
-        found.next().expect("the file's entry")
-    }
-
-    fn first_cluster(&self, bytes: u32) -> u16 {
-        let at = self.entry(bytes) + 26;
-        u16::from_le_bytes([self.bytes[at], self.bytes[at + 1]])
-    }
-
-    /// Sets the successor of a cluster, in both tables.
-    fn set_next(&mut self, cluster: u16, next: u16) {
-        for table in self.tables.clone() {
-            let at = table + 2 * usize::from(cluster);
-            self.bytes[at..at + 2].copy_from_slice(&next.to_le_bytes());
-        }
-    }
-
-    fn write(self, image: &Image) {
-        assert_eq!(self.sector, 512);
-        std::fs::write(image.path(), self.bytes).unwrap();
-    }
-}
-
-fn fat16() -> Image {
-    let image = Image::create(&["--size", "32MiB", "--log-size", "2MiB", "--table", "none"]);
-    image.add(&[&format!("tales={TINY}"), "second=models/default.gguf"]);
-    image
-}
-
 #[test]
 fn a_file_that_has_lost_its_end_is_not_loaded_and_others_are() {
     // It ends after three clusters, forms a cycle, leaves the disk, or continues in a free cluster.
@@ -471,74 +361,6 @@ fn a_file_that_says_it_is_larger_than_the_disk_is_refused_by_its_size() {
     the_store_serves(&session);
     has(&session, &["loaded disk/second:"]);
     is_said_once(&session, "has 4294967295 bytes, and there is room for");
-}
-
-// ---- The log's file ------------------------------------------------------------------------------------
-
-#[test]
-fn a_log_file_of_no_log_size_is_named() {
-    let image = fat16();
-    let mut fat = Fat::of(&image);
-    let at = fat.entry(LOG_BYTES) + 28;
-    fat.bytes[at..at + 4].copy_from_slice(&1000u32.to_le_bytes());
-    fat.write(&image);
-    let session = session_with(
-        &image,
-        format!("{ADMIN}llmctl models\nllmctl load disk/second\n{STORE}{ASK}"),
-    );
-    nothing_is_admitted(&session, 4, "the audit log's file has 1000 bytes");
-    has(&session, &["  disk/second (4467424 bytes"]);
-}
-
-#[test]
-fn a_log_file_of_another_size_than_its_log_is_named() {
-    let image = fat16();
-    // A new log begins.
-    has(&session_with(&image, ASK), &[&text()]);
-    let mut fat = Fat::of(&image);
-    let at = fat.entry(LOG_BYTES) + 28;
-    fat.bytes[at..at + 4].copy_from_slice(&(1u32 << 20).to_le_bytes());
-    fat.write(&image);
-    let session = session_with(&image, format!("{ADMIN}llmctl models\n{STORE}{ASK}"));
-    let why = "the log in AUDIT.LOG was begun in a file of another size, of 4096 sectors";
-    nothing_is_admitted(&session, 3, why);
-}
-
-#[test]
-fn a_log_file_of_something_else_is_not_written_over() {
-    let image = fat16();
-    let mut fat = Fat::of(&image);
-    let cluster = usize::from(fat.bytes[13]) * 512;
-    let data = fat.root + 512 * 32;
-    let begin = data + (usize::from(fat.first_cluster(LOG_BYTES)) - 2) * cluster;
-    fat.bytes[begin..begin + LOG_BYTES as usize].fill(b'x');
-    let before = fat.bytes.clone();
-    fat.write(&image);
-    let session = session_with(&image, format!("{ADMIN}llmctl models\n{STORE}{ASK}"));
-    nothing_is_admitted(
-        &session,
-        3,
-        "AUDIT.LOG contains something that is not a log",
-    );
-    assert!(
-        std::fs::read(image.path()).unwrap() == before,
-        "it was written"
-    );
-}
-
-#[test]
-fn without_the_log_file_models_are_there_and_nothing_is_admitted() {
-    let image = fat16();
-    let mut fat = Fat::of(&image);
-    let at = fat.entry(LOG_BYTES);
-    fat.bytes[at] = 0xe5;
-    fat.write(&image);
-    let session = session_with(
-        &image,
-        format!("{ADMIN}llmctl models\nllmctl load disk/second\n{STORE}{ASK}"),
-    );
-    nothing_is_admitted(&session, 4, "the disk has no file 'AUDIT.LOG'");
-    has(&session, &["  disk/second (4467424 bytes"]);
 }
 
 // ---- Two cards -----------------------------------------------------------------------------------------

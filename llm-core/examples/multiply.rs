@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .ok_or_else(|| format!("no type '{name}'"))?;
     let stride = ty.row_bytes(columns).ok_or_else(|| {
         format!(
-            "{columns} columns are no whole number of blocks of {}",
+            "{columns} columns are not a whole number of blocks of {}",
             ty.block_len()
         )
     })?;

@@ -1,7 +1,11 @@
+mod any;
+mod slow;
+
 extern crate std;
 
 use crate::make::{Plan, make};
 use crate::*;
+use any::get_some;
 use core::task::Poll;
 use proptest::prelude::*;
 use std::format;
@@ -381,137 +385,6 @@ fn a_folder_that_holds_itself_is_listed_to_a_limit() {
     assert!(!findings(&mut image).is_empty());
 }
 
-/// A disk whose operations take several polls, and fail after a given number.
-struct Slow {
-    image: Image,
-    /// Polls for which an operation is pending.
-    polls: u64,
-    /// Operations that still succeed.
-    left: u64,
-    writable: bool,
-}
-
-impl Slow {
-    fn wait(&mut self, ticket: &mut Ticket) -> Poll<Result<(), BlockError>> {
-        if ticket.0 < self.polls {
-            ticket.0 += 1;
-            return Poll::Pending;
-        }
-        if self.left == 0 {
-            return Poll::Ready(Err(BlockError::Device { sector: 7 }));
-        }
-        self.left -= 1;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Blocks for Slow {
-    fn sectors(&self) -> u64 {
-        self.image.sectors()
-    }
-    fn writable(&self) -> bool {
-        self.writable
-    }
-    fn read(
-        &mut self,
-        ticket: &mut Ticket,
-        first: u64,
-        out: &mut [u8],
-    ) -> Poll<Result<(), BlockError>> {
-        match self.wait(ticket) {
-            Poll::Ready(Ok(())) => self.image.read(&mut Ticket(0), first, out),
-            other => other,
-        }
-    }
-    fn write(
-        &mut self,
-        ticket: &mut Ticket,
-        first: u64,
-        data: &[u8],
-    ) -> Poll<Result<(), BlockError>> {
-        assert!(self.writable, "a write to a disk that cannot be written");
-        match self.wait(ticket) {
-            Poll::Ready(Ok(())) => self.image.write(&mut Ticket(0), first, data),
-            other => other,
-        }
-    }
-    fn flush(&mut self, ticket: &mut Ticket) -> Poll<Result<(), BlockError>> {
-        self.wait(ticket)
-    }
-}
-
-#[test]
-fn a_disk_that_makes_one_wait_gives_the_same() {
-    let mut slow = Slow {
-        image: made(Table::Gpt, 4 * MIB),
-        polls: 3,
-        left: u64::MAX,
-        writable: true,
-    };
-    let mut ground = Ground::new();
-    let mut volume = block_on(Volume::mount(&mut slow, &mut ground)).unwrap();
-    put(&mut volume, "models", &contents(20_000, 5)).unwrap();
-    assert_eq!(get(&mut volume, "models").unwrap(), contents(20_000, 5));
-    assert_eq!(findings(&mut slow.image), [""; 0]);
-}
-
-#[test]
-fn a_write_protected_disk_is_read_and_never_written() {
-    let mut image = made(Table::Mbr, 4 * MIB);
-    let mut ground = Ground::new();
-    put(
-        &mut block_on(Volume::mount(&mut image, &mut ground)).unwrap(),
-        "a",
-        b"text",
-    )
-    .unwrap();
-    let mut slow = Slow {
-        image,
-        polls: 0,
-        left: u64::MAX,
-        writable: false,
-    };
-    let mut ground = Ground::new();
-    let mut volume = block_on(Volume::mount(&mut slow, &mut ground)).unwrap();
-    assert!(!volume.info().writable);
-    assert_eq!(get(&mut volume, "a").unwrap(), b"text");
-    assert_eq!(put(&mut volume, "b", b""), Err(StorageError::ReadOnly));
-    assert_eq!(block_on(volume.remove("a")), Err(StorageError::ReadOnly));
-}
-
-#[test]
-fn a_disk_that_fails_at_any_operation_is_an_error_and_the_next_mount_is_sound() {
-    let base = made(Table::Mbr, 4 * MIB);
-    let mut operations = 0;
-    loop {
-        let mut slow = Slow {
-            image: base.clone(),
-            polls: 0,
-            left: operations,
-            writable: true,
-        };
-        let mut ground = Ground::new();
-        let done = match block_on(Volume::mount(&mut slow, &mut ground)) {
-            Ok(mut volume) => put(&mut volume, "a file.gguf", &contents(9000, 1)),
-            Err(error) => Err(error),
-        };
-        let whole = done.is_ok();
-        if let Err(error) = done {
-            let failed = StorageError::Disk(BlockError::Device { sector: 7 });
-            assert_eq!(error, failed, "after {operations}");
-        }
-        let mut ground = Ground::new();
-        let mut volume = block_on(Volume::mount(&mut slow.image, &mut ground)).unwrap();
-        assert!(list(&mut volume).iter().all(Result::is_ok));
-        if whole {
-            assert_eq!(get(&mut volume, "a file.gguf").unwrap(), contents(9000, 1));
-            break;
-        }
-        operations += 1;
-    }
-    assert!(operations > 20, "{operations}");
-}
-
 /// Runs every operation on a disk, whatever it holds.
 fn everything(image: &mut Image) {
     let _ = block_on(check(image, &mut [0; 2048], |finding, _| {
@@ -540,56 +413,4 @@ fn everything(image: &mut Image) {
     let _ = block_on(volume.rename("a new file", "TINY.GGUF"));
     let _ = block_on(volume.remove("models/deep.gguf"));
     let _ = block_on(volume.sync());
-}
-
-fn get_some<B: Blocks>(volume: &mut Volume<'_, B>, path: &str) -> Result<(), StorageError> {
-    block_on(async {
-        let file = volume.open(path).await?;
-        let mut part = [0; 1000];
-        let mut at = 0;
-        loop {
-            let bytes = volume.read(&file, at, &mut part).await;
-            match bytes {
-                Ok(0) | Err(_) => break,
-                Ok(bytes) => at += bytes as u64,
-            }
-        }
-        volume.close(file).await
-    })
-}
-
-fn filled(table: Table) -> Image {
-    let mut image = made(table, 2 * MIB);
-    let mut ground = Ground::new();
-    let mut volume = block_on(Volume::mount(&mut image, &mut ground)).unwrap();
-    block_on(volume.make_folders("models")).unwrap();
-    put(&mut volume, "TINY.GGUF", &contents(5000, 1)).unwrap();
-    put(&mut volume, "models/deep.gguf", &contents(9000, 2)).unwrap();
-    put(&mut volume, "a long name.jsonl", &contents(700, 3)).unwrap();
-    image
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 200 } else { 3000 }))]
-
-    /// Mutates the places that hold file system structures: tables, first sectors, folders.
-    #[test]
-    fn no_image_makes_it_panic_or_go_on_for_ever(
-        table in prop::sample::select(vec![Table::None, Table::Mbr, Table::Gpt]),
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..24),
-    ) {
-        let mut image = filled(table);
-        let used: Vec<usize> = image
-            .bytes()
-            .chunks(SECTOR)
-            .enumerate()
-            .filter(|(_, sector)| sector.iter().any(|byte| *byte != 0))
-            .flat_map(|(at, _)| at * SECTOR..(at + 1) * SECTOR)
-            .collect();
-        for (index, byte) in changes {
-            let at = used[index.index(used.len())];
-            image.bytes_mut()[at] = byte;
-        }
-        everything(&mut image);
-    }
 }

@@ -33,7 +33,7 @@ pub enum SubmitError {
     Invalid(Failure),
     /// [`Request::Cancel`](protocol::wire::client::Request::Cancel) is not a request of its own.
     /// [`Client::cancel`](crate::Client::cancel) sends it.
-    #[error("a cancellation is not a request of its own: use Client::cancel")]
+    #[error("a cancellation is not a request: use Client::cancel")]
     NotARequest,
     /// Audit's region claims that more was read than was sent. Nothing can be sent until it holds a possible index.
     #[error("audit's ring has an impossible index: nothing can be sent")]

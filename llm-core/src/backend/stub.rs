@@ -28,7 +28,7 @@ const MADE: usize = 6_001;
 #[derive(Debug, Default)]
 pub struct StubBackend {
     info: Option<ModelInfo>,
-    sessions: [Session; MAX_SESSIONS],
+    sessions: [StubSession; MAX_SESSIONS],
     adapters: [bool; MAX_ADAPTERS],
     training: Option<Training>,
     made: heapless::Vec<u8, MADE>,
@@ -39,7 +39,7 @@ pub struct StubBackend {
 }
 
 #[derive(Debug, Default)]
-struct Session {
+struct StubSession {
     /// Tokens of all turns.
     tokens: usize,
     echo: heapless::Vec<u8, CONTEXT>,
@@ -98,7 +98,7 @@ struct Active {
     output: Output,
 }
 
-impl Session {
+impl StubSession {
     /// The next token, or the end; `None` if there is no request, or no credit for another token.
     fn step(&mut self, text: &mut Text) -> Option<Step> {
         let active = self.active.as_mut()?;

@@ -40,7 +40,7 @@ pub enum ChatError {
     },
     /// The model's template treats texts that contain this specially.
     #[error(
-        "segment {segment} contains {spelling}, which the model's chat template treats in a way of its own: leave it out"
+        "segment {segment} contains {spelling}, which the model's chat template treats specially: leave it out"
     )]
     Refused {
         /// Number of the segment.

@@ -230,7 +230,7 @@ pub enum GenerateError {
     #[error("no model is loaded")]
     NoModel,
     /// There is no session of this number.
-    #[error("session {session} of {limit}")]
+    #[error("there is no session {session}: the model serves {limit}, numbered from 0")]
     NoSuchSession {
         /// The requested session, from 0.
         session: usize,
@@ -238,7 +238,7 @@ pub enum GenerateError {
         limit: usize,
     },
     /// There is no client of this number.
-    #[error("client {client} of {limit}")]
+    #[error("there is no client {client}: {limit} share the engine, numbered from 0")]
     NoSuchClient {
         /// The requesting client, from 0.
         client: usize,
@@ -252,16 +252,16 @@ pub enum GenerateError {
         adapter: usize,
     },
     /// The session began with another adapter, or with none.
-    #[error("the session began with another adapter")]
+    #[error("the session began with another adapter: continue it with the same one")]
     OtherAdapter,
     /// Training is running, and there is no memory for both.
-    #[error("a training is under way, and there is no memory for both")]
+    #[error("a training is running, and there is no memory for both: wait for it or cancel it")]
     Training,
     /// The session has a request in flight.
-    #[error("the session has a request under way")]
+    #[error("the session has a request in flight: wait for it or cancel it")]
     Busy,
     /// The session has nothing to continue: it was evicted, forgotten or never begun, or it belongs to another owner.
-    #[error("the session holds nothing that could go on")]
+    #[error("the session has nothing to continue: begin it again")]
     NothingThere,
     /// The cache has too few blocks for prompt and generation.
     #[error(transparent)]
@@ -270,7 +270,7 @@ pub enum GenerateError {
     #[error("the prompt is empty")]
     EmptyPrompt,
     /// Zero tokens were requested.
-    #[error("at least one token has to be asked for")]
+    #[error("the request asks for 0 tokens: ask for at least 1")]
     NoTokens,
     /// The prompt has too many bytes.
     #[error("the prompt has {bytes} bytes, at most {limit} are allowed")]
@@ -310,7 +310,7 @@ pub enum GenerateError {
     },
     /// A conversation for a model without a known chat template.
     #[error(
-        "the model has no chat template that is known and short enough, so it answers no conversations: have a text continued"
+        "the model has no known chat template that is short enough, so it cannot answer conversations: give it a text to continue"
     )]
     NoTemplate,
     /// The conversation is refused.
@@ -325,7 +325,7 @@ pub enum GenerateError {
     #[error(transparent)]
     Format(#[from] FormatError),
     /// No token could follow, which is a bug.
-    #[error("no token could follow in the format")]
+    #[error("no token can follow in the format, which is a bug in the engine")]
     FormatStuck,
     /// A value in the computation was not finite.
     #[error("a value in the computation was not finite")]

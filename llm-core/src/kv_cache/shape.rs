@@ -1,4 +1,4 @@
-//! How much a cache holds, and where in it what is.
+//! The shape of a cache: its size, and where its parts are.
 
 use super::prefixes::{Block, Lists};
 use crate::arena::bytes_of;

@@ -1,4 +1,4 @@
-//! Keys and values as a block stores them: written position by position, read head by head.
+//! The keys and values of a block: written position by position, read head by head.
 
 use super::shape::{BLOCK_POSITIONS, KvShape, KvType, SCALED, SCALES};
 use crate::arena::{Plain, as_mut};

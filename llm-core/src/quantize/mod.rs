@@ -221,7 +221,7 @@ pub fn quantize_activations_k(x: &[f32], out: &mut [ActivationQ8K]) -> Result<()
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuantizeError {
     /// The row is not whole blocks.
-    #[error("a row of {columns} values is no whole number of blocks of {block}")]
+    #[error("a row of {columns} values is not a whole number of blocks of {block}")]
     RowLength {
         /// Values in the row.
         columns: usize,

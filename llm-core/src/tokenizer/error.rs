@@ -64,7 +64,7 @@ pub enum VocabularyError {
         other: u32,
     },
     /// The tokens were crafted so that telling them apart would take very long.
-    #[error("token {id} and many others were made to have the same hash")]
+    #[error("token {id} has the same hash as many others: the file was made to load slowly")]
     EqualHashes {
         /// The token.
         id: u32,

@@ -103,7 +103,7 @@ pub enum AdapterError {
     )]
     UnknownTensor(Name),
     /// Half of a pair is missing.
-    #[error("the tensor {0} has no other half")]
+    #[error("the tensor {0} has no counterpart: lora_a and lora_b come in pairs")]
     Half(Name),
     /// The rank is 0 or above [`MAX_RANK`], or the halves have different ranks.
     #[error("the tensor {tensor} has rank {rank}: 1 to {MAX_RANK}, and the same in both halves")]
@@ -114,7 +114,9 @@ pub enum AdapterError {
         rank: u64,
     },
     /// A tensor's size does not match the base.
-    #[error("the tensor {tensor} is for a side of {size} elements, the model's has {expected}")]
+    #[error(
+        "the tensor {tensor} is for a side of {size} elements, but the model's matrix has {expected}"
+    )]
     Shape {
         /// The tensor.
         tensor: Name,
@@ -148,7 +150,7 @@ pub enum AdapterError {
 /// Where an adapter's data for a matrix are, in bytes from the beginning of its data.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-struct Entry {
+struct SiteEntry {
     /// 0 if it does not change the matrix.
     rank: u16,
     /// Types of A and B: [`Stored`].
@@ -163,7 +165,7 @@ struct Entry {
 pub(super) struct Adapter {
     info: AdapterInfo,
     /// One entry per [`Site`].
-    table: Span<Entry>,
+    table: Span<SiteEntry>,
     data: Span<u8>,
 }
 
@@ -180,7 +182,7 @@ pub(super) struct Delta<'a> {
 
 /// Size in the arena of an adapter with `data` bytes of matrices.
 fn bytes(config: &Config, data: usize) -> u64 {
-    let table = bytes_of::<Entry>(Site::count(config));
+    let table = bytes_of::<SiteEntry>(Site::count(config));
     let data = bytes_of::<u8>(data);
     match (table, data) {
         (Some(table), Some(data)) => table.saturating_add(data) as u64,
@@ -218,7 +220,7 @@ impl Adapter {
             let mut first = 0;
             for (site, rows) in target.parts {
                 let (b, to) = take(types[1], rank * rows);
-                arena.get_mut(adapter.table)[site.0] = Entry {
+                arena.get_mut(adapter.table)[site.0] = SiteEntry {
                     rank: rank as u16,
                     types: types.map(|stored| stored as u8),
                     a: a as u32,
@@ -418,4 +420,4 @@ impl Model {
     }
 }
 
-const _: () = assert!(size_of::<Entry>() * 4 == ALIGNMENT);
+const _: () = assert!(size_of::<SiteEntry>() * 4 == ALIGNMENT);

@@ -1,4 +1,4 @@
-//! A model file that was checked, and what a token of it costs.
+//! A checked model file, and the cost of a token.
 
 use super::adapter::Tensors;
 use super::template::Rendering;

@@ -3,17 +3,18 @@
 //! The rule: a request is entered once, complete, and leaves in one place ([`Table::remove`]), when its client has been
 //! told. Text that its client has not taken yet is in the request's own buffer, which credit keeps from overflowing.
 
-use crate::answer::{Words, Wrong};
+use crate::answer::Words;
 use crate::generation::{Generation, Stop};
 use crate::models::{Verification, Verified};
 use crate::places::Adapter;
 use crate::tuning::{Stage, Tuning};
 use protocol::error::Failure;
-use protocol::limits::{MAX_PIECE_BYTES, MAX_REQUESTS, MAX_TEXT_BYTES};
+use protocol::limits::{MAX_PIECE_BYTES, MAX_REQUESTS};
 use protocol::name::ModelName;
 use protocol::wire::client::{Event, Finished, Tuned};
 use protocol::wire::engine::Holdings;
 use protocol::wire::{AdapterInfo, ModelInfo};
+use texts::bit;
 
 /// What a request asks for.
 #[derive(Clone, Debug)]
@@ -255,36 +256,6 @@ impl<'m> InFlight<'m> {
     }
 }
 
-/// Text that waits for clients, and the words that their answers are checked against: one buffer for each request in
-/// flight, 190 KiB in all. It is outside the monitor, so a runtime with a small stack can make it a static.
-#[derive(Debug)]
-pub struct Texts([Buffer; MAX_REQUESTS]);
-
-/// The buffer of a request.
-#[derive(Debug)]
-struct Buffer {
-    text: heapless::Vec<u8, MAX_TEXT_BYTES>,
-    words: Words,
-}
-
-impl Texts {
-    /// Empty buffers.
-    #[must_use]
-    pub const fn new() -> Self {
-        const EMPTY: Buffer = Buffer {
-            text: heapless::Vec::new(),
-            words: Words::None,
-        };
-        Self([EMPTY; MAX_REQUESTS])
-    }
-}
-
-impl Default for Texts {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// All requests in flight, in no order. The last place is for audit's own load.
 #[derive(Debug)]
 pub(crate) struct Table<'m> {
@@ -353,60 +324,6 @@ impl<'m> Table<'m> {
         Some(entry)
     }
 
-    /// Adds the text of a token to the text that waits for the client.
-    ///
-    /// # Errors
-    /// The answer may not continue like this, or there is no room. Nothing was added.
-    pub(crate) fn keep_text(&mut self, index: usize, text: &[u8]) -> Result<(), Wrong> {
-        let Some((generation, buffer)) = self.answering(index) else {
-            return Err(Wrong::Room);
-        };
-        let Buffer { text: kept, words } = buffer;
-        generation
-            .answer
-            .take(words, text, |shown| kept.extend_from_slice(shown).is_ok())
-    }
-
-    /// Ends an answer: text that was held back now waits for the client, too.
-    pub(crate) fn release_text(&mut self, index: usize) {
-        if let Some((generation, buffer)) = self.answering(index) {
-            let Buffer { text: kept, words } = buffer;
-            let held = generation.answer.release(words);
-            generation.released |= !held.is_empty();
-            // There is room: it is what the buffer has beyond the longest tokens.
-            for byte in held {
-                let _ = kept.push(*byte);
-            }
-        }
-    }
-
-    /// Whether the text so far is a complete answer.
-    pub(crate) fn is_whole(&self, generation: &Generation<'_>) -> bool {
-        let buffer = self.texts.0.get(generation.text);
-        buffer.is_some_and(|buffer| generation.answer.is_whole(&buffer.words))
-    }
-
-    fn answering(&mut self, index: usize) -> Option<(&mut Generation<'m>, &mut Buffer)> {
-        let generation = self.entries.get_mut(index)?.generation_mut()?;
-        let buffer = self.texts.0.get_mut(generation.text)?;
-        Some((generation, buffer))
-    }
-
-    /// The text that waits for the client.
-    pub(crate) fn text(&self, generation: &Generation<'_>) -> &[u8] {
-        let buffer = self.texts.0.get(generation.text);
-        buffer.map_or(&[], |buffer| &buffer.text)
-    }
-
-    /// Notes that the text of all tokens so far has been sent to the client.
-    pub(crate) fn text_is_handed_on(&mut self, index: usize) {
-        if let Some((generation, buffer)) = self.answering(index) {
-            generation.handed_on = generation.tokens;
-            generation.released = false;
-            buffer.text.clear();
-        }
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -427,14 +344,6 @@ impl<'m> Table<'m> {
     pub(crate) fn find(&self, is: impl FnMut(&InFlight<'m>) -> bool) -> Option<usize> {
         self.entries.iter().position(is)
     }
-}
-
-/// The bit of a buffer in [`Table::taken`].
-fn bit(text: usize) -> u64 {
-    u32::try_from(text)
-        .ok()
-        .and_then(|text| 1u64.checked_shl(text))
-        .unwrap_or(0)
 }
 
 /// The last event of a request, for its client. `status` turns the state of inference into the answer for a client.
@@ -463,3 +372,6 @@ pub(crate) fn last_event(
 
 #[cfg(test)]
 mod tests;
+mod texts;
+
+pub use texts::Texts;

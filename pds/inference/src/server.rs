@@ -1,19 +1,26 @@
 //! Reads commands and writes reports.
 
+mod adapters;
+mod commands;
+mod sending;
+
+#[cfg(test)]
+pub(crate) use sending::cut;
+
 use crate::convert;
-use crate::failure::{self, Detail};
-use crate::tuning::{Sending, Tuning};
+use crate::failure;
+use crate::tuning::Tuning;
+use adapters::NO_SLOTS;
 use llm_core::backend::LlmBackend;
-use llm_core::generate::{GenerateError, Progress, Prompt, Step, Text, Turn};
+use llm_core::generate::{GenerateError, Progress, Prompt, Text, Turn};
 use llm_core::seal::Inspection;
-use llm_core::transformer::training::{TrainError, TrainProgress};
+use llm_core::transformer::training::TrainError;
 use protocol::error::{ErrorCode, Failure};
-use protocol::hash::Hash;
-use protocol::limits::{MAX_PART_BYTES, MAX_PIECE_BYTES, MAX_SESSIONS};
+use protocol::limits::{MAX_PART_BYTES, MAX_SESSIONS};
 use protocol::region::{ReadParts, ReadWords, WriteWords};
-use protocol::ring::{Endpoint, Frame, SLOTS};
-use protocol::wire::engine::{Command, Report, Source};
-use protocol::wire::{InferParams, Parts, TrainParams};
+use protocol::ring::{Endpoint, Frame};
+use protocol::wire::engine::{Report, Source};
+use protocol::wire::{InferParams, Parts};
 
 /// What the server needs from its runtime.
 pub trait Port {
@@ -200,143 +207,6 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         self.send(0, &Report::Ready, port);
     }
 
-    /// Sends `report`, or keeps it until there is room. The caller has made sure that none is kept.
-    fn send(&mut self, request: u32, report: &Report<'_>, port: &mut impl Port) {
-        report.write(request, &mut self.outgoing);
-        self.send_written(port);
-    }
-
-    /// Sends the report in the frame, or keeps it.
-    fn send_written(&mut self, port: &mut impl Port) {
-        self.unsent = true;
-        self.flush(port);
-    }
-
-    /// Sends the kept report, if there is one. Returns true if none is left.
-    fn flush(&mut self, port: &mut impl Port) -> bool {
-        if self.unsent && self.ring.send(&self.outgoing).is_ok() {
-            self.unsent = false;
-            port.notify_audit();
-        }
-        !self.unsent
-    }
-
-    /// Reads at most a ring full of commands, while there is room for their answers, and stops after one that takes
-    /// time: a cancel must not wait for many. Returns true if there may be more.
-    fn read_commands(&mut self, incoming: &mut Frame, port: &mut impl Port) -> bool {
-        let mut more = true;
-        for _ in 0..SLOTS {
-            if self.unsent {
-                break;
-            }
-            // A violation is dropped. There is none, because audit is trusted.
-            if self.ring.receive(incoming) != Ok(true) {
-                more = false;
-                break;
-            }
-            if self.handle_command(incoming, port) == Cost::Large {
-                break;
-            }
-        }
-        if self.ring.take_owed_signal() {
-            port.notify_audit();
-        }
-        more
-    }
-
-    fn handle_command(&mut self, frame: &Frame, port: &mut impl Port) -> Cost {
-        let request = frame.header().request;
-        let mut cost = Cost::Small;
-        let answer = match Command::parse(frame) {
-            Ok(Command::Infer {
-                params,
-                session,
-                client,
-                user,
-                fresh,
-                keep,
-                credit,
-                adapter,
-                format,
-                user_defined,
-                parts,
-            }) => {
-                cost = Cost::Large;
-                let turn = Turn {
-                    client: client as usize,
-                    owner: user,
-                    fresh,
-                    keep,
-                    credit,
-                    user_defined,
-                    // The parse has checked that it is a place plus one.
-                    adapter: adapter.checked_sub(1).map(|place| place as u8),
-                    ..Turn::first(session as usize)
-                };
-                self.infer(request, turn, format, &parts, &params, port)
-            }
-            Ok(Command::Cancel) => self.cancel(request, port),
-            Ok(Command::Credit { tokens }) => {
-                self.grant(request, tokens);
-                Ok(())
-            }
-            Ok(Command::Load {
-                offset,
-                bytes,
-                context,
-            }) => {
-                self.backend.set_context(context as usize);
-                self.load(request, offset, bytes, port);
-                cost = Cost::Large;
-                Ok(())
-            }
-            Ok(Command::Status) => {
-                let holdings = convert::holdings(&self.backend.usage(), &self.backend.occupancy());
-                self.send(request, &Report::Holdings(holdings), port);
-                Ok(())
-            }
-            Ok(Command::Drop { session }) => match self.backend.forget(session as usize) {
-                // Without a model there is nothing to forget.
-                Ok(()) | Err(GenerateError::NoModel) => Ok(()),
-                Err(error) => Err(failure::of_generate(error)),
-            },
-            Ok(Command::Adapter {
-                place,
-                source,
-                offset,
-                bytes,
-                base,
-            }) => {
-                let file = self.part_of(source, offset, bytes);
-                self.load_adapter(request, place as usize, file, &base, port);
-                cost = Cost::Large;
-                Ok(())
-            }
-            Ok(Command::DropAdapter { place }) => {
-                self.drop_adapter(request, place as usize, port);
-                Ok(())
-            }
-            Ok(Command::Train {
-                params,
-                source,
-                offset,
-                bytes,
-                base,
-                room,
-            }) => {
-                let data = self.part_of(source, offset, bytes);
-                self.train(request, data, &params, base, room, port);
-                cost = Cost::Large;
-                Ok(())
-            }
-            Err(_) => Err(Failure::of(ErrorCode::Unsupported)),
-        };
-        if let Err(failure) = answer {
-            self.fail(request, failure, "", port);
-        }
-        cost
-    }
-
     fn fail(&mut self, request: u32, failure: Failure, detail: &str, port: &mut impl Port) {
         let report = Report::Failed {
             failure,
@@ -465,200 +335,14 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         }
         true
     }
-
-    // ---- Adapters -------------------------------------------------------------------------------
-
-    fn load_adapter(
-        &mut self,
-        request: u32,
-        place: usize,
-        file: Option<&[u8]>,
-        base: &Hash,
-        port: &mut impl Port,
-    ) {
-        let Some(file) = file else {
-            return self.fail(request, Failure::of(ErrorCode::BadAdapter), OUTSIDE, port);
-        };
-        if self.tuning.is_some() {
-            return self.fail(request, Failure::of(ErrorCode::Training), "", port);
-        }
-        match self.backend.load_adapter(place, file, base) {
-            Ok(info) => {
-                let positions = self.backend.occupancy().positions;
-                let loaded = convert::adapter_loaded(&info, &self.backend.usage(), positions);
-                self.send(request, &Report::AdapterLoaded(loaded), port);
-            }
-            Err(error) => {
-                let (failure, detail) = failure::of_adapter(&error);
-                self.fail(request, failure, &detail, port);
-            }
-        }
-    }
-
-    fn drop_adapter(&mut self, request: u32, place: usize, port: &mut impl Port) {
-        if self.tuning.is_some() {
-            return self.fail(request, Failure::of(ErrorCode::Training), "", port);
-        }
-        if let Err(error) = self.backend.drop_adapter(place) {
-            let (failure, detail) = failure::of_adapter(&error);
-            self.fail(request, failure, &detail, port);
-        }
-    }
-
-    fn train(
-        &mut self,
-        request: u32,
-        data: Option<&[u8]>,
-        params: &TrainParams,
-        base: Hash,
-        room: u64,
-        port: &mut impl Port,
-    ) {
-        let Some(data) = data else {
-            return self.fail(request, Failure::of(ErrorCode::BadData), OUTSIDE, port);
-        };
-        if self.tuning.is_some() {
-            return self.fail(request, Failure::of(ErrorCode::Training), "", port);
-        }
-        match self
-            .backend
-            .train(data, &convert::train_params(params, base))
-        {
-            Ok(plan) if plan.file > room => {
-                self.backend.end_training();
-                let failure = Failure::over(ErrorCode::AdapterRoom, plan.file, room);
-                self.fail(request, failure, "", port);
-            }
-            Ok(plan) => {
-                let tuning = Tuning::new(request, plan, room);
-                let progress = tuning.progress();
-                self.tuning = Some(tuning);
-                self.send(request, &Report::Training(progress), port);
-            }
-            Err(error) => {
-                let (failure, detail) = failure::of_train(&error);
-                self.fail(request, failure, &detail, port);
-            }
-        }
-    }
-
-    /// A training has progressed or ended.
-    fn train_on(&mut self, progress: Result<TrainProgress, TrainError>, port: &mut impl Port) {
-        let Some(tuning) = &mut self.tuning else {
-            return;
-        };
-        let request = tuning.request;
-        match progress {
-            Ok(progress) => {
-                let is_due = tuning.advance(progress);
-                if progress.over {
-                    if let Err((bytes, room)) = tuning.send() {
-                        let failure = Failure::over(ErrorCode::AdapterRoom, bytes, room);
-                        self.fail_training(request, failure, &Detail::new(), port);
-                    }
-                } else if is_due {
-                    let progress = tuning.progress();
-                    self.send(request, &Report::Training(progress), port);
-                }
-            }
-            Err(error) => {
-                let (failure, detail) = failure::of_train(&error);
-                self.fail_training(request, failure, &detail, port);
-            }
-        }
-    }
-
-    fn fail_training(
-        &mut self,
-        request: u32,
-        failure: Failure,
-        detail: &Detail,
-        port: &mut impl Port,
-    ) {
-        self.tuning = None;
-        self.backend.end_training();
-        self.fail(request, failure, detail, port);
-    }
-
-    /// Sends the next part of a trained adapter, or reports its end. Returns false if there is none.
-    fn send_part(&mut self, port: &mut impl Port) -> bool {
-        let Some(tuning) = self.tuning.as_mut().filter(|tuning| tuning.is_sending()) else {
-            return false;
-        };
-        let request = tuning.request;
-        match tuning.next(&self.backend, &mut self.part) {
-            Sending::Part(offset) => {
-                let bytes = &self.part;
-                Report::Part { offset, bytes }.write(request, &mut self.outgoing);
-                self.send_written(port);
-            }
-            Sending::Over => {
-                let trained = tuning.trained(false);
-                self.tuning = None;
-                self.backend.end_training();
-                self.send(request, &Report::Trained(trained), port);
-            }
-        }
-        true
-    }
-
-    // ---- What is under way ----------------------------------------------------------------------
-
-    /// Reports the result of a session's step to audit.
-    fn report(&mut self, session: usize, step: Result<Step, GenerateError>, port: &mut impl Port) {
-        let Some(slot) = self.requests.get_mut(session) else {
-            return;
-        };
-        let Some(request) = *slot else {
-            return;
-        };
-        match step {
-            Ok(Step::Prefill { .. }) => {}
-            Ok(Step::Token { id }) => {
-                // If a malicious model makes a text too long for a report, it is cut between characters.
-                let text = cut(&self.text, MAX_PIECE_BYTES).as_bytes();
-                Report::Token { id, text }.write(request, &mut self.outgoing);
-                self.send_written(port);
-            }
-            Ok(Step::Finished {
-                reason,
-                prompt_tokens,
-                generated,
-            }) => {
-                *slot = None;
-                let report = Report::Finished {
-                    reason: convert::reason(reason),
-                    prompt_tokens,
-                    generated_tokens: generated,
-                };
-                self.send(request, &report, port);
-            }
-            Err(error) => {
-                *slot = None;
-                self.fail(request, failure::of_generate(error), "", port);
-            }
-        }
-    }
 }
 
 /// Detail about a file whose place is invalid.
 const OUTSIDE: &str = "the file ends behind what it lies in";
-
-/// The slots of a system without a disk.
-const NO_SLOTS: &[u8] = &[];
 
 /// Returns `bytes` bytes of `store` from `offset`, if they lie inside.
 fn part(store: &[u8], offset: u64, bytes: u64) -> Option<&[u8]> {
     let start = usize::try_from(offset).ok()?;
     let end = usize::try_from(offset.checked_add(bytes)?).ok()?;
     store.get(start..end)
-}
-
-/// The longest prefix of `text` with at most `max` bytes, cut between characters.
-pub(crate) fn cut(text: &str, max: usize) -> &str {
-    let mut end = max.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

@@ -1,96 +1,18 @@
 //! What a role builds its component from: exactly the rights of its domain.
 
+mod error;
+mod regions;
+
+pub use error::SetupError;
+
 use super::DebugOutput;
 use super::ports::{CONSOLE_GONE, Clock, HALT, Notifier, Orders, Restarter, Timer};
 use super::{descriptors, mapping, ports};
 use crate::description::{Core, Debug, Description};
-use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
 use rustix::event::{PollFd, PollFlags};
-use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
+use rustix::fd::{AsRawFd as _, BorrowedFd, RawFd};
 use std::cell::Cell;
 use std::rc::Rc;
-
-/// Why a process could not become its domain.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// It was not started by a supervisor.
-    #[error("'pd' is only for the supervisor")]
-    Usage,
-    /// The description is not valid JSON.
-    #[error("its description is broken: {0}")]
-    Description(#[from] serde_json::Error),
-    /// A system call failed.
-    #[error("{0}")]
-    System(#[from] std::io::Error),
-    /// The supervisor is dead.
-    #[error("its supervisor is gone")]
-    Orphan,
-    /// The simulation has no program of that name.
-    #[error("there is no program '{role}'")]
-    Role {
-        /// The stem of the image.
-        role: String,
-    },
-    /// A region could not be mapped.
-    #[error("region {region} cannot be mapped at {vaddr:#x}: {cause}")]
-    Map {
-        /// Name of the region.
-        region: String,
-        /// The address that it should have.
-        vaddr: u64,
-        /// Error of the system.
-        cause: std::io::Error,
-    },
-    /// The program needs a region that the domain does not have, or has with other rights.
-    #[error("the program needs region variable '{symbol}' {access}, system.xml does not give it")]
-    Region {
-        /// Variable that holds its address.
-        symbol: String,
-        /// The access that it needs.
-        access: &'static str,
-    },
-    /// The program needs a number that nothing sets.
-    #[error("the program needs variable '{symbol}', system.xml sets it with no setvar_id")]
-    Variable {
-        /// Name of the variable.
-        symbol: String,
-    },
-    /// The program needs a right that the domain does not have.
-    #[error("the program needs {right} {id}, system.xml does not give it")]
-    Right {
-        /// Kind of right.
-        right: &'static str,
-        /// Number of the channel, interrupt or child.
-        id: u8,
-    },
-    /// The process has more than one thread, but only the calling one would be locked down.
-    #[error("it has {threads} threads; a domain has one, so start none before it")]
-    Threads {
-        /// Number of threads.
-        threads: usize,
-    },
-    /// A descriptor is open that the description does not name.
-    #[error("descriptor {descriptor} has leaked into it")]
-    Leak {
-        /// Number of the descriptor.
-        descriptor: RawFd,
-    },
-    /// The system call filter could not be made or installed.
-    #[error("it cannot be locked down: {0}")]
-    Lockdown(#[from] seccompiler::Error),
-    /// The system call filter could not be compiled.
-    #[error("it cannot be locked down: {0}")]
-    Filter(#[from] seccompiler::BackendError),
-    /// The component refused what it was given.
-    #[error("{0}")]
-    Component(String),
-}
-
-impl From<rustix::io::Errno> for SetupError {
-    fn from(error: rustix::io::Errno) -> Self {
-        Self::System(error.into())
-    }
-}
 
 /// The rights of a domain, while its component is built.
 #[derive(Debug)]
@@ -279,90 +201,6 @@ impl Environment {
     #[must_use]
     pub fn debug_output(&self) -> DebugOutput {
         DebugOutput::new(&self.domain, self.debug)
-    }
-
-    /// Whether `system.xml` gives this variable a region.
-    #[must_use]
-    pub fn has_region(&self, symbol: &str) -> bool {
-        self.regions.iter().any(|region| region.is(symbol))
-    }
-
-    /// A region that this domain may read, found by the variable that holds its address.
-    ///
-    /// # Errors
-    /// `system.xml` does not give it.
-    pub fn read_only(&mut self, symbol: &str) -> Result<ReadOnlyRegion, SetupError> {
-        let region = self.regions.iter_mut().find(|region| region.is(symbol));
-        let region = region.and_then(mapping::Mapped::read_only);
-        region.ok_or_else(|| SetupError::Region {
-            symbol: symbol.into(),
-            access: "to read",
-        })
-    }
-
-    /// A region that this domain may write, found by the variable that holds its address.
-    ///
-    /// # Errors
-    /// `system.xml` does not give it.
-    pub fn read_write(&mut self, symbol: &str) -> Result<ReadWriteRegion, SetupError> {
-        let region = self.regions.iter_mut().find(|region| region.is(symbol));
-        let region = region.and_then(mapping::Mapped::read_write);
-        region.ok_or_else(|| SetupError::Region {
-            symbol: symbol.into(),
-            access: "to write",
-        })
-    }
-
-    /// A region that another domain writes, and of which it names parts to be read.
-    ///
-    /// # Errors
-    /// `system.xml` does not give it, or this domain may write it.
-    pub fn parts(&mut self, symbol: &str) -> Result<PartsRegion, SetupError> {
-        let region = self.regions.iter_mut().find(|region| region.is(symbol));
-        let region = region.and_then(mapping::Mapped::parts);
-        region.ok_or_else(|| SetupError::Region {
-            symbol: symbol.into(),
-            access: "to read in parts",
-        })
-    }
-
-    /// Memory that no other domain maps. It can be taken once.
-    ///
-    /// # Errors
-    /// `system.xml` does not give it, another domain maps it too, or it was already taken.
-    pub fn private(&mut self, symbol: &str) -> Result<&'static mut [u8], SetupError> {
-        let region = self.regions.iter_mut().find(|region| region.is(symbol));
-        let region = region.and_then(mapping::Mapped::private);
-        region.ok_or_else(|| SetupError::Region {
-            symbol: symbol.into(),
-            access: "for itself",
-        })
-    }
-
-    /// Memory that several domains of a compartment write. It can be taken once.
-    ///
-    /// # Errors
-    /// `system.xml` does not give it, or it was already taken.
-    pub fn common(&mut self, symbol: &str) -> Result<mapping::Common, SetupError> {
-        let region = self.regions.iter_mut().find(|region| region.is(symbol));
-        let region = region.and_then(mapping::Mapped::common);
-        region.ok_or_else(|| SetupError::Region {
-            symbol: symbol.into(),
-            access: "to share",
-        })
-    }
-
-    /// Memory that nobody writes.
-    ///
-    /// # Errors
-    /// `system.xml` does not give it, or a domain may write it.
-    pub fn constant(&mut self, symbol: &str) -> Result<&'static [u8], SetupError> {
-        let region = self.regions.iter().find(|region| region.is(symbol));
-        let region = region.and_then(mapping::Mapped::constant);
-        region.ok_or_else(|| SetupError::Region {
-            symbol: symbol.into(),
-            access: "as constant",
-        })
     }
 
     /// The number of a channel, interrupt or child, found by the variable that holds it.

@@ -6,6 +6,7 @@
 //! The rule that keeps it safe: it reads only single bytes from domains (restart orders) and, where it may not trace,
 //! fixed-size fault reports. It never waits for a domain or maps a domain's memory.
 
+mod arguments;
 mod board;
 mod inheritance;
 mod log;
@@ -17,16 +18,17 @@ pub(crate) mod tracer;
 
 use crate::fault::{Record, Seen};
 use crate::pd::{self, Role, STOP};
-use clap::Parser;
+use arguments::{Arguments, Error};
+use clap::Parser as _;
 use log::Log;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use process::{Process, StartError, Stop};
-use programs::{Named, ProgramError};
-use resources::{ResourceError, Resources};
+use programs::ProgramError;
+use resources::Resources;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::AsFd as _;
 use rustix::process::{Pid, WaitStatus};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -36,95 +38,6 @@ use terminal::RawTerminal;
 /// This executable. A domain is the same program with another first argument, unless the command line names its
 /// program.
 const PROGRAM: &str = "/proc/self/exe";
-
-/// Runs a sel4-llm system as Linux processes.
-///
-/// Reads the same SYSTEM.XML as the Microkit tool. Every protection domain becomes a process that can reach only its
-/// own regions and channels. The terminal stands for the UART, and goes to the domain that owns its interrupt. The exit
-/// status is 0 if that domain halts the system, and 1 if a domain dies that nobody restarts.
-#[derive(Debug, Parser)]
-#[command(
-    name = "sel4-llm-sim",
-    version,
-    after_help = "\
-Example:
-  llmtool policy policy.toml --system system.xml -o build/policy.bin --formats build/formats.bin
-  llmtool pack default=models/default.gguf -o build/store.tar
-  sel4-llm-sim system.xml --search-path build
-  sel4-llm-sim mine.xml --search-path build --program triage=target/release/triage-sim"
-)]
-struct Arguments {
-    /// System description.
-    #[arg(value_name = "SYSTEM.XML")]
-    system: PathBuf,
-    /// Where to look for files that fill regions (store.tar, policy.bin, formats.bin). The first folder that has one
-    /// wins.
-    #[arg(long, value_name = "DIR", default_value = ".", num_args = 1..)]
-    search_path: Vec<PathBuf>,
-    /// Run FILE as the protection domain DOMAIN, in place of the simulation's own program. FILE is an executable made
-    /// with the library of this program (Rust) or with sim/c (C). At most once per domain.
-    #[arg(long, value_name = "DOMAIN=FILE")]
-    program: Vec<Named>,
-    /// Image of the disk, for systems that have one (systems/disk/system.xml). Without it there is no disk.
-    #[arg(long, value_name = "FILE")]
-    disk: Option<PathBuf>,
-    /// Append faults, restarts and the end of the run to this file.
-    #[arg(long, value_name = "FILE")]
-    log: Option<PathBuf>,
-    /// Let domains report their own faults, as happens where ptrace is refused.
-    #[arg(long)]
-    no_ptrace: bool,
-    /// Go on, as seL4 does, if a domain dies that has no parent, child or console, instead of ending.
-    #[arg(long)]
-    outlive_clients: bool,
-    /// Let domains print their panics and debug output to standard error, as a debug kernel would.
-    #[arg(long)]
-    debug: bool,
-}
-
-/// Why a system could not run, or ended with an error.
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error("{path}: {cause}")]
-    Read {
-        path: PathBuf,
-        cause: std::io::Error,
-    },
-    #[error("{path}: {cause}")]
-    Description {
-        path: PathBuf,
-        cause: sysdesc::Error,
-    },
-    #[error("{0}")]
-    Program(#[from] ProgramError),
-    #[error("{0}")]
-    Resources(#[from] ResourceError),
-    #[error("{domain} cannot be started: {cause}")]
-    Start {
-        domain: String,
-        cause: std::io::Error,
-    },
-    #[error("{domain} did not start (status {status})")]
-    Setup { domain: String, status: i32 },
-    #[error("{domain} died and has no parent that could restart it")]
-    Died { domain: String },
-    #[error("the console is gone")]
-    ConsoleGone,
-    #[error("{0}")]
-    System(#[from] std::io::Error),
-}
-
-impl From<rustix::io::Errno> for Error {
-    fn from(error: rustix::io::Errno) -> Self {
-        Self::System(error.into())
-    }
-}
-
-impl From<nix::errno::Errno> for Error {
-    fn from(error: nix::errno::Errno) -> Self {
-        Self::System(error.into())
-    }
-}
 
 /// How long an external program may take to lock itself down.
 const PATIENCE: Duration = Duration::from_secs(10);

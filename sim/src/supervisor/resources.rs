@@ -1,22 +1,23 @@
 //! The resources of a system: regions, channels, timers, and the pipes between the supervisor and its domains.
 
+mod error;
+mod make;
+
+pub(super) use error::ResourceError;
+
 use super::Arguments;
 use super::board::{Device, WATCHDOG_SECONDS};
 use super::tracer;
 use crate::description::Sharing;
 use crate::fault::{Record, Seen};
 use crate::pd::{REPORT_BYTES, Role};
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use make::{make_region, make_timer, open_disk};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
-};
-use std::fs::File;
+use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
 use std::path::{Path, PathBuf};
-use sysdesc::{Domain, Region, System};
+use sysdesc::{Domain, System};
 
 /// Capacity of a pipe in bytes: the signals that can wait in it. More is of no use, because signals coalesce.
 const PIPE_BYTES: usize = 4096;
@@ -24,68 +25,6 @@ const PIPE_BYTES: usize = 4096;
 const DISK_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 /// Restart orders that are read at once.
 const ORDERS_AT_A_TIME: usize = 16;
-
-/// Why a system cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ResourceError {
-    #[error("region {region}: no file '{file}' in {}; make it, or give its folder with --search-path", places(.searched))]
-    NoPrefill {
-        region: String,
-        file: String,
-        searched: Vec<PathBuf>,
-    },
-    #[error("region {region}: {path} has {bytes} bytes, the region {size}")]
-    PrefillTooLarge {
-        region: String,
-        path: PathBuf,
-        bytes: u64,
-        size: u64,
-    },
-    #[error("region {region}: {path} is empty")]
-    PrefillEmpty { region: String, path: PathBuf },
-    #[error("region {region}: {path}: {cause}")]
-    Prefill {
-        region: String,
-        path: PathBuf,
-        cause: std::io::Error,
-    },
-    #[error("region {region}: {cause}")]
-    Region {
-        region: String,
-        cause: std::io::Error,
-    },
-    #[error("region {region} would be writable and executable in {domain}")]
-    WritableAndExecutable { region: String, domain: String },
-    #[error("region {region} has the registers of a device and a prefill")]
-    PrefilledDevice { region: String },
-    #[error("the disk {path}: {cause}")]
-    Disk {
-        path: PathBuf,
-        cause: std::io::Error,
-    },
-    #[error("the disk {path} is in use by another system")]
-    DiskInUse { path: PathBuf },
-    #[error("--disk {path}: no domain in {} drives a disk", .system.display())]
-    NoDriver { path: PathBuf, system: PathBuf },
-    #[error("{domain} has interrupt {irq}, which no device of the simulation has")]
-    Irq { domain: String, irq: u64 },
-    #[error(
-        "{domain} runs '{program}', the simulation has: {known}; name another program with --program {domain}=FILE"
-    )]
-    Program {
-        domain: String,
-        program: String,
-        known: String,
-    },
-    #[error("{0}")]
-    System(#[from] std::io::Error),
-}
-
-impl From<Errno> for ResourceError {
-    fn from(error: Errno) -> Self {
-        Self::System(error.into())
-    }
-}
 
 fn places(searched: &[PathBuf]) -> String {
     searched
@@ -376,142 +315,4 @@ fn check_domain(system: &System, domain: &Domain) -> Result<(), ResourceError> {
         }),
         None => Ok(()),
     }
-}
-
-fn make_region(
-    system: &System,
-    index: usize,
-    search: &[PathBuf],
-) -> Result<Option<RegionFile>, ResourceError> {
-    let region = &system.regions[index];
-    if region.phys_addr.is_some() {
-        return match region.prefill_path {
-            None => Ok(None),
-            Some(_) => Err(ResourceError::PrefilledDevice {
-                region: region.name.clone(),
-            }),
-        };
-    }
-    let sharing = if !system.maps_of(index).any(|(_, map)| map.perms.write) {
-        Sharing::Constant
-    } else if system.maps_of(index).count() == 1 {
-        Sharing::Private
-    } else {
-        Sharing::Shared
-    };
-    let failed = |cause: std::io::Error| ResourceError::Region {
-        region: region.name.clone(),
-        cause,
-    };
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let memory = memfd_create(region.name.as_str(), flags).map_err(|e| failed(e.into()))?;
-    ftruncate(&memory, region.size).map_err(|e| failed(e.into()))?;
-    let (memory, prefill_bytes) = match &region.prefill_path {
-        None => (memory, None),
-        Some(file) => {
-            let (memory, bytes) = fill(region, memory, file, search)?;
-            (memory, Some(bytes))
-        }
-    };
-    let mut seals = SealFlags::SHRINK | SealFlags::GROW;
-    if sharing == Sharing::Constant {
-        seals |= SealFlags::WRITE;
-    }
-    fcntl_add_seals(&memory, seals | SealFlags::SEAL).map_err(|e| failed(e.into()))?;
-    let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
-    let readable = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-    let readable = readable.map_err(|e| failed(e.into()))?;
-    Ok(Some(RegionFile {
-        writable: memory,
-        readable,
-        sharing,
-        prefill_bytes,
-    }))
-}
-
-/// Copies the file into the region's memory. Returns the memory with the size of the file.
-fn fill(
-    region: &Region,
-    memory: OwnedFd,
-    file: &str,
-    search: &[PathBuf],
-) -> Result<(OwnedFd, u64), ResourceError> {
-    let name = || region.name.clone();
-    let path = search
-        .iter()
-        .map(|folder| folder.join(file))
-        .find(|path| path.is_file());
-    let path = path.ok_or_else(|| ResourceError::NoPrefill {
-        region: name(),
-        file: file.to_owned(),
-        searched: search.to_vec(),
-    })?;
-    let failed = |cause| ResourceError::Prefill {
-        region: name(),
-        path: path.clone(),
-        cause,
-    };
-    let mut source = File::open(&path).map_err(failed)?;
-    let (bytes, size) = (source.metadata().map_err(failed)?.len(), region.size);
-    if bytes > size {
-        return Err(ResourceError::PrefillTooLarge {
-            region: name(),
-            path,
-            bytes,
-            size,
-        });
-    }
-    if bytes == 0 {
-        return Err(ResourceError::PrefillEmpty {
-            region: name(),
-            path,
-        });
-    }
-    let mut memory = File::from(memory);
-    // If the file has grown since it was measured, the rest is not copied.
-    std::io::copy(&mut std::io::Read::take(&mut source, bytes), &mut memory).map_err(failed)?;
-    Ok((memory.into(), bytes))
-}
-
-/// Opens the image of a disk, writable if possible, and locks it against other systems.
-fn open_disk(path: &Path) -> Result<Disk, ResourceError> {
-    let failed = |cause| ResourceError::Disk {
-        path: path.to_owned(),
-        cause,
-    };
-    let both = File::options().read(true).write(true).open(path);
-    let (file, writable) = match both {
-        Ok(file) => (file, true),
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            (File::open(path).map_err(failed)?, false)
-        }
-        Err(error) => return Err(failed(error)),
-    };
-    let begun = std::time::Instant::now();
-    loop {
-        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => break,
-            // The domains of a system that was killed a moment ago may still be dying.
-            Err(Errno::WOULDBLOCK) if begun.elapsed() < DISK_PATIENCE => {
-                std::thread::sleep(DISK_PATIENCE / 50);
-            }
-            Err(Errno::WOULDBLOCK) => {
-                return Err(ResourceError::DiskInUse {
-                    path: path.to_owned(),
-                });
-            }
-            Err(error) => return Err(failed(error.into())),
-        }
-    }
-    let bytes = file.metadata().map_err(failed)?.len();
-    Ok(Disk {
-        file: file.into(),
-        bytes,
-        writable,
-    })
-}
-
-fn make_timer() -> Result<OwnedFd, Errno> {
-    let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
-    timerfd_create(TimerfdClockId::Monotonic, flags)
 }

@@ -18,18 +18,25 @@ macro_rules! check {
 }
 
 mod attacks;
+mod console;
 mod domains;
 mod harness;
+mod lifetime;
 mod outside;
+mod refusals;
 
+use console::{closed_console, large_prefill, log_file, missing_prefill, terminal};
 use domains::{CHILD, Mode, ORDER_AT, ROLES, UNMAPPED};
 use harness::{Folder, SUPERVISE, SYSTEM, finish, run, run_with, supervisor};
 use libtest_mimic::{Arguments, Failed, Trial};
+use lifetime::supervisor_dies;
+use lifetime::{
+    other_architecture, parentless, restart, silent_death, stack_overflow, unresponsive,
+    well_behaved,
+};
 use protocol::wire::FaultKind;
-use std::fs;
-use std::io::{Read, Write};
-use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use refusals::{needs_more, refused_descriptions};
+use std::process::{Command, ExitCode};
 
 /// Set in a supervisor that runs where ptrace is refused.
 const REFUSE_PTRACE: &str = "SIM_TEST_REFUSE_PTRACE";
@@ -277,70 +284,6 @@ fn tests() -> Vec<Trial> {
     ]
 }
 
-fn silent_death() -> Test {
-    // A domain that reports its own faults may exit, but in no other way than with this status.
-    let run = run_with(b'z', Mode::Once, &["--no-ptrace"], b"");
-    let expected = vec![u64::from(CHILD), FaultKind::Unknown as u64, 0, 0];
-    check!(run.numbers("fault ")? == vec![expected], run);
-    check!(run.status == Some(0), run);
-    Ok(())
-}
-
-/// The filter allows only calls of this architecture. Any other way into the kernel kills; if the kernel does not have
-/// that way, the instruction faults.
-fn other_architecture() -> Test {
-    if !cfg!(target_arch = "x86_64") {
-        return Ok(());
-    }
-    let run = run(b'i', Mode::Once);
-    let faults = run.numbers("fault ")?;
-    let possible = [FaultKind::Capability as u64, FaultKind::Memory as u64];
-    check!(faults.len() == 1 && possible.contains(&faults[0][1]), run);
-    check!(run.status == Some(0), run);
-    Ok(())
-}
-
-fn stack_overflow() -> Test {
-    for options in [&[][..], &["--no-ptrace"]] {
-        let run = run_with(b'v', Mode::Once, options, b"");
-        let faults = run.numbers("fault ")?;
-        check!(
-            faults.len() == 1 && faults[0][1] == FaultKind::Memory as u64,
-            run
-        );
-    }
-    Ok(())
-}
-
-fn well_behaved() -> Test {
-    let run = run(b'n', Mode::Once);
-    check!(run.status == Some(0) && run.errors.is_empty(), run);
-    check!(run.numbers("done")? == [[1, 0]], run);
-    Ok(())
-}
-
-fn restart() -> Test {
-    for (order, address) in [(b'1', UNMAPPED + 8), (b'2', ORDER_AT)] {
-        for options in [&[][..], &["--no-ptrace"]] {
-            let run = run_with(order, Mode::Twice, options, b"");
-            let fault = vec![u64::from(CHILD), FaultKind::Memory as u64, address, 1];
-            check!(run.numbers("fault ")? == vec![fault], run);
-            // Started twice, according to the count in its region. `done` came over the channel.
-            check!(run.numbers("done")? == [[2, 0]], run);
-            check!(run.status == Some(0), run);
-        }
-    }
-    Ok(())
-}
-
-fn unresponsive() -> Test {
-    let run = run(b'3', Mode::Unresponsive);
-    check!(run.numbers("restart")? == [[1]], run);
-    check!(run.numbers("done")? == [[2, 0]], run);
-    check!(run.status == Some(0) && run.errors.is_empty(), run);
-    Ok(())
-}
-
 fn no_leak() -> Test {
     let folder = Folder::new();
     folder.write("order.bin", [b'D', Mode::Once as u8]);
@@ -466,66 +409,6 @@ fn no_ptrace() -> Test {
     Ok(())
 }
 
-/// On a pseudo-terminal, Ctrl-C is a byte for the shell, and the mode is restored however the run ends.
-fn terminal() -> Test {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    use rustix::termios::{LocalModes, tcgetattr};
-    for signal in [None, Some("-TERM"), Some("-INT")] {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        let mut keyboard = fs::File::from(openpt(flags)?);
-        grantpt(&keyboard)?;
-        unlockpt(&keyboard)?;
-        let path = ptsname(&keyboard, Vec::new())?.into_string()?;
-        let open = || fs::File::options().read(true).write(true).open(&path);
-        let screen = open()?;
-        let mode = || tcgetattr(&screen).map(|mode| mode.local_modes);
-        let before = mode()?;
-        check!(before.contains(LocalModes::ECHO | LocalModes::ISIG), before);
-
-        let folder = Folder::new();
-        folder.write("order.bin", [b'n', Mode::Echo as u8]);
-        let system = folder.write("system.xml", SYSTEM);
-        let mut child = supervisor(&system, &folder)
-            .stdin(open()?)
-            .stdout(open()?)
-            .stderr(open()?)
-            .spawn()?;
-        let patience = Instant::now();
-        while mode()? == before && patience.elapsed() < Duration::from_secs(20) {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        check!(
-            !mode()?.intersects(LocalModes::ECHO | LocalModes::ISIG | LocalModes::ICANON),
-            ()
-        );
-        // This line is printed before the terminal is raw.
-        let mut hint = *b"sim: Ctrl-] ends the simulation\r\n";
-        keyboard.read_exact(&mut hint)?;
-        check!(&hint == b"sim: Ctrl-] ends the simulation\r\n", hint);
-        keyboard.write_all(b"a\x03b\x1a\x11")?;
-        let mut echoed = [0; 5];
-        keyboard.read_exact(&mut echoed)?;
-        check!(&echoed == b"a\x03b\x1a\x11", echoed);
-        match signal {
-            None => keyboard.write_all(b"\x04")?,
-            Some(signal) => {
-                Command::new("kill")
-                    .args([signal, &child.id().to_string()])
-                    .status()?;
-            }
-        }
-        let status = child.wait()?.code();
-        let expected = match signal {
-            None => 0,
-            Some("-INT") => 130,
-            Some(_) => 143,
-        };
-        check!(status == Some(expected), status);
-        check!(mode()? == before, mode()?);
-    }
-    Ok(())
-}
-
 fn timers() -> Test {
     let run = run(b'n', Mode::Timers);
     check!(run.status == Some(0), run);
@@ -537,213 +420,5 @@ fn timers() -> Test {
     check!(ticks.len() == 2, run);
     let period = ticks[1][0] - ticks[0][0];
     check!((900_000..1_500_000).contains(&period), run);
-    Ok(())
-}
-
-fn parentless() -> Test {
-    // The last option concerns only domains without a child, and this one has a child.
-    for options in [&[][..], &["--no-ptrace"], &["--outlive-clients"]] {
-        let run = run_with(b'n', Mode::Panic, options, b"");
-        check!(run.status == Some(1), run);
-        check!(
-            run.errors
-                .starts_with("sim: warden: exception (signal 6) (ip 0x"),
-            run
-        );
-        check!(
-            run.errors.contains("sim: warden died and has no parent"),
-            run
-        );
-    }
-    let run = run_with(b'n', Mode::Panic, &["--debug"], b"");
-    check!(
-        run.status == Some(1) && run.errors.contains("as ordered"),
-        run
-    );
-    Ok(())
-}
-
-fn processes_with(needle: &str) -> usize {
-    let is_ours = |entry: &fs::DirEntry| {
-        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains(needle)
-    };
-    fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter(is_ours)
-        .count()
-}
-
-/// No domain survives its supervisor, whatever ends that.
-fn supervisor_dies(signal: &str, status: Option<i32>) -> Test {
-    for options in [&[][..], &["--no-ptrace"]] {
-        let folder = Folder::new();
-        folder.write("order.bin", [b'n', Mode::Idle as u8]);
-        // A name that only this run's processes have.
-        let name = format!("w{}{}", std::process::id(), signal.trim_start_matches('-'));
-        let text = SYSTEM.replace("\"bystander\"", &format!("\"{name}\""));
-        let system = folder.write("system.xml", text);
-        let mut command = supervisor(&system, &folder);
-        // `finish` is not used, because the input must stay open.
-        command
-            .args(options)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let mut child = command.spawn()?;
-        let patience = Instant::now();
-        while processes_with(&name) == 0 && patience.elapsed() < Duration::from_secs(20) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        check!(processes_with(&name) == 1, name);
-        std::thread::sleep(Duration::from_millis(300));
-        Command::new("kill")
-            .args([signal, &child.id().to_string()])
-            .status()?;
-        let ended = child.wait()?;
-        check!(ended.code() == status, ended);
-        let patience = Instant::now();
-        while processes_with(&name) != 0 && patience.elapsed() < Duration::from_secs(10) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        check!(processes_with(&name) == 0, name);
-    }
-    Ok(())
-}
-
-fn closed_console() -> Test {
-    let folder = Folder::new();
-    folder.write("order.bin", [b'n', Mode::Echo as u8]);
-    let system = folder.write("system.xml", SYSTEM);
-    let mut child = supervisor(&system, &folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    drop(child.stdout.take());
-    let mut input = child.stdin.take().ok_or("no input")?;
-    input.write_all(b"nobody reads this\n")?;
-    let output = child.wait_with_output()?;
-    check!(output.status.code() == Some(1), output);
-    check!(
-        String::from_utf8_lossy(&output.stderr).contains("the console is gone"),
-        output
-    );
-    Ok(())
-}
-
-fn log_file() -> Test {
-    let folder = Folder::new();
-    folder.write("order.bin", [b'1', Mode::Twice as u8]);
-    let system = folder.write("system.xml", SYSTEM);
-    let log = folder.0.join("run.log");
-    let mut command = supervisor(&system, &folder);
-    command.arg("--log").arg(&log);
-    let run = finish(command, b"");
-    check!(run.status == Some(0), run);
-    let text = fs::read_to_string(&log)?;
-    for line in [
-        "warden: started as process",
-        "probe: memory fault at address 0x12000008 (ip 0x",
-        "probe: restarted by warden",
-        "halted",
-    ] {
-        check!(text.contains(line), text);
-    }
-    check!(text.matches("probe: started as process").count() == 2, text);
-    Ok(())
-}
-
-fn large_prefill() -> Test {
-    let folder = Folder::new();
-    folder.write("order.bin", vec![b'n'; 0x1001]);
-    let system = folder.write("system.xml", SYSTEM);
-    let run = finish(supervisor(&system, &folder), b"");
-    check!(run.status == Some(1), run);
-    check!(
-        run.errors.contains("region order") && run.errors.contains("4097 bytes"),
-        run
-    );
-    folder.write("order.bin", b"");
-    let run = finish(supervisor(&system, &folder), b"");
-    check!(
-        run.status == Some(1) && run.errors.contains("is empty"),
-        run
-    );
-    Ok(())
-}
-
-fn missing_prefill() -> Test {
-    let folder = Folder::new();
-    let system = folder.write("system.xml", SYSTEM);
-    let run = finish(supervisor(&system, &folder), b"");
-    check!(run.status == Some(1), run);
-    check!(
-        run.errors.contains("no file 'order.bin'") && run.errors.contains("--search-path"),
-        run
-    );
-    Ok(())
-}
-
-fn refused_descriptions() -> Test {
-    let folder = Folder::new();
-    folder.write("order.bin", [b'n', Mode::Once as u8]);
-    for (from, to, message) in [
-        (
-            "perms=\"rw\" setvar_vaddr=\"to_probe\"",
-            "perms=\"rwx\"",
-            "writable and executable",
-        ),
-        ("irq=\"30\"", "irq=\"31\"", "interrupt 31"),
-        ("bystander.elf", "stranger.elf", "runs 'stranger'"),
-        (
-            "priority=\"1\"",
-            "priority=\"1\" smc=\"true\"",
-            "attribute 'smc' is forbidden",
-        ),
-        ("<channel>", "<chanel>", "not well-formed"),
-        (
-            "phys_addr=\"0x9000000\"",
-            "phys_addr=\"0x9000000\" prefill_path=\"order.bin\"",
-            "device",
-        ),
-    ] {
-        check!(SYSTEM.contains(from), from);
-        let system = folder.write("system.xml", SYSTEM.replacen(from, to, 1));
-        let run = finish(supervisor(&system, &folder), b"");
-        check!(
-            run.status == Some(1) && run.errors.contains(message),
-            (message, run)
-        );
-    }
-    Ok(())
-}
-
-fn needs_more() -> Test {
-    let folder = Folder::new();
-    folder.write("order.bin", [b'n', Mode::Once as u8]);
-    for (from, to, message) in [
-        (
-            "perms=\"rw\" setvar_vaddr=\"from_probe\"",
-            "perms=\"r\" setvar_vaddr=\"from_probe\"",
-            "'from_probe' to write",
-        ),
-        (
-            "<end pd=\"probe\" id=\"0\" />",
-            "<end pd=\"probe\" id=\"0\" notify=\"false\" />",
-            "needs channel 0",
-        ),
-        ("vaddr=\"0x14000000\"", "vaddr=\"0x0\"", "cannot be mapped"),
-    ] {
-        check!(SYSTEM.contains(from), from);
-        let system = folder.write("system.xml", SYSTEM.replacen(from, to, 1));
-        let run = finish(supervisor(&system, &folder), b"");
-        check!(
-            run.status == Some(1) && run.errors.contains(message),
-            (message, run)
-        );
-        check!(run.errors.contains("probe did not start (status 2)"), run);
-    }
     Ok(())
 }

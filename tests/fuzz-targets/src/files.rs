@@ -6,6 +6,12 @@
 //! inference is told of no unverified byte, the model in service stays, the work of a wake-up is bounded, and each
 //! request ends once.
 
+mod ground;
+mod inputs;
+
+pub use inputs::{by_dice, seeds};
+
+use ground::{GROUND, Input, policy};
 use monitor_fuzz::acts::{ADAPTERS, Say, Server};
 use monitor_fuzz::claims::Broken;
 use monitor_fuzz::dice::Dice;
@@ -13,18 +19,15 @@ use monitor_fuzz::disk::card::Card;
 use monitor_fuzz::disk::judge::Judge;
 use monitor_fuzz::disk::models;
 use monitor_fuzz::disk::world::{Buffers, World};
-use monitor_fuzz::store::{AnyStore, DEVICE, Fixtures, Signed, key};
 use monitor_fuzz::world::{Cause, REGION_WORDS};
 use protocol::limits::WATCHDOG_PERIOD_US;
-use protocol::name::{ModelName, UserName};
-use protocol::policy::{DeviceKey, LogFailure, LogWrite, Permission, Policy, TrustedKey};
+use protocol::name::ModelName;
 use protocol::region::WriteWords as _;
 use protocol::ring::{Frame, PAYLOAD_WORDS};
 use protocol::wire::client::{LogQuery, Request};
 use protocol::wire::engine::Command;
 use protocol::wire::files::{Answer, Ask};
 use protocol::wire::{InferParams, PartKind, Parts};
-use std::sync::LazyLock;
 use zerocopy::IntoBytes as _;
 
 /// Limit of acts in an input.
@@ -96,74 +99,6 @@ const ACTS: [Act; 13] = [
     Act::Reads,
     Act::Power,
 ];
-
-/// What all inputs share.
-struct Ground {
-    fixtures: Fixtures,
-    /// Index of the store in the fixtures.
-    seed: u64,
-}
-
-impl Ground {
-    fn store(&self) -> &AnyStore {
-        self.fixtures.store(&mut Dice::new(self.seed, 0))
-    }
-}
-
-static GROUND: LazyLock<Ground> = LazyLock::new(|| {
-    let fixtures = Fixtures::new();
-    // A store whose first model can be loaded.
-    let serves = |seed: &u64| {
-        let store = fixtures.store(&mut Dice::new(*seed, 0));
-        let first = store.models.as_ref().and_then(|models| models.first());
-        first.is_some_and(|model| model.signed == Signed::Well && model.bytes < 1000)
-    };
-    let seed = (0..1000).find(serves).expect("a store that can be served");
-    Ground { fixtures, seed }
-});
-
-fn policy(options: u8) -> Policy {
-    let mut policy = protocol::testing::policy();
-    let writes = [LogWrite::Ahead, LogWrite::Behind];
-    let failures = [LogFailure::Refuse, LogFailure::GoOn];
-    policy.log_write = writes[usize::from(options & 1)] as u32;
-    policy.log_on_failure = failures[usize::from(options >> 1 & 1)] as u32;
-    policy.device_key = DeviceKey([DEVICE; 32]);
-    policy.roles[0].permissions = Permission::EVERY;
-    policy.key_count = 2;
-    for seed in [1, 2] {
-        policy.keys[usize::from(seed) - 1] = TrustedKey {
-            name: UserName::new(&format!("key{seed}")).unwrap_or_default(),
-            public: key(seed).verifying_key().to_bytes(),
-        };
-    }
-    policy
-}
-
-/// The bytes of an input, in order; zeros after the end.
-struct Input<'i>(&'i [u8]);
-
-impl Input<'_> {
-    fn byte(&mut self) -> u8 {
-        match self.0.split_first() {
-            Some((first, rest)) => {
-                self.0 = rest;
-                *first
-            }
-            None => 0,
-        }
-    }
-
-    fn number(&mut self, bytes: usize) -> u64 {
-        (0..bytes).fold(0, |number, _| number << 8 | u64::from(self.byte()))
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        let (first, rest) = self.0.split_at(count.min(self.0.len()));
-        self.0 = rest;
-        first.to_vec()
-    }
-}
 
 /// One boot.
 struct Boot<'m, 'j> {
@@ -505,93 +440,4 @@ pub fn played(input: &[u8]) -> (Vec<u8>, u64) {
         card = card.after_power_cut(&mut Dice::new(3, boot as u64));
     }
     (tape, judge.figures.disk_loads)
-}
-
-/// A random dialogue: acts of all kinds, most of them after the log was found.
-#[must_use]
-pub fn by_dice(number: u64) -> Vec<u8> {
-    let mut dice = Dice::new(number, 0xF17E5);
-    let mut acts = vec![dice.any() as u8];
-    if dice.percent(90) {
-        acts.extend([Act::Answers as u8, 255, Act::Infers as u8, Act::Reads as u8]);
-    }
-    for _ in 0..dice.within(5, 60) {
-        let act = match dice.percent(40) {
-            true => *dice.pick(&[Act::Answers, Act::Asks, Act::Infers, Act::Reads]),
-            false => *dice.pick(&ACTS),
-        };
-        acts.push(act as u8);
-        let count = match act {
-            Act::Answers => {
-                acts.push(dice.below(8) as u8);
-                0
-            }
-            Act::Says | Act::Adds => {
-                let kind = 0x500 + dice.within(0, 10) as u16;
-                acts.extend(kind.to_be_bytes());
-                acts.push(if dice.percent(80) {
-                    0
-                } else {
-                    dice.any() as u8
-                });
-                let bytes = *dice.pick(&[0, 4, 8, 12, 20, 36, 520, 8200]);
-                acts.extend((bytes as u16).to_be_bytes());
-                bytes
-            }
-            Act::Changes => 3,
-            Act::Writes => 10,
-            Act::Asks | Act::Waits => 1,
-            _ => 0,
-        };
-        acts.extend((0..count).map(|_| dice.any() as u8));
-    }
-    acts
-}
-
-/// Dialogues with an honest files domain, once as acts that answer honestly, and once as the messages that it sent.
-#[must_use]
-pub fn seeds() -> Vec<(String, Vec<u8>)> {
-    let all = 255;
-    // The log is found, and inference and the client have joined.
-    let begin = [Act::Answers as u8, all, Act::Infers as u8, Act::Reads as u8];
-    // The first act of inference wakes audit, which copies the file and tells inference of it.
-    let asks = |what: u8| {
-        let mut acts = vec![Act::Asks as u8, what, Act::Answers as u8, all];
-        acts.extend([Act::Infers as u8; 4]);
-        acts.extend([Act::Answers as u8, all, Act::Reads as u8]);
-        acts
-    };
-    let mut seeds = Vec::new();
-    for (name, options, what) in [
-        ("load", 0, vec![4]),
-        ("two-loads", 0, vec![6, 5]),
-        ("list", 1, vec![1]),
-        ("text", 0, vec![3, 2]),
-        ("go-on", 2, vec![3, 4]),
-    ] {
-        let dialogs = what.into_iter().map(asks);
-        let acts: Vec<u8> = [options]
-            .into_iter()
-            .chain(begin)
-            .chain(dialogs.flatten())
-            .collect();
-        seeds.push((format!("honest-{name}"), acts));
-    }
-    let mut power = seeds[3].1.clone();
-    power.push(Act::Power as u8);
-    power.extend(begin);
-    power.extend(asks(4));
-    seeds.push((String::from("honest-power"), power));
-    // The same as it was said, part by part, after a log that is found as above.
-    for place in [0, 2] {
-        let (name, acts): (String, Vec<u8>) = seeds[place].clone();
-        let (said, _) = played(&acts);
-        seeds.push((name.replace("honest", "said"), said));
-    }
-    // Three questions are about its signature and its size; the next reads it.
-    let mut changed = seeds[0].1.clone();
-    changed.extend([Act::Asks as u8, 5, Act::Answers as u8, 2]);
-    changed.extend([Act::Changes as u8, 0, 100, 1]);
-    seeds.push((String::from("changed"), changed));
-    seeds
 }

@@ -12,13 +12,13 @@ BUGS = [
     ),
     (
         "sessions stay when their adapter is dropped",
-        "monitor/adapters.rs",
+        "monitor/adapters/dropping.rs",
         "            self.gate.sessions.end_with_adapter(place);\n",
         "",
     ),
     (
         "an adapter that a request uses is dropped",
-        "monitor/adapters.rs",
+        "monitor/adapters/dropping.rs",
         "if uses > 0 {",
         "if uses > 8 {",
     ),
@@ -50,7 +50,7 @@ BUGS = [
     ),
     (
         "a training that has failed is charged",
-        "monitor/tuning.rs",
+        "monitor/tuning/ends.rs",
         "            self.gate.accounts.settle(reservation, 0, now);\n",
         "            self.gate.accounts.settle(reservation, 1, now);\n",
     ),

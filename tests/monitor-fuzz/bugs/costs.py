@@ -6,13 +6,13 @@ Each: what is wrong; the file; the text, and what takes its place; perhaps more 
 BUGS = [
     (
         "a restart gives nothing back",
-        "monitor/reports.rs",
+        "monitor/reports/ends.rs",
         "            self.gate.accounts.settle(generation.reservation, 0, now);\n",
         "",
     ),
     (
         "a request is settled twice",
-        "monitor/reports.rs",
+        "monitor/reports/ends.rs",
         "self.gate.accounts.settle(reservation, used, now);",
         "self.gate.accounts.settle(reservation, used, now);\n"
         "        self.gate.accounts.settle(reservation, used, now);",
@@ -31,7 +31,7 @@ BUGS = [
     ),
     (
         "a request does not give back its share of the log",
-        "monitor/reports.rs",
+        "monitor/reports/ends.rs",
         "self.ledger.give_back(entry.user, unused);",
         "self.ledger.give_back(entry.user, unused.min(0));",
     ),

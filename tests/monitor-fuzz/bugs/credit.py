@@ -63,7 +63,7 @@ BUGS = [
     ),
     (
         "text that has been handed on is handed on again with what comes then",
-        "table.rs",
+        "table/texts.rs",
         "            generation.released = false;\n            buffer.text.clear();",
         "            generation.released = false;\n            buffer.text.truncate(1);",
     ),

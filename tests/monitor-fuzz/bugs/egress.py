@@ -60,7 +60,7 @@ BUGS = [
     ),
     (
         "a request is told how long the egress cap has held text back since boot, not since its admission",
-        "monitor/reports.rs",
+        "monitor/reports/ends.rs",
         "                .saturating_sub(generation.held_before_us),\n",
         "                .saturating_sub(generation.held_before_us.min(0)),\n",
     ),

@@ -30,7 +30,7 @@ BUGS = [
     ),
     (
         "an answer that says it was cancelled may end anywhere, whether it was to stop or not",
-        "monitor/reports.rs",
+        "monitor/reports/ends.rs",
         "let is_stopped = generation.stop != Stop::No && reason == FinishReason::Cancelled;",
         "let is_stopped = reason == FinishReason::Cancelled;",
     ),
@@ -48,7 +48,7 @@ BUGS = [
     ),
     (
         "what was held back is forgotten at the end",
-        "monitor/reports.rs",
+        "monitor/reports/ends.rs",
         "        self.table.release_text(index);\n",
         "",
     ),
@@ -87,19 +87,19 @@ BUGS = [
     ),
     (
         "the detail of a failure passes although the answer is bound",
-        "monitor/reports.rs",
+        "monitor/reports/ends.rs",
         "Some(generation) => (bare(failure, generation), &[][..]),",
         "Some(generation) => (bare(failure, generation), detail),",
     ),
     (
         "the numbers of a failure pass although the answer is bound",
-        "monitor/reports.rs",
+        "monitor/reports/ends.rs",
         "        code => Failure::of(code),\n",
         "        code => Failure { code, ..failure },\n",
     ),
     (
         "the length of the prompt passes although the answer is bound",
-        "monitor/reports.rs",
+        "monitor/reports/ends.rs",
         "            true => (FinishReason::EndOfText, 0),",
         "            true => (FinishReason::EndOfText, prompt_tokens),",
     ),

@@ -2,13 +2,15 @@
 //!
 //! The contents of an image are untrusted: they are read by the crate `storage`, and nothing here trusts them.
 
+mod log;
+
+pub use log::log_words;
+
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::task::Poll;
 
-use disk_log::{Found, MAX_ENTRY_BYTES, OpenError, Opened, Opening};
-use protocol::store::LOG_FILE;
 use storage::blocks::{self, BlockError, Blocks, Ticket, check_range};
 use storage::make::{Plan, make};
 use storage::{
@@ -358,20 +360,6 @@ impl Image {
         .map_err(failed)
     }
 
-    /// The place of the audit log's file.
-    ///
-    /// # Errors
-    /// There is no log, or its file is not contiguous.
-    pub fn log_extent(&mut self) -> Result<Extent, ToolError> {
-        let failed = self.failed_at(LOG_FILE);
-        block_on(async {
-            let mut ground = Ground::new();
-            let mut volume = Volume::mount(self, &mut ground).await?;
-            volume.extent(LOG_FILE).await
-        })
-        .map_err(failed)
-    }
-
     /// The whole file.
     #[must_use]
     pub const fn whole(&self) -> Extent {
@@ -384,35 +372,6 @@ impl Image {
     /// Reads a sector; false if it cannot be read.
     pub fn sector(&mut self, at: u64, sector: &mut [u8; SECTOR]) -> bool {
         block_on(blocks::read(self, at, sector)).is_ok()
-    }
-
-    /// Reads the whole audit log, of any device.
-    ///
-    /// # Errors
-    /// The sectors do not hold a log.
-    pub fn log(&mut self, extent: Extent) -> Result<Opened, OpenError> {
-        self.log_with(extent, |_| {})
-    }
-
-    /// Like [`Self::log`], and passes on each entry.
-    ///
-    /// # Errors
-    /// There is no log.
-    pub fn log_with(
-        &mut self,
-        extent: Extent,
-        mut each: impl FnMut(disk_log::FoundEntry<'_>),
-    ) -> Result<Opened, OpenError> {
-        let mut buffer = [0; MAX_ENTRY_BYTES];
-        let mut opening = Opening::new(extent.sectors, None, &mut buffer)?;
-        while let Some(slot) = opening.wants() {
-            let mut sector = [0; SECTOR];
-            let is_read = self.sector(extent.first + u64::from(slot), &mut sector);
-            if let Some(entry) = opening.give(is_read.then_some(&sector)) {
-                each(entry);
-            }
-        }
-        opening.finish_for([0; 16])
     }
 }
 
@@ -439,24 +398,6 @@ async fn put<B: Blocks>(
     volume.close(file).await?;
     volume.rename(UNFINISHED, path).await?;
     volume.sync().await
-}
-
-/// The result of opening an audit log, for people.
-#[must_use]
-pub fn log_words(opened: &Opened) -> String {
-    let newest = opened.log.sequence();
-    let entries = match opened.entries {
-        0 => "no entries".to_owned(),
-        _ => format!("entries {} to {newest}", opened.first),
-    };
-    match opened.found {
-        Found::Empty => "nothing was ever written".to_owned(),
-        Found::Whole => entries,
-        Found::Torn => format!("{entries}; the last write did not finish"),
-        Found::Damaged { after } => {
-            format!("{entries}; DAMAGED: what followed entry {after} is missing or was changed")
-        }
-    }
 }
 
 /// For `disk add`: a missing signature is not an error if none is required.

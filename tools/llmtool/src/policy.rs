@@ -7,6 +7,8 @@
 mod clients;
 mod document;
 mod formats;
+mod members;
+mod warnings;
 mod words;
 
 use std::fmt::Display;
@@ -16,25 +18,25 @@ use std::path::Path;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use llm_core::hash::sha256;
 use protocol::limits::{
-    BUDGET_PERIOD_US, DEFAULT_CONTEXT_TOKENS, MAX_BUDGET_TOKENS, MAX_CLIENTS, MAX_CONTEXT_TOKENS,
-    MAX_GENERATED_TOKENS, MAX_KEYS, MAX_RESTARTS, MAX_ROLES, MAX_SESSIONS, MAX_USERS,
-    MIN_STOP_GRACE_US, TRAIN_DEADLINE_US,
+    DEFAULT_CONTEXT_TOKENS, MAX_CLIENTS, MAX_CONTEXT_TOKENS, MAX_KEYS, MAX_RESTARTS, MAX_ROLES,
+    MAX_USERS, MIN_STOP_GRACE_US, TRAIN_DEADLINE_US,
 };
 use protocol::name::UserName;
 use protocol::policy::{
-    self as wire, DeviceKey, FormatRule, LogFailure, LogWrite, MIN_EGRESS_BURST_BYTES,
-    MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Permission, Policy, TrustedKey,
+    self as wire, DeviceKey, LogFailure, LogWrite, MIN_EGRESS_BURST_BYTES, Permission, Policy,
 };
 use toml::Spanned;
 use zerocopy::FromZeros;
 
 use crate::error::KeyError;
 use crate::error::ToolError;
-use crate::{files, keys, passphrase};
+use crate::{files, keys};
 use clients::Mismatch;
-use document::{Document, Duration, Flaw, Named, Prompts};
+use document::{Document, Duration, Flaw, Prompts};
 
 pub use formats::Format;
+use members::{compile_key, compile_role, compile_user, in_order};
+use warnings::warnings;
 pub use words::{Words, leak_bits_per_hour};
 
 /// The passphrase in the shipped policy, which everybody knows: it lets a first run work without set-up.
@@ -335,272 +337,6 @@ fn build(document: &Document, folder: &Path, formats: &[Format]) -> Result<Polic
         };
     }
     Ok(policy)
-}
-
-/// The members of a table in the order of the file, if their number is allowed.
-fn in_order<'d, T>(
-    table: &'d Named<T>,
-    plural: &str,
-    singular: &str,
-    allowed: RangeInclusive<usize>,
-    anywhere: &Spanned<Prompts>,
-) -> Result<Vec<(&'d Spanned<String>, &'d T)>, Flaw> {
-    let mut members: Vec<_> = table.iter().collect();
-    members.sort_by_key(|(name, _)| name.span().start);
-    for (name, _) in &members {
-        if UserName::new(name.get_ref()).is_none_or(|name| name.is_empty()) {
-            let reason = format!(
-                "'{}' is not a valid name for a {singular}: use 1 to {} visible ASCII characters without quotes and backslashes",
-                name.get_ref(),
-                protocol::limits::MAX_USER_BYTES
-            );
-            return Err(Flaw::new(name, reason));
-        }
-    }
-    if !allowed.contains(&members.len()) {
-        let (least, most) = allowed.into_inner();
-        let reason = format!("{} {plural}, {least} to {most} are allowed", members.len());
-        return Err(match members.get(most) {
-            Some((name, _)) => Flaw::new(name, reason),
-            None => Flaw::new(anywhere, reason),
-        });
-    }
-    Ok(members)
-}
-
-fn compile_role(
-    name: &Spanned<String>,
-    role: &document::Role,
-    formats: &[Format],
-) -> Result<wire::Role, Flaw> {
-    let mut permissions = 0;
-    for wanted in &role.may {
-        let found = Permission::ALL.into_iter();
-        let mut found = found.filter(|permission| permission.as_str() == wanted.get_ref());
-        let permission = found.next().ok_or_else(|| {
-            let all = Permission::ALL.map(Permission::as_str).join(", ");
-            let reason = format!(
-                "'{}' is not a permission; the permissions are {all}",
-                wanted.get_ref()
-            );
-            Flaw::new(wanted, reason)
-        })?;
-        if permissions & permission as u32 != 0 {
-            let reason = format!("'{}' is listed twice", wanted.get_ref());
-            return Err(Flaw::new(wanted, reason));
-        }
-        permissions |= permission as u32;
-    }
-    Ok(wire::Role {
-        name: name_of(name),
-        permissions,
-        max_tokens: number(&role.max_tokens, "max-tokens", 1..=MAX_GENERATED_TOKENS)?,
-        max_sessions: number(&role.max_sessions, "max-sessions", 1..=MAX_SESSIONS as u32)?,
-        log_bytes_per_hour: number(
-            &role.log_bytes_per_hour,
-            "log-bytes-per-hour",
-            MIN_LOG_BYTES_PER_HOUR..=u32::MAX,
-        )?,
-        formats: formats::rule(
-            formats,
-            role.formats.as_ref(),
-            role.must_use_format.as_ref(),
-        )?,
-    })
-}
-
-fn compile_user(
-    name: &Spanned<String>,
-    user: &document::User,
-    index_of: impl Fn(&str) -> Option<usize>,
-) -> Result<wire::User, Flaw> {
-    let role = index_of(user.role.get_ref()).ok_or_else(|| {
-        let reason = format!("there is no role '{}'", user.role.get_ref());
-        Flaw::new(&user.role, reason)
-    })?;
-    let period_us = duration(&user.period);
-    if !BUDGET_PERIOD_US.contains(&period_us) {
-        let reason = format!(
-            "a period of {} is out of range, {} to {} are allowed",
-            words::duration(period_us),
-            words::duration(*BUDGET_PERIOD_US.start()),
-            words::duration(*BUDGET_PERIOD_US.end()),
-        );
-        return Err(Flaw::new(&user.period, reason));
-    }
-    let passphrase = match &user.passphrase {
-        None => PassphraseHash::new_zeroed(),
-        Some(phc) => passphrase::parse(phc.get_ref())
-            .map_err(|error| Flaw::new(phc, format!("passphrase: {error}")))?,
-    };
-    Ok(wire::User {
-        name: name_of(name),
-        budget_tokens: number(&user.budget, "budget", 0..=MAX_BUDGET_TOKENS)?,
-        budget_period_us: period_us,
-        role: role as u32,
-        reserved: 0,
-        passphrase,
-    })
-}
-
-fn compile_key(
-    name: &Spanned<String>,
-    key: &document::Key,
-    folder: &Path,
-) -> Result<TrustedKey, Flaw> {
-    let (place, public) = match (&key.ed25519, &key.file) {
-        (Some(hex), None) => (hex, keys::parse_public_hex(hex.get_ref())),
-        (None, Some(file)) => (file, keys::read_public(&folder.join(file.get_ref()))),
-        _ => {
-            let reason = format!(
-                "key '{}' needs either ed25519 (64 hexadecimal digits) or file (a PEM file)",
-                name.get_ref()
-            );
-            return Err(Flaw::new(name, reason));
-        }
-    };
-    let public = public.map_err(|error| Flaw::new(place, error.to_string()))?;
-    Ok(TrustedKey {
-        name: name_of(name),
-        public: public.to_bytes(),
-    })
-}
-
-/// Warnings: settings that are allowed, but that a careful author would change.
-fn warnings(document: &Document, policy: &Policy) -> Vec<Flaw> {
-    let mut warnings = Vec::new();
-    for (name, user) in &document.users {
-        let Some(place) = &user.passphrase else {
-            continue;
-        };
-        let compiled = policy.users().iter().find(|u| u.name == name_of(name));
-        if compiled.is_some_and(|user| passphrase::matches(&user.passphrase, DEMO_PASSPHRASE)) {
-            let name = name.get_ref();
-            warnings.push(Flaw::new(
-                place,
-                format!(
-                    "the passphrase of '{name}' is the one that everybody knows from the README; \
-                     make another with `llmtool passphrase`"
-                ),
-            ));
-        }
-    }
-    if policy.keys().is_empty() {
-        let reason = "no keys are trusted, so no model will be loaded";
-        warnings.push(Flaw::new(&document.prompts, reason));
-    }
-    for (name, client) in &document.clients {
-        warnings.extend(nothing_left(name, client, policy));
-    }
-    warnings.extend(formats_needed(document, policy));
-    if policy.clients().is_empty() {
-        let reason = "there are no clients, so nobody can send requests";
-        warnings.push(Flaw::new(&document.prompts, reason));
-    }
-    warnings
-}
-
-/// Users who cannot request anything at a client, either as its own user or after logging in: a format is required
-/// there, and the role and the client have none in common.
-fn nothing_left(name: &Spanned<String>, client: &document::Client, policy: &Policy) -> Vec<Flaw> {
-    let mut left = reach(policy);
-    left.retain(|reached| {
-        reached.client.name == name_of(name)
-            && reached.role.may(Permission::Infer)
-            && reached.rule.must_use()
-            && reached.rule.is_none()
-    });
-    let place = client.formats.as_ref().map_or(name.span(), Spanned::span);
-    let flaw = |Reach { user, role, .. }: Reach<'_>| Flaw {
-        at: place.clone(),
-        reason: format!(
-            "user '{}' can ask for nothing at client '{}': a format must be used, and role '{}' and the client allow none in \
-             common",
-            user.name,
-            name.get_ref(),
-            role.name
-        ),
-    };
-    left.into_iter().map(flaw).collect()
-}
-
-/// Rules that require a format for users who could otherwise load models or fine-tune: these requests have no format,
-/// so audit refuses them.
-fn formats_needed(document: &Document, policy: &Policy) -> Vec<Flaw> {
-    let refused = |role: &wire::Role| {
-        let wanted = [Permission::Load, Permission::FineTune].into_iter();
-        let wanted = wanted.filter(|permission| role.may(*permission));
-        wanted.map(Permission::as_str).collect::<Vec<_>>()
-    };
-    let warning = |place, user: &wire::User, role: &wire::Role, by: &str| {
-        let what = refused(role).join(" and ");
-        let reason = format!(
-            "user '{}' may {what} by role '{}', but {by} has must-use-format: such requests have no format and are refused",
-            user.name, role.name
-        );
-        Flaw::new(place, reason)
-    };
-    let mut warnings = Vec::new();
-    for (name, role) in &document.roles {
-        let Some(place) = role.must_use_format.as_ref().filter(|must| *must.get_ref()) else {
-            continue;
-        };
-        for user in policy.users() {
-            let compiled = policy.roles().get(user.role as usize);
-            let compiled = compiled.filter(|role| role.name == name_of(name));
-            if let Some(role) = compiled.filter(|role| !refused(role).is_empty()) {
-                warnings.push(warning(place, user, role, "the role"));
-            }
-        }
-    }
-    for (name, client) in &document.clients {
-        let must = client.must_use_format.as_ref();
-        let Some(place) = must.filter(|must| *must.get_ref()) else {
-            continue;
-        };
-        for Reach {
-            client, user, role, ..
-        } in reach(policy)
-        {
-            // If the role requires a format, the warning above covers it.
-            if client.name == name_of(name) && !role.formats.must_use() && !refused(role).is_empty()
-            {
-                let by = format!("client '{}'", client.name);
-                warnings.push(warning(place, user, role, &by));
-            }
-        }
-    }
-    warnings
-}
-
-/// A user at a client.
-struct Reach<'p> {
-    client: &'p wire::Client,
-    user: &'p wire::User,
-    role: &'p wire::Role,
-    /// The rule of the role, narrowed by that of the client.
-    rule: FormatRule,
-}
-
-/// The users of each client: its own user and, if it may log in, all others.
-fn reach(policy: &Policy) -> Vec<Reach<'_>> {
-    let mut all = Vec::new();
-    for (at, client) in policy.clients().iter().enumerate() {
-        for (number, user) in policy.users().iter().enumerate() {
-            let Some(role) = policy.roles().get(user.role as usize) else {
-                continue;
-            };
-            if client.user as usize == number || client.login == 1 {
-                all.push(Reach {
-                    client,
-                    user,
-                    role,
-                    rule: policy.format_rule(user.role as usize, at),
-                });
-            }
-        }
-    }
-    all
 }
 
 /// The name, which [`in_order`] has checked.

@@ -136,7 +136,7 @@ fn what_cannot_be_is_refused_and_leaves_the_disk_as_it_was() {
             &["--size", "8MiB", "--log-size", "9MiB"],
             "must fit on the disk",
         ),
-        (&["--label", "much too long a label"], "label cannot be"),
+        (&["--label", "much too long a label"], "invalid label"),
     ] {
         let mut command = vec!["disk", "create", &image];
         command.extend(arguments);
@@ -241,7 +241,7 @@ fn the_log_and_names_that_differ_only_in_case_are_not_written_over() {
     let before = fs::read(&image).unwrap();
     for path in ["AUDIT.LOG", "audit.log", "Audit.Log", "unfinish.ed"] {
         let said = failure(&["disk", "add", &image, TINY, "--as", path], 1);
-        assert!(said.contains("take another path"), "{path}: {said}");
+        assert!(said.contains("choose another name"), "{path}: {said}");
     }
     let files = [format!("a={TINY}"), format!("A={TINY}")];
     let said = failure(&["disk", "add", &image, &files[0], &files[1]], 1);
@@ -277,8 +277,8 @@ fn a_file_in_a_folder_is_listed_by_the_name_that_the_device_knows() {
         ("UPPER.GGUF", "model 'disk/UPPER', not signed"),
         ("Adapters/moods.gguf", "adapter 'disk/moods', not signed"),
         ("data/DEEP/Facts.TXT", "data 'disk/DEEP/Facts', not signed"),
-        ("two words.gguf", "nothing that is asked for by name"),
-        ("models.txt", "nothing that is asked for by name"),
+        ("two words.gguf", "a file that audit never asks for"),
+        ("models.txt", "a file that audit never asks for"),
     ] {
         let small = fresh("small.bin");
         fs::write(&small, b"x").unwrap();

@@ -3,14 +3,16 @@
 //! Every element is read through [`Attributes`], which tracks the attributes that were asked for: the remaining ones
 //! are unknown, so no attribute can be silently forgotten.
 
+mod maps;
+mod partitions;
+
 use crate::board::Arch;
 use crate::xml::{
     Attributes, aligned, document, duplicate, elements, error, no_children, place, tag, unexpected,
 };
 use crate::{
-    Channel, DEFAULT_BUDGET_US, DEFAULT_STACK_BYTES, Domain, End, Error, Irq, MAX_CPU, MAX_DOMAINS,
-    MAX_PARTITIONS, MAX_PRIORITY, MAX_TURNS, Map, PAGE_SIZES, Parent, Partition, Physical, Problem,
-    Region, System, Trigger, Turn,
+    DEFAULT_BUDGET_US, DEFAULT_STACK_BYTES, Domain, Error, MAX_CPU, MAX_DOMAINS, MAX_PRIORITY,
+    PAGE_SIZES, Parent, Physical, Problem, Region, System,
 };
 use roxmltree::Node;
 use std::collections::HashSet;
@@ -256,124 +258,6 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The time partitions and their schedule.
-    ///
-    /// Stricter than Microkit: each partition has a number (Microkit would choose in no fixed order), durations are
-    /// microseconds, and the schedule is one cycle from its first turn to its last.
-    fn partitions(&mut self, node: Node<'a, 'a>) -> Result<()> {
-        Attributes::of(node)?.end()?;
-        let mut schedule = None;
-        for child in elements(node)? {
-            match tag(child) {
-                "domain" => self.partition(child)?,
-                "domain_schedule" if schedule.is_none() => schedule = Some(child),
-                "domain_schedule" => return Err(error(child, Problem::Repeated)),
-                _ => return Err(unexpected(child, node)),
-            }
-        }
-        let missing = |child| error(node, Problem::MissingElement { child });
-        if self.system.partitions.is_empty() {
-            return Err(missing("domain"));
-        }
-        let schedule = schedule.ok_or_else(|| missing("domain_schedule"))?;
-        let attributes = Attributes::of(schedule)?;
-        for attribute in ["start_index", "index_shift"] {
-            attributes.forbid(attribute, "a schedule begins with its first turn")?;
-        }
-        attributes.end()?;
-        for child in elements(schedule)? {
-            match tag(child) {
-                "schedule_entry" => self.turn(child)?,
-                "schedule_end_marker" => {
-                    let reason = "a schedule ends with its last turn";
-                    return Err(error(child, Problem::ForbiddenElement { reason }));
-                }
-                _ => return Err(unexpected(child, schedule)),
-            }
-        }
-        if self.system.schedule.is_empty() {
-            let child = "schedule_entry";
-            return Err(error(schedule, Problem::MissingElement { child }));
-        }
-        Ok(())
-    }
-
-    fn partition(&mut self, node: Node<'a, 'a>) -> Result<()> {
-        let mut attributes = Attributes::of(node)?;
-        let name = attributes.name("name", MAX_NAME)?;
-        // Below MAX_PARTITIONS, so that it fits.
-        let id = attributes.required_number("id", 0, MAX_PARTITIONS as u64 - 1)? as u8;
-        attributes.end()?;
-        no_children(node)?;
-        let mut others = self.system.partitions.iter();
-        if others.clone().any(|other| other.name == name) {
-            return Err(duplicate(node, "name", &name, "time partitions"));
-        }
-        if others.any(|other| other.id == id) {
-            return Err(duplicate(node, "id", &id.to_string(), "time partitions"));
-        }
-        let line = place(node).line;
-        self.system.partitions.push(Partition { name, id, line });
-        Ok(())
-    }
-
-    fn turn(&mut self, node: Node<'a, 'a>) -> Result<()> {
-        let mut attributes = Attributes::of(node)?;
-        let name = attributes.name("domain", MAX_NAME)?;
-        let duration = attributes.required("duration")?;
-        attributes.end()?;
-        no_children(node)?;
-        let partition = self.partition_named(node, name)?;
-        let number = duration.strip_suffix(" us").and_then(crate::number);
-        let Some(duration_us) = number.filter(|number| (1..=MAX_TURN_US).contains(number)) else {
-            let value = duration.to_owned();
-            return Err(error(
-                node,
-                Problem::Duration {
-                    value,
-                    most: MAX_TURN_US,
-                },
-            ));
-        };
-        if self.system.schedule.len() == MAX_TURNS {
-            return Err(error(node, Problem::TooManyTurns { most: MAX_TURNS }));
-        }
-        let line = place(node).line;
-        self.system.schedule.push(Turn {
-            partition,
-            duration_us,
-            line,
-        });
-        Ok(())
-    }
-
-    fn partition_named(&self, node: Node<'a, 'a>, value: String) -> Result<usize> {
-        let mut partitions = self.system.partitions.iter();
-        partitions.position(|it| it.name == value).ok_or_else(|| {
-            let attribute = "domain";
-            error(node, Problem::Unresolved { attribute, value })
-        })
-    }
-
-    /// With partitions every domain names one; without, none does.
-    fn resolve_partitions(&mut self) -> Result<()> {
-        let has_partitions = !self.system.partitions.is_empty();
-        for (domain, (node, name)) in core::mem::take(&mut self.partition_names)
-            .into_iter()
-            .enumerate()
-        {
-            let attribute = "domain";
-            self.system.domains[domain].partition = match name {
-                Some(name) => Some(self.partition_named(node, name)?),
-                None if has_partitions => {
-                    return Err(error(node, Problem::MissingAttribute { attribute }));
-                }
-                None => None,
-            };
-        }
-        Ok(())
-    }
-
     fn program_image(&mut self, node: Node<'a, 'a>, domain: usize) -> Result<()> {
         let mut attributes = Attributes::of(node)?;
         attributes.forbid("path_for_symbols", "one file says what a program is")?;
@@ -385,29 +269,6 @@ impl<'a> Reader<'a> {
             return Err(error(node, Problem::Repeated));
         }
         *image = path;
-        Ok(())
-    }
-
-    fn map(&mut self, node: Node<'a, 'a>, domain: usize) -> Result<()> {
-        let mut attributes = Attributes::of(node)?;
-        let region = attributes.name("mr", MAX_NAME)?;
-        let vaddr = attributes.required_number("vaddr", 0, self.system.arch.virtual_end() - 1)?;
-        let perms = attributes.perms()?;
-        let cached = attributes.boolean("cached")?.unwrap_or(true);
-        let map = Map {
-            region: usize::MAX, // Until resolve_maps.
-            vaddr,
-            perms,
-            cached,
-            setvar_vaddr: self.symbol(&mut attributes, domain, "setvar_vaddr")?,
-            setvar_size: self.symbol(&mut attributes, domain, "setvar_size")?,
-            setvar_prefill_size: self.symbol(&mut attributes, domain, "setvar_prefill_size")?,
-            line: place(node).line,
-        };
-        attributes.end()?;
-        no_children(node)?;
-        self.system.domains[domain].maps.push(map);
-        self.maps.push((domain, node, region));
         Ok(())
     }
 
@@ -443,148 +304,6 @@ impl<'a> Reader<'a> {
             line,
         });
         Ok(())
-    }
-
-    fn irq(&mut self, node: Node<'a, 'a>, domain: usize) -> Result<()> {
-        let mut attributes = Attributes::of(node)?;
-        for attribute in ["ioapic", "pin", "polarity", "vector", "pcidev", "handle"] {
-            attributes.forbid(attribute, "it is for x86-64 boards")?;
-        }
-        attributes.decimal("irq")?;
-        let number = attributes.required_number("irq", 0, MAX_IRQ)?;
-        attributes.decimal("id")?;
-        let id = attributes.id("id")?;
-        let trigger = match attributes.optional("trigger") {
-            None | Some("level") => Trigger::Level,
-            Some("edge") => Trigger::Edge,
-            Some(other) => {
-                let (attribute, value) = ("trigger", other.to_owned());
-                let allowed = "level, edge";
-                return Err(error(
-                    node,
-                    Problem::Word {
-                        attribute,
-                        value,
-                        allowed,
-                    },
-                ));
-            }
-        };
-        let setvar_id = self.symbol(&mut attributes, domain, "setvar_id")?;
-        attributes.end()?;
-        no_children(node)?;
-        let mut irqs = self.system.domains.iter().flat_map(|domain| &domain.irqs);
-        if irqs.any(|irq| irq.number == number) {
-            return Err(duplicate(
-                node,
-                "irq",
-                &number.to_string(),
-                "interrupts of the system",
-            ));
-        }
-        self.take_id(node, domain, id)?;
-        let line = place(node).line;
-        self.system.domains[domain].irqs.push(Irq {
-            number,
-            id,
-            trigger,
-            setvar_id,
-            line,
-        });
-        Ok(())
-    }
-
-    fn resolve_maps(&mut self) -> Result<()> {
-        let regions = &self.system.regions;
-        let mut resolved = vec![0; self.system.domains.len()];
-        for (domain, node, name) in core::mem::take(&mut self.maps) {
-            let domain_maps = &mut self.system.domains[domain].maps;
-            let (before, rest) = domain_maps.split_at_mut(resolved[domain]);
-            resolved[domain] += 1;
-            let Some(region) = regions.iter().position(|region| region.name == name) else {
-                return Err(error(
-                    node,
-                    Problem::Unresolved {
-                        attribute: "mr",
-                        value: name,
-                    },
-                ));
-            };
-            let map = &mut rest[0];
-            map.region = region;
-            let region = &regions[region];
-            aligned(node, "vaddr", map.vaddr, region.page_size)?;
-            let (start, size, limit) = (map.vaddr, region.size, self.system.arch.virtual_end());
-            if start + size > limit {
-                return Err(error(node, Problem::OutOfRange { start, size, limit }));
-            }
-            let end = start + size;
-            for other in before {
-                let other_region = &regions[other.region];
-                if start < other.end(other_region) && other.vaddr < end {
-                    let other = other_region.name.clone();
-                    return Err(error(node, Problem::Overlap { start, end, other }));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn channel(&mut self, node: Node<'a, 'a>) -> Result<()> {
-        Attributes::of(node)?.end()?;
-        let mut ends = Vec::new();
-        for child in elements(node)? {
-            if tag(child) != "end" {
-                return Err(unexpected(child, node));
-            }
-            ends.push((child, self.end(child)?));
-        }
-        let count = ends.len();
-        let Ok([(first_node, first), (second_node, second)]) = <[_; 2]>::try_from(ends) else {
-            return Err(error(node, Problem::ChannelEnds { ends: count }));
-        };
-        if first.domain == second.domain {
-            let domain = self.system.domains[first.domain].name.clone();
-            return Err(error(node, Problem::ChannelToSelf { domain }));
-        }
-        self.take_id(first_node, first.domain, first.id)?;
-        self.take_id(second_node, second.domain, second.id)?;
-        let line = place(node).line;
-        self.system.channels.push(Channel {
-            ends: [first, second],
-            line,
-        });
-        Ok(())
-    }
-
-    fn end(&mut self, node: Node<'a, 'a>) -> Result<End> {
-        let mut attributes = Attributes::of(node)?;
-        attributes.only_false(
-            "pp",
-            "a protected procedure carries Grant and blocks its caller",
-        )?;
-        let name = attributes.name("pd", MAX_NAME)?;
-        let Some(domain) = self.system.domains.iter().position(|d| d.name == name) else {
-            return Err(error(
-                node,
-                Problem::Unresolved {
-                    attribute: "pd",
-                    value: name,
-                },
-            ));
-        };
-        attributes.decimal("id")?;
-        let id = attributes.id("id")?;
-        let notify = attributes.boolean("notify")?.unwrap_or(true);
-        let setvar_id = self.symbol(&mut attributes, domain, "setvar_id")?;
-        attributes.end()?;
-        no_children(node)?;
-        Ok(End {
-            domain,
-            id,
-            notify,
-            setvar_id,
-        })
     }
 
     /// The variable of a domain's program that an attribute names. Setting one twice is refused.

@@ -1,5 +1,10 @@
 //! What is read, and what is refused with which words.
 
+#[path = "parse/ranges.rs"]
+mod ranges;
+#[path = "parse/unknown.rs"]
+mod unknown;
+
 use sysdesc::{Perms, Problem, System, Trigger};
 
 /// A description with one of everything; tests change a piece of it.
@@ -172,80 +177,6 @@ fn what_the_checker_judges_is_parsed() {
 }
 
 #[test]
-fn unknown_elements_are_refused_wherever_they_are() {
-    let unknown = |parent: &str| Problem::UnknownElement {
-        parent: parent.into(),
-    };
-    for (from, to, line, element, parent) in [
-        ("<channel>", "<wire/><channel>", 21, "wire", "system"),
-        ("<irq ", "<mapp/><irq ", 10, "mapp", "protection_domain"),
-        ("<end ", "<ende/><end ", 22, "ende", "channel"),
-        (
-            "id=\"2\" trigger=\"edge\" setvar_id=\"watchdog\" />",
-            "id=\"2\"><x/></irq>",
-            10,
-            "x",
-            "irq",
-        ),
-        ("perms=\"r\" />", "perms=\"r\"><x/></map>", 13, "x", "map"),
-        (
-            "<memory_region name=\"ring\" size=\"0x2_000\" />",
-            "<memory_region name=\"ring\" size=\"0x2000\"><x/></memory_region>",
-            4,
-            "x",
-            "memory_region",
-        ),
-        (
-            "<channel>",
-            "<end pd=\"audit\" id=\"1\"/><channel>",
-            21,
-            "end",
-            "system",
-        ),
-        ("<channel>", "<?run me?><channel>", 21, "", "system"),
-        (
-            "<channel>",
-            "<m:channel xmlns:m=\"x\"/><channel>",
-            21,
-            "channel",
-            "system",
-        ),
-    ] {
-        assert_eq!(
-            refused(from, to),
-            (line, element.into(), unknown(parent)),
-            "{to}"
-        );
-    }
-}
-
-#[test]
-fn unknown_attributes_are_refused_on_every_element() {
-    for (from, element, line) in [
-        ("<system", "system", 3),
-        ("<memory_region", "memory_region", 4),
-        ("<protection_domain", "protection_domain", 7),
-        ("<program_image", "program_image", 8),
-        ("<map", "map", 9),
-        ("<irq", "irq", 10),
-        ("<channel", "channel", 21),
-        ("<end", "end", 22),
-    ] {
-        let problem = Problem::UnknownAttribute {
-            attribute: "colour".into(),
-        };
-        let found = refused(from, &format!("{from} colour=\"red\""));
-        assert_eq!(found, (line, element.into(), problem));
-    }
-    // Only children have a number.
-    let problem = Problem::UnknownAttribute {
-        attribute: "id".into(),
-    };
-    let found = refused("name=\"audit\"", "name=\"audit\" id=\"1\"");
-    assert_eq!(found, (7, "protection_domain".into(), problem));
-}
-
-#[test]
 fn a_program_learns_where_a_region_lies_that_stands_before_it() {
     let with = |setvar: &str| {
         let program = r#"<program_image path="shell.elf" />"#;
@@ -273,88 +204,6 @@ fn a_program_learns_where_a_region_lies_that_stands_before_it() {
         let error = with(setvar).unwrap_err().to_string();
         assert!(error.contains(named), "{setvar}: {error}");
     }
-}
-
-#[test]
-fn what_the_project_does_without_is_forbidden_by_name() {
-    for (from, to, named) in [
-        ("<program_image", "<cspace/><program_image", "capabilities"),
-        (
-            "<program_image",
-            "<virtual_machine/><program_image",
-            "virtual machines",
-        ),
-        ("<program_image", "<ioport/><program_image", "x86-64"),
-        ("<channel>", "<io_address_space/><channel>", "x86-64"),
-        ("fpu=\"false\"", "smc=\"true\"", "'smc'"),
-        ("fpu=\"false\"", "passive=\"true\"", "'passive'"),
-        ("notify=\"false\"", "pp=\"true\"", "'pp'"),
-        ("trigger=\"edge\"", "pin=\"3\"", "'pin'"),
-        (
-            "prefill_path=\"store.tar\"",
-            "prefill_bootinfo=\"fdt\"",
-            "'prefill_bootinfo'",
-        ),
-        (
-            "path=\"audit.elf\"",
-            "path=\"a\" path_for_symbols=\"b\"",
-            "'path_for_symbols'",
-        ),
-    ] {
-        let text = text(from, to);
-        assert!(
-            text.contains("forbidden in this project") && text.contains(named),
-            "{text}"
-        );
-    }
-}
-
-#[test]
-fn to_say_that_there_is_none_of_it_changes_nothing() {
-    let whole = System::parse(WHOLE).unwrap();
-    for (from, to) in [
-        ("name=\"audit\"", "name=\"audit\" smc=\"false\""),
-        ("name=\"audit\"", "name=\"audit\" passive=\"false\""),
-        ("name=\"audit\"", "name=\"audit\" cpu=\"0\""),
-        ("name=\"audit\"", "name=\"audit\" cpu=\"0x0\""),
-        ("notify=\"false\"", "notify=\"false\" pp=\"false\""),
-    ] {
-        assert_eq!(
-            System::parse(&changed(from, to)).as_ref(),
-            Ok(&whole),
-            "{to}"
-        );
-    }
-}
-
-#[test]
-fn numbers_that_the_tool_reads_as_decimal_only_are_refused_in_other_spellings() {
-    for (from, to, attribute) in [
-        ("id=\"61\"", "id=\"0x3d\"", "id"),
-        ("id=\"61\"", "id=\"6_1\"", "id"),
-        ("id=\"2\"", "id=\"0x2\"", "id"),
-        ("irq=\"34\"", "irq=\"0x22\"", "irq"),
-        ("irq=\"34\"", "irq=\"\"", "irq"),
-    ] {
-        let (_, _, problem) = refused(from, to);
-        let is =
-            matches!(&problem, Problem::Decimal { attribute: found, .. } if *found == attribute);
-        assert!(is, "{to}: {problem}");
-    }
-}
-
-#[test]
-fn a_region_of_more_pages_than_a_board_has_is_refused() {
-    let (line, _, problem) = refused("size=\"0x2_000\"", "size=\"0x80001000\"");
-    let (pages, most) = (0x8_0001, 0x8_0000);
-    assert_eq!((line, problem), (4, Problem::TooManyPages { pages, most }));
-}
-
-#[test]
-fn a_region_without_page_size_is_told_from_one_with_the_smallest() {
-    let whole = System::parse(WHOLE).unwrap();
-    let given = |name: &str| whole.region(name).unwrap().has_page_size;
-    assert_eq!((given("ring"), given("store")), (false, true));
 }
 
 #[test]
@@ -397,63 +246,6 @@ fn missing_attributes_and_elements_are_named() {
 }
 
 #[test]
-fn values_out_of_range_are_refused_with_their_range() {
-    for (from, to, attribute, value) in [
-        ("priority=\"120\"", "priority=\"255\"", "priority", "255"),
-        ("priority=\"120\"", "priority=\"-1\"", "priority", "-1"),
-        ("priority=\"120\"", "priority=\"+1\"", "priority", "+1"),
-        ("fpu=\"false\"", "cpu=\"4\"", "cpu", "4"),
-        ("size=\"0x2_000\"", "size=\"0\"", "size", "0"),
-        ("size=\"0x2_000\"", "size=\"0X2000\"", "size", "0X2000"),
-        ("size=\"0x2_000\"", "size=\"0x\"", "size", "0x"),
-        (
-            "size=\"0x2_000\"",
-            "size=\"99999999999999999999\"",
-            "size",
-            "99999999999999999999",
-        ),
-        (
-            "vaddr=\"0x11000000\"",
-            "vaddr=\"0x10000000000\"",
-            "vaddr",
-            "0x10000000000",
-        ),
-        (
-            "stack_size=\"0x10000\"",
-            "stack_size=\"0x800\"",
-            "stack_size",
-            "0x800",
-        ),
-        ("id=\"61\"", "id=\"62\"", "id", "62"),
-        ("id=\"7\"", "id=\"62\"", "id", "62"),
-        ("irq=\"34\"", "irq=\"1020\"", "irq", "1020"),
-        ("budget=\"10000\"", "budget=\"0\"", "budget", "0"),
-        (
-            "phys_addr=\"0x9000000\"",
-            "phys_addr=\"0xffffffffffffffff\"",
-            "phys_addr",
-            "0xffffffffffffffff",
-        ),
-    ] {
-        match refused(from, to).2 {
-            Problem::Number {
-                attribute: found,
-                value: written,
-                ..
-            } => {
-                assert_eq!((found, written.as_str()), (attribute, value));
-            }
-            other => panic!("{to}: {other:?}"),
-        }
-    }
-    let text = text("id=\"61\"", "id=\"62\"");
-    assert_eq!(
-        text,
-        "line 23, column 9, element 'end': attribute 'id' is '62', not a number from 0 to 61"
-    );
-}
-
-#[test]
 fn words_and_names_are_checked() {
     for (from, to, attribute) in [
         ("fpu=\"false\"", "fpu=\"no\"", "fpu"),
@@ -492,66 +284,6 @@ fn words_and_names_are_checked() {
             "{name}"
         );
     }
-}
-
-#[test]
-fn alignment_overlap_and_range_are_checked() {
-    assert_eq!(
-        refused("size=\"0x2_000\"", "size=\"0x1800\"").2,
-        Problem::Alignment {
-            attribute: "size",
-            value: 0x1800,
-            unit: 0x1000
-        }
-    );
-    assert_eq!(
-        refused("vaddr=\"0x30000000\"", "vaddr=\"0x30001000\"").2,
-        Problem::Alignment {
-            attribute: "vaddr",
-            value: 0x3000_1000,
-            unit: 0x20_0000
-        }
-    );
-    assert_eq!(
-        refused("phys_addr=\"0x9000000\"", "phys_addr=\"0x9000800\"").2,
-        Problem::Alignment {
-            attribute: "phys_addr",
-            value: 0x900_0800,
-            unit: 0x1000
-        }
-    );
-    let (start, end, other) = (0x1100_0000, 0x1140_0000, "ring".to_owned());
-    let overlap = Problem::Overlap { start, end, other };
-    assert_eq!(
-        refused("vaddr=\"0x30000000\"", "vaddr=\"0x11000000\"").2,
-        overlap
-    );
-    let second = "<map mr=\"uart\" vaddr=\"0x11001000\" /><irq ";
-    let (line, _, problem) = refused("<irq ", second);
-    let (start, end, other) = (0x1100_1000, 0x1100_2000, "ring".to_owned());
-    assert_eq!(
-        (line, problem),
-        (10, Problem::Overlap { start, end, other })
-    );
-    let devices =
-        "<memory_region name=\"watchdog\" size=\"0x2000\" phys_addr=\"0x8fff000\"/><channel>";
-    assert!(matches!(
-        refused("<channel>", devices).2,
-        Problem::Overlap { .. }
-    ));
-    let (start, size, limit) = (0xff_ffe0_0000, 0x40_0000, 1 << 40);
-    let out = Problem::OutOfRange { start, size, limit };
-    assert_eq!(
-        refused("vaddr=\"0x30000000\"", "vaddr=\"0xffffe00000\"").2,
-        out
-    );
-    assert_eq!(
-        refused("period=\"20000\"", "period=\"9999\"").2,
-        Problem::BudgetOverPeriod {
-            budget: 10000,
-            period: 9999
-        }
-    );
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod lane;
 mod options;
 mod policy;
 mod running;
+mod sanitize;
 mod sdk;
 mod shop;
 mod simulation;
@@ -118,6 +119,7 @@ fn run_verb(verb: &str, shop: &Shop, options: &Options) -> Result {
         "unit-aarch64" => checks::unit_aarch64(shop),
         "test-train" => training::test(),
         "loom" => checks::loom(shop),
+        "sanitize" => sanitize::sanitize(shop),
         "coverage" => checks::coverage(shop),
         "monitor-fuzz" => checks::monitor_fuzz(shop),
         "fuzz" => checks::fuzz(shop),

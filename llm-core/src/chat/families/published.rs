@@ -1,4 +1,4 @@
-//! The templates of published models: the digest of each, and what it writes.
+//! The templates of published models: their digests and scaffolds.
 
 use super::{
     CHATML, COMMAND_R, DEEPSEEK_R1, DEEPSEEK_V2, GEMMA, GEMMA2, GEMMA3, GRANITE3, KIMI_K2, LFM2,

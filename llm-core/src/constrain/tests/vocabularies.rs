@@ -1,4 +1,4 @@
-//! Small vocabularies, and some that are odd.
+//! Small and odd vocabularies.
 
 use super::*;
 

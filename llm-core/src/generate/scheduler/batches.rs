@@ -1,4 +1,4 @@
-//! Batches: which tokens go through the model together, and what comes of them.
+//! Batches: which tokens go through the model together, and how their results are used.
 
 use super::Scheduler;
 use super::session::Session;

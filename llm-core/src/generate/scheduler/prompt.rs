@@ -1,4 +1,4 @@
-//! Writes prompts as tokens behind what a session holds.
+//! Appends prompts, as tokens, to the contents of a session.
 
 use crate::arena::Arena;
 use crate::chat::{Buffers, Conversation, Place, Segment};

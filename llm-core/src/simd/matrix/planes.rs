@@ -1,4 +1,4 @@
-//! Takes the codes of a stretch out of its planes.
+//! Extracts the codes of a stretch from its planes.
 
 use crate::quantize::Quad;
 use crate::quantize::blocks::{Block, Code};

@@ -1,4 +1,4 @@
-//! Products with super-blocks, whose groups have scales of their own.
+//! Products with super-blocks, whose groups have their own scales.
 
 use super::planes::surplus;
 use super::{AHEAD, NO_SUMS, Plain, STRETCHES, Scaled, Sums, multiply, rows, tokens};

@@ -1,4 +1,4 @@
-//! Products of tiles, row by row: what the kernels are compared with.
+//! Products of tiles, row by row: the reference for the kernels.
 
 use super::{
     CHUNK, STRETCH, TILE, block_at, field, floats_at, mask, place, small_at, stretch_bytes,

@@ -1,4 +1,4 @@
-//! Jobs that compute each element of some vectors, or each vector, on its own.
+//! Jobs whose elements or vectors do not depend on each other.
 
 use super::PIECE;
 use crate::arena::{Plain, Span};

@@ -1,4 +1,4 @@
-//! Files that a family's description refuses.
+//! Files that do not fit their family's description.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Matrix products, each with what an adapter adds to it.
+//! Matrix products, each followed by its adapter's part.
 
 use super::Pass;
 use crate::arena::{Frozen, Span, as_mut};

@@ -1,4 +1,4 @@
-//! Training before it runs: reads the data, finds the memory, and begins.
+//! Training before it runs: reads the data, chooses the memory, and begins.
 
 use super::adapted::Adapted;
 use super::area::{Area, Sizes};

@@ -1,4 +1,4 @@
-//! What begins training and each of its updates: first values, the choice of an example, cleared gradients.
+//! The start of a training and of each update: initial values, choice of an example, cleared gradients.
 
 use super::job::Job;
 use crate::transformer::steps::{Stepwise, Stop};

@@ -31,7 +31,7 @@ const ALIGNMENT: usize = 32;
 const F16: u32 = 1;
 
 /// A tensor of the file.
-struct Entry {
+struct TensorEntry {
     name: TensorName,
     /// Length of a row, and number of rows.
     shape: [usize; 2],
@@ -41,19 +41,22 @@ struct Entry {
     transposed: bool,
 }
 
-impl Entry {
+impl TensorEntry {
     fn bytes(&self) -> usize {
         (self.shape[0] * self.shape[1] * size_of::<f16>()).next_multiple_of(ALIGNMENT)
     }
 }
 
 /// All tensors, in file order.
-fn entries<'a>(config: &Config, adapted: &'a Adapted) -> impl Iterator<Item = Entry> + use<'a> {
+fn entries<'a>(
+    config: &Config,
+    adapted: &'a Adapted,
+) -> impl Iterator<Item = TensorEntry> + use<'a> {
     (0..config.layers).flat_map(|layer| entries_of(layer, adapted))
 }
 
 /// The tensors of a block.
-fn entries_of(layer: usize, adapted: &Adapted) -> impl Iterator<Item = Entry> + use<'_> {
+fn entries_of(layer: usize, adapted: &Adapted) -> impl Iterator<Item = TensorEntry> + use<'_> {
     adapted.tensors().flat_map(move |tensor| {
         let name = |half: &str| {
             let mut name = TensorName::new();
@@ -73,13 +76,13 @@ fn entries_of(layer: usize, adapted: &Adapted) -> impl Iterator<Item = Entry> + 
             let _ = b.push(pair.b..pair.b + rank * pair.rows);
         }
         [
-            Entry {
+            TensorEntry {
                 name: name("a"),
                 shape: [columns, rank],
                 parts: a,
                 transposed: false,
             },
-            Entry {
+            TensorEntry {
                 name: name("b"),
                 shape: [rank, rows],
                 parts: b,
@@ -226,7 +229,7 @@ impl Job<'_> {
 /// An element is too large for F16.
 fn put_numbers(
     sink: &mut Sink<'_>,
-    entry: &Entry,
+    entry: &TensorEntry,
     parameters: &[f32],
     rank: usize,
 ) -> Result<(), NonFinite> {

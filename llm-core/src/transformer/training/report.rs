@@ -1,4 +1,4 @@
-//! What a training job will do, how far it is, and why one cannot run.
+//! The plan and progress of a training, and the reasons why it cannot run.
 
 use super::MAX_DATA_BYTES;
 use crate::arena::ArenaError;
@@ -49,7 +49,7 @@ pub enum TrainError {
     #[error("no model is loaded")]
     NoModel,
     /// Training is already running.
-    #[error("a training is under way")]
+    #[error("a training is already running")]
     Busy,
     /// A parameter is out of range.
     #[error("{what} is {value}, not {range}")]
@@ -131,7 +131,9 @@ pub enum TrainError {
         rank: u32,
     },
     /// The training fits in memory only on its own, and requests are in flight.
-    #[error("memory allows the training only alone, and {requests} requests are under way")]
+    #[error(
+        "the training needs all the memory, and {requests} requests are in flight: wait for them or cancel them"
+    )]
     Requests {
         /// Number of requests.
         requests: usize,

@@ -1,4 +1,4 @@
-//! What becomes of a file's tensors: they are checked, or copied into the arena.
+//! Destinations of a file's tensors: they are checked, or copied into the arena.
 
 use super::reader::{Place, Rows};
 use crate::arena::{Arena, Purpose, Span, bytes_of};

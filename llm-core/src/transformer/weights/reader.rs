@@ -1,4 +1,4 @@
-//! Finds the tensors of a file by their names and checks their shapes.
+//! Finds the tensors of a file by name and checks their shapes.
 
 use super::{Layer, Linear, Matrix, Norm};
 use crate::arena::Span;

@@ -16,13 +16,16 @@
 //! The journal does no I/O: [`Journal::ask`] returns what to ask next, [`Journal::hear`] takes the answer. It exists
 //! only in a system with a disk.
 
+mod asks;
 mod reading;
 pub(crate) mod usage;
 mod waiting;
 mod writing;
 
+pub(crate) use asks::AskKind;
+
 use crate::log::Log;
-use crate::work::Budget;
+use asks::Asked;
 use disk_log::{Device, MAX_ENTRY_BYTES, OpenError, Opened, Opening, SECTOR};
 use protocol::error::{ErrorCode, Failure};
 use protocol::hash::Hash;
@@ -30,7 +33,6 @@ use protocol::limits::{MAX_TRANSFER_BYTES, MAX_TRANSFER_SECTORS};
 use protocol::policy::{LogFailure, LogWrite, Policy};
 use protocol::ring::Frame;
 use protocol::wire::Fault;
-use protocol::wire::files::{Answer, Ask};
 pub(crate) use reading::Found;
 use reading::ReadBack;
 use usage::Usage;
@@ -91,26 +93,6 @@ enum State {
     Open(Writer),
     /// The log is not being written, and will not be.
     Lost(Failure),
-}
-
-/// The question under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    Nothing,
-    OpenLog,
-    /// Read sectors for the opening.
-    Opening {
-        slot: u32,
-        sectors: u32,
-    },
-    Write {
-        sectors: u32,
-    },
-    Flush,
-    /// Read sectors for a reader.
-    Back {
-        slot: u32,
-    },
 }
 
 /// An event that the rest of audit must know of.
@@ -298,122 +280,6 @@ impl Journal {
 
     // ---- Files ----------------------------------------------------------------------------------
 
-    /// What to ask next, if anything. It does not change until [`Self::was_asked`].
-    pub(crate) fn ask(
-        &mut self,
-        log: &Log<'_>,
-        work: &mut Budget,
-    ) -> Result<Option<Ask<'_>>, News> {
-        if self.asked != Asked::Nothing {
-            return Ok(None);
-        }
-        match &mut self.state {
-            State::Waits | State::Lost(_) => Ok(None),
-            State::Finds => Ok(Some(Ask::OpenLog)),
-            State::Opens { opening, step, .. } => {
-                let Some(slot) = opening.wants() else {
-                    return Ok(None);
-                };
-                let sectors = (*step).min(opening.slots().saturating_sub(slot)).max(1);
-                Ok(Some(Ask::ReadLog { slot, sectors }))
-            }
-            State::Open(writer) => {
-                let flush = self.write == LogWrite::Ahead || self.is_due;
-                if let Err(failure) = writer.prepare(log, self.out, flush, work) {
-                    return Err(self.lose(failure));
-                }
-                if let Some(ask) = writer.ask(self.out) {
-                    return Ok(Some(ask));
-                }
-                Ok(self.back.ask(writer.log()))
-            }
-        }
-    }
-
-    /// Notes that what [`Self::ask`] returned was sent.
-    pub(crate) fn was_asked(&mut self, ask: AskKind) {
-        self.asked = match (ask, &mut self.state) {
-            (AskKind::Open, _) => Asked::OpenLog,
-            (AskKind::Read { slot, sectors }, State::Opens { .. }) => {
-                Asked::Opening { slot, sectors }
-            }
-            (AskKind::Read { slot, .. }, _) => Asked::Back { slot },
-            (AskKind::Write { sectors }, _) => Asked::Write { sectors },
-            (AskKind::Flush, State::Open(writer)) => {
-                writer.flushes();
-                self.is_due = false;
-                Asked::Flush
-            }
-            (AskKind::Flush, _) => Asked::Flush,
-        };
-    }
-
-    /// Nothing can be asked any more.
-    pub(crate) fn cannot_ask(&mut self, failure: Failure) -> News {
-        self.lose(failure)
-    }
-
-    /// Takes the answer to the question, or its failure.
-    pub(crate) fn hear(&mut self, answer: Result<Answer<'_>, Failure>) -> News {
-        let asked = core::mem::replace(&mut self.asked, Asked::Nothing);
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(failure) => return self.failed(asked, failure),
-        };
-        match (&mut self.state, asked, answer) {
-            (State::Finds, Asked::OpenLog, Answer::LogOpened { sectors }) => self.begin(sectors),
-            (State::Opens { .. }, Asked::Opening { slot, .. }, Answer::LogSectors { data, .. }) => {
-                self.read(slot, data)
-            }
-            (State::Open(writer), Asked::Write { sectors }, Answer::Done) => {
-                writer.written(sectors);
-                News::None
-            }
-            (State::Open(writer), Asked::Flush, Answer::Done) => {
-                writer.flushed();
-                self.waiting.forget(writer.durable().0);
-                News::None
-            }
-            (State::Open(_), Asked::Back { slot }, Answer::LogSectors { data, .. }) => {
-                self.back.take(slot, data);
-                News::None
-            }
-            // The link has already matched the answer to the question.
-            _ => News::None,
-        }
-    }
-
-    fn failed(&mut self, asked: Asked, failure: Failure) -> News {
-        let is_of_disk = failure.code == ErrorCode::DiskFailed;
-        match (&mut self.state, asked) {
-            // One sector is unreadable: the others are read, and it counts as changed.
-            (State::Opens { step, .. }, Asked::Opening { sectors, .. })
-                if is_of_disk && sectors > 1 =>
-            {
-                *step = 1;
-                News::None
-            }
-            (
-                State::Opens {
-                    opening,
-                    step,
-                    unreadable,
-                },
-                Asked::Opening { .. },
-            ) if is_of_disk => {
-                opening.give(None);
-                *step = MAX_TRANSFER_SECTORS as u32;
-                unreadable.get_or_insert(failure);
-                self.opened()
-            }
-            (State::Open(_), Asked::Back { .. }) if is_of_disk => {
-                self.back.skip();
-                News::None
-            }
-            _ => self.lose(failure),
-        }
-    }
-
     fn begin(&mut self, sectors: u32) -> News {
         let size = Failure::over(
             ErrorCode::LogFileSize,
@@ -533,44 +399,6 @@ impl Journal {
     pub(crate) fn note_written(&mut self) {
         if let State::Open(writer) = &mut self.state {
             writer.each_placed(|sequence, position| self.back.note(sequence, position));
-        }
-    }
-}
-
-/// The kind of a question, without its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AskKind {
-    /// Find the file.
-    Open,
-    /// Read sectors.
-    Read {
-        /// The first sector.
-        slot: u32,
-        /// The number of sectors.
-        sectors: u32,
-    },
-    /// Write sectors.
-    Write {
-        /// The number of sectors.
-        sectors: u32,
-    },
-    /// Make durable what was written.
-    Flush,
-}
-
-impl AskKind {
-    /// The kind of this question.
-    pub(crate) fn of(ask: &Ask<'_>) -> Self {
-        match *ask {
-            Ask::ReadLog { slot, sectors } => Self::Read { slot, sectors },
-            Ask::WriteLog { data, .. } => {
-                let sectors = data.len().checked_div(SECTOR).unwrap_or(0);
-                Self::Write {
-                    sectors: u32::try_from(sectors).unwrap_or(0),
-                }
-            }
-            Ask::FlushLog => Self::Flush,
-            _ => Self::Open,
         }
     }
 }

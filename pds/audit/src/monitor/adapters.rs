@@ -3,6 +3,10 @@
 //! An adapter of the store is verified like a model; one made here was signed by audit itself. Inference is told where
 //! its file is; after a restart it is told again, before the system is back in service.
 
+mod dropping;
+mod exports;
+mod listing;
+
 use super::Monitor;
 use crate::files::FilesEnd;
 use crate::link::Phase;
@@ -10,7 +14,6 @@ use crate::models::Models;
 use crate::places::{Adapter, Used};
 use crate::shares::ENTRY;
 use crate::table::{End, InFlight, NEVER_US, Origin, State, Work};
-use protocol::adapters::EXAMPLES_BYTES;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::LOAD_DEADLINE_US;
 use protocol::name::ModelName;
@@ -18,9 +21,8 @@ use protocol::policy::Permission;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::store::Content;
-use protocol::wire::client::{AdapterEntry, AdapterOrigin, Event, Signature, Stage};
+use protocol::wire::client::{Event, Stage};
 use protocol::wire::engine::{self, AdapterLoaded, Source};
-use sha2::{Digest, Sha256};
 
 /// Entries of the log that a load of an adapter by a user can cause: a cancel, a timeout, its end.
 const ADAPTER_ENTRIES: u64 = 3;
@@ -341,256 +343,5 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         if self.send_adapter(None, entry.number, place, &adapter) {
             self.table.enter(entry);
         }
-    }
-
-    // ---- Drops ----------------------------------------------------------------------------------
-
-    pub(super) fn drop_adapter(
-        &mut self,
-        client: usize,
-        id: u32,
-        name: ModelName,
-        now: u64,
-    ) -> Result<(), Failure> {
-        let user = self.clients.user(client);
-        let made = self.shelf.find(name).copied();
-        let permission = match made {
-            Some(_) => Permission::FineTune,
-            None => Permission::Load,
-        };
-        self.gate.access.require(user, permission)?;
-        self.link.require_running(self.gate.policy())?;
-        let found = self.places.find(name);
-        let loaded = found.map(|(place, adapter)| (place, *adapter));
-        if loaded.is_none() && made.is_none() {
-            return Err(self.why_not_loaded(name));
-        }
-        self.require_settled()?;
-        if let Some((place, _)) = loaded {
-            let uses = self.uses(place);
-            if uses > 0 {
-                return Err(Failure::over(ErrorCode::AdapterInUse, uses, 0));
-            }
-            self.require_room(client)?;
-        }
-        self.ledger.take_share(user, ENTRY, now)?;
-        let mut record = Record {
-            name,
-            code: Source::Store as u16,
-            ..self.record_of_client(client, Kind::DropAdapter)
-        };
-        if let Some((place, adapter)) = loaded {
-            record = self.describe_adapter(&adapter, record);
-            record.value = adapter.bytes;
-            record.code = self.origin_of(&adapter);
-            let place_number = u32::try_from(place).unwrap_or(u32::MAX);
-            let command = engine::Command::DropAdapter {
-                place: place_number,
-            };
-            // There is room, as checked above.
-            self.link.send(Some(client), 0, &command);
-            self.places.clear(place);
-            self.gate.sessions.end_with_adapter(place);
-        }
-        if let Some(made) = made {
-            record.adapter_sha256 = made.sha256;
-            record.model_sha256 = made.base;
-            record.value = made.space.bytes as u64;
-            record.code = Source::Device as u16;
-            self.shelf.forget(made.id);
-        }
-        self.record(record, now);
-        self.clients.tell(client, id, &Event::Done);
-        Ok(())
-    }
-
-    /// Number of requests for text in flight that use the adapter in this place.
-    fn uses(&self, place: usize) -> u64 {
-        let uses = self.table.iter().filter(|entry| {
-            let used = entry.running().and_then(|generation| generation.adapter);
-            used.is_some_and(|used| used.place == place)
-        });
-        uses.fold(0, |count, _| count.saturating_add(1))
-    }
-
-    // ---- Lists ----------------------------------------------------------------------------------
-
-    /// The adapter at this place of a list: those made here come first, then those of the store.
-    pub(super) fn adapter_entry(&self, index: usize) -> Option<AdapterEntry> {
-        let known = |name| {
-            let found = self.places.find(name).map(|(_, adapter)| adapter);
-            found.filter(|adapter| adapter.is_present)
-        };
-        if let Some(made) = self.shelf.nth(index) {
-            let loaded = known(made.name);
-            return Some(AdapterEntry {
-                name: made.name,
-                file_bytes: made.space.bytes as u64,
-                sha256: made.sha256,
-                base_sha256: made.base,
-                origin: AdapterOrigin::Device,
-                signature: Signature::Good,
-                loaded: loaded.is_some(),
-                info: loaded.map(|adapter| adapter.info).unwrap_or_default(),
-            });
-        }
-        let index = index.checked_sub(self.shelf.len())?;
-        let mut items = self.models.store().items(Content::Adapter).ok()?;
-        let item = items.nth(index)?;
-        let (name, offset) = (ModelName::new(item.name)?, item.file.offset);
-        let loaded = known(name).filter(|it| it.offset == offset as u64);
-        let current = self.link.current.as_ref();
-        let base = current.filter(|_| loaded.is_some());
-        Some(AdapterEntry {
-            name,
-            file_bytes: item.file.data.len() as u64,
-            sha256: self.models.sha256(offset).unwrap_or_default(),
-            base_sha256: base.map(|it| it.verified.sha256).unwrap_or_default(),
-            origin: AdapterOrigin::Store,
-            signature: self.models.signature(offset, item.signature.is_some()),
-            loaded: loaded.is_some(),
-            info: loaded.map(|adapter| adapter.info).unwrap_or_default(),
-        })
-    }
-
-    /// How many adapters precede those of the disk in a list.
-    pub(super) fn adapters_off_disk(&self) -> usize {
-        let in_store = self.models.store().items(Content::Adapter);
-        let in_store = in_store.map_or(0, |items| {
-            items.fold(0usize, |count, _| count.saturating_add(1))
-        });
-        in_store.saturating_add(self.shelf.len())
-    }
-
-    /// An adapter of the disk, for a list. By now the disk may have another file than the one that was loaded.
-    pub(super) fn adapter_of_disk(
-        &self,
-        name: ModelName,
-        file_bytes: u64,
-        has_signature: bool,
-    ) -> AdapterEntry {
-        let loaded = self.places.find(name).map(|(_, adapter)| adapter);
-        let loaded = loaded.filter(|adapter| adapter.is_present);
-        let current = self.link.current.as_ref();
-        let base = current.filter(|_| loaded.is_some());
-        AdapterEntry {
-            name,
-            file_bytes,
-            sha256: loaded.map(|adapter| adapter.sha256).unwrap_or_default(),
-            base_sha256: base.map(|it| it.verified.sha256).unwrap_or_default(),
-            origin: AdapterOrigin::Disk,
-            signature: match (has_signature, loaded) {
-                (false, _) => Signature::Missing,
-                (true, Some(_)) => Signature::Good,
-                (true, None) => Signature::Unchecked,
-            },
-            loaded: loaded.is_some(),
-            info: loaded.map(|adapter| adapter.info).unwrap_or_default(),
-        }
-    }
-
-    /// A user asks for the file of an adapter made here.
-    pub(super) fn export(
-        &mut self,
-        client: usize,
-        id: u32,
-        name: ModelName,
-        now: u64,
-    ) -> Result<(), Failure> {
-        let user = self.clients.user(client);
-        self.gate.access.require(user, Permission::FineTune)?;
-        let Some(made) = self.shelf.find(name).copied() else {
-            return Err(Failure::of(
-                match self.is_of_disk(name) || self.is_in_store(name) {
-                    true => ErrorCode::NotOfDevice,
-                    false => ErrorCode::NoSuchAdapter,
-                },
-            ));
-        };
-        self.ledger.take_share(user, ENTRY, now)?;
-        let list = crate::lists::ListKind::Export {
-            id: made.id,
-            offset: 0,
-        };
-        if let Err(failure) = self.list(client, id, list) {
-            self.ledger.give_back(user, ENTRY);
-            return Err(failure);
-        }
-        let record = Record {
-            name,
-            adapter_sha256: made.sha256,
-            model_sha256: made.base,
-            value: made.space.bytes as u64,
-            ..self.record_of_client(client, Kind::Export)
-        };
-        self.record(record, now);
-        Ok(())
-    }
-
-    // ---- Examples -------------------------------------------------------------------------------
-
-    /// Checks that the examples may change: no training in flight reads them.
-    fn require_examples(&self, client: usize) -> Result<usize, Failure> {
-        let user = self.clients.user(client);
-        self.gate.access.require(user, Permission::FineTune)?;
-        match self.table.iter().any(|it| it.running_tuning().is_some()) {
-            true => Err(Failure::of(ErrorCode::Training)),
-            false => Ok(user),
-        }
-    }
-
-    /// Adds an example. Its text is logged like a prompt, so that a training on it can be repeated.
-    pub(super) fn add_example(
-        &mut self,
-        client: usize,
-        id: u32,
-        text: &[u8],
-        now: u64,
-    ) -> Result<(), Failure> {
-        let user = self.require_examples(client)?;
-        let kept: &[u8] = match self.gate.policy().keep_prompts {
-            1 => text,
-            _ => &[],
-        };
-        let share = ENTRY.saturating_add(kept.len() as u64);
-        self.ledger.take_share(user, share, now)?;
-        if let Err(failure) = self.shelf.add_example(text) {
-            self.ledger.give_back(user, share);
-            return Err(failure);
-        }
-        self.work.spend(text.len());
-        let record = Record {
-            prompt_bytes: u32::try_from(text.len()).unwrap_or(u32::MAX),
-            prompt_sha256: Sha256::digest(text).into(),
-            value: self.shelf.examples().bytes as u64,
-            ..self.record_of_client(client, Kind::Example)
-        };
-        self.ledger.record_with(record, kept, &mut self.work, now);
-        self.tell_examples(client, id);
-        Ok(())
-    }
-
-    pub(super) fn drop_examples(
-        &mut self,
-        client: usize,
-        id: u32,
-        now: u64,
-    ) -> Result<(), Failure> {
-        let user = self.require_examples(client)?;
-        self.ledger.take_share(user, ENTRY, now)?;
-        self.shelf.drop_examples();
-        let record = self.record_of_client(client, Kind::Example);
-        self.record(record, now);
-        self.tell_examples(client, id);
-        Ok(())
-    }
-
-    fn tell_examples(&mut self, client: usize, id: u32) {
-        let event = Event::Examples {
-            count: self.shelf.example_count(),
-            bytes: u32::try_from(self.shelf.examples().bytes).unwrap_or(u32::MAX),
-            limit: u32::try_from(EXAMPLES_BYTES).unwrap_or(u32::MAX),
-        };
-        self.clients.tell(client, id, &event);
     }
 }

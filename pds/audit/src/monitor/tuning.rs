@@ -3,30 +3,30 @@
 //! There is one at a time. Before inference is told of it, tokens are reserved for the most that the data can contain.
 //! The result is signed and on record before it is loaded, and loaded before the client is told.
 
+mod ends;
+mod making;
+
 use super::Monitor;
 use super::adapters::FROM_DISK;
 use super::reports::Breach;
 use crate::files::{FilesEnd, name_off_disk};
 use crate::link::Phase;
 use crate::models::Models;
-use crate::places::Adapter;
 use crate::shares::ENTRY;
-use crate::shelf::Made;
 use crate::space::Space;
-use crate::table::{End, InFlight, NEVER_US, Origin, State, Work};
+use crate::table::{InFlight, NEVER_US, Origin, State, Work};
 use crate::tuning::{Data, Reading, Stage, Tuning};
 use protocol::adapters::EXAMPLES;
 use protocol::error::{ErrorCode, Failure};
-use protocol::hash::Hash;
-use protocol::limits::{LOAD_DEADLINE_US, MAX_DATA_BYTES};
+use protocol::limits::MAX_DATA_BYTES;
 use protocol::name::ModelName;
 use protocol::policy::Permission;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::store::Content;
-use protocol::wire::client::{self, Tuned};
-use protocol::wire::engine::{self, Source, Trained};
-use protocol::wire::{FinishReason, TrainParams, TrainProgress};
+use protocol::wire::client;
+use protocol::wire::engine::{self, Source};
+use protocol::wire::{TrainParams, TrainProgress};
 use sha2::Digest as _;
 
 /// Entries of the log that a fine-tuning can cause: its admission, a cancel, a timeout, its end, a load; with a disk,
@@ -316,241 +316,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
         tuning.advance(progress).map_err(|_| Breach)
     }
 
-    /// Inference sends the next part of the adapter.
-    pub(super) fn take_part(
-        &mut self,
-        index: usize,
-        offset: u64,
-        bytes: &[u8],
-    ) -> Result<(), Breach> {
-        let entry = self.table.get_mut(index).ok_or(Breach)?;
-        let tuning = entry.tuning_mut().ok_or(Breach)?;
-        let follows = tuning.expects_part(offset, bytes.len());
-        if !follows || !self.shelf.write_part(tuning.room, tuning.received, bytes) {
-            return Err(Breach);
-        }
-        tuning.received = tuning.received.saturating_add(bytes.len());
-        Ok(())
-    }
-
-    /// Inference reports that a training is over. Its tokens are used; the adapter has yet to be hashed.
-    pub(super) fn training_is_over(
-        &mut self,
-        index: usize,
-        trained: Trained,
-        bytes: u64,
-        now: u64,
-    ) -> Result<(), Breach> {
-        let entry = self.table.get_mut(index).ok_or(Breach)?;
-        let is_late = matches!(entry.state, State::Late { .. });
-        let total_us = now.saturating_sub(entry.admitted_us);
-        let tuning = entry.tuning_mut().ok_or(Breach)?;
-        let is_wanted = tuning.conclude(trained, is_late).map_err(|_| Breach)?;
-        tuning.is_progress_due = false;
-        if let Some(reservation) = tuning.reservation.take() {
-            let accounts = &mut self.gate.accounts;
-            accounts.settle(reservation, trained.tokens, now);
-        }
-        if is_wanted {
-            tuning.end_bytes = bytes;
-            tuning.stage = Stage::Signing(Reading::default());
-            entry.state = State::Active;
-            entry.deadline_us = NEVER_US;
-            return Ok(());
-        }
-        if is_late {
-            let limit = self.gate.policy().train_deadline_us;
-            let failure = Failure::over(ErrorCode::Deadline, total_us, limit);
-            self.record_failed_tuning(index, failure, now);
-            self.end(index, End::failed(failure, ""), bytes);
-        } else {
-            self.record_tuned(index, FinishReason::Cancelled, now);
-            let failure = Failure::of(ErrorCode::Cancelled);
-            self.end(index, End::failed(failure, ""), bytes);
-        }
-        Ok(())
-    }
-
-    /// The adapter has been hashed: signs it, keeps it, and has inference load it.
-    fn sign(&mut self, index: usize, space: Space, sha256: Hash, now: u64) {
-        let Some(tuning) = self.table.get_mut(index).and_then(InFlight::tuning_mut) else {
-            return;
-        };
-        let Some(signature) = self.device.sign(&sha256) else {
-            // The key existed at the start, and the policy does not change, so this is not reached.
-            return self.refuse_load(index, Failure::of(ErrorCode::NoDeviceKey), now);
-        };
-        let (name, base) = (tuning.name, tuning.base);
-        let id = self.shelf.keep(Made {
-            id: 0,
-            name,
-            space,
-            sha256,
-            base,
-            signature,
-        });
-        tuning.made = Some((id, sha256));
-        self.record_tuned(index, FinishReason::EndOfText, now);
-        let adapter = Adapter {
-            name,
-            source: Source::Device,
-            offset: space.offset as u64,
-            bytes: space.bytes as u64,
-            sha256,
-            info: Default::default(),
-            is_present: false,
-        };
-        if let Err(failure) = self.load_made(index, adapter, base, now) {
-            self.end_tuned(index, Some(failure.code), 0, now);
-        }
-    }
-
-    /// Has inference load the new adapter.
-    fn load_made(
-        &mut self,
-        index: usize,
-        adapter: Adapter,
-        base: Hash,
-        now: u64,
-    ) -> Result<(), Failure> {
-        // Inference may have been restarted meanwhile.
-        self.link.require_running(self.gate.policy())?;
-        if self.link.phase != Phase::Serving {
-            return Err(Failure::of(ErrorCode::ModelInUse));
-        }
-        let current = self.link.current.map(|current| current.verified.sha256);
-        if current != Some(base) {
-            return Err(Failure::of(ErrorCode::NoModel));
-        }
-        let place = self.places.free()?;
-        let entry = self.table.get(index);
-        let (client, number) = entry.map_or((None, 0), |entry| (entry.client(), entry.number));
-        if let Some(client) = client {
-            self.require_room(client)?;
-        }
-        // There is room, as checked above.
-        self.send_adapter(client, number, place, &adapter);
-        if let Some(entry) = self.table.get_mut(index) {
-            entry.deadline_us = now.saturating_add(LOAD_DEADLINE_US);
-            if let Some(tuning) = entry.tuning_mut() {
-                tuning.stage = Stage::Loading(place, adapter);
-            }
-        }
-        Ok(())
-    }
-
     // ---- Its end --------------------------------------------------------------------------------
-
-    /// An adapter is complete: writes it to the disk, if there is one, and then tells its client. `not_loaded`: why it
-    /// is not loaded, if so. `bytes`: the length of inference's report on the load.
-    pub(super) fn end_tuned(
-        &mut self,
-        index: usize,
-        not_loaded: Option<ErrorCode>,
-        bytes: u64,
-        now: u64,
-    ) {
-        if let Some(tuning) = self.table.get_mut(index).and_then(InFlight::tuning_mut) {
-            tuning.end_bytes = tuning.end_bytes.saturating_add(bytes);
-        }
-        if !self.begin_saving(index, not_loaded) {
-            self.tell_tuned(index, not_loaded, Ok(ModelName::EMPTY), now);
-        }
-    }
-
-    /// Tells the client of a fine-tuning that the adapter is complete, and its name on the disk, if it was written
-    /// there.
-    pub(super) fn tell_tuned(
-        &mut self,
-        index: usize,
-        not_loaded: Option<ErrorCode>,
-        saved: Result<ModelName, Failure>,
-        now: u64,
-    ) {
-        let Some(entry) = self.table.get(index) else {
-            return;
-        };
-        let total_us = now.saturating_sub(entry.admitted_us);
-        let Some(tuning) = entry.tuning() else {
-            return;
-        };
-        let tuned = Tuned {
-            name: tuning.name,
-            sha256: tuning.made.map(|(_, sha256)| sha256).unwrap_or_default(),
-            file_bytes: tuning.trained.bytes,
-            tokens: tuning.trained.tokens,
-            steps: tuning.trained.steps,
-            loss: tuning.trained.loss,
-            total_us,
-            not_loaded,
-            on_disk: saved.unwrap_or_default(),
-            not_on_disk: saved.err().map(|failure| failure.code),
-            disk_value: saved.err().map_or(0, |failure| failure.value),
-            disk_limit: saved.err().map_or(0, |failure| failure.limit),
-        };
-        let bytes = tuning.end_bytes;
-        self.end(index, End::Tuned(tuned), bytes);
-    }
-
-    /// A fine-tuning has failed, in inference or because inference has failed. It costs nothing, and a partial adapter
-    /// is dropped. A complete adapter is kept, but not loaded.
-    pub(super) fn fail_tuning(
-        &mut self,
-        index: usize,
-        failure: Failure,
-        detail: &[u8],
-        bytes: u64,
-        now: u64,
-    ) {
-        let Some(tuning) = self.table.get_mut(index).and_then(InFlight::tuning_mut) else {
-            return;
-        };
-        tuning.is_progress_due = false;
-        if matches!(tuning.stage, Stage::Loading(..)) {
-            return self.end_tuned(index, Some(failure.code), bytes, now);
-        }
-        if let Some(reservation) = tuning.reservation.take() {
-            self.gate.accounts.settle(reservation, 0, now);
-        }
-        self.record_failed_tuning(index, failure, now);
-        // The detail of a report is never longer.
-        let detail = crate::table::Detail::from_slice(detail).unwrap_or_default();
-        self.end(index, End::Failed { failure, detail }, bytes);
-    }
-
-    fn record_failed_tuning(&mut self, index: usize, failure: Failure, now: u64) {
-        if let Some(entry) = self.table.get(index) {
-            let record = Record {
-                code: failure.code as u16,
-                value: failure.value,
-                limit: failure.limit,
-                ..self.record_of(entry, Kind::Fail, now)
-            };
-            self.record_about(index, record, now);
-        }
-    }
-
-    /// Records that inference has trained to the end, or until it was cancelled.
-    pub(super) fn record_tuned(&mut self, index: usize, reason: FinishReason, now: u64) {
-        let Some(entry) = self.table.get(index) else {
-            return;
-        };
-        let Some(tuning) = entry.tuning() else {
-            return;
-        };
-        let trained = &tuning.trained;
-        let bytes = tuning.made.map_or(0, |_| trained.bytes);
-        let record = Record {
-            code: reason as u16,
-            // The limit on tokens is lower than this.
-            prompt_tokens: u32::try_from(trained.tokens).unwrap_or(u32::MAX),
-            generated_tokens: trained.steps,
-            value: bytes,
-            limit: u64::from(trained.loss),
-            ..self.record_of(entry, Kind::Tuned, now)
-        };
-        self.record_about(index, record, now);
-    }
 
     /// The progress of a client's fine-tuning, if the client has yet to be told.
     pub(super) fn due_training(&self, index: usize, now: u64) -> Option<client::Training> {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::answer::Answer;
+use crate::answer::Wrong;
 use crate::quota::Reservation;
 use protocol::error::ErrorCode;
 use protocol::limits::MAX_CREDIT_TOKENS;

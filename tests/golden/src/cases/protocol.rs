@@ -1,36 +1,49 @@
 //! What crosses the boundaries: rings in ordinary memory, messages, records, the policy, the store, fractions.
 
+/// Writes, parses, writes what was parsed: the same bytes, and the message that was meant.
+macro_rules! round_trips {
+    ($ty:ident, $bits:ident, $messages:expr) => {
+        for (number, message) in $messages.into_iter().enumerate() {
+            let mut frame: Frame = Frame::new();
+            message.write(number as u32, &mut frame);
+            let parsed = $ty::parse(&frame).expect("a message that was written");
+            assert_eq!(parsed, message);
+            let mut again: Frame = Frame::new();
+            parsed.write(number as u32, &mut again);
+            assert_eq!(frame.payload(), again.payload());
+            $bits.number(u64::from(frame.header().kind));
+            $bits.number(u64::from(frame.header().request));
+            $bits.bytes(frame.payload());
+        }
+    };
+}
+
+mod client;
+mod records;
+
 use super::Case;
 use crate::bits::Bits;
 use crate::generator::Generator;
 use alloc::vec;
 use alloc::vec::Vec;
+use client::{wire_events, wire_requests};
 use core::fmt::Write as _;
-use log_export::{Ending, Line, Opening};
-use protocol::attest::Attestation;
 use protocol::decimal::{self, Millionths};
 use protocol::error::{ErrorCode, Failure};
-use protocol::hash::SIGNATURE_BYTES;
-use protocol::limits::{MAX_PART_BYTES, MAX_PROMPT_BYTES, MAX_REFUSAL_REASONS};
+use protocol::limits::{MAX_PART_BYTES, MAX_PROMPT_BYTES};
 use protocol::name::{FormatName, ModelName, Nonce, SessionName, TemplateName, UserName};
-use protocol::policy::{POLICY_REGION_BYTES, Policy};
-use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords as _, WriteWords as _};
 use protocol::ring::{Frame, PAYLOAD_BYTES, SLOTS, SendError};
-use protocol::store::Store;
-use protocol::testing::{completion, endpoints, parts, policy_bytes};
-use protocol::wire::client::{
-    AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, FormatEntry,
-    LogExtent, LogQuery, Refusals, Request, Stats, Training, Tuned,
-};
+use protocol::testing::{completion, endpoints, parts};
+use protocol::wire::client::{Event, Request};
 use protocol::wire::engine::{
     AdapterLoaded, Command, Holdings, KvType, Loaded, Report, Source, Trained,
 };
 use protocol::wire::{
-    AdapterInfo, ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo, PartKind, Parts,
-    TARGETS_ALL, TrainParams, TrainProgress,
+    AdapterInfo, ArenaUse, FinishReason, InferParams, ModelInfo, PartKind, Parts, TrainParams,
+    TrainProgress,
 };
-use safe_text::json::Text;
+use records::{policy_read, record_json, store_read};
 
 /// See the module.
 pub const CASES: &[Case] = &[
@@ -134,24 +147,6 @@ fn ring_hostile_peer(bits: &mut Bits) {
         }
         bits.number(audit.free() as u64);
     }
-}
-
-/// Writes, parses, writes what was parsed: the same bytes, and the message that was meant.
-macro_rules! round_trips {
-    ($ty:ident, $bits:ident, $messages:expr) => {
-        for (number, message) in $messages.into_iter().enumerate() {
-            let mut frame: Frame = Frame::new();
-            message.write(number as u32, &mut frame);
-            let parsed = $ty::parse(&frame).expect("a message that was written");
-            assert_eq!(parsed, message);
-            let mut again: Frame = Frame::new();
-            parsed.write(number as u32, &mut again);
-            assert_eq!(frame.payload(), again.payload());
-            $bits.number(u64::from(frame.header().kind));
-            $bits.number(u64::from(frame.header().request));
-            $bits.bytes(frame.payload());
-        }
-    };
 }
 
 const PROMPT: &[u8] = "once upon a time, é 🦊".as_bytes();
@@ -340,214 +335,6 @@ fn wire_reports(bits: &mut Bits) {
     );
 }
 
-fn wire_requests(bits: &mut Bits) {
-    let change = BudgetChange {
-        tokens: Some(1000),
-        period_us: Some(60_000_000),
-    };
-    round_trips!(
-        Request,
-        bits,
-        [
-            Request::Infer {
-                params: InferParams::default(),
-                session: session(),
-                adapter: model(),
-                format: format(),
-                parts: conversation(),
-            },
-            Request::Infer {
-                params: InferParams::default(),
-                session: SessionName::EMPTY,
-                adapter: ModelName::EMPTY,
-                format: FormatName::EMPTY,
-                parts: completion(&[b'x'; MAX_PROMPT_BYTES]),
-            },
-            Request::Cancel,
-            Request::Models,
-            Request::Load { name: model() },
-            Request::Status,
-            Request::Stats { watch: true },
-            Request::Login {
-                user: user(),
-                passphrase: Some(b"correct horse"),
-            },
-            Request::Login {
-                user: user(),
-                passphrase: None,
-            },
-            Request::Logout,
-            Request::WhoAmI,
-            Request::Users,
-            Request::Budget {
-                user: user(),
-                change,
-            },
-            Request::Budget {
-                user: user(),
-                change: BudgetChange {
-                    tokens: Some(1000),
-                    period_us: None,
-                },
-            },
-            Request::Budget {
-                user: UserName::EMPTY,
-                change: BudgetChange::NONE,
-            },
-            Request::Log(LogQuery {
-                last: 10,
-                user: user(),
-                follow: true,
-            }),
-            Request::VerifyLog,
-            Request::Reset,
-            Request::Halt,
-            Request::Attest { nonce: nonce() },
-            Request::Sessions,
-            Request::Close { session: session() },
-            Request::FineTune {
-                params: TrainParams {
-                    targets: TARGETS_ALL,
-                    ..TrainParams::default()
-                },
-                data: model(),
-                adapter: ModelName::EMPTY,
-            },
-            Request::Example { text: PROMPT },
-            Request::DropExamples,
-            Request::Adapters,
-            Request::Formats,
-            Request::LoadAdapter { name: model() },
-            Request::DropAdapter { name: model() },
-            Request::ExportAdapter { name: model() },
-        ]
-    );
-}
-
-fn wire_events(bits: &mut Bits) {
-    let extent = LogExtent {
-        first: 3,
-        next: 9,
-        anchor: [1; 32],
-        head: [2; 32],
-    };
-    round_trips!(
-        Event,
-        bits,
-        [
-            Event::Text {
-                tokens: 1,
-                text: PROMPT,
-            },
-            Event::Finished(Finished {
-                reason: FinishReason::EndOfText,
-                prompt_tokens: 1,
-                generated_tokens: 2,
-                turn: 3,
-                first_token_us: 4,
-                total_us: 5,
-                held_us: 0,
-            }),
-            Event::Failed {
-                failure: Failure::of(ErrorCode::InferenceFault),
-                detail: b"",
-            },
-            Event::Format(FormatEntry {
-                name: format(),
-                states: 9,
-                bytes: 700,
-                allowed: true,
-                sha256: [6; 32],
-            }),
-            Event::Listed { count: 2 },
-            Event::Loaded {
-                name: model(),
-                info: INFO,
-            },
-            Event::Stats(Stats {
-                uptime_us: 1,
-                refusals: [Refusals {
-                    code: Some(ErrorCode::NoModel),
-                    count: 7,
-                }; MAX_REFUSAL_REASONS],
-                ..Stats::default()
-            }),
-            Event::Fault {
-                fault: Fault {
-                    kind: FaultKind::Memory,
-                    ip: 0x20_0000,
-                    address: 0xDEAD,
-                },
-                count: 2,
-            },
-            Event::Recovered {
-                after_us: 3000,
-                restarts: 1,
-            },
-            Event::Budget(Budget {
-                user: user(),
-                tokens: 10,
-                used: 4,
-                reserved: 3,
-                period_us: 2,
-                left_us: 1,
-            }),
-            Event::Record {
-                record: record(Kind::Admit),
-                text: PROMPT,
-            },
-            Event::LogEnd(extent),
-            Event::LogVerified {
-                extent,
-                broken_at: 4,
-            },
-            Event::Done,
-            Event::Adapter(AdapterEntry {
-                name: model(),
-                origin: AdapterOrigin::Device,
-                info: ADAPTER,
-                ..AdapterEntry::default()
-            }),
-            Event::Training(Training {
-                progress: PROGRESS,
-                elapsed_us: 7,
-            }),
-            Event::Tuned(Tuned {
-                name: model(),
-                not_loaded: Some(ErrorCode::AdapterTooLarge),
-                ..Tuned::default()
-            }),
-            Event::AdapterLoaded {
-                name: model(),
-                info: ADAPTER,
-            },
-            Event::AdapterPart {
-                offset: 4096,
-                bytes: PROMPT,
-            },
-            Event::Exported(Exported {
-                name: model(),
-                file_bytes: 245_760,
-                sha256: [1; 32],
-                base_sha256: [2; 32],
-                signature: [3; SIGNATURE_BYTES],
-            }),
-            Event::Examples {
-                count: 1,
-                bytes: 2,
-                limit: 3,
-            },
-            Event::Attested(Attestation {
-                sequence: 9,
-                boot: 2,
-                nonce: nonce(),
-                head: [4; 32],
-                signature: [5; SIGNATURE_BYTES],
-            }),
-        ]
-    );
-}
-
 /// Of bytes that no honest peer sends, which are messages.
 fn wire_any_bytes(bits: &mut Bits) {
     let mut generator = Generator::new(902);
@@ -590,141 +377,6 @@ fn wire_any_bytes(bits: &mut Bits) {
                     .for_each(|n| bits.number(*n));
             }
         }
-    }
-}
-
-fn record(kind: Kind) -> Record {
-    Record {
-        code: 3,
-        kv_type: KvType::Q8 as u16,
-        numerics: 1,
-        request: 9,
-        sequence: u64::MAX,
-        time_us: 123_456_789,
-        previous: [0x0F; 32],
-        user: user(),
-        session: 2,
-        turn: 1,
-        prompt_bytes: PROMPT.len() as u32,
-        prompt_tokens: 6,
-        generated_tokens: 100,
-        text_bytes: PROMPT.len() as u32,
-        params: InferParams::default(),
-        train: TrainParams::default(),
-        model_sha256: [0xF0; 32],
-        adapter_sha256: [0xE1; 32],
-        format: format(),
-        format_sha256: [0xD2; 32],
-        segments: 3,
-        stops: 2,
-        user_defined: 1,
-        value: 17,
-        limit: 18,
-        name: model(),
-        ..Record::new(kind)
-    }
-}
-
-fn record_json(bits: &mut Bits) {
-    let mut line = |text: core::fmt::Arguments<'_>| {
-        let _ = writeln!(bits, "{text}");
-    };
-    let opening = Opening {
-        anchor: [3; 32],
-        first: 7,
-    };
-    line(format_args!("{opening}"));
-    for kind in Kind::ALL {
-        let record = record(*kind);
-        let text = match kind {
-            Kind::Admit => conversation().as_bytes(),
-            _ => PROMPT,
-        };
-        line(format_args!(
-            "{}",
-            Line {
-                record: &record,
-                text
-            }
-        ));
-    }
-    let text = b"\"quoted\" \\ \x00\x1b[31m \xff \xe2\x96 \xf0\x9f\xa6\x8a \n";
-    line(format_args!("{}", Text(text)));
-    let ending = Ending {
-        head: [4; 32],
-        entries: 19,
-        filtered: false,
-    };
-    line(format_args!("{ending}"));
-}
-
-/// A policy, and what is wrong with it when a byte is.
-fn policy_read(bits: &mut Bits) {
-    let mut sound = policy_bytes();
-    sound.resize(POLICY_REGION_BYTES, 0);
-    let mut generator = Generator::new(903);
-    let mut read = |bytes: &[u8]| match Policy::read(bytes) {
-        Ok(policy) => {
-            for user in policy.users() {
-                let _ = writeln!(bits, "{} {}", user.name, user.budget_tokens);
-            }
-        }
-        Err(error) => bits.number(error as u64),
-    };
-    read(&sound);
-    read(&sound[..100]);
-    for at in 0..256 {
-        let mut bytes = sound.clone();
-        bytes[at] ^= 1 << generator.below(8);
-        read(&bytes);
-    }
-}
-
-/// A file of a tar archive, as `ustar` has it.
-fn archived(path: &str, data: &[u8], archive: &mut Vec<u8>) {
-    let mut header = [0u8; 512];
-    header[..path.len()].copy_from_slice(path.as_bytes());
-    for (digit, place) in header[124..135].iter_mut().rev().enumerate() {
-        *place = b'0' + (data.len() >> (3 * digit) & 7) as u8;
-    }
-    header[148..156].fill(b' ');
-    header[156] = b'0';
-    header[257..262].copy_from_slice(b"ustar");
-    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-    for (digit, place) in header[148..154].iter_mut().rev().enumerate() {
-        *place = b'0' + (sum >> (3 * digit) & 7) as u8;
-    }
-    header[154] = 0;
-    archive.extend(header);
-    archive.extend(data);
-    archive.resize(archive.len().next_multiple_of(512), 0);
-}
-
-/// An archive with models, signatures and other files, and what is left of it when a byte is wrong.
-fn store_read(bits: &mut Bits) {
-    let mut generator = Generator::new(904);
-    let mut sound = Vec::new();
-    archived("README", b"no model", &mut sound);
-    archived("models/default.gguf", &generator.bytes(700), &mut sound);
-    archived("models/default.gguf.sig", &[7; SIGNATURE_BYTES], &mut sound);
-    archived("tiny.gguf", &generator.bytes(512), &mut sound);
-    archived("tiny.gguf.sig", b"too short", &mut sound);
-    sound.resize(sound.len() + 2048, 0);
-    let model = Store::new(&sound).find("default").expect("it is there");
-    assert_eq!(model.signature, Some([7; SIGNATURE_BYTES]));
-    assert_eq!(&sound[model.file.offset..][..700], model.file.data);
-    for _ in 0..200 {
-        for file in Store::new(&sound).files() {
-            let _ = writeln!(bits, "{} {} {}", file.path, file.offset, file.data.len());
-        }
-        match Store::new(&sound).models() {
-            Ok(models) => models.for_each(|model| {
-                let _ = writeln!(bits, "{} {}", model.name, model.signature.is_some());
-            }),
-            Err(failure) => bits.number(failure.code as u64),
-        }
-        let header = 512 * generator.below(sound.len() / 512);
-        sound[header + [0, 124, 130, 134, 148, 156][generator.below(6)]] = generator.byte();
     }
 }
 

@@ -1,20 +1,20 @@
 //! A run: several boots of one system with the same card, step by step.
 
+mod clients;
+
 use super::card::Card;
 use super::domain::{Domain, Nature};
 use super::judge::Judge;
 use super::models;
 use super::world::{Buffers, World};
-use crate::acts::{self, ADAPTERS, Ask, Habits, Say, Server, piece};
+use crate::acts::{self, ADAPTERS, Habits, Say, Server, piece};
 use crate::claims::{Broken, Claim, Figures};
 use crate::dice::Dice;
 use crate::store::Fixtures;
 use crate::world::Cause;
 use crate::{Found, Plan};
-use protocol::name::ModelName;
 use protocol::policy::{Client, FormatRule, LogFailure, LogWrite, Permission, Policy};
 use protocol::ring::{Frame, SLOTS};
-use protocol::wire::client::{Event, Request};
 use protocol::wire::engine::Command;
 use sha2::{Digest as _, Sha256};
 use zerocopy::IntoBytes as _;
@@ -286,82 +286,6 @@ impl Run<'_, '_> {
 
     // ---- Peers ----------------------------------------------------------------------------------
 
-    fn client_acts(&mut self, client: usize, dice: &mut Dice) -> Held {
-        let habits = self.people[client].habits;
-        if habits.hears(self.step) && dice.percent(habits.reads) {
-            let most = dice.within(1, habits.reads_most);
-            self.client_reads(client, most);
-            return Ok(());
-        }
-        let open = &self.people[client].open;
-        if dice.percent(habits.cancels) && !open.is_empty() {
-            let id = *dice.pick(open);
-            self.client_asks(client, id, &Request::Cancel);
-            return Ok(());
-        }
-        let id = self.people[client].next_id;
-        self.people[client].next_id += 1;
-        if dice.percent(12) {
-            let place = dice.below(NAMES.len() as u64) as usize;
-            let name = ModelName::new(NAMES[place]).unwrap_or_default();
-            let sent = self.client_asks(client, id, &Request::Load { name });
-            if sent && place < SIGNED && self.nature == Nature::Honest {
-                self.judge.expects_model(client, id);
-            }
-            return Ok(());
-        }
-        let mut ask = Ask::any(dice, &habits);
-        ask.sign(client, id);
-        // Changes of budgets are tested in the other runs.
-        if !matches!(ask.request(), Request::Budget { .. }) {
-            self.client_asks(client, id, &ask.request());
-        }
-        Ok(())
-    }
-
-    fn client_asks(&mut self, client: usize, id: u32, request: &Request<'_>) -> bool {
-        let mut frame = Frame::new();
-        request.write(id, &mut frame);
-        let sent = self.world.clients[client].send(&frame);
-        self.note(|| format!(" client {client} asks {id}: {request:?}: {sent}"));
-        if !sent {
-            return false;
-        }
-        self.judge.figures.requests += 1;
-        if *request == Request::Cancel {
-            self.judge.ends.cancelled(client, id);
-            return true;
-        }
-        let is_followed = match request {
-            Request::Infer { parts, .. } => acts::tag(parts) == Some((client, id)),
-            _ => false,
-        };
-        self.judge.ends.asked(client, id, request, is_followed);
-        self.people[client].open.push(id);
-        true
-    }
-
-    fn client_reads(&mut self, client: usize, most: u64) -> bool {
-        let mut read = false;
-        for _ in 0..most {
-            let Some(message) = self.world.clients[client].receive() else {
-                break;
-            };
-            read = true;
-            let frame = message.frame();
-            let goes_on = matches!(
-                Event::parse(&frame),
-                Ok(Event::Text { .. } | Event::Progress(_) | Event::Training(_))
-            );
-            let open = &mut self.people[client].open;
-            open.retain(|id| goes_on || *id != message.request);
-            if open.len() > 60 {
-                open.remove(0);
-            }
-        }
-        read
-    }
-
     fn inference_works(&mut self, reads: u64, steps: u64, dice: &mut Dice) -> bool {
         if !self.world.inference_runs {
             return false;
@@ -496,19 +420,5 @@ impl Run<'_, '_> {
             claim: Claim::Settles,
             detail: String::from("it is not over after 20000 wake-ups"),
         })
-    }
-
-    fn client_ends_what_is_endless(&mut self, client: usize) -> bool {
-        let endless = self.judge.ends.endless(client);
-        let mut said = false;
-        for id in endless {
-            let mut frame = Frame::new();
-            Request::Cancel.write(id, &mut frame);
-            if self.world.clients[client].send(&frame) {
-                self.judge.ends.cancelled(client, id);
-                said = true;
-            }
-        }
-        said
     }
 }

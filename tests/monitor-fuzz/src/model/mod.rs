@@ -12,7 +12,7 @@ pub use adapters::{Data, Made, PROGRESS_COST, Placed, Stage, Tune, room};
 pub use clients::{Client, Identity, List, ListKind, Notices};
 pub use ledgers::{Attempts, Bucket, ENTRY, Ledger, Reason, Repeats, Share, reason};
 pub use requests::{End, Live, Over, State, Stop, Text, Waiting, Work};
-pub use sessions::{Owner, Place, Session, Sessions};
+pub use sessions::{ExpectedSession, Owner, Place, Sessions};
 
 use crate::store::{AnyStore, ModelFile, Signed};
 use protocol::error::{ErrorCode, Failure};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// A conversation.
 #[derive(Clone, Debug)]
-pub struct Session {
+pub struct ExpectedSession {
     /// Its client.
     pub client: usize,
     /// Its user.
@@ -33,9 +33,9 @@ pub struct Session {
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
     /// Existing sessions, by slot.
-    pub present: BTreeMap<u32, Session>,
+    pub present: BTreeMap<u32, ExpectedSession>,
     /// Sessions that ended without their users' doing, oldest first, and why.
-    pub gone: VecDeque<(Session, ErrorCode)>,
+    pub gone: VecDeque<(ExpectedSession, ErrorCode)>,
     /// The newest number.
     pub last_number: u32,
 }
@@ -57,7 +57,7 @@ pub type Owner = (usize, usize);
 /// Number of ended sessions that are remembered for each client, whatever the others do.
 const REMEMBERED: usize = MAX_SESSIONS / MAX_CLIENTS;
 
-impl Session {
+impl ExpectedSession {
     /// Its owner.
     #[must_use]
     pub const fn owner(&self) -> Owner {
@@ -73,12 +73,12 @@ impl Sessions {
     }
 
     fn gone_at(&self, owner: Owner, name: SessionName) -> Option<usize> {
-        let of_name = |(s, _): &(Session, ErrorCode)| s.owner() == owner && s.name == name;
+        let of_name = |(s, _): &(ExpectedSession, ErrorCode)| s.owner() == owner && s.name == name;
         self.gone.iter().position(of_name)
     }
 
-    fn oldest_idle(&self, is: impl Fn(&Session) -> bool) -> Vec<u32> {
-        let idle = |s: &Session| !s.active && is(s);
+    fn oldest_idle(&self, is: impl Fn(&ExpectedSession) -> bool) -> Vec<u32> {
+        let idle = |s: &ExpectedSession| !s.active && is(s);
         let of_age = self.present.values().filter(|s| idle(s));
         let oldest = of_age.map(|s| s.last_us).min();
         let oldest = self
@@ -144,7 +144,7 @@ impl Sessions {
         now: u64,
     ) -> (u32, u32) {
         let next = self.last_number + 1;
-        let session = self.present.entry(slot).or_insert_with(|| Session {
+        let session = self.present.entry(slot).or_insert_with(|| ExpectedSession {
             client: owner.0,
             user: owner.1,
             name,
@@ -175,7 +175,7 @@ impl Sessions {
 
     /// A session is over. If it has a name, it is remembered, and the oldest of its client is forgotten for it; if its
     /// client has few, that of the client with the most.
-    pub fn end(&mut self, slot: u32, why: ErrorCode) -> Option<Session> {
+    pub fn end(&mut self, slot: u32, why: ErrorCode) -> Option<ExpectedSession> {
         let session = self.present.remove(&slot)?;
         if !session.name.is_empty() {
             if self.gone.len() == MAX_SESSIONS {

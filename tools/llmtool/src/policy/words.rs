@@ -11,7 +11,8 @@ use protocol::policy::{
     CHOICES, Client, FormatRule, LogFailure, LogWrite, Permission, Policy, Role, User,
 };
 
-use super::{Compiled, Format, reach};
+use super::warnings::reach;
+use super::{Compiled, Format};
 
 /// Most bits of payload that can pass the egress cap in an hour, whatever inference does.
 #[must_use]

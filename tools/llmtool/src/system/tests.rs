@@ -1,5 +1,6 @@
 use super::*;
 use crate::store::StoreFile;
+use sysdesc::System;
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,4 +1,4 @@
-//! What the players do.
+//! Acts of the players.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What each act must lead to.
+//! The expected results of acts.
 
 use super::*;
 

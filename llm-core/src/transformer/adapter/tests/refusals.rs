@@ -95,7 +95,7 @@ fn an_adapter_for_another_base_is_refused_with_what_differs() {
     let base = file("llama", wider).finish();
     assert_eq!(
         refusal_of(&adapter(&base, AdapterShape::default()).finish()),
-        "the tensor blk.0.ffn_up.weight.lora_b is for a side of 128 elements, the model's has 96"
+        "the tensor blk.0.ffn_up.weight.lora_b is for a side of 128 elements, but the model's matrix has 96"
     );
     let longer = Shape {
         layers: 3,
@@ -175,7 +175,7 @@ fn halves_that_do_not_belong_together_are_refused_by_name() {
             refusal(|file| {
                 file.remove_tensor(gone);
             }),
-            format!("the tensor {left} has no other half")
+            format!("the tensor {left} has no counterpart: lora_a and lora_b come in pairs")
         );
     }
     let with_ranks = |a: usize, b: usize| {

@@ -3,6 +3,8 @@
 use super::super::adapters::{adapter_loaded, base, infer_with};
 use super::super::tuning::{file, tune};
 use super::*;
+use crate::tests::disk::world::SLOT;
+use crate::tests::disk::world::model_bytes;
 use protocol::adapters::{EXAMPLES_BYTES, MADE_BYTES};
 use protocol::hash::Hash;
 use protocol::limits::MAX_DATA_BYTES;

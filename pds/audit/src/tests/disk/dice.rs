@@ -9,6 +9,8 @@
 use super::super::adapters::adapter_loaded;
 use super::super::tuning::tune;
 use super::*;
+use crate::tests::disk::world::SLOT;
+use crate::tests::disk::world::model_bytes;
 use protocol::region::WriteWords as _;
 use protocol::ring::SLOTS;
 use protocol::wire::engine::{Report, Source};

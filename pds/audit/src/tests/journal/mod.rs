@@ -2,6 +2,7 @@
 
 mod card;
 mod cuts;
+mod rig;
 
 use super::harness::*;
 use crate::JournalMemory;
@@ -21,123 +22,12 @@ use protocol::wire::client::{LogQuery, Request};
 use protocol::wire::engine::Report;
 use protocol::wire::files::Answer;
 use protocol::wire::{Fault, FaultKind, FinishReason};
+use rig::{Rig, is_end, policy_of};
 use sha2::{Digest as _, Sha256};
 use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;
 use zerocopy::IntoBytes as _;
-
-/// A system with a disk.
-struct Rig {
-    system: System<Files<TestRegion, TestRegion>>,
-    files: TestEndpoint,
-    card: Card,
-}
-
-impl Rig {
-    /// Starts audit, which knows nothing of the disk yet.
-    fn new(policy: &Policy, card: Card) -> Self {
-        let (ring, files, _) = endpoints();
-        let (staging, slots) = (TestRegion::with_words(8), TestRegion::with_words(16));
-        let journal = Box::leak(Box::new(JournalMemory::new()));
-        let system = System::build(policy.as_bytes(), models::signed(), Vec::new(), |store| {
-            Some(Files::new(ring, staging, slots, store, journal))
-        });
-        let mut rig = Self {
-            system,
-            files,
-            card,
-        };
-        assert!(rig.files.follow());
-        rig
-    }
-
-    /// Lets files and audit do all they can.
-    fn pump(&mut self) {
-        while self.card.serve(&mut self.files) {
-            self.system.wake();
-        }
-    }
-
-    /// A system in service.
-    fn serving(policy: &Policy, card: Card) -> Self {
-        let mut rig = Self::new(policy, card);
-        rig.pump();
-        rig.join();
-        rig
-    }
-
-    /// Inference and the clients join, and the model is loaded.
-    fn join(&mut self) {
-        let system = &mut self.system;
-        assert!(system.shell.follow() && system.other.follow());
-        system.join();
-        system.loaded(system.own_load);
-        self.pump();
-        let told = self.system.told_at_last();
-        assert!(told.contains(&Told::Ready("guest".into())), "{told:?}");
-    }
-
-    fn ask(&mut self, id: u32, request: &Request<'_>) {
-        self.system.ask(id, request);
-        self.pump();
-    }
-
-    /// A complete request with the longest possible prompt.
-    fn fill(&mut self, id: u32) {
-        let parts = protocol::testing::completion(&[b'x'; protocol::limits::MAX_PROMPT_BYTES]);
-        let request = Request::Infer {
-            params: protocol::wire::InferParams {
-                max_tokens: 1,
-                ..Default::default()
-            },
-            session: Default::default(),
-            adapter: Default::default(),
-            format: Default::default(),
-            parts,
-        };
-        self.ask(id, &request);
-        let number = self.system.admitted();
-        self.system.finished(number, FinishReason::EndOfText, 0);
-        self.pump();
-        assert!(is_end(&self.system.told_at_last(), id));
-    }
-
-    /// A complete request with an answer of this many tokens.
-    fn generate(&mut self, id: u32, tokens: u32) -> Vec<Told> {
-        self.system.infer(id, tokens);
-        self.pump();
-        let number = self.system.admitted();
-        for _ in 0..tokens {
-            self.system.token(number, "a");
-            self.pump();
-        }
-        self.system
-            .finished(number, FinishReason::MaxTokens, tokens);
-        self.pump();
-        self.system.told_at_last()
-    }
-
-    fn records(&self, kind: Kind) -> Vec<Record> {
-        let all = self.system.records().into_iter();
-        all.filter(|record| record.kind() == Some(kind)).collect()
-    }
-
-    fn log_in(&mut self) {
-        self.system.log_in("admin", "secret");
-        self.pump();
-    }
-}
-
-fn policy_of(write: LogWrite, on_failure: LogFailure) -> Policy {
-    let mut policy = policy();
-    (policy.log_write, policy.log_on_failure) = (write as u32, on_failure as u32);
-    policy
-}
-
-fn is_end(told: &[Told], id: u32) -> bool {
-    matches!(told.last(), Some(Told::Finished(last, _)) if *last == id)
-}
 
 #[test]
 fn nobody_is_heard_before_the_log_was_found_and_then_it_goes_on() {
