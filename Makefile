@@ -38,7 +38,7 @@ docker-run: ; $(DO) run in the Docker image
 tools: ; $(DO) build the host tool llmtool, and print its path
 
 ## Check
-test: ; $(DO) everything that can be checked here in half an hour; with an SDK, also on seL4
+test: ; $(DO) all checks: 15 to 25 minutes on two cores; with an SDK also on seL4, 15 more for each board
 lint: ; $(DO) formatting and clippy
 doc: ; $(DO) the documentation
 unit: ; $(DO) unit and integration tests
