@@ -55,7 +55,7 @@ isolation: ; $(DO) the claims, on the description and with an SDK on the image's
 proofs: ; $(DO) the proofs (Rocq: Debian's package coq)
 panic-check: ; $(DO) check that no message can reach a panic in the linked audit
 redteam: ; $(DO) attacks by hostile domains, in the simulation and on seL4
-partitions: ; $(DO) what time partitions close and cost, on seL4 (15 minutes)
+partitions: ; $(DO) what time partitions close and cost, on seL4 (12 minutes)
 loom: ; $(DO) the memory ordering of rings and workers, model-checked
 coverage: ; $(DO) lines of audit and protocol covered by tests (MISSING=1 shows the others)
 deny: ; $(DO) licences, duplicates, sources; ADVISORIES=1: known vulnerabilities
