@@ -38,7 +38,7 @@ docker-run: ; $(DO) run in the Docker image
 tools: ; $(DO) build the host tool llmtool, and print its path
 
 ## Check
-test: ; $(DO) everything that can be checked here in half an hour; with an SDK, also on seL4
+test: ; $(DO) all checks: 15 to 25 minutes on two cores; with an SDK also on seL4, 15 more for each board
 lint: ; $(DO) formatting and clippy
 doc: ; $(DO) the documentation
 unit: ; $(DO) unit and integration tests
@@ -55,7 +55,7 @@ isolation: ; $(DO) the claims, on the description and with an SDK on the image's
 proofs: ; $(DO) the proofs (Rocq: Debian's package coq)
 panic-check: ; $(DO) check that no message can reach a panic in the linked audit
 redteam: ; $(DO) attacks by hostile domains, in the simulation and on seL4
-partitions: ; $(DO) what time partitions close and cost, on seL4 (15 minutes)
+partitions: ; $(DO) what time partitions close and cost, on seL4 (12 minutes)
 loom: ; $(DO) the memory ordering of rings and workers, model-checked
 sanitize: ; $(DO) unsafe code under AddressSanitizer (minutes)
 coverage: ; $(DO) lines of audit and protocol covered by tests (MISSING=1 shows the others)
