@@ -1,6 +1,6 @@
 (** * The claims, for the system on several cores
 
-    Responsible for: what systems/cores claims beyond, and unlike, the first system, for the instance of its description
+    Responsible for: what systems/cores claims beyond, and unlike, the main system, for the instance of its description
     ([CoresInstance.v]). Three domains come in, worker1 to worker3 on cores 1 to 3, which compute rows for inference. They
     are one compartment with it: they trust each other, nobody else trusts any of them, and whatever a claim says of
     inference it says here of all four. That this is the right way to count is [C_alters] and [C_observes]: beyond the
@@ -166,7 +166,7 @@ Theorem I6_interrupts : differ (pair_dec N.eq_dec string_dec)
   (filter (fun '(_, s) => negb (is_client s)) interrupts) [(34, mediator); (30, mediator)] = ([], []).
 Proof. now_computed. Qed.
 
-(** I7. On core 0 as in the first system; *)
+(** I7. On core 0 as in the main system; *)
 Definition domain_named (s : string) : list protection_domain := filter (is_named s) (domains d).
 
 Definition priority_of (s : string) : N := match domain_named s with [p] => pd_priority p | _ => 255 end.
@@ -307,7 +307,7 @@ Proof.
   intros e I _ A. apply N. exact (a_worker_alters_what_inference_does (fst e) p (W e I) A O).
 Qed.
 
-(** ** What is assumed of code: as in the first system, of audit and the monitor alone *)
+(** ** What is assumed of code: as in the main system, of audit and the monitor alone *)
 Theorem only_audit_and_monitor_are_trusted_with_tcbs :
   differ subject_eq (filter (holds_tcb G) (subjects G)) [audit; Monitor] = ([], []).
 Proof. now_computed. Qed.

@@ -1,7 +1,7 @@
 (** * The claims, for the system with a disk
 
-    Responsible for: what systems/disk claims beyond, and unlike, the first system, for the instance of its
-    description ([DiskInstance.v]). Two domains come in that are no clients: disk, which drives the device, and files,
+    Responsible for: what systems/disk claims beyond, and unlike, the main system, for the instance of its
+    description ([DiskInstance.v]). It adds two domains that are not clients: disk, which drives the device, and files,
     which knows the file system. The conditions of [Clients.v] are not those of these two, so that nothing here goes by
     [Compartments.v]: cuts are computed on this instance, and the general theorems of [Flow.v] and [Mediation.v]
     applied to them.
@@ -222,7 +222,7 @@ Proof. now_computed. Qed.
 
 (** ** What is assumed of code
 
-    Of the holders of TCBs, audit and the monitor, as in the first system; of disk, [bus]; of nobody else anything. *)
+    Of the holders of TCBs, audit and the monitor, as in the main system; of disk, [bus]; of nobody else anything. *)
 Theorem only_audit_and_monitor_are_trusted_with_tcbs :
   differ subject_eq (filter (holds_tcb G) (subjects G)) [audit; Monitor] = ([], []).
 Proof. now_computed. Qed.

@@ -252,7 +252,7 @@ Examples:
 Writes MODEL.sig: 64 bytes, Ed25519 over the SHA-256 of the file. An existing signature is replaced.
 
 Examples:
-  llmtool sign --key ~/keys/models-2026.key.pem models/default.gguf models/tiny-f32.gguf
+  llmtool sign --key ~/keys/models-2026.key.pem my-models/tales.gguf my-models/small.gguf
   The same with OpenSSL:
     openssl dgst -sha256 -binary MODEL >digest
     openssl pkeyutl -sign -rawin -inkey models-2026.key.pem -in digest -out MODEL.sig")]

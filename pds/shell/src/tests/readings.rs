@@ -159,7 +159,7 @@ fn the_chain_of_the_log_is_said_to_be_whole_or_broken() {
     for (broken_at, part) in [
         (
             0,
-            "entries 2 to 8 are unbroken; older ones were overwritten",
+            "entries 2 to 8 are unbroken; older ones are no longer in memory",
         ),
         (5, "error: the log's chain is BROKEN at entry 5"),
     ] {

@@ -317,7 +317,7 @@ impl Display for VerifiedText {
             Some(last) => {
                 write!(f, "entries {first} to {last} are unbroken")?;
                 if first > 1 {
-                    write!(f, "; older ones were overwritten")?;
+                    write!(f, "; older ones are no longer in memory")?;
                 }
                 write!(f, "; last hash {}", Hex(&head))
             }

@@ -1,6 +1,8 @@
 //! An entry of the audit log as a line for people. Programs get `log-export`.
 
-use super::{Count, FailureText, FaultText, Loss, Rate, Seconds, Time, Untrusted, names_format};
+use super::{
+    Count, CountOf, FailureText, FaultText, Loss, Rate, Seconds, Time, Untrusted, names_format,
+};
 use core::fmt::{self, Display, Formatter};
 use protocol::decimal::{Billionths, Millionths};
 use protocol::error::{ErrorCode, Failure};
@@ -250,16 +252,16 @@ impl LogLine<'_> {
                 write!(f, ": boot {}, ", record.count)?;
                 match record.code {
                     1 => return write!(f, "the disk had no entries yet"),
-                    2 => write!(f, "{}", Count(value, "entry"))?,
+                    2 => write!(f, "{}", CountOf(value, "entry", "entries"))?,
                     3 => write!(
                         f,
                         "{}; the last write had not been finished, and was dropped",
-                        Count(value, "entry")
+                        CountOf(value, "entry", "entries")
                     )?,
                     _ => write!(
                         f,
                         "{}; DAMAGED: what followed entry {limit} is missing or was changed",
-                        Count(value, "entry")
+                        CountOf(value, "entry", "entries")
                     )?,
                 }
                 Ok(())

@@ -214,10 +214,7 @@ fn write_attested(
     let after = export.entries.iter();
     let after = after.filter(|entry| entry.sequence() > *sequence).count();
     if after > 0 {
-        writeln!(
-            out,
-            "it says nothing about the {after} entries that came after it"
-        )?;
+        writeln!(out, "it says nothing about later entries: {after} of them")?;
     }
     Ok(())
 }

@@ -177,7 +177,7 @@ fn write_formats(f: &mut Formatter<'_>, compiled: &Compiled) -> fmt::Result {
     }
     writeln!(
         f,
-        "  beside the text: the number of tokens, how the text is cut into them, and when each comes (docs/operations.md)"
+        "  beside the text: the number of tokens, how the text is cut into them, and when each comes (docs/leaks.md)"
     )
 }
 
