@@ -51,6 +51,11 @@ fn a_value_that_is_wrong_stops_make_before_it_builds_anything() {
             "SYSTEM='tape': no system 'tape': there is cores, disk, partitions",
         ),
         (
+            "run",
+            "DISK=no-such.img",
+            "DISK='no-such.img': there is no file 'no-such.img': make an image with ",
+        ),
+        (
             "lane",
             "LANE=zcu102 zcu104",
             "LANE='zcu102 zcu104': no board 'zcu104': there is ",

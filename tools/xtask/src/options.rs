@@ -12,6 +12,9 @@ use sysdesc::board::{FOLDER, names};
 /// The default board.
 pub const BOARD: &str = "qemu_virt_aarch64";
 
+/// The default image of a disk, which is made if it is missing.
+const DISK: &str = "build/disk.img";
+
 /// Looks a variable up: the environment, or a test's list.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -26,7 +29,7 @@ pub struct Options {
     pub system: System,
     /// MODELS: the store's models of the main system.
     pub models: String,
-    /// DISK: the image of a disk.
+    /// DISK: the image of a disk, which exists unless it is the default one.
     pub disk: PathBuf,
     /// LANE: boards on which `make test` runs its checks on seL4; all if empty.
     pub lane: Vec<String>,
@@ -100,8 +103,7 @@ impl Options {
             config,
             system,
             models: said(lookup, "MODELS").unwrap_or_default(),
-            disk: said(lookup, "DISK")
-                .map_or_else(|| PathBuf::from("build/disk.img"), PathBuf::from),
+            disk: disk(lookup)?,
             lane,
         })
     }
@@ -132,6 +134,27 @@ fn config(lookup: Lookup<'_>, system: &System) -> Result<Option<Config>> {
         }),
         false => Ok(Some(config)),
     }
+}
+
+/// The image in DISK, or the default one. An image that DISK names must exist: a new disk for a mistyped name would start
+/// the system with an empty log and with unused budgets.
+fn disk(lookup: Lookup<'_>) -> Result<PathBuf> {
+    let Some(value) = said(lookup, "DISK") else {
+        return Ok(PathBuf::from(DISK));
+    };
+    let path = Path::new(&value);
+    let wrong = match (path.exists(), path.is_dir()) {
+        (true, false) => return Ok(path.to_owned()),
+        (true, true) => format!("'{value}' is a folder"),
+        (false, _) => format!("there is no file '{value}'"),
+    };
+    Err(Error::Option {
+        name: "DISK",
+        reason: format!(
+            "{wrong}: make an image with 'llmtool disk create FILE', or omit DISK to use {DISK}"
+        ),
+        value,
+    })
 }
 
 /// The selected system. Selecting two is an error.
@@ -365,9 +388,27 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_that_is_named_must_exist() {
+        let help =
+            "make an image with 'llmtool disk create FILE', or omit DISK to use build/disk.img";
+        for (disk, wrong) in [
+            ("no-such.img", "there is no file 'no-such.img'"),
+            ("models", "'models' is a folder"),
+        ] {
+            for system in ["", "disk"] {
+                let said = refused(&[("SYSTEM", system), ("DISK", disk)]);
+                assert_eq!(said, format!("DISK='{disk}': {wrong}: {help}"));
+            }
+        }
+        let file = "models/tiny-f32.gguf";
+        assert_eq!(read(&[("DISK", file)]).unwrap().disk, Path::new(file));
+    }
+
+    #[test]
     fn a_variable_without_a_value_says_nothing() {
-        let options = read(&[("SYSTEM", ""), ("BOARD", " ")]).unwrap();
+        let options = read(&[("SYSTEM", ""), ("BOARD", " "), ("DISK", "")]).unwrap();
         assert!(matches!(options.system, System::Main));
         assert_eq!(options.board.name, BOARD);
+        assert_eq!(options.disk, Path::new(DISK));
     }
 }

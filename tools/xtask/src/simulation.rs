@@ -113,8 +113,8 @@ pub fn prepare(
     Ok(simulation)
 }
 
-/// Makes the disk of a system that has one, unless it exists: its contents belong to the user. A new one has the small
-/// model and the audit log.
+/// Makes the default disk of a system that has one, unless it exists: its contents belong to the user. A new one has the
+/// small model and the audit log.
 pub fn make_disk(shop: &Shop, options: &Options) -> Result {
     if options.disk.exists() {
         return Ok(());
