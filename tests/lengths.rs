@@ -21,7 +21,7 @@ const TABLES: [(&str, &str); 8] = [
         "each attack, and what must become of it",
     ),
     (
-        "tools/isolation/tests/mutations/clients.rs",
+        "tools/isolation/tests/mutations/clients/harmful.rs",
         "changes of a system with two clients, and what refuses each",
     ),
     (

@@ -1,6 +1,6 @@
 //! Descriptions that are refused before any claim is checked, and harmless changes.
 
-use super::*;
+use super::harmful::{SHELLS_RING_IN_AUDIT, TRIAGES_RING_IN_AUDIT};
 
 /// A change to the policy with two clients: its name, what is replaced by what, the error's words.
 pub(super) type Refusal = (&'static str, (&'static str, &'static str), &'static str);
