@@ -30,6 +30,8 @@ use crate::tokenizer::{MAX_TOKEN_BYTES, TokenizeError};
 use crate::transformer::MAX_ADAPTERS;
 use crate::transformer::training::{TrainError, TrainProgress};
 use formats::stop::Stops;
+#[cfg(feature = "protocol")]
+use protocol::wire::{InferParams, Sampling};
 
 /// Maximum number of clients that share the engine; see [`Turn::client`].
 pub const MAX_CLIENTS: usize = 4;
@@ -142,6 +144,40 @@ pub struct GenerateParams {
     pub sampler: SamplerParams,
     /// Maximum number of tokens to generate, at least 1.
     pub max_tokens: u32,
+}
+
+/// The server and a replay convert here, because a replay must sample exactly as the server did.
+#[cfg(feature = "protocol")]
+impl From<InferParams> for GenerateParams {
+    fn from(params: InferParams) -> Self {
+        // Without `..`, so that a new parameter cannot be forgotten.
+        let InferParams {
+            sampling,
+            max_tokens,
+            reserved: _,
+        } = params;
+        let Sampling {
+            seed,
+            temperature,
+            top_k,
+            top_p,
+            min_p,
+            repeat_penalty,
+            repeat_last_n,
+        } = sampling;
+        Self {
+            sampler: SamplerParams {
+                seed,
+                temperature,
+                top_k,
+                top_p,
+                min_p,
+                repeat_penalty,
+                repeat_last_n,
+            },
+            max_tokens,
+        }
+    }
 }
 
 /// Why a generation ended.

@@ -4,9 +4,8 @@ use llm_core::arena::{Purpose, Usage};
 use llm_core::backend::ModelInfo;
 use llm_core::chat::{Role, Segment};
 use llm_core::constrain::Format;
-use llm_core::generate::{self, GenerateParams, Occupancy};
+use llm_core::generate::{self, Occupancy};
 use llm_core::kv_cache;
-use llm_core::sampling::SamplerParams;
 use llm_core::transformer::AdapterInfo;
 use llm_core::transformer::training::{self, Targets};
 use protocol::error::{ErrorCode, Failure};
@@ -14,25 +13,7 @@ use protocol::hash::Hash;
 use protocol::limits::{MAX_SEGMENTS, MAX_TEMPLATE_BYTES};
 use protocol::name::{TemplateName, is_allowed};
 use protocol::wire::engine::{AdapterLoaded, Holdings, KvType, Loaded, Trained};
-use protocol::wire::{
-    self, ArenaUse, FinishReason, InferParams, PartKind, Parts, TARGETS_ALL, TrainProgress,
-};
-
-pub(crate) fn generate_params(params: &InferParams) -> GenerateParams {
-    let sampling = &params.sampling;
-    GenerateParams {
-        sampler: SamplerParams {
-            seed: sampling.seed,
-            temperature: sampling.temperature,
-            top_k: sampling.top_k,
-            top_p: sampling.top_p,
-            min_p: sampling.min_p,
-            repeat_penalty: sampling.repeat_penalty,
-            repeat_last_n: sampling.repeat_last_n,
-        },
-        max_tokens: params.max_tokens,
-    }
-}
+use protocol::wire::{self, ArenaUse, FinishReason, PartKind, Parts, TARGETS_ALL, TrainProgress};
 
 /// The conversation in the parts; empty if they hold a text to complete. Audit has checked the number of segments.
 pub(crate) fn segments<'a>(parts: &Parts<'a>) -> heapless::Vec<Segment<'a>, MAX_SEGMENTS> {

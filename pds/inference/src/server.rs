@@ -12,7 +12,7 @@ use crate::failure;
 use crate::tuning::Tuning;
 use adapters::NO_SLOTS;
 use llm_core::backend::LlmBackend;
-use llm_core::generate::{GenerateError, Progress, Prompt, Text, Turn};
+use llm_core::generate::{GenerateError, GenerateParams, Progress, Prompt, Text, Turn};
 use llm_core::seal::Inspection;
 use llm_core::transformer::training::TrainError;
 use protocol::error::{ErrorCode, Failure};
@@ -241,7 +241,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         let prompt = parts
             .completion()
             .map_or(Prompt::Segments(&segments), Prompt::Text);
-        let params = convert::generate_params(params);
+        let params = GenerateParams::from(*params);
         match self.backend.start(turn, prompt, &params) {
             Ok(_) => *slot = Some(request),
             Err(error) => {

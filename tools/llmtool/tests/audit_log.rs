@@ -20,7 +20,6 @@ use llm_core::generate::{FinishReason, GenerateParams, Progress, Prompt, Step, T
 use llm_core::gguf::{Gguf, Value};
 use llm_core::hash::sha256;
 use llm_core::kv_cache::KvType;
-use llm_core::sampling::SamplerParams;
 use llm_core::simd::Cpu;
 use llm_core::transformer::{LoadOptions, Positions};
 use llmtool::audit_log::export::entry_hash;

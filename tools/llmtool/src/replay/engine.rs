@@ -10,7 +10,6 @@ use llm_core::constrain::{Format, FormatTable};
 use llm_core::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::hash::sha256;
 use llm_core::kv_cache;
-use llm_core::sampling::SamplerParams;
 use llm_core::transformer::{AdapterFile, Checked, LoadOptions};
 use protocol::hash::{Hash, Hex};
 use protocol::limits::MAX_PIECE_BYTES;
@@ -210,7 +209,7 @@ impl Engine<'_> {
             Some(text) => Prompt::Text(text),
             None => Prompt::Segments(&segments),
         };
-        let params = generate_params(&request.params);
+        let params = GenerateParams::from(request.params);
         let started = self.backend.start(turn, prompt, &params);
         started.map_err(|error| format!("the engine refuses it: {error}"))?;
         let mut output = Sha256::new();
@@ -266,22 +265,6 @@ const fn role(kind: PartKind) -> Role {
         PartKind::User | PartKind::Text | PartKind::Prompt | PartKind::Stop | PartKind::Choice => {
             Role::User
         }
-    }
-}
-
-fn generate_params(params: &InferParams) -> GenerateParams {
-    let sampling = &params.sampling;
-    GenerateParams {
-        sampler: SamplerParams {
-            seed: sampling.seed,
-            temperature: sampling.temperature,
-            top_k: sampling.top_k,
-            top_p: sampling.top_p,
-            min_p: sampling.min_p,
-            repeat_penalty: sampling.repeat_penalty,
-            repeat_last_n: sampling.repeat_last_n,
-        },
-        max_tokens: params.max_tokens,
     }
 }
 

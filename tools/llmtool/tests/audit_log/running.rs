@@ -149,7 +149,7 @@ pub(super) fn run_on(file: &[u8], rounds: &[Vec<Request>]) -> Log {
                 stops: Stops::new(request.of(PartKind::Stop)).unwrap(),
                 ..Turn::first(request.slot)
             };
-            let params = generate_params(&record.params);
+            let params = GenerateParams::from(record.params);
             let text = request.of(PartKind::Text).next();
             let segments: Vec<Segment<'_>> = request
                 .parts
@@ -221,22 +221,6 @@ pub(super) fn run_on(file: &[u8], rounds: &[Vec<Request>]) -> Log {
         }
     }
     log
-}
-
-fn generate_params(params: &InferParams) -> GenerateParams {
-    let sampling = &params.sampling;
-    GenerateParams {
-        sampler: SamplerParams {
-            seed: sampling.seed,
-            temperature: sampling.temperature,
-            top_k: sampling.top_k,
-            top_p: sampling.top_p,
-            min_p: sampling.min_p,
-            repeat_penalty: sampling.repeat_penalty,
-            repeat_last_n: sampling.repeat_last_n,
-        },
-        max_tokens: params.max_tokens,
-    }
 }
 
 /// Three sessions of several turns: at once, cancelled, with scripts that need several tokens for a character, one
