@@ -124,6 +124,7 @@ bench-neon: ; $(DO)
 bench-riscv: ; $(DO)
 bench-plot: ; $(DO)
 bench-ahead: ; $(DO)
+bench-load: ; $(DO)
 
 verbs:
 	@printf '%s\n' $(VERBS) | sort | column

@@ -1,12 +1,12 @@
-//! `test-models [--large | --seed | --bench | --wide | --sizes] DIR`: generates models for tests, which are not checked
-//! in.
+//! `test-models [--large | --seed | --bench | --wide | --load | --sizes] DIR`: generates models for tests, which are not
+//! checked in.
 //!
 //! For the test store: valid ones, one that is truncated, one with a wrong shape, one that needs more than the arena,
 //! one that differs from another in one bit, and one with a chat template. `make` signs them or not, and packs them
 //! with the tiny model. With `--large`: one with 100 M parameters.
 //! With `--seed`: gpt2 in the shape with which the project began, for `tests/parity`. With `--bench`: the models for
 //! measurements of speed, in Q4_0 and Q8_0. With `--wide`: much like SmolLM2 135M in F16, but with rows that are whole
-//! blocks of every format. With `--sizes`: from 1 M to 100 M parameters in Q4_0.
+//! blocks of every format; with `--load`: the same in Q6_K, 98 MB. With `--sizes`: from 1 M to 100 M parameters in Q4_0.
 
 use llm_core::quantize::TensorType;
 use llm_core::testing::{Shape, benchmark, chat_model, gpt2, model, seed_shape, wide};
@@ -37,6 +37,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             let path = PathBuf::from(directory).join("wide-f16.gguf");
             return Ok(std::fs::write(path, wide(TensorType::F16).finish())?);
         }
+        [flag, directory] if flag == "--load" => {
+            let path = PathBuf::from(directory).join("wide-q6_k.gguf");
+            return Ok(std::fs::write(path, wide(TensorType::Q6K).finish())?);
+        }
         [flag, directory] if flag == "--sizes" => {
             for width in [128, 256, 384, 512, 768] {
                 let shape = Shape {
@@ -56,7 +60,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         _ => {
             return Err(
-                "usage: test-models [--large | --seed | --bench | --wide | --sizes] DIR".into(),
+                "usage: test-models [--large | --seed | --bench | --wide | --load | --sizes] DIR"
+                    .into(),
             );
         }
     };

@@ -160,6 +160,7 @@ fn run_verb(verb: &str, shop: &Shop, options: &Options) -> Result {
         "bench-qemu" => speed::bench_qemu(shop, options),
         "bench-boards" => speed::bench_boards(shop, options),
         "bench-ahead" => speed::bench_ahead(shop, options),
+        "bench-load" => speed::bench_load(shop, options),
         "train" => training::train(shop),
         _ => Err(Error::Wrong(format!(
             "there is no verb '{verb}': `make help` lists them"

@@ -47,6 +47,12 @@ impl Simulation {
         self
     }
 
+    /// Uses another description.
+    pub fn described(mut self, description: PathBuf) -> Self {
+        self.description = description;
+        self
+    }
+
     /// Replaces a domain's program.
     pub fn replace(mut self, domain: &str, program: &Path) -> Self {
         self.programs

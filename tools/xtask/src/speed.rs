@@ -8,15 +8,18 @@ use crate::image::{Image, Purpose, build_programs};
 use crate::lane::boards_here;
 use crate::options::{Options, environment, said, said_or};
 use crate::policy::{Policy, Use};
-use crate::sdk::Platform;
+use crate::sdk::{NONE, Platform, Sdk};
 use crate::shop::Shop;
-use crate::store::{Store, models_for};
-use crate::suites::with_disk;
+use crate::simulation::prepare;
+use crate::store::{Store, models_for, with_regions};
+use crate::suites::{skipped, with_disk};
 use crate::system::{MAIN, Scale, System};
 use std::path::{Path, PathBuf};
 
 const BENCH: &str = "build/bench";
 const DEFAULT: &str = "models/default.gguf";
+/// 98 MB.
+const LARGE_TO_LOAD: &str = "wide-q6_k.gguf";
 const BENCH_MODELS: [&str; 2] = ["bench-q4_0.gguf", "bench-q8_0.gguf"];
 
 fn bench_models(shop: &Shop) -> Result<[PathBuf; 2]> {
@@ -250,4 +253,65 @@ pub fn bench_ahead(shop: &Shop, options: &Options) -> Result {
         .args(["ahead", "--without", &without.boot()?, "--ahead"])
         .arg(platform.boot_with_disk(&ahead.path(), &disk.to_string_lossy())?)
         .done()
+}
+
+/// The time to load a model from a disk: a large one in the simulation, and with an SDK the default one on seL4 in QEMU.
+pub fn bench_load(shop: &Shop, options: &Options) -> Result {
+    let large = load_large(shop, options)?;
+    let mut tool = run("tools/bench-qemu/bench-qemu")
+        .args(["load", "--simulation"])
+        .args(large);
+    if Sdk::find().is_some() {
+        tool = tool.arg("--emulation").args(load_default(shop, options)?);
+    } else {
+        skipped("loading on seL4", NONE);
+    }
+    tool.done()
+}
+
+/// The name of a new disk with a model, for a measurement of loading.
+fn disk_with(shop: &Shop, name: &str, size: &str, model: &Path) -> Result<PathBuf> {
+    let disk = Path::new(BENCH).join(name);
+    files::remove(&disk)?;
+    let tool = |verb: &str| shop.llmtool().args(["disk", verb]).arg(&disk);
+    tool("create")
+        .args(["--size", size, "--log-size", "1MiB"])
+        .aside()?;
+    tool("add").arg(model).aside()?;
+    Ok(disk)
+}
+
+/// The command that runs the simulation with slots for a model of 98 MB and a disk that has it, and the model.
+fn load_large(shop: &Shop, options: &Options) -> Result<[String; 2]> {
+    const SIZES: [(&str, u64); 3] = [
+        ("arena", 0x900_0000),
+        ("staging", 0x600_0000),
+        ("model_slots", 0xc00_0000),
+    ];
+    let system = with_disk()?;
+    let usual = prepare(shop, options, &system, Use::Test)?;
+    models_for(shop, "--load", Path::new(BENCH), &[LARGE_TO_LOAD])?;
+    let model = Path::new(BENCH).join(LARGE_TO_LOAD);
+    shop.llmtool()
+        .args(["sign", "--force", "--key"])
+        .arg(shop.key("test")?)
+        .arg(&model)
+        .silent()?;
+    let described = Path::new(BENCH).join("load.xml");
+    let text = with_regions(&system.description().to_string_lossy(), &SIZES)?;
+    files::write(&described, text)?;
+    let disk = disk_with(shop, "load-large.img", "256MiB", &model)?;
+    let run = usual.described(described).disk(&disk.to_string_lossy());
+    Ok([run.command(), model.display().to_string()])
+}
+
+/// The command that boots `systems/disk` in QEMU with a disk that has the default model, and the model.
+fn load_default(shop: &Shop, options: &Options) -> Result<[String; 2]> {
+    let image = Image::new(shop, options)?.system(with_disk()?);
+    image.build()?;
+    let disk = disk_with(shop, "load-default.img", "32MiB", Path::new(DEFAULT))?;
+    let boot = image
+        .platform
+        .boot_with_disk(&image.path(), &disk.to_string_lossy())?;
+    Ok([boot, DEFAULT.to_owned()])
 }

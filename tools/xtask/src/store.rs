@@ -96,6 +96,21 @@ fn bytes_of(description: &Path, region: &str) -> Result<u64> {
     Ok(region_of.size)
 }
 
+/// A description's text with other sizes of some regions.
+pub fn with_regions(description: &str, sizes: &[(&str, u64)]) -> Result<String> {
+    let path = Path::new(description);
+    let mut text = files::text(path)?;
+    for (region, size) in sizes {
+        let old = bytes_of(path, region)?;
+        let old = format!("name=\"{region}\" size=\"{old:#x}\"");
+        if !text.contains(&old) {
+            return Err(Error::Wrong(format!("{description} has no text {old:?}")));
+        }
+        text = text.replace(&old, &format!("name=\"{region}\" size=\"{size:#x}\""));
+    }
+    Ok(text)
+}
+
 /// The paths of `NAME=FILE` or `FILE`, and of the signatures beside them.
 fn files_of(models: &[String]) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -208,15 +223,7 @@ fn large(shop: &Shop, scale: Scale, folder: &Path, output: &Path) -> Result {
     const ARENA: u64 = 0x900_0000;
     const STORE: u64 = 0x400_0000;
     let key = shop.key("test")?;
-    let mut text = files::text(Path::new(MAIN))?;
-    for (region, size) in [("arena", ARENA), ("model_store", STORE)] {
-        let old = bytes_of(Path::new(MAIN), region)?;
-        let old = format!("name=\"{region}\" size=\"{old:#x}\"");
-        if !text.contains(&old) {
-            return Err(Error::Wrong(format!("{MAIN} has no text {old:?}")));
-        }
-        text = text.replace(&old, &format!("name=\"{region}\" size=\"{size:#x}\""));
-    }
+    let text = with_regions(MAIN, &[("arena", ARENA), ("model_store", STORE)])?;
     files::write(&folder.join("system.xml"), text)?;
     let mut inputs: Vec<_> = TEST_SOURCES.iter().map(PathBuf::from).collect();
     inputs.push(key.clone());
