@@ -1,25 +1,25 @@
 (** * The claims, for the system of [Instance.v]
 
     Responsible for: the names and the wiring that the claims speak of, the checks by computation, and
-    the theorems T1 to T4 applied to the instance. Its clients are all domains but audit and inference,
-    however many. Each proof by [now_computed] evaluates a decidable condition of the generated
-    instance; an edit of [system.xml] that breaks a claim fails here, at the claim's name.
+    the theorems T1 to T4 applied to the instance. Its clients are all domains except audit and
+    inference, however many there are. Each proof by [now_computed] evaluates a decidable condition of
+    the generated instance. If an edit of [system.xml] breaks a claim, the proof with its name fails.
 
-    [every_domain_in_order] is what the theorems for n clients ([Compartments.v]) ask. The other computed
-    claims say more (stores, devices, priorities), or check on the graph itself what the theorems say of
-    it.
+    [every_domain_in_order] is the condition of the theorems for n clients ([Compartments.v]). The other
+    computed claims say more (stores, devices, priorities), or check on the graph itself what the
+    theorems say about it.
 
-    BESIDE THE THEOREMS. They speak of capabilities and of what the kernel does with them. On
-    qemu_virt_aarch64 two things reach across them, which docs/isolation.md lists as residual channels:
+    WHAT THE THEOREMS LEAVE OUT. They speak of capabilities and of what the kernel does with them. On
+    qemu_virt_aarch64 there are two ways around them, which docs/isolation.md lists as residual channels:
     - the generic timer's registers. The SDK's kernel lets every domain write them
       (KernelArmExportPTMRUser) and does not switch them per thread, so CNTP_CVAL carries 64 bits from
-      any domain to any other without a capability. T3 and T4 are about everything else. So IRQ 30 is a
-      hint (audit's watchdog is the PL031), and a kernel without that option closes the channel.
+      any domain to any other without a capability. T3 and T4 are about everything else. So audit treats
+      IRQ 30 only as a hint (its watchdog is the PL031). A kernel without that option closes the channel.
     - caches. A domain holds its own VSpace capability, and on a kernel with hypervisor support, which
       this board's is, seL4_ARM_VSpace_Invalidate_Data needs no write right (src/arch/arm/64/kernel/
-      vspace.c, decodeARMVSpaceRootInvocation): on hardware, though not in QEMU, a domain can discard
-      another's written, not yet cleaned, cache lines of memory that it may only read. The model's
-      memory has no caches. *)
+      vspace.c, decodeARMVSpaceRootInvocation). On hardware, though not in QEMU, a domain can discard
+      cache lines that another domain has written and that are not yet cleaned, of memory that it may
+      only read. The model's memory has no caches. *)
 
 From Coq Require Import List NArith String Bool.
 From SeL4LLM Require Import Description Model Authority Graph Depend Flow Mediation Microkit Clients Holdings.
@@ -40,19 +40,19 @@ Definition apart_names : list string := server :: client_names.
 
 Definition client_subjects : list subject := map Pd client_names.
 
-(** The board: the PL011 raises interrupt 33, the PL031 interrupt 34. The generic timer's, 30, is a
-    line of its own. *)
+(** The board: the PL011 raises interrupt 33, and the PL031 interrupt 34. The generic timer's
+    interrupt, 30, belongs to no device region, so it is a subject of its own. *)
 Definition qemu_virt : wiring := [("uart", 33); ("watchdog", 34)].
 
 Definition sel4_llm : system := microkit Instance.system qemu_virt.
 Definition G : config := capabilities sel4_llm.
 
-(** The same if the monitor is first at its endpoint. Only what is between two clients needs it. *)
+(** The same if the monitor is first at its endpoint. Only claims about two clients need that. *)
 Definition monitored : system := attended Instance.system qemu_virt.
 
 Definition pairs : list (string * string) := pairs_of string_dec apart_names.
 
-(** ** What the theorems ask of a system *)
+(** ** Conditions of the theorems *)
 
 Theorem description_sane : description_is_sane Instance.system qemu_virt = true.
 Proof. now_computed. Qed.
@@ -60,14 +60,14 @@ Proof. now_computed. Qed.
 Theorem audit_and_inference : without_all string_dec [mediator; server] (map pd_name (domains Instance.system)) = [].
 Proof. now_computed. Qed.
 
-(** Domain by domain: who and what is not in order. *)
+(** For each domain, the conditions of [Clients.v] that it does not meet. *)
 Theorem every_domain_in_order : complaints Instance.system qemu_virt = [].
 Proof. now_computed. Qed.
 
 Lemma in_all_order : mediated Instance.system qemu_virt.
 Proof. exact (no_complaints _ _ every_domain_in_order). Qed.
 
-(** Whoever can name a capability from which authority could be made, with it. *)
+(** Each subject that can name a capability from which authority could be made, with those capabilities. *)
 Definition authority_sources : list (subject * list capability) :=
   filter (fun x => match snd x with [] => false | _ => true end)
     (map (fun s => (s, filter (fun c => negb (harmless s c)) (nameable G s))) (subjects G)).
@@ -86,8 +86,8 @@ Proof. now_computed. Qed.
 
 (** ** The invariants
 
-    Those of docs/isolation.md that are statements about the graph's data. T1 to T4 below say what they
-    are for. *)
+    The invariants of docs/isolation.md that are statements about the graph's data. T1 to T4 below show
+    what they are good for. *)
 
 Definition maps_of (s : string) : list mapping :=
   flat_map (fun p => if same_name s (pd_name p) then pd_maps p else []) (domains Instance.system).
@@ -100,14 +100,14 @@ Definition common (a b : string) : list string :=
 Definition channels_between (a b : string) : nat :=
   List.length (filter (fun '(x, y) => same_name (end_pd x) a && same_name (end_pd y) b) (ends Instance.system)).
 
-(** I1. A region that nobody can write carries nothing; two that are kept apart do not share even that. *)
+(** I1. Domains that are kept apart share no region, not even one that nobody can write. *)
 Theorem I1_no_common_region : flat_map (fun '(a, b) => map (fun r => (a, b, r)) (common a b)) pairs = [].
 Proof. now_computed. Qed.
 
 Theorem I1_no_channel : filter (fun '(a, b) => negb (Nat.eqb (channels_between a b) 0)) pairs = [].
 Proof. now_computed. Qed.
 
-(** I2. Regions with more than one domain that maps them writable. *)
+(** I2. No region is mapped writable by more than one domain. *)
 Definition writing_domains (r : string) : list string :=
   flat_map (fun p => if existsb (fun m => same_name r (map_region m) && map_write m) (pd_maps p)
                      then [pd_name p] else []) (domains Instance.system).
@@ -119,7 +119,7 @@ Definition several_writers : list (string * list string) :=
 Theorem I2_one_writer : several_writers = [].
 Proof. now_computed. Qed.
 
-(** I5. *)
+(** I5. No domain maps a region writable and executable. *)
 Definition writable_and_executable : list (string * string) :=
   flat_map (fun p => flat_map (fun m => if map_write m && map_execute m then [(pd_name p, map_region m)] else [])
                        (pd_maps p)) (domains Instance.system).
@@ -127,13 +127,14 @@ Definition writable_and_executable : list (string * string) :=
 Theorem I5_write_xor_execute : writable_and_executable = [].
 Proof. now_computed. Qed.
 
-(** I6. Regions with the name of a device of the board that are ordinary memory. *)
+(** I6. No region with the name of one of the board's devices is ordinary memory. *)
 Theorem I6_the_board : filter (fun r => existsb (same_name (region_name r)) (map fst qemu_virt)
                                         && negb (is_device Instance.system (region_name r)))
   (regions Instance.system) = [].
 Proof. now_computed. Qed.
 
-(** Who maps which device: audit the watchdog, inference none, each at most one domain. *)
+(** Which domain maps which device: audit maps only the watchdog, inference none, and no device is mapped by two
+    domains. *)
 Definition device_mappings : list (string * string) :=
   flat_map (fun p => flat_map (fun m =>
     if existsb (same_name (map_region m)) (devices Instance.system) then [(map_region m, pd_name p)] else [])
@@ -149,7 +150,7 @@ Theorem I6_one_domain_per_device : filter (fun '((r, a), (r', b)) => same_name r
   (pairs_of (pair_dec string_dec string_dec) device_mappings) = [].
 Proof. now_computed. Qed.
 
-(** Audit gets the watchdog's interrupt and the timer's, inference none. *)
+(** Audit gets only the interrupts of the watchdog and of the timer, and inference gets none. *)
 Definition interrupts : list (N * string) :=
   flat_map (fun p => map (fun i => (irq_number i, pd_name p)) (pd_irqs p)) (domains Instance.system).
 
@@ -157,8 +158,9 @@ Theorem I6_interrupts : differ (pair_dec N.eq_dec string_dec)
   (filter (fun '(_, s) => is_trusted_or_server s) interrupts) [(34, mediator); (30, mediator)] = ([], []).
 Proof. now_computed. Qed.
 
-(** I7, as far as the description goes: audit above each client above inference, and a budget that is the
-    period for the two that serve all clients. Time is not in the model; T1 to T4 hold for every schedule. *)
+(** I7, as far as the description goes. Audit has a higher priority than each client, and each client than inference.
+    Audit and inference, which serve all clients, have a budget equal to their period. The model has no time: T1 to T4
+    hold for every schedule. *)
 Definition priority_of (s : string) : N :=
   match flat_map (fun p => if same_name s (pd_name p) then [pd_priority p] else []) (domains Instance.system) with
   | [n] => n
@@ -172,7 +174,7 @@ Proof. now_computed. Qed.
 Theorem I7_below_the_monitor : filter (fun p => negb (pd_priority p <? 255)) (domains Instance.system) = [].
 Proof. now_computed. Qed.
 
-(** Everything is on one core, which is what makes the monitor first at its endpoint ([monitored]). *)
+(** All domains run on one core. The argument that the monitor is first at its endpoint ([monitored]) needs this. *)
 Theorem I7_one_core : filter (fun p => negb (pd_cpu p =? 0)) (domains Instance.system) = [].
 Proof. now_computed. Qed.
 
@@ -181,8 +183,8 @@ Theorem I7_whole_budget : filter (fun p => is_trusted_or_server (pd_name p)
   (domains Instance.system) = [].
 Proof. now_computed. Qed.
 
-(** I8. Who holds whose TCB; and endpoints, of which there are but those for faults: nobody names one
-    but to receive its input or to fault. *)
+(** I8. Who holds whose TCB; and who can name which endpoint. There are only the endpoints for faults, and a subject
+    names one only to receive its input or to report a fault. *)
 Definition tcbs : list (subject * subject) :=
   flat_map (fun s => flat_map (fun c => match c with CTcb t => [(s, t)] | _ => [] end) (nameable G s)) (subjects G).
 
@@ -205,8 +207,8 @@ Proof. now_computed. Qed.
 
 (** ** What is assumed of code
 
-    [disciplined]: a holder of a TCB capability exchanges nobody's fault handler and nobody's bound
-    notification. That is audit and Microkit's monitor; of clients and inference nothing is assumed. *)
+    [disciplined]: a holder of a TCB capability does not exchange any thread's fault handler or bound
+    notification. The holders are audit and Microkit's monitor. Nothing is assumed of clients and inference. *)
 Theorem only_audit_and_monitor_are_trusted_with_tcbs :
   differ subject_eq (filter (holds_tcb G) (subjects G)) [audit; Monitor] = ([], []).
 Proof. now_computed. Qed.
@@ -219,14 +221,14 @@ Qed.
 
 (** ** T1: authority never grows
 
-    In every execution from boot, with any contents of memory, whatever all subjects do, the monitor
-    and audit included: the capability distribution is the one that the Microkit tool made. *)
+    In every execution from boot, with any contents of memory and whatever all subjects do, including
+    the monitor and audit, the capability distribution stays the one that the Microkit tool made. *)
 Theorem T1 : forall contents initial l, let booted := boot Instance.system qemu_virt contents initial in
   cfg (exec booted l) = G.
 Proof. intros. apply (authority_never_grows booted). exact source. Qed.
 
-(** A domain's fault handler and bound notification change only by the monitor, inference's also by audit,
-    and only to what these two can name themselves. *)
+(** Only the monitor, and for inference also audit, can change a domain's fault handler and bound notification, and
+    only to capabilities that they can name themselves. *)
 Theorem T1_attachments : forall contents initial l t, let booted := boot Instance.system qemu_virt contents initial in
   attachment_origin G (attachments sel4_llm) t (attachment_of (attached (exec booted l)) t).
 Proof. intros. apply (attachments_come_from_tcb_holders l booted). exact source. Qed.
@@ -253,7 +255,7 @@ Qed.
 
 Definition memory (r : string) : part := PMemory (Shared r).
 
-(** Of each pair of rings, one is written by the domain whose it is, the other by audit; *)
+(** Of each pair of rings, one is written only by the domain that owns it, and the other only by audit; *)
 Theorem T2_rings : wrong writers
   (flat_map (fun n => [(memory (out_ring n), [Pd n]); (memory (in_ring n), [audit])]) apart_names) = [].
 Proof. now_computed. Qed.
@@ -262,8 +264,8 @@ Theorem T2_ring_readers : wrong readers
   (flat_map (fun n => [(memory (out_ring n), [Pd n; audit]); (memory (in_ring n), [audit; Pd n])]) apart_names) = [].
 Proof. now_computed. Qed.
 
-(** so what audit reads in a client's ring, that client has written, in every execution: nobody speaks for
-    another. *)
+(** so in every execution, what audit reads in a client's ring was written by that client. Nobody can speak
+    for another. *)
 Theorem T2_identity : forall p, In p (compartments Instance.system) ->
   forall l st, sound sel4_llm st -> Forall (disciplined G) l -> (forall e, In e l -> fst e <> Pd (pd_name p)) ->
   same (memory (out_ring (pd_name p))) st (exec st l).
@@ -278,7 +280,7 @@ Proof.
   intros p P. apply (what_it_was_told_stays _ _ [] in_all_order). apply in_compartments. exact P.
 Qed.
 
-(** The badge with which a domain signals audit is that of its own channel: *)
+(** A domain signals audit only with the badge of its own channel: *)
 Theorem T2_badges : forall p b r, In p (compartments Instance.system) ->
   In (CNotification audit b r) (nameable G (Pd (pd_name p))) ->
   exists a c, ends_of Instance.system p = [(a, c)] /\ b = 2 ^ end_id c.
@@ -292,8 +294,8 @@ Proof. now_computed. Qed.
 Theorem T2_audit_log_readers : wrong readers [(memory "audit_log", [audit])] = [].
 Proof. now_computed. Qed.
 
-(** What audit keeps for inference to read. No client is among its readers, and inference not among its writers: so it is no
-    way past audit in either direction. *)
+(** The adapters, which audit keeps for inference to read. No client reads them and inference does not write them, so
+    they are not a way around audit in either direction. *)
 Theorem T2_adapters : wrong writers [(memory "adapters", [audit])] = [].
 Proof. now_computed. Qed.
 
@@ -309,14 +311,14 @@ Proof. now_computed. Qed.
 Theorem T2_model_store : wrong writers [(memory "model_store", [])] = [].
 Proof. now_computed. Qed.
 
-(** The formats that answers are bound to: nobody writes them, and audit and inference alone read them. *)
+(** The formats that answers are bound to: nobody writes them, and only audit and inference read them. *)
 Theorem T2_formats : wrong writers [(memory "formats", [])] = [].
 Proof. now_computed. Qed.
 
 Theorem T2_formats_readers : wrong readers [(memory "formats", [audit; inference])] = [].
 Proof. now_computed. Qed.
 
-(** The policy, where there is one: nobody writes it, nobody but audit reads it. *)
+(** The policy, if there is one: nobody writes it, and only audit reads it. *)
 Theorem T2_policy : wrong writers [(memory "policy", [])] = [].
 Proof. now_computed. Qed.
 
@@ -340,8 +342,8 @@ Proof. now_computed. Qed.
 Theorem T2_private_readers : wrong readers (map own ([audit; inference; Monitor] ++ client_subjects)) = [].
 Proof. now_computed. Qed.
 
-(** Signals are added and taken as the channels say: to audit by all its peers, to each of these by
-    audit alone, and by interrupts that they get or that audit may direct there. *)
+(** Signals are sent and received only as the channels say: all peers signal audit, and only audit signals a peer.
+    Interrupts signal the domains that get them, and those to which audit may direct them. *)
 Definition raisers (p : protection_domain) : list subject :=
   filter (fun s => existsb (has_irq p) (lines G s)) (subjects G).
 
@@ -355,26 +357,27 @@ Theorem T2_notifications : wrong writers
         (clients Instance.system)) = [].
 Proof. now_computed. Qed.
 
-(** A notification that is bound is received from by its own thread alone. *)
+(** Only the thread to which a notification is bound receives its signals. *)
 Theorem T2_notification_readers : wrong readers
   (map (fun s => (PPending s, [s])) ([audit; inference] ++ client_subjects)) = [].
 Proof. now_computed. Qed.
 
-(** Who may change whose registers and run state: TCB holders; and whoever may receive on an endpoint
-    that a thread faults or sends to, by answering. Microkit gives fault endpoints with the read
-    right, so clients and audit could take, and answer, one another's faults in the monitor's place. *)
+(** Who may change a thread's registers and run state: the holders of its TCB; and, by answering, every
+    subject that may receive on an endpoint to which the thread faults or sends. Microkit gives out fault
+    endpoints with the read right, so clients and audit could take and answer one another's faults instead
+    of the monitor. *)
 Theorem T2_threads : wrong writers
   ([(PThread audit, [audit; inference; Monitor] ++ client_subjects); (PThread inference, [audit; inference; Monitor])]
    ++ map (fun c => (PThread c, [audit; Monitor] ++ client_subjects)) client_subjects) = [].
 Proof. now_computed. Qed.
 
-(** If the monitor is first at its endpoint they cannot. *)
+(** If the monitor is first at its endpoint, they cannot. *)
 Theorem T2_threads_monitored : wrong (writers_in monitored)
   ([(PThread audit, [audit; inference; Monitor]); (PThread inference, [audit; inference; Monitor])]
    ++ map (fun c => (PThread c, [c; Monitor])) client_subjects) = [].
 Proof. now_computed. Qed.
 
-(** In every execution from boot the model store is as it was filled. *)
+(** In every execution from boot, the model store keeps its initial contents. *)
 Corollary model_store_is_constant : forall contents initial l,
   let booted := boot Instance.system qemu_virt contents initial in
   Forall (disciplined G) l ->
@@ -386,7 +389,7 @@ Proof.
   symmetry. apply H.
 Qed.
 
-(** So are the formats: whatever anybody does, audit checks answers by the automata that were compiled with the policy. *)
+(** So do the formats: whatever anybody does, audit checks answers with the automata that were compiled with the policy. *)
 Corollary formats_are_constant : forall contents initial l,
   let booted := boot Instance.system qemu_virt contents initial in
   Forall (disciplined G) l ->
@@ -410,8 +413,8 @@ Proof.
   symmetry. apply H.
 Qed.
 
-(** Whatever clients and inference do, what audit keeps for inference stays: a file whose hash is on record there is
-    the file that is read. *)
+(** Whatever clients and inference do, the adapters that audit keeps for inference do not change: inference reads the
+    file whose hash audit has recorded. *)
 Corollary adapters_are_audits : forall l st, sound sel4_llm st -> Forall (disciplined G) l ->
   (forall e, In e l -> fst e <> audit) ->
   forall a, mem (exec st l) (Shared "adapters") a = mem st (Shared "adapters") a.
@@ -427,20 +430,20 @@ Qed.
 
 Definition cut : list subject := [audit; Monitor].
 
-(** On the graph of the instance, by computation: audit and the monitor cut inference from each client, each
-    client from inference, *)
+(** On the graph of the instance, by computation: audit and the monitor cut inference off from each client, and
+    each client from inference, *)
 Theorem T3_inference_to_clients : filter (fun c => negb (separates sel4_llm cut inference c)) client_subjects = [].
 Proof. now_computed. Qed.
 
 Theorem T3_clients_to_inference : filter (fun c => negb (separates sel4_llm cut c inference)) client_subjects = [].
 Proof. now_computed. Qed.
 
-(** and, if the monitor is first at its endpoint, each client from each other. *)
+(** and, if the monitor is first at its endpoint, each client from every other. *)
 Theorem T3_between_clients : filter (fun '(a, b) => negb (separates monitored cut a b))
   (pairs_of subject_eq client_subjects) = [].
 Proof. now_computed. Qed.
 
-(** Who is behind audit: inference alone on one side; on the other, each for itself, the clients, with their
+(** Who is behind audit: only inference on one side; on the other, each client by itself, with its
     hardware. *)
 Definition hardware_of (p : protection_domain) : list subject :=
   filter (fun s => match s with Device _ | Line _ => belongs Instance.system qemu_virt p s | _ => false end)
@@ -463,7 +466,7 @@ Proof.
 Qed.
 
 (** In terms of paths: every path of the flow relation between a client and inference, in either direction,
-    that avoids the monitor passes audit; *)
+    that avoids the monitor passes through audit; *)
 Theorem T3_paths : forall c, In c (clients Instance.system) -> forall p,
   path sel4_llm inference p (Pd (pd_name c)) \/ path sel4_llm (Pd (pd_name c)) p inference ->
   ~ In Monitor p -> In audit p.
@@ -487,11 +490,11 @@ Proof.
 Qed.
 
 (** In terms of executions. Take any execution in which neither audit nor the monitor takes a step that
-    reads what is tainted by inference (its steps, and all that it alone can see, are tainted from the
-    start; taint spreads with every step that reads it). Leave out all of inference's steps and change
-    all that is tainted at will: whoever is not inference, audit or the monitor sees the same, to the bit.
-    So a difference that inference makes reaches a client, or a device, only if audit (or the monitor)
-    took a step that read it. *)
+    reads what is tainted by inference. (Inference's steps, and everything that only it can see, are
+    tainted from the start; taint spreads with every step that reads it.) Leave out all of inference's
+    steps and change everything that is tainted at will: every subject except inference, audit and the
+    monitor sees the same, to the bit. So a difference that inference makes reaches a client or a device
+    only if audit (or the monitor) takes a step that reads it. *)
 Definition behind (p : protection_domain) : list subject := side Instance.system qemu_virt [] (only p).
 
 Theorem T3 : forall s, In s (domains Instance.system) -> pd_name s = server ->
@@ -511,9 +514,9 @@ Proof.
   - rewrite (server_has_no_hardware _ _ in_all_order s (Line i) Cs Ns I) in H. discriminate H.
 Qed.
 
-(** What the arena, inference's program, stack and registers, and its rings hold at the start is tainted in
-    this sense: two systems that boot with different weights, activations or conversations in inference look
-    the same to each client until audit or the monitor reads what inference made of them. *)
+(** The initial contents of the arena, of inference's program, stack and registers, and of its rings are tainted
+    in this sense. So two systems that boot with different weights, activations or conversations in inference
+    look the same to each client until audit or the monitor reads what inference made of them. *)
 Theorem T3_secrets : forall s, In s (domains Instance.system) -> pd_name s = server ->
   forall c, In c (clients Instance.system) ->
   forall l st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) l ->
@@ -541,8 +544,8 @@ Proof.
   destruct inference_is_there as (s & S & Ns & _). exact (n_mediation_to_server _ _ [] in_all_order s S Ns).
 Qed.
 
-(** and from one client to another, if the monitor is first at its endpoint: of what [a] does, asks and is
-    answered, [b] sees nothing until audit or the monitor took a step that read it. *)
+(** and from one client to another, if the monitor is first at its endpoint: [b] sees nothing of what [a] does,
+    asks and is answered until audit or the monitor takes a step that reads it. *)
 Theorem T3_between : forall a b, In a (clients Instance.system) -> In b (clients Instance.system) -> a <> b ->
   forall l st st', sound monitored st -> sound monitored st' -> Forall (disciplined (capabilities monitored)) l ->
   let behind_a := side Instance.system qemu_virt [Monitor] (only a) in
@@ -561,19 +564,19 @@ Qed.
 Definition hardware : list subject :=
   filter (fun s => match s with Device _ | Line _ => true | _ => false end) (subjects G).
 
-(** From inference to every device and interrupt line, through audit. (T3 says so of executions: [v] there
-    is anybody.) *)
+(** Audit and the monitor cut inference off from every device and interrupt line. (T3 says the same about
+    executions, because its [v] is any subject.) *)
 Theorem T4_devices : filter (fun h => negb (separates sel4_llm cut inference h)) hardware = [].
 Proof. now_computed. Qed.
 
-(** To a client's, from audit through the client. *)
+(** The client and the monitor cut audit off from the client's devices and lines. *)
 Theorem T4_clients_devices : flat_map (fun p =>
     filter (fun h => negb (separates sel4_llm [Pd (pd_name p); Monitor] audit h)) (hardware_of p))
   (clients Instance.system) = [].
 Proof. now_computed. Qed.
 
-(** In terms of paths. A path from inference to a client's device that avoids the monitor passes audit, and
-    wherever it passes audit it passes the client afterwards. *)
+(** In terms of paths. A path from inference to a client's device that avoids the monitor passes through audit,
+    and after each place where it does, it also passes through the client. *)
 Theorem T4_paths : forall c h, In c (clients Instance.system) -> In h (hardware_of c) ->
   forall p, path sel4_llm inference p h -> ~ In Monitor p ->
   In audit p /\ forall p1 p2, p = p1 ++ audit :: p2 -> In (Pd (pd_name c)) p2.
@@ -583,7 +586,7 @@ Proof.
   apply (n_device_paths _ _ [] in_all_order c s h C S Ns); destruct h; try discriminate H; try exact H; exact I.
 Qed.
 
-(** To any other device, a path that avoids the monitor passes audit. *)
+(** A path to any other device that avoids the monitor passes through audit. *)
 Theorem T4_other_devices : forall h, In h hardware -> forall p, path sel4_llm inference p h ->
   ~ In Monitor p -> In audit p.
 Proof.
@@ -593,7 +596,7 @@ Proof.
 Qed.
 
 (** In terms of executions: a client's device sees no difference that anybody else makes unless the client
-    took a step that read it; *)
+    takes a step that reads it; *)
 Theorem T4 : forall c h, In c (clients Instance.system) -> In h (hardware_of c) ->
   forall l taint st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) l ->
   let all_others := beyond Instance.system qemu_virt [] c [] in
@@ -606,8 +609,8 @@ Proof.
   apply (n_device _ _ [] in_all_order c h (proj1 C)); destruct h; try discriminate H; try exact H; exact I.
 Qed.
 
-(** and in that order: from inference to a client's device only by a step of audit that a step of the client
-    follows. [l1] has no step of audit, [l2] none of the client. *)
+(** and in that order: a difference gets from inference to a client's device only if a step of audit is followed
+    by a step of the client. [l1] has no step of audit, and [l2] none of the client. *)
 Theorem T4_order : forall s, In s (domains Instance.system) -> pd_name s = server ->
   forall c h, In c (clients Instance.system) -> In h (hardware_of c) ->
   forall l1 l2 st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) (l1 ++ l2) ->

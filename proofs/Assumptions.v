@@ -1,4 +1,4 @@
-(** Prints what each claim about a system rests on; the Makefile wants "Closed under the global context" for all. *)
+(** Prints what each claim about a system rests on. The Makefile requires "Closed under the global context" for all. *)
 
 From SeL4LLM Require Apply.
 

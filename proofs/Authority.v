@@ -2,8 +2,8 @@
 
     Responsible for: what a subject can name ([nameable], a finite list that covers all 2^64
     addresses), the decidable condition under which nobody can create or move authority
-    ([no_authority_source]), and the proof that under it no execution whatever changes the capability
-    distribution. *)
+    ([no_authority_source]), and the proof that under this condition no execution changes the
+    capability distribution. *)
 
 From Coq Require Import List NArith String Bool.
 From SeL4LLM Require Import Description Model.
@@ -60,7 +60,7 @@ Proof.
   eapply IH; eassumption.
 Qed.
 
-(** Whatever address a subject tries, what it names is in the list. *)
+(** Whatever address a subject tries, the capability that it names is in the list. *)
 Theorem lookup_nameable : forall c s address found,
   lookup c s address = Some found -> In found (nameable c s).
 Proof.
@@ -72,9 +72,9 @@ Qed.
 
 (** ** The condition *)
 
-(** A capability from which [s] can make no authority. A CNode would take and give capabilities; a
-    frame can be mapped; another's VSpace can be changed. A scheduling context moves no data, but time,
-    which the model does not have: nobody is to hold one. *)
+(** A capability from which [s] can make no authority. A CNode would let it take and give capabilities,
+    a frame could be mapped, and another's VSpace could be changed. A scheduling context moves no data,
+    only time, which the model does not have; so nobody may hold one. *)
 Definition harmless (s : subject) (c : capability) : bool :=
   match c with
   | CNotification _ _ _ | CEndpoint _ _ _ | CReply _ | CTcb _ | CIrqHandler _ => true
@@ -158,10 +158,10 @@ Proof. typed_lookup. Qed.
 Lemma irq_named : forall c s a i, irq_handler c s a = Some i -> In (CIrqHandler i) (nameable c s).
 Proof. typed_lookup. Qed.
 
-(** ** What a step may write of the authority
+(** ** What authority a step may change
 
-    [P] holds of every effect of a step if it does of those below: the case analysis over the
-    operations, done once for this file and for [Graph.v]. *)
+    If [P] holds for the effects below, it holds for every effect of a step. This is the case analysis
+    over the operations, done once for this file and for [Graph.v]. *)
 
 (** Takes apart the conditions of an operation. *)
 Ltac cases :=
@@ -210,9 +210,8 @@ Qed.
 
 (** ** T1
 
-    Over any execution, whatever every subject does (Microkit's monitor and the holders of TCBs
-    included), no slot of any CNode, no mapping of any VSpace and no thread's CSpace or VSpace
-    changes. *)
+    In every execution, whatever each subject does (including Microkit's monitor and the holders of
+    TCBs), no slot of any CNode, no mapping of any VSpace and no thread's CSpace or VSpace changes. *)
 Theorem authority_never_grows : forall st l,
   no_authority_source (cfg st) = true -> cfg (exec st l) = cfg st.
 Proof.
@@ -232,8 +231,8 @@ Proof. intros. rewrite authority_never_grows by assumption. auto. Qed.
 (** *** Attachments
 
     A thread's fault handler and bound notification are not in a CNode. A holder of the thread's TCB
-    capability may exchange them, for capabilities that the holder has: nobody gets what no holder
-    had. *)
+    capability may exchange them, but only for capabilities that it can name itself. So no thread gets
+    a handler or notification that no holder had. *)
 
 Definition handler_origin (c : config) (l : list (subject * attachment)) (t : subject) (h : option capability) : Prop :=
   h = fault_handler (attachment_of l t) \/
@@ -314,8 +313,8 @@ Definition attaches (e : effect) : bool := match e with Attach _ _ => true | _ =
 
 (** *** Disciplined executions
 
-    What the theorems on integrity and flow assume of whoever holds a TCB capability: it exchanges no
-    attachment. Subjects without one are not restricted: they cannot. *)
+    The theorems on integrity and flow assume that a holder of a TCB capability exchanges no attachment.
+    Subjects without one are not restricted, because they cannot do so anyway. *)
 Definition is_tcb (c : capability) : bool := match c with CTcb _ => true | _ => false end.
 
 Definition holds_tcb (c : config) (s : subject) : bool := existsb is_tcb (nameable c s).

@@ -1,11 +1,11 @@
 (** * A client's own lines
 
-    Responsible for: what a description of n clients must be, domain by domain ([conditions]), so that
-    the theorems of [Compartments.v] hold of it; and that this is kept when a client is added whose own
-    lines are in order ([added]), and when one is removed ([removed]).
+    Responsible for: the conditions, domain by domain ([conditions]), under which the theorems of
+    [Compartments.v] hold for a description with n clients. [Composition.v] shows that they still hold
+    when a client whose own lines are in order is added ([added]), and when one is removed ([removed]).
 
     The mediator is the domain named audit, the server the one named inference. Every other domain is a
-    client. A compartment is the server or a client: all domains that must be kept apart. *)
+    client. The compartments are the server and the clients: the domains that must be kept apart. *)
 
 From Coq Require Import List NArith String Bool.
 From SeL4LLM Require Import Description Model Authority Graph Microkit.
@@ -22,11 +22,11 @@ Definition in_ring (name : string) : string := ("audit_to_" ++ name)%string.
 
 Definition is_named (n : string) (p : protection_domain) : bool := same_name (pd_name p) n.
 
-(** All but the mediator. *)
+(** All domains except the mediator. *)
 Definition compartments (d : description) : list protection_domain :=
   filter (fun p => negb (is_named mediator p)) (domains d).
 
-(** All but the mediator and the server. *)
+(** All domains except the mediator and the server. *)
 Definition clients (d : description) : list protection_domain :=
   filter (fun p => negb (is_named server p)) (compartments d).
 
@@ -37,7 +37,7 @@ Definition has_irq (p : protection_domain) (i : N) : bool := existsb (fun x => i
 
 Definition is_wired (board : wiring) (r : string) (i : N) : bool := existsb (N.eqb i) (wired board r).
 
-(** Domains [p] and [q] are not one, by name. *)
+(** Domains [p] and [q] have different names. *)
 Definition other (p q : protection_domain) : bool := negb (same_name (pd_name p) (pd_name q)).
 
 Section Conditions.
@@ -45,7 +45,7 @@ Section Conditions.
 Variable d : description.
 Variable board : wiring.
 
-(** Writes, as far as the hardware lets it: reading a device's registers counts. *)
+(** Whether [p] can write [r] as far as the hardware is concerned. Mapping a device's registers counts as writing. *)
 Definition can_write (p : protection_domain) (r : string) : bool :=
   existsb (fun m => same_name r (map_region m) && may_write (map_rights d m)) (pd_maps p).
 
@@ -53,16 +53,16 @@ Definition can_write (p : protection_domain) (r : string) : bool :=
 Definition devices_of (p : protection_domain) : list string :=
   filter (fun r => has_map p r || existsb (has_irq p) (wired board r)) (devices d).
 
-(** ** What is asked of a compartment
+(** ** Conditions of a compartment
 
-    - Its faults go to Microkit's monitor; the server's go to the mediator, whose child it is. *)
+    - A client's faults go to Microkit's monitor. The server is a child of the mediator, so its faults go there. *)
 Definition parent_in_order (p : protection_domain) : bool :=
   match pd_parent p with
   | None => negb (is_named server p)
   | Some (n, _) => is_named server p && same_name n mediator
   end.
 
-(** - It has one channel, which is with the mediator, and neither end can call the other. *)
+(** - It has exactly one channel, with the mediator, and neither end can call the other. *)
 Definition ends_of (p : protection_domain) : list (channel_end * channel_end) :=
   filter (fun '(a, _) => same_name (end_pd a) (pd_name p)) (ends d).
 
@@ -77,8 +77,8 @@ Definition regions_in_order (p : protection_domain) : bool :=
   forallb (fun q => negb (other p q) || is_named mediator q
                     || forallb (fun m => negb (has_map q (map_region m))) (pd_maps p)) (domains d).
 
-(** - It has its two rings with the mediator: each is ordinary memory, both map both, and each is written
-    by the one whose it is. *)
+(** - It has two rings with the mediator. Each ring is ordinary memory, both domains map it, and only its owner
+    writes it. *)
 Definition rings_in_order (p : protection_domain) : bool :=
   let out := out_ring (pd_name p) in
   let in_ := in_ring (pd_name p) in
@@ -87,8 +87,8 @@ Definition rings_in_order (p : protection_domain) : bool :=
   && forallb (fun q => negb (is_named mediator q)
                        || has_map q out && has_map q in_ && can_write q in_ && negb (can_write q out)) (domains d).
 
-(** - Its interrupts are nobody else's. Its devices are mapped by nobody else, and their interrupts go
-    to nobody else and come from no other device. *)
+(** - No other domain has its interrupts or maps its devices. The interrupts of its devices go to no other
+    domain, and no other device raises them. *)
 Definition devices_in_order (p : protection_domain) : bool :=
   forallb (fun q => negb (other p q)
                     || forallb (fun x => negb (has_irq q (irq_number x))) (pd_irqs p)
@@ -109,7 +109,7 @@ Definition conditions (p : protection_domain) : list (string * bool) :=
     ("regions"%string, regions_in_order p); ("rings"%string, rings_in_order p);
     ("devices"%string, devices_in_order p); ("hardware"%string, hardware_in_order p) ].
 
-(** ** What is asked of the whole *)
+(** ** Conditions of the whole description *)
 
 Definition mediator_in_order : bool :=
   match filter (is_named mediator) (domains d) with
@@ -118,7 +118,7 @@ Definition mediator_in_order : bool :=
   end
   && forallb (fun '(a, b) => negb (same_name (end_pd a) mediator && same_name (end_pd b) mediator)) (ends d).
 
-(** The numbers that the mediator knows its channels by. *)
+(** The numbers by which the mediator knows its channels. *)
 Definition mediators_numbers : list N :=
   map (fun '(a, _) => end_id a) (filter (fun '(a, _) => same_name (end_pd a) mediator) (ends d)).
 
@@ -130,7 +130,7 @@ Definition whole : list (string * bool) :=
     ("channels"%string, forallb (fun '(a, _) => existsb (is_named (end_pd a)) (domains d)) (ends d));
     ("mediator"%string, mediator_in_order) ].
 
-(** What is not as it must be: (domain, condition); the system's own has no domain. *)
+(** The names of the conditions that do not hold. *)
 Definition failing (l : list (string * bool)) : list string := map fst (filter (fun '(_, b) => negb b) l).
 
 Definition complaints : list (string * string) :=
@@ -294,7 +294,7 @@ Proof.
     destruct (pd_irqs p); [| discriminate]. destruct (devices_of d board p); [auto | discriminate].
 Qed.
 
-(** A description without complaints is as it must be. *)
+(** A description without complaints is [mediated]. *)
 Theorem no_complaints : forall d board, complaints d board = [] -> mediated d board.
 Proof.
   intros d board H. unfold complaints in H. apply app_eq_nil in H. destruct H as [W E].

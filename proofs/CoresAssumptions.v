@@ -1,5 +1,5 @@
-(** Prints what each claim about the system on several cores rests on; the Makefile wants "Closed under the global context"
-    for all. *)
+(** Prints what each claim about the system on several cores rests on. The Makefile requires "Closed under the global
+    context" for all. *)
 
 From SeL4LLM Require Cores.
 

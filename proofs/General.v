@@ -1,4 +1,4 @@
-(** Prints what each theorem about any number of clients rests on; the Makefile wants "Closed under the global
+(** Prints what each theorem about any number of clients rests on. The Makefile requires "Closed under the global
     context" for all. *)
 
 From SeL4LLM Require Microkit Clients Compartments Composition.

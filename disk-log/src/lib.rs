@@ -32,7 +32,7 @@
 //! - A sector of another round has another position. Leftover sectors of an unfinished entry that a newer one partly
 //!   overwrote belong to another entry, by its SHA-256, and to an older life.
 //! - A disk may write unflushed sectors in any order. An entry counts only if its predecessor is present, by position
-//!   and by hash. Anything behind a gap was never reported durable, and is dropped.
+//!   and by hash. Anything after a gap was never reported durable, and is dropped.
 //! - Below the position that a sector calls durable there must be no gap. A gap there is damage rather than a power
 //!   cut, and is [`Found::Damaged`].
 //!
@@ -104,8 +104,8 @@ struct Shape {
 }
 
 impl Shape {
-    /// How many positions beyond the newest known one an unflushed write may have reached, or overwritten: what was
-    /// unflushed when the newest position was written, plus what came after.
+    /// How many positions after the newest known one unflushed writes may have reached, or may have overwritten in the
+    /// round before: those unflushed when the newest was written, and as many again afterwards.
     const fn slack(self) -> u64 {
         (self.unflushed as u64).saturating_mul(2)
     }
@@ -118,7 +118,7 @@ impl Shape {
     }
 }
 
-/// Sectors of an entry with `text_bytes` bytes of text; `None` if that is longer than any entry.
+/// Sectors of an entry with `text` bytes of text; `None` if no entry has so much.
 #[must_use]
 pub const fn sectors_of(text: usize) -> Option<usize> {
     if text > MAX_PARTS_BYTES {

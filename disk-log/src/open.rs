@@ -219,8 +219,8 @@ impl<'b> Opening<'b> {
             self.torn = seen.begun;
             return Stage::Done;
         };
-        // What was written last and not flushed can have overwritten the oldest in part, without a trace of its own: then
-        // there may be whole entries among them that nothing links to what follows. So none of them counts.
+        // Unflushed writes may have overwritten some of the oldest sectors without leaving a valid sector. Entries that
+        // are still whole there may not be linked to what follows, so the walk begins after all such sectors.
         let oldest = highest
             .saturating_add(1)
             .saturating_add(u64::from(self.shape.unflushed))
@@ -308,12 +308,12 @@ impl<'b> Opening<'b> {
         Some(header.device) == self.seen.device && header.slots == self.shape.slots
     }
 
-    /// Whether the sector is a leftover that an earlier life did not finish.
+    /// Whether the sector is left over from an entry that an earlier life did not finish.
     fn is_stale(&self, header: &Header) -> bool {
         self.last.is_some_and(|last| header.life < last.life)
     }
 
-    /// All parts of an entry are in the buffer.
+    /// Checks the entry in the buffer, of which all parts have been read.
     fn finish(&mut self, partial: &Partial) -> Option<(Record, bool)> {
         let end = partial
             .begin

@@ -1,7 +1,7 @@
-//! Reading back entries of a log that is open, from a position on.
+//! Reads back the entries of an open log, starting at a position.
 //!
-//! What is read has its seals and its hash, and is where it says; whether it is linked to what follows is for the reader to
-//! see, who has that. Entries that are overwritten meanwhile are passed over.
+//! Each entry that it returns has valid seals and the right hash, and lies at the position that it names. The caller checks
+//! whether it is linked to the next entry. Entries that have been overwritten in the meantime are skipped.
 
 use crate::append::Log;
 use crate::sector::{Device, Header, PIECE, SECTOR, Sector};
@@ -22,7 +22,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Reads from this position on. Entries that begin before it are passed over.
+    /// Reads from this position on. An entry that begins before it is skipped.
     #[must_use]
     pub const fn new(log: &Log, position: u64) -> Self {
         Self {
@@ -46,8 +46,8 @@ impl Reader {
         self.shape.slot(self.at)
     }
 
-    /// Takes the sector that was wanted. `buffer` is the same for all sectors of an entry. An entry that it makes whole: its
-    /// record, its text, and the position of its first sector.
+    /// Takes the sector asked for. If it completes an entry, returns the entry's record, its text, and the position of its
+    /// first sector. `buffer` must be the same for all sectors of an entry.
     pub fn give<'b>(
         &mut self,
         sector: &[u8; SECTOR],
@@ -97,7 +97,7 @@ impl Reader {
     }
 }
 
-/// The entry of these bytes, if it is what the header says.
+/// The entry in these bytes, if it matches the header.
 fn whole<'b>(header: &Header, bytes: &'b [u8]) -> Option<(Record, &'b [u8])> {
     let (record, rest) = Record::read_prefix(bytes)?;
     let text = rest.get(..record.text_bytes as usize)?;

@@ -74,8 +74,8 @@ pub(crate) enum Sector<'s> {
     Zero,
     /// A complete sector.
     Whole(Header, &'s [u8; PIECE]),
-    /// The beginning of a sector followed by zeros, which is all that an interrupted write into an empty file can
-    /// leave.
+    /// The magic number without a valid sector behind it, or its beginning followed by zeros. An interrupted write into an
+    /// empty file leaves nothing else.
     Begun,
     /// Anything else.
     Garbage,

@@ -121,8 +121,8 @@ fn a_log_goes_on_where_it_ended_and_forgets_the_oldest() {
         assert!(is_end(&found, &written), "{salt}");
         assert_eq!(found.len() as u64, opened.entries);
         assert_eq!(opened.device, Some(DEVICE));
-        // Everything but the slots of the newest entry, which begins in the middle of an entry, and those that the next
-        // entries may take.
+        // All slots hold entries, except for the rest of a partly overwritten entry and the slots that unflushed writes
+        // may take.
         let taken: usize = found
             .iter()
             .map(|(w, _)| sectors_of(w.text.len()).unwrap())
@@ -159,7 +159,7 @@ fn every_prefix_of_every_write_is_a_power_cut_that_loses_nothing_durable() {
         let before = sectors.clone();
         let (entry, to) = next(&mut log, [0, 700][salt as usize % 2], salt).unwrap();
         for cut in 0..to.len() {
-            // Every byte is tried in the first round of the file; later, only those at both ends.
+            // For some entries of both rounds, every byte is tried; for the others, some bytes and both ends.
             let step = if salt < 3 || salt == 22 { 1 } else { 57 };
             for bytes in (0..SECTOR).step_by(step).chain([1, 7, 8, 496, 511]) {
                 let mut torn = before.clone();
@@ -235,10 +235,10 @@ fn entries_that_were_exchanged_or_brought_back_are_damage() {
         (opened.found, found.len()),
         (Found::Damaged { after: 3 }, 7)
     );
-    // The entry behind the gap is not linked.
+    // The entry after the gap is not linked.
     let linked: Vec<bool> = found.iter().map(|(_, linked)| *linked).collect();
     assert_eq!(linked, [false, true, true, false, true, true, true]);
-    // Writing continues behind the damage, and the log stays damaged.
+    // Writing continues after the damage, and the log stays damaged.
     let mut log = opened.log;
     assert_eq!(log.sequence(), 8);
     write(&mut gone, &mut log, 0, 9);
@@ -270,7 +270,7 @@ fn what_an_earlier_life_could_not_finish_never_mixes_with_what_comes_later() {
     let (opened, found) = open(&mixed);
     assert_eq!((opened.found, opened.log.sequence()), (Found::Torn, 1));
     assert!(is_end(&found, &written));
-    // If the new entry is complete, what the earlier life left behind it is ignored.
+    // If the new entry is complete, the leftovers of the earlier life after it are ignored.
     put(&mut sectors, &to);
     log.flushed(log.mark());
     written.push(entry);

@@ -1,9 +1,10 @@
 //! The system timer of BCM2835 and its successors up to BCM2711 ("BCM2711 ARM Peripherals", chapter 10): a clock of 1 MHz
-//! that nobody can set, and four comparators with an interrupt each. Audit's alarm has comparator 1 and its watchdog
+//! that nobody can set, and four comparators with an interrupt each. Audit's alarm uses comparator 1 and its watchdog
 //! comparator 3. The graphics processor's firmware uses 0 and 2, which are not touched here.
 //!
-//! A comparator matches when the low half of the clock *equals* it, so one that is set to a time already over would come
-//! only after a whole turn of the low half, 71 minutes. So the time is set a little ahead, and looked at again afterwards.
+//! A comparator matches when the low half of the clock *equals* it, so one that is set to a time in the past would match
+//! only after the low half has wrapped, in 71 minutes. So an alarm is always set a little ahead, and the driver then checks
+//! that its time has not passed meanwhile.
 
 use crate::{Clock, Registers, Watchdog};
 
@@ -31,13 +32,13 @@ const WATCHDOG: Comparator = Comparator {
 
 /// Period of the watchdog, in microseconds.
 const SECOND: u64 = 1_000_000;
-/// The farthest that an alarm is set ahead, in microseconds (18 minutes): a quarter of the comparator's turn, so that
-/// ahead and over cannot be confused. A later one comes early, and is asked for again.
+/// The farthest that an alarm is set ahead, in microseconds (18 minutes): a quarter of the comparator's range, so that a
+/// future time cannot be confused with a past one. A later alarm comes early, and its owner asks for it again.
 const FARTHEST: u64 = 1 << 30;
 /// The first distance that is tried for an alarm whose time has come, in microseconds: more than two accesses take.
 const SOON: u64 = 8;
-/// How often the distance is doubled. The last is a quarter of a second: whoever is interrupted for longer than that
-/// between two accesses still has the watchdog, which comes within a second.
+/// Number of distances that are tried, each twice the one before. The last is a quarter of a second. If audit is
+/// interrupted for even longer between two accesses, the watchdog wakes it within a second.
 const TRIES: u32 = 16;
 
 /// The device.
@@ -49,7 +50,7 @@ pub struct Timer<R> {
 }
 
 impl<R: Registers> Timer<R> {
-    /// Starts the tick. An alarm of whoever had the device before is forgotten.
+    /// Starts the tick, and cancels any alarm that was set before.
     #[must_use]
     pub fn start(registers: R) -> Self {
         let mut timer = Self { registers, tick: 0 };
@@ -58,7 +59,7 @@ impl<R: Registers> Timer<R> {
         timer
     }
 
-    /// The clock. Between two readings of the high half that are equal, the low half did not wrap.
+    /// The clock. If two readings of the high half are equal, the low half has not wrapped between them.
     fn now(&mut self) -> u64 {
         let mut high = self.registers.read(HIGH);
         loop {
@@ -81,7 +82,7 @@ impl<R: Registers> Timer<R> {
         self.registers.write(comparator.register, low);
     }
 
-    /// A comparator cannot be switched off: it is put as far away as possible.
+    /// Sets the alarm as far ahead as possible, because a comparator cannot be switched off.
     fn forget_alarm(&mut self) {
         let now = self.now();
         self.compare(ALARM, now.wrapping_sub(1));
@@ -109,12 +110,12 @@ impl<R: Registers> Clock for Timer<R> {
             let soon = now.saturating_add(SOON << exponent);
             let at = at_us.clamp(soon, now.saturating_add(FARTHEST).max(soon));
             self.compare(ALARM, at);
-            // After the comparator has its new time: it could still match the old one before.
+            // Cleared only now, because until here the comparator could still match its old time.
             self.clear(ALARM);
             if self.now() < at {
                 return;
             }
-            // It is over. It may have matched before it was cleared, so it is set again.
+            // The time has passed, and its match may have been cleared. So a later time is tried.
         }
     }
 }
@@ -125,8 +126,8 @@ impl<R: Registers> Watchdog for Timer<R> {
         true
     }
 
-    /// The comparator is set a second ahead each time, so a tick is missing only if its match came while nobody could
-    /// see it.
+    /// Each tick sets the comparator a second ahead, so a tick can be missing only if the clock passed its time between two
+    /// accesses of [`Self::next_tick`].
     fn look(&mut self) {
         let is_pending = self.registers.read(STATUS) & WATCHDOG.matched != 0;
         if !is_pending && self.now() > self.tick {
@@ -157,7 +158,7 @@ mod tests {
         fn advance(&mut self, us: u64) {
             for (number, comparator) in self.comparators.iter().enumerate() {
                 let ahead = comparator.wrapping_sub(self.clock as u32);
-                // It matches when the clock comes to it, not while the clock stands there.
+                // It matches when the clock reaches its value, not for as long as the clock shows it.
                 if (1..=us).contains(&u64::from(ahead)) {
                     self.status |= 1 << number;
                 }
@@ -206,7 +207,7 @@ mod tests {
         let device = Device(Rc::new(RefCell::new(Model {
             clock,
             comparators: [7; 4],
-            // What a boot loader may have left.
+            // A boot loader may have left all of them pending.
             status: 0b1111,
             access_us,
         })));

@@ -1,5 +1,5 @@
 //! The triple timer counter of Zynq (AMD UG1085, "Triple-timer Counters"). Its three timers are audit's watchdog, alarm
-//! and clock. All are in one register block, so nobody but its owner can stop or set them.
+//! and clock. All are in one register block, so only its owner can stop or set them.
 //!
 //! Zynq UltraScale+ has 32-bit registers; Zynq-7000 and QEMU's model of either have 16 bits. Watchdog and alarm use
 //! only 16 bits, enough for a second: a later alarm is taken in parts. The clock uses the full width and must be read
@@ -181,7 +181,7 @@ impl<R: Registers> Watchdog for Timers<R> {
         true
     }
 
-    /// Nothing to do: the timer is periodic, and does not depend on a clock that somebody could set.
+    /// Nothing to do: the timer is periodic, and does not depend on a clock that anybody else can set.
     fn look(&mut self) {}
 }
 

@@ -1,7 +1,7 @@
 //! Arm's generic timer: its counter as the clock, its comparator as the alarm.
 //!
-//! On a board whose kernel lets every domain write the comparator, its interrupt only means "look". The watchdog is
-//! what nobody can take from audit.
+//! On a board whose kernel lets every domain write the comparator, its interrupt only means "look". Other domains can
+//! delay it, but they cannot stop the watchdog.
 
 use crate::Clock;
 use crate::counter::{self, Counter, MICROSECONDS, Rounding, convert};

@@ -47,7 +47,7 @@ pub trait Registers {
     fn write(&mut self, offset: usize, value: u32);
 }
 
-/// A serial console, whichever UART it is: bytes out, keys in.
+/// A serial console, independent of the UART.
 pub trait Serial {
     /// Writes as many of the bytes as the device has room for now, and returns how many. Never blocks.
     fn put(&mut self, bytes: &[u8]) -> usize;

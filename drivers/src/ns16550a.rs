@@ -118,7 +118,7 @@ impl<R: Registers> Serial for Uart<R> {
         )
     }
 
-    // If it is enabled while there is room, it comes at once.
+    // If the interrupt is enabled while there is room, it comes at once.
     fn interrupt_on_room(&mut self, wanted: bool) {
         self.interrupt_on(TRANSMITTED, wanted);
     }

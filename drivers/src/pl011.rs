@@ -1,4 +1,4 @@
-//! The PL011 UART (Arm DDI 0183) as a console: bytes out, keys in.
+//! The PL011 UART (Arm DDI 0183) as a console.
 //!
 //! Four things that real hardware needs and an emulator does not:
 //!

@@ -115,7 +115,7 @@ impl Choices {
         })
     }
 
-    /// For each choice still possible: the offset of its rest in the row of all choices' bytes, and the rest itself.
+    /// For each choice still possible: the offset of its rest in the text of all choices, and the rest itself.
     /// The offset identifies the rest and is at most [`MAX_CHOICES_BYTES`].
     pub fn rests(&self, state: ChoiceState) -> impl Iterator<Item = (usize, &[u8])> + Clone {
         let ranges = (0..MAX_CHOICES as u32).zip(self.ranges.iter().take(self.count));

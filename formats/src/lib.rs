@@ -93,7 +93,7 @@ pub trait Automaton {
     /// Number of bytes on the shortest path from here to a word; 0 if this is one.
     fn shortest(&self, state: Self::State) -> u16;
 
-    /// The first byte of such a path, always the same one; meaningless where [`Self::accepts`].
+    /// The first byte of one such shortest path, always the same one; meaningless if the state [accepts](Self::accepts).
     fn exit(&self, state: Self::State) -> u8;
 
     /// Whether the text so far is a word.

@@ -75,8 +75,8 @@ impl Stop {
         self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
     }
 
-    /// Number of bytes that match after one more, given that `matched` did, which is fewer than all. The loop is
-    /// bounded because each turn continues with fewer.
+    /// Takes one more byte after `matched` bytes of the stop string, but not all of them, have matched. Returns how many
+    /// match then. The loop is bounded because each turn continues with a smaller number.
     fn step(&self, matched: u8, byte: u8) -> u8 {
         let mut matched = matched;
         loop {

@@ -36,7 +36,7 @@ use protocol::record::{Kind, RECORD_VERSION, Record};
 use protocol::wire::Parts;
 use safe_text::json::{Object, Text};
 
-/// Version of the statement and of its line, in the line.
+/// Version of the signed statement and of its line, which contains it.
 pub const ATTESTATION_VERSION: u16 = 1;
 
 /// First line of an export.
@@ -90,7 +90,7 @@ pub struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// The parts of a request, because a text cannot hold their lengths; otherwise the text.
+    /// Writes the text of a request as its parts, because a JSON text cannot hold their lengths; any other text as it is.
     fn write_text(&self, object: &mut Object<'_, '_>) {
         let parts = match self.record.kind() {
             Some(Kind::Admit) => Parts::parse(self.text),

@@ -33,13 +33,13 @@ impl core::fmt::Display for Place {
 pub enum StorageError {
     /// The disk is too small for a file system.
     #[error(
-        "the disk has {sectors} sectors, which is too few for a file system; make one of at least 1 MiB"
+        "the disk has {sectors} sectors, which is too few for a file system; make one of at least 2 MiB"
     )]
     TooSmall {
         /// Sectors of the disk.
         sectors: u64,
     },
-    /// There is no file system, on the whole disk or in a partition.
+    /// There is no file system, neither on the whole disk nor in a partition.
     #[error(
         "the disk has no FAT file system, neither in a partition nor on the whole disk (others, such as exFAT and NTFS, \
          are not read); format it as FAT32, or make an image with 'llmtool disk create'"
@@ -76,7 +76,7 @@ pub enum StorageError {
         "invalid label: use 1 to 11 ASCII letters, digits and blanks, none of \"*+,./:;<=>?[\\]|"
     )]
     BadLabel,
-    /// The disk is full, or a folder that cannot grow.
+    /// The disk is full, or a folder is full and cannot grow.
     #[error("the disk is full")]
     Full,
     /// The file would exceed the largest size of a FAT file.

@@ -85,7 +85,7 @@ pub async fn find<B: Blocks>(blocks: &mut B) -> Result<Found, StorageError> {
         Ok(TableKind::Mbr) => (Table::Mbr, None),
         Ok(_) => (Table::Gpt, None),
         Err(error) if is_fatal(&error) => return Err(error.into()),
-        // The partitions found before the error are sound: the chain of logical partitions comes after the four of an MBR.
+        // The partitions found so far are usable: a scan reads the MBR's own four before the chain of logical partitions.
         Err(error) => (Table::Mbr, Some(error)),
     };
     for (first, length) in partitions {
@@ -136,7 +136,7 @@ impl Wrong {
         }
     }
 
-    /// This error, unless the partition table is damaged as well.
+    /// The damage found in a file system, otherwise the error of the partition table.
     fn or(self, table: &FsError<BlockError>) -> StorageError {
         match self {
             Self::Damaged(error) => error,

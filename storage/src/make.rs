@@ -78,7 +78,7 @@ const fn width(sectors: u64) -> FatKind {
     }
 }
 
-/// The partition type gives the width, and says that LBA addressing is used.
+/// The partition type says the FAT width and, except for FAT12, that sectors are addressed by number (LBA).
 fn mbr(sectors: u64) -> DiskLayout {
     let kind = match width(sectors.saturating_sub(2048)) {
         FatKind::Fat12 => MbrType::FAT12,

@@ -265,15 +265,15 @@ fn a_disk_without_a_file_system_is_told_from_a_damaged_one() {
     bytes.truncate(3 * MIB);
     let error = found(&mut Memory::new(bytes)).unwrap_err();
     assert!(matches!(error, StorageError::Damaged { .. }), "{error}");
-    // A card with NTFS, whose boot sector is a FAT's but for the number of tables.
+    // A card with NTFS: its boot sector resembles that of FAT, but has its own name and no tables.
     let mut image = made(Table::None, 4 * MIB);
     image.bytes_mut()[3..11].copy_from_slice(b"NTFS    ");
     image.bytes_mut()[16] = 0;
     assert_eq!(found(&mut image), Err(StorageError::NoFileSystem));
-    // A broken chain of logical partitions costs these alone.
+    // If the chain of logical partitions is broken, the primary partitions are still found.
     let mut image = made(Table::Mbr, 4 * MIB);
     let second = 446 + 16;
-    // One that says that it follows itself.
+    // This entry of the chain names itself as the next one.
     for (at, value) in [
         (second + 4, 5),
         (second + 8, 1),
@@ -295,7 +295,7 @@ fn a_disk_without_a_file_system_is_told_from_a_damaged_one() {
     assert_eq!(found(&mut image).map(|found| found.table), Ok(Table::Gpt));
 }
 
-/// Changes a character of a long name, which nobody's tools allow.
+/// Changes a long name on the disk to one that no tool would write.
 fn rename_by_hand(image: &mut Image, from: &str, to: &str) {
     let wide = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
     let (from, to) = (wide(from), wide(to));
@@ -307,7 +307,7 @@ fn rename_by_hand(image: &mut Image, from: &str, to: &str) {
 
 #[test]
 fn names_that_lead_elsewhere_are_not_taken_for_paths() {
-    // A long name begins with five characters.
+    // A directory entry of a long name holds its first five characters next to each other.
     for (name, odd) in [("odd-a long name", "od/-a"), ("-.odd long name", "../od")] {
         let mut image = made(Table::None, 4 * MIB);
         let mut ground = Ground::new();

@@ -12,7 +12,7 @@ use hadris_fat_raw::short_name;
 use hadris_fs::{Extent as Run, OpenOptions, SeekFrom};
 use hadris_storage::Partition;
 
-/// State that a mounted volume borrows. It outlives the volume, and serves one at a time.
+/// State that a mounted volume borrows. It outlives the volume, and serves one volume at a time.
 #[derive(Debug, Default)]
 pub struct Ground {
     token: MountToken,
@@ -212,7 +212,7 @@ impl<'g, B: Blocks> Volume<'g, B> {
     /// The sectors of a file, if it is contiguous and consists of whole sectors.
     ///
     /// # Errors
-    /// The file is not, does not exist, or the file system is damaged.
+    /// The file is fragmented, is not a multiple of a sector, or does not exist; or the file system is damaged.
     pub async fn extent(&mut self, path: &str) -> Result<Extent, StorageError> {
         let file = self.open(path).await?;
         let extent = self.extent_of(&file).await;
@@ -329,7 +329,7 @@ pub fn check_path(path: &str) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// `.` and `..` are not allowed as names, and nobody needs them.
+/// Refuses the empty name, and `.` and `..`, which could lead out of the folder.
 pub(crate) fn check_name(name: &str) -> Result<(), StorageError> {
     if matches!(name, "" | "." | "..") {
         return Err(StorageError::BadName);

@@ -8,10 +8,10 @@ use core::ops::ControlFlow;
 use hadris_fat::embedded::Dir;
 use hadris_fs::DirCursor;
 
-/// Nested folders that are entered.
+/// Levels of folders that a walk enters, the root included.
 pub const MAX_DEPTH: usize = 8;
 
-/// Entries of a disk that are listed. Without a limit, folders that contain each other would never end.
+/// Entries that a walk lists. Without this limit, folders that contain each other could be listed millions of times.
 pub const MAX_ENTRIES: usize = 4096;
 
 /// Longest name in bytes: 255 characters of UTF-16, at most three bytes each in UTF-8.
@@ -29,15 +29,15 @@ pub enum ItemKind {
     },
     /// A folder, which is entered next.
     Folder,
-    /// A folder that is nested too deeply, or an entry that no path leads to: its name is too long, is `..`, or contains a
-    /// `/`. The path may be truncated.
+    /// A folder that is nested too deeply, or an entry that no path leads to: its name is `..` or contains a `/`, or its
+    /// name or path is too long. The path may be truncated.
     Unreachable,
 }
 
 /// An entry of the walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Item<'w> {
-    /// Its folders and its name, separated by `/`.
+    /// Its folders and its name, separated by `/`. The path of a folder also ends with `/`.
     pub path: &'w str,
     /// Its kind.
     pub kind: ItemKind,
@@ -143,9 +143,9 @@ impl Walk {
         }))
     }
 
-    /// Enters the folder whose path is the walk's.
+    /// Enters the folder that the walk's path names.
     fn step_into(&mut self, folder: Dir) -> ItemKind {
-        // Including the `/` that follows. `next` cuts the path first, so items do not get it.
+        // The `/` is part of the folder's path; `next` truncates the path to it before it appends the next name.
         let path = self.path.len().saturating_add(1);
         if self.path.push('/').is_err() || !self.enter(folder, path) {
             return ItemKind::Unreachable;

@@ -1,5 +1,5 @@
-//! Disks that others made are read here, and those that are made here are read by others: `mkfs.fat` and `fsck.fat` of
-//! dosfstools, and mtools. Without those programs these tests say so and check nothing.
+//! Reads disks that other programs made, and has other programs read the disks that are made here: `mkfs.fat` and
+//! `fsck.fat` of dosfstools, mtools, and `sfdisk`. Without those programs the tests say so and check nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -113,7 +113,7 @@ fn disks_of_every_width_made_by_others_are_read() {
             large.to_str().expect("UTF-8"),
         );
         mtools("mmd", &["::/models", "::/models/deep"]);
-        // Pieces: what lies between goes again.
+        // Deleting every other file fragments the free space.
         for name in ["::/a", "::/b", "::/c", "::/d"] {
             mtools("mcopy", &[small, name]);
         }
@@ -182,7 +182,7 @@ fn disks_made_here_are_sound_for_others_and_have_what_was_written() {
         })
         .expect("files");
         let path = folder.join("image");
-        // fsck.fat looks at a file system, not at a disk.
+        // fsck.fat checks a file system, not a disk with partitions.
         fs::write(&path, &image.bytes()[first as usize * 512..]).expect("an image");
         run(Command::new("fsck.fat").arg("-n").arg(&path));
         let mut command = Command::new("mdir");

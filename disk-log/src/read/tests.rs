@@ -11,7 +11,7 @@ const SLOTS: usize = 2048;
 /// An entry and its position.
 type Written = (Record, Vec<u8>, u64);
 
-/// A log with so many entries, its sectors, and the entries.
+/// A log with this many entries, its sectors, and the entries.
 fn written(entries: u64) -> (Log, Vec<[u8; SECTOR]>, Vec<Written>) {
     let mut sectors = vec![[0; SECTOR]; SLOTS];
     let mut buffer = [0; MAX_ENTRY_BYTES];
@@ -66,10 +66,10 @@ fn entries_are_read_back_from_any_position_on() {
     assert_eq!(read(&log, &sectors, oldest), kept);
     let (_, _, middle) = kept[100];
     assert_eq!(read(&log, &sectors, middle), kept[100..]);
-    // From the middle of an entry: the next one.
+    // From the middle of an entry, reading begins with the next one.
     let long = kept.iter().position(|it| it.1.len() == 3000).unwrap();
     assert_eq!(read(&log, &sectors, kept[long].2 + 1), kept[long + 1..]);
-    // What was overwritten is not found where it was.
+    // Entries that were overwritten are not found at their old positions.
     assert_eq!(read(&log, &sectors, oldest - 9), kept);
 }
 

@@ -152,7 +152,7 @@ proptest! {
                     prop_assert!(last <= written.len());
                     written.truncate(last);
                     prop_assert!(is_end(&found, &written));
-                    // As many as the file holds.
+                    // Entries are missing only if the file is nearly full.
                     let taken: usize = found.iter().map(|(w, _)| sectors_of(w.text.len()).unwrap()).sum();
                     prop_assert!(found.len() == written.len() || taken + 3 * SMALL.unflushed as usize >= sectors.len());
                     durable = written.len();

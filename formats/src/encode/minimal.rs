@@ -1,4 +1,4 @@
-//! The smallest automaton of the same words.
+//! The smallest automaton for the same words.
 
 use super::{Encoded, NONE, Table};
 use alloc::collections::BTreeMap;
@@ -79,7 +79,7 @@ impl Minimal {
         }
     }
 
-    /// There are at most [`MAX_STATES`] states, so all numbers fit.
+    /// Lays the automaton out as in an image. The caller has checked the number of states, so all numbers fit.
     pub(super) fn encode(&self) -> Encoded {
         let mut bytes = self.classes.to_vec();
         for length in &self.shortest {

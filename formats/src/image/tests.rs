@@ -127,7 +127,7 @@ fn what_is_no_format_is_refused() {
     let mut short = words(&[b"a"]);
     short.next.pop();
     assert_eq!(Encoded::new(&short).unwrap_err(), EncodeError::Table);
-    // 32 states with 256 classes each are small; the maximum number of states is not.
+    // The region has no room for 4,000 states with 256 classes, although each number is within its limit.
     let mut wide = words(&[]);
     wide.accepts = vec![false; 4000];
     wide.next = (0..4000 * 256u32)

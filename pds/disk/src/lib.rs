@@ -1,9 +1,9 @@
 //! The `disk` domain: it reads and writes sectors of one device for `files`, and knows nothing of their meaning.
 //!
-//! Its device is the only one that can write memory by itself, so all domains trust this one never to give the device
-//! an address outside its own buffer. What keeps that simple: the device has one order at a time, its data are in one
-//! buffer of fixed size ([`MAX_TRANSFER_BYTES`]), and a number from files becomes an address or a length only after it
-//! was compared with the device's sectors and the buffer's size.
+//! Its device is the only one that can write memory by itself (DMA), so all domains trust this one never to give the
+//! device an address outside its own buffer. Three things keep that simple: the device has one order at a time; its data
+//! is in one buffer of fixed size ([`MAX_TRANSFER_BYTES`]); and a number from files becomes an address or a length only
+//! after it has been compared with the device's sectors and the buffer's size.
 //!
 //! Rules: it never waits for another domain; orders are answered once, in the order of their arrival; its work per
 //! wake-up is bounded; nothing that files sends makes it panic.
@@ -67,7 +67,7 @@ pub trait Device {
     /// Begins an operation.
     ///
     /// # Errors
-    /// It could not be begun, and has ended.
+    /// The operation could not be begun, so it has already ended.
     fn begin(&mut self, operation: Operation, buffer: &mut [u8]) -> Result<(), DiskError>;
 
     /// The result of the operation, once it has ended.
@@ -80,7 +80,7 @@ pub trait Port {
     fn notify_files(&mut self);
 }
 
-/// The order that the device works on, or whose answer waits for room.
+/// The order in flight: the device works on it, or its answer waits for room.
 #[derive(Clone, Copy, Debug)]
 struct Current {
     number: u32,
@@ -149,7 +149,7 @@ impl<R: ReadWords, W: WriteWords, D: Device> Disk<R, W, D> {
 
     /// Files or the device has signalled.
     pub fn on_signal(&mut self, port: &mut impl Port) {
-        // A ring holds no more orders than this. Files may write more while they are read, but then signals again.
+        // A ring holds no more orders than this. If files writes more in the meantime, it signals again.
         for _ in 0..SLOTS {
             if !self.settle() || !self.take_order() {
                 break;

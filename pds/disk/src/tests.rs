@@ -253,7 +253,7 @@ fn a_device_that_fails_is_told_and_driven_on() {
         sectors: 1,
     };
     assert_eq!(bench.answer(&read), Told::Sectors(4, vec![4; SECTOR_BYTES]));
-    // A device that accepts no operation at all.
+    // This device accepts no operation at all.
     bench.disk.device().unwrap().broken = Some(u64::MAX);
     assert_eq!(bench.answer(&read), Told::Failed(DiskError::Device, 4));
     assert_eq!(

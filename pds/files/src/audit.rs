@@ -26,7 +26,7 @@ impl<R: ReadWords, W: WriteWords> AuditEnd<R, W> {
     /// Waits for audit's next question.
     pub fn receive(&mut self, frame: &mut Frame) -> Poll<()> {
         self.ring.follow();
-        // Audit follows the protocol; if it did not, a message might merely be looked at later.
+        // Audit sends no malformed messages. If it did, a message after them might be read only at the next signal.
         for _ in 0..SLOTS {
             match self.ring.receive(frame) {
                 Ok(true) => return Poll::Ready(()),

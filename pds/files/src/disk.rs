@@ -1,8 +1,8 @@
 //! The ring with the disk domain, presented as a disk of sectors.
 //!
-//! Writes are sent one order at a time. A long read has several orders under way, so disk need not wait for this domain
-//! between them. Disk answers in order. An answer to an earlier order belongs to an operation that nobody waits for any
-//! more, and is dropped.
+//! Writes are sent one order at a time. A long read has several orders in flight, so disk need not wait for this domain
+//! between them. Disk answers in order. An answer to an earlier order belongs to an operation that has been abandoned, so
+//! it is dropped.
 
 use core::cell::RefCell;
 use core::task::Poll;
@@ -30,7 +30,7 @@ pub(crate) struct DiskEnd<R, W> {
 /// Progress of an operation, which takes one order for each [`MAX_TRANSFER_BYTES`].
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
-    /// The order under way; 0 if there is none.
+    /// The order in flight; 0 if there is none.
     number: u32,
     /// Number of completed orders.
     done: u32,
@@ -38,7 +38,7 @@ struct Progress {
 
 impl Progress {
     const fn of(ticket: Ticket) -> Self {
-        // Returns both halves of the division.
+        // The casts split the ticket into its two halves.
         #[allow(clippy::cast_possible_truncation)]
         Self {
             number: ticket.0 as u32,
@@ -58,7 +58,7 @@ impl Progress {
         }
     }
 
-    /// The first sector of the order under way, for an operation that starts at `first`, and its offset in the buffer.
+    /// The first sector of the order in flight, for an operation that starts at `first`, and its offset in the buffer.
     const fn place(self, first: u64) -> (u64, usize) {
         let sectors = (self.done as u64).saturating_mul(MAX_TRANSFER_SECTORS as u64);
         let bytes = (self.done as usize).saturating_mul(MAX_TRANSFER_BYTES);
@@ -66,7 +66,7 @@ impl Progress {
     }
 }
 
-/// Orders of a read under way at once: half a ring.
+/// Orders of a read that may be in flight at once: half a ring.
 const WINDOW: u16 = SLOTS as u16 / 2;
 
 /// Progress of a read, whose orders have consecutive numbers.
@@ -82,7 +82,7 @@ struct Window {
 
 impl Window {
     const fn of(ticket: Ticket) -> Self {
-        // Returns both parts of the number.
+        // The casts split the ticket into its three parts.
         #[allow(clippy::cast_possible_truncation)]
         Self {
             number: ticket.0 as u32,
@@ -106,7 +106,7 @@ impl Window {
         self.sent = self.sent.saturating_add(1);
     }
 
-    /// Number of the oldest order under way.
+    /// Number of the oldest order in flight.
     const fn oldest(self) -> u32 {
         self.number.saturating_add(self.done as u32)
     }
@@ -196,7 +196,7 @@ impl<R: ReadWords, W: WriteWords> DiskEnd<R, W> {
         false
     }
 
-    /// Writes `data`, or flushes, one order at a time.
+    /// Sends one order to write or to flush, and waits for its answer.
     fn settle(
         &mut self,
         ticket: &mut Ticket,
@@ -283,7 +283,7 @@ impl<R: ReadWords, W: WriteWords> Blocks for DiskEnd<R, W> {
                         *to = *from;
                     }
                 }
-                // Answers to later orders of this read will be dropped, because nobody waits for them any more.
+                // Answers to later orders of this read will be dropped, because no operation waits for them.
                 Ok(Outcome::Failed { why, sector }) => {
                     return Poll::Ready(Err(self.error(why, sector)));
                 }

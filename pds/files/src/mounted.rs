@@ -21,10 +21,10 @@ pub(crate) enum Next {
     Mount(u32),
 }
 
-/// Bytes of the open file read ahead at once (64 KiB): as many as disk's orders under way at once transfer.
+/// Bytes of the open file read ahead at once (64 KiB): as many as the orders in flight of one read transfer.
 const AHEAD_BYTES: usize = 64 << 10;
 
-/// Data of the open file that were read ahead, because audit asks for one part after another.
+/// Data of the open file that was read ahead, because audit asks for one part after another.
 struct Ahead {
     buffer: [u8; AHEAD_BYTES],
     /// Offset of the data in the file.
@@ -88,7 +88,7 @@ pub(crate) async fn serve<'l, 'g, R: ReadWords, W: WriteWords>(
         match Ask::parse(&frame) {
             Ok(Ask::Mount) => return Next::Mount(number),
             Ok(ask) => mounted.serve(number, ask).await,
-            // Not reached: audit and this domain are built from one tree.
+            // Not reached: audit and this domain are built from the same source.
             Err(_) => links.fail(number, FilesError::Unsupported, 0).await,
         }
     }
@@ -172,7 +172,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
                     }
                 },
                 Ok(None) => break,
-                // After these errors, the list would go on without the rest, so it ends.
+                // After these errors the rest of the list would be missing, so the list fails.
                 Err(error @ (StorageError::TooMany { .. } | StorageError::Disk(_))) => {
                     links.settle(number, Err(error)).await;
                     return;
@@ -221,7 +221,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
                 Err(error) => return links.settle(number, Err(error)).await,
             }
         }
-        // It is shorter only at the end of the file.
+        // The part is shorter than requested only at the end of the file.
         let bytes = match ahead.part(offset, bytes) {
             Some(part) => part,
             None => ahead.buffer.get(..ahead.bytes.min(bytes)).unwrap_or(&[]),
@@ -331,7 +331,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
         links.settle(number, appended).await;
     }
 
-    /// Discards the file being written; the file system is then as it was before.
+    /// Discards the file being written. The file system is then as it was before, except for new folders.
     async fn discard(&mut self) {
         let Some((file, path)) = self.begun.take() else {
             return;
@@ -350,7 +350,7 @@ impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
     /// Removes the signature that was written before its file, if the file does not exist.
     async fn discard_signature(&mut self, path: &Path) {
         let mut signature = path.clone();
-        // The name is too long to have a signature.
+        // If the suffix does not fit, there is no signature.
         if signature.push_str(SIGNATURE_SUFFIX).is_err() {
             return;
         }

@@ -77,7 +77,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// The file system is sound.
+    /// Asserts that the file system is sound.
     fn check(&mut self) {
         let say = |finding: &dyn core::fmt::Display, _| std::println!("{finding}");
         let findings = block_on(storage::check(&mut self.disk.image, &mut [0; 4096], say));
@@ -139,7 +139,7 @@ impl Bench {
         told
     }
 
-    /// A new file, whole.
+    /// Writes a whole new file.
     fn write(&mut self, path: &str, bytes: &[u8]) {
         let path = path.as_bytes();
         assert_eq!(self.ask(&Ask::Create { path }), Told::Done);
@@ -147,7 +147,7 @@ impl Bench {
         assert_eq!(self.ask(&Ask::Finish), Told::Done);
     }
 
-    /// Appends to the file that was begun until the disk, which has so much left, is full. Where that is.
+    /// Appends to the new file until the disk, which has `free` bytes left, is full. Returns the size reached.
     fn fill(&mut self, free: u64) -> u64 {
         let mut offset = 0;
         let failed = loop {
@@ -276,7 +276,7 @@ fn files_are_listed_and_read_at_any_place() {
 
 #[test]
 fn names_that_audit_may_not_be_told_are_counted_and_do_not_end_the_list() {
-    // Long names may have control characters above 127, and damaged ones any.
+    // A long name may contain control characters above 127, and a damaged one any.
     for odd in ["ti\u{85}y", "ti\u{1b}y", "ti\ny"] {
         let mut image = image();
         let wide =
@@ -352,7 +352,7 @@ fn answers_wait_for_an_audit_that_does_not_read() {
     for _ in 0..6 {
         bench.send(&Ask::List);
     }
-    // Four answers each are more than the ring holds.
+    // Six lists have 24 answers, more than the ring holds.
     for _ in 0..1000 {
         bench.turn();
     }
@@ -402,7 +402,7 @@ proptest! {
 
 #[test]
 fn a_pinned_service_is_what_the_domain_polls() {
-    // As the runtime has it: nothing of it is moved between two polls.
+    // As in the runtime, the future is pinned, so it does not move between two polls.
     let (audit, files, _) = endpoints();
     let (disk, files_too, _) = endpoints();
     let links = Links::new(files, files_too);

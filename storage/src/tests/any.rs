@@ -1,4 +1,4 @@
-//! Random operations on a disk.
+//! Operations on disks with random damage.
 
 use super::*;
 

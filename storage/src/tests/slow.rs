@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A disk whose operations take several polls, and fail after a given number.
+/// A disk whose operations take several polls, and which fails after a given number of operations.
 struct Slow {
     image: Image,
     /// Polls for which an operation is pending.

@@ -47,8 +47,8 @@ impl Generator {
         (0..count).map(|_| self.float(scale)).collect()
     }
 
-    /// Activations in groups of 32: ordinary ones, groups of only −1 and 1 (which become −127 and 127), zeros, groups
-    /// below the smallest that counts, the smallest normal numbers, large ones, one that dwarfs the others.
+    /// Activations in groups of 32: ordinary ones, groups of only −1 and 1 (which become −127 and 127), zeros, groups so
+    /// small that they count as zero, the smallest normal numbers, large ones, and groups in which one dwarfs the others.
     pub fn activations(&mut self, count: usize) -> Vec<f32> {
         let mut values = Vec::with_capacity(count);
         while values.len() < count {

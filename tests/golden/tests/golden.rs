@@ -1,4 +1,4 @@
-//! The golden vectors on this machine, and that a wrong one is found.
+//! Compares the golden vectors on this machine, and checks that a wrong one is noticed.
 
 use golden::cases::Machine;
 use golden::{EXPECTED, Tally, cases, run, run_models};

@@ -43,7 +43,7 @@ fn what_is_wrong_with_a_disk_is_told_and_the_next_one_is_mounted() {
         matches!(failed, Told::Failed(FilesError::Device, _)),
         "{failed:?}"
     );
-    // It goes on when the disk does.
+    // Reading works again as soon as the disk does.
     bench.disk.mode = Mode::Honest;
     let read = bench.ask(&Ask::Read {
         offset: 0,

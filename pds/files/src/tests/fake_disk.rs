@@ -6,7 +6,7 @@ use super::*;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Mode {
     Honest,
-    /// Answers every third time that it is looked at.
+    /// Answers only every third time that it looks at its ring.
     Slow,
     /// Fails from this sector on.
     Broken(u64),
@@ -88,7 +88,7 @@ impl FakeDisk {
                 answer.begin(0x7ff, number)[0] = 1;
                 answer.finish(1);
             }
-            // Somebody else's answer comes before.
+            // An answer to an order that was never sent comes first.
             let mut other = Frame::new();
             Outcome::Done.write(number.wrapping_add(1000), &mut other);
             let _ = self.ring.send(&other);

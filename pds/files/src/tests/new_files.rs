@@ -41,7 +41,7 @@ fn a_new_file_takes_its_name_when_it_is_finished_and_not_before() {
         bench.ask(&Ask::Finish),
         Told::Failed(FilesError::NotOpen, 0)
     );
-    // What was begun and not finished is gone with the next mount and the next file.
+    // A file that was begun and not finished is discarded by the next mount, and by the next file.
     assert_eq!(bench.ask(&Ask::Create { path: b"new/one" }), Told::Done);
     bench.mount();
     assert_eq!(
@@ -72,7 +72,7 @@ fn of_a_file_that_the_disk_has_no_room_for_nothing_is_left() {
     let path = b"adapters/large.gguf";
     assert_eq!(bench.ask(&Ask::Create { path }), Told::Done);
     let offset = bench.fill(free);
-    // The file is over: there is nothing to append to or to finish.
+    // The file was discarded, so there is nothing to append to or to finish.
     for ask in [
         Ask::Append {
             offset,
@@ -92,7 +92,7 @@ fn a_signature_goes_with_its_file_if_that_cannot_be_finished() {
     let mut bench = Bench::new(almost_full(), Mode::Honest);
     let free = bench.mount().free;
     let before = bench.list();
-    // One is too large, the other is given up for it.
+    // The first is abandoned when the second is created; the second is too large.
     for name in ["adapters/left", "adapters/large"] {
         bench.write(&std::format!("{name}.sig"), &[9; 64]);
         let path = name.as_bytes();
@@ -102,7 +102,7 @@ fn a_signature_goes_with_its_file_if_that_cannot_be_finished() {
     assert_eq!(bench.list(), before);
     bench.check();
     assert_eq!(bench.mount().free, free);
-    // What lies under the name already keeps its signature.
+    // A file that already exists keeps its signature.
     bench.write("adapters/small.sig", &[9; 64]);
     bench.write("adapters/small", &[1; 100]);
     let path = b"adapters/small";

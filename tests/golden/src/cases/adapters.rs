@@ -13,7 +13,7 @@ use llm_core::testing::{AdapterShape, Shape, adapter, family, gpt2, model};
 use llm_core::transformer::training::{Targets, TrainParams};
 use llm_core::transformer::{LoadOptions, Positions, Token};
 
-/// See the module.
+/// Cases with adapters and with training.
 pub const CASES: &[Case] = &[
     Case::model("adapter_f32_llama_q8_0", |c, b| {
         adapted(c, &llama(), TensorType::F32, b)
@@ -48,10 +48,10 @@ pub const CASES: &[Case] = &[
     }),
 ];
 
-/// SHA-256 of the base, as far as adapters can tell.
+/// Stands in for the SHA-256 of the base model.
 const BASE: [u8; 32] = [0x5A; 32];
 
-/// A prompt with an answer, a text, and a text that spans several cache blocks.
+/// A prompt with an answer, a text, and a prompt with an answer that spans several cache blocks.
 const DATA: &str = "\
 {\"prompt\": \"the king\", \"answer\": \" was sad.\"}
 {\"text\": \"once upon a time\"}

@@ -7,7 +7,7 @@ use llm_core::kv_cache::{KvShape, KvType};
 use llm_core::simd::Cpu;
 use llm_core::testing::kernels::{self, Attending};
 
-/// See the module.
+/// Cases of attention.
 pub const CASES: &[Case] = &[
     Case::on("attention_f32", |c, b| attention(c, KvType::F32, ALL, b)),
     Case::on("attention_f16", |c, b| attention(c, KvType::F16, ALL, b)),
@@ -31,9 +31,9 @@ const ALL: Seen = (usize::MAX, None);
 /// The window begins inside a cache block.
 const WINDOW: Seen = (11, Some(1.5));
 
-/// Heads in groups of one to four, sizes that are multiples of the lanes and one that is not, and positions around a
-/// block's sixteen. Elements include the ends of their range. With the small range many positions contribute, with the
-/// large one hardly more than one.
+/// Covers heads in groups of one to four, sizes that are multiples of the lanes and one that is not, and numbers of
+/// positions within one cache block of sixteen and beyond it. Elements include the ends of their range. With the small
+/// range many positions contribute, with the large one hardly more than one.
 fn attention(cpu: Cpu, ty: KvType, (window, cap): Seen, bits: &mut Bits) {
     let mut generator = Generator::new(600);
     for (kv_heads, group, head_size) in [(2, 1, 64), (1, 3, 32), (2, 4, 16), (1, 2, 128), (2, 3, 6)]

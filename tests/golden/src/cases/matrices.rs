@@ -1,4 +1,4 @@
-//! Matrix products: every format, in tiles if it has them.
+//! Matrix products with every weight format: in tiles if the format has them, and in rows.
 
 use super::Case;
 use crate::bits::Bits;
@@ -10,7 +10,7 @@ use llm_core::simd::tiles::{TILE, dequantize, repack};
 use llm_core::simd::{Cpu, Matrix};
 use llm_core::testing::{Memory, kernels};
 
-/// See the module.
+/// Cases of matrix products and tiles.
 pub const CASES: &[Case] = &[
     Case::on("tiles_q8_0_one_token", |c, b| {
         tiled(c, TensorType::Q8_0, 100, &[1], false, b)
@@ -80,14 +80,15 @@ pub const CASES: &[Case] = &[
     }),
 ];
 
-/// The number of types before IQ4_NL, and when all had tiles: a new type must not change the result of a case.
+/// Numbers of types that these cases cover: those before IQ4_NL, and those with tiles. They are fixed, because a new type
+/// must not change the result of a case.
 const BEFORE_IQ4: usize = 14;
 const TILED: usize = 18;
 
 /// Kernels process tokens in groups of powers of two: each size, and sums of sizes.
 const SEVERAL: &[usize] = &[2, 3, 4, 7, 8, 15];
 
-/// Any number of tokens, with ordinary and extreme weights.
+/// One token and several, with ordinary and, for quantised activations, extreme weights.
 fn every(cpu: Cpu, ty: TensorType, bits: &mut Bits) {
     let seed = 500 + u64::from(ty.to_ggml());
     tiled(cpu, ty, seed, &[1], false, bits);
@@ -97,9 +98,9 @@ fn every(cpu: Cpu, ty: TensorType, bits: &mut Bits) {
     }
 }
 
-/// Two tiles of a few blocks, with the tokens together. With `extreme`, all weights are −128 (with four bits, the ends
-/// of the range) and all activations −127 or 127: a kernel that makes one operand unsigned and saturates is wrong
-/// there.
+/// Multiplies two tiles of a few blocks with each number of tokens. With `extreme`, all weights are −128 (with four bits,
+/// the ends of the range) and all activations −127 or 127. A kernel that makes one operand unsigned and saturates gives
+/// wrong results for these.
 fn tiled(cpu: Cpu, ty: TensorType, seed: u64, tokens: &[usize], extreme: bool, bits: &mut Bits) {
     let mut generator = Generator::new(seed);
     let rows = 2 * TILE;

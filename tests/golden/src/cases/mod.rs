@@ -20,9 +20,9 @@ use llm_core::testing::Memory;
 pub struct Machine {
     /// The kernels.
     pub cpu: Cpu,
-    /// How many compute together.
+    /// Number of workers that compute together.
     pub workers: usize,
-    /// Makes a team of that many, which cuts even the shortest jobs.
+    /// Makes a team of that many workers, which divides even the shortest jobs.
     pub team: fn(usize) -> Box<dyn Team>,
     /// Memory for an arena of this many bytes, which the whole team can reach. Each is dropped before the next is requested.
     pub memory: fn(usize) -> Box<dyn AsMut<[u8]>>,
@@ -40,7 +40,7 @@ impl Machine {
         }
     }
 
-    /// Memory of the heap, for a team that has the same one.
+    /// Memory from the heap, for a team whose members share it.
     pub const HEAP: fn(usize) -> Box<dyn AsMut<[u8]>> = |bytes| Box::new(Memory::new(bytes));
 
     /// Its team.

@@ -21,7 +21,7 @@ use llm_core::team::Team;
 use llm_core::testing::{Shape, family, gpt2, model};
 use llm_core::transformer::{Checked, LoadOptions, Model, Positions};
 
-/// See the module.
+/// Cases of whole models.
 pub const CASES: &[Case] = &[
     Case::model("llama_f32_kv_f32", |c, b| {
         llama(c, NARROW, TensorType::F32, KvType::F32, b)
@@ -78,7 +78,7 @@ pub const CASES: &[Case] = &[
     Case::model("answer_up_to_a_stop_string", up_to_a_stop_string),
 ];
 
-/// Written in place of a token count.
+/// Written in place of a token count if the request is refused.
 const REFUSED: u64 = u64::MAX;
 
 pub(super) const NARROW: Shape = Shape {
@@ -274,7 +274,8 @@ fn region() -> Vec<u8> {
     image
 }
 
-/// A format of the region, which the answer leaves only at an end, and choices, one of which is a prefix of another.
+/// Answers in a format of the region, which must be whole words of it even if few tokens are allowed, and answers among
+/// choices, one of which is a prefix of another.
 fn in_a_format(machine: &Machine, bits: &mut Bits) {
     let image = region();
     let formats = Formats::read(&image).expect("a sound region");

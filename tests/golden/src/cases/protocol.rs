@@ -1,6 +1,6 @@
 //! What crosses the boundaries: rings in ordinary memory, messages, records, the policy, the store, fractions.
 
-/// Writes, parses, writes what was parsed: the same bytes, and the message that was meant.
+/// Writes each message, parses it, and writes the result: both the parsed message and the bytes must be the same.
 macro_rules! round_trips {
     ($ty:ident, $bits:ident, $messages:expr) => {
         for (number, message) in $messages.into_iter().enumerate() {
@@ -45,7 +45,7 @@ use protocol::wire::{
 };
 use records::{policy_read, record_json, store_read};
 
-/// See the module.
+/// Cases of the protocol and its formats.
 pub const CASES: &[Case] = &[
     Case::once("ring_round_trips", ring_round_trips),
     Case::once("ring_hostile_peer", ring_hostile_peer),
@@ -108,7 +108,7 @@ fn ring_round_trips(bits: &mut Bits) {
             assert_eq!(to.receive(&mut frame), Ok(false));
             assert_eq!(from.free(), SLOTS);
         }
-        // What lies in the region of the peer is the layout.
+        // The words in the peer's region show the layout.
         (0..region.words()).for_each(|index| bits.number(region.load(index)));
     }
     message(&mut frame, 1, 1, &[]);
@@ -335,7 +335,7 @@ fn wire_reports(bits: &mut Bits) {
     );
 }
 
-/// Of bytes that no honest peer sends, which are messages.
+/// Which bytes that no honest peer sends are accepted as messages.
 fn wire_any_bytes(bits: &mut Bits) {
     let mut generator = Generator::new(902);
     let mut frame = Frame::new();

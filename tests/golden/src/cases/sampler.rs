@@ -8,7 +8,7 @@ use llm_core::arena::as_mut;
 use llm_core::sampling::{Candidate, Sampler, SamplerParams};
 use llm_core::testing::Memory;
 
-/// See the module.
+/// Cases of the sampler.
 pub const CASES: &[Case] = &[
     Case::once("sampler_greedy", |bits| {
         sample(SamplerParams::greedy(), bits)

@@ -1,4 +1,4 @@
-//! Text to tokens and back, with the vocabularies that the tokenizer's own tests compare with llama.cpp.
+//! From text to tokens and back, with the vocabularies that the tokenizer's own tests compare with llama.cpp.
 
 use super::Case;
 use crate::bits::Bits;
@@ -18,7 +18,7 @@ macro_rules! vocabulary {
     };
 }
 
-/// See the module.
+/// Cases of the tokenizer.
 pub const CASES: &[Case] = &[
     Case::once("tokens_spm", vocabulary!("vocab-spm.gguf")),
     Case::once("tokens_gpt_2", vocabulary!("vocab-gpt-2.gguf")),

@@ -11,7 +11,7 @@ use llm_core::quantize::{ActivationQ8, ActivationQ8K};
 use llm_core::simd::Cpu;
 use llm_core::testing::kernels;
 
-/// See the module.
+/// Cases of vector computations.
 pub const CASES: &[Case] = &[
     Case::on("activations_q8", activations_q8),
     Case::on("activations_q8_k", activations_q8_k),

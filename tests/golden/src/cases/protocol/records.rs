@@ -80,7 +80,7 @@ pub(super) fn record_json(bits: &mut Bits) {
     line(format_args!("{ending}"));
 }
 
-/// A policy, and what is wrong with it when a byte is.
+/// A policy, and the result of reading it when it is cut off or one bit is flipped.
 pub(super) fn policy_read(bits: &mut Bits) {
     let mut sound = policy_bytes();
     sound.resize(POLICY_REGION_BYTES, 0);
@@ -102,7 +102,7 @@ pub(super) fn policy_read(bits: &mut Bits) {
     }
 }
 
-/// A file of a tar archive, as `ustar` has it.
+/// Appends a file to an archive in the `ustar` format of tar.
 fn archived(path: &str, data: &[u8], archive: &mut Vec<u8>) {
     let mut header = [0u8; 512];
     header[..path.len()].copy_from_slice(path.as_bytes());
@@ -122,7 +122,7 @@ fn archived(path: &str, data: &[u8], archive: &mut Vec<u8>) {
     archive.resize(archive.len().next_multiple_of(512), 0);
 }
 
-/// An archive with models, signatures and other files, and what is left of it when a byte is wrong.
+/// An archive with models, signatures and other files, and what is read from it as more and more of its bytes change.
 pub(super) fn store_read(bits: &mut Bits) {
     let mut generator = Generator::new(904);
     let mut sound = Vec::new();
