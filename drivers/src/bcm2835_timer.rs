@@ -127,7 +127,7 @@ impl<R: Registers> Watchdog for Timer<R> {
     }
 
     /// Each tick sets the comparator a second ahead, so a tick can be missing only if the clock passed its time between two
-    /// accesses of [`Self::next_tick`].
+    /// accesses of `next_tick`.
     fn look(&mut self) {
         let is_pending = self.registers.read(STATUS) & WATCHDOG.matched != 0;
         if !is_pending && self.now() > self.tick {
