@@ -9,13 +9,25 @@ pub(crate) const WORK_BYTES: usize = 32 << 10;
 /// The part of it that requests leave for loads and lists, so no client can stall another's load by sending requests.
 const KEPT_BYTES: usize = WORK_BYTES / 2;
 
-/// Pause between two slices, from the end of one to the wake-up for the next, in microseconds (1 ms). It is about as
-/// long as a slice, so clients and inference get half of the time meanwhile.
+/// Longest pause between two slices, from the end of a wake-up to the next slice, in microseconds (1 ms). A pause is as
+/// long as its wake-up was, so clients and inference get half of the time meanwhile; see [`pause_us`].
 pub(crate) const PAUSE_US: u64 = 1_000;
 
 /// Least time from the end of a wake-up to the next one that audit asks for, in microseconds (0.2 ms). Without it audit
 /// could run again at once, and lower domains could not run in between. Deadlines are noticed this much later.
 pub(crate) const GAP_US: u64 = 200;
+
+/// The pause after a wake-up that took this long, before the next slice. A fast processor hashes a slice in much less
+/// than a millisecond, and a pause of fixed length would be most of the time that a load takes there.
+pub(crate) const fn pause_us(took_us: u64) -> u64 {
+    if took_us < GAP_US {
+        GAP_US
+    } else if took_us > PAUSE_US {
+        PAUSE_US
+    } else {
+        took_us
+    }
+}
 
 /// How often audit signals an inference server that has workers and something to do, in microseconds (0.25 s). This is
 /// inference's only clock: after a few such signals it gives up a worker that does not respond, which audit would

@@ -36,7 +36,7 @@ use crate::models::Models;
 use crate::places::Places;
 use crate::shelf::Shelf;
 use crate::table::{InFlight, NEVER_US, State, Table, Texts};
-use crate::work::{Budget, GAP_US, PAUSE_US};
+use crate::work::{Budget, GAP_US, pause_us};
 use protocol::limits::MAX_CLIENTS;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
@@ -279,8 +279,9 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.signal(port);
         // Read again: after a long wake-up, the time at its start could lead to a wake-up time in the past, and audit
         // would run again at once.
-        let now = port.now_us();
-        port.arm_timer(self.next_wake_up(now, beat));
+        let (began, now) = (now, port.now_us());
+        let pause = pause_us(now.saturating_sub(began));
+        port.arm_timer(self.next_wake_up(now, pause, beat));
     }
 
     /// Signals inference if it has workers and something for them to do, and the beat is due. Returns when the next is
@@ -313,17 +314,14 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// When audit must wake up even without a signal.
-    fn next_wake_up(&self, now: u64, beat: Option<u64>) -> Option<u64> {
+    /// When audit must wake up even without a signal. `pause`: how long work that is to go on waits.
+    fn next_wake_up(&self, now: u64, pause: u64, beat: Option<u64>) -> Option<u64> {
         let deadlines = self.table.iter().filter_map(|entry| match entry.state {
             State::Active => Some(entry.deadline_us).filter(|at| *at != NEVER_US),
             State::Late { until_us } => until_us,
             State::Ended(_) => None,
         });
-        let slice = self
-            .work
-            .is_to_go_on()
-            .then_some(now.saturating_add(PAUSE_US));
+        let slice = self.work.is_to_go_on().then_some(now.saturating_add(pause));
         let next = deadlines.chain(self.egress_at_us).chain(slice);
         let next = next.chain(beat).min();
         let next = match &self.files {

@@ -1,7 +1,7 @@
 //! Models: which are loaded, and which are not.
 
 use super::harness::*;
-use crate::work::{PAUSE_US, WORK_BYTES};
+use crate::work::{GAP_US, PAUSE_US, WORK_BYTES};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::CLIENT_COMMANDS;
 use protocol::name::UserName;
@@ -342,6 +342,23 @@ fn a_wake_up_that_verifies_ends_before_the_next_is_asked_for() {
         wake_ups += 1;
     }
     assert!(wake_ups >= 3);
+}
+
+#[test]
+fn others_get_to_run_as_long_as_a_slice_took_but_no_longer_than_a_millisecond() {
+    for (takes_us, pause_us) in [(50, GAP_US), (400, 400), (5_000, PAUSE_US)] {
+        let mut system = System::of_admin();
+        system.ask(5, &load("tiny"));
+        assert!(system.asked().is_empty(), "it takes more than one wake-up");
+        system.runtime.takes_us = takes_us;
+        system.runtime.now = system.runtime.timer.unwrap();
+        system.audit.on_timer(&mut system.runtime);
+        assert!(system.asked().is_empty(), "nor are two enough");
+        // The clock has advanced once more since audit armed the timer.
+        let armed = system.runtime.now - takes_us;
+        let at = system.runtime.timer.unwrap();
+        assert_eq!(at - armed, pause_us, "after {takes_us} us");
+    }
 }
 
 #[test]
