@@ -79,6 +79,9 @@ macro_rules! messages {
             )*}
 
             impl<'a> $Enum<'a> {
+                /// The number of each message and the bytes of its fixed part, for tests that send every kind.
+                pub const KINDS: &'static [(u16, usize)] = &[$(($number, $size)),*];
+
                 /// Writes the message into `frame`, for request number `request` (0 for none).
                 pub fn write<const N: usize>(&self, request: u32, frame: &mut Frame<N>) {
                     match self {$(

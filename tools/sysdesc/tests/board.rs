@@ -271,6 +271,20 @@ fn a_board_that_is_wrong_is_refused_with_the_device_and_the_number() {
 }
 
 #[test]
+fn a_device_beyond_the_window_of_an_aarch64_kernel_is_refused() {
+    let at = |arch: &str, address: &str| {
+        let text = WHOLE.replacen("arch = \"riscv64\"", &format!("arch = \"{arch}\""), 1);
+        Board::parse("mine", &text.replacen("0x10_1000", address, 1))
+    };
+    at("aarch64", "0x7f_bfff_f000").unwrap();
+    let said = at("aarch64", "0x7f_c000_0000").unwrap_err().to_string();
+    for word in ["'watchdog'", "0x7fc0001000", "0x7fc0000000"] {
+        assert!(said.contains(word), "{said}");
+    }
+    at("riscv64", "0x7f_c000_0000").unwrap();
+}
+
+#[test]
 fn a_device_without_a_driver_is_for_a_component_that_brings_one() {
     let text = format!("{WHOLE}[devices.adc]\naddress = 0x2000_0000\nsize = 0x1000\n");
     let board = Board::parse("mine", &text).unwrap();

@@ -28,18 +28,22 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let number = || 0u32..24;
-    // Lengths of messages that have only a fixed part.
-    let lengths = prop::sample::select(std::vec![
-        0usize, 4, 8, 16, 24, 32, 72, 80, 88, 96, 128, 208
-    ]);
+    // Every kind of event, and a number that none has.
+    let kinds = || {
+        prop_oneof![
+            20 => prop::sample::select(Event::KINDS),
+            1 => Just((0x100, 0)),
+        ]
+    };
     prop_oneof![
         4 => (0u8..8).prop_map(Step::Submit),
         1 => number().prop_map(Step::Cancel),
         1 => number().prop_map(Step::Abandon),
         4 => Just(Step::Poll),
         3 => Just(Step::Read),
-        3 => (0x101u16..0x115, number(), lengths).prop_map(|(kind, n, len)| Step::Say(kind, n, std::vec![0; len])),
-        2 => (0x100u16..0x116, number(), prop::collection::vec(any::<u8>(), 0..90)).prop_map(|(kind, n, bytes)| Step::Say(kind, n, bytes)),
+        // The length of a message without its variable part.
+        3 => (kinds(), number()).prop_map(|((kind, fixed), n)| Step::Say(kind, n, std::vec![0; fixed])),
+        2 => (kinds(), number(), prop::collection::vec(any::<u8>(), 0..90)).prop_map(|((kind, _), n, bytes)| Step::Say(kind, n, bytes)),
         2 => number().prop_map(Step::Fail),
         1 => Just(Step::Lead),
     ]

@@ -125,11 +125,11 @@ proptest! {
             prop_oneof![
                 prop::collection::vec(any::<u8>(), 0..60).prop_map(Ok),
                 line().prop_map(Ok),
-                (0x101u16..0x115, 0u32..6, prop::collection::vec(any::<u8>(), 0..80)).prop_map(Err),
-                // Lengths of messages that have only a fixed part.
-                (0x101u16..0x115, 0u32..6, prop::sample::select(vec![
-                    4usize, 8, 16, 24, 32, 40, 72, 80, 88, 112, 136, 264, 352, 360, 640,
-                ])).prop_map(|(kind, number, len)| Err((kind, number, vec![0; len]))),
+                (prop::sample::select(Event::KINDS), 0u32..6, prop::collection::vec(any::<u8>(), 0..80))
+                    .prop_map(|((kind, _), number, payload)| Err((kind, number, payload))),
+                // The length of a message without its variable part.
+                (prop::sample::select(Event::KINDS), 0u32..6)
+                    .prop_map(|((kind, fixed), number)| Err((kind, number, vec![0; fixed]))),
                 (Just(0x102u16), 0u32..4, prop::collection::vec(any::<u8>(), 4..40)).prop_map(Err),
                 // Audit restarts.
                 Just(Err((0, 0, vec![]))),

@@ -29,6 +29,16 @@ impl Board {
                         page,
                     });
                 }
+                if let Some(limit) = self.arch.device_end()
+                    && address + size > limit
+                {
+                    return Err(BoardError::Beyond {
+                        board: board(),
+                        device: name.clone(),
+                        end: address + size,
+                        limit,
+                    });
+                }
                 if device.registers >= size {
                     let (device, registers) = (name.clone(), device.registers);
                     return Err(BoardError::Registers {

@@ -40,6 +40,16 @@ pub enum BoardError {
         page: u64,
     },
     #[error(
+        "boards/{board}.toml: device '{device}' ends at {end:#x}; beyond {limit:#x} its owner could abort the kernel \
+         (docs/isolation.md, M3), so the device cannot be used"
+    )]
+    Beyond {
+        board: String,
+        device: String,
+        end: u64,
+        limit: u64,
+    },
+    #[error(
         "boards/{board}.toml: 'registers' of device '{device}' is {registers:#x}, beyond its size of {size:#x} bytes"
     )]
     Registers {
