@@ -79,6 +79,11 @@ enum MemoryState {
     Inspected,
     /// Something was computed since. It is inspected when there is nothing else to do.
     Used,
+    /// An inspection is under way, and nothing was computed since it began.
+    Inspecting,
+    /// An inspection is under way, and something was computed since it began. It has to be followed by another, because
+    /// what it has already passed may have changed.
+    Overtaken,
     /// It has changed, and audit has been told. Nothing more is done until the restart.
     Corrupt,
 }
@@ -163,19 +168,22 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
 
     /// With nothing else to do, looks at the next piece of the memory that requests have used.
     fn inspect(&mut self, port: &mut impl Port) -> Activity {
-        if self.memory != MemoryState::Used {
+        if self.memory == MemoryState::Inspected {
             return Activity::Idle;
         }
-        match self.backend.inspect() {
-            Inspection::Unfinished => Activity::Busy,
-            Inspection::Sound => {
-                self.memory = MemoryState::Inspected;
-                Activity::Idle
-            }
+        self.memory = match self.backend.inspect() {
+            Inspection::Unfinished if self.memory == MemoryState::Used => MemoryState::Inspecting,
+            Inspection::Unfinished => self.memory,
+            Inspection::Sound if self.memory == MemoryState::Overtaken => MemoryState::Used,
+            Inspection::Sound => MemoryState::Inspected,
             Inspection::Changed => {
                 self.give_up(port);
-                Activity::Idle
+                return Activity::Idle;
             }
+        };
+        match self.memory {
+            MemoryState::Inspected => Activity::Idle,
+            _ => Activity::Busy,
         }
     }
 
@@ -190,6 +198,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
                 Inspection::Changed => return true,
             }
         }
+        self.memory = MemoryState::Inspected;
         false
     }
 
@@ -330,9 +339,11 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
                 self.send(0, &Report::Evicted { session }, port);
             }
         }
-        if self.memory == MemoryState::Inspected {
-            self.memory = MemoryState::Used;
-        }
+        self.memory = match self.memory {
+            MemoryState::Inspected => MemoryState::Used,
+            MemoryState::Inspecting => MemoryState::Overtaken,
+            same => same,
+        };
         true
     }
 }

@@ -38,11 +38,12 @@ mod training;
 use crate::error::{Error, Result};
 use crate::options::{Options, environment, number};
 use crate::shop::Shop;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-/// The root of the repository.
-fn root() -> PathBuf {
+/// The root of the repository that the tests are built in.
+#[cfg(test)]
+fn root() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
@@ -62,7 +63,11 @@ fn main() -> ExitCode {
 }
 
 fn start(verb: &str) -> Result {
-    std::env::set_current_dir(root()).map_err(crate::error::at(root()))?;
+    // Not the folder that this program was built in: a copy of the project has the program of the original.
+    if !Path::new("tools/xtask/Cargo.toml").exists() {
+        let text = "the current folder is not that of the project; run `make`, which is started there";
+        return Err(Error::Wrong(text.to_owned()));
+    }
     let options = Options::read(&environment)?;
     run_verb(verb, &Shop::new(), &options)
 }

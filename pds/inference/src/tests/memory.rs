@@ -1,6 +1,7 @@
 //! Memory that only a load writes, and somebody else has written.
 
 use super::harness::*;
+use llm_core::quantize::TensorType;
 
 /// A server whose model is loaded, and sealed if `seals`.
 fn serving<'s>(
@@ -67,6 +68,27 @@ fn a_change_that_gives_a_wrong_text_is_found_once_there_is_time() {
         let seen = audit.settle(&mut server);
         assert_eq!(seen.last(), Some(&Seen::Corrupt), "{seen:?}");
     }
+}
+
+#[test]
+fn a_change_where_an_interrupted_inspection_has_already_been_is_found_too() {
+    let shape = Shape {
+        feed_forward: 1024,
+        ty: TensorType::F32,
+        ..Shape::default()
+    };
+    let file = model(shape).finish();
+    let mut memory = Memory::new(4 << 20);
+    let (mut audit, mut server) = serving(&mut memory, &file, true);
+    audit.send(1, &only(0, b"hello", 3));
+    while !matches!(audit.receive().last(), Some(Seen::Finished(1, ..))) {
+        server.poll(&mut audit.signals);
+    }
+    assert_eq!(server.poll(&mut audit.signals), Activity::Busy, "inspects");
+    write(&mut server, |_| 4096..4097, |byte| byte ^ 1);
+    audit.send(2, &only(0, b"hello", 3));
+    let seen = audit.settle(&mut server);
+    assert_eq!(seen.last(), Some(&Seen::Corrupt), "{seen:?}");
 }
 
 #[test]
