@@ -65,7 +65,8 @@ fn main() -> ExitCode {
 fn start(verb: &str) -> Result {
     // Not the folder that this program was built in: a copy of the project has the program of the original.
     if !Path::new("tools/xtask/Cargo.toml").exists() {
-        let text = "the current folder is not that of the project; run `make`, which is started there";
+        let text =
+            "the current folder is not that of the project; run `make`, which is started there";
         return Err(Error::Wrong(text.to_owned()));
     }
     let options = Options::read(&environment)?;
