@@ -97,8 +97,9 @@ pub fn deny() -> Result {
     Ok(())
 }
 
-/// Unused dependencies. Members of the workspace `pds/sel4` that lie outside of it have manifests that cargo-machete
-/// cannot handle, and it says so; the lint `unused_crate_dependencies` covers them in `make lint-sel4`.
+/// Unused dependencies. cargo-machete cannot handle the members of the workspace `pds/sel4` that lie outside that folder,
+/// because it looks for their workspace in the folders above; it names them. rustc's `unused_crate_dependencies` is no
+/// substitute: where `core` is built too, it reports `compiler_builtins`.
 pub fn machete() -> Result {
     needed("cargo-machete", "cargo install cargo-machete --locked")?;
     run("cargo-machete").arg("--skip-target-dir").done()

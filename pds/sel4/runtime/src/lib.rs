@@ -16,9 +16,6 @@ pub mod misdeeds;
 pub mod region;
 mod symbols;
 
-// Only its features matter; see Cargo.toml.
-use log as _;
-
 pub use drivers::{Clock, Serial, Watchdog};
 
 /// Declares `fn name() -> usize` for each name: the value that the Microkit tool writes for it (`setvar_vaddr`,
