@@ -157,12 +157,12 @@ fn judge(answer: &Answer, said: &str, counted: Counters) -> Result<String, Strin
                 !its.contains('X') && !its.contains("5858"),
                 "its words or numbers are shown",
             )?;
-            "failed, without a word of its own"
+            "failed, with no text from inference"
         }
         Ends::Dropped => {
             check(its_own, "another death than its own")?;
             check(violations >= 1, "no violation was counted")?;
-            "what came behind was dropped"
+            "what came after the end was dropped"
         }
     };
     if matches!(answer.ends, Ends::Format | Ends::Stop | Ends::Breach) {

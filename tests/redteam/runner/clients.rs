@@ -222,15 +222,12 @@ impl Bench {
         }
         let ms = |time: Duration| time.as_millis();
         let what = match board::client_must(attack) {
-            Must::Die => {
-                "it says nothing any more: stopped, and its fault is nobody's but the monitor's"
-                    .to_owned()
-            }
+            Must::Die => "silent: it was stopped, and only the monitor got its fault".to_owned(),
             _ => said.trim_start_matches(&says).to_owned(),
         };
         let violations = match after.violations {
             0 => String::new(),
-            count => format!("; {count} violations on record"),
+            count => format!("; {count} violations recorded"),
         };
         Ok(match attack.lasts {
             true => format!(

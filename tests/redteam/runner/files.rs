@@ -279,7 +279,7 @@ fn made_on_log(bench: Bench, attack: &Attack, must: Log) -> Result<String, Strin
         "llmtool finds nothing wrong".to_owned()
     })?;
     Ok(format!(
-        "the next boot sees nothing; who keeps an attestation: {}",
+        "the next boot sees nothing; a user with an attestation is told: {}",
         line.trim()
     ))
 }

@@ -217,7 +217,7 @@ fn breach(said: &str, counted: Counters, adapters: &str) -> Result<String, Strin
     check(!adapters.contains(FORGED), "something half made is left")?;
     check(adapters.contains(BEFORE), "another adapter is gone")?;
     Ok(format!(
-        "a breach of the protocol, {violations} violations; restarted, nothing charged, nothing half made"
+        "a breach of the protocol, {violations} violations; restarted, nothing charged, no partial adapter left"
     ))
 }
 
@@ -237,5 +237,5 @@ fn nothing(said: &str, counted: Counters, adapters: &str) -> Result<String, Stri
     check(said.contains(MADE), "no adapter was made")?;
     check(used > 0, "the user was not charged")?;
     check(adapters.contains(FORGED), "the adapter is not kept")?;
-    Ok("signed and on record".to_owned())
+    Ok("signed and recorded".to_owned())
 }

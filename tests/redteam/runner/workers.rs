@@ -110,7 +110,7 @@ fn judge(must: Must, seen: &str, counted: Counters, system: &mut System) -> Resu
                 check(address == format!("{at:#x}"), "another address")?;
             }
             Ok(format!(
-                "{of} at {address}; all of the compartment restarted"
+                "{of} at {address}; the whole compartment restarted"
             ))
         }
         Must::Hang => {

@@ -65,7 +65,7 @@ pub const ATTACKS: &[Attack] = &[
     // Its own ring.
     quick(
         "mallory-forge-head",
-        "says that 1000 messages wait",
+        "says that 1000 messages are waiting",
         Break("forged"),
         Both,
     ),
@@ -107,7 +107,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     quick(
         "mallory-forge-report",
-        "sends what only inference and audit say: a token, an end, an event",
+        "sends what only inference and audit may send: a token, an end, an event",
         Break("forged"),
         Both,
     ),
@@ -182,25 +182,26 @@ pub const ATTACKS: &[Attack] = &[
     ),
     long(
         "mallory-never-read",
-        "asks for as many texts as it may, and reads nothing of them while the honest client is served",
+        "asks for as many texts as it may, and reads none of them while the honest client is served",
         Say("lost=0"),
         Both,
     ),
     long(
         "mallory-never-read-lists",
-        "asks for lists and counters that go on, and reads nothing of them",
+        "asks for lists and counters that never end, and reads none of them",
         Say("lost=0"),
         Both,
     ),
     long(
         "mallory-take-all-parts",
-        "begins sessions until it is refused, and keeps them all, with a request under way in each that it may",
+        "begins sessions until it is refused, and keeps them all, each with a request under way if it may",
         Say("had 8 under way, then TooMany"),
         Both,
     ),
     long(
         "mallory-use-up-engine",
-        "asks for the longest texts, as many at once as it may, and for more as they end: the engine, its cache and the egress cap",
+        "asks for the longest texts, as many at once as it may, and for more as they end, to use up the engine, its \
+        cache and the egress cap",
         Say("texts"),
         Both,
     ),
@@ -213,8 +214,8 @@ pub const ATTACKS: &[Attack] = &[
     ),
     quick(
         "mallory-invoke-address-space",
-        "the same on its own address space, with a page of its ring as the range: the four kinds of cache maintenance, \
-         and nothing else",
+        "the same on its own address space, with a page of its ring as the range; at most the four kinds of cache \
+        maintenance are granted",
         Say("granted=4 "),
         Sel4,
     ),
@@ -232,7 +233,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     quick(
         "mallory-stop-audit",
-        "suspends, resumes and rewrites by the 64 slots of children's TCBs",
+        "suspends, resumes and rewrites threads through the 64 slots of children's TCBs",
         Say("granted=0"),
         Sel4,
     ),
@@ -259,7 +260,7 @@ pub const ATTACKS: &[Attack] = &[
         uses_up: true,
         ..long(
             "mallory-flood-prompts",
-            "sends the longest prompts as fast as they are read, until its share of the log is used up and after that",
+            "sends the longest prompts as fast as they are read, and continues after its share of the log is used up",
             Refused("then LogShare", 61),
             Both,
         )
@@ -275,7 +276,10 @@ pub const ATTACKS: &[Attack] = &[
         "mallory-write-own-events",
         "writes the ring that audit writes for it",
     ),
-    dies("mallory-read-behind-its-ring", "reads behind its own ring"),
+    dies(
+        "mallory-read-behind-its-ring",
+        "reads past the end of its own ring",
+    ),
     dies(
         "mallory-write-inference-ring",
         "writes where inference has its ring",
@@ -285,7 +289,7 @@ pub const ATTACKS: &[Attack] = &[
     dies("mallory-read-adapters", "reads where audit keeps adapters"),
     dies(
         "mallory-read-formats",
-        "reads the formats, which audit checks answers by",
+        "reads the formats, against which audit checks answers",
     ),
     dies("mallory-write-audit-log", "writes where audit has the log"),
     dies("mallory-read-policy", "reads where audit has the policy"),
