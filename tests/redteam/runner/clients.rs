@@ -196,7 +196,7 @@ impl Bench {
         self.honest_work(&mut seen)?;
         let after = self.system.counters()?.since(before);
         check((after.faults, after.restarts) == (0, 0), || {
-            format!("inference has suffered from it: {after:?}")
+            format!("inference was harmed by it: {after:?}")
         })?;
         let charged = self.tokens * seen.requests;
         check(after.used == charged, || {
@@ -250,13 +250,13 @@ impl Bench {
             }
             if let Some(said) = self.said(says)? {
                 check(!attack.lasts || meanwhile > 0, || {
-                    "it was over before an honest request was".to_owned()
+                    "it was over before any honest request was answered".to_owned()
                 })?;
                 return Ok(said);
             }
             meanwhile += 1;
             if Instant::now() > until {
-                return Err("the hostile client says nothing of it".to_owned());
+                return Err("the hostile client does not report on it".to_owned());
             }
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -298,7 +298,7 @@ impl Bench {
             Must::Break(_) => {
                 let log = self.system.command("llmctl audit")?;
                 check(log.contains("mallory broke the protocol"), || {
-                    "its violations are not on record".to_owned()
+                    "its violations are not recorded".to_owned()
                 })
             }
             Must::Refused(_, code) => {
@@ -307,7 +307,7 @@ impl Bench {
                 let is_refusal =
                     |line: &str| line.contains("\"event\":\"refuse\"") && line.contains(&code);
                 check(log.lines().any(is_refusal), || {
-                    "its refusals are not on record".to_owned()
+                    "its refusals are not recorded".to_owned()
                 })
             }
             _ => Ok(()),

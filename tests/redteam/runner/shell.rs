@@ -1,4 +1,4 @@
-//! The attacks of the hostile shell. It has no parent, so nobody reports what it dies of, and it stays dead.
+//! The attacks of the hostile shell. It has no parent, so nobody reports its death or restarts it.
 
 use crate::system::System;
 use crate::{Verdict, board, wanted};
@@ -150,8 +150,8 @@ const DEATHS: [(&str, &str, &str); 8] = [
     ),
 ];
 
-/// The receiving end of the timer's channel on a board whose kernel protects the registers. On other boards this is the
-/// channel.
+/// The receiving end of the timer's channel, as an attack of its own on a board whose kernel protects the registers. On
+/// other boards it is one end of the channel that is measured.
 const READS_TIMER: (&str, &str, &str) = (
     "C",
     "shell-read-timer",
@@ -211,14 +211,14 @@ fn type_attack(system: &mut System, letter: &str, patience: Duration) -> Option<
 
 fn lives(letter: &str, name: &str, must: &str, system: &mut System) -> Result<String, String> {
     let before = system.counters()?;
-    let said = type_attack(system, letter, PATIENCE).ok_or("the shell died of it")?;
+    let said = type_attack(system, letter, PATIENCE).ok_or("the shell died")?;
     let said = said.replace("\r\nredteam-shell ", "").replace(" :end", "");
     if !said.contains(must) {
         return Err(format!("it was not stopped: {said:?}"));
     }
     let counters = system.counters()?;
     if counters.faults + counters.restarts > 0 {
-        return Err(format!("inference has suffered from it: {counters:?}"));
+        return Err(format!("inference was harmed by it: {counters:?}"));
     }
     let violations = counters.since(before).violations;
     if (violations > 0) != COUNTED.contains(&name) {
@@ -247,7 +247,7 @@ fn dies(letter: &str) -> Result<String, String> {
     }
 }
 
-/// The sender on a board whose kernel protects the register: it dies at its first word.
+/// Judges the sender on a board whose kernel protects the register: it must fault when it writes its first word.
 fn closed(system: &mut System) -> Result<String, String> {
     let before = system.counters()?;
     let seen = system.raw("llminfer \"!attack timer-send\"")?;

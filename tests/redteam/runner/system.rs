@@ -113,7 +113,7 @@ impl System {
         self.rest_to_prompt(line)
     }
 
-    /// The output up to the next prompt, as the answer to `line`.
+    /// The output up to the next prompt. `line` is the command that it answers, for messages.
     pub(crate) fn rest_to_prompt(&mut self, line: &str) -> Result<String, String> {
         self.wait_for(PROMPT, PATIENCE).ok_or_else(|| silent(line))
     }

@@ -35,7 +35,7 @@ enum Say {
     End(FinishReason),
     /// A failure with this code, and an arbitrary number and detail.
     Fail(ErrorCode, u64, &'static [u8]),
-    /// Nothing more, for ever.
+    /// Nothing more.
     Silence,
 }
 
@@ -65,7 +65,7 @@ pub struct Answer {
     pub does: &'static str,
     /// What the request's answer is bound to.
     pub bound: Bound,
-    /// The most that may be shown. Half a character is shown as U+FFFD.
+    /// The longest text that the console may show. An incomplete character appears as U+FFFD.
     pub shows: &'static str,
     /// The required outcome.
     pub ends: Ends,
@@ -93,7 +93,7 @@ const fn format(
     }
 }
 
-/// A byte that no word has after this beginning.
+/// An attack that ends with a byte that no word of the format has at this point.
 const fn wrong(name: &'static str, shows: &'static str, says: &'static [Say]) -> Answer {
     let does = "gives the right bytes of a format up to here, and then a wrong one";
     format(name, does, shows, Ends::Format, says)

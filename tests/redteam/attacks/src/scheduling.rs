@@ -14,9 +14,9 @@ use core::fmt;
 pub const WINDOW_US: u64 = 20_000;
 /// Windows of one measurement: 4 s, which is less than the deadline of a request.
 pub const WINDOWS: usize = 200;
-/// A domain that does not see the clock for this long was not running, in microseconds.
+/// A domain that has not looked at the clock for this long was not running, in microseconds.
 const GAP_US: u64 = 3;
-/// If it does not for this long, it was another partition's turn.
+/// If it has not looked for this long, it was another partition's turn, in microseconds.
 const TURN_US: u64 = 1_500;
 
 /// The window at this time.

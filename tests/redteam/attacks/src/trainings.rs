@@ -8,8 +8,8 @@ pub enum Found {
     /// Audit, at once: it restarts inference for a breach of the protocol, nothing is charged, and no partial adapter
     /// is left.
     AtOnce,
-    /// Nobody on the device, which cannot train twice. The result is signed and recorded, and a replay of the log
-    /// reveals that the fine-tuning gives another adapter.
+    /// Nobody on the device, because it cannot train twice to compare. The result is signed and recorded, and a replay
+    /// of the log reveals that the fine-tuning gives another adapter.
     ByReplay,
 }
 

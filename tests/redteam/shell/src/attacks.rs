@@ -149,7 +149,7 @@ impl Receiver {
             self.wrong += 1;
             return;
         }
-        // Also for a word that was acknowledged before, because audit may have overwritten that.
+        // A word that was acknowledged before is acknowledged again, because audit may have overwritten the register.
         let taken = channel::taken(self.words - 1);
         machine::write_timer(taken, 0);
     }

@@ -3,8 +3,8 @@
 use crate::On;
 use On::{Both, Sel4};
 
-/// The required outcome. In addition, during and after the attack, the honest client gets the canonical text in time
-/// and is charged only for that, nobody else has failed, and the log verifies.
+/// The required outcome. In addition, the honest client must get the canonical text in time during and after the
+/// attack, and pay only for that; no other domain may fail; and the log must verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Must {
     /// The hostile client dies: it answers neither this order nor the next.
@@ -13,7 +13,7 @@ pub enum Must {
     Say(&'static str),
     /// It reports this, and audit counts violations and records them under its name.
     Break(&'static str),
-    /// It reports this, and its refusal, with this number of [`protocol::error::ErrorCode`], is recorded under its
+    /// It reports this, and the log has its refusal, with this number of [`protocol::error::ErrorCode`], under its
     /// name.
     Refused(&'static str, u16),
 }
@@ -255,7 +255,7 @@ pub const ATTACKS: &[Attack] = &[
         Say("stormed"),
         Sel4,
     ),
-    // What it does not get back at once.
+    // What it uses up until the next boot.
     Attack {
         uses_up: true,
         ..long(

@@ -13,7 +13,7 @@ pub enum Must {
     FailList(&'static str),
     /// The other signed file is loaded instead, and the log has its hash.
     Swap,
-    /// The load does not end until it is cancelled; the next one succeeds, whatever arrives for the first.
+    /// The load does not end until it is cancelled. The next one succeeds, whatever arrives for the first.
     Late,
     /// It reports this, as the name of a model in the next list.
     Say(&'static str),
@@ -41,7 +41,7 @@ pub enum Disk {
     GoesOn,
     /// Audit asks nothing more: the next load is refused at once.
     GivenUp,
-    /// Not checked: its rings are in a state in which it could not be honest again.
+    /// Not checked, because its rings are in a state from which it could not be honest again.
     Left,
 }
 
@@ -52,8 +52,8 @@ pub struct Attack {
     pub name: &'static str,
     /// What it does.
     pub does: &'static str,
-    /// The required outcome. In addition, the model in service stays, the honest text is the canonical one, nobody but
-    /// files itself has died of it, and the log verifies.
+    /// The required outcome. In addition, the model in service stays, the honest text is the canonical one, no domain
+    /// but files has died, and the log verifies.
     pub must: Must,
     /// What happens to the disk.
     pub disk: Disk,
@@ -309,7 +309,7 @@ pub const ATTACKS: &[Attack] = &[
         "spins for 3 s in each flush of the log",
         Log::Slow(6),
     ),
-    // Other domains' memory: it dies of that, and is silent.
+    // Other domains' memory: each of these kills it, so it falls silent.
     ends("files-dies", "executes an undefined instruction", SILENT),
     ends(
         "files-write-slots",

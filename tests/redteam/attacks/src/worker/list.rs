@@ -9,11 +9,11 @@ use Must::{Anything, Die, Found, Hang, Say as Says};
 /// canonical text, and the log verifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Must {
-    /// The compartment dies of this, in the shell's words, at this address if one is given.
+    /// The compartment dies of this fault, in the shell's words, at this address if one is given.
     Die(&'static str, Option<usize>),
     /// The shell answers others, and inference soon ends itself.
     Hang,
-    /// Inference detects the change, during or after the request, and has itself restarted; or it dies of it.
+    /// Inference detects the change, during or after the request, and has itself restarted, or the change kills it.
     Found,
     /// The request gets its canonical text, and the worker then reports this.
     Say(&'static str),
@@ -49,7 +49,7 @@ const fn faults(name: &'static str, does: &'static str, at: usize) -> Attack {
     attack(name, does, Must::Die(MEMORY, Some(at)))
 }
 
-/// About the kernel, the processor or the board, so on seL4 alone.
+/// An attack on the kernel, the processor or the board, which can only be made on seL4.
 const fn sel4(name: &'static str, does: &'static str, must: Must) -> Attack {
     Attack {
         on: On::Sel4,
