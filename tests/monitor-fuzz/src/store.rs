@@ -292,7 +292,7 @@ pub fn clients(policy: &mut Policy, dice: &mut Dice) -> Vec<u8> {
         // A client that does not exist.
         named.push(63);
     }
-    // In another order than audit has them.
+    // The policy names them in another order than audit has them.
     let turned = dice.below(named.len() as u64) as usize;
     named.rotate_left(turned);
     let parts = PARTS.map(|most| parts(most, named.len(), dice));

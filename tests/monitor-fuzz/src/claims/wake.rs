@@ -125,7 +125,7 @@ impl Judge<'_> {
                 self,
                 Flow,
                 signalled == wanted,
-                "peer {place} of {count} clients and inference is signalled: {signalled}, and should be: {wanted}"
+                "peer {place} of {count} clients and inference is signalled: {signalled}, but should be: {wanted}"
             );
         }
         Ok(armed)
@@ -342,7 +342,7 @@ impl Judge<'_> {
         }
         let left = self.records.front().map(|(record, _)| record);
         let left = left.or(self.refusals.front()).or(self.violations.front());
-        claim!(self, Log, left.is_none(), "nobody knows why: {left:?}");
+        claim!(self, Log, left.is_none(), "unexplained: {left:?}");
         let (claim, seen) = match self.seen.front() {
             None => return Ok(()),
             Some(seen @ (Seen::Restarted(_) | Seen::Stopped(_))) => (Claim::Restarts, seen),
@@ -350,7 +350,7 @@ impl Judge<'_> {
             Some(seen @ Seen::Took(..)) => (Claim::Flow, seen),
             Some(seen) => (Claim::Answers, seen),
         };
-        broken(claim, format!("nothing asks for {seen:?}"))
+        broken(claim, format!("nothing explains {seen:?}"))
     }
 
     /// Every request has its end.
