@@ -27,7 +27,7 @@ const MUTATIONS: &[Mutation] = &[
             r#"<program_image path="audit.elf" /><map mr="arena" vaddr="0x40000000" perms="r" />"#,
         )],
         &["I2", "I3"],
-        &["'arena'", "audit", "inference's alone", "line"],
+        &["'arena'", "audit", "belongs to inference alone", "line"],
     ),
     (
         "the_arena_is_readable_in_shell",
@@ -45,7 +45,7 @@ const MUTATIONS: &[Mutation] = &[
             r#"<program_image path="shell.elf" /><map mr="audit_log" vaddr="0x40000000" perms="r" />"#,
         )],
         &["I2", "I3"],
-        &["'audit_log'", "shell", "audit's alone"],
+        &["'audit_log'", "shell", "belongs to audit alone"],
     ),
     (
         "the_audit_log_is_writable_in_inference",

@@ -139,7 +139,7 @@ pub const MUTATIONS: &[Mutation] = &[
             image.add("frame_mr_hidden_000000000", Object::Frame(frame));
         },
         &["A"],
-        &["page 0 of region 'hidden'", "system.xml has not"],
+        &["page 0 of region 'hidden'", "system.xml does not"],
     ),
     (
         "a_page_table_maps_a_tcb",
