@@ -71,7 +71,7 @@ pub struct Board {
 pub struct Emulation {
     /// The emulator with its machine; `None` if the board has no emulator.
     pub command: Option<String>,
-    /// What boots an image; `{image}` stands for its file.
+    /// The options that boot an image; `{image}` stands for its file.
     pub boot: Option<String>,
     /// Options that add a disk; `{disk}` is replaced by its image. `None` if there is no driver for a disk of the
     /// board.
@@ -101,7 +101,7 @@ pub struct Device {
     /// Frequency of its clock in Hz, for drivers that must know it.
     #[serde(default)]
     pub hertz: Option<u32>,
-    /// The same for a model of it with narrower registers, if that runs at another rate.
+    /// The frequency for a model of the device with narrower registers, if it differs.
     #[serde(default)]
     pub narrow_hertz: Option<u32>,
     /// Size of a register, and distance between registers, in bytes.
@@ -154,7 +154,7 @@ impl Arch {
         match self {
             // 40 bits with hypervisor support.
             Self::Aarch64 => 1 << 40,
-            // 38 bits of Sv39, but for the last page.
+            // 38 bits of Sv39, except the last page.
             Self::Riscv64 => (1 << 38) - 0x1000,
         }
     }

@@ -33,7 +33,7 @@ pub const DEFAULT_BUDGET_US: u64 = 1000;
 pub const DEFAULT_STACK_BYTES: u64 = 0x2000;
 /// Page sizes of both architectures, smallest first.
 pub const PAGE_SIZES: [u64; 2] = [0x1000, 0x20_0000];
-/// Highest number of a core: the kernels of the SDK for several cores have four on every board that this project has.
+/// Highest number of a core. The SDK's kernels for several cores support four, on every board of this project.
 pub const MAX_CPU: u64 = 3;
 /// Maximum number of protection domains in a system.
 pub const MAX_DOMAINS: usize = 63;
@@ -193,8 +193,8 @@ pub struct Irq {
     pub line: u32,
 }
 
-/// A physical address that a program learns, because its device reads and writes memory by itself: the first of a region
-/// that the domain maps.
+/// A physical address that a program learns, because its device reads and writes memory by itself: the first of a
+/// region that the domain maps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Physical {
     /// Index in [`System::regions`].
