@@ -52,16 +52,16 @@ pub trait Component {
     /// Something arrived on these channels or interrupts. They say only that something did, so look everywhere.
     fn notified(&mut self, ids: Ids);
 
-    /// A child died. If it is not traced, the report is its own claim.
+    /// A child has died. If it was not traced, the report is only the child's own claim.
     fn fault(&mut self, _child: u8, _fault: Fault) {}
 
-    /// Whether console input shall wake the domain. If false, input is held back, and none is lost, until another
-    /// wake-up has made room.
+    /// Whether console input should wake the domain. If not, input is held back until another wake-up has made room;
+    /// none is lost.
     fn accepts_input(&self) -> bool {
         true
     }
 
-    /// Whether the console shall wake the domain once it can be written to.
+    /// Whether the console should wake the domain once it can be written to.
     fn wants_room(&self) -> bool {
         false
     }

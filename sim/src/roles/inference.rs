@@ -54,7 +54,7 @@ pub(super) fn start_with_slots(env: &mut Environment) -> Result<Box<dyn Componen
     begin(env, arena, Alone, Shares::Nothing, Some(slots))
 }
 
-/// What others can write of what it computes with.
+/// The part of its working data that other domains can write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shares {
     Nothing,

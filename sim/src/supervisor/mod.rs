@@ -135,7 +135,7 @@ struct Supervisor {
     resources: Resources,
     /// One per domain of the system, in its order: the program given on the command line, if any.
     programs: Vec<Option<PathBuf>>,
-    /// When to check whether those have locked themselves down.
+    /// When to check whether the programs from the command line have locked themselves down.
     look_at: Option<Instant>,
     /// One per domain of the system, in its order.
     processes: Vec<Process>,
@@ -347,7 +347,7 @@ impl Supervisor {
         };
         if !resources.send_fault(parent.domain, &record) {
             log.say(&format!(
-                "{}: its parent does not take the fault",
+                "{}: its parent was not told, because its pipe for faults is full",
                 dead.name
             ));
         }

@@ -17,7 +17,7 @@ use rustix::process::{Pid, WaitStatus as Status};
 use std::io::Result;
 use std::process::{Command, Stdio};
 
-/// Signals that would only stop a domain, and nobody would continue it.
+/// Signals that would stop a domain for good, because nobody would continue it.
 const STOPS: [Signal; 4] = [
     Signal::SIGSTOP,
     Signal::SIGTSTP,
