@@ -62,7 +62,7 @@ fn table(env: &mut Environment) -> Result<&'static Table, SetupError> {
         )));
     }
     // SAFETY: mapped for ever, readable and writable, at the beginning of a page and large enough. All members use it
-    // as a table, which is all atomics, and any bytes are one.
+    // as a table, which consists of atomics, and any bytes are a valid table.
     Ok(unsafe { &*start.cast() })
 }
 
@@ -243,8 +243,8 @@ mod misdeeds {
         for (start, bytes) in OWN.get().into_iter().flatten() {
             for (word, at) in garbage.by_ref().zip((0..bytes).step_by(8)) {
                 let place = start.wrapping_add(at).cast::<u64>();
-                // SAFETY: inside a region that `system.xml` lets this domain write, and aligned. What inference makes
-                // of it is what the test is about.
+                // SAFETY: inside a region that `system.xml` lets this domain write, and aligned. The test is about how
+                // inference reacts.
                 unsafe { place.write_volatile(word) }
             }
         }
