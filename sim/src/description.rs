@@ -72,11 +72,11 @@ pub struct Mapping {
     pub vaddr: u64,
     /// Size in bytes.
     pub size: u64,
-    /// Readable.
+    /// Whether the domain may read it.
     pub read: bool,
-    /// Writable.
+    /// Whether the domain may write it.
     pub write: bool,
-    /// Executable.
+    /// Whether the domain may execute it.
     pub execute: bool,
     /// Which other domains map it.
     pub sharing: Sharing,

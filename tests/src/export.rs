@@ -168,7 +168,7 @@ impl Joined {
     }
 }
 
-/// Whether a request ended normally, or at its deadline by itself, in which case its tokens count.
+/// Whether a request's tokens count: it ended normally, or it ended by itself at its deadline.
 #[must_use]
 pub fn is_charged(entry: &Entry) -> bool {
     let at_deadline = entry.event == "fail"

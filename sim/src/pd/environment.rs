@@ -230,7 +230,7 @@ impl Environment {
             })
     }
 
-    /// The right to wait for these channels alone.
+    /// The right to wait for only these channels.
     ///
     /// # Errors
     /// `system.xml` does not give one of them.

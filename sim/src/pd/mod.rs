@@ -49,7 +49,7 @@ pub trait Component {
     /// Runs once, before any wake-up.
     fn init(&mut self) {}
 
-    /// Something arrived on these channels or interrupts. They say only that something did, so look everywhere.
+    /// Something may have arrived on these channels or interrupts. A notification says no more, so look everywhere.
     fn notified(&mut self, ids: Ids);
 
     /// A child has died. If it was not traced, the report is only the child's own claim.
@@ -90,7 +90,7 @@ impl Ids {
         id < 64 && self.0 >> id & 1 == 1
     }
 
-    /// Whether it is the set of `id` alone.
+    /// Whether `id` is the only member.
     #[must_use]
     pub const fn is_only(self, id: u8) -> bool {
         id < 64 && self.0 == 1 << id

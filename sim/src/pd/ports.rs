@@ -44,7 +44,7 @@ pub(super) fn drain(from: BorrowedFd<'static>) {
     let _ = rustix::io::read(from, &mut sink);
 }
 
-/// The right to wait for some of the domain's channels alone, in the middle of a wake-up.
+/// The right to wait for only some of the domain's channels, in the middle of a wake-up.
 #[derive(Debug)]
 pub struct Waiter {
     pub(super) from: Vec<(u8, BorrowedFd<'static>)>,
@@ -231,7 +231,7 @@ impl Console {
         }
     }
 
-    /// Whether it is a terminal, where a person types and nothing echoes by itself.
+    /// Whether it is a terminal in raw mode, where a person types and the terminal does not echo.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         self.terminal

@@ -249,7 +249,7 @@ mod hostile {
         }
 
         fn own_text(&self) -> usize {
-            // The second word of the function, so that it lies inside it whatever the alignment.
+            // The second word of the function, which is inside it whatever its alignment.
             super::start as *const () as usize + 8
         }
 

@@ -140,7 +140,7 @@ struct Supervisor {
     /// One per domain of the system, in its order.
     processes: Vec<Process>,
     start: process::Start,
-    /// Whether the system goes on after a client has died.
+    /// Whether the system continues after a client has died.
     outlive_clients: bool,
     log: Log,
 }

@@ -141,7 +141,7 @@ impl Ends {
         }
     }
 
-    /// Requests of a client that go on until they are cancelled, and were not.
+    /// Requests of a client that continue until they are cancelled, and have not been cancelled.
     #[must_use]
     pub fn endless(&self, client: usize) -> Vec<u32> {
         let own = self.0.iter().filter(|((of, _), _)| *of == client);

@@ -174,8 +174,8 @@ pub struct Device {
     /// How it signals the interrupt.
     #[serde(default)]
     pub trigger: Option<Trigger>,
-    /// The region that it reads and writes by itself. Without an IOMMU only its domain holds it to that, so the domain
-    /// must be one of [`Mediation::trusted`].
+    /// The region that it reads and writes by itself. Without an IOMMU only its domain can keep it to this region, so
+    /// the domain must be one of [`Mediation::trusted`].
     #[serde(default)]
     pub masters: Option<String>,
     /// The variable that holds the interrupt's number in the domain's program.
@@ -199,7 +199,8 @@ pub enum Trigger {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scheduling {
-    /// All domains of core 0, highest priority first. [`CLIENTS`] stands for all clients, whose order among themselves is free.
+    /// All domains of core 0, highest priority first. [`CLIENTS`] stands for all clients, whose order among themselves
+    /// is free.
     pub order: Vec<String>,
     /// Domains whose budget equals their period.
     pub whole_budget: Vec<String>,
@@ -271,7 +272,8 @@ pub struct Region {
     /// The variable that holds its size.
     #[serde(default)]
     pub size: Option<String>,
-    /// The variable that holds its physical address, in the program of the trusted domain whose device reads and writes it.
+    /// The variable that holds its physical address, in the program of the trusted domain whose device reads and writes
+    /// it.
     #[serde(default)]
     pub physical: Option<String>,
     /// The client whose ring it is, if it follows from a [`Client`].

@@ -22,7 +22,7 @@ pub enum Purpose {
     Inject,
     /// The same with the shipped store and policy.
     InjectShipped,
-    /// The system goes on if it loses its log.
+    /// The system continues if it loses its log.
     GoOn,
     /// Inference measures itself if a prompt says so.
     Measure,

@@ -1,5 +1,5 @@
-//! What clients are told besides answers: each client is told what concerns it and nothing that concerns another, in
-//! turn, as soon as there is room and the egress cap allows it.
+//! What clients are told besides answers. Each client is told what concerns it, and nothing that concerns another. It
+//! is told in turn, as soon as there is room and the egress cap allows it.
 
 use super::*;
 use crate::model::{End, List, ListKind, Over};

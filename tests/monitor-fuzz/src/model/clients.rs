@@ -177,7 +177,7 @@ pub enum ListKind {
 }
 
 impl ListKind {
-    /// Whether it goes on until it is cancelled.
+    /// Whether it continues until it is cancelled.
     #[must_use]
     pub const fn is_endless(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! Signals through scheduling alone: one domain uses its time or yields it, the other looks at the clock.
+//! Signals through nothing but scheduling: one domain uses its time or yields it, and the other looks at the clock.
 //!
 //! Time is divided into windows by the counter that every domain can read. Each window carries one bit, which both ends
 //! know ([`bit`]), so the receiver can tell how often it would be wrong. It learns a threshold from the first half of

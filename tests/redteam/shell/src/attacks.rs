@@ -78,7 +78,7 @@ fn tried(attack: fn(usize, &mut Say), address: usize) -> Say {
 }
 
 /// Forges the ring's indices; audit, which has higher priority, has looked at them before this continues. Then restores
-/// the truth, because the honest shell goes on from it.
+/// the truth, because the honest shell continues from it.
 fn forge_indices(letter: u8) {
     let forger = Forger::of_shell();
     let truth = forger.indices();

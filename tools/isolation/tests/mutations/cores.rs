@@ -27,7 +27,7 @@ const WORKER: &str = r#"name="worker1" id="1" setvar_id="worker_1_child" cpu="1"
 const WORKERS_TEAM: &str = "cpu=\"1\" priority=\"90\" budget=\"10000\" period=\"10000\" stack_size=\"0x40000\">\n            <program_image path=\"worker.elf\" />\n            <map mr=\"arena\" vaddr=\"0x20000000\" perms=\"rw\"";
 const END: &str = "</system>";
 
-/// worker1 with one more line.
+/// worker1 with an additional line.
 macro_rules! worker_has {
     ($line:literal) => {
         &[(

@@ -177,7 +177,7 @@ impl Caught {
                 return Err(format!("no violation of {claim}, but:\n{said}").into());
             }
         }
-        // One message must have all of the words, so that it can be understood by itself.
+        // One message must have all of the words, because a reader may see only that one.
         let named = |text: &String| self.words.iter().all(|word| text.contains(word));
         if !violations.iter().any(named) {
             return Err(format!("no message has all of {:?}:\n{said}", self.words).into());

@@ -387,7 +387,7 @@ pub fn harmful() -> Vec<Trial> {
             Caught { claims, words }.judge(&said)
         })
     };
-    // The system without partitions has none of them.
+    // None of them is in the system without partitions.
     let unexplained = || {
         let said = check_with(&SYSTEM, POLICY_TEXT);
         let (claims, words) = (&["T"][..], &["a schedule of 5 turns"][..]);

@@ -27,7 +27,7 @@ pub struct Attack {
     pub does: &'static str,
     /// The required outcome.
     pub must: Must,
-    /// Whether it goes on for some seconds, in which the honest client must be served.
+    /// Whether it lasts for some seconds, in which the honest client must be served.
     pub lasts: bool,
     /// Whether it uses up something that is not restored before the next boot. Then it gets its own boot, and at the
     /// end the log must still begin with its first entry.
