@@ -43,8 +43,8 @@ BUGS = [
     (
         "the timer is armed by the time at the beginning of the wake-up",
         "monitor/mod.rs",
-        "        let now = port.now_us();\n        port.arm_timer(self.next_wake_up(now, beat));",
-        "        port.arm_timer(self.next_wake_up(now, beat));",
+        "        port.arm_timer(self.next_wake_up(now, pause, beat));",
+        "        port.arm_timer(self.next_wake_up(began, pause, beat));",
     ),
     (
         "the timer is not armed for deadlines",
