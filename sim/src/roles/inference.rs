@@ -25,7 +25,7 @@ struct Files {
     store: &'static [u8],
     /// Adapters made on this device.
     adapters: PartsRegion,
-    /// Only in a system with a disk.
+    /// The slots for models of the disk; `None` in a system without a disk.
     slots: Option<PartsRegion>,
 }
 

@@ -54,7 +54,7 @@ pub struct ModelFile {
 pub struct AnyStore {
     /// The archive.
     pub bytes: Vec<u8>,
-    /// `None` if it is not an archive.
+    /// Its models; `None` if it is not an archive.
     pub models: Option<Vec<ModelFile>>,
     /// Adapters.
     pub adapters: Vec<ModelFile>,

@@ -78,7 +78,7 @@ pub struct Emulation {
     pub disk: Option<String>,
     /// Memory of the board, in QEMU's notation.
     pub memory: Option<String>,
-    /// Where the image begins in memory, if the emulator wants it with U-Boot's header.
+    /// The address at which the image begins, if the emulator wants it with U-Boot's header.
     pub uimage: Option<String>,
 }
 
@@ -95,7 +95,7 @@ pub struct Device {
     /// Size of its registers in bytes. What follows may be another device.
     #[serde(default)]
     pub size: Option<u64>,
-    /// Where its first register is, in bytes from [`Self::address`]: for a device that does not begin with a page.
+    /// Offset of its first register from [`Self::address`] in bytes, for a device that does not begin with a page.
     #[serde(default)]
     pub registers: u64,
     /// Frequency of its clock in Hz, for drivers that must know it.

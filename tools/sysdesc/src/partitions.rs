@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// In the order of their numbers from 0. Microkit's monitor is in the first.
+    /// The partitions, in the order of their numbers from 0. Microkit's monitor is in the first.
     pub partition: Vec<Members>,
     /// The cyclic schedule.
     pub turn: Vec<Turn>,
@@ -35,9 +35,9 @@ pub struct Members {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Turn {
-    /// Its name.
+    /// The name of its partition.
     pub partition: String,
-    /// In microseconds.
+    /// Its length in microseconds.
     pub us: u64,
 }
 
@@ -61,7 +61,7 @@ pub enum PlanError {
     Domain {
         /// Its name.
         domain: String,
-        /// What is wrong.
+        /// What is wrong with the name.
         problem: &'static str,
     },
 }

@@ -34,7 +34,7 @@ pub struct Identity {
 pub struct Client {
     /// Audit's number for it.
     pub channel: u8,
-    /// `None` if the policy does not name it.
+    /// Its identity; `None` if the policy does not name it.
     pub identity: Option<Identity>,
     /// Its open lists, in any order.
     pub lists: Vec<List>,

@@ -2,7 +2,7 @@
 
 use crate::place;
 
-/// Where an attack is made.
+/// The runtimes on which an attack is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
     /// On seL4 and in the simulation.
@@ -49,7 +49,7 @@ pub struct Attack {
     pub does: &'static str,
     /// The required outcome.
     pub must: Must,
-    /// Where it is made.
+    /// The runtimes on which it is made.
     pub on: On,
 }
 

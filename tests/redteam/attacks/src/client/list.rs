@@ -32,7 +32,7 @@ pub struct Attack {
     /// Whether it uses up something that is not restored before the next boot. Then it gets its own boot, and at the
     /// end the log must still begin with its first entry.
     pub uses_up: bool,
-    /// Where it is made.
+    /// The runtimes on which it is made.
     pub on: On,
 }
 

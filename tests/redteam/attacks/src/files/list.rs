@@ -57,7 +57,7 @@ pub struct Attack {
     pub must: Must,
     /// What happens to the disk.
     pub disk: Disk,
-    /// Where it can be made.
+    /// The runtimes on which it can be made.
     pub on: On,
 }
 

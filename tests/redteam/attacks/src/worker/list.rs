@@ -31,7 +31,7 @@ pub struct Attack {
     pub does: &'static str,
     /// The required outcome.
     pub must: Must,
-    /// Where it is made.
+    /// The runtimes on which it is made.
     pub on: On,
 }
 
