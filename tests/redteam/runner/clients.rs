@@ -1,7 +1,7 @@
 //! The attacks of a hostile client beside an honest one, the shell, which orders the attacks through the hostile
 //! client's budget and reads its reports in the log.
 
-use crate::system::System;
+use crate::system::{System, in_words};
 use crate::{Verdict, board, wanted};
 use redteam_attacks::On;
 use redteam_attacks::client::{ATTACKS, Attack, Must, NO_ORDER, ORDERS};
@@ -227,7 +227,7 @@ impl Bench {
         };
         let violations = match after.violations {
             0 => String::new(),
-            count => format!("; {count} violations recorded"),
+            count => format!("; {} recorded", in_words(count)),
         };
         Ok(match attack.lasts {
             true => format!(

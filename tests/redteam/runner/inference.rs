@@ -1,6 +1,6 @@
 //! The attacks of the hostile inference server, and how they are judged.
 
-use crate::system::{Counters, System};
+use crate::system::{Counters, System, in_words};
 use crate::{Verdict, board, wanted};
 use redteam_attacks::{ATTACKS, Attack, Must, On};
 use std::time::{Duration, Instant};
@@ -149,7 +149,8 @@ fn judge(must: Must, seen: &str, plain: &str, counted: Counters) -> Result<Strin
             check(plain.contains("broke the protocol"), "no breach")?;
             check(violations >= 1, "no violation was counted")?;
             Ok(format!(
-                "a breach of the protocol, {violations} violations; restarted"
+                "a breach of the protocol, {}; restarted",
+                in_words(violations)
             ))
         }
         Must::Counted(least) => {
@@ -159,7 +160,7 @@ fn judge(must: Must, seen: &str, plain: &str, counted: Counters) -> Result<Strin
                 "not the exception with which it ends itself",
             )?;
             check(violations >= least, "too few violations")?;
-            Ok(format!("dropped, {violations} violations counted"))
+            Ok(format!("dropped, {} counted", in_words(violations)))
         }
         Must::Ignored => {
             one_death()?;

@@ -1,6 +1,6 @@
 //! The attacks of the hostile shell. It has no parent, so nobody reports its death or restarts it.
 
-use crate::system::System;
+use crate::system::{System, in_words};
 use crate::{Verdict, board, wanted};
 use std::time::Duration;
 
@@ -228,7 +228,7 @@ fn lives(letter: &str, name: &str, must: &str, system: &mut System) -> Result<St
     let said = said.trim();
     Ok(match violations {
         0 => said.to_owned(),
-        count => format!("{said}; {count} violations counted"),
+        count => format!("{said}; {} counted", in_words(count)),
     })
 }
 

@@ -3,7 +3,7 @@
 //! They get their own boot, so that its log begins with them and can be replayed. It also has an adapter that was
 //! trained honestly before, whose text must not change, and one that is trained honestly at the end.
 
-use crate::system::{Counters, System};
+use crate::system::{Counters, System, in_words};
 use crate::{Verdict, wanted};
 use redteam_attacks::{Found, TRAININGS, Training};
 use sel4_llm_tests::llmtool;
@@ -217,7 +217,8 @@ fn breach(said: &str, counted: Counters, adapters: &str) -> Result<String, Strin
     check(!adapters.contains(FORGED), "a partial adapter is left")?;
     check(adapters.contains(BEFORE), "another adapter is gone")?;
     Ok(format!(
-        "a breach of the protocol, {violations} violations; restarted, nothing charged, no partial adapter left"
+        "a breach of the protocol, {}; restarted, nothing charged, no partial adapter left",
+        in_words(violations)
     ))
 }
 
