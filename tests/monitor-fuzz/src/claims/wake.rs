@@ -131,7 +131,7 @@ impl Judge<'_> {
         Ok(armed)
     }
 
-    /// Checks the log without the reference: it is chained and numbered, and its times increase.
+    /// Checks the log without the reference: it is chained and numbered, and its times do not decrease.
     fn chain(&mut self, entries: Vec<(Record, Vec<u8>)>) -> Held {
         for (record, text) in entries {
             self.figures.records += 1;
