@@ -63,7 +63,7 @@ const MUTATIONS: &[Mutation] = &[
             );
         },
         &["A"],
-        &["'untyped'", "Untyped", "nobody's"],
+        &["'untyped'", "Untyped", "belongs to nobody"],
     ),
     (
         "inference_has_irq_control",
