@@ -172,8 +172,9 @@ fn a_line_of_115200_baud_stalls_nobody_and_ctrl_c_empties_what_waits() {
         person.type_in([0x03]);
         person.wait_for("^C");
         let waited = person.bytes().len() - before;
-        // What is in transit between shell and terminal: only the pipes and buffers of the host. QEMU's UART always has
-        // room: QEMU waits for the reader, with the machine stopped and keys left outside.
+        // After Ctrl-C, only what is in transit in the host's pipes and buffers may still arrive. In QEMU there is no
+        // such limit: its UART always has room, so QEMU stops the machine until the terminal has read, and the key
+        // waits.
         assert!(
             is_emulated() || waited < 24_000,
             "{waited} bytes came after Ctrl-C"
@@ -275,14 +276,14 @@ fn tables_can_be_read_at_40_columns() {
             models.starts_with("* default (") && models.contains("\n  tiny ("),
             "{models}"
         );
-        // What a command is for stands together, below it if there is no room beside it.
+        // The explanation of a command is in one piece, and below the command if there is no room beside it.
         let beside = "exit                          log out";
         let below = "exit\n    log out (also: Ctrl-D)";
         assert!(
             help.contains(if columns == 40 { below } else { beside }),
             "{help}"
         );
-        // What comes by itself is wrapped, too.
+        // Notices that come unprompted are wrapped, too.
         person.type_in("llminfer x -n 1 --background\r");
         person.wait_for("job 1: finished, 1 token");
         person.settle();

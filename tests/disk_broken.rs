@@ -94,7 +94,8 @@ fn an_error_from_the_beginning_is_named_and_the_store_serves() {
 
 #[test]
 fn an_error_at_whatever_moment_ends_a_load_with_one_line_and_shows_inference_nothing() {
-    // From every operation on: in the log, in the folders, in the file. In each case, only a complete model is loaded.
+    // The device fails from various operations on: in the log, in the folders, in the file. Each time, only a complete
+    // model is loaded.
     let (mut loads, mut refused) = (0, 0);
     for after in [20, 60, 100, 150, 200, 300, 600] {
         let session = run(

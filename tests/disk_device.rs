@@ -1,7 +1,8 @@
 //! Faults of the block device in QEMU, for `disk`'s own driver on seL4. `disk_broken` has these faults and more in the
 //! simulation, which has another driver.
 //!
-//! `SEL4_LLM_RUN_DISK` starts the system; `SEL4_LLM_RUN_DISK_GO_ON` starts one whose policy goes on if the log is lost.
+//! `SEL4_LLM_RUN_DISK` starts the system; `SEL4_LLM_RUN_DISK_GO_ON` starts one whose policy lets it continue if the log
+//! is lost.
 
 use sel4_llm_tests::disk::{Drive, Image};
 use sel4_llm_tests::live::{Answer, Live};

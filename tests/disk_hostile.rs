@@ -1,4 +1,4 @@
-//! A hostile domain in place of `files` (`gremlin`, from `tests/redteam/files`), in the simulation: whatever it does, a
+//! A hostile domain instead of `files` (`gremlin`, from `tests/redteam/files`), in the simulation. Whatever it does, a
 //! load ends with one error, the model in service stays, and the system keeps working.
 //!
 //! `SEL4_LLM_RUN_DISK_HOSTILE` starts it.

@@ -58,7 +58,7 @@ impl Drop for Folder {
 
 const STORE: &str = "llmctl load tiny\nllmctl load default\n";
 
-// ---- No disk, and none that could be read -----------------------------------------------------------
+// ---- No disk, and unreadable disks ------------------------------------------------------------------
 
 #[test]
 fn without_a_disk_the_store_is_there() {
@@ -211,7 +211,7 @@ fn a_name_that_must_not_be_printed_is_counted_and_costs_neither_the_list_nor_the
     for number in 1..=9 {
         image.add(&[&format!("m{number}={TINY}")]);
     }
-    // A control character that other systems allow, before eight files that files goes on to list.
+    // The first name has a control character, which other systems allow. The eight files after it must be listed.
     rename_by_hand(&image, "m1.gg", "m\u{85}.gg");
     let list = "llmctl models\n".repeat(3);
     let session = session_with(
@@ -247,7 +247,7 @@ fn names_are_the_same_whatever_their_case() {
             "  disk/TALES (1163008 bytes, signed, not checked yet)",
             "loaded disk/Tales:",
             "* disk/TALES (1163008 bytes, signature good)",
-            // One without a name.
+            // The file that is called `.gguf` has no model name.
             "error: 1 file of the disk cannot be shown",
         ],
     );

@@ -112,7 +112,7 @@ fn the_log_goes_on_after_the_power_has_gone_and_its_device_vouches_for_it() {
         1
     );
     run(&mut second, "login admin\nsel4");
-    // Entries that memory never had are read from the disk.
+    // This boot's memory has no entries of an earlier boot, so they are read from the disk.
     let read = run(&mut second, "llmctl audit");
     assert!(read.contains("#1 ") && read.contains("boot 2,"), "{read}");
     assert_eq!(count(&read, "finish"), 2, "{read}");

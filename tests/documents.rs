@@ -231,7 +231,7 @@ fn phrases(list: &str) -> Vec<&str> {
 }
 
 /// The number of each line of `text` that has the beginning of a phrase, and the phrase. A phrase may continue on the
-/// next line, behind the marker of a comment, a list or a quotation.
+/// next line, after the marker of a comment, a list or a quotation.
 fn found<'p>(text: &str, phrases: &[&'p str]) -> Vec<(usize, &'p str)> {
     let mut joined = String::new();
     let mut starts = Vec::new();

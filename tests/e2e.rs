@@ -163,7 +163,7 @@ fn a_model_that_is_refused_leaves_the_loaded_one_in_service() {
         let [before, after] = session.generations()[..] else {
             panic!("{name}: {output}");
         };
-        // After the output of boot and login.
+        // The text follows the output of boot and login.
         let before = before.lines().last().expect("a text");
         assert!(before.len() > 10 && after.ends_with(before), "{output}");
         assert!(output.contains("model        default"), "{output}");

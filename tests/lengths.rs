@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// The most lines of a file.
 const MAX_LINES: usize = 450;
 
-/// Files that are longer, and what the one table is that each consists of.
+/// Longer files, and the table that each consists of.
 const TABLES: [(&str, &str); 8] = [
     (
         "clients/c/tests/errors.c",

@@ -43,12 +43,12 @@ fn a_value_that_is_wrong_stops_make_before_it_builds_anything() {
         (
             "image",
             "BOARD=zcu104",
-            "BOARD='zcu104': no board 'zcu104': there is qemu_virt_aarch64, ",
+            "BOARD='zcu104': no board 'zcu104'; choose one of qemu_virt_aarch64, ",
         ),
         (
             "sim",
             "SYSTEM=tape",
-            "SYSTEM='tape': no system 'tape': there is cores, disk, partitions",
+            "SYSTEM='tape': no system 'tape'; choose one of cores, disk, partitions",
         ),
         (
             "run",
@@ -58,7 +58,7 @@ fn a_value_that_is_wrong_stops_make_before_it_builds_anything() {
         (
             "lane",
             "LANE=zcu102 zcu104",
-            "LANE='zcu102 zcu104': no board 'zcu104': there is ",
+            "LANE='zcu102 zcu104': no board 'zcu104'; choose one of ",
         ),
     ] {
         let (is_done, said) = make(&[verb, variable]);

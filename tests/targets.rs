@@ -1,5 +1,5 @@
-//! What cargo is told of the packages' targets, for the time that it saves, is true: where a manifest says that there are
-//! no tests, there are none, and a suite is the only test of its name.
+//! To save time, manifests tell cargo which targets have no tests, and suites are selected by name. Both are right: a
+//! target that is said to have no tests has none, and no two tests have the same name.
 
 use std::path::{Path, PathBuf};
 
@@ -42,8 +42,8 @@ fn targets() -> Vec<Target> {
     targets.collect()
 }
 
-/// The files of a target: its own, for a library all that lie beside it and belong to no other target, and for a program
-/// those that it names as its modules.
+/// The files of a target: its source file; for a library, also all files beside it that belong to no other target; for
+/// a program, also the modules that it names.
 fn files(target: &Target, roots: &[PathBuf]) -> Vec<PathBuf> {
     fn add(folder: &Path, roots: &[PathBuf], found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).expect("a folder") {

@@ -101,8 +101,8 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
     let mut number = || numbers.find_map(|text| text.parse::<u64>().ok()).unwrap();
     let (first, others, each) = (number(), number(), number());
     assert_eq!(others, JUDGED as u64 - 1);
-    // A fifth in the emulator. In the simulation, this model takes no longer than messages do, whose times depend on
-    // the busy machine.
+    // In the emulator a later answer takes at most a fifth of the first. In the simulation this model is so fast that
+    // messages take as long, and their times depend on how busy the machine is.
     let in_emulator = std::env::var("SEL4_LLM_EXAMPLE").is_ok_and(|run| run.contains("qemu"));
     assert!(
         if in_emulator {

@@ -21,7 +21,7 @@ pub struct Description {
     pub mappings: Vec<Mapping>,
     /// Channels that it may notify.
     pub notifiers: Vec<Notifier>,
-    /// Where notifications and interrupts arrive.
+    /// The descriptors at which notifications and interrupts arrive.
     pub wakeups: Vec<Wakeup>,
     /// The terminal, if this domain owns the UART's interrupt.
     pub console: Option<Console>,
@@ -31,9 +31,9 @@ pub struct Description {
     pub disk: Option<Disk>,
     /// Control over children, if it has any.
     pub children: Option<Children>,
-    /// Where its own fault handler writes, if the supervisor cannot trace it.
+    /// The descriptor to which its own fault handler writes, if the supervisor cannot trace it.
     pub report: Option<RawFd>,
-    /// Where it runs, if the system says on which cores its domains run.
+    /// The core that it runs on, if the system assigns cores to domains.
     pub core: Option<Core>,
     /// Set if standard error is kept for panics and debug output, as on a debug kernel.
     pub debug: Option<Debug>,
@@ -72,11 +72,11 @@ pub struct Mapping {
     pub vaddr: u64,
     /// Size in bytes.
     pub size: u64,
-    /// Readable.
+    /// Whether the domain may read it.
     pub read: bool,
-    /// Writable.
+    /// Whether the domain may write it.
     pub write: bool,
-    /// Executable.
+    /// Whether the domain may execute it.
     pub execute: bool,
     /// Which other domains map it.
     pub sharing: Sharing,

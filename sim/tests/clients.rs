@@ -131,17 +131,17 @@ fn half_of_a_client_is_named() {
         (
             "deaf",
             ours.to_owned(),
-            "'client_2_to_audit' to read, system.xml does not give it",
+            "'client_2_to_audit' to read, but system.xml does not give it",
         ),
         (
             "mute",
             theirs.to_owned(),
-            "'audit_to_client_2' to write, system.xml does not give it",
+            "'audit_to_client_2' to write, but system.xml does not give it",
         ),
         (
             "nobody",
             format!("{theirs}{ours}"),
-            "'client_2_channel', system.xml sets it with no setvar_id",
+            "'client_2_channel', but system.xml sets it with no setvar_id",
         ),
     ] {
         let slot = format!("{slot}{SLOT}");

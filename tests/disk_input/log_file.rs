@@ -1,4 +1,4 @@
-//! The log's file on a disk: of the wrong size, of something else, or missing.
+//! The log's file on a disk: with the wrong size, with other contents, or missing.
 
 use super::*;
 

@@ -162,7 +162,7 @@ impl Books {
         } = self.sums;
         let missing = (1..=asked).find(|tag| !ends.contains_key(tag));
         if let Some(tag) = missing {
-            return Err(format!("{name} has got no end of its request {tag}"));
+            return Err(format!("{name} got no end for its request {tag}"));
         }
         if asked != turns * TURN || ends.len() as u64 != asked {
             let ended = ends.len();
@@ -256,8 +256,8 @@ impl Books {
             ..
         } = self.sums;
         table.row("  cancelled", cancels);
-        table.row("  messages that were garbage", garbage);
-        table.row("  indices that cannot be", indices);
+        table.row("  garbage messages", garbage);
+        table.row("  impossible indices", indices);
         table.row("  pauses in which it read nothing", stops);
     }
 }
@@ -275,7 +275,7 @@ fn agrees(end: &End, logged: &Entry) -> bool {
             && (end.code, end.prompt, end.generated, end.turn) == by_log
             && end.tokens == end.generated;
     }
-    // At its deadline, it had received everything it paid for.
+    // A request that ends at its deadline has received everything it paid for.
     let whole = !is_charged(logged) || end.tokens == logged.generated_tokens;
     end.kind == "failed" && end.code == logged.code && whole
 }

@@ -59,7 +59,7 @@ impl Joined {
     pub fn add(&mut self, piece: &str) -> Result<(), String> {
         let lines: Vec<&str> = piece.lines().filter(|l| l.starts_with('{')).collect();
         let [opening, entries @ .., ending] = &lines[..] else {
-            return Err(format!("this is no export: {piece:.200}"));
+            return Err(format!("this is not an export: {piece:.200}"));
         };
         let ending: Ending = parse(ending)?;
         if ending.filtered || ending.entries != entries.len() {
@@ -89,7 +89,7 @@ impl Joined {
                 }
                 None => {
                     let last = self.lines.len();
-                    return Err(format!("entry {} follows on entry {last}", entry.sequence));
+                    return Err(format!("entry {} follows entry {last}", entry.sequence));
                 }
             }
         }
@@ -168,7 +168,7 @@ impl Joined {
     }
 }
 
-/// Whether a request ended normally, or at its deadline by itself, in which case its tokens count.
+/// Whether a request's tokens count: it ended normally, or it ended by itself at its deadline.
 #[must_use]
 pub fn is_charged(entry: &Entry) -> bool {
     let at_deadline = entry.event == "fail"

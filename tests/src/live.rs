@@ -191,7 +191,7 @@ impl Live {
     pub fn cut(mut self) -> String {
         self.kill();
         let mut printed = std::mem::take(&mut self.pending);
-        // Its end closes the pipe.
+        // The pipe ends when the system has died.
         while let Ok(bytes) = self.output.recv() {
             printed += &String::from_utf8_lossy(&bytes);
         }

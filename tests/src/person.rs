@@ -33,8 +33,8 @@ const ROWS: u16 = 24;
 const SCROLLBACK: usize = 4000;
 /// Interval between two looks at the console.
 const TICK: Duration = Duration::from_millis(5);
-/// Silence after which the screen is not expected to change any more. An emulated system on a busy machine takes its
-/// time to answer a key.
+/// Silence after which the screen is not expected to change any more. An emulated system on a busy machine is
+/// slow to answer a key.
 const QUIET: Duration = Duration::from_millis(400);
 
 /// What a terminal can do.

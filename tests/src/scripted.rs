@@ -15,7 +15,7 @@ use accounts::reasons;
 /// Users of the test builds' policy.
 pub const USERS: [&str; 3] = ["guest", "tester", "admin"];
 
-/// Jobs that nobody has waited for. The shell keeps 32, and drops the oldest finished one for a new one.
+/// Limit of jobs whose end nobody has waited for. The shell keeps 32, and drops the oldest finished one for a new one.
 const MOST_JOBS: usize = 20;
 
 /// Number of entries that an export repeats from the previous one.
@@ -262,7 +262,9 @@ impl Scripted {
         let closed = refused.map_or(answer.text.clone(), |(before, _)| format!("{before}\n"));
         let Some((text, closing)) = text_and_closing(&closed) else {
             let printed = answer.text;
-            return Err(Broken::Wrong(format!("{line:?} is not closed: {printed}")));
+            return Err(Broken::Wrong(format!(
+                "{line:?} has no closing line: {printed}"
+            )));
         };
         self.asked.push(Asked {
             what: line.to_owned(),
@@ -288,7 +290,7 @@ impl Scripted {
         let refused =
             text_and_closing(&answer).filter(|(_, closing)| closing.starts_with("error: "));
         if id.is_none() && refused.is_none() {
-            return Err(Broken::Wrong(format!("{line:?} is no job: {answer}")));
+            return Err(Broken::Wrong(format!("{line:?} started no job: {answer}")));
         }
         let asked = self.asked.len();
         self.asked.push(Asked {
@@ -321,7 +323,9 @@ impl Scripted {
         let answer = self.live.run(&line)?;
         self.take_notices(&answer);
         let Some((_, closing)) = text_and_closing(&answer.text) else {
-            return Err(Broken::Wrong(format!("{line} is not closed: {answer:?}")));
+            return Err(Broken::Wrong(format!(
+                "{line} has no closing line: {answer:?}"
+            )));
         };
         self.asked[job.asked].closing = Some(closing.to_owned());
         if before != job.user {

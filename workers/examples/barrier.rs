@@ -1,13 +1,13 @@
-//! What a barrier costs in instructions if nobody waits: a leader calls its workers for one job after the other, and each
-//! finds its gate open at its first look. One thread plays all of them in turn, so a tool that counts instructions sees the
-//! same number every time. Arguments: members of the team, jobs.
+//! The cost of a barrier in instructions if nobody waits. A leader calls its workers for one job after another, and
+//! each of them finds its gate open at the first look. One thread plays all of them in turn, so a tool that counts
+//! instructions sees the same number every time. Arguments: members of the team, jobs.
 //!
-//! `valgrind --tool=callgrind barrier 4 20000`, less the same with 10000 jobs.
+//! Run `valgrind --tool=callgrind barrier 4 20000`, and subtract the count for 10000 jobs.
 
 use std::convert::Infallible;
 use workers::{Desk, Leader, Worker};
 
-/// Words of a job, as many as a product of three matrices has.
+/// Words of a job: as many as for a product of three matrices.
 const WORDS: u64 = 40;
 
 fn main() {

@@ -13,7 +13,7 @@ pub(crate) const fn of(result: Result<(), NonFinite>) -> u32 {
     }
 }
 
-/// Combines the result of the earlier parts with one more answer. An unknown answer leaves it unchanged.
+/// Combines the result of the earlier parts with another answer. An unknown answer leaves it unchanged.
 pub(crate) const fn and(result: Result<(), NonFinite>, answer: u32) -> Result<(), NonFinite> {
     match answer {
         DONE => result,

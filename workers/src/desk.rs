@@ -52,7 +52,7 @@ pub struct Desk<const WORKERS: usize, const WORDS: usize> {
     words: [AtomicU64; WORDS],
     /// The leader, worker 0, does not use its place.
     places: [Place; WORKERS],
-    /// The memory order of opening a gate; a weaker one in tests of the model.
+    /// The memory order with which gates are opened. Tests of the model use a weaker one.
     #[cfg(loom)]
     order: Ordering,
 }
@@ -81,7 +81,7 @@ impl<const WORKERS: usize, const WORDS: usize> Default for Desk<WORKERS, WORDS> 
 }
 
 impl<const WORKERS: usize, const WORDS: usize> Desk<WORKERS, WORDS> {
-    /// A desk as an old run may have left it.
+    /// A desk with contents that an old run may have left.
     #[cfg(loom)]
     pub fn left_behind(life: u32, admitted: u32, greeted: u32, turn: u32) -> Self {
         let desk = Self::default();

@@ -126,8 +126,8 @@ impl<B: Bells> Team for Domains<B> {
     }
 
     /// # Panics
-    /// The work is for a larger team, a part of it panics, or a worker does not arrive. That must end the domain,
-    /// because workers may be using its memory: a domain's panics do not unwind.
+    /// The work is for a larger team, a part of it panics, or a worker does not arrive. Such a panic must end the
+    /// domain, because workers may be using its memory. In a domain, panics do not unwind, so it does.
     fn run(&mut self, work: Work<'_>) -> Result<(), NonFinite> {
         let workers = work.workers();
         assert!(workers <= self.members, "a job for a larger team");

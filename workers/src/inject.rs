@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// A worker's action in place of its part of a job.
+/// What a worker does instead of its part of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misdeed {
     /// Writes outside the regions of its domain.

@@ -7,7 +7,7 @@
 //! has to be reset.
 //!
 //! A member that waits spins for a bounded time and then sleeps until it is signalled; the caller provides sleeping and
-//! signalling. If a worker does not arrive by a deadline, it may still be writing, so the leader cannot go on: the
+//! signalling. If a worker does not arrive by a deadline, it may still be writing, so the leader cannot continue: the
 //! whole team has failed.
 //!
 //! Only atomics are shared, all zeros are a valid desk, and nothing in it is an address. So it works both between

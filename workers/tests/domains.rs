@@ -158,7 +158,7 @@ impl Bells for Heard {
 fn a_worker_that_never_arrives_ends_the_leader_once_its_supervisor_has_rung_often_enough() {
     let in_vain = PATIENCE as usize;
     for from_members in [0, 5] {
-        // The last of these arrives first.
+        // In reverse order: the last of these arrives first.
         let mut heard = vec![Woken::Member; from_members];
         heard.extend(vec![Woken::Supervisor; in_vain]);
         heard.extend(vec![Woken::Member; from_members]);

@@ -60,7 +60,7 @@ fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
     Ok(Box::new(Client))
 }
 
-/// Longer names are cut, as the Microkit tool does.
+/// Sets the domain's name. Longer names are cut, as by the Microkit tool.
 fn set_name(name: &str) {
     let places = &raw mut microkit_name;
     let kept = name.bytes().take(NAME_BYTES - 1);

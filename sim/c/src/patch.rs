@@ -58,7 +58,7 @@ pub(crate) unsafe fn set<'v>(
     Ok(())
 }
 
-/// Where the variable lies in the file.
+/// The address of the variable in the file.
 fn address(file: &object::File<'_>, name: &str) -> Result<u64, PatchError> {
     let mut found = file.symbols().filter(|symbol| {
         let is_data = symbol.kind() == SymbolKind::Data && symbol.is_definition();

@@ -72,8 +72,8 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// What to wait for. A console that is held back, or whose output nobody waits for, is left out altogether, because
-    /// a poll always reports a hang-up, asked for or not.
+    /// The descriptors to wait for. A console whose input is held back, or whose output nobody waits for, is left out
+    /// altogether, because a poll always reports a hang-up, even if nobody asks for it.
     pub(super) fn polled(&mut self, input: bool, room: bool) -> &mut [PollFd<'static>] {
         let count = self.polls.len();
         let (Some(first), true) = (count.checked_sub(2), self.has_console()) else {
@@ -230,7 +230,7 @@ impl Environment {
             })
     }
 
-    /// The right to wait for these channels alone.
+    /// The right to wait for only these channels.
     ///
     /// # Errors
     /// `system.xml` does not give one of them.

@@ -49,19 +49,19 @@ pub trait Component {
     /// Runs once, before any wake-up.
     fn init(&mut self) {}
 
-    /// Something arrived on these channels or interrupts. They say only that something did, so look everywhere.
+    /// Something may have arrived on these channels or interrupts. A notification says no more, so look everywhere.
     fn notified(&mut self, ids: Ids);
 
-    /// A child died. If it is not traced, the report is its own claim.
+    /// A child has died. If it was not traced, the report is only the child's own claim.
     fn fault(&mut self, _child: u8, _fault: Fault) {}
 
-    /// Whether console input shall wake the domain. If false, input is held back, and none is lost, until another
-    /// wake-up has made room.
+    /// Whether console input should wake the domain. If not, input is held back until another wake-up has made room;
+    /// none is lost.
     fn accepts_input(&self) -> bool {
         true
     }
 
-    /// Whether the console shall wake the domain once it can be written to.
+    /// Whether the console should wake the domain once it can be written to.
     fn wants_room(&self) -> bool {
         false
     }
@@ -90,7 +90,7 @@ impl Ids {
         id < 64 && self.0 >> id & 1 == 1
     }
 
-    /// Whether it is the set of `id` alone.
+    /// Whether `id` is the only member.
     #[must_use]
     pub const fn is_only(self, id: u8) -> bool {
         id < 64 && self.0 == 1 << id

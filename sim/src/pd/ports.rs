@@ -44,14 +44,14 @@ pub(super) fn drain(from: BorrowedFd<'static>) {
     let _ = rustix::io::read(from, &mut sink);
 }
 
-/// The right to wait for some of the domain's channels alone, in the middle of a wake-up.
+/// The right to wait for only some of the domain's channels, in the middle of a wake-up.
 #[derive(Debug)]
 pub struct Waiter {
     pub(super) from: Vec<(u8, BorrowedFd<'static>)>,
 }
 
 impl Waiter {
-    /// Returns the channels whose peers have notified since this last returned; it may also return for no reason.
+    /// Returns the channels whose peers have notified since this last returned; it may also return spuriously.
     pub fn wait(&mut self) -> Ids {
         let interest = |(_, from): &(u8, BorrowedFd<'static>)| super::interest(*from);
         let mut polled: Vec<_> = self.from.iter().map(interest).collect();
@@ -231,7 +231,7 @@ impl Console {
         }
     }
 
-    /// Whether it is a terminal, where a person types and nothing echoes by itself.
+    /// Whether it is a terminal in raw mode, where a person types and the terminal does not echo.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         self.terminal
@@ -243,7 +243,7 @@ impl Console {
         self.has_sequences
     }
 
-    /// Whether the domain shall be woken when there is room to write.
+    /// Sets whether the domain is woken when there is room to write.
     pub const fn want_room(&mut self, wanted: bool) {
         self.wants_room = wanted;
     }
@@ -299,7 +299,7 @@ impl Console {
         self.state == Input::Ended
     }
 
-    /// Whether more input shall wake the domain.
+    /// Whether more input should wake the domain.
     #[must_use]
     pub fn accepts_input(&self) -> bool {
         self.state == Input::Drained
@@ -322,7 +322,8 @@ impl Console {
     pub fn write(&mut self, bytes: &[u8]) -> usize {
         let mut written = 0;
         while let Some(rest @ [_, ..]) = bytes.get(written..) {
-            // Checked before every write, also the first: a write to a file that other programs share can block.
+            // Checked before every write, including the first, because a write to a file that other programs share can
+            // block.
             if !self.has_room() {
                 break;
             }

@@ -14,13 +14,13 @@ type Client = ClientEnd<ReadOnlyRegion, ReadWriteRegion>;
 struct Port {
     clients: Vec<(u8, Notifier), MAX_CLIENTS>,
     inference: Notifier,
-    /// Only in a system with a disk.
+    /// The channel to files; `None` in a system without a disk.
     files: Option<Notifier>,
     clock: Clock,
     timer: Timer,
     restarter: Restarter,
-    /// Numbers of inference and, on several cores, of its workers as children. They are one compartment: all are stopped
-    /// before any is started.
+    /// Numbers of inference and, on several cores, of its workers as children. They are one compartment: all are
+    /// stopped before any is started.
     children: std::vec::Vec<u8>,
 }
 

@@ -25,7 +25,7 @@ struct Files {
     store: &'static [u8],
     /// Adapters made on this device.
     adapters: PartsRegion,
-    /// Only in a system with a disk.
+    /// The slots for models of the disk; `None` in a system without a disk.
     slots: Option<PartsRegion>,
 }
 
@@ -54,7 +54,7 @@ pub(super) fn start_with_slots(env: &mut Environment) -> Result<Box<dyn Componen
     begin(env, arena, Alone, Shares::Nothing, Some(slots))
 }
 
-/// What others can write of what it computes with.
+/// The part of its working data that other domains can write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shares {
     Nothing,
@@ -249,7 +249,7 @@ mod hostile {
         }
 
         fn own_text(&self) -> usize {
-            // The second word of the function, so that it lies inside it whatever the alignment.
+            // The second word of the function, which is inside it whatever its alignment.
             super::start as *const () as usize + 8
         }
 

@@ -61,20 +61,20 @@ fn table(env: &mut Environment) -> Result<&'static Table, SetupError> {
             "region 'team' has {bytes} bytes, less than {needed}: correct its size in system.xml"
         )));
     }
-    // SAFETY: mapped for ever, readable and writable, at the beginning of a page and large enough. All members use it as
-    // a table, which is all atomics, and any bytes are one.
+    // SAFETY: mapped for ever, readable and writable, at the beginning of a page and large enough. All members use it
+    // as a table, which consists of atomics, and any bytes are a valid table.
     Ok(unsafe { &*start.cast() })
 }
 
 /// The arena, which workers map, too.
 pub(super) fn arena(env: &mut Environment) -> Result<&'static mut [u8], SetupError> {
     let Common { start, bytes } = env.common("arena")?;
-    // SAFETY: mapped for ever, readable and writable; this is the only reference in this process (`common`). Workers write
-    // there only while they run their parts of a job, which borrows the arena; those of an old run are dead.
+    // SAFETY: mapped for ever, readable and writable; this is the only reference in this process (`common`). Workers
+    // write there only while they run their parts of a job, which borrows the arena; those of an old run are dead.
     Ok(unsafe { std::slice::from_raw_parts_mut(start, bytes) })
 }
 
-/// Whether there are fewer cores than a member with this number needs to have one for itself.
+/// Whether there are too few cores for the member with this number to have one of its own.
 fn is_crowded(env: &Environment, number: usize) -> bool {
     env.core().is_some_and(|core| number >= core.cores)
 }
@@ -83,7 +83,8 @@ fn is_crowded(env: &Environment, number: usize) -> bool {
 pub(super) fn leader(env: &mut Environment) -> Result<Domains<Channels>, SetupError> {
     let channel = |worker| env.number(&format!("worker_{worker}_channel")).ok();
     let numbers: Vec<u8> = (1..).map_while(channel).collect();
-    // What audit signals while the leader waits here is not lost: the server looks at its ring after every step.
+    // A signal of audit that the leader consumes while it waits is not lost, because the server looks at its ring after
+    // every step.
     let audit = env.number("audit_channel")?;
     let channels = channels(env, &numbers, 1, Some(audit))?;
     let spins = spins(is_crowded(env, numbers.len()));
@@ -117,8 +118,8 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
         (start, bytes),
         (std::ptr::from_ref(table).cast_mut().cast(), 0x1000),
     ]);
-    // SAFETY: `system.xml` maps inference's arena here, and gives each worker's channel another number. Audit stops all of
-    // them before it starts any.
+    // SAFETY: `system.xml` maps inference's arena here, and gives each worker's channel another number. Audit stops all
+    // of them before it starts any.
     let seat = unsafe { Seat::new(table, number, (start, bytes), spins) }.map_err(component)?;
     Ok(Box::new(Worker {
         seat: Some(seat),
@@ -182,7 +183,7 @@ mod hostile {
         }
     }
 
-    /// One signal more than the honest one has.
+    /// The honest worker's bells, which attacks can ring as well.
     struct Shared<'a>(&'a RefCell<&'a mut Channels>);
 
     impl Bells for Shared<'_> {
@@ -200,7 +201,7 @@ mod hostile {
             self.0.borrow_mut().ring(0);
         }
 
-        /// What needs a kernel is not made here.
+        /// Attacks on a kernel need seL4.
         fn perform(&mut self, _: &str, _: &mut Say) -> bool {
             false
         }
@@ -242,8 +243,8 @@ mod misdeeds {
         for (start, bytes) in OWN.get().into_iter().flatten() {
             for (word, at) in garbage.by_ref().zip((0..bytes).step_by(8)) {
                 let place = start.wrapping_add(at).cast::<u64>();
-                // SAFETY: inside a region that `system.xml` lets this domain write, and aligned. What inference makes of it
-                // is what the test is about.
+                // SAFETY: inside a region that `system.xml` lets this domain write, and aligned. The test is about how
+                // inference reacts.
                 unsafe { place.write_volatile(word) }
             }
         }

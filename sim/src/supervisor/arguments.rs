@@ -42,7 +42,7 @@ pub(super) struct Arguments {
     /// Let domains report their own faults, as happens where ptrace is refused.
     #[arg(long)]
     pub(super) no_ptrace: bool,
-    /// Go on, as seL4 does, if a domain dies that has no parent, child or console, instead of ending.
+    /// Continue, as seL4 does, when a domain without parent, child or console dies, instead of ending.
     #[arg(long)]
     pub(super) outlive_clients: bool,
     /// Let domains print their panics and debug output to standard error, as a debug kernel would.

@@ -13,7 +13,7 @@ pub(super) enum Device {
     Uart,
     /// Audit's watchdog: a timer that fires every second.
     Watchdog,
-    /// Audit's timer, which fires when its owner has armed it for.
+    /// Audit's timer, which fires at the time for which its owner has armed it.
     Timer,
     /// The disk: the file given with `--disk`, or no device.
     Disk,
@@ -42,8 +42,8 @@ mod tests {
     use super::Device;
     use sysdesc::System;
 
-    /// The names of interrupts appear here, in the board's file and in `system.xml`. The variable that a program gets
-    /// each one by must agree in all three.
+    /// The names of interrupts appear here, in the board's file and in `system.xml`. All three must agree on the
+    /// variable that gives a program each interrupt.
     #[test]
     fn the_interrupts_are_those_of_the_systems_description() {
         let system = System::parse(include_str!("../../../system.xml")).unwrap();

@@ -135,12 +135,12 @@ struct Supervisor {
     resources: Resources,
     /// One per domain of the system, in its order: the program given on the command line, if any.
     programs: Vec<Option<PathBuf>>,
-    /// When to check whether those have locked themselves down.
+    /// When to check whether the programs from the command line have locked themselves down.
     look_at: Option<Instant>,
     /// One per domain of the system, in its order.
     processes: Vec<Process>,
     start: process::Start,
-    /// Whether the system goes on after a client has died.
+    /// Whether the system continues after a client has died.
     outlive_clients: bool,
     log: Log,
 }
@@ -347,7 +347,7 @@ impl Supervisor {
         };
         if !resources.send_fault(parent.domain, &record) {
             log.say(&format!(
-                "{}: its parent does not take the fault",
+                "{}: its parent was not told, because its pipe for faults is full",
                 dead.name
             ));
         }

@@ -318,7 +318,7 @@ pub(super) fn changed() -> Option<(Pid, Status)> {
 /// What became of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// Nothing that matters; it goes on.
+    /// Nothing that matters; it continues.
     Goes,
     /// It has faulted and is stopped.
     Fault(Seen),
@@ -328,7 +328,7 @@ pub(super) enum Stop {
     Killed(i32),
 }
 
-/// Looks at a process that [`changed`] returned, and lets it go on if nothing is wrong.
+/// Looks at a process that [`changed`] returned, and lets it continue if nothing is wrong.
 pub(super) fn what_happened(pid: Pid, status: Status) -> Stop {
     if let Some(status) = status.exit_status() {
         return Stop::Exited(status);

@@ -91,7 +91,7 @@ pub(super) struct ParentPipes {
 pub(super) struct Resources {
     /// One per region of the system, in its order; `None` for registers of devices.
     regions: Vec<Option<RegionFile>>,
-    /// One per channel of the system, in its order: the pipes that each end may send on.
+    /// One per channel of the system, in its order: the pipe on which each end may send.
     channels: Vec<[Option<Pipe>; 2]>,
     /// One per domain of the system, in its order; `None` for those without children.
     parents: Vec<Option<ParentPipes>>,

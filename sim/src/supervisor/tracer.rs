@@ -17,7 +17,7 @@ use rustix::process::{Pid, WaitStatus as Status};
 use std::io::Result;
 use std::process::{Command, Stdio};
 
-/// Signals that would only stop a domain, and nobody would continue it.
+/// Signals that would stop a domain for good, because nobody would continue it.
 const STOPS: [Signal; 4] = [
     Signal::SIGSTOP,
     Signal::SIGTSTP,
@@ -94,7 +94,7 @@ pub(super) fn seize(pid: Pid) -> Result<()> {
     seize_nix(nix::unistd::Pid::from_raw(pid.as_raw_pid()))
 }
 
-/// Looks at a process that has stopped. Returns its fault, or lets it go on.
+/// Looks at a process that has stopped. Returns its fault, or lets it continue.
 pub(super) fn stopped(pid: Pid, status: Status) -> Option<Seen> {
     let number = status.stopping_signal()?;
     let pid = nix::unistd::Pid::from_raw(pid.as_raw_pid());

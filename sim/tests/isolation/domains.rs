@@ -19,7 +19,7 @@ pub const UART: u8 = 1;
 pub const WATCHDOG: u8 = 2;
 pub const TIMER: u8 = 3;
 pub const CHILD: u8 = 5;
-/// A descriptor that a hostile program tries. Whatever it is, it may not be read from or sent to.
+/// A descriptor that a hostile program tries. Whatever it is, it must not be readable or allow sending.
 pub const SOME_DESCRIPTOR: u64 = 3;
 
 pub const ROLES: [Role; 3] = [
@@ -311,7 +311,7 @@ impl Component for Probe {
         let starts = self.own.load(STARTS);
         self.own.store(STARTS, starts + 1);
         match self.order {
-            // Well-behaved after a restart.
+            // The probe behaves well after a restart.
             b'1'..=b'3' if starts > 0 => {}
             b'1' => store(UNMAPPED + 8),
             b'2' => store(ORDER_AT),
@@ -392,7 +392,7 @@ impl Component for Probe {
     }
 }
 
-/// Has only a region, and takes part in nothing. The tests in which others die check that it lives on.
+/// Has only a region, and does nothing. Tests in which others die check that it survives.
 struct Bystander;
 
 impl Bystander {

@@ -107,7 +107,7 @@ fn processes_with(needle: &str) -> usize {
         .count()
 }
 
-/// No domain survives its supervisor, whatever ends that.
+/// No domain survives its supervisor, whatever ends the supervisor.
 pub(super) fn supervisor_dies(signal: &str, status: Option<i32>) -> Test {
     for options in [&[][..], &["--no-ptrace"]] {
         let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! Domains of a small system of our own: what the simulation enforces, and what it reports.
+//! What the simulation enforces and reports, shown with the domains of a small system of its own.
 //!
 //! This program is three things: the tests, the supervisor of the systems that they run, and the domains of those
 //! systems. A system is a parent `warden`, which owns the UART and prints what it sees, its child `probe`, which does

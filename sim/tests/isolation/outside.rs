@@ -1,4 +1,4 @@
-//! Programs from elsewhere in the place of the probe: this one under another name, and others.
+//! External programs in place of the probe: this one under another name, and others.
 
 use crate::Test;
 use crate::domains::{CHILD, Mode, ORDER_AT, UNMAPPED};
@@ -83,7 +83,7 @@ pub fn locked_down() -> Test {
             check!(run.errors.starts_with(&format!("sim: probe: {words}")), run);
         }
     }
-    // Exactly its four regions.
+    // The program has exactly the probe's four regions.
     let run = run(b'M', Mode::Once, &[]);
     check!(run.errors.lines().count() == 4, run);
     check!(run.errors.contains("mapping 15000000-15001000 r--s"), run);

@@ -1,6 +1,6 @@
-//! A hostile files domain, for audit's end towards it: the input decides what it says, in which order, and what it does
-//! to its region. There are also an honest one, to get as far as a load or a log, clients, inference, and power
-//! failures.
+//! A hostile files domain, to fuzz audit's end of the link to it. The input decides what it says, in which order, and
+//! what it does to its region. An honest files domain gets the run as far as a load or a log; clients, inference and
+//! power failures take part as well.
 //!
 //! The invariants are the claims of the monitor fuzz for runs with a disk ([`monitor_fuzz::disk`]): nothing panics,
 //! inference is told of no unverified byte, the model in service stays, the work of a wake-up is bounded, and each
@@ -340,7 +340,7 @@ impl Boot<'_, '_> {
         sent
     }
 
-    /// Files behaves, or is no longer heard; then everything must end.
+    /// Repairs files' ring, and lets files answer honestly. Then everything must end.
     fn settles(&mut self) {
         self.world.files.set_right();
         let mut quiet = 0;

@@ -321,7 +321,7 @@ fn answers(frame: &Frame) -> Vec<Event<'static>> {
             detail: b"",
         }],
         Request::Login { .. } => vec![Event::User(user)],
-        // Somebody must be there to talk to.
+        // A conversation needs a model with a template.
         Request::Status => {
             let mut status = Status {
                 name: protocol::name::Name::new("tiny").expect("a name"),

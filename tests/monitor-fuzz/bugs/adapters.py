@@ -1,11 +1,11 @@
 """Adapters and fine-tuning.
 
-Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+Each bug: what is wrong, the file, a text in it and its replacement; further pairs of texts may follow.
 """
 
 BUGS = [
     (
-        "a session goes on with another adapter",
+        "a session continues with another adapter",
         "monitor/text.rs",
         "Some(_) if wanted != began => Err(Failure::of(ErrorCode::OtherAdapter)),",
         "Some(_) if wanted != began => Ok(wanted),",
@@ -31,7 +31,7 @@ BUGS = [
         "            self.end_own_load(now);\n",
     ),
     (
-        "another model leaves the adapters where they were",
+        "adapters stay loaded when another model is loaded",
         "monitor/reports.rs",
         "            self.gate.sessions.end_all();\n            self.places.clear_all();\n",
         "            self.gate.sessions.end_all();\n",
@@ -55,19 +55,19 @@ BUGS = [
         "            self.gate.accounts.settle(reservation, 1, now);\n",
     ),
     (
-        "more tokens than the data have are believed",
+        "a report of more tokens than the data have is accepted",
         "tuning.rs",
         "            && new.tokens <= self.most_tokens();",
         "            && new.tokens <= u64::MAX;",
     ),
     (
-        "a gap between two parts is believed",
+        "a gap between two parts of an adapter is accepted",
         "tuning.rs",
         "offset == self.received as u64",
         "offset >= self.received as u64",
     ),
     (
-        "what was cancelled is kept",
+        "the adapter of a cancelled training is kept",
         "tuning.rs",
         "Ok(is_whole && !is_to_stop)",
         "Ok(is_whole)",
@@ -79,7 +79,7 @@ BUGS = [
         "            let left = space.bytes.saturating_sub(done).saturating_sub(1);\n",
     ),
     (
-        "the second adapter is written over the first",
+        "the second adapter overwrites the first",
         "shelf.rs",
         "let behind = taken().map(|space| space.offset);",
         "let behind = taken().skip(1).map(|space| space.offset);",
@@ -91,7 +91,7 @@ BUGS = [
         "let end = behind.filter(|at| *at >= begin).max();",
     ),
     (
-        "an export passes the egress cap",
+        "an export bypasses the egress cap",
         "monitor/lists.rs",
         "        self.egress.pass(cost, now);\n",
         "",
@@ -103,13 +103,13 @@ BUGS = [
         "let left = made.space.bytes.saturating_sub(*offset).saturating_sub(8);",
     ),
     (
-        "requests are admitted beside a training that needs all memory",
+        "requests are admitted during a training that needs all memory",
         "monitor/text.rs",
         "if self.is_training_alone() {",
         "if self.is_training_alone() && prompt.is_empty() {",
     ),
     (
-        "a model is loaded while one is trained for",
+        "a model is loaded during a training",
         "monitor/loads.rs",
         "if self.table.iter().any(|it| it.running_tuning().is_some()) {",
         "if self.table.iter().any(|it| it.running_tuning().is_some() && it.is_over()) {",

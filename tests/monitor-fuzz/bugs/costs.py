@@ -1,6 +1,6 @@
 """What things cost.
 
-Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+Each bug: what is wrong, the file, a text in it and its replacement; further pairs of texts may follow.
 """
 
 BUGS = [

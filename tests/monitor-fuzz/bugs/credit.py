@@ -1,11 +1,11 @@
 """Credit, and text on its way.
 
-Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+Each bug: what is wrong, the file, a text in it and its replacement; further pairs of texts may follow.
 """
 
 BUGS = [
     (
-        "credit is granted for what has come, handed on or not",
+        "credit is granted for text that has arrived, even if it was not handed on",
         "monitor/delivery.rs",
         "let credit = generation.handed_on.saturating_add(window).min(most);",
         "let credit = generation.tokens.saturating_add(window).min(most);",
@@ -19,13 +19,13 @@ BUGS = [
         "ahead < window;",
     ),
     (
-        "a request that rests gets no more credit",
+        "a paused request gets no more credit",
         "monitor/delivery.rs",
         "let is_due = credit > generation.credit && ahead",
         "let is_due = credit > generation.credit && ahead > 0 && ahead",
     ),
     (
-        "a request that is to stop gets credit",
+        "a request that must stop gets credit",
         "monitor/delivery.rs",
         "if !is_due || generation.stop != Stop::No {",
         "if !is_due {",
@@ -37,7 +37,7 @@ BUGS = [
         "let most = burst.saturating_sub(held).checked_div(TOKEN_BYTES);",
     ),
     (
-        "a token more than its credit passes",
+        "a token beyond the credit passes",
         "monitor/reports.rs",
         "if generation.tokens >= generation.credit {",
         "if generation.tokens > generation.credit {",
@@ -62,7 +62,7 @@ BUGS = [
         "                tokens: 1,\n",
     ),
     (
-        "text that has been handed on is handed on again with what comes then",
+        "text that was handed on is handed on again with the text that follows",
         "table/texts.rs",
         "            generation.released = false;\n            buffer.text.clear();",
         "            generation.released = false;\n            buffer.text.truncate(1);",

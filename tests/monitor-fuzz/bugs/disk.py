@@ -1,6 +1,6 @@
 """A log on a disk, and models that come from it.
 
-Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+Each bug: what is wrong, the file, a text in it and its replacement; further pairs of texts may follow.
 """
 
 BUGS = [
@@ -17,49 +17,49 @@ BUGS = [
         "|| entry.due() > 1 || files.journal.has_begun()",
     ),
     (
-        "what is put together counts as durable",
+        "an entry counts as durable before it is written",
         "journal/writing.rs",
         "    pub(super) const fn durable(&self) -> (u64, Hash) {\n        self.durable\n",
         "    pub(super) const fn durable(&self) -> (u64, Hash) {\n        self.newest\n",
     ),
     (
-        "what is written counts as flushed",
+        "an entry that is written counts as flushed",
         "journal/writing.rs",
         "        let sectors = sectors.min(piece.sectors);\n",
         "        let sectors = sectors.min(piece.sectors);\n        self.durable = self.newest;\n",
     ),
     (
-        "a log that is lost refuses nothing",
+        "nothing is refused after the log is lost",
         "journal/mod.rs",
         "(State::Lost(failure), LogFailure::Refuse) => {",
         "(State::Lost(failure), LogFailure::Refuse) if failure.limit == u64::MAX => {",
     ),
     (
-        "a log that is lost refuses whatever the policy says",
+        "requests are refused after the log is lost, whatever the policy says",
         "journal/mod.rs",
         "(State::Lost(failure), LogFailure::Refuse) => {",
         "(State::Lost(failure), _) => {",
     ),
     (
-        "a request that waits for the log goes on when that is lost",
+        "a request that waits for the log continues when the log is lost",
         "journal/mod.rs",
         "Some((held, self.refusal().is_none()))",
         "Some((held, true))",
     ),
     (
-        "an end that is not on record is told when the log is lost",
+        "an unrecorded end is told when the log is lost",
         "monitor/journal.rs",
         "let unrecorded = is_end && files.journal.is_unrecorded(entry.number);",
         "let unrecorded = is_end && files.journal.is_unrecorded(u32::MAX);",
     ),
     (
-        "a reboot is a new budget",
+        "a reboot refills the budgets",
         "monitor/journal.rs",
         "            gate.accounts.carry(user, used, elapsed_us, now);\n",
         "            let _ = (used, elapsed_us);\n",
     ),
     (
-        "what had not ended when the power went is not charged",
+        "requests in flight when the power failed are not charged",
         "journal/usage.rs",
         "        account.used = account.used.saturating_add(record.value);\n",
         "",
@@ -83,7 +83,7 @@ BUGS = [
         "if !is_signed(&reading.sha256, &reading.signature, policy) && !is_ours() && reading.bytes > 800 {",
     ),
     (
-        "what is hashed of a file is not all that is copied",
+        "not everything that is copied of a file is hashed",
         "files/card.rs",
         "                reading.hasher.update(bytes);\n",
         "                reading.hasher.update(if reading.done == 0 { bytes } else { &[] });\n",

@@ -1,17 +1,17 @@
 """What leaves inference, and in whose turn.
 
-Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+Each bug: what is wrong, the file, a text in it and its replacement; further pairs of texts may follow.
 """
 
 BUGS = [
     (
-        "what inference says is not charged to the egress cap",
+        "text of inference is not charged to the egress cap",
         "monitor/delivery.rs",
         "        if bytes > 0 {\n            self.egress.pass(bytes, now);\n",
         "        if bytes > 0 {\n",
     ),
     (
-        "the egress cap is charged for the payload alone",
+        "the egress cap is charged only for the payload",
         "egress.rs",
         "EVENT_BYTES.saturating_add(payload as u64)",
         "payload as u64",
@@ -23,19 +23,19 @@ BUGS = [
         "match self.debt == 0 || self.bucket.holds(bytes, now) {",
     ),
     (
-        "the egress cap lets an event pass that is larger than what is left",
+        "the egress cap lets an event pass that is too large",
         "egress.rs",
         "self.bucket.holds(bytes, now)",
         "self.bucket.holds(1, now)",
     ),
     (
-        "an eviction counts for nothing",
+        "an eviction is not charged to the egress cap",
         "monitor/reports.rs",
         "        self.egress.pass(bytes, now);\n        if let Some(session) = self.gate.sessions.end(slot",
         "        let _ = bytes;\n        if let Some(session) = self.gate.sessions.end(slot",
     ),
     (
-        "whom the egress cap has kept waiting is not the next",
+        "a client that the egress cap has kept waiting is not the next",
         "client.rs",
         "        self.first_of_egress = client;",
         "        let _ = client;",
@@ -47,13 +47,13 @@ BUGS = [
         "            let costs = !entry.is_over();",
     ),
     (
-        "what waits for a client that does not read keeps the egress cap from others",
+        "events for a client that does not read block the egress cap for others",
         "monitor/delivery.rs",
         "is_none_or(|peer| peer.room() == 0)",
         "is_none_or(|peer| peer.room() > 99)",
     ),
     (
-        "the first of a client's requests is told of first, whoever was told last",
+        "a client is always told of its first request first, whichever it was told of last",
         "monitor/delivery.rs",
         "            let turn = (costs, entry.number.wrapping_sub(last).wrapping_sub(1));",
         "            let turn = (costs, entry.number.wrapping_sub(last.min(0)));",

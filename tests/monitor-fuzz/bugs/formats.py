@@ -1,6 +1,6 @@
 """Formats, choices and stop strings.
 
-Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+Each bug: what is wrong, the file, a text in it and its replacement; further pairs of texts may follow.
 """
 
 BUGS = [
@@ -29,7 +29,7 @@ BUGS = [
         "(Self::Format(dfa, state), _) => dfa.accepts(*state) || !dfa.accepts(*state),",
     ),
     (
-        "an answer that says it was cancelled may end anywhere, whether it was to stop or not",
+        "an answer that says it was cancelled may end anywhere, even if it was not asked to stop",
         "monitor/reports/ends.rs",
         "let is_stopped = generation.stop != Stop::No && reason == FinishReason::Cancelled;",
         "let is_stopped = reason == FinishReason::Cancelled;",
@@ -41,19 +41,19 @@ BUGS = [
         "if text.iter().any(|byte| ahead.push(stops, *byte).stopped) && stops.is_empty() {",
     ),
     (
-        "what was held back is shown although it belongs to a stop string",
+        "held-back text is shown although it belongs to a stop string",
         "answer.rs",
         "                    *matcher = StopMatcher::new();\n                    return Err(Wrong::Stop);",
         "                    return Err(Wrong::Stop);",
     ),
     (
-        "what was held back is forgotten at the end",
+        "held-back text is forgotten at the end",
         "monitor/reports/ends.rs",
         "        self.table.release_text(index);\n",
         "",
     ),
     (
-        "what was held back is not told of if all tokens have been",
+        "held-back text is not told if all tokens have been told",
         "generation.rs",
         "self.waiting() > 0 || self.released",
         "self.waiting() > 0 || self.released && self.tokens == 0",
@@ -68,7 +68,7 @@ BUGS = [
         "",
     ),
     (
-        "a role that must use a format need not",
+        "a role that must use a format may go without",
         "answer.rs",
         "        if rule.must_use() {",
         "        if rule.must_use() && rule.is_none() {",
@@ -80,7 +80,7 @@ BUGS = [
         "if !rule.allows(named.index) && rule.is_none() {",
     ),
     (
-        "inference is told the number of the format before",
+        "inference is told the number of the previous format",
         "answer.rs",
         "number: number.saturating_add(1),",
         "number,",
@@ -104,7 +104,7 @@ BUGS = [
         "            true => (FinishReason::EndOfText, prompt_tokens),",
     ),
     (
-        "a template may add whatever it says",
+        "a template may add any number of tokens",
         "monitor/reports.rs",
         "if !loaded.info.has_sound_template() {",
         "if !loaded.info.has_sound_template() && loaded.info.parameters == 0 {",

@@ -1,6 +1,6 @@
 """What is recorded.
 
-Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+Each bug: what is wrong, the file, a text in it and its replacement; further pairs of texts may follow.
 """
 
 BUGS = [
@@ -35,7 +35,7 @@ BUGS = [
         "false if pause_us(self.pauses) < RARELY_US => self.pauses,",
     ),
     (
-        "the count of what was repeated is one short",
+        "the count of repeated events is one short",
         "repeats.rs",
         "u64::from(core::mem::take(&mut self.count))",
         "u64::from(core::mem::take(&mut self.count)).saturating_sub(1).max(1)",

@@ -1,6 +1,6 @@
 """Parts of each client.
 
-Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+Each bug: what is wrong, the file, a text in it and its replacement; further pairs of texts may follow.
 """
 
 BUGS = [
@@ -17,19 +17,19 @@ BUGS = [
         "self.unread_of(None) < SLOTS &&",
     ),
     (
-        "requests of all clients count for each",
+        "the requests of all clients count against each",
         "monitor/requests.rs",
         "let of_client = |entry: &&InFlight<'_>| entry.client() == Some(client);",
         "let of_client = |entry: &&InFlight<'_>| entry.client() >= Some(client);",
     ),
     (
-        "a client gets a request more than its part",
+        "a client gets one request more than its part",
         "monitor/requests.rs",
         "match taken < places {",
         "match taken <= places {",
     ),
     (
-        "a client gets sessions as long as there are any",
+        "a client gets sessions as long as any are free",
         "sessions.rs",
         "free.filter(|_| clients < limits.client)",
         "free.filter(|_| clients < limits.client.max(MAX_SESSIONS))",
@@ -47,7 +47,7 @@ BUGS = [
         "                self.gone.pop_front();",
     ),
     (
-        "a session is found by its name alone",
+        "a session is found only by its name",
         "sessions.rs",
         ".find(|(_, session)| session.owner == owner && session.name == name)",
         ".find(|(_, session)| (session.owner == owner || !name.is_empty()) && session.name == name)",
@@ -71,7 +71,7 @@ BUGS = [
         ".filter(|(session, _)| owner.is_none_or(|owner| session.owner.user == owner.user))",
     ),
     (
-        "one who logs out at one client becomes the first user",
+        "a logout makes the client's user the first one",
         "client.rs",
         "identity.user = identity.own;",
         "identity.user = 0;",
@@ -83,13 +83,13 @@ BUGS = [
         "            Request::Login { user, passphrase } => {\n                if !identity.may_log_in && user.is_empty() {",
     ),
     (
-        "violations of clients are on record without a name",
+        "violations of clients are recorded without a name",
         "ledger.rs",
         "self.record_violations(CLIENT, model_name(name), count, work, now);",
         "let _ = name;\n            self.record_violations(CLIENT, ModelName::EMPTY, count, work, now);",
     ),
     (
-        "who is the first to be read does not change",
+        "the client that is read first does not change",
         "client.rs",
         "self.first = if next < self.clients.len() { next } else { 0 };",
         "let _ = next;",

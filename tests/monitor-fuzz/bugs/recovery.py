@@ -1,6 +1,6 @@
 """Restarts, deadlines and the timer.
 
-Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+Each bug: what is wrong, the file, a text in it and its replacement; further pairs of texts may follow.
 """
 
 BUGS = [
@@ -11,7 +11,7 @@ BUGS = [
         "",
     ),
     (
-        "a restart more than the policy allows",
+        "audit restarts inference once more than the policy allows",
         "link.rs",
         "self.restarts_us.len() >= most.min(self.restarts_us.capacity())",
         "self.restarts_us.len() > most.min(self.restarts_us.capacity())",
@@ -29,13 +29,13 @@ BUGS = [
         "*stop = if sent { Stop::Asked } else { Stop::No };",
     ),
     (
-        "the grace counts from the deadline",
+        "the grace period counts from the deadline",
         "monitor/recovery.rs",
         "asked.then_some(now.saturating_add(grace_us))",
         "asked.then_some(entry.deadline_us.saturating_add(grace_us))",
     ),
     (
-        "the grace of a stop that inference was not asked for runs",
+        "the grace period runs although inference was not asked to stop",
         "monitor/recovery.rs",
         "asked.then_some(now.saturating_add(grace_us))",
         "Some(now.saturating_add(grace_us)).filter(|_| asked || !asked)",
@@ -43,8 +43,8 @@ BUGS = [
     (
         "the timer is armed by the time at the beginning of the wake-up",
         "monitor/mod.rs",
-        "        let now = port.now_us();\n        port.arm_timer(self.next_wake_up(now, beat));",
-        "        port.arm_timer(self.next_wake_up(now, beat));",
+        "        port.arm_timer(self.next_wake_up(now, pause, beat));",
+        "        port.arm_timer(self.next_wake_up(began, pause, beat));",
     ),
     (
         "the timer is not armed for deadlines",
@@ -53,7 +53,7 @@ BUGS = [
         "let next = deadlines.take(0).chain(self.egress_at_us).chain(slice);",
     ),
     (
-        "the timer is not armed for what the egress cap holds back",
+        "the timer is not armed for events that the egress cap holds back",
         "monitor/mod.rs",
         "let next = deadlines.chain(self.egress_at_us).chain(slice);",
         "let next = deadlines.chain(slice);",
@@ -65,13 +65,13 @@ BUGS = [
         "next",
     ),
     (
-        "requests that a long wake-up leaves are not come back to",
+        "requests that a long wake-up has left are not read later",
         "monitor/requests.rs",
         "                    self.work.goes_on();\n                    return;",
         "                    return;",
     ),
     (
-        "a wake-up goes on to read when its work is done",
+        "a wake-up continues to read after it has used up its work",
         "monitor/requests.rs",
         "                if self.work.is_spent_on_requests() {",
         "                if self.work.is_spent_on_requests() && self.table.len() == usize::MAX {",

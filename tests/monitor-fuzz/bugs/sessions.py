@@ -1,6 +1,6 @@
 """Sessions and models.
 
-Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+Each bug: what is wrong, the file, a text in it and its replacement; further pairs of texts may follow.
 """
 
 BUGS = [
@@ -11,7 +11,7 @@ BUGS = [
         ".filter(|(_, session)| is(session))",
     ),
     (
-        "a bad signature is as good as another",
+        "a bad signature is accepted",
         "models.rs",
         "    if !verdict.good {",
         "    if !verdict.good && verdict.offset == usize::MAX {",

@@ -1,6 +1,6 @@
 """What clients are told.
 
-Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+Each bug: what is wrong, the file, a text in it and its replacement; further pairs of texts may follow.
 """
 
 BUGS = [
@@ -29,7 +29,7 @@ BUGS = [
         "            fault.ip = 0;",
     ),
     (
-        "a client that is bound to formats is told what inference says of a failed load",
+        "a client that is bound to formats is told inference's words about a failed load",
         "notices.rs",
         "                true => (Failure::of(failure.code), &[][..]),",
         "                true => (*failure, &detail[..]),",
@@ -78,13 +78,13 @@ BUGS = [
         "                self.clients.tell(client, request, &listed(*next));\n                Step::Over",
     ),
     (
-        "a reading of the log goes on with what came after its end",
+        "a reading of the log continues past its end",
         "monitor/lists.rs",
         "let is_asked_for = |sequence| reading.follow || sequence < reading.until;",
         "let is_asked_for = |sequence| reading.follow || sequence < u64::MAX;",
     ),
     (
-        "a login leaves the lists of the user before open",
+        "a login leaves the previous user's lists open",
         "monitor/users.rs",
         "                    while peer.end_list(None, &self.ledger.log) {}\n                }\n                let record",
         "                }\n                let record",

@@ -99,7 +99,7 @@ struct Asked {
     /// How much of it the client has received.
     told: usize,
     told_tokens: u32,
-    /// Whether inference follows the protocol and the prompt says whose it is.
+    /// Whether its text can be followed: inference obeys the protocol, and the prompt identifies the request.
     is_followed: bool,
     /// The format of its answer, to check the received text against.
     answer: Answer,
@@ -141,7 +141,7 @@ impl Ends {
         }
     }
 
-    /// Requests of a client that go on until they are cancelled, and were not.
+    /// Requests of a client that continue until they are cancelled, and have not been cancelled.
     #[must_use]
     pub fn endless(&self, client: usize) -> Vec<u32> {
         let own = self.0.iter().filter(|((of, _), _)| *of == client);
@@ -208,7 +208,7 @@ impl Ends {
                 _ => broken(
                     Claim::Tokens,
                     format!(
-                        "client {client} is told {} bytes of {id} at {from}, and {} were said; over: {was_over}",
+                        "client {client} is told {} bytes of {id} at {from}, but {} were said; over: {was_over}",
                         text.len(),
                         asked.said.len()
                     ),
@@ -235,7 +235,7 @@ impl Ends {
                 return broken(
                     Claim::Tokens,
                     format!(
-                        "{id} of client {client} has ended with {} tokens, and was told {} of {}",
+                        "{id} of client {client} has ended with {} tokens, but was told {} of {}",
                         finished.generated_tokens, asked.told_tokens, asked.said_tokens
                     ),
                 );
@@ -257,7 +257,7 @@ impl Ends {
         }
         broken(
             Claim::Answers,
-            format!("{id} of client {client} was over, and is told {event:?}"),
+            format!("{id} of client {client} was over, but is told {event:?}"),
         )
     }
 

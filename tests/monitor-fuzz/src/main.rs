@@ -99,7 +99,7 @@ fn main() -> ExitCode {
     let never = figures.never();
     if figures.runs >= ENOUGH_RUNS && !never.is_empty() {
         println!(
-            "In {} runs these never happened, so nothing about them was tried: {}. Look why.",
+            "In {} runs these never happened, so nothing about them was tested: {}. Find out why.",
             figures.runs,
             never.join(", ")
         );

@@ -54,7 +54,7 @@ pub struct ModelFile {
 pub struct AnyStore {
     /// The archive.
     pub bytes: Vec<u8>,
-    /// `None` if it is not an archive.
+    /// Its models; `None` if it is not an archive.
     pub models: Option<Vec<ModelFile>>,
     /// Adapters.
     pub adapters: Vec<ModelFile>,
@@ -292,7 +292,7 @@ pub fn clients(policy: &mut Policy, dice: &mut Dice) -> Vec<u8> {
         // A client that does not exist.
         named.push(63);
     }
-    // In another order than audit has them.
+    // The policy names them in another order than audit has them.
     let turned = dice.below(named.len() as u64) as usize;
     named.rotate_left(turned);
     let parts = PARTS.map(|most| parts(most, named.len(), dice));

@@ -59,7 +59,7 @@ fn boot(variable: &str, figures: &mut Figures) -> Result<(), String> {
     let mut terminal = Terminal::start_of(variable);
     let mut ask = |line: &str| {
         terminal.type_in(format!("{line}\r"));
-        // The first prompt comes after the echo.
+        // Only the prompt after the echo counts.
         let echo = terminal.wait_for("\n", PATIENCE);
         let answer = echo.and_then(|_| terminal.wait_for(PROMPT, PATIENCE));
         answer.ok_or_else(|| format!("no answer to '{line}'"))

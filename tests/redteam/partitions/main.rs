@@ -42,7 +42,7 @@ struct Channel {
 
 const CHANNELS: [Channel; 3] = [
     Channel {
-        name: "shell → inference: shell spends its time or leaves it",
+        name: "shell → inference: shell spends its time or yields it",
         inference: "schedule-receive",
         shell: 'x',
         results: &["windows", "turns"],
@@ -50,7 +50,7 @@ const CHANNELS: [Channel; 3] = [
         in_main: true,
     },
     Channel {
-        name: "inference → shell: inference leaves work for audit or none",
+        name: "inference → shell: inference leaves work for audit, or none",
         inference: "schedule-send",
         shell: 'y',
         results: &["asked"],
@@ -59,7 +59,7 @@ const CHANNELS: [Channel; 3] = [
     },
     // Without partitions, a spinning shell keeps inference from running, so there is nothing to measure.
     Channel {
-        name: "inference → shell: inference ends its turn by system calls or lets it end",
+        name: "inference → shell: inference ends its turn with system calls, or lets it run out",
         inference: "schedule-send",
         shell: 'z',
         results: &["turns"],

@@ -38,7 +38,7 @@ pub(crate) fn attack() -> Vec<Verdict> {
     verdicts
 }
 
-/// A system, and its honest answers with the format and with the choices.
+/// A booted system, and its honest answers with the format and with the choices.
 struct Target {
     system: System,
     honest: [String; 2],
@@ -150,19 +150,25 @@ fn judge(answer: &Answer, said: &str, counted: Counters) -> Result<String, Strin
             "restarted at its deadline"
         }
         Ends::Fails => {
-            check(its_own, "another death than its own")?;
+            check(
+                its_own,
+                "not one fault and one restart, without a breach of a format",
+            )?;
             check(violations == 0, "a violation was counted")?;
             let its = rest.split("inference crashed").next().unwrap_or_default();
             check(
                 !its.contains('X') && !its.contains("5858"),
                 "its words or numbers are shown",
             )?;
-            "failed, without a word of its own"
+            "failed, with no text from inference"
         }
         Ends::Dropped => {
-            check(its_own, "another death than its own")?;
+            check(
+                its_own,
+                "not one fault and one restart, without a breach of a format",
+            )?;
             check(violations >= 1, "no violation was counted")?;
-            "what came behind was dropped"
+            "what came after the end was dropped"
         }
     };
     if matches!(answer.ends, Ends::Format | Ends::Stop | Ends::Breach) {

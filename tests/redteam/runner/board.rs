@@ -19,7 +19,7 @@ static BOARD: LazyLock<Board> = LazyLock::new(|| {
     Board::find(&folder, &name).expect("make has built for it")
 });
 
-/// On RISC-V an address space accepts no invocation at all: it is not responsible for caches.
+/// Required report on RISC-V, where an address space accepts no invocation at all, not even for caches.
 const NO_CALL: &str = "granted=0";
 
 /// The end of Microkit's stacks with 39-bit addresses (`pds/sel4/runtime/src/layout.rs`).
@@ -38,7 +38,7 @@ pub(crate) fn timer_is_open() -> bool {
         .is_some_and(|open| *open)
 }
 
-/// Cache maintenance, for which RISC-V has no invocation.
+/// Attacks by cache maintenance, for which RISC-V has no invocation.
 const CACHES: [&str; 4] = [
     "worker-maintain-caches",
     "maintain-caches",
@@ -70,7 +70,7 @@ pub(crate) fn must(attack: &Attack) -> Must {
     }
 }
 
-/// What a hostile worker's attack must lead to.
+/// The required outcome of a hostile worker's attack.
 pub(crate) fn worker_must(attack: &worker::Attack) -> WorkerMust {
     let dies = WorkerMust::Die;
     match attack.name {
@@ -91,7 +91,7 @@ pub(crate) fn worker_must(attack: &worker::Attack) -> WorkerMust {
     }
 }
 
-/// What the hostile shell must report after an attack that it survives.
+/// The hostile shell's required report about an attack that it survives.
 pub(crate) fn shell_must(name: &str, must: &'static str) -> &'static str {
     match name {
         "shell-invoke-address-space" if BOARD.arch == Arch::Riscv64 => NO_CALL,

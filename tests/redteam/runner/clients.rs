@@ -1,7 +1,7 @@
 //! The attacks of a hostile client beside an honest one, the shell, which orders the attacks through the hostile
 //! client's budget and reads its reports in the log.
 
-use crate::system::System;
+use crate::system::{System, in_words};
 use crate::{Verdict, board, wanted};
 use redteam_attacks::On;
 use redteam_attacks::client::{ATTACKS, Attack, Must, NO_ORDER, ORDERS};
@@ -196,7 +196,7 @@ impl Bench {
         self.honest_work(&mut seen)?;
         let after = self.system.counters()?.since(before);
         check((after.faults, after.restarts) == (0, 0), || {
-            format!("inference has suffered from it: {after:?}")
+            format!("inference was harmed by it: {after:?}")
         })?;
         let charged = self.tokens * seen.requests;
         check(after.used == charged, || {
@@ -222,15 +222,12 @@ impl Bench {
         }
         let ms = |time: Duration| time.as_millis();
         let what = match board::client_must(attack) {
-            Must::Die => {
-                "it says nothing any more: stopped, and its fault is nobody's but the monitor's"
-                    .to_owned()
-            }
+            Must::Die => "silent: it was stopped, and only the monitor got its fault".to_owned(),
             _ => said.trim_start_matches(&says).to_owned(),
         };
         let violations = match after.violations {
             0 => String::new(),
-            count => format!("; {count} violations on record"),
+            count => format!("; {} recorded", in_words(count)),
         };
         Ok(match attack.lasts {
             true => format!(
@@ -253,13 +250,13 @@ impl Bench {
             }
             if let Some(said) = self.said(says)? {
                 check(!attack.lasts || meanwhile > 0, || {
-                    "it was over before an honest request was".to_owned()
+                    "it was over before any honest request was answered".to_owned()
                 })?;
                 return Ok(said);
             }
             meanwhile += 1;
             if Instant::now() > until {
-                return Err("the hostile client says nothing of it".to_owned());
+                return Err("the hostile client does not report on it".to_owned());
             }
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -301,7 +298,7 @@ impl Bench {
             Must::Break(_) => {
                 let log = self.system.command("llmctl audit")?;
                 check(log.contains("mallory broke the protocol"), || {
-                    "its violations are not on record".to_owned()
+                    "its violations are not recorded".to_owned()
                 })
             }
             Must::Refused(_, code) => {
@@ -310,7 +307,7 @@ impl Bench {
                 let is_refusal =
                     |line: &str| line.contains("\"event\":\"refuse\"") && line.contains(&code);
                 check(log.lines().any(is_refusal), || {
-                    "its refusals are not on record".to_owned()
+                    "its refusals are not recorded".to_owned()
                 })
             }
             _ => Ok(()),

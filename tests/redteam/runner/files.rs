@@ -36,8 +36,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// A system at rest: no question about the log is under way that an attack could affect. The end of a request is
-    /// told when it is durable.
+    /// Boots a system and waits until it is at rest. Then no question about the log is under way that an attack could
+    /// affect, because the end of a request is told only when it is durable.
     fn boot() -> Result<Self, String> {
         let image = Image::create(&["--size", "4MiB", "--log-size", "1MiB"]);
         let mut system = System::boot_with_disk(VARIABLE, &image);
@@ -168,7 +168,7 @@ fn made(system: &mut System, attack: &Attack) -> Result<String, String> {
     let after = system.counters()?.since(before);
     check(
         (after.faults, after.restarts, after.violations) == (0, 0, 0),
-        || format!("others have suffered from it: {after:?}"),
+        || format!("other domains were harmed by it: {after:?}"),
     )?;
     system.is_sound()?;
     match attack.disk {
@@ -191,7 +191,7 @@ fn made(system: &mut System, attack: &Attack) -> Result<String, String> {
     })
 }
 
-/// Orders a load, and cancels it while it has no answer.
+/// Orders a load, and cancels it before it is answered.
 fn cancelled(system: &mut System, name: &str) -> Result<String, String> {
     let line = format!("llmctl load disk/{name}");
     system.type_in(format!("{line}\r"));
@@ -252,7 +252,7 @@ fn made_on_log(bench: Bench, attack: &Attack, must: Log) -> Result<String, Strin
         return Ok(format!("the next boot: {}", opened.trim()));
     }
     check(!opened.contains("DAMAGED"), || {
-        format!("the next boot sees more than there is: {opened:?}")
+        format!("the next boot reports damage that does not exist: {opened:?}")
     })?;
     next.log_verifies()?;
     next.end()?;
@@ -279,7 +279,7 @@ fn made_on_log(bench: Bench, attack: &Attack, must: Log) -> Result<String, Strin
         "llmtool finds nothing wrong".to_owned()
     })?;
     Ok(format!(
-        "the next boot sees nothing; who keeps an attestation: {}",
+        "the next boot sees nothing; a user with an attestation is told: {}",
         line.trim()
     ))
 }

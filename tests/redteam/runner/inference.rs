@@ -1,6 +1,6 @@
 //! The attacks of the hostile inference server, and how they are judged.
 
-use crate::system::{Counters, System};
+use crate::system::{Counters, System, in_words};
 use crate::{Verdict, board, wanted};
 use redteam_attacks::{ATTACKS, Attack, Must, On};
 use std::time::{Duration, Instant};
@@ -132,7 +132,9 @@ fn judge(must: Must, seen: &str, plain: &str, counted: Counters) -> Result<Strin
         Must::Die { of, at } => {
             one_death()?;
             let died = format!("inference crashed with {of} at address ");
-            let (_, rest) = plain.split_once(&died).ok_or("another death, or none")?;
+            let (_, rest) = plain
+                .split_once(&died)
+                .ok_or("another death, or no death")?;
             let address = rest.split(' ').next().unwrap_or_default();
             if let Some(at) = at {
                 check(address == format!("{at:#x}"), "another address")?;
@@ -147,18 +149,25 @@ fn judge(must: Must, seen: &str, plain: &str, counted: Counters) -> Result<Strin
             check(plain.contains("broke the protocol"), "no breach")?;
             check(violations >= 1, "no violation was counted")?;
             Ok(format!(
-                "a breach of the protocol, {violations} violations; restarted"
+                "a breach of the protocol, {}; restarted",
+                in_words(violations)
             ))
         }
         Must::Counted(least) => {
             one_death()?;
-            check(plain.contains("an exception"), "another death than its own")?;
+            check(
+                plain.contains("an exception"),
+                "not the exception with which it ends itself",
+            )?;
             check(violations >= least, "too few violations")?;
-            Ok(format!("dropped, {violations} violations counted"))
+            Ok(format!("dropped, {} counted", in_words(violations)))
         }
         Must::Ignored => {
             one_death()?;
-            check(plain.contains("an exception"), "another death than its own")?;
+            check(
+                plain.contains("an exception"),
+                "not the exception with which it ends itself",
+            )?;
             check(violations == 0, "a violation was counted")?;
             Ok("ignored".to_owned())
         }
@@ -172,8 +181,8 @@ fn judge(must: Must, seen: &str, plain: &str, counted: Counters) -> Result<Strin
                 .trim()
                 .to_owned())
         }
-        // How much it gets done before its deadline depends on the host that emulates the board. What matters is that
-        // the shell need not wait.
+        // How much inference gets done before its deadline depends on the host that emulates the board. What matters is
+        // that the shell does not have to wait.
         Must::Busy(_) if plain.contains(LATE) => {
             check(
                 (faults, restarts) == (0, 1),

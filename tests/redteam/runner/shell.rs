@@ -1,6 +1,6 @@
-//! The attacks of the hostile shell. It has no parent, so nobody reports what it dies of, and it stays dead.
+//! The attacks of the hostile shell. It has no parent, so nobody reports its death or restarts it.
 
-use crate::system::System;
+use crate::system::{System, in_words};
 use crate::{Verdict, board, wanted};
 use std::time::Duration;
 
@@ -27,21 +27,21 @@ const LIVES: [(&str, &str, &str, &str); 16] = [
     (
         "o",
         "shell-invoke-address-space",
-        "the same on its own address space, with a page of its ring as the range: the four kinds of cache maintenance, and \
-         nothing else",
+        "the same on its own address space, with a page of its ring as the range; at most the four kinds of cache \
+        maintenance are granted",
         "granted=4 ",
     ),
     (
         "v",
         "shell-maintain-caches",
-        "cleans, invalidates and unifies the cache of every page of its rings; a range over two pages is refused",
+        "cleans, invalidates and unifies the cache of every page of its rings; a range across two pages is refused",
         "across-pages=0 pages=70 granted=280 ",
     ),
     (
         "u",
         "shell-maintain-device-cache",
-        "the same on the page of the UART, which aborts the kernel where a device lies beyond its window (seL4's tracker, \
-         number 1738), and on none of these boards",
+        "the same on the page of the UART; this aborts the kernel if the device lies beyond the kernel's window \
+        (seL4's tracker, number 1738), which is so on none of these boards",
         "across-pages=0 pages=1 granted=4 ",
     ),
     (
@@ -53,7 +53,7 @@ const LIVES: [(&str, &str, &str, &str); 16] = [
     (
         "c",
         "shell-copy-by-root",
-        "copies its capabilities by every slot as the CNode, at every depth",
+        "copies its capabilities with every slot as the CNode, at every depth",
         "granted=0",
     ),
     (
@@ -84,7 +84,7 @@ const LIVES: [(&str, &str, &str, &str); 16] = [
     (
         "1",
         "shell-forge-head",
-        "says that 1000 messages wait",
+        "says that 1000 messages are waiting",
         "forged",
     ),
     (
@@ -150,8 +150,8 @@ const DEATHS: [(&str, &str, &str); 8] = [
     ),
 ];
 
-/// The receiving end of the timer's channel on a board whose kernel protects the registers. On other boards this is the
-/// channel.
+/// The receiving end of the timer's channel, as an attack of its own on a board whose kernel protects the registers. On
+/// other boards it is one end of the channel that is measured.
 const READS_TIMER: (&str, &str, &str) = (
     "C",
     "shell-read-timer",
@@ -178,8 +178,8 @@ pub(crate) fn attack() -> Vec<Verdict> {
     const CHANNEL: &str = "timer-channel";
     if wanted(CHANNEL) {
         let target = system.get_or_insert_with(|| System::boot(VARIABLE));
-        let does = "inference writes words of 48 bits into the timer's comparator (CNTP_CVAL_EL0; stimecmp), shell reads them \
-             when a key wakes it";
+        let does = "inference writes words of 48 bits into the timer's comparator (CNTP_CVAL_EL0; stimecmp), and \
+        shell reads them when a key wakes it";
         let result = if is_open {
             channel(target)
         } else {
@@ -211,14 +211,14 @@ fn type_attack(system: &mut System, letter: &str, patience: Duration) -> Option<
 
 fn lives(letter: &str, name: &str, must: &str, system: &mut System) -> Result<String, String> {
     let before = system.counters()?;
-    let said = type_attack(system, letter, PATIENCE).ok_or("the shell died of it")?;
+    let said = type_attack(system, letter, PATIENCE).ok_or("the shell died")?;
     let said = said.replace("\r\nredteam-shell ", "").replace(" :end", "");
     if !said.contains(must) {
         return Err(format!("it was not stopped: {said:?}"));
     }
     let counters = system.counters()?;
     if counters.faults + counters.restarts > 0 {
-        return Err(format!("inference has suffered from it: {counters:?}"));
+        return Err(format!("inference was harmed by it: {counters:?}"));
     }
     let violations = counters.since(before).violations;
     if (violations > 0) != COUNTED.contains(&name) {
@@ -228,7 +228,7 @@ fn lives(letter: &str, name: &str, must: &str, system: &mut System) -> Result<St
     let said = said.trim();
     Ok(match violations {
         0 => said.to_owned(),
-        count => format!("{said}; {count} violations counted"),
+        count => format!("{said}; {} counted", in_words(count)),
     })
 }
 
@@ -239,9 +239,7 @@ fn dies(letter: &str) -> Result<String, String> {
     tried.ok_or("it was not attempted")?;
     system.type_in("\rwhoami\r");
     match system.wait_for("r", SILENCE) {
-        None => {
-            Ok("it says nothing any more: stopped, and its fault is with the monitor".to_owned())
-        }
+        None => Ok("silent: it was stopped, and the monitor got its fault".to_owned()),
         Some(said) => {
             let rest = system.wait_for(":end", SILENCE).unwrap_or_default();
             Err(format!("it lives on and says {said}{rest:?}"))
@@ -249,13 +247,15 @@ fn dies(letter: &str) -> Result<String, String> {
     }
 }
 
-/// The sender on a board whose kernel protects the register: it dies at its first word.
+/// Judges the sender on a board whose kernel protects the register: it must fault when it writes its first word.
 fn closed(system: &mut System) -> Result<String, String> {
     let before = system.counters()?;
     let seen = system.raw("llminfer \"!attack timer-send\"")?;
     let plain = sel4_llm_tests::without_sequences(&seen).replace('\r', "");
     if !plain.contains("inference crashed with an exception") {
-        return Err(format!("it did not die of its first word: {plain:?}"));
+        return Err(format!(
+            "the sender did not fault at its first word: {plain:?}"
+        ));
     }
     system.recovery(&plain)?;
     let counted = system.counters()?.since(before);
@@ -263,7 +263,7 @@ fn closed(system: &mut System) -> Result<String, String> {
         return Err(format!("not one fault and one restart: {counted:?}"));
     }
     system.is_sound()?;
-    Ok("no channel: the sender died of its first word, 0 bit/s".to_owned())
+    Ok("no channel: the sender faulted when it wrote its first word; 0 bit/s".to_owned())
 }
 
 /// Lets the two ends communicate through the timer's register, and measures the rate.

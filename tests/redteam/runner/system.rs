@@ -32,6 +32,14 @@ pub(crate) struct Counters {
     pub(crate) used: u64,
 }
 
+/// A number of violations in words.
+pub(crate) fn in_words(violations: u64) -> String {
+    match violations {
+        1 => "1 violation".to_owned(),
+        count => format!("{count} violations"),
+    }
+}
+
 /// Prefixes of the simulation's messages about a domain that dies.
 const SUPERVISOR: [&str; 3] = ["sim: inference: ", "sim: files: ", "sim: worker1: "];
 
@@ -113,7 +121,7 @@ impl System {
         self.rest_to_prompt(line)
     }
 
-    /// The output up to the next prompt, as the answer to `line`.
+    /// The output up to the next prompt. `line` is the command that it answers, for messages.
     pub(crate) fn rest_to_prompt(&mut self, line: &str) -> Result<String, String> {
         self.wait_for(PROMPT, PATIENCE).ok_or_else(|| silent(line))
     }

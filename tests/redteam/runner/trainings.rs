@@ -3,7 +3,7 @@
 //! They get their own boot, so that its log begins with them and can be replayed. It also has an adapter that was
 //! trained honestly before, whose text must not change, and one that is trained honestly at the end.
 
-use crate::system::{Counters, System};
+use crate::system::{Counters, System, in_words};
 use crate::{Verdict, wanted};
 use redteam_attacks::{Found, TRAININGS, Training};
 use sel4_llm_tests::llmtool;
@@ -182,7 +182,7 @@ impl Target {
         };
         let forged = done.iter().filter(returned).count();
         let [first, between @ .., last] = &adapters[..] else {
-            return Err(format!("the replay has no two adapters: {said}"));
+            return Err(format!("the replay does not have two adapters: {said}"));
         };
         let differ = |verdict: &String| verdict.starts_with("DIFFERS: adapter ");
         let holds = first == "reproduced"
@@ -214,10 +214,11 @@ fn breach(said: &str, counted: Counters, adapters: &str) -> Result<String, Strin
     check(said.contains("broke the protocol"), "no breach")?;
     check(violations >= 1, "no violation was counted")?;
     check(used == 0, "the user was charged")?;
-    check(!adapters.contains(FORGED), "something half made is left")?;
+    check(!adapters.contains(FORGED), "a partial adapter is left")?;
     check(adapters.contains(BEFORE), "another adapter is gone")?;
     Ok(format!(
-        "a breach of the protocol, {violations} violations; restarted, nothing charged, nothing half made"
+        "a breach of the protocol, {}; restarted, nothing charged, no partial adapter left",
+        in_words(violations)
     ))
 }
 
@@ -232,10 +233,10 @@ fn nothing(said: &str, counted: Counters, adapters: &str) -> Result<String, Stri
     } = counted;
     check(
         (faults, restarts, violations) == (0, 0, 0),
-        "audit has seen it",
+        "audit has noticed something",
     )?;
     check(said.contains(MADE), "no adapter was made")?;
     check(used > 0, "the user was not charged")?;
     check(adapters.contains(FORGED), "the adapter is not kept")?;
-    Ok("signed and on record".to_owned())
+    Ok("signed and recorded".to_owned())
 }

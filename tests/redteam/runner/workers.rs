@@ -65,8 +65,8 @@ fn made(attack: &Attack, system: &mut System) -> Result<String, String> {
     let verdict = judge(must, &seen, counted, system);
     let verdict = verdict.map_err(|wrong| format!("{wrong}; seen: {seen:?}, {counted:?}"))?;
     if must == Must::Anything && counted.restarts == 0 {
-        // Inference continues with overwritten memory, and may find no more jobs for workers. A new run has none of
-        // that, so inference is made to die.
+        // Inference continues with overwritten memory, and may find no more jobs for workers. So it is made to die, and
+        // its next run starts with clean memory.
         let ended = system.command(&format!("llminfer \"!attack {END}\""))?;
         system.recovery(&ended)?;
     }
@@ -95,7 +95,7 @@ fn judge(must: Must, seen: &str, counted: Counters, system: &mut System) -> Resu
         violations,
         ..
     } = counted;
-    check(violations == 0, "a violation of somebody's was counted")?;
+    check(violations == 0, "a violation was counted")?;
     match must {
         Must::Die(of, at) => {
             check(
@@ -104,13 +104,13 @@ fn judge(must: Must, seen: &str, counted: Counters, system: &mut System) -> Resu
             )?;
             let (_, rest) = seen
                 .split_once(&format!("inference crashed with {of} at address "))
-                .ok_or("another death, or none")?;
+                .ok_or("another death, or no death")?;
             let address = rest.split(' ').next().unwrap_or_default();
             if let Some(at) = at {
                 check(address == format!("{at:#x}"), "another address")?;
             }
             Ok(format!(
-                "{of} at {address}; all of the compartment restarted"
+                "{of} at {address}; the whole compartment restarted"
             ))
         }
         Must::Hang => {
@@ -146,7 +146,10 @@ fn judge(must: Must, seen: &str, counted: Counters, system: &mut System) -> Resu
             Ok(what.to_owned())
         }
         Must::Anything => {
-            check(faults <= 1 && restarts <= 1, "more than one end of a life")?;
+            check(
+                faults <= 1 && restarts <= 1,
+                "more than one fault or restart",
+            )?;
             let first = beginning(seen);
             Ok(match restarts {
                 0 => format!("the request ends with {first:?}; honest after a restart"),

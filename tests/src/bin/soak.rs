@@ -84,7 +84,7 @@ fn soak(arguments: &Arguments, table: &mut Table) -> Result<(), Broken> {
         let user = console.user();
         console.insist_on("tester")?;
         console.set_budget("guest", 1_000_000_000)?;
-        // Now and then too little for a turn.
+        // Now and then the allowance is too small for a turn.
         console.begin_turn(|| match chance.below(4) {
             0 => chance.below(1_500),
             _ => 1_000_000 + chance.below(1_000_000),
@@ -212,7 +212,7 @@ fn step(
     }
 }
 
-/// Lowers the guest's budget, or restores it, if the logged-in user may.
+/// Lowers the guest's budget or restores it, if the logged-in user is allowed to.
 fn change_budget(console: &mut Scripted, chance: &mut Chance) -> Result<(), Broken> {
     if console.user() == "guest" {
         return console.ask("llmctl budget guest --tokens 1").map(|_| ());
@@ -283,7 +283,7 @@ fn kill(supervisor: u32, messages: &Path) -> Result<(), Broken> {
     if parent.and_then(|parent| parent.parse().ok()) == Some(supervisor)
         && let Some(pid) = Pid::from_raw(number)
     {
-        // If it is already dead, that is just as good.
+        // It may be dead already, which is just as good.
         let _ = kill_process(pid, Signal::KILL);
     }
     Ok(())

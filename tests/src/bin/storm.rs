@@ -23,10 +23,10 @@ const RECOVERY_US: u64 = 1_000_000;
 /// Faults between two exports of the log.
 const STRETCH: usize = 50;
 
-/// An address that inference must not write: in every other domain's map, the audit log.
+/// An address that inference must not write: that of the audit log, which inference does not map.
 const FOREIGN: u64 = 0x1200_0000;
 
-/// A misdeed: the prompt, the end of its request, and the log's cause; empty if both may vary.
+/// A misdeed: the prompt that triggers it and, unless they may vary, the end of its request and the cause in the log.
 type Misdeed = (&'static str, Option<(&'static str, FaultKind)>);
 
 /// Misdeeds of inference.
@@ -50,8 +50,8 @@ const DIED: &str = "error: inference crashed while handling the request";
 const HUNG: &str = "error: inference did not answer in time and was stopped";
 
 const PROMPT: &str = "Once upon a time";
-/// At a high temperature, because another rounding mode then changes the text within these tokens; a greedy text stays
-/// the same.
+/// Options of the canonical prompt. At this high temperature another rounding mode changes the text within these
+/// tokens, whereas a greedy text would stay the same.
 const OPTIONS: [&str; 6] = ["--max-tokens", "12", "--temperature", "1.5", "--seed", "3"];
 
 /// How often in a row the canonical prompt may miss its deadline.
@@ -153,7 +153,7 @@ fn canonical(console: &mut Scripted, expected: &str, after: &str) -> Result<usiz
     )))
 }
 
-/// Each fault is in the log, in order, with its cause and a timely recovery after it.
+/// Checks that each fault is in the log, in order, with its cause, and is followed by a timely recovery.
 fn check_log(entries: &[Entry], arguments: &Arguments) -> Result<(), Broken> {
     let mut expected = (0..arguments.faults).map(|number| arguments.misdeed(number));
     let mut down: Option<&Entry> = None;
@@ -162,22 +162,22 @@ fn check_log(entries: &[Entry], arguments: &Arguments) -> Result<(), Broken> {
         match entry.event.as_str() {
             "fault" => {
                 if down.replace(entry).is_some() {
-                    return wrong("a fault before the recovery from the last");
+                    return wrong("a fault before the recovery from the previous one");
                 }
                 let Some((_, expects)) = expected.next() else {
-                    return wrong("a fault that nobody has asked for");
+                    return wrong("a fault that was not requested");
                 };
                 let Some((_, kind)) = expects else {
                     continue;
                 };
-                // For an exception, the kernel reports what the processor says.
+                // The address of an exception comes from the processor, so any is accepted.
                 let at = match kind {
                     FaultKind::Memory => FOREIGN,
                     FaultKind::Exception => entry.value,
                     _ => 0,
                 };
                 if (u32::from(entry.code), entry.value) != (kind as u32, at) {
-                    return wrong("another fault than the one that was asked for");
+                    return wrong("a fault other than the requested one");
                 }
             }
             "recover" => {

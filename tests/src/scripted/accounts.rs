@@ -55,7 +55,7 @@ impl Scripted {
         }
         if let Some((user, used, charged)) = ledger.iter().find(|(_, used, log)| used != log) {
             return Err(Broken::Wrong(format!(
-                "{user} has used {used} tokens of the budget, by the log it is {charged}"
+                "{user} has used {used} tokens of the budget, but the log charges {charged}"
             )));
         }
         self.compare_counters(&stats)?;

@@ -1,5 +1,5 @@
-//! Prints the description with two clients that the tests make of the one that is given on standard input: for
-//! `make isolation-fixture`, which has the Microkit tool make an image of it.
+//! Reads a description from standard input and prints it with a second client, as the tests make it. `make
+//! isolation-fixture` builds the image of the fixture from the output.
 
 #[path = "../tests/two_clients/mod.rs"]
 #[allow(dead_code, reason = "the policy is for the tests")]

@@ -56,12 +56,12 @@ pub fn check(
         ))] += 1;
         if found.object != want.object {
             finding.violation(format!(
-                "{holder}: {} holds {}, where {} demands {}",
+                "{holder}: {} holds {}, but {} demands {}",
                 found.place, found.object, want.origin, want.object
             ));
         } else if found.rights != want.rights {
             finding.violation(format!(
-                "{holder}: {} ({}) has {}, where {} demands {}",
+                "{holder}: {} ({}) has {}, but {} demands {}",
                 found.place, found.object, found.rights, want.origin, want.rights
             ));
         } else if found.badge != want.badge {
@@ -71,13 +71,13 @@ pub fn check(
                 "badge"
             };
             finding.violation(format!(
-                "{holder}: {} ({}) has {what} {:#x}, where {} demands {:#x}",
+                "{holder}: {} ({}) has {what} {:#x}, but {} demands {:#x}",
                 found.place, found.object, found.badge, want.origin, want.badge
             ));
         } else if found.cached != want.cached {
             let state = |cached| if cached { "cached" } else { "uncached" };
             finding.violation(format!(
-                "{holder}: {} ({}) is {}, where {} demands {}",
+                "{holder}: {} ({}) is {}, but {} demands {}",
                 found.place,
                 found.object,
                 state(found.cached),
@@ -102,7 +102,7 @@ pub fn check(
         let is = image.image.triggers.get(&irq.number).copied();
         if is.is_some_and(|is| is != must) {
             finding.violation(format!(
-                "IRQ {} has trigger {}, line {} demands {must}",
+                "IRQ {} has trigger {}, but line {} demands {must}",
                 irq.number,
                 is.unwrap_or_default(),
                 irq.line
@@ -115,7 +115,7 @@ pub fn check(
             let must = u64::from(domain.cpu);
             if let Some(target) = target.filter(|target| *target != must) {
                 finding.violation(format!(
-                    "IRQ {} goes to core {target}, line {} demands {must}, where {} runs",
+                    "IRQ {} goes to core {target}, but line {} demands {must}, where {} runs",
                     irq.number, irq.line, domain.name
                 ));
             }
@@ -177,14 +177,14 @@ fn threads(expected: &View, image: &View, finding: &mut Finding) {
             let text =
                 |number: Option<u64>| number.map_or("none".to_owned(), |number| number.to_string());
             finding.violation(format!(
-                "{subject}'s thread has {what} {}, system.xml demands {}",
+                "{subject}'s thread has {what} {}, but system.xml demands {}",
                 text(is),
                 text(must)
             ));
         }
         if found.fpu != want.fpu {
             finding.violation(format!(
-                "{subject}'s thread has fpu {}, system.xml demands {}",
+                "{subject}'s thread has fpu {}, but system.xml demands {}",
                 found.fpu, want.fpu
             ));
         }
@@ -197,7 +197,7 @@ fn threads(expected: &View, image: &View, finding: &mut Finding) {
             turns.collect::<Vec<_>>().join(", ")
         };
         finding.violation(format!(
-            "the image's schedule of partitions is [{}], system.xml demands [{}]",
+            "the image's schedule of partitions is [{}], but system.xml demands [{}]",
             text(&image.schedule),
             text(&expected.schedule)
         ));
@@ -205,7 +205,7 @@ fn threads(expected: &View, image: &View, finding: &mut Finding) {
     for subject in image.subjects() {
         if expected.thread(subject).is_none() {
             finding.violation(format!(
-                "the image has a thread of {subject}, system.xml has not"
+                "the image has a thread of {subject}, but system.xml does not"
             ));
         }
     }
@@ -233,7 +233,7 @@ fn memory(system: &System, image: &View, finding: &mut Finding) {
                 let text =
                     |at: Option<u64>| at.map_or("anywhere".to_owned(), |at| format!("at {at:#x}"));
                 finding.violation(format!(
-                    "page {page} of region '{name}' lies {} with 2^{bits} bytes, system.xml demands {} and {:#x} bytes",
+                    "page {page} of region '{name}' lies {} with 2^{bits} bytes, but system.xml demands {} and {:#x} bytes",
                     text(paddr),
                     text(must),
                     region.page_size
@@ -246,7 +246,7 @@ fn memory(system: &System, image: &View, finding: &mut Finding) {
         );
         if filled != must {
             finding.violation(format!(
-                "region '{}' is {}prefilled, system.xml demands {}",
+                "region '{}' is {}prefilled, but system.xml demands {}",
                 region.name,
                 if filled { "" } else { "not " },
                 if must { "that it is" } else { "that it is not" }
@@ -257,7 +257,7 @@ fn memory(system: &System, image: &View, finding: &mut Finding) {
         let known = system.region(name);
         if known.is_none_or(|region| *page >= region.size / region.page_size) {
             finding.violation(format!(
-                "the image has page {page} of region '{name}', system.xml has not"
+                "the image has page {page} of region '{name}', but system.xml does not"
             ));
         }
     }

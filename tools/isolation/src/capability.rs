@@ -20,7 +20,7 @@ pub enum Object {
     Region {
         /// Name of the region.
         name: String,
-        /// Which page, from 0.
+        /// Index of the page, from 0.
         page: u64,
     },
     /// A page outside all regions: program, stack, IPC buffer.
@@ -345,8 +345,8 @@ impl fmt::Display for Origin {
 /// A turn of a time partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// Its number.
+    /// The number of its partition.
     pub partition: u8,
-    /// In microseconds.
+    /// Its length in microseconds.
     pub duration_us: u64,
 }

@@ -1,6 +1,6 @@
-//! Committed files generated from descriptions: the picture and two tables in the docs (what Microkit adds, and the options
-//! of each board's kernel), the instances for the proofs, and the description in time partitions.
-//! `isolation docs` writes them; a test checks that they are current.
+//! Committed files generated from descriptions: the picture and two tables in the docs (what Microkit adds, and the
+//! options of each board's kernel), the instances for the proofs, and the description in time partitions. `isolation
+//! docs` writes them; a test checks that they are current.
 
 use crate::microkit::Configuration;
 use crate::policy::Policy;
@@ -14,12 +14,12 @@ use sysdesc::{Board, System};
 /// The system with a disk, which also has an instance for the proofs.
 const DISK: &str = "systems/disk/system.xml";
 
-/// The system on several cores, as well.
+/// The system on several cores, which has one, too.
 const CORES: &str = "systems/cores/system.xml";
 
 /// The system in time partitions, which is generated.
 const PARTITIONS: &str = "systems/partitions/system.xml";
-/// What it is generated from, besides `system.xml`.
+/// The other source of that description, besides `system.xml`.
 const PLAN: &str = "systems/partitions/plan.toml";
 
 /// Where Microkit's table begins and ends in the document.

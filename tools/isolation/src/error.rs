@@ -61,5 +61,5 @@ pub enum Error {
     Print(#[from] std::io::Error),
 }
 
-/// With [`Error`].
+/// The result of an operation that may fail with [`Error`].
 pub type Result<T> = core::result::Result<T, Error>;

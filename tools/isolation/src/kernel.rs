@@ -202,7 +202,7 @@ pub fn table(boards: &[Board]) -> String {
     text
 }
 
-/// Whether a system is for one core or for several: Microkit has a configuration of the kernel for each.
+/// Whether a system is for one core or for several. Microkit has a kernel configuration for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cores {
     /// Everything is on core 0.
@@ -222,10 +222,10 @@ impl Cores {
         }
     }
 
-    /// What an option must be here, if that depends on it.
+    /// The required value of an option, if it depends on the number of cores.
     fn expects(self, option: &str) -> Option<Expected> {
         match (self, option) {
-            // As many as each of the boards has.
+            // Every board has four cores.
             (Self::Several, "MAX_NUM_NODES") => Some(Text("4")),
             (Self::Several, "ENABLE_SMP_SUPPORT") => Some(On),
             _ => None,

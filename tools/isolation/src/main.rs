@@ -116,8 +116,8 @@ fn check(arguments: &Check) -> Result<bool> {
     if arguments.silent {
         if !report.holds() {
             print(&format!(
-                "{} is not what {} explains (docs/isolation.md has the claims): correct it, or the policy with the \
-                 argument for it\n",
+                "{} is not what {} explains. Correct it, or correct the policy and the argument for it \
+                (docs/isolation.md has the claims)\n",
                 arguments.system.display(),
                 claims::list(arguments.policy.iter().map(|path| path.display()))
             ))?;
@@ -153,7 +153,7 @@ fn instance(arguments: &Rocq) -> Result<bool> {
         Err(problem) => {
             let _ = writeln!(
                 std::io::stderr(),
-                "isolation: the proofs have no word for this: {problem}"
+                "isolation: the proofs cannot represent this: {problem}"
             );
             Ok(false)
         }

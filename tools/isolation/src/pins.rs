@@ -50,7 +50,7 @@ fn check_region(system: &System, region: &Region, policy: &Policy, finding: &mut
     let bounds = pin.bytes.bounds();
     if !bounds.contains(region.size) {
         finding.violation(format!(
-            "region '{name}' (line {line}) has {:#x} bytes, the programs need {bounds}",
+            "region '{name}' (line {line}) has {:#x} bytes, but the programs need {bounds}",
             region.size
         ));
     }
@@ -63,12 +63,12 @@ fn check_region(system: &System, region: &Region, policy: &Policy, finding: &mut
     let needs_large = in_small > policy.memory.most_pages;
     if pin.large_if_needed && needs_large && region.page_size == large {
         finding.evidence(format!(
-            "'{name}' has pages of {large:#x} bytes, as {in_small} small ones would be too many: one call to clean the cache \
-             of a page, which nothing interrupts, takes 512 times as long"
+            "'{name}' has pages of {large:#x} bytes, because {in_small} small ones would be too many: a call that \
+            cleans the cache of a page, which nothing interrupts, takes 512 times as long"
         ));
     } else if region.page_size != pin.page {
         finding.violation(format!(
-            "region '{name}' (line {line}) has pages of {:#x} bytes, the policy demands {:#x}{}",
+            "region '{name}' (line {line}) has pages of {:#x} bytes, but the policy demands {:#x}{}",
             region.page_size,
             pin.page,
             if pin.large_if_needed {
@@ -80,7 +80,7 @@ fn check_region(system: &System, region: &Region, policy: &Policy, finding: &mut
     }
     if !region.has_page_size && region.size.is_multiple_of(large) {
         finding.violation(format!(
-            "region '{name}' (line {line}) has no page_size, so that the Microkit tool may take pages of {large:#x} bytes: \
+            "region '{name}' (line {line}) has no page_size, so the Microkit tool may use pages of {large:#x} bytes: \
              write page_size=\"{:#x}\"",
             pin.page
         ));
@@ -91,12 +91,12 @@ fn check_region(system: &System, region: &Region, policy: &Policy, finding: &mut
             None => "filled from no file".to_owned(),
         };
         finding.violation(format!(
-            "region '{name}' (line {line}) is {}, the policy demands that it is {}",
+            "region '{name}' (line {line}) is {}, but the policy demands that it is {}",
             text(&region.prefill_path),
             text(&pin.prefill)
         ));
     }
-    // For a device, I6 states where it must be; for any other region with a fixed address, P that it must not have one.
+    // I6 states where a device must be, and P that other regions must not have a fixed address.
     if let Some(must) = pin.phys_addr
         && region.phys_addr != Some(must)
     {
@@ -116,7 +116,7 @@ fn check_region(system: &System, region: &Region, policy: &Policy, finding: &mut
             (None, maps) => {
                 for map in maps {
                     finding.violation(format!(
-                        "region '{name}' is mapped in {} (line {}), the policy has it in {} alone",
+                        "region '{name}' is mapped in {} (line {}), but the policy has it in {} alone",
                         domain.name,
                         map.line,
                         list(accesses.iter().map(|(who, _)| who))
@@ -163,13 +163,14 @@ fn check_map(
     let must = perms(true, access.write, false);
     if is != must {
         finding.violation(format!(
-            "{place} has the permissions {is}, the policy demands {must}"
+            "{place} has the permissions {is}, but the policy demands {must}"
         ));
     }
     if map.cached != access.cached {
         let text = |cached| if cached { "cached" } else { "uncached" };
         finding.violation(format!(
-            "{place} is {}, it must be {}: all who map memory must see it through the same cache, and no device is memory",
+            "{place} is {}, it must be {}: memory must be cached alike for all that map it, and devices must not be \
+            cached",
             text(map.cached),
             text(access.cached)
         ));
@@ -201,13 +202,13 @@ fn variable(
         None => format!("no {attribute}"),
     };
     finding.violation(format!(
-        "{place} has {}, the program needs {}",
+        "{place} has {}, but the program needs {}",
         quoted(is),
         quoted(must)
     ));
 }
 
-/// The initialiser can create all pages.
+/// Checks that the initialiser can create all pages.
 fn pages(system: &System, policy: &Policy, finding: &mut Finding) {
     let count = |region: &Region| region.size / region.page_size;
     let total: u64 = system.regions.iter().map(count).sum();

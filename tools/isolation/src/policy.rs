@@ -22,7 +22,7 @@ pub const CLIENTS: &str = "clients";
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// I1.
+    /// I1: which flows must pass the mediator.
     pub mediation: Mediation,
     /// I1: the clients. [`Self::parse`] adds what they share with audit.
     #[serde(default)]
@@ -36,21 +36,21 @@ pub struct Policy {
     /// I1: all channels.
     #[serde(default)]
     pub channel: Vec<Channel>,
-    /// I2.
+    /// I2: shared regions, each with one writer.
     #[serde(default)]
     pub shared: Vec<Shared>,
-    /// I3.
+    /// I3: regions that only one domain maps.
     #[serde(default)]
     pub private: Vec<Private>,
-    /// I4.
+    /// I4: regions that nobody writes.
     #[serde(default)]
     pub constant: Vec<Constant>,
-    /// I5.
+    /// I5: what may be executed.
     pub execution: Execution,
-    /// I6.
+    /// I6: devices and their domains.
     #[serde(default)]
     pub device: Vec<Device>,
-    /// I7.
+    /// I7: priorities and budgets.
     pub scheduling: Scheduling,
     /// I7: the cores besides core 0.
     #[serde(default)]
@@ -58,7 +58,7 @@ pub struct Policy {
     /// T: the time partitions. If there are none, all domains share the processor by priority alone.
     #[serde(default)]
     pub partition: Vec<Partition>,
-    /// I8.
+    /// I8: which domain holds the TCB of which.
     #[serde(default)]
     pub control: Vec<Control>,
     /// D: all regions.
@@ -112,9 +112,9 @@ pub struct Channel {
 pub struct Shared {
     /// Name of the region.
     pub region: String,
-    /// Who may write it.
+    /// The domain that may write it.
     pub writer: String,
-    /// Who may read it.
+    /// The domains that may read it.
     pub readers: Vec<String>,
 }
 
@@ -134,11 +134,11 @@ pub struct Private {
 pub struct Constant {
     /// Name of the region.
     pub region: String,
-    /// Who may read it.
+    /// The domains that may read it.
     pub readers: Vec<String>,
 }
 
-/// What may be executed besides programs.
+/// Regions that may be executed, besides programs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Execution {
@@ -174,8 +174,8 @@ pub struct Device {
     /// How it signals the interrupt.
     #[serde(default)]
     pub trigger: Option<Trigger>,
-    /// The region that it reads and writes by itself. Without an IOMMU only its domain holds it to that, so the domain
-    /// must be one of [`Mediation::trusted`].
+    /// The region that it reads and writes by itself. Without an IOMMU only its domain can keep it to this region, so
+    /// the domain must be one of [`Mediation::trusted`].
     #[serde(default)]
     pub masters: Option<String>,
     /// The variable that holds the interrupt's number in the domain's program.
@@ -199,7 +199,8 @@ pub enum Trigger {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scheduling {
-    /// All domains of core 0, highest priority first. [`CLIENTS`] stands for all clients, whose order among themselves is free.
+    /// All domains of core 0, highest priority first. [`CLIENTS`] stands for all clients, whose order among themselves
+    /// is free.
     pub order: Vec<String>,
     /// Domains whose budget equals their period.
     pub whole_budget: Vec<String>,
@@ -234,11 +235,11 @@ pub struct Partition {
     pub most_wait_us: u64,
 }
 
-/// Who holds whose TCB.
+/// A parent, and the child whose TCB it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Control {
-    /// Who may stop and restart the child, and gets its faults.
+    /// The domain that may stop and restart the child, and gets its faults.
     pub parent: String,
     /// The child.
     pub child: String,
@@ -271,7 +272,8 @@ pub struct Region {
     /// The variable that holds its size.
     #[serde(default)]
     pub size: Option<String>,
-    /// The variable that holds its physical address, in the program of the trusted domain whose device reads and writes it.
+    /// The variable that holds its physical address, in the program of the trusted domain whose device reads and writes
+    /// it.
     #[serde(default)]
     pub physical: Option<String>,
     /// The client whose ring it is, if it follows from a [`Client`].

@@ -114,8 +114,8 @@ fn variables(
             )),
         }
     }
-    // Audit's slots without a client stay unset, so audit sees that nobody is there, and so do the places of members of a
-    // compartment who are left out.
+    // The variables of a slot of audit without a client stay unset, so that audit sees that the slot is free. The same
+    // holds for members of a compartment that are left out.
     let is_free = |variable: &str| {
         let slot = Slot::of_variable(variable).filter(|_| *name == policy.mediation.mediator);
         slot.is_some_and(|slot| policy.client.iter().all(|client| client.slot != slot.0))
@@ -135,7 +135,7 @@ fn variables(
     for variable in program.variables.keys() {
         if !set.contains_key(variable) && !is_free(variable) {
             finding.violation(format!(
-                "{file} needs the variable '{variable}', and nothing in system.xml sets it for {name} (line {line})"
+                "{file} needs the variable '{variable}', but nothing in system.xml sets it for {name} (line {line})"
             ));
         }
     }
@@ -144,12 +144,13 @@ fn variables(
     };
     if start < end && !program.segments.iter().any(|segment| is_constant(&segment)) {
         finding.violation(format!(
-            "{file} has its variables at [{start:#x}, {end:#x}), in no read-only segment: a restart would lose them"
+            "{file} has its variables at [{start:#x}, {end:#x}), which is in no read-only segment: a restart would \
+            lose them"
         ));
     }
 }
 
-/// The program is within the addresses for programs, and under no mapping.
+/// Checks that the program is within the addresses for programs, and that no mapping overlaps it.
 fn place(
     system: &System,
     domain: &Domain,
@@ -200,9 +201,9 @@ fn place(
             let ((from, to), (first, last)) = (pages(one), pages(other));
             if from < last && first < to {
                 finding.violation(format!(
-                    "{file} has segments at [{:#x}, {:#x}) and [{:#x}, {:#x}) that share a page: link them to pages of \
-                     their own, or what one may not do, the other may (a note of a compiler for Linux? \
-                     -Wl,--build-id=none)",
+                    "{file} has segments at [{:#x}, {:#x}) and [{:#x}, {:#x}) that share a page: link them to \
+                    separate pages, because a shared page has the rights of both (a note from a compiler for Linux? \
+                    -Wl,--build-id=none)",
                     one.start, one.end, other.start, other.end
                 ));
             }
@@ -224,7 +225,7 @@ fn place(
     }
 }
 
-/// The mediator's program has every place for a client with all of its variables.
+/// Checks that the mediator's program has all variables for each place for a client.
 fn slots(domain: &Domain, program: &Program, policy: &Policy, finding: &mut Finding) {
     if domain.name != policy.mediation.mediator {
         return;
@@ -239,7 +240,7 @@ fn slots(domain: &Domain, program: &Program, policy: &Policy, finding: &mut Find
             .filter(|name| !program.variables.contains_key(*name));
         if let Some(lacks) = lacking.next() {
             finding.violation(format!(
-                "{file} has variables of {slot} and not '{lacks}', so a client there could not be set up completely"
+                "{file} has variables of {slot}, but not '{lacks}', so a client there could not be set up completely"
             ));
         }
     }
@@ -250,8 +251,8 @@ fn slots(domain: &Domain, program: &Program, policy: &Policy, finding: &mut Find
     ));
 }
 
-/// A program with a ring knows its size, and speaks the protocol that this checker was built with. So a client built
-/// against another version is detected here, not when nobody answers it.
+/// Checks that a program with a ring knows the ring's size and speaks the protocol that this checker was built with. So
+/// a client built against another version is detected here, and not when nobody answers it.
 fn rings(domain: &Domain, program: &Program, policy: &Policy, finding: &mut Finding) {
     let has_ring = policy.region.iter().any(|region| {
         let is_ring = region.bytes == Bytes::Named(Named::Ring);
@@ -270,7 +271,7 @@ fn rings(domain: &Domain, program: &Program, policy: &Policy, finding: &mut Find
     }
 }
 
-/// A program that clears its stack knows where it is.
+/// Checks that a program that clears its stack knows where the stack is.
 fn stack(arch: Arch, domain: &Domain, program: &Program, finding: &mut Finding) {
     let told: BTreeSet<_> = program.facts.keys().map(String::as_str).collect();
     if !told.contains("stack_top") && !told.contains("stack_bytes") && program.reset.is_none() {
@@ -289,7 +290,7 @@ fn stack(arch: Arch, domain: &Domain, program: &Program, finding: &mut Finding) 
     fact(domain, program, "stack_bytes", size, &of, finding);
 }
 
-/// A parent knows where its child restarts.
+/// Checks that a parent knows where its child restarts.
 fn children(
     system: &System,
     domain: &Domain,
@@ -337,7 +338,7 @@ fn fact(
     let file = &domain.program_image;
     match program.facts.get(name) {
         None => finding.violation(format!(
-            "{file} does not say {FACT}{name}, which must be {must:#x} ({of})"
+            "{file} does not declare {FACT}{name}, which must be {must:#x} ({of})"
         )),
         Some(is) if *is == must => {}
         Some(is) => finding.violation(format!(

@@ -30,11 +30,11 @@ pub struct View {
     pub schedule: Vec<Turn>,
     /// Names of the partitions by number. An image does not have them.
     pub partition_names: BTreeMap<u8, String>,
-    /// What only an image shows.
+    /// Facts that only an image shows.
     pub image: Image,
 }
 
-/// What only an image shows.
+/// Facts that only an image shows.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
     /// Capabilities to CNodes that a 64-bit lookup can name: the holder and the place.
@@ -51,7 +51,7 @@ pub struct Image {
     pub targets: BTreeMap<u64, u64>,
     /// Pairs of frames that share physical memory.
     pub aliases: Vec<(String, String)>,
-    /// What does not fit any view: an object without an owner, a shared page table.
+    /// Objects that do not fit any view, such as one without an owner, or a shared page table.
     pub oddities: Vec<String>,
     /// Number of objects.
     pub objects: usize,

@@ -169,7 +169,7 @@ fn half_a_slot_in_audits_program_is_named() {
         audit.variables.remove("audit_to_client_3");
     });
     assert!(
-        text.contains("audit.elf has variables of slot 3 and not 'audit_to_client_3'"),
+        text.contains("audit.elf has variables of slot 3, but not 'audit_to_client_3'"),
         "{text}"
     );
 }
@@ -245,7 +245,7 @@ fn numbers_that_a_program_relies_on_must_be_those_of_the_system() {
             programs.get_mut(domain).unwrap().facts.remove(fact);
         });
         assert!(
-            text.contains(&format!("{domain}.elf does not say sel4_llm_{fact}")),
+            text.contains(&format!("{domain}.elf does not declare sel4_llm_{fact}")),
             "{text}"
         );
     }

@@ -158,7 +158,7 @@ fn a_line_of_the_policy_that_is_about_nothing_is_a_violation() {
         [
             "P the policy names region 'keys', which nobody maps",
             "D the policy has a [[region]] 'salt', which does not exist",
-            "D the policy has a [[region]] 'salt' and says of no domain that it maps it",
+            "D the policy has a [[region]] 'salt' but does not say that any domain maps it",
         ]
     );
 }

@@ -22,7 +22,7 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     Policy::parse(&text).unwrap()
 });
 
-/// What may change: the element, the attribute, and why. A test of the mutations covers the places where it may not.
+/// Attributes that may change: the element, the attribute, and why. Where they may not, a mutation test covers that.
 const FREE: &[(&str, &str, &str)] = &[
     (
         "map",

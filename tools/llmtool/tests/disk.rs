@@ -319,7 +319,7 @@ fn the_number_of_free_clusters_that_a_card_claims_refuses_no_file() {
         claim(free);
         output(&["disk", "add", &image, &format!("{name}={TINY}")]);
         let said = output(&["disk", "check", &image]);
-        assert!(said.contains("Fat32"), "{said}");
+        assert!(said.contains("FAT32"), "{said}");
     }
     fs::remove_file(&image).unwrap();
 }

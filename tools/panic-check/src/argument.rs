@@ -1,4 +1,4 @@
-//! Arguments why the remaining panics cannot happen: `panics.toml` beside the code concerned.
+//! The arguments for why the remaining panics cannot happen: `panics.toml` beside the code concerned.
 
 use crate::graph::{Panic, Walk};
 use crate::image::Place;
@@ -15,8 +15,8 @@ pub struct Arguments {
     pub compiler: Option<String>,
     /// Parts of the names of the root functions.
     pub roots: Vec<String>,
-    /// Parts of the names of functions that the roots must reach: a walk without them has missed the program. A `*` stands
-    /// for any text, such as the parameters of a generic type.
+    /// Parts of the names of functions that the roots must reach: a walk without them has missed the program. A `*`
+    /// stands for any text, such as the parameters of a generic type.
     #[serde(default)]
     pub reaches: Vec<String>,
     /// The arguments.

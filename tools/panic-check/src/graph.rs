@@ -4,8 +4,8 @@ use crate::image::{Function, Image, Place};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
-/// Functions that do not return, by the beginnings of their names: a call of one is a panic. One missing here is still
-/// found, by its own call of another.
+/// Functions that do not return, by the beginnings of their names. A call of one is a panic. A function that is missing
+/// here is still found, because it calls another one that is listed.
 const PANICS: &[&str] = &[
     "core::cell::panic_already",
     "core::option::expect_failed",

@@ -1,5 +1,5 @@
-//! `panic-check ELF ARGUMENTS`: exits with 1 if a panic that a handler can reach has no argument, or an argument no
-//! panic.
+//! `panic-check ELF ARGUMENTS`: exits with 1 if a panic that a handler can reach has no argument, or if an argument
+//! explains no panic.
 
 use clap::Parser;
 use panic_check::argument::{Arguments, judge};
@@ -9,8 +9,8 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Finds the calls of the panic machinery that a linked AArch64 or RISC-V binary's handlers can reach, and compares them with
-/// the arguments why none of them happens.
+/// Finds the calls of the panic machinery that the handlers of a linked AArch64 or RISC-V binary can reach, and
+/// compares them with the arguments for why none of them happens.
 #[derive(Parser)]
 struct Options {
     /// The binary, with symbols.
@@ -58,7 +58,7 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
         println!("no argument: {place}: {panic}");
     }
     for (argument, sites) in &verdict.stretched {
-        println!("{sites} places, sites = {}: {argument}", argument.sites);
+        println!("{sites} places, but sites = {}: {argument}", argument.sites);
     }
     for name in &verdict.missed {
         println!("not reached from the roots: {name}");

@@ -128,7 +128,7 @@ fn compressed(half: u16, at: u64) -> Op {
         _ if half == 0 => Op::Trap,
         // c.ld
         (0, 0b011) if word & 0x1c60 == 0 => Op::Load(short(2), short(7)),
-        // c.addi4spn, c.lw, c.ld; c.fld leaves the numbers' registers alone
+        // c.addi4spn, c.lw, c.ld; c.fld changes no integer register
         (0, 0b000 | 0b010 | 0b011) => Op::Other(short(2)),
         (0, 0b001) => Op::Other(0),
         (0, _) => Op::Store,
@@ -170,7 +170,7 @@ fn compressed(half: u16, at: u64) -> Op {
             (_, _, 0) => Op::CallRegister,
             (_, to, _) => Op::AddRegisters(to),
         },
-        // c.slli, c.lwsp, c.ldsp; c.fldsp leaves the numbers' registers alone
+        // c.slli, c.lwsp, c.ldsp; c.fldsp changes no integer register
         (2, 0b000 | 0b010 | 0b011) => Op::Other(whole(7)),
         (2, 0b001) => Op::Other(0),
         (_, _) => Op::Store,

@@ -187,7 +187,7 @@ fn a_panic_is_found_with_its_places_and_the_way_to_it() {
         places,
         [("protocol/src/ring.rs", 9), ("queue-1.0.0/src/lib.rs", 7)]
     );
-    // What no root reaches is nobody's worry.
+    // Functions that no root reaches do not matter.
     assert_eq!(walk.functions, ["domain::handler", "queue::push"]);
     assert_eq!(walk_from(&with_a_panic(), "domain::init").panics.len(), 1);
 }
@@ -254,7 +254,7 @@ fn a_jump_table_stays_in_its_function() {
         let walk = walk_from(&program, root);
         assert!(walk.panics.is_empty() && walk.indirect.is_empty());
     }
-    // Not if what was added is overwritten, or if the sum is in another register.
+    // It is no jump table if the sum is overwritten, or if it is in another register.
     program.function("overwritten", &[TABLE, LDR_X8_16, BR_X8, RET]);
     program.function("unrelated", &[ADD_X10, BR_X8, RET]);
     for root in ["overwritten", "unrelated"] {
@@ -329,7 +329,7 @@ fn every_place_needs_an_argument_and_every_argument_a_place() {
         judged(vec![ring(), queue()], &["queue::push"]),
         (0, 0, 0, 0)
     );
-    // One taken away, one too many.
+    // One argument is missing; one is superfluous.
     assert_eq!(judged(vec![ring()], &[]), (1, 0, 0, 0));
     assert_eq!(
         judged(vec![ring(), queue(), argument("ring.rs", "", 1)], &[]),
@@ -349,7 +349,7 @@ fn every_place_needs_an_argument_and_every_argument_a_place() {
         ..queue()
     };
     assert_eq!(judged(vec![ring(), elsewhere], &[]), (1, 1, 0, 0));
-    // One that would explain more than it says.
+    // An argument that explains more panics than it says.
     let here = Argument {
         function: String::from("queue::push"),
         ..argument("", "", 1)

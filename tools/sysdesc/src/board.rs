@@ -71,14 +71,14 @@ pub struct Board {
 pub struct Emulation {
     /// The emulator with its machine; `None` if the board has no emulator.
     pub command: Option<String>,
-    /// What boots an image; `{image}` stands for its file.
+    /// The options that boot an image; `{image}` stands for its file.
     pub boot: Option<String>,
     /// Options that add a disk; `{disk}` is replaced by its image. `None` if there is no driver for a disk of the
     /// board.
     pub disk: Option<String>,
     /// Memory of the board, in QEMU's notation.
     pub memory: Option<String>,
-    /// Where the image begins in memory, if the emulator wants it with U-Boot's header.
+    /// The address at which the image begins, if the emulator wants it with U-Boot's header.
     pub uimage: Option<String>,
 }
 
@@ -95,13 +95,13 @@ pub struct Device {
     /// Size of its registers in bytes. What follows may be another device.
     #[serde(default)]
     pub size: Option<u64>,
-    /// Where its first register is, in bytes from [`Self::address`]: for a device that does not begin with a page.
+    /// Offset of its first register from [`Self::address`] in bytes, for a device that does not begin with a page.
     #[serde(default)]
     pub registers: u64,
     /// Frequency of its clock in Hz, for drivers that must know it.
     #[serde(default)]
     pub hertz: Option<u32>,
-    /// The same for a model of it with narrower registers, if that runs at another rate.
+    /// The frequency for a model of the device with narrower registers, if it differs.
     #[serde(default)]
     pub narrow_hertz: Option<u32>,
     /// Size of a register, and distance between registers, in bytes.
@@ -154,7 +154,7 @@ impl Arch {
         match self {
             // 40 bits with hypervisor support.
             Self::Aarch64 => 1 << 40,
-            // 38 bits of Sv39, but for the last page.
+            // 38 bits of Sv39, except the last page.
             Self::Riscv64 => (1 << 38) - 0x1000,
         }
     }

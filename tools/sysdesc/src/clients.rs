@@ -171,7 +171,7 @@ pub enum ClientProblem {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
 pub struct ClientError {
-    /// From 1.
+    /// The line, from 1.
     pub line: u32,
     /// The problem.
     pub problem: ClientProblem,

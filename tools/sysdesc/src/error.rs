@@ -175,9 +175,9 @@ pub enum Problem {
     /// The budget exceeds the period.
     #[error("attribute 'budget' is {budget} µs, more than the period of {period} µs")]
     BudgetOverPeriod {
-        /// In microseconds.
+        /// The budget in microseconds.
         budget: u64,
-        /// In microseconds.
+        /// The period in microseconds.
         period: u64,
     },
     /// A name or number is used twice.
@@ -187,7 +187,7 @@ pub enum Problem {
         attribute: &'static str,
         /// The repeated value.
         value: String,
-        /// Where it must be unique.
+        /// The scope in which it must be unique.
         scope: &'static str,
     },
     /// A reference has no target.

@@ -33,7 +33,7 @@ pub const DEFAULT_BUDGET_US: u64 = 1000;
 pub const DEFAULT_STACK_BYTES: u64 = 0x2000;
 /// Page sizes of both architectures, smallest first.
 pub const PAGE_SIZES: [u64; 2] = [0x1000, 0x20_0000];
-/// Highest number of a core: the kernels of the SDK for several cores have four on every board that this project has.
+/// Highest number of a core. The SDK's kernels for several cores support four, on every board of this project.
 pub const MAX_CPU: u64 = 3;
 /// Maximum number of protection domains in a system.
 pub const MAX_DOMAINS: usize = 63;
@@ -47,11 +47,11 @@ pub const MAX_TURNS: usize = 99;
 pub struct System {
     /// Its architecture, which determines where its stacks are.
     pub arch: Arch,
-    /// In the order of the file.
+    /// The memory regions, in the order of the file.
     pub regions: Vec<Region>,
-    /// In the order of the file; a child follows its parent.
+    /// The protection domains, in the order of the file; a child follows its parent.
     pub domains: Vec<Domain>,
-    /// In the order of the file.
+    /// The channels, in the order of the file.
     pub channels: Vec<Channel>,
     /// Time partitions, in the order of the file. If there are none, all domains share the processor by priority alone.
     pub partitions: Vec<Partition>,
@@ -87,9 +87,9 @@ pub struct Turn {
 pub struct Region {
     /// Unique.
     pub name: String,
-    /// In bytes, a multiple of [`Self::page_size`].
+    /// Its size in bytes, a multiple of [`Self::page_size`].
     pub size: u64,
-    /// One of [`PAGE_SIZES`]: the one in the file, or otherwise the smallest.
+    /// The size of its pages, one of [`PAGE_SIZES`]: the one in the file, or otherwise the smallest.
     pub page_size: u64,
     /// Whether the file gives the page size. Otherwise the Microkit tool uses larger pages if size and addresses allow
     /// it.
@@ -109,15 +109,15 @@ pub struct Domain {
     pub name: String,
     /// The domain that gets its faults and may restart it.
     pub parent: Option<Parent>,
-    /// 0 to [`MAX_PRIORITY`].
+    /// Its priority, from 0 to [`MAX_PRIORITY`].
     pub priority: u8,
     /// The core that it runs on. One other than 0 needs a kernel for several cores.
     pub cpu: u8,
-    /// Time per period in microseconds.
+    /// Its time per period, in microseconds.
     pub budget_us: u64,
-    /// In microseconds.
+    /// Its period in microseconds.
     pub period_us: u64,
-    /// In bytes.
+    /// The size of its stack in bytes.
     pub stack_size: u64,
     /// Whether it may use floating-point registers.
     pub fpu: bool,
@@ -125,7 +125,7 @@ pub struct Domain {
     pub partition: Option<usize>,
     /// Its ELF file, relative to the search path.
     pub program_image: String,
-    /// What it maps.
+    /// Its mappings.
     pub maps: Vec<Map>,
     /// Its interrupts.
     pub irqs: Vec<Irq>,
@@ -155,7 +155,7 @@ pub struct Map {
     pub vaddr: u64,
     /// The domain's permissions there.
     pub perms: Perms,
-    /// False for devices.
+    /// Whether it is cached; false for devices.
     pub cached: bool,
     /// Variable in the program that holds the address.
     pub setvar_vaddr: Option<String>,
@@ -193,8 +193,8 @@ pub struct Irq {
     pub line: u32,
 }
 
-/// A physical address that a program learns, because its device reads and writes memory by itself: the first of a region
-/// that the domain maps.
+/// A physical address that a program learns, because its device reads and writes memory by itself: the first of a
+/// region that the domain maps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Physical {
     /// Index in [`System::regions`].

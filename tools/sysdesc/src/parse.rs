@@ -25,10 +25,10 @@ const MAX_PATH: usize = 255;
 const MAX_IRQ: u64 = 1019;
 /// Maximum number of pages in a region: 2 GiB, and few enough to look at each.
 const MAX_PAGES: u64 = 1 << 19;
-/// Longest turn of a partition, in microseconds (10 s): with a longer one nobody else would run.
+/// Longest turn of a partition, in microseconds (10 s). A longer one would keep everybody else from running.
 const MAX_TURN_US: u64 = 10_000_000;
 const STACK_BYTES: (u64, u64) = (0x1000, 0x100_0000);
-/// Microkit's own domain.
+/// The name of Microkit's own domain.
 const RESERVED_NAME: &str = "monitor";
 
 type Result<T> = core::result::Result<T, Error>;
@@ -286,7 +286,7 @@ impl<'a> Reader<'a> {
                 },
             ));
         };
-        // Unlike maps, it names a region that stands before it.
+        // Unlike a map, this can only name a region that comes earlier in the file.
         let Some(region) = self.system.regions.iter().position(|it| it.name == name) else {
             let attribute = "region_paddr";
             return Err(error(

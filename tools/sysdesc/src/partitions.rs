@@ -1,9 +1,9 @@
 //! Adds time partitions to a description that has none, according to a plan that defines the partitions and their
 //! schedule.
 //!
-//! The rule that keeps two descriptions of one system in agreement: nothing else changes. The text is changed in place, so
-//! lines, comments and the authority graph stay; the element `domains` and one attribute for each protection domain are
-//! added.
+//! The rule that keeps two descriptions of one system in agreement: nothing else changes. The text is changed in place,
+//! so lines, comments and the authority graph stay; the element `domains` and one attribute for each protection domain
+//! are added.
 
 use crate::xml::{document, error};
 use crate::{Error, Problem};
@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// In the order of their numbers from 0. The first is also Microkit's monitor's.
+    /// The partitions, in the order of their numbers from 0. Microkit's monitor is in the first.
     pub partition: Vec<Members>,
     /// The cyclic schedule.
     pub turn: Vec<Turn>,
@@ -35,9 +35,9 @@ pub struct Members {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Turn {
-    /// Its name.
+    /// The name of its partition.
     pub partition: String,
-    /// In microseconds.
+    /// Its length in microseconds.
     pub us: u64,
 }
 
@@ -61,7 +61,7 @@ pub enum PlanError {
     Domain {
         /// Its name.
         domain: String,
-        /// What is wrong.
+        /// What is wrong with the name.
         problem: &'static str,
     },
 }
@@ -109,7 +109,7 @@ impl Plan {
         for (at, inserted) in insertions.iter().rev() {
             result.insert_str(*at, inserted);
         }
-        // Its own errors, such as a turn of an unknown partition.
+        // The result may have errors of its own, such as a turn of an unknown partition.
         crate::System::parse(&result)?;
         Ok(result)
     }

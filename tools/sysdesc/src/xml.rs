@@ -48,7 +48,7 @@ impl<'a> Attributes<'a> {
         })
     }
 
-    /// The value as written, without tracking.
+    /// The value as written. This does not count as asking for the attribute.
     pub(crate) fn text(&self, attribute: &str) -> Option<&'a str> {
         self.node.attribute(attribute)
     }

@@ -234,7 +234,7 @@ fn a_board_that_is_wrong_is_refused_with_the_device_and_the_number() {
         (
             "timer = \"watchdog\"",
             "timer = \"uart\"",
-            &["'timer'", "comes as 'uart'"],
+            &["'timer'", "arrives as 'uart'"],
         ),
         (
             "address = 0x10_1000",

@@ -47,7 +47,7 @@ fn changed(changes: &[(&str, &str)]) -> System {
     System::parse(&text).unwrap()
 }
 
-/// The line and the problem that it is refused for.
+/// The line and the problem for which the changed description is refused.
 fn refused(changes: &[(&str, &str)]) -> (u32, ClientProblem) {
     let system = changed(changes);
     let error = system.clients().unwrap_err();

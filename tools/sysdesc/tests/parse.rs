@@ -1,4 +1,4 @@
-//! What is read, and what is refused with which words.
+//! What the parser accepts, and its messages for what it refuses.
 
 #[path = "parse/ranges.rs"]
 mod ranges;

@@ -33,8 +33,8 @@ const COVERED: [&str; 2] = ["pds/audit", "protocol"];
 /// Formatting and clippy; warnings are errors.
 pub fn lint(shop: &Shop) -> Result {
     run("cargo").args(["fmt", "--all", "--check"]).done()?;
-    // All but the last select the whole workspace, so that every package has the same features in each, and only what
-    // depends on the simulation's feature is checked again.
+    // All runs but the last select the whole workspace. So every package has the same features in each run, and only
+    // what depends on the simulation's feature is checked again.
     let inject = [
         "--features",
         "sel4-llm-sim/inject",
@@ -244,7 +244,7 @@ fn llvm_version() -> String {
 }
 
 /// Modules of the engine that are the same on every processor: they contain no kernels, and the golden vectors cover
-/// how they use them. They would take longer in an emulator than all the others.
+/// their use of kernels. In an emulator their tests would take longer than all the others.
 const OF_ANY_PROCESSOR: [&str; 19] = [
     "arena::",
     "backend::adapter_tests::",

@@ -74,7 +74,7 @@ fn library(cargo: crate::command::Run, built: &Path, folder: &str) -> Result<Pat
     Ok(output)
 }
 
-/// A library in which only the names of the header are visible.
+/// Hides all names of a library except those of the header.
 fn only_names_of_the_header(library: &Path) -> Result {
     let symbols = run("readelf")
         .args(["--wide", "--symbols"])

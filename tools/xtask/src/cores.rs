@@ -27,7 +27,7 @@ fn meant(options: &Options) -> Result<System> {
         System::Main => Ok(System::Named(Named::new("cores")?)),
         System::Named(Named { workers: 1.., .. }) => Ok(options.system.clone()),
         _ => Err(Error::Wrong(
-            "this is about workers: make SYSTEM=cores WORKERS=1, 2 or 3".to_owned(),
+            "this needs workers: make SYSTEM=cores WORKERS=1, 2 or 3".to_owned(),
         )),
     }
 }

@@ -54,7 +54,7 @@ pub fn pad(path: &Path, size: u64) -> Result {
     if length > size {
         return Err(Error::File {
             path: path.to_owned(),
-            reason: format!("it has {length} bytes, and its region only {size}"),
+            reason: format!("it has {length} bytes, but its region has only {size}"),
         });
     }
     file.set_len(size).map_err(at(path))

@@ -19,7 +19,7 @@ const SEEN: &str = "build/redteam";
 /// The results in the repository: a file for each board, and one for the simulation. New results replace those of the
 /// same attacks. Rows of attacks that no longer exist must be removed by hand.
 const RESULTS: &str = "tests/redteam/results";
-const HEADING: &str = "# What the red team has seen\n\nWritten by `make redteam-docs` from the files in `results/`. Every attack \
+const HEADING: &str = "# Results of the red team\n\nWritten by `make redteam-docs` from the files in `results/`. Every attack \
 that left the console alive was followed\nby an honest request with the canonical text and by a verification of the log.\n\n";
 
 /// An absolute path.
@@ -105,8 +105,8 @@ pub fn redteam_cores_sim(shop: &Shop, options: &Options) -> Result {
         .done()
 }
 
-/// The attacks on seL4 in QEMU: by inference, shell, a client, and where the board has a disk, files. On a system with workers,
-/// theirs alone, whose kernel is another.
+/// The attacks on seL4 in QEMU: by inference, shell and a client, and by files if the board has a disk. In a system
+/// with workers only their attacks are made, because it needs another kernel.
 pub fn redteam_qemu(shop: &Shop, options: &Options) -> Result {
     if options.system.has_workers() {
         return redteam_workers_qemu(shop, options);

@@ -22,7 +22,7 @@ pub enum Purpose {
     Inject,
     /// The same with the shipped store and policy.
     InjectShipped,
-    /// The system goes on if it loses its log.
+    /// The system continues if it loses its log.
     GoOn,
     /// Inference measures itself if a prompt says so.
     Measure,
@@ -170,7 +170,7 @@ impl<'a> Image<'a> {
         })
     }
 
-    /// The same image for another purpose.
+    /// This image for another purpose.
     pub fn purpose(&self, purpose: Purpose) -> Self {
         Self {
             purpose,
@@ -178,7 +178,7 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// The same image with another system.
+    /// This image with another system.
     pub fn system(&self, system: System) -> Self {
         Self {
             system,
@@ -327,9 +327,7 @@ impl<'a> Image<'a> {
         }
         let program = program(elf, self.purpose).ok_or_else(|| Error::File {
             path: self.system.description(),
-            reason: format!(
-                "nobody knows how '{elf}' is built: tools/xtask/src/image.rs has the programs"
-            ),
+            reason: format!("no rule builds '{elf}': add one to tools/xtask/src/image.rs"),
         })?;
         make_program(
             self.shop,
@@ -339,8 +337,8 @@ impl<'a> Image<'a> {
         )
     }
 
-    /// Writes the image's capDL specification, including the bytes that fill frames (29 characters of JSON for each), and
-    /// returns its path.
+    /// Writes the image's capDL specification, including the bytes that fill frames (29 characters of JSON for each),
+    /// and returns its path.
     pub fn capabilities(&self) -> Result<PathBuf> {
         let [store, policy] = self.fills()?;
         let output = self.folder().join("capdl.json");
@@ -390,7 +388,7 @@ pub fn build_programs(shop: &Shop, platform: &Platform, elves: &[&str], folder: 
     files::folder(folder)?;
     for elf in elves {
         let program = program(elf, Purpose::Shipped)
-            .ok_or_else(|| Error::Wrong(format!("nobody knows how '{elf}' is built")))?;
+            .ok_or_else(|| Error::Wrong(format!("no rule builds '{elf}'")))?;
         make_program(shop, platform, &program, &folder.join(elf))?;
     }
     Ok(())

@@ -102,9 +102,10 @@ pub fn docs(shop: &Shop) -> Result {
         .done()
 }
 
-/// The fixtures of the checker's mutation tests: the capabilities of the release image, of a system with two clients, the
-/// second of which runs the shell's program (so nothing is known about its events), and of the system on several cores. Fills are left out, and arena, store,
-/// adapters and formats have 16 pages, because all pages of a region are alike and thousands of them make the tests slow.
+/// The fixtures of the checker's mutation tests: the capabilities of the release image, of a system with two clients,
+/// and of the system on several cores. The second client runs the shell's program, so nothing is known about its
+/// events. Fills are left out. Arena, store, adapters and formats have 16 pages, because all pages of a region are
+/// alike and thousands of them make the tests slow.
 pub fn fixture(shop: &Shop, options: &Options) -> Result {
     const SIXTEEN_PAGES: usize = 0x10000;
     let folder = Path::new("build/isolation-fixture");
@@ -175,7 +176,7 @@ fn make_small(description: &Path, output: &Path) -> Result {
     files::write(output, format!("{}\n", small.join("\n")))
 }
 
-/// A line of a description, with 16 pages for the regions that have thousands.
+/// A line of a description, in which regions of thousands of pages have 16.
 fn small_regions(line: &str) -> String {
     const LARGE: [&str; 4] = ["arena", "model_store", "adapters", "formats"];
     let is_large = LARGE

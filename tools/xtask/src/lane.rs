@@ -15,11 +15,11 @@ use std::path::Path;
 use sysdesc::Board;
 use sysdesc::board::FOLDER;
 
-/// What starts on one of two cores: checks that build in `target`.
+/// Checks that run on one of two cores. They build in `target`.
 const HOST: &str = "lint doc unit monitor-fuzz";
-/// What runs beside it, because each leaves part of two cores unused. It builds elsewhere.
+/// Checks that run at the same time, because each set leaves part of two cores unused. They build elsewhere.
 const BESIDE: &str = "unit-aarch64 loom test-train proofs";
-/// What runs there after it, for each board of the lane: builds that nothing measures.
+/// Checks that run after [`BESIDE`], for each board of the lane: builds that measure no times.
 const BESIDE_SEL4: [&str; 5] = [
     "lint-sel4",
     "isolation",
@@ -27,9 +27,9 @@ const BESIDE_SEL4: [&str; 5] = [
     "panic-check",
     "panic-check-disk",
 ];
-/// What runs alone, because it measures times.
+/// Checks that run alone, because they measure times.
 const ALONE: &str = "isolation-description e2e-sim";
-/// What runs alone on each board of the lane.
+/// Checks that run alone on each board of the lane.
 const ALONE_SEL4: [&str; 3] = ["test-sel4", "test-disk-sel4", "e2e-qemu"];
 
 /// A board of `boards/`, and the reason if its checks do not run on seL4 here.

@@ -73,7 +73,7 @@ fn unknown(name: &'static str, value: &str, what: &str, known: &[String]) -> Err
     Error::Option {
         name,
         value: value.to_owned(),
-        reason: format!("no {what} '{value}': there is {}", known.join(", ")),
+        reason: format!("no {what} '{value}'; choose one of {}", known.join(", ")),
     }
 }
 
@@ -95,7 +95,7 @@ impl Options {
             return Err(Error::Option {
                 name: "LANE",
                 value: lane.join(" "),
-                reason: format!("no board '{lost}': there is {}", known.join(", ")),
+                reason: format!("no board '{lost}'; choose one of {}", known.join(", ")),
             });
         }
         Ok(Self {
@@ -136,8 +136,8 @@ fn config(lookup: Lookup<'_>, system: &System) -> Result<Option<Config>> {
     }
 }
 
-/// The image in DISK, or the default one. An image that DISK names must exist: a new disk for a mistyped name would start
-/// the system with an empty log and with unused budgets.
+/// The image in DISK, or the default one. An image that DISK names must exist: a new disk for a mistyped name would
+/// start the system with an empty log and with unused budgets.
 fn disk(lookup: Lookup<'_>) -> Result<PathBuf> {
     let Some(value) = said(lookup, "DISK") else {
         return Ok(PathBuf::from(DISK));
@@ -170,7 +170,7 @@ fn system(lookup: Lookup<'_>) -> Result<System> {
         return Err(Error::Option {
             name: "WORKERS",
             value: workers,
-            reason: "the main system has no workers: SYSTEM=cores has".to_owned(),
+            reason: "the main system has no workers; use SYSTEM=cores".to_owned(),
         });
     }
     let (way, value) = match &chosen[..] {
@@ -180,7 +180,7 @@ fn system(lookup: Lookup<'_>) -> Result<System> {
             return Err(Error::Option {
                 name,
                 value: value.clone(),
-                reason: format!("each of {name} and {other} says which system is meant: say one"),
+                reason: format!("both {name} and {other} select a system: set only one"),
             });
         }
     };
@@ -211,7 +211,7 @@ fn named(name: &str, workers: Option<String>) -> Result<System> {
             name: "WORKERS",
             value,
             reason: match most {
-                0 => format!("systems/{name} has no workers: SYSTEM=cores has"),
+                0 => format!("systems/{name} has no workers; use SYSTEM=cores"),
                 _ => format!("systems/{name} has 1 to {most} workers"),
             },
         })?);
@@ -239,7 +239,7 @@ fn example(name: &str, variant: Option<String>) -> Result<System> {
         None => Err(Error::Option {
             name: "VARIANT",
             reason: format!(
-                "no variant '{variant}' of {name}: there is {}",
+                "no variant '{variant}' of {name}; choose one of {}",
                 known.join(", ")
             ),
             value: variant,
@@ -256,7 +256,7 @@ fn own(models: &str, lookup: Lookup<'_>) -> Result<Models> {
             let spaces = match files.len() {
                 1 => "",
                 _ => {
-                    "; spaces stand between files, so a file whose name has one needs another name: ln -s 'OLD NAME.gguf' \
+                    "; spaces separate files, so give a file with a space in its name another name: ln -s 'OLD NAME.gguf' \
                      NEW-NAME.gguf"
                 }
             };
@@ -297,16 +297,16 @@ mod tests {
             (
                 "BOARD",
                 "zcu104",
-                "no board 'zcu104': there is qemu_virt_aarch64, ",
+                "no board 'zcu104'; choose one of qemu_virt_aarch64, ",
             ),
             (
                 "CONFIG",
                 "fast",
-                "no configuration 'fast': there is release, debug, benchmark",
+                "no configuration 'fast'; choose one of release, debug, benchmark",
             ),
-            ("SYSTEM", "tape", "no system 'tape': there is "),
-            ("EXAMPLE", "none", "no example 'none': there is triage"),
-            ("LANE", "zcu102 zcu104", "no board 'zcu104': there is "),
+            ("SYSTEM", "tape", "no system 'tape'; choose one of "),
+            ("EXAMPLE", "none", "no example 'none'; choose one of triage"),
+            ("LANE", "zcu102 zcu104", "no board 'zcu104'; choose one of "),
         ] {
             let said = refused(&[(name, value)]);
             assert!(
@@ -317,7 +317,7 @@ mod tests {
         let said = refused(&[("EXAMPLE", "triage"), ("VARIANT", "ada")]);
         assert_eq!(
             said,
-            "VARIANT='ada': no variant 'ada' of triage: there is c, rust"
+            "VARIANT='ada': no variant 'ada' of triage; choose one of c, rust"
         );
     }
 
@@ -326,11 +326,11 @@ mod tests {
         for (variables, reason) in [
             (
                 vec![("WORKERS", "2")],
-                "WORKERS='2': the main system has no workers: SYSTEM=cores has",
+                "WORKERS='2': the main system has no workers; use SYSTEM=cores",
             ),
             (
                 vec![("SYSTEM", "disk"), ("WORKERS", "2")],
-                "WORKERS='2': systems/disk has no workers: SYSTEM=cores has",
+                "WORKERS='2': systems/disk has no workers; use SYSTEM=cores",
             ),
             (
                 vec![("SYSTEM", "cores"), ("WORKERS", "4")],
@@ -353,7 +353,7 @@ mod tests {
         let said = refused(&[("SYSTEM", "disk"), ("MODEL", "models/tiny-f32.gguf")]);
         assert_eq!(
             said,
-            "SYSTEM='disk': each of SYSTEM and MODEL says which system is meant: say one"
+            "SYSTEM='disk': both SYSTEM and MODEL select a system: set only one"
         );
     }
 
@@ -362,13 +362,10 @@ mod tests {
         for (model, lost) in [
             ("no-such.gguf", "there is no file 'no-such.gguf'"),
             ("mine=no-such.gguf", "there is no file 'no-such.gguf'"),
-            (
-                "a b.gguf",
-                "there is no file 'a'; spaces stand between files",
-            ),
+            ("a b.gguf", "there is no file 'a'; spaces separate files"),
             (
                 "models/tiny-f32.gguf b.gguf",
-                "there is no file 'b.gguf'; spaces stand between files",
+                "there is no file 'b.gguf'; spaces separate files",
             ),
         ] {
             let said = refused(&[("MODEL", model)]);

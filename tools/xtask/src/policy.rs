@@ -14,7 +14,7 @@ pub enum Change {
     ShortDeadline,
     /// The same for several emulated cores on fewer real ones.
     ShortDeadlineOfCores,
-    /// The system goes on if it loses its log.
+    /// The system continues if it loses its log.
     GoOn,
 }
 
@@ -48,7 +48,7 @@ pub struct Policy {
 pub enum Use {
     /// People.
     Shipped,
-    /// The tests: it trusts a generated key, and has a user who may do everything.
+    /// The tests. The policy trusts a generated key, and has a user who may do everything.
     Test,
     /// The storm of faults.
     Storm,

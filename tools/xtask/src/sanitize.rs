@@ -56,7 +56,7 @@ pub fn sanitize(shop: &Shop) -> Result {
             .args(["--profile", "tested"])
             // The teams of `workers`, and what chooses the processor's instructions, depend on features.
             .arg("--all-features")
-            // With a target, build scripts and macros are built without the sanitizer.
+            // With an explicit target, build scripts and macros are built without the sanitizer.
             .args(["--target", &host, "--target-dir"])
             .arg(shop.target().join("address"))
             .env("RUSTFLAGS", "-Zsanitizer=address")

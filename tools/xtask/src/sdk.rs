@@ -89,7 +89,8 @@ pub struct Platform {
 pub struct Needs {
     /// Floating-point registers.
     pub float: bool,
-    /// A heap, so the crate `alloc`. It is a separate build, because programs without a heap would need one, too.
+    /// A heap, and so the crate `alloc`. Programs with one are a separate build, because otherwise all programs would
+    /// need a heap.
     pub heap: bool,
 }
 
@@ -165,7 +166,7 @@ impl Platform {
         };
         let boards = folder.join("board");
         if !boards.join(&board.name).is_dir() {
-            let more = "; docs/porting.md says how one is built that has it";
+            let more = "; docs/porting.md says how to build one that has it";
             return Err(missing(format!("board {}", board.name), &boards, more));
         }
         let of_board = boards.join(&board.name);

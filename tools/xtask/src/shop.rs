@@ -17,7 +17,7 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// According to the environment: `HOST_PROFILE`, `CARGO_TARGET_DIR`, `V`.
+    /// A shop according to the environment: `HOST_PROFILE`, `CARGO_TARGET_DIR`, `V`.
     pub fn new() -> Self {
         let target = PathBuf::from(said_or("CARGO_TARGET_DIR", "target"));
         Self {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 const BENCH: &str = "build/bench";
 const DEFAULT: &str = "models/default.gguf";
-/// 98 MB.
+/// The model for measurements of loading: 98 MB.
 const LARGE_TO_LOAD: &str = "wide-q6_k.gguf";
 const BENCH_MODELS: [&str; 2] = ["bench-q4_0.gguf", "bench-q8_0.gguf"];
 
@@ -66,8 +66,8 @@ pub fn bench_peers(shop: &Shop) -> Result {
         .done()
 }
 
-/// Instructions of the NEON kernels for each multiply-accumulate, in qemu-user. Counts do not depend on the machine. The build
-/// matches the domain on seL4 as far as the compiler is concerned: strict alignment, and no SDOT.
+/// Instructions of the NEON kernels for each multiply-accumulate, in qemu-user. Counts do not depend on the machine.
+/// The build matches the domain on seL4 as far as the compiler is concerned: strict alignment, and no SDOT.
 pub fn bench_neon(shop: &Shop) -> Result {
     let flags = "-C target-feature=+strict-align";
     let options = ["--title", "NEON of ARMv8.0", "--goals"];
@@ -195,7 +195,7 @@ pub fn bench_qemu(shop: &Shop, options: &Options) -> Result {
         .done()
 }
 
-/// Instructions a token and a crossing of a boundary on each board of the lane, in QEMU.
+/// Instructions per token, and per crossing of a boundary, on each board of the lane, in QEMU.
 pub fn bench_boards(shop: &Shop, options: &Options) -> Result {
     // The plugin that counts the instructions of an emulated machine.
     let source = PathBuf::from("tools/bench-qemu/instructions.c");
@@ -255,7 +255,8 @@ pub fn bench_ahead(shop: &Shop, options: &Options) -> Result {
         .done()
 }
 
-/// The time to load a model from a disk: a large one in the simulation, and with an SDK the default one on seL4 in QEMU.
+/// The time to load a model from a disk: a large one in the simulation, and with an SDK the default one on seL4 in
+/// QEMU.
 pub fn bench_load(shop: &Shop, options: &Options) -> Result {
     let large = load_large(shop, options)?;
     let mut tool = run("tools/bench-qemu/bench-qemu")

@@ -309,9 +309,9 @@ pub fn storm(shop: &Shop, options: &Options, faults: u64) -> Result {
     storm_on(shop, &platform.boot(&output)?, faults, &[], &folder)
 }
 
-/// The golden vectors inside a protection domain on seL4 in QEMU: a runner makes an image of only the domain `tests` and boots
-/// it. In a system with workers the image has three of them besides, which compute for that domain. `misdeed` makes a build
-/// that must fail.
+/// The golden vectors inside a protection domain on seL4 in QEMU: a runner makes an image of only the domain `tests`
+/// and boots it. In a system with workers, the image also has three workers, which compute for that domain. `misdeed`
+/// makes a build that must fail.
 pub fn test_sel4_command(
     shop: &Shop,
     options: &Options,
@@ -339,7 +339,7 @@ pub fn test_sel4_command(
     let runner = platform.triple(needs).replace('-', "_").to_uppercase();
     let silence = match misdeed {
         Some(_) => 15,
-        // Emulated cores that wait for the kernel's lock starve each other where the host is busy.
+        // If the host is busy, emulated cores that wait for the kernel's lock starve each other.
         None => number("SILENCE", if has_workers { 300 } else { 60 })?,
     };
     let uimage = platform.board.emulation.uimage.clone().unwrap_or_default();
@@ -401,7 +401,7 @@ pub fn test_sel4_fails(shop: &Shop, options: &Options) -> Result {
             (false, Some(line)) => println!("{line}"),
             _ => {
                 return Err(Error::Wrong(format!(
-                    "test-sel4 did not say {report:?} of a {misdeed}:\n{said}"
+                    "test-sel4 did not report {report:?} for a {misdeed}:\n{said}"
                 )));
             }
         }

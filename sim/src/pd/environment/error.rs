@@ -34,7 +34,9 @@ pub enum SetupError {
         cause: std::io::Error,
     },
     /// The program needs a region that the domain does not have, or has with other rights.
-    #[error("the program needs region variable '{symbol}' {access}, system.xml does not give it")]
+    #[error(
+        "the program needs region variable '{symbol}' {access}, but system.xml does not give it"
+    )]
     Region {
         /// Variable that holds its address.
         symbol: String,
@@ -42,13 +44,13 @@ pub enum SetupError {
         access: &'static str,
     },
     /// The program needs a number that nothing sets.
-    #[error("the program needs variable '{symbol}', system.xml sets it with no setvar_id")]
+    #[error("the program needs variable '{symbol}', but system.xml sets it with no setvar_id")]
     Variable {
         /// Name of the variable.
         symbol: String,
     },
     /// The program needs a right that the domain does not have.
-    #[error("the program needs {right} {id}, system.xml does not give it")]
+    #[error("the program needs {right} {id}, but system.xml does not give it")]
     Right {
         /// Kind of right.
         right: &'static str,
@@ -56,7 +58,7 @@ pub enum SetupError {
         id: u8,
     },
     /// The process has more than one thread, but only the calling one would be locked down.
-    #[error("it has {threads} threads; a domain has one, so start none before it")]
+    #[error("it has {threads} threads, but a domain may have only one: start no threads before it")]
     Threads {
         /// Number of threads.
         threads: usize,

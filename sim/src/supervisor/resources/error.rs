@@ -13,7 +13,7 @@ pub(crate) enum ResourceError {
         file: String,
         searched: Vec<PathBuf>,
     },
-    #[error("region {region}: {path} has {bytes} bytes, the region {size}")]
+    #[error("region {region}: {path} has {bytes} bytes, but the region has {size}")]
     PrefillTooLarge {
         region: String,
         path: PathBuf,
@@ -49,7 +49,7 @@ pub(crate) enum ResourceError {
     #[error("{domain} has interrupt {irq}, which no device of the simulation has")]
     Irq { domain: String, irq: u64 },
     #[error(
-        "{domain} runs '{program}', the simulation has: {known}; name another program with --program {domain}=FILE"
+        "{domain} runs '{program}', but the simulation only has: {known}; name another program with --program {domain}=FILE"
     )]
     Program {
         domain: String,

@@ -97,7 +97,7 @@ impl Mute {
         while self.sent < REQUESTS + WATCHES && self.client.watch_stats().is_ok() {
             self.sent += 1;
         }
-        // Until the ring is full: audit reads no request that it could not answer.
+        // Asks until the ring is full, because audit reads no request that it could not answer.
         while self.client.who_am_i().is_ok() {}
     }
 }

@@ -27,9 +27,9 @@ impl soak::Port for Port {
         let _ = writeln!(self.debug, "{line}");
     }
 
-    /// The only way to wait that a domain still has, used without anything to wait for.
+    /// Polls nothing, with a timeout. A locked-down domain has no other system call with which to sleep.
     fn sleep(&mut self, time: Duration) {
-        // They are short.
+        // The times are short, so the conversion succeeds.
         if let Ok(time) = time.try_into() {
             let _ = rustix::event::poll(&mut [], Some(&time));
         }

@@ -49,7 +49,7 @@ impl Noise {
         matches!(self, Self::None | Self::Kind(_) | Self::Payload(_))
     }
 
-    /// The word to write in place of `value`.
+    /// The word to write instead of `value`.
     const fn instead_of(self, value: u64, index: usize) -> u64 {
         let Some(word) = index.checked_sub(FIRST_SLOT_WORD) else {
             return value;

@@ -1,8 +1,8 @@
 //! The client's behaviour: it sends requests, stops reading and sends garbage at random, and keeps accounts.
 //!
-//! It works in *turns* of [`REQUESTS`] requests for text. In between it only asks for its own budget: a turn begins
-//! when somebody has changed the limit of that, so the soak decides when, and what is logged between turns belongs to
-//! no client. Its accounts are debug output, line by line:
+//! It works in *turns* of [`REQUESTS`] requests for text. Between turns it only asks for its own
+//! budget. A turn begins when somebody has changed the budget's limit, so the soak decides when, and what is logged
+//! between turns belongs to no client. Its accounts are debug output, line by line:
 //!
 //! ```text
 //! end TAG KIND CODE PROMPT GENERATED TURN TOKENS BYTES SHA256     a request has ended
@@ -32,7 +32,7 @@ use std::time::Duration;
 
 /// Requests for text in a turn; must equal the constant in tests/src/books.rs.
 const REQUESTS: u32 = 60;
-/// The limit in the policy, which starts no turn.
+/// The limit in the policy. It does not start a turn.
 const LIMIT_AT_BOOT: u64 = 1_000_000_000;
 /// Most requests for text in flight: more than the policy allows.
 const MOST_OPEN: usize = 9;
@@ -195,8 +195,8 @@ impl<R: ReadWords, W: WriteWords> Soak<R, W> {
         }
     }
 
-    /// Does nothing for a while: usually briefly, now and then for longer than a request may take. Does so once in this
-    /// many calls.
+    /// Once in this many calls, does nothing for a while: usually briefly, now and then for longer than a request may
+    /// take.
     fn stop(&mut self, once_in: u64, port: &mut impl Port) {
         if self.left.is_none() || self.below(once_in) > 0 {
             return;

@@ -28,7 +28,7 @@ patched! {
 
 const SECTOR: usize = 512;
 
-/// The log's owner, which is no real device.
+/// The log's owner. It is not a real device.
 const DEVICE: [u8; 16] = *b"the disk's probe";
 
 struct Files {
@@ -170,7 +170,7 @@ impl Probe {
         let Ok(mut opening) = Opening::new(u64::from(slots), Some(DEVICE), &mut buffer) else {
             return Err("the log has another size");
         };
-        // The sectors in the frame: adjacent ones are requested next.
+        // The sectors in the frame. They were requested together, because adjacent ones are read next.
         let mut there = 0..0;
         while let Some(slot) = opening.wants() {
             if !there.contains(&slot) {
@@ -249,7 +249,7 @@ fn init() -> Domain<impl Future<Output = ()>> {
     let channel = Channel::new(files_channel());
     Domain(ring.ok().map(|mut ring| {
         ring.lead(1);
-        // This starts everything: nothing but the answer wakes this domain.
+        // This question starts everything, because only an answer wakes this domain.
         let mut frame = Frame::new();
         Ask::Mount.write(1, &mut frame);
         // The ring is empty.

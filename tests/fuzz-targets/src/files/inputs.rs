@@ -48,7 +48,7 @@ pub fn by_dice(number: u64) -> Vec<u8> {
 #[must_use]
 pub fn seeds() -> Vec<(String, Vec<u8>)> {
     let all = 255;
-    // The log is found, and inference and the client have joined.
+    // At the beginning the log is found, and inference and the client join.
     let begin = [Act::Answers as u8, all, Act::Infers as u8, Act::Reads as u8];
     // The first act of inference wakes audit, which copies the file and tells inference of it.
     let asks = |what: u8| {
@@ -78,7 +78,7 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
     power.extend(begin);
     power.extend(asks(4));
     seeds.push((String::from("honest-power"), power));
-    // The same as it was said, part by part, after a log that is found as above.
+    // The same dialogues, as the messages that the honest domain sent.
     for place in [0, 2] {
         let (name, acts): (String, Vec<u8>) = seeds[place].clone();
         let (said, _) = played(&acts);

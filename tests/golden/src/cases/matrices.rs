@@ -80,15 +80,15 @@ pub const CASES: &[Case] = &[
     }),
 ];
 
-/// Numbers of types that these cases cover: those before IQ4_NL, and those with tiles. They are fixed, because a new type
-/// must not change the result of a case.
+/// Numbers of types that these cases cover: those before IQ4_NL, and those with tiles. They are fixed, because a new
+/// type must not change the result of a case.
 const BEFORE_IQ4: usize = 14;
 const TILED: usize = 18;
 
 /// Kernels process tokens in groups of powers of two: each size, and sums of sizes.
 const SEVERAL: &[usize] = &[2, 3, 4, 7, 8, 15];
 
-/// One token and several, with ordinary and, for quantised activations, extreme weights.
+/// Multiplies one token and several, with ordinary weights and, for quantised activations, extreme ones.
 fn every(cpu: Cpu, ty: TensorType, bits: &mut Bits) {
     let seed = 500 + u64::from(ty.to_ggml());
     tiled(cpu, ty, seed, &[1], false, bits);
@@ -98,9 +98,9 @@ fn every(cpu: Cpu, ty: TensorType, bits: &mut Bits) {
     }
 }
 
-/// Multiplies two tiles of a few blocks with each number of tokens. With `extreme`, all weights are −128 (with four bits,
-/// the ends of the range) and all activations −127 or 127. A kernel that makes one operand unsigned and saturates gives
-/// wrong results for these.
+/// Multiplies two tiles of a few blocks with each number of tokens. With `extreme`, all weights are −128 (with four
+/// bits, the ends of the range) and all activations −127 or 127. A kernel that makes one operand unsigned and saturates
+/// gives wrong results for these.
 fn tiled(cpu: Cpu, ty: TensorType, seed: u64, tokens: &[usize], extreme: bool, bits: &mut Bits) {
     let mut generator = Generator::new(seed);
     let rows = 2 * TILE;
@@ -133,7 +133,8 @@ fn tiled(cpu: Cpu, ty: TensorType, seed: u64, tokens: &[usize], extreme: bool, b
     }
 }
 
-/// Rows that do not fill a whole number of tiles, so they are not tiled: one token, then three together.
+/// Multiplies rows that are not tiled, because they do not fill a whole number of tiles: one token, then three
+/// together.
 fn rows(cpu: Cpu, ty: TensorType, bits: &mut Bits) {
     let mut generator = Generator::new(200 + u64::from(ty.to_ggml()));
     let (rows, columns) = (11, 512);

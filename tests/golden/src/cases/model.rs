@@ -78,7 +78,7 @@ pub const CASES: &[Case] = &[
     Case::model("answer_up_to_a_stop_string", up_to_a_stop_string),
 ];
 
-/// Written in place of a token count if the request is refused.
+/// Written instead of a token count if the request is refused.
 const REFUSED: u64 = u64::MAX;
 
 pub(super) const NARROW: Shape = Shape {

@@ -116,7 +116,7 @@ fn ring_round_trips(bits: &mut Bits) {
     assert_eq!(audit.send(&frame), Err(SendError::TooLong));
 }
 
-/// A peer that writes what it likes into its region: what audit receives, and what it objects to.
+/// A peer that writes arbitrary data into its region: what audit receives, and what it refuses.
 fn ring_hostile_peer(bits: &mut Bits) {
     let mut generator = Generator::new(901);
     let (mut audit, mut peer, region) = endpoints();
@@ -335,7 +335,7 @@ fn wire_reports(bits: &mut Bits) {
     );
 }
 
-/// Which bytes that no honest peer sends are accepted as messages.
+/// Records which arbitrary bytes are accepted as messages.
 fn wire_any_bytes(bits: &mut Bits) {
     let mut generator = Generator::new(902);
     let mut frame = Frame::new();

@@ -93,7 +93,7 @@ fn norms(seed: u64, bits: &mut Bits, norm: impl Fn(&mut [f32], &[f32])) {
     }
 }
 
-/// Adjacent pairs and pairs of halves; heads in which all pairs are rotated, and heads in which some elements are not.
+/// Covers adjacent pairs and pairs of halves, and heads in which all elements are rotated or only some.
 fn rope(cpu: Cpu, bits: &mut Bits) {
     let mut generator = Generator::new(504);
     for (size, pairs) in [(8, 4), (64, 32), (80, 16), (96, 48)] {
@@ -163,7 +163,7 @@ fn silu(cpu: Cpu, bits: &mut Bits) {
     }
 }
 
-/// From inputs that hardly change to inputs that are all at the cap.
+/// Covers inputs from those that the cap hardly changes to those that are all at the cap.
 fn soft_cap(cpu: Cpu, bits: &mut Bits) {
     let mut generator = Generator::new(511);
     for (length, scale) in LENGTHS
@@ -222,7 +222,7 @@ fn sums(bits: &mut Bits) {
     }
 }
 
-/// Over the whole range, and beyond it, where the input is clamped.
+/// Covers the whole range, and inputs beyond it, which are clamped.
 fn exp(bits: &mut Bits) {
     let mut generator = Generator::new(510);
     let ends = [

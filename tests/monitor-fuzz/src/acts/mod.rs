@@ -95,7 +95,8 @@ impl Character {
         }
     }
 
-    /// One that gets adapters made: inference works all the time, and lies about nothing but trainings, if at all.
+    /// The character of a workshop, in which adapters get made: inference always works, and lies, if at all, only about
+    /// trainings.
     #[must_use]
     pub fn of_workshop(dice: &mut Dice) -> Self {
         Self {
@@ -186,7 +187,7 @@ impl Habits {
         }
     }
 
-    /// One who does little but have adapters made, and reads what comes.
+    /// The habits of a client in a workshop: it does little but have adapters made, and reads its events.
     #[must_use]
     pub const fn in_workshop(self) -> Self {
         Self {

@@ -323,7 +323,7 @@ impl Server {
             return;
         };
         let (number, progress) = (training.number, &mut training.progress);
-        // Not at each of the hundred parts of a large one, or none would ever be made.
+        // A large adapter has a hundred parts. If it could fail at each of them, none would ever be made.
         let may_fail = training.sent == 0 || training.bytes < 100_000;
         if dice.percent(2) && may_fail {
             self.training = None;

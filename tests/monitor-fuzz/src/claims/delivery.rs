@@ -1,5 +1,5 @@
-//! What clients are told besides answers: each client is told what concerns it and nothing that concerns another, in
-//! turn, as soon as there is room and the egress cap allows it.
+//! What clients are told besides answers. Each client is told what concerns it, and nothing that concerns another. It
+//! is told in turn, as soon as there is room and the egress cap allows it.
 
 use super::*;
 use crate::model::{End, List, ListKind, Over};
@@ -27,7 +27,7 @@ impl Judge<'_> {
         let id = message.request;
         let frame = message.frame();
         let Ok(event) = Event::parse(&frame) else {
-            return broken(Claim::Answers, format!("{message:?} is no event"));
+            return broken(Claim::Answers, format!("{message:?} is not an event"));
         };
         self.figures.comparisons += 1;
         if let Some((mut fault, count)) = self.model.clients[client].notices.fault {
@@ -139,7 +139,7 @@ impl Judge<'_> {
             self,
             Tokens,
             waiting.is_due() && (waiting.tokens, &waiting.text[..]) == (tokens, text),
-            "client {client} is told {tokens} tokens of {id} with {} bytes, and {} with {} wait",
+            "client {client} is told {tokens} tokens of {id} with {} bytes, but {} with {} wait",
             text.len(),
             waiting.tokens,
             waiting.text.len()
@@ -157,7 +157,7 @@ impl Judge<'_> {
             self,
             Tokens,
             !over.waiting.is_due(),
-            "client {} is told {event:?}, and text comes first: {over:?}",
+            "client {} is told {event:?}, but text comes first: {over:?}",
             over.client
         );
         let right = match &over.end {
@@ -237,7 +237,7 @@ impl Judge<'_> {
                 return broken(
                     Claim::Fair,
                     format!(
-                        "{number} has its {passed_by}th event, and {kept} of client {client} is kept waiting"
+                        "{number} has its {passed_by}th event, but {kept} of client {client} is kept waiting"
                     ),
                 );
             }
@@ -261,7 +261,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    // ---- What is left ---------------------------------------------------------------------------
+    // ---- Pending events -------------------------------------------------------------------------
 
     /// If something is not told, there is a reason: the client's ring is full, or the egress cap does not allow it, or
     /// allows nothing to the client whose turn it is.
@@ -311,7 +311,7 @@ impl Judge<'_> {
             self,
             Prompt,
             costs.is_empty() || held,
-            "{costs:?} bytes wait for clients with room, and the egress cap allows each"
+            "{costs:?} bytes wait for clients with room, although the egress cap allows each"
         );
         Ok(())
     }
@@ -337,7 +337,7 @@ impl Judge<'_> {
             self,
             Lists,
             list.is_none(),
-            "{room} of {SLOTS} slots of client {client} are free, and {list:?} goes no further"
+            "{room} of {SLOTS} slots of client {client} are free, but {list:?} does not continue"
         );
         Ok(())
     }

@@ -147,11 +147,19 @@ impl<'m> Judge<'m> {
         while !self.model.clients[client].lists.is_empty() {
             let id = match self.seen.front() {
                 Some(Seen::Sent(Ring::Client(of), message)) if *of == client => message.request,
-                other => return broken(Claim::Lists, format!("a list must end, and {other:?}")),
+                other => {
+                    return broken(
+                        Claim::Lists,
+                        format!("a list must end, but next comes {other:?}"),
+                    );
+                }
             };
             let lists = &mut self.model.clients[client].lists;
             let Some(at) = lists.iter().position(|list| list.id == id) else {
-                return broken(Claim::Lists, format!("{id} of client {client} is no list"));
+                return broken(
+                    Claim::Lists,
+                    format!("{id} of client {client} is not a list"),
+                );
             };
             let list = lists.swap_remove(at);
             self.list_ends(client, list)?;
@@ -211,7 +219,7 @@ impl<'m> Judge<'m> {
         let Some(at) = lists.iter().position(|list| list.id == id) else {
             return broken(
                 Claim::Answers,
-                format!("{id} of client {client} is told {event:?}, and asked nothing"),
+                format!("{id} of client {client} is told {event:?}, but has asked nothing"),
             );
         };
         let mut list = lists.swap_remove(at);

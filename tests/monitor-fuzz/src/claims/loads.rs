@@ -166,7 +166,7 @@ impl<'m> Judge<'m> {
         self.commands(whose, number, &command, Claim::Models)
     }
 
-    /// Progress is reported to the client, if there is room besides an answer; at boot, to all clients.
+    /// Progress is reported to the client, if its ring has room for more than an answer; at boot, to all clients.
     pub(super) fn is_told_how_far(
         &mut self,
         live: &Live,

@@ -201,7 +201,7 @@ impl<'m> Judge<'m> {
             other => broken(
                 Claim::Answers,
                 format!(
-                    "{id} of client {client} must be answered, and audit goes on with {other:?}"
+                    "{id} of client {client} must be answered, but audit continues with {other:?}"
                 ),
             ),
         }
@@ -227,7 +227,7 @@ impl<'m> Judge<'m> {
         self.answered(client, id, &event, Claim::Refusals)
     }
 
-    // ---- What it wrote down ---------------------------------------------------------------------
+    // ---- Records --------------------------------------------------------------------------------
 
     fn at(&mut self, record: &Record, text: usize) -> Held {
         let now = self.model.booted_us + record.time_us;

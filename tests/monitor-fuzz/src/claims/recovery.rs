@@ -108,7 +108,7 @@ impl Judge<'_> {
             other => {
                 return broken(
                     Claim::Restarts,
-                    format!("inference must be stopped, and {other:?}"),
+                    format!("inference must be stopped, but next comes {other:?}"),
                 );
             }
         }
@@ -166,7 +166,7 @@ impl Judge<'_> {
             other => {
                 return broken(
                     Claim::Restarts,
-                    format!("inference must be restarted, and {other:?}"),
+                    format!("inference must be restarted, but next comes {other:?}"),
                 );
             }
         }
@@ -181,7 +181,7 @@ impl Judge<'_> {
             other => {
                 return broken(
                     Claim::Epochs,
-                    format!("a new epoch must begin, and {other:?}"),
+                    format!("a new epoch must begin, but next comes {other:?}"),
                 );
             }
         }
@@ -304,7 +304,7 @@ impl Judge<'_> {
                 self,
                 Deadlines,
                 live.is_some_and(owed),
-                "a request is to be stopped, and {:?} comes next, about {live:?}",
+                "a request must be stopped, but {:?} comes next, about {live:?}",
                 self.seen.front()
             );
             let late = live.is_some_and(|live| live.state != State::Active);
@@ -332,7 +332,7 @@ impl Judge<'_> {
             if now > latest {
                 return broken(
                     Claim::Deadlines,
-                    format!("{number} is there at {now}, {live:?} until {latest}"),
+                    format!("{number} is still there at {now}: {live:?}, until {latest}"),
                 );
             }
         }

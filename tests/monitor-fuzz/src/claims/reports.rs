@@ -35,7 +35,7 @@ impl Judge<'_> {
             self,
             Epochs,
             !self.silent,
-            "{taken:?} is taken of a life that has written nothing"
+            "{taken:?} is taken from a run that has written nothing"
         );
         if let Ok(message) = &taken
             && let Ok(Report::Corrupt) = Report::parse(&message.frame())

@@ -301,7 +301,7 @@ impl Judge<'_> {
         let mut live = self.model.live.iter_mut();
         if let Some((number, live)) = live.find(|(_, live)| (live.client, live.id) == whose) {
             let number = *number;
-            // A request of another user goes on.
+            // A request of another user continues.
             if live.user != user || live.state != State::Active {
                 return Ok(());
             }

@@ -188,7 +188,7 @@ impl Judge<'_> {
             other => {
                 return broken(
                     Claim::Refusals,
-                    format!("{id} of client {client} must be admitted, and {other:?}"),
+                    format!("{id} of client {client} must be admitted, but next comes {other:?}"),
                 );
             }
         };
@@ -316,13 +316,13 @@ impl Judge<'_> {
             let window = self.model.bucket.window;
             let text = self.model.live.get(&number).and_then(Live::text);
             let Some((text, most)) = text.map(|text| (text.clone(), text.params.max_tokens)) else {
-                return broken(Claim::Credit, format!("{number} is no request for text"));
+                return broken(Claim::Credit, format!("{number} is not a request for text"));
             };
             claim!(
                 self,
                 Credit,
                 text.stop == Stop::No,
-                "{number} is to stop, and gets credit"
+                "{number} must stop, but gets credit"
             );
             claim!(
                 self,
@@ -356,7 +356,9 @@ impl Judge<'_> {
             if rests && text.stop == Stop::No && room {
                 return broken(
                     Claim::Credit,
-                    format!("{number} rests, and its client has taken all: {text:?}"),
+                    format!(
+                        "{number} is paused, although its client has taken everything: {text:?}"
+                    ),
                 );
             }
         }

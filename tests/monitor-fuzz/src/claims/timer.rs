@@ -15,7 +15,7 @@ impl Judge<'_> {
             self,
             TimerAhead,
             by > now,
-            "armed for {by}, and it is {now}"
+            "armed for {by}, but it is already {now}"
         );
         let soonest = self.last_clock + GAP_US;
         for live in self.model.live.values() {
@@ -27,7 +27,7 @@ impl Judge<'_> {
                 self,
                 TimerArmed,
                 until == u64::MAX || by <= until.max(soonest),
-                "for {at:?}, and {live:?}"
+                "armed for {at:?}, too late for {live:?}"
             );
         }
         let works = self.is_at_work();
@@ -35,7 +35,7 @@ impl Judge<'_> {
             self,
             TimerArmed,
             !works || by <= now + SLICE_WITHIN_US,
-            "for {at:?} at {now}, and there is work"
+            "armed for {at:?} at {now}, although there is work"
         );
         // Audit chooses which of the waiting clients is first.
         let clients = 0..self.model.clients.len();
@@ -49,7 +49,7 @@ impl Judge<'_> {
             self,
             TimerArmed,
             passes_at.is_none_or(|passes_at| by <= (passes_at + 1).max(soonest)),
-            "for {at:?}, and what waits may pass at {passes_at:?}"
+            "armed for {at:?}, but what waits may pass at {passes_at:?}"
         );
         Ok(())
     }

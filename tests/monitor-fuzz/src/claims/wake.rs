@@ -90,7 +90,7 @@ impl Judge<'_> {
         Ok(armed)
     }
 
-    /// Peers that were sent something, or may be waiting for room, are signalled, and nobody else.
+    /// Checks that audit signals the peers that it has sent something or that may be waiting for room, and nobody else.
     fn signals(&mut self, seen: &[Seen]) -> Held<Option<Armed>> {
         let count = self.model.clients.len();
         let channels: Vec<u8> = self.model.clients.iter().map(|c| c.channel).collect();
@@ -125,13 +125,13 @@ impl Judge<'_> {
                 self,
                 Flow,
                 signalled == wanted,
-                "peer {place} of {count} clients and inference is signalled: {signalled}, and should be: {wanted}"
+                "peer {place} of {count} clients and inference is signalled: {signalled}, but should be: {wanted}"
             );
         }
         Ok(armed)
     }
 
-    /// The log by itself: chained, numbered, with increasing times.
+    /// Checks the log without the reference: it is chained and numbered, and its times do not decrease.
     fn chain(&mut self, entries: Vec<(Record, Vec<u8>)>) -> Held {
         for (record, text) in entries {
             self.figures.records += 1;
@@ -164,7 +164,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// How much of the log a user's entries take, whatever they are about.
+    /// Counts how much of the log a user's entries take, whatever they are about.
     fn shared(&mut self, record: &Record, text: u64) -> Held {
         // Wrong passphrases are bounded by the wait that they cost, and use nobody's share.
         if record.code == ErrorCode::LoginFailed as u16 && record.kind() == Some(Kind::LoginFailed)
@@ -290,7 +290,7 @@ impl Judge<'_> {
         self.clients[client].offers && self.room(client) > lists && self.took[client] < SLOTS
     }
 
-    /// No client is left unread while others are read more than once, and none is left for long.
+    /// Checks that no client is left unread while others are read more than once, and that none is left for long.
     fn reads_in_turn(&mut self) -> Held {
         let count = self.model.clients.len();
         let most = self.took.iter().copied().max().unwrap_or(0);
@@ -335,14 +335,14 @@ impl Judge<'_> {
         self.record_repeats()
     }
 
-    /// Everything that audit did was explained.
+    /// Checks that everything that audit did was explained.
     fn nothing_is_left(&mut self) -> Held {
         if let Cause::Signal | Cause::Timer | Cause::Tick = self.cause {
             self.reads_in_turn()?;
         }
         let left = self.records.front().map(|(record, _)| record);
         let left = left.or(self.refusals.front()).or(self.violations.front());
-        claim!(self, Log, left.is_none(), "nobody knows why: {left:?}");
+        claim!(self, Log, left.is_none(), "unexplained: {left:?}");
         let (claim, seen) = match self.seen.front() {
             None => return Ok(()),
             Some(seen @ (Seen::Restarted(_) | Seen::Stopped(_))) => (Claim::Restarts, seen),
@@ -350,10 +350,10 @@ impl Judge<'_> {
             Some(seen @ Seen::Took(..)) => (Claim::Flow, seen),
             Some(seen) => (Claim::Answers, seen),
         };
-        broken(claim, format!("nothing asks for {seen:?}"))
+        broken(claim, format!("nothing explains {seen:?}"))
     }
 
-    /// Every request has its end.
+    /// Checks that every request has its end.
     ///
     /// # Errors
     /// A request has not ended.

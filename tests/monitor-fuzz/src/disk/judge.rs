@@ -153,7 +153,7 @@ impl Judge {
                 self,
                 Durable,
                 there.get(&sequence) == Some(hash),
-                "entry {sequence} was durable, and the card has {:?} to {:?}",
+                "entry {sequence} was durable, but the card has {:?} to {:?}",
                 card.first().map(|it| it.0.sequence),
                 card.last().map(|it| it.0.sequence)
             );
@@ -228,7 +228,7 @@ impl Judge {
                 self,
                 Durable,
                 goes_on || begins || !self.boot.is_found_honestly,
-                "the first entry of a boot is {record:?}, and the card ends with {:?}",
+                "the first entry of a boot is {record:?}, but the card ends with {:?}",
                 self.boot.base
             );
         }
@@ -244,7 +244,7 @@ impl Judge {
                     self,
                     Durable,
                     before == newest || !self.boot.is_found_honestly,
-                    "the log goes on after entry {before}, and the card has {newest}"
+                    "the log continues after entry {before}, but the card has {newest}"
                 );
             }
             Some(Kind::LogLost) => {
@@ -257,7 +257,7 @@ impl Judge {
                     self,
                     LostLog,
                     !(self.refuses && self.boot.was_lost),
-                    "request {number} is admitted ({kind:?}), and the log cannot be written"
+                    "request {number} is admitted ({kind:?}), although the log cannot be written"
                 );
                 self.boot.admitted.insert(number, sequence);
                 let tag = Parts::parse(text).and_then(|it| crate::acts::tag(&it));
@@ -375,7 +375,7 @@ impl Judge {
                 self,
                 Budgets,
                 record.value == used,
-                "after the boot {} has used {}, and by the entries before {used}",
+                "after the boot {} has used {}, but {used} according to the entries before it",
                 record.name,
                 record.value
             );

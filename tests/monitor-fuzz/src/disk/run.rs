@@ -75,7 +75,7 @@ fn policy(fixtures: &Fixtures, dice: &mut Dice) -> Policy {
     let mut policy = fixtures.policy(dice);
     policy.log_write = *dice.pick(&[LogWrite::Ahead, LogWrite::Ahead, LogWrite::Behind]) as u32;
     policy.log_on_failure = *dice.pick(&[LogFailure::Refuse, LogFailure::GoOn]) as u32;
-    // Prompts are logged, because they say whose they are.
+    // Prompts are logged, because they identify the client and the request.
     policy.keep_prompts = 1;
     if policy.format_count > 0 {
         policy.formats_sha256 = Sha256::digest(&fixtures.formats).into();

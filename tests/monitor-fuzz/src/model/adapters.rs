@@ -22,7 +22,7 @@ pub struct Placed {
     pub bytes: u64,
     /// SHA-256 of the file.
     pub sha256: Hash,
-    /// As reported by inference.
+    /// Its description, as reported by inference.
     pub info: AdapterInfo,
     /// Whether the current run of inference has it.
     pub present: bool,
@@ -61,7 +61,7 @@ impl Placed {
 /// An adapter that was made here.
 #[derive(Clone, Debug)]
 pub struct Made {
-    /// Unique.
+    /// Its number, which is unique.
     pub id: u32,
     /// Its name.
     pub name: ModelName,
@@ -138,9 +138,9 @@ pub struct Tune {
     pub base: Hash,
     /// Its stage.
     pub stage: Stage,
-    /// `None` while they are being read.
+    /// The data; `None` while they are being read.
     pub data: Option<Data>,
-    /// Offset and length in the region.
+    /// The adapter's place in the region: offset and length.
     pub room: (u64, u64),
     /// The part of the file received so far.
     pub file: Vec<u8>,

@@ -34,7 +34,7 @@ pub struct Identity {
 pub struct Client {
     /// Audit's number for it.
     pub channel: u8,
-    /// `None` if the policy does not name it.
+    /// Its identity; `None` if the policy does not name it.
     pub identity: Option<Identity>,
     /// Its open lists, in any order.
     pub lists: Vec<List>,
@@ -177,7 +177,7 @@ pub enum ListKind {
 }
 
 impl ListKind {
-    /// Whether it goes on until it is cancelled.
+    /// Whether it continues until it is cancelled.
     #[must_use]
     pub const fn is_endless(&self) -> bool {
         match self {

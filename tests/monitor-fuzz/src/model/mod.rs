@@ -79,7 +79,7 @@ impl Busy {
 /// Everything that a monitor would know.
 #[derive(Debug)]
 pub struct Model<'m> {
-    /// An invalid policy is given by the number of the reason.
+    /// The policy, or the number of the reason why it is invalid.
     pub policy: Result<&'m Policy, u64>,
     /// Models in the store; `None` if it is not an archive.
     pub store: Option<&'m [ModelFile]>,

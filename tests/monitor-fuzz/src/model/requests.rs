@@ -24,11 +24,11 @@ pub enum State {
 /// Whether inference was asked to stop a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Not asked, and need not be.
+    /// It was not asked, and need not be.
     No,
     /// It must be asked, but its ring had no room.
     Owed,
-    /// Asked.
+    /// It was asked.
     Asked,
 }
 

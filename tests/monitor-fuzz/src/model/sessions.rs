@@ -13,7 +13,7 @@ pub struct ExpectedSession {
     pub client: usize,
     /// Its user.
     pub user: usize,
-    /// Empty for a single request.
+    /// Its name; empty for a single request.
     pub name: SessionName,
     /// Its number in the log.
     pub number: u32,

@@ -83,7 +83,7 @@ impl Run<'_> {
                 };
                 say.write(number, &mut frame);
                 let sent = self.world.inference.send(&frame);
-                self.note(|| format!(" inference goes on with {number}: {say:?}: {sent}"));
+                self.note(|| format!(" inference continues {number}: {say:?}: {sent}"));
             }
             return;
         }

@@ -19,7 +19,7 @@ use protocol::wire::FaultKind;
 use sha2::{Digest as _, Sha256};
 use zerocopy::IntoBytes as _;
 
-/// Number of the reason for an invalid policy: its formats are other ones.
+/// The number of a reason why a policy is invalid: it belongs to other formats than those in the region.
 const OTHER_FORMATS: u64 = 8;
 
 /// Limit of alarms in a step of time.
@@ -101,8 +101,8 @@ pub fn run(fixtures: &Fixtures, plan: &Plan) -> (Figures, Result<(), Found>) {
     });
     let people = people.collect();
     let model = Model::new(read, store, &fixtures.listed, &channels);
-    // What it is asked at the start of a wake-up it sees only at the end, and another wake-up may be under way when it
-    // answers.
+    // Inference sees a command that was sent at the start of a wake-up only at its end, and another wake-up may be
+    // under way when it answers.
     let has_us = policy.stop_grace_us.saturating_sub(6 * character.work_us);
     let mut run = Run {
         world: World::new(
@@ -232,7 +232,7 @@ impl Run<'_> {
         }
     }
 
-    /// Something has happened of which audit may be told.
+    /// Wakes audit as often as the run's character says, because something has happened. Then the others act.
     fn signal(&mut self, dice: &mut Dice) -> Held {
         if dice.percent(self.character.signals) {
             self.wake(Cause::Signal)?;
@@ -327,7 +327,7 @@ impl Run<'_> {
         match self.at_once > 100 {
             true => Err(Broken {
                 claim: Claim::Spins,
-                detail: format!("{} timers in a row came at once", self.at_once),
+                detail: format!("{} timers in a row fired at once", self.at_once),
             }),
             false => Ok(()),
         }

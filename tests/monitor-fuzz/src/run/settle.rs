@@ -93,7 +93,7 @@ impl Run<'_> {
         Ok(acted || signalled)
     }
 
-    /// A client cancels, once, what does not end by itself. Returns whether it has done so.
+    /// A client cancels, once, its requests that do not end by themselves. Returns whether it has done so.
     fn client_ends_what_is_endless(&mut self, client: usize) -> bool {
         let lists = &self.judge.model.clients[client].lists;
         let endless = lists.iter().filter(|list| list.kind.is_endless());

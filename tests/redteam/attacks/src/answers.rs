@@ -35,7 +35,7 @@ enum Say {
     End(FinishReason),
     /// A failure with this code, and an arbitrary number and detail.
     Fail(ErrorCode, u64, &'static [u8]),
-    /// Nothing more, for ever.
+    /// Nothing more.
     Silence,
 }
 
@@ -65,7 +65,7 @@ pub struct Answer {
     pub does: &'static str,
     /// What the request's answer is bound to.
     pub bound: Bound,
-    /// The most that may be shown. Half a character is shown as U+FFFD.
+    /// The longest text that the console may show. An incomplete character appears as U+FFFD.
     pub shows: &'static str,
     /// The required outcome.
     pub ends: Ends,
@@ -93,7 +93,7 @@ const fn format(
     }
 }
 
-/// A byte that no word has after this beginning.
+/// An attack that ends with a byte that no word of the format has at this point.
 const fn wrong(name: &'static str, shows: &'static str, says: &'static [Say]) -> Answer {
     let does = "gives the right bytes of a format up to here, and then a wrong one";
     format(name, does, shows, Ends::Format, says)
@@ -112,14 +112,14 @@ pub const ANSWERS: &[Answer] = &[
     ),
     format(
         "format-right-and-wrong-in-a-token",
-        "gives right bytes and a wrong one in one token, of which nothing is shown",
+        "gives right bytes and a wrong byte in one token, so nothing of that token is shown",
         "al",
         Ends::Format,
         &[Token(b"al"), Token(b"loX")],
     ),
     format(
         "format-prefix-without-end",
-        "gives the beginning of a word, and then nothing for ever",
+        "gives the beginning of a word, and then nothing more",
         "all",
         Ends::Deadline,
         &[Token(b"all"), Silence],
@@ -140,7 +140,7 @@ pub const ANSWERS: &[Answer] = &[
     ),
     format(
         "format-end-for-want-of-tokens",
-        "ends the answer in the middle of a word, as if it had no more tokens",
+        "ends the answer in the middle of a word, as if its tokens were used up",
         "all",
         Ends::Format,
         &[Token(b"all"), End(MaxTokens)],
@@ -154,35 +154,35 @@ pub const ANSWERS: &[Answer] = &[
     ),
     format(
         "format-end-at-a-stop-string",
-        "ends a whole answer at a stop string, of which the request has none",
+        "ends a complete answer as if at a stop string, although the request has none",
         "allow",
         Ends::Breach,
         &[Token(b"allow"), End(FinishReason::Stop)],
     ),
     format(
         "format-bytes-after-the-end",
-        "goes on behind a word that nothing can follow",
+        "continues after a word that nothing can follow",
         "allow",
         Ends::Format,
         &[Token(b"allow"), Token(b"X")],
     ),
     format(
         "format-line-after-the-end",
-        "gives a line end behind a word",
+        "gives a line end after a word",
         "allow",
         Ends::Format,
         &[Token(b"allow"), Token(b"\n")],
     ),
     format(
         "format-zero-after-the-end",
-        "gives a zero byte and a text behind a word, in the same token",
+        "gives a zero byte and text after a word, in the same token",
         "",
         Ends::Format,
         &[Token(b"allow\0X")],
     ),
     format(
         "format-bytes-after-the-end-report",
-        "gives a whole answer, and another token behind its end",
+        "gives a complete answer, and another token after its end",
         "allow",
         Ends::Dropped,
         &[Token(b"allow"), End(EndOfText), Token(b"X")],
@@ -217,14 +217,14 @@ pub const ANSWERS: &[Answer] = &[
     ),
     format(
         "format-long-way-round",
-        "spells a character of a word in three bytes in place of two",
+        "spells a character of a word in three bytes instead of two",
         "gr",
         Ends::Format,
         &[Token(b"gr"), Token(b"\xe0\x83\xb6")],
     ),
     format(
         "format-say-it-in-a-failure",
-        "fails, and puts a text into the detail",
+        "fails, and puts text into the detail",
         "al",
         Ends::Fails,
         &[Token(b"al"), Fail(ErrorCode::NonFinite, 0x58_5858, b"XXXX")],
@@ -238,7 +238,7 @@ pub const ANSWERS: &[Answer] = &[
     ),
     Answer {
         name: "choices-wrong-byte",
-        does: "leaves the choices that came with a request",
+        does: "gives a text that is not one of the request's choices",
         bound: Bound::Choices,
         shows: "allo",
         ends: Ends::Format,
@@ -246,7 +246,7 @@ pub const ANSWERS: &[Answer] = &[
     },
     Answer {
         name: "choices-two-of-them",
-        does: "gives two choices, one behind the other",
+        does: "gives two choices, one after the other",
         bound: Bound::Choices,
         shows: "allow",
         ends: Ends::Format,
@@ -270,7 +270,7 @@ pub const ANSWERS: &[Answer] = &[
     },
     Answer {
         name: "stop-go-on-over-it",
-        does: "gives a stop string and goes on",
+        does: "gives a stop string and continues",
         bound: Bound::Stop,
         shows: "so far ",
         ends: Ends::Stop,
@@ -278,7 +278,7 @@ pub const ANSWERS: &[Answer] = &[
     },
     Answer {
         name: "stop-go-on-over-its-pieces",
-        does: "gives a stop string in three tokens and goes on",
+        does: "gives a stop string in three tokens and continues",
         bound: Bound::Stop,
         shows: "so far ",
         ends: Ends::Stop,

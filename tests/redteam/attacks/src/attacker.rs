@@ -61,7 +61,7 @@ pub struct Attacker<B, G> {
 }
 
 impl<B, G: Ground> Attacker<B, G> {
-    /// An attacker; see the module.
+    /// An attacker around `backend`.
     pub fn new(backend: B, ground: G) -> Self {
         Self {
             backend,
@@ -115,7 +115,7 @@ impl<B, G: Ground> Attacker<B, G> {
             }
             "exceed-egress" => return Habit::Flood { left: 64 },
             "ignore-credit" => {
-                // As if audit had granted it. The egress cap is used up long before this many tokens.
+                // Pretends that audit has granted unlimited credit. The egress cap is used up long before the credit.
                 self.credit = u32::MAX;
                 return Habit::Flood { left: 64 };
             }
@@ -186,7 +186,7 @@ impl<B, G: Ground> Attacker<B, G> {
             "speak-for-the-next-life" => {
                 let own = forger.request();
                 (forger.epoch, forger.head) = (forger.epoch.wrapping_add(1), 0);
-                // The first request after a restart is to load the model.
+                // The first request after a restart is a load of the model.
                 for next in 1..=4 {
                     let failure = Failure::of(ErrorCode::BadModel);
                     let detail = b"said by the previous run";
@@ -246,8 +246,8 @@ impl<B, G: Ground> Attacker<B, G> {
         }
     }
 
-    /// Whether the attack's next token would exceed its credit. An attack that is not about credit respects it, so that
-    /// it is not stopped for the wrong reason.
+    /// Whether the attack's next token would exceed its credit. Only attacks on the credit ignore it; any other would
+    /// be stopped for the wrong reason.
     fn rests(&self, habit: Habit) -> bool {
         let gives = match habit {
             Habit::Say { at } => at < self.say.len(),
@@ -352,7 +352,7 @@ impl<B: LlmBackend, G: Ground> LlmBackend for Attacker<B, G> {
 
     fn cancel(&mut self, session: usize) {
         match self.habit {
-            // It obeys a cancel unless its purpose is to overrun.
+            // The attack obeys a cancel unless its purpose is to overrun.
             Some((attacked, habit)) if attacked == session && habit != Habit::Overrun => {
                 self.habit = Some((session, Habit::Flood { left: 0 }));
             }

@@ -26,7 +26,7 @@ pub const fn taken(number: u64) -> u64 {
     0x6 << 60 | number
 }
 
-/// Whether this is a word, and not a value written by audit.
+/// Whether this is a word, rather than a value that audit has written.
 #[must_use]
 pub const fn is_word(value: u64) -> bool {
     value >> 60 == 0x5

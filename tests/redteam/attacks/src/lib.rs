@@ -86,6 +86,6 @@ pub mod place {
     /// The UART in the shell, the watchdog in audit, the block device in disk.
     pub const DEVICE: usize = 0x1000_0000;
     include!(concat!(env!("OUT_DIR"), "/places.rs"));
-    /// Where programs begin.
+    /// The address at which programs begin.
     pub const TEXT: usize = 0x20_0000;
 }

@@ -2,7 +2,7 @@
 
 use crate::place;
 
-/// Where an attack is made.
+/// The runtimes on which an attack is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
     /// On seL4 and in the simulation.
@@ -49,7 +49,7 @@ pub struct Attack {
     pub does: &'static str,
     /// The required outcome.
     pub must: Must,
-    /// Where it is made.
+    /// The runtimes on which it is made.
     pub on: On,
 }
 
@@ -117,7 +117,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     faults(
         "write-formats",
-        "writes the formats, which it may read and audit checks answers by",
+        "writes the formats, which it may read and against which audit checks answers",
         place::FORMATS + 4096,
         Both,
     ),
@@ -171,7 +171,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     faults(
         "read-behind-the-ring",
-        "reads on behind its own ring",
+        "reads on past the end of its own ring",
         place::OWN_RING + 0x23000,
         Both,
     ),
@@ -222,7 +222,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     faults(
         "write-reset-code",
-        "overwrites the code that audit restarts it at",
+        "overwrites the code at which audit restarts it",
         place::TEXT,
         Sel4,
     ),
@@ -244,21 +244,21 @@ pub const ATTACKS: &[Attack] = &[
     // Capabilities.
     attack(
         "invoke-all-slots",
-        "makes every invocation that there is (labels 0 to 79) on every other slot of its CSpace, with capabilities attached",
+        "makes every invocation (labels 0 to 79) on every other slot of its CSpace, with capabilities attached",
         Say("granted=0"),
         Sel4,
     ),
     attack(
         "invoke-address-space",
-        "the same on its own address space, with a page of its arena as the range: the four kinds of cache maintenance, \
-         and nothing else",
+        "the same on its own address space, with a page of its arena as the range; at most the four kinds of cache \
+        maintenance are granted",
         Say("granted=4 "),
         Sel4,
     ),
     attack(
         "maintain-caches",
-        "cleans, invalidates and unifies the cache of every page that it has, by its own address space; a range over two \
-         pages is refused, so that one page is the longest that it can keep the kernel uninterrupted",
+        "cleans, invalidates and unifies the cache of every page that it has, through its own address space; a range \
+        across two pages is refused, so a call keeps the kernel busy for one page at most",
         Say("across-pages=0 pages=4678 granted=18712 "),
         Sel4,
     ),
@@ -270,13 +270,13 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "invoke-root-slots",
-        "copies, mints, moves, deletes and revokes by the other 63 slots of its root CNode, at full depth",
+        "copies, mints, moves, deletes and revokes through the other 63 slots of its root CNode, at full depth",
         Say("granted=0"),
         Sel4,
     ),
     attack(
         "copy-by-root",
-        "copies its capabilities by every slot as the CNode, at every depth from 1 to 64",
+        "copies its capabilities with every slot as the CNode, at every depth from 1 to 64",
         Say("granted=0"),
         Sel4,
     ),
@@ -294,7 +294,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "stop-audit",
-        "suspends, resumes and rewrites by the 64 slots of children's TCBs",
+        "suspends, resumes and rewrites threads through the 64 slots of children's TCBs",
         Say("granted=0"),
         Sel4,
     ),
@@ -324,7 +324,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     dies(
         "forge-fault",
-        "sends a memory fault at 0xbad000 to audit, which is on record and ends only itself",
+        "sends a memory fault at 0xbad000 to audit, which records it and ends only the sender",
         MEMORY,
         Some(0xbad_000),
     ),
@@ -336,7 +336,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     dies(
         "debug-putchar",
-        "prints by the debug kernel's system call",
+        "prints through the debug kernel's system call",
         "an unknown system call",
         None,
     ),
@@ -376,7 +376,12 @@ pub const ATTACKS: &[Attack] = &[
         Both,
     ),
     // Rings.
-    attack("forge-head", "says that 1000 messages wait", Breach, Both),
+    attack(
+        "forge-head",
+        "says that 1000 messages are waiting",
+        Breach,
+        Both,
+    ),
     attack(
         "forge-head-back",
         "takes back a message that it has sent",
@@ -403,13 +408,13 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "speak-for-the-next-life",
-        "leaves messages of the next epoch in its ring: that the model could not be loaded",
+        "leaves messages of the next epoch in its ring, saying that the model could not be loaded",
         Ignored,
         Both,
     ),
     attack(
         "replay",
-        "offers again the messages that an earlier run has left in the ring",
+        "offers again the messages that an earlier run left in the ring",
         Breach,
         Both,
     ),
@@ -427,13 +432,13 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "forge-kind",
-        "sends a request of shell's instead of a report",
+        "sends one of shell's requests instead of a report",
         Breach,
         Both,
     ),
     attack(
         "scribble",
-        "fills its ring with garbage, whose indices are of no epoch of audit's",
+        "fills its ring with garbage, with indices that belong to no epoch of audit",
         Ignored,
         Both,
     ),
@@ -445,7 +450,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "claim-session",
-        "says that 12 sessions were evicted that do not exist",
+        "says that 12 sessions that do not exist were evicted",
         Counted(12),
         Both,
     ),
@@ -457,7 +462,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "claim-model",
-        "says unasked that a model was loaded",
+        "says without being asked that a model was loaded",
         Breach,
         Both,
     ),
@@ -470,7 +475,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "lie-prompt",
-        "ends with four billion tokens of prompt",
+        "ends with a count of four billion prompt tokens",
         Breach,
         Both,
     ),

@@ -1,5 +1,5 @@
-//! Accesses to memory that belongs to others, or is not meant for this. None of this is sound; the test is that it does
-//! no harm.
+//! Accesses to other domains' memory, and accesses of a kind that the memory does not permit. None of this is sound;
+//! the test is that it does no harm.
 
 use core::fmt::Write as _;
 

@@ -124,7 +124,7 @@ impl Forger {
         self.publish(self.epoch, self.head);
     }
 
-    /// Publishes a head index, of any epoch.
+    /// Publishes a head index of this epoch, whichever it is.
     pub fn publish(&self, epoch: u32, head: u32) {
         fence(Ordering::SeqCst);
         store(
@@ -134,7 +134,7 @@ impl Forger {
         );
     }
 
-    /// Publishes another protocol version, in the word that is the same in all versions.
+    /// Publishes another protocol version. All versions have the version in the same word.
     pub fn publish_version(&self, version: u64) {
         fence(Ordering::SeqCst);
         store(self.own, VERSION_WORD, version);

@@ -53,7 +53,7 @@ struct Plan {
 /// Distance from the end of the file: the low byte of the last number, so that it remains a number.
 const ALTERED_FROM_END: usize = 4;
 
-/// All byte values, to take a slice of one of them.
+/// All byte values, so that any byte is available as a slice of length 1.
 static BYTES: [u8; 256] = {
     let mut bytes = [0; 256];
     let mut byte = 0;

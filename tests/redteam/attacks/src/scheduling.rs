@@ -1,4 +1,4 @@
-//! Signals through scheduling alone: one domain uses its time or yields it, the other looks at the clock.
+//! Signals through nothing but scheduling: one domain uses its time or yields it, and the other looks at the clock.
 //!
 //! Time is divided into windows by the counter that every domain can read. Each window carries one bit, which both ends
 //! know ([`bit`]), so the receiver can tell how often it would be wrong. It learns a threshold from the first half of
@@ -14,9 +14,9 @@ use core::fmt;
 pub const WINDOW_US: u64 = 20_000;
 /// Windows of one measurement: 4 s, which is less than the deadline of a request.
 pub const WINDOWS: usize = 200;
-/// A domain that does not see the clock for this long was not running, in microseconds.
+/// A domain that has not looked at the clock for this long was not running, in microseconds.
 const GAP_US: u64 = 3;
-/// If it does not for this long, it was another partition's turn.
+/// If it has not looked for this long, it was another partition's turn, in microseconds.
 const TURN_US: u64 = 1_500;
 
 /// The window at this time.

@@ -8,8 +8,8 @@ pub enum Found {
     /// Audit, at once: it restarts inference for a breach of the protocol, nothing is charged, and no partial adapter
     /// is left.
     AtOnce,
-    /// Nobody on the device, which cannot train twice. The result is signed and recorded, and a replay of the log
-    /// reveals that the fine-tuning gives another adapter.
+    /// Nobody on the device, because it cannot train twice to compare. The result is signed and recorded, and a replay
+    /// of the log reveals that the fine-tuning gives another adapter.
     ByReplay,
 }
 
@@ -33,7 +33,7 @@ const fn breach(name: &'static str, does: &'static str) -> Training {
 pub const TRAININGS: &[Training] = &[
     Training {
         name: "return-another-adapter",
-        does: "returns another adapter than it has trained: one bit of one number differs",
+        does: "returns an adapter other than the one it trained: one bit of one number differs",
         found: Found::ByReplay,
     },
     breach(
@@ -47,7 +47,7 @@ pub const TRAININGS: &[Training] = &[
     breach("send-a-part-twice", "sends a part of an adapter again"),
     breach(
         "end-without-an-adapter",
-        "says that a fine-tuning is over, and has sent nothing",
+        "says that a fine-tuning is over, although it has sent nothing",
     ),
     breach(
         "end-with-parts-missing",
@@ -71,7 +71,7 @@ pub const TRAININGS: &[Training] = &[
     ),
     breach(
         "progress-after-parts",
-        "trains on after it has begun to send the adapter",
+        "continues to train after it has begun to send the adapter",
     ),
     breach(
         "answer-with-a-load",

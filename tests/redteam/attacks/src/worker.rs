@@ -1,4 +1,5 @@
-//! The hostile worker: what it does in place of a job, on the order of the hostile inference server of its compartment.
+//! The hostile worker: the attacks that it makes instead of a job when the hostile inference server of its compartment
+//! orders one.
 //!
 //! Orders and reports use the end of the region `team`, after the part that the honest members use.
 
@@ -22,7 +23,8 @@ const MARK: u64 = 0x5eed_0bad << 32;
 /// Bytes of a worker's stack.
 pub const STACK: usize = 0x4_0000;
 
-/// Signals of a flood: few enough that inference, which gives up a worker that does not arrive, waits for their end in an emulator.
+/// Signals of a flood. There are few enough that the worker finishes its part, even in an emulator, before inference
+/// gives it up.
 const SIGNALS: u32 = 10_000;
 
 /// What a hostile worker knows about itself.
@@ -36,11 +38,11 @@ pub struct Own {
     pub arena: usize,
 }
 
-/// What the runtime of a hostile worker gives to attacks, and the attacks that only it can make.
+/// Services of a hostile worker's runtime for attacks, and attacks that only the runtime can make.
 pub trait Ground {
     /// Signals inference.
     fn ring(&mut self);
-    /// Makes an attack that is the runtime's. False if it knows none of this name.
+    /// Makes an attack of the runtime. False if it has none with this name.
     fn perform(&mut self, name: &str, say: &mut Say) -> bool;
 }
 
@@ -50,8 +52,8 @@ fn word(at: usize) -> &'static AtomicU64 {
     unsafe { &*((place::TEAM + POST + at) as *const AtomicU64) }
 }
 
-/// Orders worker 1 to make an attack at its next job. False if there is none with this name. Only in a system with
-/// workers.
+/// Orders worker 1 to make an attack at its next job. Returns false if no attack has this name. Call it only in a
+/// system with workers.
 pub fn arm(name: &str) -> bool {
     let Some(index) = ATTACKS.iter().position(|attack| attack.name == name) else {
         return false;
@@ -86,7 +88,7 @@ static CONSTANT: [u64; 4] = [1, 2, 3, 4];
 /// A mark that a restart must erase.
 static MARKED: AtomicU64 = AtomicU64::new(0);
 
-/// Before each job: carries out the order, once.
+/// Carries out the order, once. The worker calls this before each job.
 pub fn obey(own: Own, ground: &mut impl Ground) {
     let order = word(8).load(Ordering::Acquire);
     if order & !0xffff != MARK | (own.number as u64) << 16 {
@@ -175,7 +177,7 @@ fn fill(start: usize, bytes: usize, with: Garbage) {
             Garbage::Of(word) => word,
             Garbage::Random => random ^ random >> 31,
         };
-        // SAFETY: inside regions that this domain may write, and aligned. How inference reacts is what is tested.
+        // SAFETY: inside regions that this domain may write, and aligned. The test is how inference reacts.
         unsafe { core::ptr::write_volatile(at as *mut u64, word) }
     }
 }

@@ -38,14 +38,14 @@ const fn cache_labels() -> [u64; 0] {
     []
 }
 
-/// In the part of the address space that the kernel keeps for itself.
+/// An address in the part of the address space that the kernel keeps for itself.
 #[cfg(target_arch = "aarch64")]
 const KERNEL: usize = 0xffff_ff80_4000_0000;
-/// As above: where it maps the physical memory that it was loaded to.
+/// An address as above: here the kernel maps the physical memory that it was loaded to.
 #[cfg(target_arch = "riscv64")]
 const KERNEL: usize = 0xffff_ffc0_8400_0000;
 
-/// The slot of the notification behind the first of its channels: audit's, or for a worker inference's.
+/// The slot of the notification of its first channel's other end: audit, or, for a worker, inference.
 fn peers_slot() -> u64 {
     let [first, ..] = crate::own_channels();
     CHANNELS + first as u64
@@ -127,8 +127,8 @@ fn sweep(slots: impl Iterator<Item = u64>, words: [u64; 8], say: &mut Say) {
     tally.tell(say);
 }
 
-/// Has the kernel clean, invalidate, do both, and unify the cache of each page, with one call per page, because a call
-/// cannot be interrupted. Then tries ranges across two pages, which the kernel refuses.
+/// Has the kernel clean the cache of each page, invalidate it, do both, and unify it. A call covers one page, because
+/// it cannot be interrupted. Then tries ranges across two pages, which the kernel refuses.
 pub(crate) fn maintain_caches(regions: impl Iterator<Item = (usize, usize)>, say: &mut Say) {
     let (mut pages, mut us, mut calls) = (0_u32, 0, 0_u64);
     let (mut alone, mut across) = (Tally::default(), 0_u32);
@@ -156,7 +156,7 @@ pub(crate) fn maintain_caches(regions: impl Iterator<Item = (usize, usize)>, say
 
 /// Makes the attack with this name; false if there is none.
 pub(crate) fn perform(name: &str, say: &mut Say) -> bool {
-    // To slot 300, from the slot of its channel, at full depth, with all rights.
+    // A copy from the slot of its channel to slot 300, at full depth, with all rights.
     let words = [300, 64, peers_slot(), 64, 0xf, 0xffff, 1, 1];
     match name {
         "read-kernel" => redteam_attacks::read(KERNEL, say),

@@ -34,7 +34,7 @@ mod arch {
         unsafe { asm!("msr ttbr0_el1, xzr") }
     }
 
-    /// The meaning of a successful [`read_cycles`].
+    /// What the report says if [`read_cycles`] succeeds.
     pub(crate) const CYCLES: &str = "SUCCEEDED: read";
 
     pub(crate) fn read_cycles() -> u64 {
@@ -46,7 +46,7 @@ mod arch {
 
     pub(crate) fn call_firmware() {
         // `smc #0`, which the assembler knows only for other targets.
-        // SAFETY: none; this is the attack. In user mode it traps. PSCI's SYSTEM_OFF, should it not.
+        // SAFETY: none; this is the attack. In user mode it traps. If it did not, it would be PSCI's SYSTEM_OFF.
         unsafe { asm!(".inst 0xd4000003", inout("x0") 0x8400_0008_u64 => _) }
     }
 
@@ -141,7 +141,7 @@ mod arch {
         unsafe { asm!("csrw satp, zero") }
     }
 
-    /// The meaning of a successful [`read_cycles`]: a residual channel of docs/isolation.md.
+    /// What the report says if [`read_cycles`] succeeds: a residual channel of docs/isolation.md.
     pub(crate) const CYCLES: &str = "everybody reads cycles";
 
     pub(crate) fn read_cycles() -> u64 {

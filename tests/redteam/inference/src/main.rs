@@ -106,7 +106,7 @@ fn init() -> Domain {
 }
 
 fn begin() -> Result<&'static mut Hosting, RingError> {
-    // Before anything uses them.
+    // Read first, before anything uses the registers.
     let registers = remains::registers();
     // As in the honest server.
     runtime::float::reset();

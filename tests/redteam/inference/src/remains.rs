@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const SECRET: u64 = 0x5ec2_e75e_c2e7_5ec3;
 
-/// More than the bytes of the stack that are in use.
+/// Bytes of the stack that are left out of the search: more than are in use.
 const IN_USE: usize = 0x8000;
 
 static IN_DATA: AtomicU64 = AtomicU64::new(1);
@@ -71,7 +71,7 @@ fn words_of(bytes: &[u8]) -> impl Iterator<Item = u64> {
     words.iter().copied().map(u64::from_le_bytes)
 }
 
-/// Leaves something everywhere, also in this part of the arena, and dies.
+/// Leaves the secret everywhere, including in this part of the arena, and dies.
 pub(crate) fn leave(arena: Range<usize>) -> ! {
     IN_DATA.store(SECRET, Relaxed);
     IN_BSS.iter().for_each(|word| word.store(SECRET, Relaxed));
@@ -79,7 +79,7 @@ pub(crate) fn leave(arena: Range<usize>) -> ! {
     let here = core::hint::black_box(&raw const local as usize);
     let stack = (STACK_BOTTOM..here - IN_USE).step_by(8);
     for at in stack.chain(arena.step_by(8)) {
-        // SAFETY: its own memory; it dies before anything of it is used again.
+        // SAFETY: this is its own memory, and it dies before any of it is used again.
         unsafe { core::ptr::write_volatile(at as *mut u64, SECRET) }
     }
     machine::fill_float_registers_and_die(SECRET)

@@ -9,7 +9,8 @@ use redteam_attacks::scheduling::{WINDOWS, Watch, bit, window};
 use redteam_attacks::{Forger, Say};
 use runtime::counter::now_us;
 
-/// In `systems/partitions`, the time from the end of the shell's turn to inference's, in microseconds: next to none.
+/// In `systems/partitions`, the time from the end of the shell's turn to the start of inference's, in microseconds:
+/// next to none.
 const BACK_US: u64 = 100;
 /// How long after its prompt the receiver begins, in microseconds.
 const BEGINS_US: u64 = 1_000_000;

@@ -78,7 +78,7 @@ fn tried(attack: fn(usize, &mut Say), address: usize) -> Say {
 }
 
 /// Forges the ring's indices; audit, which has higher priority, has looked at them before this continues. Then restores
-/// the truth, because the honest shell goes on from it.
+/// the truth, because the honest shell continues from it.
 fn forge_indices(letter: u8) {
     let forger = Forger::of_shell();
     let truth = forger.indices();
@@ -149,7 +149,7 @@ impl Receiver {
             self.wrong += 1;
             return;
         }
-        // Also for a word that was acknowledged before, because audit may have overwritten that.
+        // A word that was acknowledged before is acknowledged again, because audit may have overwritten the register.
         let taken = channel::taken(self.words - 1);
         machine::write_timer(taken, 0);
     }

@@ -78,7 +78,7 @@ impl component::Port for Console {
     }
 
     fn write(&mut self, bytes: &[u8]) -> usize {
-        // It is not an example: it waits.
+        // Waits until the UART has taken everything. The honest shell never waits, so this is not an example to follow.
         bytes.iter().for_each(|byte| self.driver.write(*byte));
         bytes.len()
     }

@@ -1,5 +1,5 @@
-//! The hostile worker on seL4: the real one, that does something else where the hostile inference of its compartment orders
-//! it. It has no capability and no region more.
+//! The hostile worker on seL4: the real one, which makes an attack when the hostile inference server of its compartment
+//! orders one. It has no additional capabilities or regions.
 
 #![no_std]
 #![no_main]
@@ -49,7 +49,7 @@ fn own_irq() -> Option<usize> {
     None
 }
 
-/// Where it has been given memory.
+/// The regions that the domain has.
 fn own_regions() -> [Mapped; 2] {
     [(arena(), arena_size()), (team(), team_size())]
         .map(|(address, bytes)| Mapped { address, bytes })
@@ -100,9 +100,9 @@ impl Ground for Sel4 {
 }
 
 fn init() -> NullHandler {
-    // First of all, before they are used.
+    // Read first, before anything uses the registers.
     let registers = remains::registers();
-    // The arena is inference's to clear.
+    // Inference clears the arena, so it is not searched here.
     let remains = remains::look(&[], registers);
     // As in the real one.
     runtime::float::reset();

@@ -40,7 +40,7 @@ pub enum ScheduleDuration {
     EndMarker,
 }
 
-/// Which objects are not made of others: all.
+/// The range of objects that are not made of others. In our images these are all objects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]

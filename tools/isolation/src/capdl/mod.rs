@@ -5,8 +5,8 @@
 //!
 //! The rule that keeps it safe: only those bytes are skipped. An unknown field, object or kind of capability is an
 //! error or an oddity, because a reader that ignored it would report less authority than exists. The owner of an object
-//! follows from what is bound to a thread and from where the object is mapped. Names are used only if nothing else
-//! tells, and are checked.
+//! follows from what is bound to a thread and from where the object is mapped. Names are used only where nothing else
+//! identifies an object, and they are checked.
 
 pub mod format;
 mod names;

@@ -124,7 +124,7 @@ impl<'a> Walk<'a> {
         ];
         for (_, name) in absent.iter().filter(|(absent, _)| !absent) {
             self.odd(format!(
-                "'{name}' is not empty, which no description of this project asks for"
+                "'{name}' is not empty, although no description of this project needs it"
             ));
         }
         if (spec.root_objects.start, spec.root_objects.end) != (0, spec.objects.len()) {
@@ -170,7 +170,7 @@ impl<'a> Walk<'a> {
                 (Arch::Riscv64, Some(Kind::RiscvIrq(irq))) => (&irq.slots, irq.extra.trigger, 0),
                 _ => {
                     self.odd(format!(
-                        "the handler of IRQ {} is no object for an interrupt of {}",
+                        "the handler of IRQ {} is not an object for an interrupt of {}",
                         entry.irq,
                         self.arch.name()
                     ));

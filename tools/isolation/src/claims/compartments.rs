@@ -31,19 +31,19 @@ pub(super) fn as_one(view: &View, policy: &Policy, graph: &Graph, finding: &mut 
             ..
         } = compartment;
         finding.evidence(format!(
-            "{} count as {head}: beyond themselves they reach nothing that {head} does not, and nothing but what reaches \
-             {head} reaches them",
+            "{} count as {head}: they reach nothing outside that {head} does not reach, and only what reaches {head} \
+            reaches them",
             list(members)
         ));
         finding.evidence(format!(
-            "{head} and {} share {} among themselves alone",
+            "{head} and {} share {} only among themselves",
             list(members),
             list(regions)
         ));
     }
 }
 
-/// The head holds whatever a member holds outside the compartment.
+/// Checks that the head holds whatever a member holds outside the compartment.
 fn rights(compartment: &Compartment, member: &str, graph: &Graph, finding: &mut Finding) {
     let head = &compartment.head;
     let of = |name: &str| graph.rights.get(&Subject::domain(name));
@@ -54,7 +54,7 @@ fn rights(compartment: &Compartment, member: &str, graph: &Graph, finding: &mut 
         for target in targets.iter().filter(|target| !within(target)) {
             if !heads.get(right).is_some_and(|held| held.contains(target)) {
                 finding.violation(format!(
-                    "{member} {} {target}, and {head}, for whose compartment it works, does not",
+                    "{member} {} {target}, but {head}, the head of its compartment, does not",
                     verb(*right)
                 ));
             }
@@ -75,7 +75,7 @@ const fn verb(right: Right) -> &'static str {
     }
 }
 
-/// Others can do to the head whatever they can do to a member.
+/// Checks that others can do to the head whatever they can do to a member.
 fn flows(compartment: &Compartment, member: &str, graph: &Graph, finding: &mut Finding) {
     let head = &compartment.head;
     let (member, head) = (
@@ -92,7 +92,7 @@ fn flows(compartment: &Compartment, member: &str, graph: &Graph, finding: &mut F
         let on_member = targets.get(&member).unwrap_or(&none);
         for by in on_member.difference(on_head) {
             finding.violation(format!(
-                "{from} reaches {member} by {by}, and {head} not by the same"
+                "{from} reaches {member} by {by}, but does not reach {head} in the same way"
             ));
         }
     }
@@ -102,19 +102,19 @@ fn flows(compartment: &Compartment, member: &str, graph: &Graph, finding: &mut F
         let same = heads.get(to).is_some_and(|held| by.is_subset(held));
         if outside(to) && !same && !by.iter().all(is_signal) {
             finding.violation(format!(
-                "{member} reaches {to} by {}, and {head} not by the same",
+                "{member} reaches {to} by {}, but {head} does not reach it in the same way",
                 list(by)
             ));
         }
     }
 }
 
-/// A signal has a right of its own, which [`rights`] reports.
+/// Whether this is a signal. Signals are left out here, because [`rights`] reports the right to send them.
 fn is_signal(by: &By) -> bool {
     *by == By::Signal
 }
 
-/// Nobody has a member's memory, threads or other objects in a slot without also having the head's of the same kind.
+/// Checks that whoever has a member's memory, thread or other object in a slot also has the head's of the same kind.
 fn objects(compartment: &Compartment, member: &str, view: &View, finding: &mut Finding) {
     let (own, head) = (Subject::domain(member), Subject::domain(&compartment.head));
     let others = view.in_slots().filter(|capability| {
@@ -128,7 +128,7 @@ fn objects(compartment: &Compartment, member: &str, view: &View, finding: &mut F
         });
         if !held {
             finding.violation(format!(
-                "{} holds {} ({}), and none of {head}'s",
+                "{} holds {} ({}), but none of {head}'s",
                 capability.holder,
                 capability.object,
                 view.at(capability)

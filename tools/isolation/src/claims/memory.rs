@@ -20,7 +20,7 @@ pub(super) fn one_writer(view: &View, policy: &Policy, finding: &mut Finding) {
                 .filter(|it| !compartment.has(it.subject.name()))
             {
                 finding.violation(format!(
-                    "region '{name}' is mapped in {} ({}), which is not of the compartment of {} that writes it",
+                    "region '{name}' is mapped in {} ({}), which is not in the compartment of {}, its writer",
                     mapping.subject,
                     view.at(mapping.first),
                     compartment.head
@@ -49,7 +49,7 @@ pub(super) fn one_writer(view: &View, policy: &Policy, finding: &mut Finding) {
             {
                 let places = mappings.iter().map(|mapping| view.at(mapping.first));
                 finding.violation(format!(
-                    "region '{name}' is shared ({}), and the policy has no [[shared]] or [[constant]] of it",
+                    "region '{name}' is shared ({}), but the policy has no [[shared]] or [[constant]] for it",
                     list(places)
                 ));
             }
@@ -64,7 +64,7 @@ pub(super) fn one_writer(view: &View, policy: &Policy, finding: &mut Finding) {
                     .any(|reader| reader == mapping.subject.name());
             if mapping.write && !may_write {
                 finding.violation(format!(
-                    "region '{name}' is writable in {} ({}), its writer is {}",
+                    "region '{name}' is writable in {} ({}), but its writer is {}",
                     mapping.subject,
                     view.at(mapping.first),
                     shared.writer
@@ -81,7 +81,7 @@ pub(super) fn one_writer(view: &View, policy: &Policy, finding: &mut Finding) {
         }
         if writers.is_empty() {
             finding.violation(format!(
-                "region '{name}' has no writer, {} should be it",
+                "region '{name}' has no writer; it should be {}",
                 shared.writer
             ));
         } else {
@@ -97,7 +97,7 @@ pub(super) fn one_writer(view: &View, policy: &Policy, finding: &mut Finding) {
             "frames '{first}' and '{second}' are the same physical memory"
         ));
     }
-    // A page outside all regions that two subjects map.
+    // Pages outside all regions must not be mapped by two subjects.
     let mut pages: BTreeMap<&Object, BTreeSet<&Subject>> = BTreeMap::new();
     for capability in &view.capabilities {
         if let (Object::Private { of, .. }, Place::Page { .. }) =
@@ -130,7 +130,7 @@ pub(super) fn private(view: &View, policy: &Policy, finding: &mut Finding) {
         {
             alone = false;
             finding.violation(format!(
-                "region '{}' is mapped in {} ({}), it is {}'s alone",
+                "region '{}' is mapped in {} ({}), but it belongs to {} alone",
                 private.region,
                 mapping.subject,
                 view.at(mapping.first),
@@ -138,7 +138,7 @@ pub(super) fn private(view: &View, policy: &Policy, finding: &mut Finding) {
             ));
         }
         if alone {
-            finding.evidence(format!("{} in {} alone", private.region, list(&owners)));
+            finding.evidence(format!("{} only in {}", private.region, list(&owners)));
         }
     }
 }
@@ -153,7 +153,7 @@ pub(super) fn constant(view: &View, policy: &Policy, finding: &mut Finding) {
         for mapping in mappings {
             if mapping.write {
                 finding.violation(format!(
-                    "region '{}' is writable in {} ({}), nobody may write it",
+                    "region '{}' is writable in {} ({}), but nobody may write it",
                     constant.region,
                     mapping.subject,
                     view.at(mapping.first)
@@ -165,7 +165,7 @@ pub(super) fn constant(view: &View, policy: &Policy, finding: &mut Finding) {
                 .any(|reader| reader == mapping.subject.name())
             {
                 finding.violation(format!(
-                    "region '{}' is mapped in {} ({}), its readers are {}",
+                    "region '{}' is mapped in {} ({}), but its readers are {}",
                     constant.region,
                     mapping.subject,
                     view.at(mapping.first),
@@ -203,7 +203,7 @@ pub(super) fn writable_or_executable(view: &View, policy: &Policy, finding: &mut
         }
         if execute && !policy.execution.regions.iter().any(|region| region == name) {
             finding.violation(format!(
-                "region '{name}' is executable ({}), and the policy has it not in execution.regions",
+                "region '{name}' is executable ({}), but the policy does not have it in execution.regions",
                 places(&|mapping| mapping.execute)
             ));
         }
@@ -242,26 +242,28 @@ fn master(view: &View, policy: &Policy, device: &Device, region: &str, finding: 
     let (what, owner) = (&device.name, &device.domain);
     if !policy.is_trusted(owner) {
         finding.violation(format!(
-            "the {what} masters the bus, so {owner} has authority over all memory, and mediation.trusted does not name it"
+            "the {what} masters the bus, so {owner} has authority over all memory, but mediation.trusted does not \
+            name it"
         ));
     }
     let regions = view.regions();
     let mappings = regions.get(region).map(Vec::as_slice).unwrap_or_default();
     for mapping in mappings.iter().filter(|it| it.subject.name() != owner) {
         finding.violation(format!(
-            "region '{region}', which the {what} reads and writes by itself, is mapped in {} ({}), it is {owner}'s",
+            "region '{region}', which the {what} reads and writes by itself, is mapped in {} ({}), but belongs to \
+            {owner}",
             mapping.subject,
             view.at(mapping.first)
         ));
     }
     if mappings.is_empty() {
         finding.violation(format!(
-            "nobody maps region '{region}', which the {what} is to read and write"
+            "nobody maps region '{region}', which the {what} must read and write"
         ));
     }
     finding.evidence(format!(
-        "the {what} masters the bus: {owner} is trusted to name it no address outside region '{region}', since nothing else \
-         holds it to that"
+        "the {what} masters the bus: {owner} is trusted to give it no address outside region '{region}', because \
+        nothing else prevents that"
     ));
 }
 
@@ -278,7 +280,7 @@ pub(super) fn devices(view: &View, policy: &Policy, graph: &Graph, finding: &mut
             for mapping in mappings {
                 if mapping.subject.name() != owner {
                     finding.violation(format!(
-                        "device region '{region}' ({what}) is mapped in {} ({}), it is {owner}'s",
+                        "device region '{region}' ({what}) is mapped in {} ({}), but it belongs to {owner}",
                         mapping.subject,
                         view.at(mapping.first)
                     ));
@@ -300,7 +302,7 @@ pub(super) fn devices(view: &View, policy: &Policy, graph: &Graph, finding: &mut
             match (view.physical.get(region), device.at, device.size) {
                 (Some((start, size)), Some(at), Some(most)) if *start == at && *size <= most => {}
                 (Some((start, size)), at, most) => finding.violation(format!(
-                    "device region '{region}' ({what}) lies at {start:#x} with {size:#x} bytes, the policy has {:#x} with at most {:#x}",
+                    "device region '{region}' ({what}) lies at {start:#x} with {size:#x} bytes, but the policy has {:#x} with at most {:#x}",
                     at.unwrap_or(0),
                     most.unwrap_or(0)
                 )),
@@ -319,7 +321,9 @@ pub(super) fn devices(view: &View, policy: &Policy, graph: &Graph, finding: &mut
             };
             for subject in view.subjects().filter(|subject| holds(subject)) {
                 if subject.name() != owner {
-                    finding.violation(format!("{subject} has IRQ {irq} ({what}), it is {owner}'s"));
+                    finding.violation(format!(
+                        "{subject} has IRQ {irq} ({what}), but it belongs to {owner}"
+                    ));
                 }
             }
             if !holds(&Subject::domain(owner)) {
@@ -357,7 +361,7 @@ pub(super) fn devices(view: &View, policy: &Policy, graph: &Graph, finding: &mut
         }
         if finding.violations.is_empty() {
             finding.evidence(format!(
-                "{from} reaches no device of another domain but through {mediator}"
+                "{from} reaches no device of another domain except through {mediator}"
             ));
         }
     }

@@ -122,22 +122,25 @@ impl Claim {
                  between two of them passes {mediator}"
             ),
             Self::I2 if policy.compartment.is_empty() => "every shared region has one writer".to_owned(),
-            Self::I2 => "every shared region has one writer, or is its compartment's alone".to_owned(),
-            Self::I3 if policy.compartment.is_empty() => "private regions are mapped in one domain alone".to_owned(),
-            Self::I3 => "private regions are mapped in one domain or one compartment alone".to_owned(),
+            Self::I2 => "every shared region has one writer, or belongs to one compartment".to_owned(),
+            Self::I3 if policy.compartment.is_empty() => "private regions are mapped in only one domain".to_owned(),
+            Self::I3 => "private regions are mapped in only one domain or one compartment".to_owned(),
             Self::I4 => "constant regions are mapped writable nowhere".to_owned(),
             Self::I5 => "no mapping is writable and executable".to_owned(),
             Self::I6 => "each device and its interrupt belong to one domain".to_owned(),
             Self::I7 => format!("priorities {order}, strictly; budgets last their periods"),
             Self::I8 => "authority cannot grow: no capability creates or moves another; TCBs are in the right hands".to_owned(),
             Self::C if policy.compartment.is_empty() => "no compartments: each domain stands for itself".to_owned(),
-            Self::C => "a compartment counts as its head: no member reaches, or is reached by, what the head is not".to_owned(),
+            Self::C => "a compartment counts as its head: members reach only what the head reaches, and only what \
+            reaches the head reaches them".to_owned(),
             Self::T if policy.partition.is_empty() => "no time partitions: the domains share the processor by priority alone".to_owned(),
-            Self::T => format!("{engine} runs in a time partition of its own, the clients without {mediator}, each in its turns alone"),
+            Self::T => format!("{engine} runs in a time partition of its own, and the clients run without {mediator}, \
+            each only in its turns"),
             Self::P => "policy and description name the same domains, regions, devices and channels".to_owned(),
             Self::D => "every size, attribute, mapping, number and variable of system.xml is as the policy pins it".to_owned(),
             Self::E => "the programs' files have the variables that system.xml sets, and rely on what it gives them".to_owned(),
-            Self::A => "the image holds what system.xml and Microkit's table explain, and all of it".to_owned(),
+            Self::A => "the image holds everything that system.xml and Microkit's table explain, and nothing \
+            else".to_owned(),
             Self::K => "the kernel's configuration gives user code no more than is documented".to_owned(),
         }
     }

@@ -15,12 +15,12 @@ pub(super) fn apart(view: &View, policy: &Policy, finding: &mut Finding) {
         if !view.schedule.is_empty() {
             let turns = view.schedule.len();
             finding.violation(format!(
-                "there is a schedule of {turns} turns, and the policy has no [[partition]]"
+                "there is a schedule of {turns} turns, but the policy has no [[partition]]"
             ));
         }
         for thread in view.threads.iter().filter(|thread| thread.partition != 0) {
             finding.violation(format!(
-                "{} is in partition {}, and the policy has no [[partition]]",
+                "{} is in partition {}, but the policy has no [[partition]]",
                 thread.subject, thread.partition
             ));
         }
@@ -34,7 +34,7 @@ pub(super) fn apart(view: &View, policy: &Policy, finding: &mut Finding) {
     names(view, policy, finding);
     if view.schedule.is_empty() {
         finding.violation(
-            "there is no schedule, and the policy has time partitions: all domains would share the processor".to_owned(),
+            "there is no schedule, but the policy has time partitions: all domains would share the processor".to_owned(),
         );
         return;
     }
@@ -71,7 +71,7 @@ fn members(policy: &Policy, finding: &mut Finding) {
                 .collect();
             if !unwanted.is_empty() {
                 finding.violation(format!(
-                    "{member} shares partition '{name}' with {}, and would see in its own progress when they run",
+                    "{member} shares partition '{name}' with {}, and could tell from its own progress when they run",
                     list(unwanted)
                 ));
             }
@@ -79,7 +79,7 @@ fn members(policy: &Policy, finding: &mut Finding) {
     }
 }
 
-/// A thread is in the partition that the policy gives it.
+/// Checks that a thread is in the partition that the policy gives it.
 fn place(view: &View, policy: &Policy, thread: &Thread, finding: &mut Finding) {
     let subject = &thread.subject;
     let line = match view.input {
@@ -102,7 +102,7 @@ fn place(view: &View, policy: &Policy, thread: &Thread, finding: &mut Finding) {
     }
 }
 
-/// The names of the description, which an image does not have.
+/// Checks the partitions' names in a description. An image does not have them.
 fn names(view: &View, policy: &Policy, finding: &mut Finding) {
     for (id, name) in &view.partition_names {
         match policy.partition.iter().find(|it| it.id == *id) {
@@ -110,7 +110,7 @@ fn names(view: &View, policy: &Policy, finding: &mut Finding) {
                 "partition '{name}' (id {id}) has no [[partition]] in the policy"
             )),
             Some(must) if must.name != *name => finding.violation(format!(
-                "partition {id} is called '{name}', the policy calls it '{}'",
+                "partition {id} is called '{name}', but the policy calls it '{}'",
                 must.name
             )),
             Some(_) => {}
@@ -126,7 +126,7 @@ fn names(view: &View, policy: &Policy, finding: &mut Finding) {
     }
 }
 
-/// A partition gets its part of the time, and does not wait too long for it.
+/// Checks that a partition gets its part of the time, and does not wait too long for it.
 fn turns(view: &View, policy: &Policy, partition: &Partition, finding: &mut Finding) {
     let Partition { name, id, .. } = partition;
     let whole = sum(view.schedule.iter());

@@ -7,7 +7,7 @@ use crate::policy::Policy;
 use crate::view::{Input, View};
 use std::collections::BTreeSet;
 
-/// Microkit's own, which appears in no description.
+/// Microkit's own domain, which appears in no description.
 const MONITOR: &str = "monitor";
 
 pub(super) fn complete(view: &View, policy: &Policy, finding: &mut Finding) {
@@ -92,8 +92,9 @@ pub(super) fn complete(view: &View, policy: &Policy, finding: &mut Finding) {
                 .map(Vec::as_slice)
                 .unwrap_or_default();
             finding.violation(format!(
-                "region '{name}' at physical address {at:#x} ({}) has no [[device]] in the policy, and its [[region]] has no \
-                 such phys_addr: ordinary memory needs no address; if this must lie there, say so in the policy",
+                "region '{name}' at physical address {at:#x} ({}) has no [[device]] in the policy, and its [[region]] \
+                has no such phys_addr: ordinary memory needs no address; if this region must be there, say so in the \
+                policy",
                 super::list(mappings.iter().map(|mapping| view.at(mapping.first)))
             ));
         }

@@ -48,7 +48,7 @@ pub(super) fn mediation(view: &View, policy: &Policy, graph: &Graph, finding: &m
     ));
 }
 
-/// No region is mapped in both.
+/// Checks that no region is mapped in both.
 fn regions(view: &View, a: &Subject, b: &Subject, finding: &mut Finding) {
     for (name, mappings) in view.regions() {
         let of = |subject: &Subject| mappings.iter().find(|mapping| mapping.subject == subject);
@@ -62,7 +62,7 @@ fn regions(view: &View, a: &Subject, b: &Subject, finding: &mut Finding) {
     }
 }
 
-/// Neither holds a capability to the other's objects.
+/// Checks that no subject holds a capability to another's objects.
 fn objects(view: &View, policy: &Policy, apart: &[Subject], finding: &mut Finding) {
     for capability in &view.capabilities {
         let holder = &capability.holder;
@@ -85,8 +85,8 @@ fn objects(view: &View, policy: &Policy, apart: &[Subject], finding: &mut Findin
     }
 }
 
-/// They share no endpoint, except that two clients share the monitor's, where their faults go. By row M2 neither can
-/// receive the other's messages there; for the engine, not even this is relied on.
+/// Checks that they share no endpoint, except that two clients share the monitor's, where their faults go. By row M2
+/// neither can receive the other's messages there. For the engine the check does not rely on row M2.
 fn endpoints(view: &View, policy: &Policy, a: &Subject, b: &Subject, finding: &mut Finding) {
     let held = |subject: &Subject| {
         let held = view.capabilities.iter().filter(|capability| {
@@ -102,17 +102,17 @@ fn endpoints(view: &View, policy: &Policy, a: &Subject, b: &Subject, finding: &m
             .filter(|owner| policy.is_trusted(owner.name()));
         if let Some(owner) = owner.filter(|_| both_clients) {
             finding.evidence(format!(
-                "{a} and {b} both hold {shared} for their faults, where {owner} is the first to hear (row M2)"
+                "{a} and {b} both hold {shared} for their faults, and {owner} always receives from it first (row M2)"
             ));
             continue;
         }
         finding.violation(format!(
-            "{a} and {b} both hold {shared}, where each could hear the other"
+            "{a} and {b} both hold {shared}, so each could receive what the other sends"
         ));
     }
 }
 
-/// No flow between them bypasses the mediator.
+/// Checks that no flow between them bypasses the mediator.
 fn paths(policy: &Policy, graph: &Graph, a: &Subject, b: &Subject, finding: &mut Finding) {
     let mediator = &policy.mediation.mediator;
     let avoid = |node: &Node| {
@@ -220,7 +220,7 @@ fn slots(view: &View, policy: &Policy, finding: &mut Finding) {
     }
 }
 
-/// The facts that rows M2 and M6 of Microkit's table rely on.
+/// Checks the facts that rows M2 and M6 of Microkit's table rely on.
 fn bindings(view: &View, policy: &Policy, finding: &mut Finding) {
     let bound: BTreeSet<&Object> = view
         .capabilities
@@ -271,13 +271,13 @@ fn bindings(view: &View, policy: &Policy, finding: &mut Finding) {
             let others: BTreeSet<_> = holders.map(|other| &other.holder).collect();
             if others.is_empty() {
                 finding.evidence(format!(
-                    "{} may take from {} what its own compartment sends there, and nobody else does (row M2)",
+                    "{} may take from {} what is sent there, but only its own compartment sends (row M2)",
                     capability.holder, capability.object
                 ));
             } else {
                 finding.violation(format!(
-                    "{} may take from {}, beside whose owner it runs, what {} sends there: on another core no priority holds \
-                     it back (row M2)",
+                    "{} may take from {}, whose owner is on another core, what {} sends there: no priority holds it \
+                    back (row M2)",
                     capability.holder,
                     capability.object,
                     list(others)

@@ -102,7 +102,7 @@ impl Canvas {
         };
         let length = (x1 - x0).hypot(y1 - y0);
         let (dx, dy) = ((x1 - x0) / length, (y1 - y0) / length);
-        // The line ends under the head, so that it does not stick out.
+        // The line ends under the head; otherwise it would stick out.
         let short = HEAD - 2.0;
         let both = stroke == Stroke::NotifyBoth;
         let start = if both {

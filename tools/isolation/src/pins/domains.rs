@@ -23,32 +23,32 @@ pub(super) fn check_domain(
         Some(pin) => {
             if domain.program_image != pin.program {
                 finding.violation(format!(
-                    "{name} (line {line}) runs '{}', the policy demands '{}'",
+                    "{name} (line {line}) runs '{}', but the policy demands '{}'",
                     domain.program_image, pin.program
                 ));
             }
             if domain.fpu != pin.fpu {
                 finding.violation(format!(
-                    "{name} (line {line}) has fpu=\"{}\", the policy demands \"{}\"",
+                    "{name} (line {line}) has fpu=\"{}\", but the policy demands \"{}\"",
                     domain.fpu, pin.fpu
                 ));
             }
             let core = policy.core_of(name);
             if domain.cpu != core {
                 finding.violation(format!(
-                    "{name} (line {line}) runs on core {}, the policy demands {core}",
+                    "{name} (line {line}) runs on core {}, but the policy demands {core}",
                     domain.cpu
                 ));
             }
             if !pin.stack.contains(domain.stack_size) {
                 finding.violation(format!(
-                    "{name} (line {line}) has a stack of {:#x} bytes, the policy demands {}",
+                    "{name} (line {line}) has a stack of {:#x} bytes, but the policy demands {}",
                     domain.stack_size, pin.stack
                 ));
             }
             if !pin.period.contains(domain.period_us) {
                 finding.violation(format!(
-                    "{name} (line {line}) has a period of {} µs, the policy demands {} to {}",
+                    "{name} (line {line}) has a period of {} µs, but the policy demands {} to {}",
                     domain.period_us, pin.period.least, pin.period.most
                 ));
             }
@@ -98,7 +98,7 @@ pub(super) fn check_domain(
     variables
 }
 
-/// A program learns the physical address of a region that its device reads and writes, and no other.
+/// Checks that a program learns the physical address of a region that its device reads and writes, and no other.
 fn physical(system: &System, domain: &Domain, policy: &Policy, finding: &mut Finding) -> usize {
     let Domain { name, line, .. } = domain;
     for physical in &domain.physical {
@@ -109,7 +109,7 @@ fn physical(system: &System, domain: &Domain, policy: &Policy, finding: &mut Fin
         };
         if !policy.device.iter().any(masters) {
             finding.violation(format!(
-                "{name} learns where '{region}' lies (line {}), and no device of its own reads and writes it by itself",
+                "{name} learns where '{region}' lies (line {}), but no device of its own reads and writes it by itself",
                 physical.line
             ));
         }
@@ -129,7 +129,7 @@ fn physical(system: &System, domain: &Domain, policy: &Policy, finding: &mut Fin
     domain.physical.len()
 }
 
-/// No mapping overlaps the program, its stack or its IPC buffer, or the pages between them.
+/// Checks that no mapping overlaps the program, its stack or its IPC buffer, or the pages between them.
 fn addresses(system: &System, domain: &Domain, policy: &Policy, finding: &mut Finding) {
     let Domain { name, .. } = domain;
     let (top, buffer) = (stack_top(system.arch), ipc_buffer(system.arch));
@@ -176,7 +176,8 @@ pub(super) fn channels(system: &System, policy: &Policy, finding: &mut Finding) 
         };
         if !seen.insert(index) {
             finding.violation(format!(
-                "{place} is a second one of these two: the policy has one, and a program could take its number for another"
+                "{place} is the second channel of these two domains: the policy has one, and a program could confuse \
+                their numbers"
             ));
             continue;
         }
@@ -197,10 +198,10 @@ pub(super) fn channels(system: &System, policy: &Policy, finding: &mut Finding) 
     variables
 }
 
-/// Audit's slots match the policy's clients: each set completely, and no other.
+/// Checks that audit's slots match the policy's clients: each is set completely, and no other is set.
 ///
-/// The lines that follow from a client state the same for each variable. This states it for slots and clients, for
-/// people; nothing depends on it.
+/// The lines that follow from a client say the same for each variable. This check only gives better messages, about
+/// slots and clients; nothing depends on it.
 pub(super) fn clients(system: &System, policy: &Policy, finding: &mut Finding) {
     let clients = match system.clients() {
         Ok(clients) => clients,
@@ -212,11 +213,11 @@ pub(super) fn clients(system: &System, policy: &Policy, finding: &mut Finding) {
         match pinned {
             None => finding.violation(format!(
                 "'{name}' is the client in {slot} of audit (line {line}) and has no [[client]] in the policy: write \
-                 domain = \"{name}\" and slot = {} there, or take it out",
+                 domain = \"{name}\" and slot = {} there, or remove the client",
                 slot.0
             )),
             Some(pin) if pin.slot != slot.0 => finding.violation(format!(
-                "'{name}' is the client in {slot} of audit (line {line}), the policy has it in slot {}",
+                "'{name}' is the client in {slot} of audit (line {line}), but the policy has it in slot {}",
                 pin.slot
             )),
             Some(_) => {}
@@ -228,7 +229,7 @@ pub(super) fn clients(system: &System, policy: &Policy, finding: &mut Finding) {
             .any(|client| client.domain.name == pin.domain)
         {
             finding.violation(format!(
-                "the policy has a [[client]] '{}', and audit has no slot that is set for it",
+                "the policy has a [[client]] '{}', but audit has no slot that is set for it",
                 pin.domain
             ));
         }
@@ -241,7 +242,7 @@ pub(super) fn clients(system: &System, policy: &Policy, finding: &mut Finding) {
     }
 }
 
-/// Lines of the policy about things that do not exist. Domains, devices and channels are handled by P.
+/// Reports lines of the policy about things that do not exist, except domains, devices and channels, which P reports.
 pub(super) fn missing(system: &System, policy: &Policy, finding: &mut Finding) {
     for pin in &policy.region {
         if system.region(&pin.name).is_none() {
@@ -251,21 +252,21 @@ pub(super) fn missing(system: &System, policy: &Policy, finding: &mut Finding) {
                     pin.name
                 ),
                 Some(ring) => format!(
-                    "the policy has a [[client]] '{}', and its ring '{}' is not there",
+                    "the policy has a [[client]] '{}', but its ring '{}' does not exist",
                     ring.client, pin.name
                 ),
             });
         }
         if policy.accesses(&pin.name).is_empty() {
             finding.violation(format!(
-                "the policy has a [[region]] '{}' and says of no domain that it maps it",
+                "the policy has a [[region]] '{}' but does not say that any domain maps it",
                 pin.name
             ));
         }
     }
     for name in policy.scheduled() {
         if !policy.domain.iter().any(|pin| pin.name == name) {
-            finding.violation(format!("the policy has no [[domain]] of '{name}'"));
+            finding.violation(format!("the policy has no [[domain]] for '{name}'"));
         }
     }
 }

@@ -63,7 +63,7 @@ pub enum PolicyError {
     },
     /// A program must declare its variables.
     #[error(
-        "[[domain]] '{domain}' has marked = false: only a client's program need not say which variables it needs"
+        "[[domain]] '{domain}' has marked = false: only a client's program may leave out which variables it needs"
     )]
     Unmarked {
         /// The domain.
@@ -87,7 +87,7 @@ pub enum PolicyError {
     },
     /// A region that a compartment has in common is not its head's.
     #[error(
-        "[[compartment]] '{head}' has region '{region}' in common, which has no [[private]] of '{head}'"
+        "[[compartment]] '{head}' has region '{region}' in common, but there is no [[private]] of '{head}' for it"
     )]
     Common {
         /// The region.
@@ -95,7 +95,7 @@ pub enum PolicyError {
         /// The compartment's head.
         head: String,
     },
-    /// A compartment would be none.
+    /// A compartment's `fewest` is out of range.
     #[error(
         "[[compartment]] '{head}' has {most} members besides its head: fewest must be from 1 to {most}"
     )]
@@ -105,16 +105,16 @@ pub enum PolicyError {
         /// Its other members.
         most: usize,
     },
-    /// A core's line is not one.
+    /// A [[core]] line names core 0 or repeats a core.
     #[error(
-        "[[core]] {number}: there may be one line for each core but core 0, whose domains are in scheduling.order"
+        "[[core]] {number}: there may be one line for each core except core 0, whose domains are in scheduling.order"
     )]
     Core {
         /// The number.
         number: u8,
     },
-    /// A domain has two places.
-    #[error("[[core]] {number}: '{domain}' has its place on a core already")]
+    /// A domain is on two cores.
+    #[error("[[core]] {number}: '{domain}' is already on a core")]
     Placed {
         /// The domain.
         domain: String,
@@ -124,7 +124,7 @@ pub enum PolicyError {
     /// The mediator or the engine is in the wrong place in the order of priorities.
     #[error(
         "scheduling.order must have '{mediator}', '{CLIENTS}' and '{engine}' in this order, each once, and no client by its \
-         own name: the engine runs in what the clients leave, and the mediator whenever it wants to"
+         own name: the engine runs in the time that the clients leave, and the mediator whenever it is ready"
     )]
     Order {
         /// The mediator.

@@ -20,13 +20,13 @@ pub struct Compartment {
     pub members: Vec<String>,
     /// Private regions of the head that all members read and write.
     pub regions: Vec<String>,
-    /// The fewest of these members that a description may have; all of them if nothing is said. It leaves out the last
-    /// ones: see [`Policy::of_system`].
+    /// The fewest of these members that a description may have; `None` for all of them. A smaller system leaves out the
+    /// last ones: see [`Policy::of_system`].
     #[serde(default)]
     pub fewest: Option<usize>,
 }
 
-/// A variable of a program that a description does not set, because it stands for somebody who is left out.
+/// A variable of a program that a description does not set if it leaves out the member that the variable is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unset {
     /// The program's domain.
@@ -52,7 +52,7 @@ impl Compartment {
         std::iter::once(self.head.as_str()).chain(members)
     }
 
-    /// The members that a description leaves out, as it may: the last ones.
+    /// The members that a description leaves out: the last ones, as far as it may.
     fn left_out<'a>(&'a self, system: &'a System) -> impl Iterator<Item = &'a str> {
         let fewest = self.fewest.unwrap_or(self.members.len());
         let may_be = self.members.iter().skip(fewest).rev();
@@ -69,9 +69,9 @@ impl Compartment {
 }
 
 impl Policy {
-    /// What it demands of this description. If that leaves out members of a compartment that may have fewer, nothing of what is
-    /// said of these is demanded: their own lines, their channels, who is their parent, their place on a core. All else
-    /// stays, so a line that names one of them beside others is a violation.
+    /// The policy for this description. If the description leaves out members of a compartment that may have fewer, the
+    /// lines about them are dropped: their own, their channels, their parents, their places on a core. Everything else
+    /// stays, so a line that names one of them together with others is a violation.
     #[must_use]
     pub fn of_system(&self, system: &System) -> Cow<'_, Self> {
         let all = self.compartment.iter();
@@ -106,7 +106,7 @@ impl Policy {
         Cow::Owned(policy)
     }
 
-    /// Whether a description that leaves somebody out does not set this variable.
+    /// Whether a description that leaves out a member need not set this variable.
     #[must_use]
     pub fn is_unset(&self, domain: &str, variable: &str) -> bool {
         let mut unset = self.unset.iter();
@@ -119,7 +119,7 @@ impl Policy {
         self.compartment.iter().find(|it| it.has(domain))
     }
 
-    /// Whether two domains are one compartment's.
+    /// Whether two domains are in the same compartment.
     #[must_use]
     pub fn are_together(&self, first: &str, second: &str) -> bool {
         first == second || self.compartment_of(first).is_some_and(|it| it.has(second))

@@ -49,8 +49,8 @@ impl Policy {
         self.domains(&self.scheduling.whole_budget).chain(others)
     }
 
-    /// Subjects that must be apart from one another, unless they are one compartment's: the clients and the engine, each with
-    /// all members of its compartment.
+    /// Subjects that must be isolated from one another, unless they are in the same compartment: the clients and the
+    /// engine, each with all members of its compartment.
     #[must_use]
     pub fn apart(&self) -> Vec<&str> {
         let clients = self.client.iter().map(|client| client.domain.as_str());

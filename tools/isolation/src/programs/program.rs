@@ -47,7 +47,7 @@ pub enum ProgramError {
     #[error("not an ELF file: {0}")]
     Elf(#[from] object::Error),
     /// Only one of the symbols around the variables exists.
-    #[error("it has no symbol '{0}': link it with pds/sel4/pd.ld, as it is")]
+    #[error("it has no symbol '{0}': link it with an unchanged pds/sel4/pd.ld")]
     Symbol(&'static str),
     /// A fact is in no segment with contents.
     #[error("its fact '{0}' has no contents")]

@@ -85,7 +85,7 @@ pub fn markdown(report: &Report) -> String {
     }
 
     out.push_str(
-        "\n## Flows\n\nHow each can change what another sees, directly or through others, the monitor left out.\n\n\
+        "\n## Flows\n\nHow each can change what another sees, directly or through others, without the monitor.\n\n\
          | from | to | directly by | shortest way |\n|---|---|---|---|\n",
     );
     for flow in &report.flows {
@@ -102,7 +102,8 @@ pub fn markdown(report: &Report) -> String {
         let _ = writeln!(out, "| {} | {} | {direct} | {path} |", flow.from, flow.to);
     }
 
-    out.push_str("\n## Control\n\nWho could make each subject do anything, by its TCB or by that of who holds it.\n\n");
+    out.push_str("\n## Control\n\nWho could make each subject do anything, through its TCB or through the TCB of a \
+    holder.\n\n");
     for (subject, controllers) in &report.controllers {
         let who = if controllers.is_empty() {
             "nobody".to_owned()

@@ -1,5 +1,5 @@
-//! Trials of changes to a description with two clients, and to the policy's lines about them. Clients must be as isolated
-//! from each other as from inference, and audit must not mistake one for the other.
+//! Trials of changes to a description with two clients, and to the policy's lines about them. Clients must be as
+//! isolated from each other as from inference, and audit must not mistake one for the other.
 
 mod harmful;
 mod refused;
@@ -10,7 +10,7 @@ use harmful::{END, MUTATIONS, Mutation, REGIONS};
 use libtest_mimic::Trial;
 use refused::{Edit, HARMLESS, REFUSALS, Refusal};
 
-/// A client has more of its period than the policy grants, and one has no line about it.
+/// A client that has more of its period than the policy grants, and one that has no line about its part.
 fn more_than_its_part() -> Result<(), libtest_mimic::Failed> {
     let text = two_clients::system(&SYSTEM).replace(
         r#"name="triage" priority="110""#,
@@ -33,8 +33,8 @@ fn more_than_its_part() -> Result<(), libtest_mimic::Failed> {
     Caught { claims, words }.judge(&said)
 }
 
-/// The same exchange of slots, only in the description. It is harmless too, because audit identifies clients by their
-/// channels. But audit would look at another client first than the policy says, and the message says so.
+/// The same exchange of slots, only in the description. It is harmless, too, because audit identifies clients by their
+/// channels. But audit would look at the clients in another order than the policy says, and the message says so.
 fn exchanged_in_the_description_alone() -> Result<(), libtest_mimic::Failed> {
     let (_, changes, _) = HARMLESS[1];
     let text = changed(&two_clients::system(&SYSTEM), changes);
@@ -102,9 +102,9 @@ fn the_policy_has_other_clients() -> Result<(), libtest_mimic::Failed> {
     ];
     let claims = &["D", "P"];
     Caught { claims, words }.judge(&check_with(&two, &policy_of_one))?;
-    let words = &["a [[client]] 'triage', and audit has no slot that is set for it"];
+    let words = &["a [[client]] 'triage', but audit has no slot that is set for it"];
     Caught { claims, words }.judge(&check_with(&one, &policy_of_two))?;
-    let words = &["a [[client]] 'triage', and its ring 'audit_to_triage' is not there"];
+    let words = &["a [[client]] 'triage', but its ring 'audit_to_triage' does not exist"];
     Caught { claims, words }.judge(&check_with(&one, &policy_of_two))
 }
 

@@ -176,7 +176,7 @@ const MUTATIONS: &[Mutation] = &[
             map(image, "triage", "frame_mr_uart_000000000", READ_WRITE);
         },
         &["A", "I1", "I6"],
-        &["'uart' (UART)", "mapped in triage", "it is shell's"],
+        &["'uart' (UART)", "mapped in triage", "belongs to shell"],
     ),
     (
         "a_client_has_the_others_interrupt_in_the_image",
@@ -185,7 +185,7 @@ const MUTATIONS: &[Mutation] = &[
             image.slots("cnode_triage").push(Slot { slot: 139, cap });
         },
         &["A", "I6"],
-        &["triage has IRQ 33 (UART), it is shell's"],
+        &["triage has IRQ 33 (UART), but it belongs to shell"],
     ),
     (
         "a_client_runs_the_others_file",

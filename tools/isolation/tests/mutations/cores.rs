@@ -1,5 +1,5 @@
-//! Harmful changes of the system on several cores, systems/cores, and of its claims: what a worker must not be
-//! to anybody outside of inference's compartment, and where nobody else may run.
+//! Harmful changes to the system on several cores, systems/cores, and to its claims. They give a worker access to
+//! domains outside inference's compartment, or put others on the workers' cores.
 
 use crate::harness::{Caught, changed, check_with_layer, none};
 use libtest_mimic::Trial;
@@ -12,8 +12,8 @@ pub static SYSTEM: LazyLock<String> = LazyLock::new(|| {
 });
 pub const ADDED: &str = include_str!("../../../../systems/cores/isolation.toml");
 
-/// Name, what is replaced by what in the description and in what its claims add to the main system's, the claims that must
-/// be violated, words of one message.
+/// Name, what is replaced by what in the description and in the claims that the system adds to the main system's, the
+/// claims that must be violated, words of one message.
 type Mutation = (
     &'static str,
     &'static [(&'static str, &'static str)],
@@ -27,7 +27,7 @@ const WORKER: &str = r#"name="worker1" id="1" setvar_id="worker_1_child" cpu="1"
 const WORKERS_TEAM: &str = "cpu=\"1\" priority=\"90\" budget=\"10000\" period=\"10000\" stack_size=\"0x40000\">\n            <program_image path=\"worker.elf\" />\n            <map mr=\"arena\" vaddr=\"0x20000000\" perms=\"rw\"";
 const END: &str = "</system>";
 
-/// worker1 with one more line.
+/// worker1 with an additional line.
 macro_rules! worker_has {
     ($line:literal) => {
         &[(

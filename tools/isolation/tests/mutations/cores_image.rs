@@ -1,5 +1,5 @@
-//! Harmful changes to the image of the system on several cores: a worker with one frame, one notification, one capability more,
-//! or on another core.
+//! Harmful changes to the image of the system on several cores: a worker with an additional frame, notification or
+//! capability, or on another core.
 
 use crate::harness::{Caught, Image, Mutation, READ_WRITE, check_image_of_cores};
 use isolation::capdl::format::{Object, Rights, TcbExtra};
@@ -13,7 +13,7 @@ const READ: Rights = Rights {
 /// Where workers map the arena, of which the fixture has 16 pages.
 const ARENA: &str = "pt_worker1_vaddr_0x20000000";
 
-/// Maps a frame behind the arena of worker1.
+/// Maps a frame after the arena of worker1.
 fn map(image: &mut Image, frame: &str, rights: Rights) {
     let body = image.give(ARENA, 16, "Frame", frame);
     body.rights = Some(rights);
@@ -28,7 +28,7 @@ fn thread<'a>(image: &'a mut Image, name: &str) -> &'a mut TcbExtra {
 }
 
 const MUTATIONS: &[Mutation] = &[
-    // One frame more.
+    // An additional frame.
     (
         "a_worker_reads_a_page_of_the_log",
         |image| map(image, "frame_mr_audit_log_000000001", READ),
@@ -83,7 +83,7 @@ const MUTATIONS: &[Mutation] = &[
         &["A", "I3"],
         &["shell", "page 1 of region 'arena'"],
     ),
-    // One notification more.
+    // An additional notification.
     (
         "a_worker_may_signal_shell",
         |image| {
@@ -117,7 +117,7 @@ const MUTATIONS: &[Mutation] = &[
         &["A"],
         &["worker1", "slot 11", "badge 0x4", "0x2"],
     ),
-    // One capability more.
+    // An additional capability.
     (
         "a_worker_may_call_audit",
         |image| {

@@ -27,7 +27,7 @@ const MUTATIONS: &[Mutation] = &[
             r#"<program_image path="audit.elf" /><map mr="arena" vaddr="0x40000000" perms="r" />"#,
         )],
         &["I2", "I3"],
-        &["'arena'", "audit", "inference's alone", "line"],
+        &["'arena'", "audit", "belongs to inference alone", "line"],
     ),
     (
         "the_arena_is_readable_in_shell",
@@ -45,7 +45,7 @@ const MUTATIONS: &[Mutation] = &[
             r#"<program_image path="shell.elf" /><map mr="audit_log" vaddr="0x40000000" perms="r" />"#,
         )],
         &["I2", "I3"],
-        &["'audit_log'", "shell", "audit's alone"],
+        &["'audit_log'", "shell", "belongs to audit alone"],
     ),
     (
         "the_audit_log_is_writable_in_inference",
@@ -274,7 +274,7 @@ const MUTATIONS: &[Mutation] = &[
             r#"<program_image path="inference.elf" /><map mr="uart" vaddr="0x40000000" cached="false" />"#,
         )],
         &["I1", "I2", "I6"],
-        &["'uart'", "inference", "shell's"],
+        &["'uart'", "inference", "belongs to shell"],
     ),
     (
         "inference_has_the_watchdog",
@@ -283,7 +283,7 @@ const MUTATIONS: &[Mutation] = &[
             r#"<program_image path="inference.elf" /><map mr="watchdog" vaddr="0x40000000" perms="r" cached="false" />"#,
         )],
         &["I2", "I6"],
-        &["'watchdog'", "watchdog", "inference", "audit's"],
+        &["'watchdog'", "watchdog", "inference", "belongs to audit"],
     ),
     (
         "shell_has_the_watchdog_instead_of_audit",
@@ -385,7 +385,7 @@ const MUTATIONS: &[Mutation] = &[
             ),
         ],
         &["I6"],
-        &["audit has IRQ 33", "UART", "shell's"],
+        &["audit has IRQ 33", "UART", "belongs to shell"],
     ),
     (
         "an_interrupt_is_shared",

@@ -1,4 +1,5 @@
-//! Harmful changes of the system with a disk, systems/disk, and of its claims: what files and disk must not be to anybody.
+//! Harmful changes to the system with a disk, systems/disk, and to its claims: what files and disk must not be able to
+//! reach.
 
 use crate::harness::{Caught, changed, check_with_layer, none};
 use libtest_mimic::Trial;

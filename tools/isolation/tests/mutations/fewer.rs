@@ -1,13 +1,14 @@
-//! systems/cores with fewer workers: what its claims demand of the others, and who must not be missing.
+//! systems/cores with fewer workers: what its claims demand of the remaining ones, and which domains must not be
+//! missing.
 
 use crate::cores::{ADDED, SYSTEM};
 use crate::harness::{Caught, changed, check_with_layer, none, replace};
 use libtest_mimic::Trial;
 
-/// A change of the description, or of what its claims add to the main system's.
+/// A change of the description, or of the claims that the system adds to the main system's.
 type Change = (&'static str, &'static str);
 
-/// The text without what is from `start` to the end of `end`.
+/// The text without the part from `start` to the end of `end`.
 fn without(text: &str, start: &str, end: &str) -> String {
     let from = text.find(start).unwrap_or_else(|| panic!("no '{start}'"));
     let bytes = text[from..].find(end).expect("an end") + end.len();
@@ -30,7 +31,7 @@ fn check(lost: &[u32], of_system: &[Change], of_claims: &[Change]) -> Vec<String
     check_with_layer(&changed(&text, of_system), &changed(ADDED, of_claims))
 }
 
-/// Name, the workers that are left out, what is changed besides, the claims that must be violated, words of one message.
+/// Name, the workers that are left out, other changes, the claims that must be violated, words of one message.
 type Mutation = (
     &'static str,
     &'static [u32],

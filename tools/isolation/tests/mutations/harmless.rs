@@ -191,8 +191,8 @@ const EDITS: &[Edit] = &[
     ),
 ];
 
-/// Changes that break nothing by themselves but that the policy does not explain: name, what is replaced by what, and
-/// what the message must say.
+/// Changes that are harmless but not explained by the policy: name, what is replaced by what, and what the message must
+/// say.
 type Explained = (
     &'static str,
     &'static [(&'static str, &'static str)],
@@ -253,7 +253,7 @@ const EXPLAINED: &[Explained] = &[
         )],
         &[
             "'shell_to_audit' (line",
-            "0x24000 bytes, the programs need 0x23000",
+            "0x24000 bytes, but the programs need 0x23000",
         ],
     ),
     (
@@ -261,7 +261,7 @@ const EXPLAINED: &[Explained] = &[
         &[(r#"setvar_vaddr="audit_log""#, r#"setvar_vaddr="records""#)],
         &[
             "audit's mapping of 'audit_log' (line",
-            "setvar_vaddr=\"records\", the program needs setvar_vaddr=\"audit_log\"",
+            "setvar_vaddr=\"records\", but the program needs setvar_vaddr=\"audit_log\"",
         ],
     ),
     (
@@ -269,7 +269,7 @@ const EXPLAINED: &[Explained] = &[
         &[(INFERENCE, r#"<program_image path="transformer.elf" />"#)],
         &[
             "inference (line",
-            "runs 'transformer.elf', the policy demands 'inference.elf'",
+            "runs 'transformer.elf', but the policy demands 'inference.elf'",
         ],
     ),
     (

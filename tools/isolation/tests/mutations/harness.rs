@@ -83,7 +83,7 @@ pub fn check_with(text: &str, policy: &str) -> Vec<String> {
     judge(text, Policy::parse(policy))
 }
 
-/// The same with what a system adds to or changes in the policy.
+/// The same with a layer: what a system adds to the policy or changes in it.
 pub fn check_with_layer(text: &str, layer: &str) -> Vec<String> {
     judge(text, layered(POLICY_TEXT, layer))
 }
@@ -177,7 +177,7 @@ impl Caught {
                 return Err(format!("no violation of {claim}, but:\n{said}").into());
             }
         }
-        // One message must have all of the words, so that it can be understood by itself.
+        // One message must have all of the words, because a reader may see only that one.
         let named = |text: &String| self.words.iter().all(|word| text.contains(word));
         if !violations.iter().any(named) {
             return Err(format!("no message has all of {:?}:\n{said}", self.words).into());
@@ -192,7 +192,7 @@ pub fn replace(text: &str, from: &str, to: &str) -> String {
     text.replace(from, to)
 }
 
-/// Each of these, one after the other, as [`replace`].
+/// The text with each of these replaced in turn, as by [`replace`].
 pub fn changed(text: &str, changes: &[(&str, &str)]) -> String {
     changes
         .iter()

@@ -63,7 +63,7 @@ const MUTATIONS: &[Mutation] = &[
             );
         },
         &["A"],
-        &["'untyped'", "Untyped", "nobody's"],
+        &["'untyped'", "Untyped", "belongs to nobody"],
     ),
     (
         "inference_has_irq_control",
@@ -316,7 +316,7 @@ const MUTATIONS: &[Mutation] = &[
             image.spec.irqs[1].handler = shell;
         },
         &["A"],
-        &["handler of IRQ 33", "no object for an interrupt"],
+        &["handler of IRQ 33", "not an object for an interrupt"],
     ),
     // Endpoints, notifications, badges.
     (

@@ -1,10 +1,10 @@
-//! The mutation test of the checker: each change of the description or of an image's capabilities that
-//! breaks a claim is caught, by a message that names what was changed; changes that break none pass.
+//! The mutation test of the checker. Each change of the description or of an image's capabilities that breaks a claim
+//! is caught, with a message that names what was changed. Changes that break no claim pass.
 //!
-//! Descriptions are the system's own `system.xml`, changed as text. Images are `fixtures/capdl.json`,
-//! which the Microkit tool made of `fixtures/system.xml` (`make isolation-fixture`), changed as
-//! data; so they need no SDK. The same there is of a system with two clients: `two_clients` makes the description of
-//! `system.xml`, and `fixtures/two-clients.json` is its image. `fixtures/cores.json` is the image of `fixtures/cores.xml`, which is
+//! Descriptions are changed as text: the system's own `system.xml`, and the one with two clients that `two_clients`
+//! makes from it. Images are changed as data, so the tests need no SDK. The Microkit tool has made them (`make
+//! isolation-fixture`): `fixtures/capdl.json` from `fixtures/system.xml`, `fixtures/two-clients.json` from a
+//! description with two clients, and `fixtures/cores.json` from `fixtures/cores.xml`, which is
 //! `systems/cores/system.xml` with small regions.
 
 mod clients;
@@ -25,7 +25,7 @@ mod two_clients;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// Fewest harmful and harmless changes that this test is worth its name with.
+/// The least numbers of harmful and of harmless changes. With fewer, some have been lost.
 const FEWEST: (usize, usize) = (417, 49);
 
 fn main() {

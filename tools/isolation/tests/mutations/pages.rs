@@ -139,7 +139,7 @@ pub const MUTATIONS: &[Mutation] = &[
             image.add("frame_mr_hidden_000000000", Object::Frame(frame));
         },
         &["A"],
-        &["page 0 of region 'hidden'", "system.xml has not"],
+        &["page 0 of region 'hidden'", "system.xml does not"],
     ),
     (
         "a_page_table_maps_a_tcb",
@@ -200,7 +200,7 @@ pub const MUTATIONS: &[Mutation] = &[
                 (Some(READ_WRITE), Some(false), Some(false));
         },
         &["A", "I2", "I6"],
-        &["'uart'", "audit", "shell's"],
+        &["'uart'", "audit", "belongs to shell"],
     ),
     (
         "the_uart_is_mapped_elsewhere",
@@ -366,7 +366,7 @@ pub const MUTATIONS: &[Mutation] = &[
             image.slots("cnode_inference").push(Slot { slot: 139, cap });
         },
         &["A", "I1", "I6"],
-        &["inference has IRQ 33", "UART", "shell's"],
+        &["inference has IRQ 33", "UART", "belongs to shell"],
     ),
     (
         "the_interrupt_of_the_uart_is_delivered_to_audit",

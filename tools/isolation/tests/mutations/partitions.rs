@@ -1,5 +1,5 @@
-//! Harmful changes of the system in time partitions, systems/partitions, of its claims and of an image's schedule: who would
-//! run in whose time.
+//! Harmful changes to the system in time partitions, systems/partitions, to its claims, and to an image's schedule.
+//! They change which domains run in whose time.
 
 use crate::harness::{
     Caught, Image, POLICY_TEXT, changed, check_image_in_partitions, check_with, check_with_layer,
@@ -387,7 +387,7 @@ pub fn harmful() -> Vec<Trial> {
             Caught { claims, words }.judge(&said)
         })
     };
-    // The system without partitions has none of them.
+    // None of them is in the system without partitions.
     let unexplained = || {
         let said = check_with(&SYSTEM, POLICY_TEXT);
         let (claims, words) = (&["T"][..], &["a schedule of 5 turns"][..]);

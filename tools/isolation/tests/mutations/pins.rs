@@ -242,7 +242,7 @@ const MUTATIONS: &[Mutation] = &[
             ),
         ],
         "I3",
-        &["'policy'", "shell", "audit's alone"],
+        &["'policy'", "shell", "belongs to audit alone"],
     ),
     (
         "the_policy_is_not_mapped",
@@ -816,7 +816,7 @@ const MUTATIONS: &[Mutation] = &[
         "audit_runs_on_another_core",
         &[(r#"priority="120""#, r#"priority="120" cpu="1""#)],
         "D",
-        &["audit (line", "runs on core 1, the policy demands 0"],
+        &["audit (line", "runs on core 1, but the policy demands 0"],
     ),
     (
         "inference_is_in_a_scheduling_domain",

@@ -11,7 +11,7 @@ use protocol::name::ModelName;
 use protocol::on_disk::OnDisk;
 use protocol::store::{Content, LOG_FILE, SIGNATURE_SUFFIX};
 use storage::make::Plan;
-use storage::{SECTOR, StorageError, UNFINISHED};
+use storage::{FatKind, SECTOR, StorageError, UNFINISHED};
 
 use super::printable;
 use crate::args::disk::{self, Add, Create, Disk, Get, List};
@@ -68,10 +68,14 @@ fn describe(image: &mut Image, out: &mut impl Write) -> Result<(), ToolError> {
         storage::Table::Mbr => "a partition (MBR)",
         storage::Table::Gpt => "a partition (GPT)",
     };
+    let kind = match info.kind {
+        FatKind::Fat12 => "FAT12",
+        FatKind::Fat16 => "FAT16",
+        _ => "FAT32",
+    };
     writeln!(
         out,
-        "{:?} in {table} of {}, clusters of {}, {} free",
-        info.kind,
+        "{kind} in {table} of {}, clusters of {}, {} free",
         ByteSize(info.found.sectors * SECTOR as u64),
         ByteSize(u64::from(info.cluster_bytes)),
         ByteSize(free)

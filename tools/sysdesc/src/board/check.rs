@@ -90,7 +90,7 @@ impl Board {
         self.check_apart(page)
     }
 
-    /// No two devices share a page, which is what a domain gets, and no two share an interrupt.
+    /// Checks that no two devices share a page, because a domain gets whole pages, and that no two share an interrupt.
     fn check_apart(&self, page: u64) -> Result<(), BoardError> {
         let board = || self.name.clone();
         let mut places: Vec<(u64, u64, &String)> = self

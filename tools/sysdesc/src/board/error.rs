@@ -74,7 +74,7 @@ pub enum BoardError {
         number: u64,
     },
     #[error(
-        "boards/{board}.toml: interrupt '{interrupt}' of device '{device}' comes as '{other}', which has no number there"
+        "boards/{board}.toml: interrupt '{interrupt}' of device '{device}' arrives as '{other}', which has no number there"
     )]
     With {
         board: String,

@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// With partitions every domain names one; without, none does.
+    /// Checks that every domain names a partition if there are partitions, and that none does otherwise.
     pub(super) fn resolve_partitions(&mut self) -> Result<()> {
         let has_partitions = !self.system.partitions.is_empty();
         for (domain, (node, name)) in core::mem::take(&mut self.partition_names)

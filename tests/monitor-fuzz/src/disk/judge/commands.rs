@@ -19,14 +19,14 @@ impl Judge {
                     self,
                     Ahead,
                     admitted.is_some_and(|sequence| self.is_settled(sequence)),
-                    "inference is told of request {number}, whose admission is entry {admitted:?}, and {} is durable",
+                    "inference is told of request {number}, whose admission is entry {admitted:?}, but the log is durable up to {}",
                     self.boot.durable
                 );
                 claim!(
                     self,
                     LostLog,
                     !(self.refuses && self.boot.was_lost),
-                    "inference is told of request {number}, and the log cannot be written"
+                    "inference is told of request {number}, although the log cannot be written"
                 );
             }
             Ok(Command::Load { offset, bytes, .. }) => {
@@ -62,7 +62,7 @@ impl Judge {
                 self,
                 Slots,
                 self.boot.in_service != Some(slot) && self.boot.was_loading != Some(slot),
-                "slot {slot} has a model that inference is at, and has changed"
+                "slot {slot} has changed, although inference uses its model"
             );
             let before = &self.boot.slots[slot];
             let is_copied = self.signed.iter().any(|file| {
@@ -102,7 +102,7 @@ impl Judge {
                 self,
                 Models,
                 !(blames_files && is_sound),
-                "client {client} is refused a signed model of an honest files: {failure:?}"
+                "client {client} is refused a signed model of an honest files domain: {failure:?}"
             );
         }
         let is_end = match event {
@@ -130,7 +130,7 @@ impl Judge {
                 self,
                 Ahead,
                 self.is_settled(end),
-                "client {client} hears {event:?} of {}, whose end is entry {end}, and {} is durable",
+                "client {client} is told {event:?} of {}, whose end is entry {end}, but the log is durable up to {}",
                 message.request,
                 self.boot.durable
             );

@@ -18,7 +18,7 @@ const LASTS_US: u64 = 12_000_000;
 const LOOK_US: u64 = 200_000;
 /// Longest wait for the first token of one of many requests.
 const BEGINS_US: u64 = 1_000_000;
-/// More requests for text than it may have at once (`requests` in the policy).
+/// Number of requests for text: more than it may have at once (`requests` in the policy).
 const MANY: usize = 12;
 /// The longest text that the role allows.
 const LONGEST: u32 = 512;
@@ -167,7 +167,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
         let _ = write!(say, "flooded with {sent}");
     }
 
-    // ---- What is another's ------------------------------------------------------------------------
+    // ---- What others own ----------------------------------------------------------------------------
 
     /// Sends requests that it is not allowed to make, and reports how many were granted.
     fn try_all(&mut self, requests: &[Request<'_>], say: &mut Say) {
@@ -260,7 +260,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
         self.ask_and(&Request::Sessions, |event| {
             if let Event::Session(session) = event {
                 listed += 1;
-                // A second turn would be one of somebody else's session.
+                // A second turn would mean that the session is somebody else's.
                 let is_own = session.user.as_str() == "mallory" && session.turns == 1;
                 foreign += u32::from(!is_own);
             }
@@ -303,7 +303,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
         };
     }
 
-    // ---- What is for all --------------------------------------------------------------------------
+    // ---- Shared resources -------------------------------------------------------------------------
 
     fn ask_state(&mut self, say: &mut Say) {
         let until = self.until();
@@ -373,7 +373,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
             }
             let number = self.number;
             self.ground.notify_audit();
-            // Requests that wait for room in the cache are admitted, too.
+            // Requests that wait for room in the cache count as admitted.
             let begins_until = self.ground.now_us().saturating_add(BEGINS_US);
             let (mut begun, mut refused) = (false, None);
             while !begun && refused.is_none() && self.ground.now_us() < begins_until {

@@ -3,8 +3,8 @@
 use crate::On;
 use On::{Both, Sel4};
 
-/// The required outcome. In addition, during and after the attack, the honest client gets the canonical text in time
-/// and is charged only for that, nobody else has failed, and the log verifies.
+/// The required outcome. In addition, the honest client must get the canonical text in time during and after the
+/// attack, and pay only for that; no other domain may fail; and the log must verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Must {
     /// The hostile client dies: it answers neither this order nor the next.
@@ -13,7 +13,7 @@ pub enum Must {
     Say(&'static str),
     /// It reports this, and audit counts violations and records them under its name.
     Break(&'static str),
-    /// It reports this, and its refusal, with this number of [`protocol::error::ErrorCode`], is recorded under its
+    /// It reports this, and the log has its refusal, with this number of [`protocol::error::ErrorCode`], under its
     /// name.
     Refused(&'static str, u16),
 }
@@ -27,12 +27,12 @@ pub struct Attack {
     pub does: &'static str,
     /// The required outcome.
     pub must: Must,
-    /// Whether it goes on for some seconds, in which the honest client must be served.
+    /// Whether it lasts for some seconds, in which the honest client must be served.
     pub lasts: bool,
     /// Whether it uses up something that is not restored before the next boot. Then it gets its own boot, and at the
     /// end the log must still begin with its first entry.
     pub uses_up: bool,
-    /// Where it is made.
+    /// The runtimes on which it is made.
     pub on: On,
 }
 
@@ -65,7 +65,7 @@ pub const ATTACKS: &[Attack] = &[
     // Its own ring.
     quick(
         "mallory-forge-head",
-        "says that 1000 messages wait",
+        "says that 1000 messages are waiting",
         Break("forged"),
         Both,
     ),
@@ -107,7 +107,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     quick(
         "mallory-forge-report",
-        "sends what only inference and audit say: a token, an end, an event",
+        "sends what only inference and audit may send: a token, an end, an event",
         Break("forged"),
         Both,
     ),
@@ -182,25 +182,26 @@ pub const ATTACKS: &[Attack] = &[
     ),
     long(
         "mallory-never-read",
-        "asks for as many texts as it may, and reads nothing of them while the honest client is served",
+        "asks for as many texts as it may, and reads none of them while the honest client is served",
         Say("lost=0"),
         Both,
     ),
     long(
         "mallory-never-read-lists",
-        "asks for lists and counters that go on, and reads nothing of them",
+        "asks for lists and counters that never end, and reads none of them",
         Say("lost=0"),
         Both,
     ),
     long(
         "mallory-take-all-parts",
-        "begins sessions until it is refused, and keeps them all, with a request under way in each that it may",
+        "begins sessions until it is refused, and keeps them all, each with a request under way if it may",
         Say("had 8 under way, then TooMany"),
         Both,
     ),
     long(
         "mallory-use-up-engine",
-        "asks for the longest texts, as many at once as it may, and for more as they end: the engine, its cache and the egress cap",
+        "asks for the longest texts, as many at once as it may, and for more as they end, to use up the engine, its \
+        cache and the egress cap",
         Say("texts"),
         Both,
     ),
@@ -213,8 +214,8 @@ pub const ATTACKS: &[Attack] = &[
     ),
     quick(
         "mallory-invoke-address-space",
-        "the same on its own address space, with a page of its ring as the range: the four kinds of cache maintenance, \
-         and nothing else",
+        "the same on its own address space, with a page of its ring as the range; at most the four kinds of cache \
+        maintenance are granted",
         Say("granted=4 "),
         Sel4,
     ),
@@ -232,7 +233,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     quick(
         "mallory-stop-audit",
-        "suspends, resumes and rewrites by the 64 slots of children's TCBs",
+        "suspends, resumes and rewrites threads through the 64 slots of children's TCBs",
         Say("granted=0"),
         Sel4,
     ),
@@ -254,12 +255,12 @@ pub const ATTACKS: &[Attack] = &[
         Say("stormed"),
         Sel4,
     ),
-    // What it does not get back at once.
+    // What it uses up until the next boot.
     Attack {
         uses_up: true,
         ..long(
             "mallory-flood-prompts",
-            "sends the longest prompts as fast as they are read, until its share of the log is used up and after that",
+            "sends the longest prompts as fast as they are read, and continues after its share of the log is used up",
             Refused("then LogShare", 61),
             Both,
         )
@@ -275,7 +276,10 @@ pub const ATTACKS: &[Attack] = &[
         "mallory-write-own-events",
         "writes the ring that audit writes for it",
     ),
-    dies("mallory-read-behind-its-ring", "reads behind its own ring"),
+    dies(
+        "mallory-read-behind-its-ring",
+        "reads past the end of its own ring",
+    ),
     dies(
         "mallory-write-inference-ring",
         "writes where inference has its ring",
@@ -285,7 +289,7 @@ pub const ATTACKS: &[Attack] = &[
     dies("mallory-read-adapters", "reads where audit keeps adapters"),
     dies(
         "mallory-read-formats",
-        "reads the formats, which audit checks answers by",
+        "reads the formats, against which audit checks answers",
     ),
     dies("mallory-write-audit-log", "writes where audit has the log"),
     dies("mallory-read-policy", "reads where audit has the policy"),

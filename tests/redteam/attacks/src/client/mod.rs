@@ -20,10 +20,10 @@ use protocol::wire::{InferParams, Sampling, completion};
 
 /// Longest wait for an answer to one of its own requests.
 const PATIENCE_US: u64 = 40_000_000;
-/// How often it tries to report: its share of the log may be used up.
+/// How often it tries to report, because its share of the log may be used up at first.
 const REPORTS: usize = 120;
 const PAUSE_US: u64 = 500_000;
-/// Time within which the runner has seen a report.
+/// The time that the runner needs to see a report, in microseconds.
 const NOTICED_US: u64 = 2_000_000;
 
 /// The result of a request.
@@ -67,7 +67,7 @@ pub struct Mallory<'m, R, W, G> {
     number: u32,
     /// Whether the system takes requests.
     ready: bool,
-    /// Number of its request for repeated counters: audit's event each second is its clock.
+    /// Number of its request for repeated counters. The event that audit then sends every second is its clock.
     watch: Option<u32>,
     /// The last order that was carried out, in tokens.
     order: u64,
@@ -134,7 +134,7 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Mallory<'m, R, W, G> {
         self.report(&say);
     }
 
-    /// Cancels all its requests, as far back as its numbers go.
+    /// Cancels its requests, back to 64 numbers before the latest.
     fn clean_up(&mut self) {
         for number in self.number.saturating_sub(64)..=self.number {
             while !self.send_as(&Request::Cancel, number) {
@@ -296,7 +296,7 @@ fn infer<'b>(
     }
 }
 
-/// How an event ends its request; `None` if it is not the last. In a list of users, the users are not.
+/// How an event ends its request; `None` if more events follow. The users in a list of users do not end it.
 fn end_of(event: &Event<'_>, of_users: bool) -> Option<End> {
     match event {
         Event::Failed { failure, .. } => Some(End::Refused(failure.code)),

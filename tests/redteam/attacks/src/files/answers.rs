@@ -1,4 +1,4 @@
-//! Its answers, most of them those of an honest `files`.
+//! The answers of the hostile files domain; most are those of an honest one.
 
 use super::{Asked, Gremlin, Honest, MANY, Part, SIGNATURE_BYTES};
 use crate::Ground;

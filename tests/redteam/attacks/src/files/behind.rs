@@ -35,7 +35,7 @@ impl Region {
 
     fn written(&'static self) -> Option<ReadWriteRegion> {
         let start = NonNull::new(self.0.get().cast::<u64>())?;
-        // SAFETY: as above, and a static behind an `UnsafeCell` is writable.
+        // SAFETY: as above. The static is in an `UnsafeCell`, so it may be written.
         Some(unsafe { ReadWriteRegion::new(start, REGION_BYTES) })
     }
 }

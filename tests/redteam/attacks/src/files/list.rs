@@ -13,7 +13,7 @@ pub enum Must {
     FailList(&'static str),
     /// The other signed file is loaded instead, and the log has its hash.
     Swap,
-    /// The load does not end until it is cancelled; the next one succeeds, whatever arrives for the first.
+    /// The load does not end until it is cancelled. The next one succeeds, whatever arrives for the first.
     Late,
     /// It reports this, as the name of a model in the next list.
     Say(&'static str),
@@ -41,7 +41,7 @@ pub enum Disk {
     GoesOn,
     /// Audit asks nothing more: the next load is refused at once.
     GivenUp,
-    /// Not checked: its rings are in a state in which it could not be honest again.
+    /// Not checked, because its rings are in a state from which it could not be honest again.
     Left,
 }
 
@@ -52,12 +52,12 @@ pub struct Attack {
     pub name: &'static str,
     /// What it does.
     pub does: &'static str,
-    /// The required outcome. In addition, the model in service stays, the honest text is the canonical one, nobody but
-    /// files itself has died of it, and the log verifies.
+    /// The required outcome. In addition, the model in service stays, the honest text is the canonical one, no domain
+    /// but files has died, and the log verifies.
     pub must: Must,
     /// What happens to the disk.
     pub disk: Disk,
-    /// Where it can be made.
+    /// The runtimes on which it can be made.
     pub on: On,
 }
 
@@ -116,7 +116,7 @@ pub const ATTACKS: &[Attack] = &[
         must: Must::FailLater(SIGNATURE),
         ..fails(
             "files-second-read",
-            "gives the model that is signed when it is read first, and other bytes when it is read again",
+            "gives the signed model at the first reading, and other bytes at the second",
             SIGNATURE,
         )
     },
@@ -150,7 +150,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     fails(
         "files-shrinks",
-        "gives fewer bytes than it has said",
+        "gives fewer bytes than it announced",
         "when it was opened and",
     ),
     fails(
@@ -166,12 +166,12 @@ pub const ATTACKS: &[Attack] = &[
     ),
     fails(
         "files-other-place",
-        "gives bytes of another place than it was asked for",
+        "gives bytes from a place other than the requested one",
         BREACH,
     ),
     fails(
         "files-other-kind",
-        "ends a list where bytes are wanted",
+        "ends a list where bytes are expected",
         BREACH,
     ),
     fails(
@@ -196,7 +196,7 @@ pub const ATTACKS: &[Attack] = &[
         must: Must::Late,
         ..fails(
             "files-crawl",
-            "takes 3 s for each part of a model, for which it spins, so that a load would take minutes",
+            "spins for 3 s before it gives each part of a model, so a load would take minutes",
             "",
         )
     },
@@ -217,22 +217,26 @@ pub const ATTACKS: &[Attack] = &[
     ),
     lists(
         "files-wrong-count",
-        "ends a list with another number of files than it has named",
+        "ends a list with a number of files other than it has named",
         BREACH,
     ),
     // Too much, and too little.
     ends("files-twice", "gives each answer twice", BREACH),
     ends(
         "files-flood",
-        "sends answers that nobody has asked for, as many as the ring takes",
+        "sends answers that nobody asked for, until the ring is full",
         BREACH,
     ),
-    ends("files-silence", "says nothing any more", SILENT),
+    ends("files-silence", "stops answering", SILENT),
     ends("files-spin", "spins", SILENT),
     // Its ring.
     Attack {
         disk: Disk::Left,
-        ..fails("files-forge-head", "says that 1000 messages wait", BREACH)
+        ..fails(
+            "files-forge-head",
+            "says that 1000 messages are waiting",
+            BREACH,
+        )
     },
     Attack {
         disk: Disk::Left,
@@ -244,7 +248,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     ends(
         "files-scribble",
-        "fills its ring with garbage, whose indices are of no epoch of audit's",
+        "fills its ring with garbage, with indices that belong to no epoch of audit",
         SILENT,
     ),
     // The kernel's interface.
@@ -255,7 +259,8 @@ pub const ATTACKS: &[Attack] = &[
     ),
     kernel(
         "files-invoke-address-space",
-        "the same on its own address space, with a page of its ring as the range: the four kinds of cache maintenance, and nothing else",
+        "the same on its own address space, with a page of its ring as the range; at most the four kinds of cache \
+        maintenance are granted",
         "granted=4-error3=76",
     ),
     kernel(
@@ -270,7 +275,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     kernel(
         "files-stop-audit",
-        "suspends, resumes and rewrites by the 64 slots of children's TCBs",
+        "suspends, resumes and rewrites threads through the 64 slots of children's TCBs",
         "granted=0-error2=5120",
     ),
     kernel(
@@ -301,10 +306,10 @@ pub const ATTACKS: &[Attack] = &[
     ),
     log(
         "files-log-slow",
-        "has each flush of the log take 3 s, for which it spins",
+        "spins for 3 s in each flush of the log",
         Log::Slow(6),
     ),
-    // Other domains' memory: it dies of that, and is silent.
+    // Other domains' memory: each of these kills it, so it falls silent.
     ends("files-dies", "executes an undefined instruction", SILENT),
     ends(
         "files-write-slots",
@@ -313,7 +318,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     ends(
         "files-read-staging",
-        "reads where audit reads a file before it is verified",
+        "reads where audit keeps a file before it is verified",
         SILENT,
     ),
     ends(

@@ -1,4 +1,4 @@
-//! Attacks on the log on the disk: the hostile domain passes audit's questions on to the honest one, or something else.
+//! Attacks on the log on the disk: the hostile domain passes audit's questions on to the honest one, or changes them.
 
 use super::{Gremlin, Honest, Memory};
 use crate::Ground;
@@ -6,7 +6,7 @@ use protocol::limits::MAX_TRANSFER_BYTES;
 use protocol::wire::files::{Answer, Ask, FilesError};
 
 impl<G: Ground, H: Honest> Gremlin<'_, G, H> {
-    /// Has the honest files domain do what is asked, or not.
+    /// Passes the question on to the honest files domain, unless the attack on the log does something else with it.
     pub(super) fn forward(&mut self, number: u32) {
         let ask = Ask::parse(&self.memory.incoming);
         let is_write = matches!(ask, Ok(Ask::WriteLog { .. }));
@@ -58,7 +58,7 @@ impl<G: Ground, H: Honest> Gremlin<'_, G, H> {
             return true;
         }
         let received = self.between.receive(&mut self.memory.incoming) == Ok(true);
-        // It is polled without a signal.
+        // The honest domain is polled, so it needs no signal.
         let _ = self.between.take_owed_signal();
         if !received {
             return false;

@@ -2,7 +2,7 @@
 //! models, with which it simulates a disk; the log on the disk is handled by the honest files domain behind it
 //! ([`behind`]).
 //!
-//! It has no console and needs none: audit tells it which file a user wants, so the file's name is the order. A load of
+//! It needs no console, because audit tells it which file a user wants: the file's name is the order. A load of
 //! `disk/NAME` makes the attack with that name ([`ATTACKS`]); one of `disk/tales` is honest and gives the first model.
 //! An attack on lists is made at the next list, one on the log at the next write, until the next boot. Its reports are
 //! names of models in the next list.
@@ -35,7 +35,7 @@ const MANY: u32 = 4000;
 /// flushes of the log: of its admission and of its end.
 const SLOW_US: u64 = 3_000_000;
 
-/// Limit of the questions that audit has under way for a load.
+/// The most questions that audit has under way for a load.
 const HELD: usize = 32;
 
 /// A signed model.
@@ -67,7 +67,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Empty.
+    /// Memory with empty messages.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -137,7 +137,7 @@ pub struct Gremlin<'m, G, H> {
 }
 
 impl<'m, G: Ground, H: Honest> Gremlin<'m, G, H> {
-    /// A domain that waits for audit. `between` is the asking end of the ring with the honest files domain.
+    /// A domain that has received nothing yet. `between` is the asking end of the ring with the honest files domain.
     pub fn new(
         ring: Ring,
         memory: &'m mut Memory,

@@ -9,11 +9,11 @@ use Must::{Anything, Die, Found, Hang, Say as Says};
 /// canonical text, and the log verifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Must {
-    /// The compartment dies of this, in the shell's words, at this address if one is given.
+    /// The compartment dies of this fault, in the shell's words, at this address if one is given.
     Die(&'static str, Option<usize>),
     /// The shell answers others, and inference soon ends itself.
     Hang,
-    /// Inference detects the change, during or after the request, and has itself restarted; or it dies of it.
+    /// Inference detects the change, during or after the request, and has itself restarted, or the change kills it.
     Found,
     /// The request gets its canonical text, and the worker then reports this.
     Say(&'static str),
@@ -31,7 +31,7 @@ pub struct Attack {
     pub does: &'static str,
     /// The required outcome.
     pub must: Must,
-    /// Where it is made.
+    /// The runtimes on which it is made.
     pub on: On,
 }
 
@@ -49,7 +49,7 @@ const fn faults(name: &'static str, does: &'static str, at: usize) -> Attack {
     attack(name, does, Must::Die(MEMORY, Some(at)))
 }
 
-/// About the kernel, the processor or the board, so on seL4 alone.
+/// An attack on the kernel, the processor or the board, which can only be made on seL4.
 const fn sel4(name: &'static str, does: &'static str, must: Must) -> Attack {
     Attack {
         on: On::Sel4,
@@ -154,13 +154,13 @@ pub const ATTACKS: &[Attack] = &[
     // Capabilities.
     sel4(
         "worker-invoke-all-slots",
-        "makes every invocation that there is (labels 0 to 79) on every other slot of its CSpace, with capabilities attached",
+        "makes every invocation (labels 0 to 79) on every other slot of its CSpace, with capabilities attached",
         Says("granted=0"),
     ),
     sel4(
         "worker-invoke-address-space",
-        "the same on its own address space, with a page of the arena as the range: the four kinds of cache maintenance, and \
-         nothing else, so nothing is mapped",
+        "the same on its own address space, with a page of the arena as the range; at most the four kinds of cache \
+        maintenance are granted, so nothing is mapped",
         Says("granted=4 "),
     ),
     sel4(
@@ -175,12 +175,12 @@ pub const ATTACKS: &[Attack] = &[
     ),
     sel4(
         "worker-invoke-root-slots",
-        "copies, mints, moves, deletes and revokes by the other 63 slots of its root CNode, at full depth",
+        "copies, mints, moves, deletes and revokes through the other 63 slots of its root CNode, at full depth",
         Says("granted=0"),
     ),
     sel4(
         "worker-copy-by-root",
-        "copies its capabilities by every slot as the CNode, at every depth from 1 to 64",
+        "copies its capabilities with every slot as the CNode, at every depth from 1 to 64",
         Says("granted=0"),
     ),
     sel4(
@@ -195,7 +195,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     sel4(
         "worker-stop-others",
-        "suspends, resumes and rewrites by the 64 slots of children's TCBs",
+        "suspends, resumes and rewrites threads through the 64 slots of children's TCBs",
         Says("granted=0"),
     ),
     sel4(
@@ -220,12 +220,12 @@ pub const ATTACKS: &[Attack] = &[
     ),
     sel4(
         "worker-steal-faults",
-        "receives on its fault endpoint, which is audit's, without end, so that it takes a fault that audit is too late for",
+        "receives on its fault endpoint, which is audit's, without end, to take a fault before audit does",
         Hang,
     ),
     sel4(
         "worker-forge-fault",
-        "sends a memory fault at 0xbad000 to audit, which is on record and ends its compartment alone",
+        "sends a memory fault at 0xbad000 to audit, which records it and ends only the sender's compartment",
         Die(MEMORY, Some(0xbad_000)),
     ),
     sel4(
@@ -235,7 +235,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     sel4(
         "worker-debug-putchar",
-        "prints by the debug kernel's system call",
+        "prints through the debug kernel's system call",
         Die("an unknown system call", None),
     ),
     sel4(
@@ -267,7 +267,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     sel4(
         "worker-storm-kernel",
-        "enters the kernel without end, whose lock all cores share",
+        "enters the kernel, whose lock all cores share, without end",
         Hang,
     ),
     sel4(
@@ -312,7 +312,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "worker-lie",
-        "writes over the results and weights of a tenth of the arena",
+        "overwrites a tenth of the arena, with results and weights",
         Found,
     ),
     attack("worker-flip", "changes one bit of one weight", Found),
@@ -329,7 +329,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "worker-scribble",
-        "fills all that it may write with garbage, at once with inference",
+        "fills everything that it may write with garbage while inference works",
         Anything,
     ),
 ];

@@ -115,7 +115,7 @@ impl Ground for Sel4 {
 /// A static, because it is larger than the stack.
 static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 
-/// Empty if the description gives it no ring.
+/// `None` if the description gives the domain no ring.
 struct Domain(Option<Mallory<'static, ReadOnlyRegion, ReadWriteRegion, Sel4>>);
 
 #[protection_domain]

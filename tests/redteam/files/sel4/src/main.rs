@@ -88,7 +88,7 @@ struct Port;
 
 impl component::Port for Port {
     fn notify_audit(&mut self) {
-        // The hostile domain looks whenever it has let this one continue.
+        // The hostile domain polls this one, so it needs no notification.
     }
 
     fn notify_disk(&mut self) {
@@ -109,7 +109,7 @@ impl<F: Future<Output = Infallible>> Honest for Behind<F> {
 static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 static LINKS: StaticCell<Links<ReadOnlyRegion, ReadWriteRegion>> = StaticCell::new();
 
-/// Empty if the description gives it no rings.
+/// `None` if the description gives the domain no rings.
 struct Domain<F>(Option<Gremlin<'static, Sel4, Behind<F>>>);
 
 #[protection_domain]

@@ -55,7 +55,7 @@ struct Port {
 
 impl files::Port for Port {
     fn notify_audit(&mut self) {
-        // The hostile domain looks whenever it has let this one continue.
+        // The hostile domain polls this one, so it needs no notification.
     }
 
     fn notify_disk(&mut self) {

@@ -15,7 +15,7 @@ impl<'a> Walk<'a> {
             self.image.frames.insert((name.clone(), *page), place);
         } else if let Some(paddr) = frame.paddr {
             self.odd(format!(
-                "'{name}' must lie at {paddr:#x}, which belongs to no region"
+                "'{name}' must be at {paddr:#x}, but it belongs to no region"
             ));
         }
         for entry in &frame.init.entries {
@@ -97,7 +97,7 @@ impl<'a> Walk<'a> {
             if !region && !self.reached.contains(&index) {
                 let kind = object.object.kind();
                 self.odd(format!(
-                    "object '{}' of kind {kind} is nobody's",
+                    "object '{}' of kind {kind} belongs to nobody",
                     self.name(index)
                 ));
             }

@@ -69,8 +69,8 @@ pub(crate) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
         let core = policy.core_of(thread.subject.name());
         if thread.core != u64::from(core) {
             finding.violation(format!(
-                "{}{} runs on core {}, the policy demands {core}: on core 0 it would take time of who is below it, on another \
-                 run beside who is above it",
+                "{}{} runs on core {}, but the policy demands {core}: on core 0 it would take time from the domains \
+                below it, and on another core it would run beside those above it",
                 thread.subject,
                 place(thread.line),
                 thread.core
@@ -95,7 +95,7 @@ pub(crate) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
         };
         if thread.budget_us != thread.period_us {
             finding.violation(format!(
-                "{name} has a budget of {} µs in a period of {} µs{}, not all of it",
+                "{name} has a budget of {} µs in a period of {} µs{}, not the whole period",
                 thread.budget_us.unwrap_or(0),
                 thread.period_us.unwrap_or(0),
                 place(thread.line)
@@ -125,8 +125,8 @@ pub(crate) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
             + parts.filter(|part| part.domain == name).count();
         if lines != 1 {
             finding.violation(format!(
-                "{name}{} has {lines} lines about its budget: it belongs either into scheduling.whole_budget or has one \
-                 [[scheduling.part]]",
+                "{name}{} has {lines} lines about its budget: name it either in scheduling.whole_budget or in one \
+                [[scheduling.part]]",
                 place(thread.line)
             ));
         }
@@ -161,8 +161,8 @@ pub(crate) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
     ));
 }
 
-/// A core other than core 0 belongs to one compartment, and not to the mediator. Row M2 depends on which domains send
-/// to the monitor from the monitor's core, and priorities do not hold back domains on other cores.
+/// Checks that a core other than core 0 belongs to one compartment, which is not the mediator's. Row M2 depends on
+/// which domains send to the monitor from the monitor's core, and priorities do not hold back domains on other cores.
 fn alone(core: &Core, policy: &Policy, finding: &mut Finding) {
     for domain in &core.domains {
         let together = |other: &&String| policy.are_together(domain, other);
@@ -176,7 +176,7 @@ fn alone(core: &Core, policy: &Policy, finding: &mut Finding) {
         }
         if !core.domains.iter().all(|other| together(&other)) {
             finding.violation(format!(
-                "the policy has {} on core {}, which are no compartment",
+                "the policy has {} on core {}, which are not one compartment",
                 list(&core.domains),
                 core.number
             ));

@@ -118,7 +118,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             r#"<program_image path="triage.elf" /><map mr="uart" vaddr="0x40000000" cached="false" />"#,
         )],
         &["I1", "I2", "I6"],
-        &["'uart' (UART)", "mapped in triage", "it is shell's"],
+        &["'uart' (UART)", "mapped in triage", "belongs to shell"],
     ),
     (
         "a_client_has_the_others_interrupt",
@@ -133,7 +133,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             ),
         ],
         &["I6"],
-        &["triage has IRQ 33 (UART), it is shell's"],
+        &["triage has IRQ 33 (UART), but it belongs to shell"],
     ),
     (
         "a_client_has_a_device_that_nobody_knows",
@@ -258,7 +258,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             r#"<program_image path="triage.elf" /><map mr="arena" vaddr="0x40000000" perms="r" />"#,
         )],
         &["I1", "I3"],
-        &["'arena'", "mapped in triage", "inference's alone"],
+        &["'arena'", "mapped in triage", "belongs to inference alone"],
     ),
     (
         "a_client_and_inference_have_a_channel",
@@ -276,7 +276,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             r#"<program_image path="triage.elf" /><map mr="audit_log" vaddr="0x40000000" perms="r" />"#,
         )],
         &["I2", "I3"],
-        &["'audit_log'", "mapped in triage", "audit's alone"],
+        &["'audit_log'", "mapped in triage", "belongs to audit alone"],
     ),
     // Audit mistakes one client for another.
     (
@@ -587,7 +587,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             "<channel><end pd=\"triage\" id=\"9\" /><end pd=\"audit\" id=\"9\" /></channel></system>",
         )],
         &["D"],
-        &["channel of triage and audit", "a second one"],
+        &["channel of triage and audit", "the second channel"],
     ),
     (
         "a_client_may_not_notify_audit",
