@@ -61,7 +61,18 @@ fn whatever_a_caller_does_wrong_is_its_error() {
 
 #[test]
 fn the_header_is_c99_and_cpp() {
+    let has_cpp = Command::new("cc")
+        .args(["-x", "c++", "-fsyntax-only", "/dev/null"])
+        .output()
+        .is_ok_and(|output| output.status.success());
     for (language, standard) in [("c", "c99"), ("c", "c11"), ("c++", "c++11")] {
+        if language == "c++" && !has_cpp {
+            let _ = writeln!(
+                std::io::stderr(),
+                "*** SKIPPED: the header as C++: cc has no C++ compiler ***"
+            );
+            continue;
+        }
         let mut compiler = Command::new("cc")
             .args(["-x", language, &format!("-std={standard}")])
             .args([

@@ -22,7 +22,9 @@ use llm_core::kv_cache::KvType;
 use llm_core::sampling::SamplerParams;
 use llm_core::simd::Cpu;
 use llm_core::testing::Memory;
-use llm_core::tokenizer::{Cell, EncodeOptions, Header, Vocabulary, VocabularyView, scratch_cells};
+use llm_core::tokenizer::{
+    Cell, EncodeOptions, Header, MAX_TOKEN_BYTES, Vocabulary, VocabularyView, scratch_cells,
+};
 use llm_core::transformer::{Checked, LoadError, LoadOptions, Positions};
 use protocol::region::WriteWords as _;
 use protocol::ring::Frame;
@@ -162,7 +164,7 @@ pub fn vocabulary(file: &[u8]) {
     let header = Header::fill(&gguf, &mut table).expect("what was checked is filled");
     let view = header.view(&table);
     for id in 0..view.len() as u32 {
-        assert!(view.decode(id, id % 2 == 0).count() <= 256);
+        assert!(view.decode(id, id % 2 == 0).count() <= MAX_TOKEN_BYTES);
         let piece = view.piece(id);
         assert!(piece.is_empty() || view.find(piece).is_some());
     }

@@ -41,12 +41,6 @@ use crate::shop::Shop;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// The root of the repository that the tests are built in.
-#[cfg(test)]
-fn root() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let (Some(verb), None) = (arguments.next(), arguments.next()) else {
@@ -185,6 +179,12 @@ fn tools(shop: &Shop) -> Result {
 fn client_c(shop: &Shop, options: &Options) -> Result {
     clients::library_for_host(shop)?;
     clients::library_for_sel4(shop, options.board.arch).map(drop)
+}
+
+/// The root of the repository that the tests are built in.
+#[cfg(test)]
+fn root() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 #[cfg(test)]

@@ -143,6 +143,14 @@ fn disk(lookup: Lookup<'_>) -> Result<PathBuf> {
         return Ok(PathBuf::from(DISK));
     };
     let path = Path::new(&value);
+    if value.contains([',', ' ', '\t']) {
+        return Err(Error::Option {
+            name: "DISK",
+            reason: "an emulator's options cannot hold a path with a comma or a blank; rename the file or its folder"
+                .to_owned(),
+            value,
+        });
+    }
     let wrong = match (path.exists(), path.is_dir()) {
         (true, false) => return Ok(path.to_owned()),
         (true, true) => format!("'{value}' is a folder"),
@@ -396,6 +404,9 @@ mod tests {
                 let said = refused(&[("SYSTEM", system), ("DISK", disk)]);
                 assert_eq!(said, format!("DISK='{disk}': {wrong}: {help}"));
             }
+        }
+        for disk in ["a,b.img", "a b.img"] {
+            assert!(refused(&[("DISK", disk)]).contains("a comma or a blank"));
         }
         let file = "models/tiny-f32.gguf";
         assert_eq!(read(&[("DISK", file)]).unwrap().disk, Path::new(file));

@@ -103,6 +103,7 @@ impl Policy {
         for change in &self.changes {
             change.apply(&mut document);
         }
+        let whole = |home: &Path, file: &str| value(home.join(file).to_string_lossy().into_owned());
         // A key's path is relative to the policy, and the copy is in another folder.
         let home = self.texts[0]
             .parent()
@@ -112,9 +113,13 @@ impl Policy {
         if let Some(keys) = document.get_mut("keys").and_then(Item::as_table_like_mut) {
             for (_, key) in keys.iter_mut() {
                 if let Some(file) = key.get("file").and_then(Item::as_str) {
-                    key["file"] = value(home.join(file).to_string_lossy().into_owned());
+                    key["file"] = whole(&home, file);
                 }
             }
+        }
+        if let Some(file) = key_of_device(&document) {
+            let file = whole(&home, file);
+            document["device"]["key"] = file;
         }
         Ok(document.to_string())
     }
@@ -131,14 +136,19 @@ impl Policy {
                 path
             }
         };
-        if files::text(&source)?.contains("build/keys/test.pub.pem") {
+        let text = files::text(&source)?;
+        if text.contains("build/keys/test.pub.pem") {
             shop.key("test")?;
         }
-        shop.llmtool()
-            .arg("policy")
-            .arg("--device-key")
-            .arg(shop.device_key()?)
-            .arg(source)
+        let own = text
+            .parse::<DocumentMut>()
+            .is_ok_and(|document| key_of_device(&document).is_some());
+        let mut tool = shop.llmtool().arg("policy");
+        // A policy that names the device's key means that one; llmtool would prefer the key that it is given.
+        if !own {
+            tool = tool.arg("--device-key").arg(shop.device_key()?);
+        }
+        tool.arg(source)
             .arg("--system")
             .arg(&self.description)
             .arg("-o")
@@ -148,6 +158,11 @@ impl Policy {
             .aside()?;
         Ok(&self.folder)
     }
+}
+
+/// The file of the device's key, if the policy names one.
+fn key_of_device(policy: &DocumentMut) -> Option<&str> {
+    policy.get("device")?.get("key")?.as_str()
 }
 
 #[cfg(test)]
@@ -170,6 +185,25 @@ mod tests {
             changed(Use::GoOn)["log"]["on-failure"].as_str(),
             Some("go-on")
         );
+    }
+
+    #[test]
+    fn a_policy_that_names_the_device_s_key_keeps_it() {
+        let shipped = changed(Use::Storm);
+        assert_eq!(key_of_device(&shipped), None);
+        let folder = std::env::temp_dir().join(format!("sel4-llm-policy-{}", std::process::id()));
+        files::folder(&folder).unwrap();
+        let text = folder.join("policy.toml");
+        files::write(&text, "[device]\nkey = \"mine.pem\"\n").unwrap();
+        let policy = Policy {
+            texts: vec![text],
+            changes: vec![Change::GoOn],
+            ..Policy::of(&System::Main, Use::Shipped)
+        };
+        let document: DocumentMut = policy.changed().unwrap().parse().unwrap();
+        let key = folder.join("mine.pem").to_string_lossy().into_owned();
+        assert_eq!(key_of_device(&document), Some(&*key));
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

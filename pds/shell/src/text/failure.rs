@@ -13,6 +13,29 @@ pub(crate) struct FailureText<'a> {
     pub(crate) detail: &'a [u8],
 }
 
+/// Why the log on the disk cannot be written. It is about the log's own file, which is always the same.
+pub(super) struct LossOfLog(pub(super) Failure);
+
+impl Display for LossOfLog {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let make = "make a disk that has one with 'llmtool disk create'";
+        match self.0.code {
+            ErrorCode::NoSuchFile => write!(f, "the disk has no file '{LOG_FILE}'; {make}"),
+            ErrorCode::BadPath => {
+                write!(
+                    f,
+                    "'{LOG_FILE}' on the disk is a folder, not a file; {make}"
+                )
+            }
+            _ => FailureText {
+                failure: self.0,
+                detail: &[],
+            }
+            .fmt(f),
+        }
+    }
+}
+
 impl Display for FailureText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Failure { code, value, limit } = self.failure;
@@ -108,25 +131,7 @@ impl Display for FailureText<'_> {
                 )?;
                 let why = u16::try_from(value).ok().and_then(ErrorCode::from_u16);
                 match why.filter(|why| *why != ErrorCode::LogLost) {
-                    Some(ErrorCode::NoSuchFile) => write!(
-                        f,
-                        ": the disk has no file '{LOG_FILE}'; make a disk that has one with 'llmtool disk create'"
-                    ),
-                    Some(ErrorCode::BadPath) => write!(
-                        f,
-                        ": '{LOG_FILE}' is a folder of the disk; make a disk that has such a file with 'llmtool disk create'"
-                    ),
-                    Some(why) => {
-                        let failure = Failure::over(why, limit, 0);
-                        write!(
-                            f,
-                            ": {}",
-                            FailureText {
-                                failure,
-                                detail: &[]
-                            }
-                        )
-                    }
+                    Some(why) => write!(f, ": {}", LossOfLog(Failure::over(why, limit, 0))),
                     None => Ok(()),
                 }
             }
@@ -136,7 +141,8 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::LogOtherDevice => write!(
                 f,
-                "the log on the disk belongs to another device, so this one does not write to it"
+                "the log on the disk belongs to another device, so this one does not write to it; use a disk of its own \
+                 ('llmtool disk create')"
             ),
             ErrorCode::LogOtherSize => write!(
                 f,
@@ -379,7 +385,8 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::NotOfDevice => write!(
                 f,
-                "the adapter is in the store or on the disk; only adapters made on this device can be exported"
+                "the adapter is in the store or on the disk already; what can be exported is an adapter that was made since \
+                 boot ('llmtool disk get' copies one from the disk)"
             ),
             ErrorCode::NoDeviceKey => write!(
                 f,

@@ -1,5 +1,6 @@
 //! An entry of the audit log as a line for people. Programs get `log-export`.
 
+use super::failure::LossOfLog;
 use super::{
     Count, CountOf, FailureText, FaultText, Loss, Rate, Seconds, Time, Untrusted, names_format,
 };
@@ -269,9 +270,7 @@ impl LogLine<'_> {
             Kind::LogLost => {
                 match ErrorCode::from_u16(record.code) {
                     Some(code) => {
-                        let failure = Failure::over(code, value, limit);
-                        let detail = &[];
-                        write!(f, ": {}", FailureText { failure, detail })?;
+                        write!(f, ": {}", LossOfLog(Failure::over(code, value, limit)))?;
                     }
                     None => write!(f, ": code {}", record.code)?,
                 }

@@ -103,6 +103,18 @@ fn what_matters_of_an_entry_is_told() {
         refuse.ends_with("refuse: no model 'big' in the store; see 'llmctl models'"),
         "{refuse}"
     );
+    let lost = line(
+        Kind::LogLost,
+        |record| (record.code, record.count) = (ErrorCode::NoSuchFile as u16, 1),
+        b"",
+    );
+    assert!(
+        lost.ends_with(
+            "log-lost: the disk has no file 'AUDIT.LOG'; make a disk that has one with 'llmtool disk create'; nothing \
+             is admitted"
+        ),
+        "{lost}"
+    );
     let fault = line(
         Kind::Fault,
         |record| (record.code, record.value) = (1, 0x1000),
