@@ -1,5 +1,6 @@
 //! Systems with other clients than the main one, run by the simulation's program.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -108,8 +109,7 @@ fn a_system_without_a_client_boots_and_goes_on() {
     // This is longer than the boot takes, and covers two ticks of the watchdog.
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(child.try_wait().unwrap(), None);
-    let stopped = Command::new("kill").arg(child.id().to_string()).status();
-    assert!(stopped.unwrap().success());
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(143));
     let mut said = String::new();
     child.stderr.unwrap().read_to_string(&mut said).unwrap();

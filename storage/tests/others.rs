@@ -21,7 +21,7 @@ fn there_is(programs: &[&str]) -> bool {
         command.status().is_err()
     });
     if let Some(program) = missing {
-        eprintln!("*** SKIPPED: there is no {program}: install dosfstools and mtools ***");
+        eprintln!("*** SKIPPED: there is no {program}: install dosfstools, mtools and fdisk ***");
     }
     missing.is_none()
 }

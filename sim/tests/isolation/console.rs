@@ -3,16 +3,17 @@
 use super::Test;
 use super::domains::Mode;
 use super::harness::{Folder, SYSTEM, finish, supervisor};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// On a pseudo-terminal, Ctrl-C is a byte for the shell, and the mode is restored however the run ends.
 pub(super) fn terminal() -> Test {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     use rustix::termios::{LocalModes, tcgetattr};
-    for signal in [None, Some("-TERM"), Some("-INT")] {
+    for signal in [None, Some(Signal::TERM), Some(Signal::INT)] {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let mut keyboard = fs::File::from(openpt(flags)?);
         grantpt(&keyboard)?;
@@ -51,15 +52,13 @@ pub(super) fn terminal() -> Test {
         match signal {
             None => keyboard.write_all(b"\x04")?,
             Some(signal) => {
-                Command::new("kill")
-                    .args([signal, &child.id().to_string()])
-                    .status()?;
+                kill_process(Pid::from_child(&child), signal)?;
             }
         }
         let status = child.wait()?.code();
         let expected = match signal {
             None => 0,
-            Some("-INT") => 130,
+            Some(Signal::INT) => 130,
             Some(_) => 143,
         };
         check!(status == Some(expected), status);

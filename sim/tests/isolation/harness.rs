@@ -2,6 +2,7 @@
 
 use crate::domains::Mode;
 use libtest_mimic::Failed;
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -119,13 +120,11 @@ pub fn finish(mut command: Command, input: &[u8]) -> Run {
         let _ = stdin.write_all(&input);
     });
     // The domains end with the supervisor, so killing it bounds a run that hangs.
-    let pid = child.id();
+    let pid = Pid::from_child(&child);
     let (done, waits) = std::sync::mpsc::channel::<()>();
     let watch = std::thread::spawn(move || {
         if waits.recv_timeout(Duration::from_secs(60)).is_err() {
-            let _ = Command::new("kill")
-                .args(["-KILL", &pid.to_string()])
-                .status();
+            let _ = kill_process(pid, Signal::KILL);
         }
     });
     let output = child.wait_with_output().unwrap();

@@ -4,8 +4,9 @@ use super::Test;
 use super::domains::{CHILD, Mode, ORDER_AT, UNMAPPED};
 use super::harness::{Folder, SYSTEM, run, run_with, supervisor};
 use protocol::wire::FaultKind;
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 pub(super) fn silent_death() -> Test {
@@ -108,12 +109,12 @@ fn processes_with(needle: &str) -> usize {
 }
 
 /// No domain survives its supervisor, whatever ends the supervisor.
-pub(super) fn supervisor_dies(signal: &str, status: Option<i32>) -> Test {
+pub(super) fn supervisor_dies(signal: Signal, status: Option<i32>) -> Test {
     for options in [&[][..], &["--no-ptrace"]] {
         let folder = Folder::new();
         folder.write("order.bin", [b'n', Mode::Idle as u8]);
         // A name that only this run's processes have.
-        let name = format!("w{}{}", std::process::id(), signal.trim_start_matches('-'));
+        let name = format!("w{}s{}", std::process::id(), signal.as_raw());
         let text = SYSTEM.replace("\"bystander\"", &format!("\"{name}\""));
         let system = folder.write("system.xml", text);
         let mut command = supervisor(&system, &folder);
@@ -130,9 +131,7 @@ pub(super) fn supervisor_dies(signal: &str, status: Option<i32>) -> Test {
         }
         check!(processes_with(&name) == 1, name);
         std::thread::sleep(Duration::from_millis(300));
-        Command::new("kill")
-            .args([signal, &child.id().to_string()])
-            .status()?;
+        kill_process(Pid::from_child(&child), signal)?;
         let ended = child.wait()?;
         check!(ended.code() == status, ended);
         let patience = Instant::now();

@@ -36,6 +36,7 @@ use lifetime::{
 };
 use protocol::wire::FaultKind;
 use refusals::{needs_more, refused_descriptions};
+use rustix::process::Signal;
 use std::process::{Command, ExitCode};
 
 /// Set in a supervisor that runs where ptrace is refused.
@@ -221,10 +222,10 @@ fn tests() -> Vec<Trial> {
             parentless,
         ),
         test("the_end_of_the_supervisor_ends_the_domains", || {
-            supervisor_dies("-KILL", None)
+            supervisor_dies(Signal::KILL, None)
         }),
         test("sigterm_ends_the_run", || {
-            supervisor_dies("-TERM", Some(143))
+            supervisor_dies(Signal::TERM, Some(143))
         }),
         test("a_closed_console_ends_the_run", closed_console),
         test("the_log_file_has_start_fault_restart_and_end", log_file),
