@@ -108,15 +108,9 @@ pub(super) fn of_domains(
 
 /// Whether a domain's process has given up its right to make system calls. Its end is reported elsewhere.
 pub(super) fn check_confined(domain: &str, file: &Path, pid: Pid) -> Result<(), ProgramError> {
+    let own = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
-    let is_confined = status.map_or(true, |status| {
-        let filtered = |line: &str| {
-            line.strip_prefix("Seccomp:")
-                .is_some_and(|mode| mode.trim() == "2")
-        };
-        status.lines().any(filtered)
-    });
-    if is_confined {
+    if status.map_or(true, |status| is_confined(&own, &status)) {
         return Ok(());
     }
     Err(ProgramError::Unconfined {
@@ -125,9 +119,54 @@ pub(super) fn check_confined(domain: &str, file: &Path, pid: Pid) -> Result<(), 
     })
 }
 
+/// Whether a process has a seccomp filter of its own, by its `/proc/PID/status` and the supervisor's. In a container the
+/// supervisor may have a filter too, and every process that it starts inherits that one. Linux before 5.9 does not count
+/// filters, so there the inherited one is taken for the process's own.
+fn is_confined(supervisor: &str, process: &str) -> bool {
+    let value = |status: &str, name: &str| -> Option<u32> {
+        let mut values = status.lines().filter_map(|line| line.strip_prefix(name));
+        values.next()?.trim().parse().ok()
+    };
+    let filters = |status: &str| value(status, "Seccomp_filters:");
+    match (filters(supervisor), filters(process)) {
+        (Some(inherited), Some(filters)) => filters > inherited,
+        _ => value(process, "Seccomp:") == Some(2),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_that_the_supervisor_has_too_confines_nobody() {
+        let status = |mode, filters| {
+            format!("NoNewPrivs:\t1\nSeccomp:\t{mode}\nSeccomp_filters:\t{filters}\n")
+        };
+        for (supervisor, process, expected) in [
+            (status(0, 0), status(0, 0), false),
+            (status(0, 0), status(2, 1), true),
+            (status(2, 1), status(2, 1), false),
+            (status(2, 1), status(2, 2), true),
+            // Linux before 5.9.
+            (
+                String::from("Seccomp:\t0\n"),
+                String::from("Seccomp:\t0\n"),
+                false,
+            ),
+            (
+                String::from("Seccomp:\t0\n"),
+                String::from("Seccomp:\t2\n"),
+                true,
+            ),
+        ] {
+            assert_eq!(
+                is_confined(&supervisor, &process),
+                expected,
+                "{supervisor}{process}"
+            );
+        }
+    }
 
     fn system() -> System {
         System::parse(include_str!("../../../system.xml")).unwrap()
