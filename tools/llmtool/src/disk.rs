@@ -84,14 +84,22 @@ impl Image {
     /// Opens an image for writing.
     ///
     /// # Errors
-    /// It cannot be written, or another `llmtool` is changing it.
+    /// There is none, it cannot be written, or another `llmtool` is changing it.
     pub fn change(path: &Path) -> Result<Self, ToolError> {
-        let image = Self::open(path, true)?;
+        let image = Self::open(path, true).map_err(no_image)?;
         image.file.try_lock().map_err(|error| ToolError::Write {
             path: path.to_path_buf(),
             source: error.into(),
         })?;
         Ok(image)
+    }
+
+    /// Opens what can only be an image, for reading.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn existing(path: &Path) -> Result<Self, ToolError> {
+        Self::open(path, false).map_err(no_image)
     }
 
     fn open(path: &Path, writable: bool) -> Result<Self, ToolError> {
@@ -372,6 +380,18 @@ impl Image {
     /// Reads a sector; false if it cannot be read.
     pub fn sector(&mut self, at: u64, sector: &mut [u8; SECTOR]) -> bool {
         block_on(blocks::read(self, at, sector)).is_ok()
+    }
+}
+
+/// Names the remedy if there is no image. Other commands read logs and models here, too.
+fn no_image(error: ToolError) -> ToolError {
+    match error {
+        ToolError::Read { path, source } | ToolError::Write { path, source }
+            if source.kind() == std::io::ErrorKind::NotFound =>
+        {
+            ToolError::NoImage(path)
+        }
+        error => error,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::disk::{Image, Listing, log_words, signature_of};
 use crate::error::{KeyError, ToolError};
 use crate::keys;
 use crate::policy;
-use crate::store::{Contents, StoreFile, store_path};
+use crate::store::{Contents, StoreFile, Target, store_path};
 use crate::units::ByteSize;
 use crate::{files, output};
 
@@ -106,7 +106,7 @@ fn add(arguments: &Add, out: &mut impl Write) -> Result<(), ToolError> {
         });
     } else {
         for argument in &arguments.files {
-            let file = StoreFile::parse(argument)?;
+            let file = StoreFile::parse(argument, Target::Disk)?;
             let content = files::read(&file.path)?;
             let kind = Contents::of(&file.path, &content)?.kind();
             let path = store_path(&file, kind);
@@ -232,7 +232,7 @@ fn list(arguments: &List, out: &mut impl Write) -> Result<(), ToolError> {
         let name = path.display().to_string();
         keys.get_or_insert_default().push((name, key));
     }
-    let mut image = Image::read(&arguments.image)?;
+    let mut image = Image::existing(&arguments.image)?;
     let Listing { files, wrong } = image.files()?;
     for (path, bytes) in &files {
         let words = match content_of(path) {
@@ -258,7 +258,7 @@ fn list(arguments: &List, out: &mut impl Write) -> Result<(), ToolError> {
 }
 
 fn get(arguments: &Get, out: &mut impl Write) -> Result<(), ToolError> {
-    let mut image = Image::read(&arguments.image)?;
+    let mut image = Image::existing(&arguments.image)?;
     let content = image.content(&arguments.path)?;
     let beside = format!("{}{SIGNATURE_SUFFIX}", arguments.path);
     let signature = match image.content(&beside) {
@@ -285,7 +285,7 @@ fn get(arguments: &Get, out: &mut impl Write) -> Result<(), ToolError> {
 }
 
 fn check(arguments: &disk::Image, out: &mut impl Write) -> Result<(), ToolError> {
-    let mut image = Image::read(&arguments.image)?;
+    let mut image = Image::existing(&arguments.image)?;
     let findings = image.check().map_err(|source| match source {
         StorageError::Damaged { .. } => ToolError::DiskUnreadable {
             image: arguments.image.clone(),
