@@ -2,6 +2,7 @@
 //!
 //! The contents of an image are untrusted: they are read by the crate `storage`, and nothing here trusts them.
 
+mod check;
 mod log;
 
 pub use log::log_words;
@@ -14,7 +15,7 @@ use std::task::Poll;
 use storage::blocks::{self, BlockError, Blocks, Ticket, check_range};
 use storage::make::{Plan, make};
 use storage::{
-    Extent, FatKind, Ground, Harm, Info, ItemKind, SECTOR, StorageError, UNFINISHED, Volume, Walk,
+    Extent, FatKind, Ground, Info, ItemKind, SECTOR, StorageError, UNFINISHED, Volume, Walk,
     block_on, check_path,
 };
 
@@ -253,36 +254,6 @@ impl Image {
             Ok(content)
         })
         .map_err(failed)
-    }
-
-    /// Checks the file system.
-    ///
-    /// # Errors
-    /// It has none, or cannot be read.
-    pub fn check(&mut self) -> Result<Vec<(String, Harm)>, StorageError> {
-        let mut findings = Vec::new();
-        // A bit for each cluster of 8 GiB. The check of a larger disk takes several passes.
-        let mut scratch = vec![0; 1 << 18];
-        block_on(storage::check(self, &mut scratch, |finding, harm| {
-            findings.push((finding.to_string(), harm));
-        }))?;
-        Ok(findings)
-    }
-
-    /// Checks that writing cannot damage other files.
-    ///
-    /// # Errors
-    /// It could, because the file system is damaged; or there is no file system.
-    pub fn check_before_writing(&mut self) -> Result<(), ToolError> {
-        let findings = self.check().map_err(self.failed())?;
-        let mut findings = findings.into_iter();
-        match findings.find(|(_, harm)| *harm == Harm::WritesSpoil) {
-            Some((finding, _)) => Err(ToolError::DiskUnsound {
-                image: self.path.clone(),
-                finding,
-            }),
-            None => Ok(()),
-        }
     }
 
     /// Writes a file. An existing one with this name is replaced once the new one is complete.

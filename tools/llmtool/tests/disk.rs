@@ -3,6 +3,10 @@
 #[path = "disk/names.rs"]
 mod names;
 mod tool;
+#[path = "disk/unclean.rs"]
+mod unclean;
+#[path = "disk/verified.rs"]
+mod verified;
 
 use std::fs;
 use std::path::{Path, PathBuf};
