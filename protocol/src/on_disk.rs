@@ -4,6 +4,7 @@
 //! calls each of them `disk/NAME`; the kind of request says which one is meant. FAT ignores the case of ASCII letters, so
 //! this module does, too.
 
+use crate::limits;
 use crate::name::ModelName;
 use crate::store::{
     ADAPTERS_FOLDER, Content, DATA_FOLDER, DATA_SUFFIXES, MODEL_SUFFIX, SIGNATURE_SUFFIX,
@@ -11,6 +12,9 @@ use crate::store::{
 
 /// Prefix of the names of files on the disk; no name in the store has it.
 pub const PREFIX: &str = "disk/";
+
+/// Longest name of a file on the disk, in bytes, without the prefix and the ending; its folders count.
+pub const MAX_NAME_BYTES: usize = limits::MAX_NAME_BYTES - PREFIX.len();
 
 /// The file at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

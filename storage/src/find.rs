@@ -188,6 +188,8 @@ async fn probe<D: BlockDevice<Error = BlockError>>(
 /// What writing to the disk would do to other files, given a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Harm {
+    /// Nothing: the file system is marked because a write was cut off, which harms no file by itself.
+    Mark,
     /// Nothing: the finding is about one file, or about lost space.
     Contained,
     /// The tables contradict each other, so a new file could take the clusters of another.
@@ -203,6 +205,7 @@ impl Harm {
                 | Detail::CyclicChain
                 | Detail::CrossLink,
             ) => Self::WritesSpoil,
+            Some(Detail::Dirty) => Self::Mark,
             _ => Self::Contained,
         }
     }

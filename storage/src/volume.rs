@@ -305,6 +305,15 @@ impl<'g, B: Blocks> Volume<'g, B> {
         Ok(self.fat.remove_file(folder, name).await?)
     }
 
+    /// Lets the next [`sync`](Self::sync) remove the mark of a write that was cut off. Otherwise the mark stays, because
+    /// such a write may have left damage; so call this only if [`check`](crate::check()) finds nothing else.
+    ///
+    /// # Errors
+    /// The disk is read-only.
+    pub fn mark_clean(&mut self) -> Result<(), StorageError> {
+        Ok(self.fat.mark_clean()?)
+    }
+
     /// Makes all previous writes durable.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! each in one place: number, fields, size, and its description in `docs/protocol.md`. Parsing checks lengths, enums,
 //! flags, names and reserved fields, so a parsed message can be used. Audit checks the limits.
 
+mod fault;
 mod parts;
 #[cfg(test)]
 mod tests;

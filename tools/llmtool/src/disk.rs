@@ -2,6 +2,7 @@
 //!
 //! The contents of an image are untrusted: they are read by the crate `storage`, and nothing here trusts them.
 
+mod check;
 mod log;
 
 pub use log::log_words;
@@ -14,7 +15,7 @@ use std::task::Poll;
 use storage::blocks::{self, BlockError, Blocks, Ticket, check_range};
 use storage::make::{Plan, make};
 use storage::{
-    Extent, FatKind, Ground, Harm, Info, ItemKind, SECTOR, StorageError, UNFINISHED, Volume, Walk,
+    Extent, FatKind, Ground, Info, ItemKind, SECTOR, StorageError, UNFINISHED, Volume, Walk,
     block_on, check_path,
 };
 
@@ -84,14 +85,22 @@ impl Image {
     /// Opens an image for writing.
     ///
     /// # Errors
-    /// It cannot be written, or another `llmtool` is changing it.
+    /// There is none, it cannot be written, or another `llmtool` is changing it.
     pub fn change(path: &Path) -> Result<Self, ToolError> {
-        let image = Self::open(path, true)?;
+        let image = Self::open(path, true).map_err(no_image)?;
         image.file.try_lock().map_err(|error| ToolError::Write {
             path: path.to_path_buf(),
             source: error.into(),
         })?;
         Ok(image)
+    }
+
+    /// Opens what can only be an image, for reading.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn existing(path: &Path) -> Result<Self, ToolError> {
+        Self::open(path, false).map_err(no_image)
     }
 
     fn open(path: &Path, writable: bool) -> Result<Self, ToolError> {
@@ -247,36 +256,6 @@ impl Image {
         .map_err(failed)
     }
 
-    /// Checks the file system.
-    ///
-    /// # Errors
-    /// It has none, or cannot be read.
-    pub fn check(&mut self) -> Result<Vec<(String, Harm)>, StorageError> {
-        let mut findings = Vec::new();
-        // A bit for each cluster of 8 GiB. The check of a larger disk takes several passes.
-        let mut scratch = vec![0; 1 << 18];
-        block_on(storage::check(self, &mut scratch, |finding, harm| {
-            findings.push((finding.to_string(), harm));
-        }))?;
-        Ok(findings)
-    }
-
-    /// Checks that writing cannot damage other files.
-    ///
-    /// # Errors
-    /// It could, because the file system is damaged; or there is no file system.
-    pub fn check_before_writing(&mut self) -> Result<(), ToolError> {
-        let findings = self.check().map_err(self.failed())?;
-        let mut findings = findings.into_iter();
-        match findings.find(|(_, harm)| *harm == Harm::WritesSpoil) {
-            Some((finding, _)) => Err(ToolError::DiskUnsound {
-                image: self.path.clone(),
-                finding,
-            }),
-            None => Ok(()),
-        }
-    }
-
     /// Writes a file. An existing one with this name is replaced once the new one is complete.
     ///
     /// # Errors
@@ -372,6 +351,18 @@ impl Image {
     /// Reads a sector; false if it cannot be read.
     pub fn sector(&mut self, at: u64, sector: &mut [u8; SECTOR]) -> bool {
         block_on(blocks::read(self, at, sector)).is_ok()
+    }
+}
+
+/// Names the remedy if there is no image. Other commands read logs and models here, too.
+fn no_image(error: ToolError) -> ToolError {
+    match error {
+        ToolError::Read { path, source } | ToolError::Write { path, source }
+            if source.kind() == std::io::ErrorKind::NotFound =>
+        {
+            ToolError::NoImage(path)
+        }
+        error => error,
     }
 }
 

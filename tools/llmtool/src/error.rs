@@ -20,6 +20,7 @@ use storage::StorageError;
 
 use crate::chat::TemplateError;
 use crate::passphrase::PassphraseError;
+use crate::store::Target;
 use crate::units::ByteSize;
 use crate::units::count;
 
@@ -195,16 +196,17 @@ pub enum ToolError {
     /// A system has no model.
     #[error("there is no model among the files: give one, too")]
     NoModel,
-    /// A name that the model store cannot have.
+    /// A name that a file cannot have in the model store, or on a disk.
     #[error(
-        "{name} is not a valid name for a file of the store: it needs 1 to {limit} letters, digits, '.', '_' or '-' \
-         (give one as NAME=FILE)"
+        "{name} is not a valid name for a file of {target}: it needs 1 to {} letters, digits, '.', '_' or '-' \
+         (give one as NAME=FILE)",
+        target.max_name_bytes()
     )]
     StoreName {
         /// The name.
         name: String,
-        /// Longest name in bytes.
-        limit: usize,
+        /// Where it should go.
+        target: Target,
     },
     /// Training data has the name that is reserved for examples typed at a console.
     #[error(
@@ -427,6 +429,9 @@ pub enum ToolError {
     /// A passphrase.
     #[error(transparent)]
     Passphrase(#[from] PassphraseError),
+    /// There is no image at a path.
+    #[error("{}: there is no such image; make one with 'llmtool disk create'", .0.display())]
+    NoImage(PathBuf),
     /// A disk, or something on it.
     #[error("{}: {source}{}", image.display(), advice(source))]
     Disk {

@@ -9,6 +9,7 @@ use ed25519_dalek::VerifyingKey;
 use llm_core::hash::sha256;
 use protocol::adapters::EXAMPLES;
 use protocol::limits::MAX_NAME_BYTES;
+use protocol::on_disk;
 use protocol::store::{
     ADAPTERS_FOLDER, Content, DATA_FOLDER, DATA_SUFFIXES, MODEL_SUFFIX, SIGNATURE_SUFFIX,
 };
@@ -28,12 +29,41 @@ pub struct StoreFile {
     pub path: PathBuf,
 }
 
+/// Where the files of a command go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The model store.
+    Store,
+    /// A disk. The prefix of its files takes up part of the name that a request can have.
+    Disk,
+}
+
+impl Target {
+    /// Longest name of a file there, in bytes.
+    #[must_use]
+    pub const fn max_name_bytes(self) -> usize {
+        match self {
+            Self::Store => MAX_NAME_BYTES,
+            Self::Disk => on_disk::MAX_NAME_BYTES,
+        }
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Store => "the store",
+            Self::Disk => "a disk",
+        })
+    }
+}
+
 impl StoreFile {
     /// Reads `FILE` or `NAME=FILE`.
     ///
     /// # Errors
     /// [`ToolError::StoreName`].
-    pub fn parse(argument: &str) -> Result<Self, ToolError> {
+    pub fn parse(argument: &str, target: Target) -> Result<Self, ToolError> {
         let (name_given, path) = match argument.split_once('=') {
             // A path may contain '=', a name cannot contain '/'.
             Some((name, path)) if !name.contains('/') => (name.to_owned(), path),
@@ -46,11 +76,9 @@ impl StoreFile {
         let bare = suffixes.find_map(|suffix| name_given.strip_suffix(suffix));
         let name = bare.unwrap_or(&name_given).to_owned();
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(allowed) {
-            return Err(ToolError::StoreName {
-                name,
-                limit: MAX_NAME_BYTES,
-            });
+        let fits = (1..=target.max_name_bytes()).contains(&name.len());
+        if !fits || !name.bytes().all(allowed) {
+            return Err(ToolError::StoreName { name, target });
         }
         Ok(Self {
             name,
@@ -81,7 +109,7 @@ pub struct TrustedKeys {
 
 impl TrustedKeys {
     /// The keys that count for a file of this content.
-    fn of(&self, content: Content) -> impl Iterator<Item = (&str, &VerifyingKey)> {
+    pub fn of(&self, content: Content) -> impl Iterator<Item = (&str, &VerifyingKey)> {
         let any = self.any.iter().map(|(name, key)| (name.as_str(), key));
         let own = self.adapters.as_ref();
         let own = own.filter(|_| content == Content::Adapter);

@@ -1,6 +1,12 @@
 //! `llmtool disk`: images that hold models, their signatures and the audit log.
 
+#[path = "disk/names.rs"]
+mod names;
 mod tool;
+#[path = "disk/unclean.rs"]
+mod unclean;
+#[path = "disk/verified.rs"]
+mod verified;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -177,7 +183,7 @@ fn what_cannot_be_is_refused_and_leaves_the_disk_as_it_was() {
         output(&["disk", "check", &image]);
     }
     let none = fresh("none.img");
-    assert!(failure(&["disk", "list", &none], 1).contains("cannot read"));
+    assert!(failure(&["audit", "verify", &none], 1).contains("cannot read"));
     fs::write(&none, vec![0; 1 << 20]).unwrap();
     assert!(failure(&["disk", "list", &none], 1).contains("no FAT file system"));
     let said = failure(&["disk", "list", TINY], 1);

@@ -4,7 +4,7 @@ use heapless::Vec;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_NAME_BYTES;
 use protocol::name::ModelName;
-use protocol::on_disk::{PREFIX, named};
+use protocol::on_disk::{self, PREFIX, named};
 use protocol::store::{
     ADAPTERS_FOLDER, Content, DATA_FOLDER, DATA_SUFFIXES, MODEL_SUFFIX, SIGNATURE_SUFFIX,
 };
@@ -62,7 +62,7 @@ pub(crate) fn is_on_disk(name: ModelName) -> bool {
 pub(crate) fn name_on_disk(name: ModelName) -> Result<ModelName, Failure> {
     let path = without_prefix(name.as_str());
     let path = path.strip_suffix(MODEL_SUFFIX).unwrap_or(path);
-    let limit = MAX_NAME_BYTES.saturating_sub(PREFIX.len()) as u64;
+    let limit = on_disk::MAX_NAME_BYTES as u64;
     let too_long = Failure::over(ErrorCode::NameLength, path.len() as u64, limit);
     named(path.as_bytes()).ok_or(too_long)
 }

@@ -12,9 +12,8 @@
 use super::path::{Path, path_of};
 use protocol::error::{ErrorCode, Failure};
 use protocol::hash::SIGNATURE_BYTES;
-use protocol::limits::MAX_NAME_BYTES;
 use protocol::name::ModelName;
-use protocol::on_disk::{PREFIX, named};
+use protocol::on_disk::{MAX_NAME_BYTES, named};
 use protocol::store::{Content, SIGNATURE_SUFFIX};
 use protocol::wire::files::Answer;
 
@@ -106,7 +105,7 @@ impl Saving {
         let name = self.name.followed_by(ending);
         let name = name.and_then(|name| named(name.as_str().as_bytes()));
         let bytes = self.name.as_str().len().saturating_add(ending.len());
-        let limit = MAX_NAME_BYTES.saturating_sub(PREFIX.len()) as u64;
+        let limit = MAX_NAME_BYTES as u64;
         name.ok_or(Failure::over(ErrorCode::NameLength, bytes as u64, limit))
     }
 

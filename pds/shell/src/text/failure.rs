@@ -4,6 +4,7 @@ use super::{Count, Seconds, Time, Untrusted};
 use core::fmt::{self, Display, Formatter};
 use protocol::decimal::{Billionths, Millionths};
 use protocol::error::{ErrorCode, Failure};
+use protocol::on_disk;
 use protocol::policy::Permission;
 use protocol::store::LOG_FILE;
 
@@ -204,8 +205,8 @@ impl Display for FailureText<'_> {
                 quoted(f, &detail, self.detail)?;
                 write!(
                     f,
-                    " is by no key that the policy trusts, or the file was changed after it was signed; sign it with \
-                     'llmtool sign'"
+                    " is by no key that the policy trusts, or the file was changed after it was signed; copy it again \
+                     from its source, or sign it with a key that the policy trusts ('llmtool sign')"
                 )
             }
             ErrorCode::ContextFull => write!(
@@ -695,8 +696,9 @@ impl Display for FailureText<'_> {
                 let files = Count(value, "file");
                 write!(
                     f,
-                    "{files} of the disk cannot be shown; give files names of up to 59 bytes of ASCII without blanks and \
-                     quotes, folders included"
+                    "{files} of the disk cannot be shown; give files names of up to {} bytes of ASCII without blanks and \
+                     quotes, folders included",
+                    on_disk::MAX_NAME_BYTES
                 )
             }
             ErrorCode::LogScattered => write!(

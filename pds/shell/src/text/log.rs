@@ -1,9 +1,7 @@
 //! An entry of the audit log as a line for people. Programs get `log-export`.
 
 use super::failure::LossOfLog;
-use super::{
-    Count, CountOf, FailureText, FaultText, Loss, Rate, Seconds, Time, Untrusted, names_format,
-};
+use super::{Count, CountOf, FailureText, Loss, Rate, Seconds, Time, Untrusted, names_format};
 use core::fmt::{self, Display, Formatter};
 use protocol::decimal::{Billionths, Millionths};
 use protocol::error::{ErrorCode, Failure};
@@ -129,7 +127,7 @@ impl LogLine<'_> {
             Kind::Fault => match FaultKind::from_u32(u32::from(record.code)) {
                 Some(kind) => {
                     let (ip, address) = (limit, value);
-                    write!(f, ": {}", FaultText(Fault { kind, ip, address }))
+                    write!(f, ": {}", Fault { kind, ip, address })
                 }
                 None => write!(f, ": kind {} at address {value:#x}", record.code),
             },

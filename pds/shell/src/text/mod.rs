@@ -21,7 +21,7 @@ pub(crate) use answers::{
 };
 pub(crate) use code::CodeName;
 pub(crate) use failure::{FailureText, names_format};
-pub(crate) use faults::{FaultText, FaultsText, RecoveredText};
+pub(crate) use faults::{FaultsText, RecoveredText};
 pub(crate) use help::{CHAT_HELP, Help};
 pub(crate) use jobs::{JobLine, JobNotice};
 pub(crate) use log::LogLine;

@@ -18,14 +18,7 @@ pub enum Disk {
     /// Take a file off a disk, with its signature
     Get(Get),
     /// Check a disk, its file system, its audit log and its signatures
-    Check(Image),
-}
-
-/// An image.
-#[derive(Debug, Args)]
-pub struct Image {
-    /// The image, or the device of a card
-    pub image: PathBuf,
+    Check(Check),
 }
 
 /// Arguments of `disk create`.
@@ -108,4 +101,17 @@ pub struct Get {
     /// File to write; a signature beside it on the disk is written to OUT.sig
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
+}
+
+/// Arguments of `disk check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The image, or the device of a card
+    pub image: PathBuf,
+    /// Verify the signatures as audit would under this policy; without it, only that there are some is checked
+    #[arg(long, value_name = "POLICY.toml")]
+    pub policy: Option<PathBuf>,
+    /// The device's key, secret or public: adapters signed with it are accepted, too
+    #[arg(long, value_name = "FILE.pem", requires = "policy")]
+    pub device_key: Option<PathBuf>,
 }

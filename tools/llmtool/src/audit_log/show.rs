@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use protocol::error::ErrorCode;
 use protocol::hash::Hex;
 use protocol::record::{Kind, Record};
-use protocol::wire::{FaultKind, PartKind, Parts, TARGETS_ALL, TARGETS_ATTENTION};
+use protocol::wire::{Fault, FaultKind, PartKind, Parts, TARGETS_ALL, TARGETS_ATTENTION};
 use safe_text::json::Text;
 
 use super::export::ExportedEntry;
@@ -124,11 +124,13 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
         ),
         Some(Kind::Fail) => write!(f, "{}", reason()),
         Some(Kind::Timeout) => write!(f, "after {} ms", limit / 1000),
-        Some(Kind::Fault) => {
-            let kind = FaultKind::from_u32(record.code.into());
-            let kind = kind.map_or("unknown".to_owned(), |kind| format!("{kind:?}"));
-            write!(f, "{kind} at address {value:#x}, instruction {limit:#x}")
-        }
+        Some(Kind::Fault) => match FaultKind::from_u32(record.code.into()) {
+            Some(kind) => {
+                let (ip, address) = (limit, value);
+                write!(f, "{}", Fault { kind, ip, address })
+            }
+            None => write!(f, "kind {} at address {value:#x}", record.code),
+        },
         Some(Kind::Recover) => write!(f, "after {} ms, restart {limit}", value / 1000),
         Some(Kind::Violation) => {
             let peer = match record.code {

@@ -405,6 +405,29 @@ fn entries_about_adapters_say_what_came_of_what() {
     assert!(dropped.ends_with("moral, made on the device"), "{dropped}");
 }
 
+#[test]
+fn a_fault_is_shown_in_the_words_of_the_console() {
+    let shown = |code| {
+        let mut record = Record::new(Kind::Fault);
+        (record.code, record.value, record.limit) = (code, 0x1000, 0x20);
+        let entry = super::export::ExportedEntry {
+            line: 1,
+            hash: [0; 32],
+            record,
+            text: Vec::new(),
+        };
+        super::show::Shown(&entry).to_string()
+    };
+    for (code, expected) in [
+        (1, "a memory fault at address 0x1000 (instruction 0x20)"),
+        (7, "inference did not answer by its deadline"),
+        (99, "kind 99 at address 0x1000"),
+    ] {
+        let line = shown(code);
+        assert!(line.ends_with(expected), "{line}");
+    }
+}
+
 fn device() -> SigningKey {
     SigningKey::from_bytes(&[9; 32])
 }

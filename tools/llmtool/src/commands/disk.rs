@@ -1,25 +1,25 @@
 //! The commands for disks.
 
+mod signatures;
+
 use std::io::Write;
 use std::path::PathBuf;
 
 use disk_log::{Found, MAX_SLOTS, MIN_SLOTS};
-use ed25519_dalek::VerifyingKey;
-use llm_core::hash::sha256;
 use protocol::hash::SIGNATURE_BYTES;
 use protocol::name::ModelName;
 use protocol::on_disk::OnDisk;
 use protocol::store::{Content, LOG_FILE, SIGNATURE_SUFFIX};
 use storage::make::Plan;
-use storage::{FatKind, SECTOR, StorageError, UNFINISHED};
+use storage::{FatKind, Harm, SECTOR, StorageError, UNFINISHED};
 
+use self::signatures::{State, trusted_by};
 use super::printable;
-use crate::args::disk::{self, Add, Create, Disk, Get, List};
+use crate::args::disk::{Add, Check, Create, Disk, Get, List};
 use crate::disk::{Image, Listing, log_words, signature_of};
 use crate::error::{KeyError, ToolError};
 use crate::keys;
-use crate::policy;
-use crate::store::{Contents, StoreFile, store_path};
+use crate::store::{Contents, StoreFile, Target, store_path};
 use crate::units::ByteSize;
 use crate::{files, output};
 
@@ -106,7 +106,7 @@ fn add(arguments: &Add, out: &mut impl Write) -> Result<(), ToolError> {
         });
     } else {
         for argument in &arguments.files {
-            let file = StoreFile::parse(argument)?;
+            let file = StoreFile::parse(argument, Target::Disk)?;
             let content = files::read(&file.path)?;
             let kind = Contents::of(&file.path, &content)?.kind();
             let path = store_path(&file, kind);
@@ -158,38 +158,13 @@ fn add(arguments: &Add, out: &mut impl Write) -> Result<(), ToolError> {
         )?;
     }
     bar.finish_and_clear();
-    describe(&mut image, out)
-}
-
-/// Describes the state of a file's signature, and says whether something is wrong with it.
-fn signature_words(
-    image: &mut Image,
-    files: &[(String, u64)],
-    path: &str,
-    keys: Option<&[(String, VerifyingKey)]>,
-) -> Result<(String, bool), ToolError> {
-    let beside = format!("{path}{SIGNATURE_SUFFIX}");
-    let there = files.iter().find(|(name, _)| is_same(name, &beside));
-    let Some((_, bytes)) = there else {
-        return Ok(("not signed".to_owned(), true));
-    };
-    if *bytes != SIGNATURE_BYTES as u64 {
-        let words = format!("an invalid signature: it has {bytes} bytes, not {SIGNATURE_BYTES}");
-        return Ok((words, true));
+    if image.clear_mark()? {
+        writeln!(
+            out,
+            "a write had been cut off, but left no damage: its mark is cleared"
+        )?;
     }
-    let Some(keys) = keys else {
-        return Ok(("signed".to_owned(), false));
-    };
-    let signature = image.content(&beside)?.try_into();
-    let digest = sha256(&image.content(path)?);
-    let keys = keys.iter().map(|(name, key)| (name, key));
-    let signer = signature
-        .ok()
-        .and_then(|signature| keys::signer(keys, &digest, &signature));
-    Ok(match signer {
-        Some(name) => (format!("signed by {name}"), false),
-        None => (KeyError::Bad.to_string(), true),
-    })
+    describe(&mut image, out)
 }
 
 /// Whether two paths name the same file, since the file system ignores the case of ASCII letters.
@@ -198,14 +173,17 @@ const fn is_same(path: &str, other: &str) -> bool {
 }
 
 /// The kind of file that a path denotes, and its name; `None` if audit never asks for such a path.
-fn content_of(path: &str) -> Option<(&'static str, ModelName)> {
+fn content_of(path: &str) -> Option<(Content, ModelName)> {
     let found = OnDisk::at(path.as_bytes()).filter(|found| !found.is_signature)?;
-    let word = match found.content {
+    Some((found.content, found.named()?))
+}
+
+const fn word(content: Content) -> &'static str {
+    match content {
         Content::Model => "model",
         Content::Adapter => "adapter",
         Content::Data => "data",
-    };
-    Some((word, found.named()?))
+    }
 }
 
 /// A line for each file that cannot be opened, because the name of one before it differs only in case.
@@ -223,22 +201,19 @@ fn hidden(files: &[(String, u64)]) -> Vec<String> {
 }
 
 fn list(arguments: &List, out: &mut impl Write) -> Result<(), ToolError> {
-    let mut keys = match &arguments.policy {
-        Some(path) => Some(policy::compile(path, policy::With::default())?.trusted_keys()),
-        None => None,
-    };
+    let mut keys = trusted_by(arguments.policy.as_deref())?;
     if let Some(path) = &arguments.key {
         let key = keys::read_either(path)?;
         let name = path.display().to_string();
-        keys.get_or_insert_default().push((name, key));
+        keys.get_or_insert_default().any.push((name, key));
     }
-    let mut image = Image::read(&arguments.image)?;
+    let mut image = Image::existing(&arguments.image)?;
     let Listing { files, wrong } = image.files()?;
     for (path, bytes) in &files {
         let words = match content_of(path) {
-            Some((word, name)) => {
-                let (state, _) = signature_words(&mut image, &files, path, keys.as_deref())?;
-                format!("{word} '{name}', {state}")
+            Some((content, name)) => {
+                let state = State::of(&mut image, &files, path, content, keys.as_ref())?;
+                format!("{} '{name}', {state}", word(content))
             }
             None if is_same(path, LOG_FILE) => "the audit log".to_owned(),
             None if path.ends_with(SIGNATURE_SUFFIX) => continue,
@@ -258,7 +233,7 @@ fn list(arguments: &List, out: &mut impl Write) -> Result<(), ToolError> {
 }
 
 fn get(arguments: &Get, out: &mut impl Write) -> Result<(), ToolError> {
-    let mut image = Image::read(&arguments.image)?;
+    let mut image = Image::existing(&arguments.image)?;
     let content = image.content(&arguments.path)?;
     let beside = format!("{}{SIGNATURE_SUFFIX}", arguments.path);
     let signature = match image.content(&beside) {
@@ -284,8 +259,24 @@ fn get(arguments: &Get, out: &mut impl Write) -> Result<(), ToolError> {
     Ok(())
 }
 
-fn check(arguments: &disk::Image, out: &mut impl Write) -> Result<(), ToolError> {
-    let mut image = Image::read(&arguments.image)?;
+/// A finding about the file system, with what to do about what a write leaves that was cut off.
+fn finding_line(finding: &str, harm: Harm) -> String {
+    let advice = match harm {
+        Harm::Mark => "; a write was cut off; 'llmtool disk add' or 'fsck.fat -a' clears the mark",
+        _ if finding.contains(UNFINISHED) => {
+            "; a write was cut off; the next one, or 'llmtool disk add', removes this file"
+        }
+        _ => "",
+    };
+    format!("file system: {finding}{advice}")
+}
+
+fn check(arguments: &Check, out: &mut impl Write) -> Result<(), ToolError> {
+    let mut keys = trusted_by(arguments.policy.as_deref())?;
+    if let (Some(keys), Some(path)) = (&mut keys, &arguments.device_key) {
+        keys.adapters = Some(keys::read_either(path)?);
+    }
+    let mut image = Image::existing(&arguments.image)?;
     let findings = image.check().map_err(|source| match source {
         StorageError::Damaged { .. } => ToolError::DiskUnreadable {
             image: arguments.image.clone(),
@@ -297,16 +288,16 @@ fn check(arguments: &disk::Image, out: &mut impl Write) -> Result<(), ToolError>
         },
     })?;
     let findings = findings.into_iter();
-    let findings = findings.map(|(finding, _)| format!("file system: {finding}"));
+    let findings = findings.map(|(finding, harm)| finding_line(&finding, harm));
     let mut lines: Vec<_> = findings.collect();
     let Listing { files, wrong } = image.files()?;
     lines.extend(wrong);
     lines.extend(hidden(&files));
     for (path, _) in &files {
-        if content_of(path).is_some() {
-            let (words, is_wrong) = signature_words(&mut image, &files, path, None)?;
-            if is_wrong {
-                lines.push(format!("{path}: {words}"));
+        if let Some((content, _)) = content_of(path) {
+            let state = State::of(&mut image, &files, path, content, keys.as_ref())?;
+            if let Some(advice) = state.advice() {
+                lines.push(format!("{path}: {state}{advice}"));
             }
         }
     }

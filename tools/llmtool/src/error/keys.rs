@@ -62,6 +62,9 @@ pub enum KeyError {
         bytes: usize,
     },
     /// No key verifies the signature.
-    #[error("the signature is by none of the keys, or the file was changed after it was signed")]
+    #[error(
+        "the signature is by none of the keys, or the file was changed after it was signed; copy it again from its \
+         source, or sign it with a trusted key (`llmtool sign`)"
+    )]
     Bad,
 }

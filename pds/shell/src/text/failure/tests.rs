@@ -43,7 +43,7 @@ fn what_to_do_is_named() {
         (ErrorCode::LoginDelayed, "try again in 7 s"),
         (ErrorCode::LoginFailed, "try again in 7 s"),
         (ErrorCode::Unsigned, "'llmtool sign'"),
-        (ErrorCode::BadSignature, "'llmtool sign'"),
+        (ErrorCode::BadSignature, "copy it again from its source, or"),
         (ErrorCode::RestartsExhausted, "'llmctl reset'"),
         (ErrorCode::ControlRefused, "'make isolation'"),
         (ErrorCode::NotPermitted, "'login USER'"),
