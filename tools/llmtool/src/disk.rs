@@ -98,7 +98,7 @@ impl Image {
     /// Opens what can only be an image, for reading.
     ///
     /// # Errors
-    /// There is none, or it cannot be read.
+    /// The image is missing or cannot be read.
     pub fn existing(path: &Path) -> Result<Self, ToolError> {
         Self::open(path, false).map_err(no_image)
     }

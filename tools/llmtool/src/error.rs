@@ -19,8 +19,8 @@ use protocol::store::LOG_FILE;
 use storage::StorageError;
 
 use crate::chat::TemplateError;
+use crate::destination::Destination;
 use crate::passphrase::PassphraseError;
-use crate::store::Target;
 use crate::units::ByteSize;
 use crate::units::count;
 
@@ -206,7 +206,7 @@ pub enum ToolError {
         /// The name.
         name: String,
         /// Where it should go.
-        target: Target,
+        target: Destination,
     },
     /// Training data has the name that is reserved for examples typed at a console.
     #[error(

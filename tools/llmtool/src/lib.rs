@@ -22,6 +22,7 @@ pub mod bench;
 pub mod chat;
 pub mod commands;
 pub mod convert;
+pub mod destination;
 pub mod disk;
 pub mod engine;
 pub mod error;

@@ -8,12 +8,11 @@ use std::path::{Path, PathBuf};
 use ed25519_dalek::VerifyingKey;
 use llm_core::hash::sha256;
 use protocol::adapters::EXAMPLES;
-use protocol::limits::MAX_NAME_BYTES;
-use protocol::on_disk;
 use protocol::store::{
     ADAPTERS_FOLDER, Content, DATA_FOLDER, DATA_SUFFIXES, MODEL_SUFFIX, SIGNATURE_SUFFIX,
 };
 
+use crate::destination::Destination;
 use crate::error::{KeyError, ToolError};
 use crate::files;
 use crate::keys;
@@ -29,41 +28,12 @@ pub struct StoreFile {
     pub path: PathBuf,
 }
 
-/// Where the files of a command go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// The model store.
-    Store,
-    /// A disk. The prefix of its files takes up part of the name that a request can have.
-    Disk,
-}
-
-impl Target {
-    /// Longest name of a file there, in bytes.
-    #[must_use]
-    pub const fn max_name_bytes(self) -> usize {
-        match self {
-            Self::Store => MAX_NAME_BYTES,
-            Self::Disk => on_disk::MAX_NAME_BYTES,
-        }
-    }
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Store => "the store",
-            Self::Disk => "a disk",
-        })
-    }
-}
-
 impl StoreFile {
     /// Reads `FILE` or `NAME=FILE`.
     ///
     /// # Errors
     /// [`ToolError::StoreName`].
-    pub fn parse(argument: &str, target: Target) -> Result<Self, ToolError> {
+    pub fn parse(argument: &str, target: Destination) -> Result<Self, ToolError> {
         let (name_given, path) = match argument.split_once('=') {
             // A path may contain '=', a name cannot contain '/'.
             Some((name, path)) if !name.contains('/') => (name.to_owned(), path),

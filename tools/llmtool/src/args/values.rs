@@ -10,7 +10,8 @@ use llm_core::team::MAX_WORKERS;
 use protocol::decimal::{self, Billionths, Millionths};
 use protocol::limits::{MAX_CONTEXT_TOKENS, MAX_GENERATED_TOKENS, maxima};
 
-use crate::store::{StoreFile, Target};
+use crate::destination::Destination;
+use crate::store::StoreFile;
 
 /// How keys and values are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -213,7 +214,7 @@ pub(super) fn threads(text: &str) -> Result<usize, String> {
 }
 
 pub(super) fn store_file(argument: &str) -> Result<StoreFile, String> {
-    StoreFile::parse(argument, Target::Store).map_err(|error| error.to_string())
+    StoreFile::parse(argument, Destination::Store).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

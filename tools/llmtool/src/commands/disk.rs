@@ -16,10 +16,11 @@ use storage::{FatKind, Harm, SECTOR, StorageError, UNFINISHED};
 use self::signatures::{State, trusted_by};
 use super::printable;
 use crate::args::disk::{Add, Check, Create, Disk, Get, List};
+use crate::destination::Destination;
 use crate::disk::{Image, Listing, log_words, signature_of};
 use crate::error::{KeyError, ToolError};
 use crate::keys;
-use crate::store::{Contents, StoreFile, Target, store_path};
+use crate::store::{Contents, StoreFile, store_path};
 use crate::units::ByteSize;
 use crate::{files, output};
 
@@ -106,7 +107,7 @@ fn add(arguments: &Add, out: &mut impl Write) -> Result<(), ToolError> {
         });
     } else {
         for argument in &arguments.files {
-            let file = StoreFile::parse(argument, Target::Disk)?;
+            let file = StoreFile::parse(argument, Destination::Disk)?;
             let content = files::read(&file.path)?;
             let kind = Contents::of(&file.path, &content)?.kind();
             let path = store_path(&file, kind);
