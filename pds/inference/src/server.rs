@@ -168,7 +168,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
 
     /// With nothing else to do, looks at the next piece of the memory that requests have used.
     fn inspect(&mut self, port: &mut impl Port) -> Activity {
-        if self.memory == MemoryState::Inspected {
+        if matches!(self.memory, MemoryState::Inspected | MemoryState::Corrupt) {
             return Activity::Idle;
         }
         self.memory = match self.backend.inspect() {

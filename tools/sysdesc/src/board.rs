@@ -159,11 +159,11 @@ impl Arch {
         }
     }
 
-    /// End of the physical addresses at which the kernel lets a device be cleaned from the cache without a fault of its
-    /// own. `None` if no kernel call of this architecture does that.
+    /// End of the physical addresses at which a device may lie, if the architecture sets one.
     ///
-    /// On AArch64 the kernel goes through its own window, which has no devices from here on (seL4's tracker, number
-    /// 1738): the owner of a device beyond could abort the kernel.
+    /// On AArch64 a domain can have the kernel clean the domain's mappings from the cache. The kernel accesses them
+    /// through its own window, which ends here, so the owner of a device beyond it could abort the kernel (seL4's
+    /// tracker, number 1738).
     #[must_use]
     pub const fn device_end(self) -> Option<u64> {
         match self {
