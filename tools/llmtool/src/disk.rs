@@ -85,7 +85,7 @@ impl Image {
     /// Opens an image for writing.
     ///
     /// # Errors
-    /// There is none, it cannot be written, or another `llmtool` is changing it.
+    /// The image is missing or cannot be written, or another `llmtool` is changing it.
     pub fn change(path: &Path) -> Result<Self, ToolError> {
         let image = Self::open(path, true).map_err(no_image)?;
         image.file.try_lock().map_err(|error| ToolError::Write {
