@@ -297,6 +297,13 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         unread == 0
     }
 
+    /// Whether [`Self::receive`] has something to do: a message, or an impossible index.
+    #[must_use]
+    pub fn has_message(&self) -> bool {
+        let (epoch, head) = untagged(self.theirs.load(HEAD_WORD));
+        self.epoch != 0 && epoch == self.epoch && head != self.tail
+    }
+
     /// Receives one message into `frame`; false if there is none.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::work::WORK_BYTES;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_TRANSFER_BYTES;
 use protocol::region::{ReadWords, WriteWords};
-use protocol::ring::{Endpoint, Frame};
+use protocol::ring::{Endpoint, Frame, SLOTS};
 use protocol::wire::files::{Answer, Ask, FilesError, is_path};
 
 /// The only epoch of the rings with files, because files is never restarted.
@@ -31,12 +31,18 @@ pub(crate) const MAX_BREACHES: u32 = 8;
 /// is endless.
 pub(crate) const MAX_LISTED: u32 = 4096;
 
-/// Questions of a load under way at once. Together their answers have as many bytes as a wake-up may hash
-/// ([`WORK_BYTES`]), so no wake-up hashes more, however many answers arrive at once.
-pub(crate) const LOADS: usize = WORK_BYTES / MAX_TRANSFER_BYTES;
+/// Owners that have one question under way each, all but [`Owner::Load`].
+const OTHERS: usize = 3;
+
+/// Questions of a load under way at once: more than a wake-up may hash, so files reads the next parts of a file while
+/// audit hashes the last ones. All but a quarter of the ring, which is more than the other owners need.
+pub(crate) const LOADS: usize = SLOTS - SLOTS / 4;
 
 /// Limit of questions under way at once, over all owners.
-const PENDING: usize = LOADS + 3;
+const PENDING: usize = LOADS + OTHERS;
+
+const _: () = assert!(PENDING <= SLOTS);
+const _: () = assert!(LOADS * MAX_TRANSFER_BYTES > WORK_BYTES);
 
 /// Who asks. Earlier variants take precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -280,6 +286,18 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
             }
             (Some(owner), answer) => Heard::Answer(owner, answer),
         }
+    }
+
+    /// Whether the next message, if it is what the oldest question expects, is a part of a file that is being loaded.
+    pub(crate) fn next_is_part(&self) -> bool {
+        self.pending.front().is_some_and(|pending| {
+            pending.owner == Some(Owner::Load) && matches!(pending.question, Question::Read { .. })
+        })
+    }
+
+    /// Whether a message is waiting.
+    pub(crate) fn has_message(&self) -> bool {
+        self.given_up.is_none() && self.ring.has_message()
     }
 
     /// Gives up the link if an answer is overdue. The questions that this ends are returned one per call.

@@ -20,6 +20,15 @@ use protocol::wire::client::{Event, ModelEntry, Signature, Stage};
 use protocol::wire::engine::Source;
 use protocol::wire::files::{Answer, Ask};
 
+/// When the parts of a file that is being loaded are read from the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parts {
+    /// Later in this wake-up: requests come first, so a load cannot keep clients waiting.
+    Later,
+    /// Now, while there is work left in this wake-up.
+    Now,
+}
+
 /// Marks an entry as a violation by files; the other peers' values are in the ledger.
 const FILES: u16 = 3;
 
@@ -37,12 +46,26 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     // ---- Answers --------------------------------------------------------------------------------
 
-    /// Reads what files has sent, at most a ring's worth, and checks whether an answer is overdue.
-    pub(super) fn read_files(&mut self, frame: &mut Frame, now: u64, port: &mut impl Port) {
+    /// Reads what files has sent, at most a ring's worth, and checks whether an answer is overdue. A part of a file that
+    /// has to wait stays in the ring, and so does what follows it.
+    pub(super) fn read_files(
+        &mut self,
+        frame: &mut Frame,
+        parts: Parts,
+        now: u64,
+        port: &mut impl Port,
+    ) {
         for _ in 0..SLOTS {
+            let waits = parts == Parts::Later || self.work.is_spent();
             let Some(files) = self.disk() else {
                 return;
             };
+            if waits && files.link.next_is_part() {
+                if parts == Parts::Now && files.link.has_message() {
+                    self.work.goes_on();
+                }
+                break;
+            }
             match files.link.receive(frame, now) {
                 Heard::Nothing => break,
                 Heard::Noise => {}

@@ -23,6 +23,7 @@ mod text;
 mod tuning;
 mod users;
 
+use self::files::Parts;
 use crate::access::KdfBlock;
 use crate::client::{ClientEnd, Clients};
 use crate::device::Device;
@@ -233,17 +234,19 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    /// Everything that audit does on a wake-up, whatever caused it: reads inference's reports, reads the clients'
-    /// requests, continues longer work, checks deadlines, tells the clients, grants inference credit, and sleeps.
+    /// Everything that audit does on a wake-up, whatever caused it: reads files' answers, inference's reports and the
+    /// clients' requests, continues longer work, checks deadlines, tells the clients, grants inference credit, and sleeps.
     fn wake_up(&mut self, frame: &mut Frame, port: &mut impl Port) {
         let now = self.begin(port);
-        self.read_files(frame, now, port);
+        self.read_files(frame, Parts::Later, now, port);
         if !self.serves() {
             return self.rest(now, port);
         }
         self.release_held(now);
         self.read_inference(frame, now, port);
         self.read_clients(frame, now, port);
+        self.read_files(frame, Parts::Now, now, port);
+        self.release_held(now);
         self.finish(now, port);
     }
 

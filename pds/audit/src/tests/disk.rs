@@ -10,7 +10,9 @@ use super::harness::*;
 use crate::JournalMemory;
 use crate::files::{ANSWER_US, Files};
 use crate::models::tests::{sign, signed};
+use crate::work::{PAUSE_US, WORK_BYTES};
 use protocol::error::{ErrorCode, Failure};
+use protocol::limits::MAX_TRANSFER_BYTES;
 
 use protocol::policy::{LogFailure, Policy};
 use protocol::region::ReadWords as _;
@@ -325,8 +327,8 @@ fn whatever_clients_ask_files_is_asked_for_one_list_and_one_load_at_a_time() {
     assert_eq!(asked, [true, false]);
 }
 
-#[test]
-fn no_more_of_a_file_is_under_way_than_a_wake_up_may_hash() {
+/// A world in which all parts of a file of twice the work of a wake-up wait in the ring.
+fn with_parts_that_wait() -> World {
     let mut world = World::new();
     world.settle();
     world.system.ask(
@@ -335,19 +337,43 @@ fn no_more_of_a_file_is_under_way_than_a_wake_up_may_hash() {
             name: model("disk/more/two"),
         },
     );
+    // The signature is opened and read, and the file is opened.
     for _ in 0..3 {
         assert!(world.look());
     }
-    let mut asked = 0;
-    let mut frame = Frame::new();
-    while world.files.receive(&mut frame) == Ok(true) {
-        match Ask::parse(&frame).unwrap() {
-            Ask::Read { offset, bytes } => {
-                assert_eq!(offset, asked);
-                asked += u64::from(bytes);
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    assert_eq!(asked as usize, crate::work::WORK_BYTES);
+    while world.answer() {}
+    assert_eq!(world.reads, 1 + 2 * WORK_BYTES / MAX_TRANSFER_BYTES);
+    assert_eq!(world.staging.load(0), 0);
+    world
+}
+
+#[test]
+fn a_wake_up_hashes_no_more_of_a_file_than_its_limit_and_the_rest_is_next() {
+    let mut world = with_parts_that_wait();
+    let file = world.disk["more/two.gguf"].clone();
+    world.system.wake();
+    let staged = |world: &World, at: usize| world.staging.load(at / 8).to_ne_bytes();
+    assert_eq!(
+        staged(&world, WORK_BYTES - 8),
+        file[WORK_BYTES - 8..WORK_BYTES]
+    );
+    assert_eq!(staged(&world, WORK_BYTES), [0; 8]);
+    // It comes back for the rest by itself.
+    let at = world.system.runtime.timer.unwrap();
+    assert!(at <= world.system.runtime.now + PAUSE_US);
+    world.system.runtime.now = at;
+    world.system.wake();
+    assert_eq!(staged(&world, file.len() - 8), file[file.len() - 8..]);
+    world.settle();
+    assert_eq!(world.system.asked().len(), 1);
+}
+
+#[test]
+fn a_request_does_not_wait_for_the_parts_of_a_file() {
+    let mut world = with_parts_that_wait();
+    world.system.ask(6, &Request::Stats { watch: false });
+    let told = world.system.told();
+    assert!(matches!(told[..], [Told::Stats(6, ..)]), "{told:?}");
+    // Some of the file was read in the same wake-up.
+    assert_ne!(world.staging.load(0), 0);
 }

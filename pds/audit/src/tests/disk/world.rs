@@ -119,8 +119,17 @@ impl World {
         let _ = self.files.send(&frame);
     }
 
-    /// Lets files answer the pending questions and wakes audit. Returns whether there was anything to do.
+    /// Lets files answer its next question and wakes audit. Returns whether there was one.
     pub(super) fn look(&mut self) -> bool {
+        let answered = self.answer();
+        if answered {
+            self.system.wake();
+        }
+        answered
+    }
+
+    /// Lets files answer its next question. Returns whether there was one.
+    pub(super) fn answer(&mut self) -> bool {
         let mut frame = Frame::new();
         if self.misdeed == Misdeed::Silence || self.files.receive(&mut frame) != Ok(true) {
             return false;
@@ -203,7 +212,6 @@ impl World {
             }
             other => panic!("{other:?}"),
         }
-        self.system.wake();
         true
     }
 
