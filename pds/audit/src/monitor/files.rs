@@ -12,7 +12,6 @@ use crate::table::InFlight;
 use crate::tuning::Data;
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::ModelName;
-use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Frame, SLOTS};
 use protocol::store::Content;
@@ -28,9 +27,6 @@ pub(super) enum Parts {
     /// Now, while there is work left in this wake-up.
     Now,
 }
-
-/// Marks an entry as a violation by files; the other peers' values are in the ledger.
-const FILES: u16 = 3;
 
 impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     pub(super) fn disk(&mut self) -> Option<&mut Files<R, W>> {
@@ -79,24 +75,6 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             self.hear_files(owner, Err(failure), now, port);
         }
         self.record_breaches_of_files(now);
-    }
-
-    /// Records messages that no honest files domain sends. There are few such entries, because audit stops reading from
-    /// files after some of them.
-    fn record_breaches_of_files(&mut self, now: u64) {
-        // Nothing is recorded until the log has been found.
-        if !self.serves() {
-            return;
-        }
-        let breaches = self.disk().map_or(0, |files| files.link.take_breaches());
-        if breaches > 0 {
-            let record = Record {
-                code: FILES,
-                count: u64::from(breaches),
-                ..Record::new(Kind::Violation)
-            };
-            self.record(record, now);
-        }
     }
 
     /// A question of this owner was answered, or failed.

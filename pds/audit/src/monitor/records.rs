@@ -18,9 +18,30 @@ use protocol::wire::client::{Event, Refusals, Stats, Status};
 use protocol::wire::engine::Holdings;
 use sha2::{Digest as _, Sha256};
 
+/// Marks an entry as a violation by files; the other peers' values are in the ledger.
+const FILES: u16 = 3;
+
 impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     pub(super) fn record(&mut self, record: Record, now: u64) {
         self.ledger.record(record, &mut self.work, now);
+    }
+
+    /// Records messages that no honest files domain sends. There are few such entries, because audit stops reading from
+    /// files after some of them.
+    pub(super) fn record_breaches_of_files(&mut self, now: u64) {
+        // Nothing is recorded until the log has been found.
+        if !self.serves() {
+            return;
+        }
+        let breaches = self.disk().map_or(0, |files| files.link.take_breaches());
+        if breaches > 0 {
+            let record = Record {
+                code: FILES,
+                count: u64::from(breaches),
+                ..Record::new(Kind::Violation)
+            };
+            self.record(record, now);
+        }
     }
 
     /// Records an entry about a request, out of the share that the request has reserved.
