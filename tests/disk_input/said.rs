@@ -48,6 +48,8 @@ pub(super) fn nothing_is_admitted(session: &Session, requests: usize, why: &str)
         "{}",
         session.output
     );
+    let told = format!("audit: {NO_LOG}{why}");
+    assert_eq!(session.output.matches(&told).count(), 1, "at boot");
     let is_load = |line: &&str| line.starts_with("loading");
     assert_eq!(
         session.output.lines().filter(is_load).count(),

@@ -139,11 +139,11 @@ impl<R: ReadWords, W: WriteWords> Client<R, W> {
         ended.is_some()
     }
 
-    /// Tells the client of faults. One that is bound to formats learns only that there was a fault.
-    pub(crate) fn tell_fault(&mut self, is_bound: bool) {
+    /// Tells the client of faults and of the loss of the log; see [`Notices::deliver_causes`].
+    pub(crate) fn tell_causes(&mut self, is_bound: bool) {
         if !self.notices.is_empty() {
             let (notices, tell) = self.notices_and_voice();
-            notices.deliver_fault(is_bound, tell);
+            notices.deliver_causes(is_bound, tell);
         }
     }
 

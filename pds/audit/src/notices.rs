@@ -17,6 +17,8 @@ pub(crate) struct Notices {
     load_failed: Option<(Failure, Detail)>,
     /// Why audit has stopped trying, if so.
     exhausted: Option<Failure>,
+    /// Why nothing is admitted, if the log is lost.
+    log_lost: Option<Failure>,
     /// How long the last recovery took, and restarts since boot.
     recovered: Option<(u64, u32)>,
     /// Progress of the boot.
@@ -50,6 +52,11 @@ impl Notices {
         self.exhausted = None;
     }
 
+    /// The log is lost, so nothing is admitted until the next boot.
+    pub(crate) const fn log_lost(&mut self, failure: Failure) {
+        self.log_lost = Some(failure);
+    }
+
     /// Inference is back in service.
     pub(crate) const fn recovered(&mut self, after_us: u64, restarts: u32) {
         self.recovered = Some((after_us, restarts));
@@ -72,6 +79,7 @@ impl Notices {
             fault,
             load_failed,
             exhausted,
+            log_lost,
             recovered,
             progress,
             ready,
@@ -79,22 +87,38 @@ impl Notices {
         fault.is_none()
             && load_failed.is_none()
             && exhausted.is_none()
+            && log_lost.is_none()
             && recovered.is_none()
             && progress.is_none()
             && !*ready
     }
 
-    /// Tells of faults; their consequences are told afterwards. Inference chooses where, and at which address, it
-    /// fails, so a client that is bound to formats (`is_bound`) is told only the kind of fault.
-    pub(crate) fn deliver_fault(&mut self, is_bound: bool, tell: impl FnOnce(&Event<'_>) -> bool) {
-        let Some((mut fault, count)) = self.fault else {
-            return;
-        };
-        if is_bound {
-            (fault.ip, fault.address) = (0, 0);
-        }
-        if tell(&Event::Fault { fault, count }) {
+    /// Tells of faults and of the loss of the log; their consequences are told afterwards. Inference chooses where, and
+    /// at which address, it fails, and files says what is wrong with the log, so a client that is bound to formats
+    /// (`is_bound`) is told only the kind of fault, and that the log is lost.
+    pub(crate) fn deliver_causes(
+        &mut self,
+        is_bound: bool,
+        mut tell: impl FnMut(&Event<'_>) -> bool,
+    ) {
+        if let Some((mut fault, count)) = self.fault {
+            if is_bound {
+                (fault.ip, fault.address) = (0, 0);
+            }
+            if !tell(&Event::Fault { fault, count }) {
+                return;
+            }
             self.fault = None;
+        }
+        if let Some(failure) = self.log_lost {
+            let failure = match is_bound {
+                true => Failure::of(failure.code),
+                false => failure,
+            };
+            let detail = &[];
+            if tell(&Event::Failed { failure, detail }) {
+                self.log_lost = None;
+            }
         }
     }
 
@@ -107,7 +131,7 @@ impl Notices {
         is_bound: bool,
         mut tell: impl FnMut(&Event<'_>) -> bool,
     ) {
-        if self.fault.is_some() {
+        if self.fault.is_some() || self.log_lost.is_some() {
             return;
         }
         if let Some((failure, detail)) = &self.load_failed {
@@ -171,7 +195,7 @@ mod tests {
             }
             has_room
         };
-        notices.deliver_fault(false, &mut tell);
+        notices.deliver_causes(false, &mut tell);
         notices.deliver(User::default(), false, &mut tell);
         told
     }
@@ -181,12 +205,13 @@ mod tests {
         notices.fault(FAULT);
         notices.load_failed(Failure::of(ErrorCode::NoSuchModel), b"tiny");
         notices.exhausted(Failure::of(ErrorCode::RestartsExhausted));
+        notices.log_lost(Failure::of(ErrorCode::LogLost));
         notices.recovered(5, 1);
         notices.ready();
         notices
     }
 
-    const ORDER: [&str; 5] = ["Fault", "Failed", "Failed", "Recovered", "Ready"];
+    const ORDER: [&str; 6] = ["Fault", "Failed", "Failed", "Failed", "Recovered", "Ready"];
 
     #[test]
     fn whatever_the_room_each_is_told_once_and_in_order() {
@@ -211,7 +236,7 @@ mod tests {
             notices.fault(FAULT);
         }
         let mut count = 0;
-        notices.deliver_fault(false, |event| {
+        notices.deliver_causes(false, |event| {
             count = match event {
                 Event::Fault { count, .. } => *count,
                 other => panic!("{other:?}"),

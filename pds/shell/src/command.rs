@@ -249,4 +249,6 @@ pub(crate) enum CommandError<'a> {
         /// The name.
         word: &'a [u8],
     },
+    /// The nonce of an attestation is too long, or has other than visible characters.
+    Nonce(&'a [u8]),
 }

@@ -24,7 +24,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         if !is_quiet {
             for peer in self.clients.iter_mut() {
                 let is_bound = peer.identity.is_none_or(|it| self.gate.is_bound(it));
-                peer.tell_fault(is_bound);
+                peer.tell_causes(is_bound);
             }
         }
         self.deliver_requests(true, now);

@@ -118,12 +118,15 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     }
 
     fn record_loss(&mut self, failure: Failure, now: u64) {
-        let refuses = self.log_refusal().is_some();
+        let refusal = self.log_refusal();
+        if let Some(refusal) = refusal {
+            self.clients.notify_all(|notices| notices.log_lost(refusal));
+        }
         let record = Record {
             code: failure.code as u16,
             value: failure.value,
             limit: failure.limit,
-            count: u64::from(refuses),
+            count: u64::from(refusal.is_some()),
             ..Record::new(Kind::LogLost)
         };
         self.record(record, now);

@@ -150,7 +150,10 @@ fn audit<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<
         let (of, command) = match deed {
             LogDeed::Verify => ("llmctl audit verify", Command::VerifyAudit),
             LogDeed::Attest => {
-                let nonce = words.next().map(name).transpose()?;
+                let nonce = words
+                    .next()
+                    .map(|word| name(word).map_err(|_| CommandError::Nonce(word)));
+                let nonce = nonce.transpose()?;
                 let command = Command::Attest(nonce.unwrap_or_default());
                 ("llmctl audit attest", command)
             }

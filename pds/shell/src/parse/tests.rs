@@ -388,8 +388,9 @@ fn every_wrong_line_is_told_what_is_wrong() {
         ("llmctl audit attest a b", "Extra"),
         (
             "llmctl audit attest 0123456789abcdef0123456789abcdef0",
-            "code: NameLength",
+            "Nonce(",
         ),
+        ("llmctl audit attest \"a b\"", "Nonce("),
         ("llmctl audit --json verify", "Extra"),
         ("llmstats now", "Extra"),
         ("llmctl adapter", "MissingValue { of: \"llmctl adapter\""),

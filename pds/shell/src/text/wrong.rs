@@ -6,6 +6,7 @@ use crate::table::Kind;
 use crate::words::MAX_WORDS;
 use core::fmt::{self, Display, Formatter};
 use protocol::decimal::{Billionths, Millionths};
+use protocol::limits::MAX_NONCE_BYTES;
 
 impl Display for CommandError<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -119,6 +120,12 @@ impl Display for CommandError<'_> {
                 detail: word,
             }
             .fmt(f),
+            Self::Nonce(word) => write!(
+                f,
+                "the nonce '{}' cannot be used: 1 to {MAX_NONCE_BYTES} visible ASCII characters without quotes and \
+                 backslashes are allowed, for example the output of 'openssl rand -hex 8'",
+                Untrusted(word)
+            ),
         }
     }
 }

@@ -327,8 +327,8 @@ messages! {
             /// What the failure concerns (a tensor, a key, a model), for people. Untrusted text.
             detail: &'a [u8] where len <= MAX_PIECE_BYTES,
         } => [
-            "a request was refused or failed; number 0: audit's own load failed, or audit has stopped trying; the \
-             detail is untrusted",
+            "a request was refused or failed; number 0: audit's own load failed, audit has stopped trying, or the log \
+             is lost and nothing is admitted; the detail is untrusted",
         ],
         /// A model in the requested list.
         0x105 Model [80] (model: ModelEntry) => ["one of a list"],
