@@ -19,8 +19,8 @@ BUGS = [
     (
         "a fault that finds no room is never told",
         "notices.rs",
-        "        if tell(&Event::Fault { fault, count }) {\n            self.fault = None;\n        }",
-        "        tell(&Event::Fault { fault, count });\n        self.fault = None;",
+        "            if !tell(&Event::Fault { fault, count }) {\n                return;\n            }\n            self.fault = None;",
+        "            tell(&Event::Fault { fault, count });\n            self.fault = None;",
     ),
     (
         "a client that is bound to formats is told the address of a fault",
