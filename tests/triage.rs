@@ -28,8 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Waits until all lines are decided, and returns the output up to then.
 fn decided(terminal: &mut Terminal) -> String {
-    let shown = terminal.wait_for(END, PATIENCE);
-    without_sequences(&shown.expect("all lines are decided as they should be"))
+    without_sequences(&terminal.expect_within(END, PATIENCE))
 }
 
 /// What follows `before` on the one line that contains it.
@@ -136,7 +135,7 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
     terminal.expect(" are unbroken");
     terminal.expect("llm> ");
     terminal.type_in("llmctl audit --json\r");
-    let export = terminal.wait_for("\"filtered\":false}", PATIENCE).unwrap();
+    let export = terminal.expect_within("\"filtered\":false}", PATIENCE);
     let mut log = Joined::default();
     log.add(&without_sequences(&export)).unwrap();
     let of_triage = |event| log.of(event).filter(|entry| entry.user == "triage");

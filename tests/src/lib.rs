@@ -326,13 +326,27 @@ impl Terminal {
     /// # Panics
     /// It does not appear.
     pub fn expect(&mut self, what: impl Needle + std::fmt::Debug) -> String {
-        let found = waiting::wait_for(&mut self.0, &what, PATIENCE)
-            .unwrap_or_else(|error| panic!("{what:?}: {error}"));
+        self.expect_within(what, PATIENCE)
+    }
+
+    /// Like [`Self::expect`], with a time limit.
+    ///
+    /// # Panics
+    /// It does not appear.
+    pub fn expect_within(
+        &mut self,
+        what: impl Needle + std::fmt::Debug,
+        patience: Duration,
+    ) -> String {
+        let found = waiting::wait_for(&mut self.0, &what, patience).unwrap_or_else(|error| {
+            let shown = waiting::last_shown(&mut self.0);
+            panic!("{what:?}: {error}; shown instead, at its end: {shown:?}")
+        });
         let shown = String::from_utf8_lossy(found.before()).into_owned();
         shown + &String::from_utf8_lossy(found.get(0).unwrap_or_default())
     }
 
-    /// Like [`Self::expect`], with a time limit; `None` if it does not appear.
+    /// Like [`Self::expect_within`]; `None` if it does not appear.
     #[must_use]
     pub fn wait_for(&mut self, what: &str, patience: Duration) -> Option<String> {
         let found = waiting::wait_for(&mut self.0, &what, patience).ok();

@@ -1,7 +1,7 @@
 //! Waiting for what a console shows, without keeping a processor from the system that is to show it.
 
 use expectrl::session::OsSession;
-use expectrl::{Captures, Error, Expect as _, Needle};
+use expectrl::{Captures, Error, Expect as _, Needle, Regex};
 use std::time::{Duration, Instant};
 
 /// Pause between two looks. `Session::expect` makes none, and would use a whole processor.
@@ -27,4 +27,12 @@ pub(crate) fn wait_for(
         }
         std::thread::sleep(PAUSE);
     }
+}
+
+/// The end of what the console has shown since the last match, for the message of a failed test.
+pub(crate) fn last_shown(session: &mut OsSession) -> String {
+    const MOST: usize = 2000;
+    let shown = session.check(Regex("(?s-u).+"));
+    let shown = shown.map_or_else(|_| Vec::new(), |found| found.as_bytes().to_vec());
+    String::from_utf8_lossy(&shown[shown.len().saturating_sub(MOST)..]).into_owned()
 }

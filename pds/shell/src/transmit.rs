@@ -105,7 +105,8 @@ impl<P: Port> Queued<'_, P> {
     }
 
     /// Writes as much as there is room for, and asks to be called if something is left. Returns whether somebody who
-    /// was held back has room now, because nothing else would wake the shell for that.
+    /// was held back has room now, because nothing else would wake the shell for that. Until then this is remembered,
+    /// because the call that makes the room may be about another event, such as a key.
     #[must_use]
     pub(crate) fn settle(&mut self) -> bool {
         self.write_waiting();
@@ -117,7 +118,7 @@ impl<P: Port> Queued<'_, P> {
         if is_empty && core::mem::take(&mut self.queue.ends) {
             self.port.halt();
         }
-        core::mem::take(&mut self.queue.is_held) && is_empty
+        is_empty && core::mem::take(&mut self.queue.is_held)
     }
 }
 

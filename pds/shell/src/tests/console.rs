@@ -242,6 +242,28 @@ fn a_console_that_has_room_again_before_it_is_waited_for_stops_nothing() {
     assert_eq!(rows.matches('#').count() as u64, sequence, "{rows}");
 }
 
+/// A key that arrives before the call for room uses the room up, and then nobody calls.
+#[test]
+fn a_key_that_finds_room_before_it_is_reported_stops_nothing() {
+    let mut system = System::terminal();
+    let number = system.request("llmctl audit");
+    system.output();
+    system.terminal.room = Some(0);
+    let mut sequence = 0;
+    while row(&mut system, number, sequence) {
+        system.shell.on_signal(&mut system.terminal);
+        sequence += 1;
+        assert!(sequence < 10_000, "the shell goes on reading");
+    }
+    assert!(system.terminal.wants_room);
+    system.terminal.room = None;
+    system.shell.on_input(&mut system.terminal);
+    assert!(!system.terminal.wants_room);
+    assert!(row(&mut system, number, sequence), "the ring was read");
+    let rows = system.output();
+    assert_eq!(rows.matches('#').count() as u64, sequence, "{rows}");
+}
+
 #[test]
 fn ctrl_c_empties_what_waits_to_be_written() {
     let mut system = System::terminal();
